@@ -1,0 +1,47 @@
+# Two commands: `make report` and `make test`. Each target sets up what it needs by itself.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+OUT    ?=
+export PYTHONDONTWRITEBYTECODE=
+
+.PHONY: report test lab bench lint clean
+.DELETE_ON_ERROR:
+
+# install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
+define install
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing $(2) into $(1) ..."
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@$(1)/bin/uv pip install -q --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2) \
+	  || $(1)/bin/python -m pip install -q --compile --disable-pip-version-check --require-hashes -r $(2)
+	@$(1)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(1)/bin/python -m compileall -q alliance_helpers
+endef
+
+$(VENV)/.run: requirements.txt requirements-build.txt pyproject.toml
+	$(call install,$(VENV),requirements.txt)
+	@touch $@
+
+$(VENV)/.test: requirements-test.txt requirements-build.txt pyproject.toml
+	$(call install,$(VENV),requirements-test.txt)
+	@touch $(VENV)/.run $@
+
+report: $(VENV)/.run
+	@$(VENV)/bin/alliance run $(if $(OUT),--out $(OUT))
+
+lab: $(VENV)/.run
+	@$(VENV)/bin/jupyter lab notebooks
+
+test: $(VENV)/.test
+	@$(PY) -m pytest
+
+lint: $(VENV)/.test
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+bench: $(VENV)/.test
+	@$(PY) -m benchmarks
+
+clean:
+	rm -rf results build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,98 @@
+"""The errors a user can meet, in the language of research: all problems of a file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, where it stands, and how to mend it.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file (and sheet) as the user knows it.
+    what : str
+        What is wrong, naming the value found and what was expected.
+    remedy : str
+        What the user can do about it.
+    row : int, optional
+        Row as a spreadsheet shows it: the header is row 1, the first record row 2.
+    column : str, optional
+        Column as the file spells it.
+    value : object, optional
+        The offending value.
+    """
+
+    file: str
+    what: str
+    remedy: str
+    row: int | None = None
+    column: str | None = None
+    value: object = None
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.row is not None:
+            place += f", row {self.row}"
+        if self.column is not None:
+            place += f", column {self.column}"
+        return f"{place}: {self.what} {self.remedy}"
+
+
+class AllianceError(Exception):
+    """Base of every error that the kit raises on purpose; the command line exits with 2."""
+
+    exit_code = 2
+
+
+class ProblemsError(AllianceError):
+    """Several problems reported together."""
+
+    heading = "The input cannot be used"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = [f"  {p}" for p in self.problems[:SHOWN]]
+        if len(self.problems) > SHOWN:
+            lines.append(f"  ... and {len(self.problems) - SHOWN:,} more")
+        n = len(self.problems)
+        super().__init__("\n".join([f"{self.heading} ({n} problem{'s' * (n != 1)}):", *lines]))
+
+
+class DataError(ProblemsError):
+    """The data do not fit their codebook."""
+
+    heading = "The data do not fit their codebook"
+
+
+class CodebookError(ProblemsError):
+    """The codebook itself is wrong."""
+
+    heading = "The codebook cannot be used"
+
+
+class ParameterError(AllianceError, ValueError):
+    """An argument or parameter has a value that cannot be used."""
+
+
+class ScenarioError(ParameterError):
+    """A scenario is unknown or its targets cannot be reached together."""
+
+
+class OutputError(AllianceError):
+    """The output folder cannot be written."""
+
+
+class NotEstimableError(AllianceError, ValueError):
+    """A model cannot be estimated on these data; the message says why."""
+
+
+class RunError(AllianceError):
+    """Something failed while running; the command line exits with 1."""
+
+    exit_code = 1

@@ -1,0 +1,12 @@
+"""Where the project's folders are, from whatever directory the kit is called."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+RAW = DATA / "raw"
+CODEBOOK = DATA / "codebook.yml"
+FINDINGS = DATA / "findings.yml"
+SCENARIOS = DATA / "scenarios.yml"
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = ROOT / "results"
