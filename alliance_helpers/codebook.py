@@ -390,7 +390,7 @@ def _reference_problems(book: Codebook) -> list[Problem]:
             )
             problems.append(Problem(book.file, what, "List one column per item, in item order."))
         elif numbers and (max(numbers) > len(scale.items) or min(numbers) < 1):
-            what = f"at scales > {scale.name} > keys: an item number is outside 1 to {len(scale.items)}."
+            what = f"at scales > {scale.name}: an item number is outside 1 to {len(scale.items)}."
             problems.append(Problem(book.file, what, "Number the items from 1."))
     for days in book.days.values():
         if days.episodes not in book.tables:
