@@ -1,0 +1,107 @@
+"""Ways to estimate a claim: dyads taken as independent, or nested in case managers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from . import verdicts
+from .counts import count_regression
+from .errors import NotEstimableError
+from .mixed import block_test, random_intercept
+from .sandwich import cluster_robust
+from .verdicts import Effect
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A way to estimate: one association, one block of terms, one rate ratio.
+
+    Each function takes standardised arrays and the case managers, and returns an Effect.
+    """
+
+    name: str
+    pair: Callable[..., Effect]
+    block: Callable[..., Effect] | None
+    rate: Callable[..., Effect] | None
+
+
+def standardise(x: np.ndarray) -> np.ndarray:
+    """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated."""
+    sd = x.std(axis=0, ddof=1)
+    if np.any(sd == 0) or len(x) < 4:
+        raise NotEstimableError("a variable does not vary, or fewer than four dyads are complete")
+    return (x - x.mean(axis=0)) / sd
+
+
+def _pair_dyads(y, x, groups, bound) -> Effect:
+    r = float(standardise(x) @ standardise(y)) / (len(y) - 1)
+    return verdicts.correlation(r, len(y), bound)
+
+
+def _block_dyads(y, X, groups, bound) -> Effect:
+    n, k = X.shape
+    if n <= k + 1:
+        raise NotEstimableError(f"{n} complete dyads are too few for {k} terms")
+    design = np.column_stack([np.ones(n), standardise(X)])
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    rss, tss = residual @ residual, ((y - y.mean()) ** 2).sum()
+    f = (tss - rss) / k / (rss / (n - k - 1))
+    return verdicts.block(f, k, n - k - 1, n, bound)
+
+
+def _between(X: np.ndarray, groups: np.ndarray, terms: list[str]) -> tuple[str, ...]:
+    frame = pd.DataFrame(X).groupby(groups)
+    constant = (frame.max() - frame.min()).max().to_numpy() < 1e-9
+    return tuple(t for t, c in zip(terms, constant, strict=True) if c)
+
+
+def _pair_mixed(y, x, groups, bound) -> Effect:
+    X = standardise(x)[:, None]
+    fit = random_intercept(standardise(y), X, groups, ["x"], between=_between(X, groups, ["x"]))
+    return _slope(fit.coefficients.set_index("term").loc["x"], bound)
+
+
+def _block_mixed(y, X, groups, bound) -> Effect:
+    terms = [f"x{i}" for i in range(X.shape[1])]
+    X = standardise(X)
+    fit = random_intercept(standardise(y), X, groups, terms, between=_between(X, groups, terms))
+    test = block_test(fit, terms).iloc[0]
+    return verdicts.block(test["statistic"], test["df1"], test["df2"], len(y), bound)
+
+
+def _pair_cr2(y, x, groups, bound) -> Effect:
+    fit = cluster_robust(standardise(y), standardise(x)[:, None], groups, ["x"])
+    return _slope(fit.set_index("term").loc["x"], bound)
+
+
+def _slope(row: pd.Series, bound: float) -> Effect:
+    return verdicts.slope(
+        row["estimate"], row["std_error"], row["df"], int(row["n"]), -bound, bound
+    )
+
+
+def _rate(y, X, terms, groups, low, high) -> Effect:
+    data = pd.DataFrame(X, columns=terms).assign(y=y, group=groups)
+    model = count_regression(data, "y", terms, family="poisson", cluster="group")
+    row = model.coefficients.set_index("term").loc[terms[0]]
+    return verdicts.rate_ratio(
+        row["estimate"], row["std_error"], row["df"], int(row["n"]), low, high
+    )
+
+
+def _rate_dyads(y, X, terms, groups, low, high) -> Effect:
+    return _rate(y, X, terms, np.arange(len(y)), low, high)
+
+
+ANALYSES = {
+    a.name: a
+    for a in (
+        Analysis("as_published", _pair_dyads, _block_dyads, _rate_dyads),
+        Analysis("nested", _pair_mixed, _block_mixed, _rate),
+        Analysis("nested_cr2", _pair_cr2, None, None),
+    )
+}

@@ -1,0 +1,229 @@
+"""Each claim of the study with an estimate and a verdict, by several analyses.
+
+The claims and their bounds are data (`data/findings.yml`), read by `claims`; the ways to estimate
+are in `analyses`, the rules in `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from . import verdicts
+from .analyses import ANALYSES, standardise
+from .as_1995 import Stepwise
+from .claims import Claim, Rules, read_rules
+from .codebook import Codebook, read_codebook
+from .errors import NotEstimableError
+from .nesting import effective_n
+
+COLUMNS = [
+    "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
+    "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
+]  # fmt: skip
+
+
+def assess(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    rules: Rules | None = None,
+    analyses: Iterable[str] = ("as_1995", "as_published", "nested", "nested_cr2"),
+    finding: str | None = None,
+) -> pd.DataFrame:
+    """Every claim with an estimate and a verdict, by each analysis.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client, as `cleaning.clean` makes it.
+    codebook : Codebook, optional
+        The shipped one by default; says who rates, and what the blocks are.
+    rules : Rules, optional
+        The shipped `data/findings.yml` by default.
+    analyses : iterable of str
+        `as_1995` (what stepwise regression and p < .05 give), `as_published` (today's rules, dyads
+        taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`.
+    finding : str, optional
+        Only this finding: "1", "2", "3", "4" or "halo".
+
+    Returns
+    -------
+    DataFrame
+        The columns of findings.csv. Associations are standardised slopes (correlations in
+        `as_published`), blocks are R-squared, hospital days rate ratios per standard deviation.
+        A claim that cannot be estimated has the reason in `criterion`.
+    """
+    book = codebook or read_codebook()
+    rules = rules or read_rules()
+    rows = []
+    for name in analyses:
+        made: dict[tuple[str, str], list[str]] = {}
+        reader = Stepwise(dyads, book) if name == "as_1995" else _Reader(dyads, book, rules, name)
+        for claim in rules.claims:
+            if finding and claim.finding != finding:
+                continue
+            if _lacking(claim, dyads, book):
+                continue
+            row = _row(claim, name, reader, made)
+            if row:
+                made.setdefault((claim.finding, claim.claim), []).append(row["verdict"])
+                rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def unavailable(
+    dyads: pd.DataFrame, codebook: Codebook | None = None, rules: Rules | None = None
+) -> pd.DataFrame:
+    """Claims that these data cannot speak to, and the variables they lack."""
+    book, rules = codebook or read_codebook(), rules or read_rules()
+    rows = [
+        {
+            "finding": c.finding,
+            "claim": c.claim,
+            "informant": c.informant,
+            "lacking": ", ".join(gone),
+        }
+        for c in rules.claims
+        if (gone := _lacking(c, dyads, book))
+    ]
+    return pd.DataFrame(rows, columns=["finding", "claim", "informant", "lacking"])
+
+
+def _lacking(claim: Claim, dyads: pd.DataFrame, book: Codebook) -> list[str]:
+    need = claim.variables(book) + ([book.case_manager] if book.case_manager else [])
+    if claim.block and claim.block not in book.blocks:
+        need.append(f"block {claim.block}")
+    for informant in claim.informants:
+        need.append(book.informants.get(informant, {}).get("alliance", f"alliance of {informant}"))
+    return [name for name in need if name not in dyads or dyads[name].isna().all()]
+
+
+def _row(claim: Claim, analysis: str, reader, made: dict) -> dict | None:
+    name = claim.name or claim.block or claim.term or ""
+    row = {
+        "finding": claim.finding, "claim": claim.claim, "analysis": analysis,
+        "informant": claim.informant, "term": name,
+    }  # fmt: skip
+    if claim.kind == "all_of":
+        parts = [v for c in claim.of for v in made.get((claim.finding, c), [])]
+        if not parts:
+            return None
+        row["verdict"], row["criterion"] = verdicts.all_of(parts)
+        return row
+    try:
+        found = reader.read(claim)
+    except NotEstimableError as error:
+        reason = f"not estimable: {error}"
+        return row | {"verdict": verdicts.INCONCLUSIVE, "criterion": reason}
+    if found is None:
+        return None
+    effect, (verdict, criterion), n_effective = found
+    return row | {
+        "estimate": effect.estimate, "conf_low": effect.conf_low, "conf_high": effect.conf_high,
+        "p_value": effect.p_value, "n": effect.n, "criterion": criterion, "verdict": verdict,
+        "p_equivalence": effect.p_equivalence, "df": effect.df, "n_effective": n_effective,
+    }  # fmt: skip
+
+
+class _Reader:
+    """Reads claims off one cohort by one analysis under today's rules."""
+
+    def __init__(self, dyads, book: Codebook, rules: Rules, analysis: str) -> None:
+        self.dyads, self.book, self.rules = dyads, book, rules
+        self.method = ANALYSES[analysis]
+
+    def read(self, claim: Claim):
+        return getattr(self, f"_{claim.kind}")(claim)
+
+    def _alliance(self, informant: str) -> str:
+        return self.book.informants[informant]["alliance"]
+
+    def _complete(
+        self, columns: list[str], extra: pd.DataFrame | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Listwise complete values, and their case managers as numbers."""
+        manager = self.book.case_manager
+        part = self.dyads[columns].astype(float)
+        if extra is not None:
+            part = part.join(extra)
+        keep = part.notna().all(axis=1)
+        if keep.sum() < 4:
+            raise NotEstimableError(f"only {keep.sum()} dyads have all of {', '.join(columns)}")
+        groups = (
+            pd.factorize(self.dyads.loc[keep, manager])[0] if manager else np.arange(keep.sum())
+        )
+        return part[keep].to_numpy(), groups
+
+    def _association(self, claim: Claim):
+        alliance = self._alliance(claim.informant)
+        terms = list(claim.composite) or [claim.term]
+        values, groups = self._complete([alliance, *terms])
+        other = values[:, 1]
+        if claim.composite:
+            other = standardise(values[:, 1:]) @ np.array(list(claim.composite.values()), float)
+        y, x = (other, values[:, 0]) if claim.outcome else (values[:, 0], other)
+        bound = self.rules.bounds[claim.bound]
+        effect = self.method.pair(y, x, groups, bound)
+        return effect, verdicts.association(effect, claim.sign, bound), _n_effective(x, y, groups)
+
+    def _modest(self, claim: Claim):
+        values, groups = self._complete([self._alliance(i) for i in ("case_manager", "client")])
+        y, x = values.T
+        low, high = self.rules.bounds["correlation"], self.rules.bounds["modest_high"]
+        effect = self.method.pair(y, x, groups, low)
+        return effect, verdicts.modest(effect, low, high), _n_effective(x, y, groups)
+
+    def _block(self, claim: Claim, difference: bool):
+        if self.method.block is None:
+            return None
+        raters = [self._alliance(i) for i in claim.informants]
+        values, groups = self._complete([*raters, *claim.variables(self.book)])
+        y, X = values[:, 0], values[:, len(raters) :]
+        if difference:
+            client, case_manager = standardise(values[:, :2]).T
+            y = case_manager - client
+        bound = self.rules.bounds[claim.bound]
+        effect = self.method.block(y, X, groups, bound)
+        rule = verdicts.difference if difference else verdicts.absence
+        n_effective = min(_n_effective(x, y, groups) for x in X.T)
+        return effect, rule(effect, f"R² = {bound:g}"), n_effective
+
+    def _block_absence(self, claim: Claim):
+        return self._block(claim, difference=False)
+
+    def _block_difference(self, claim: Claim):
+        return self._block(claim, difference=True)
+
+    def _rate_absence(self, claim: Claim):
+        if self.method.rate is None:
+            return None
+        alliance, days = self._alliance(claim.informant), claim.term
+        adjust = [a for a in self.rules.days_adjusted_for if a in self.dyads]
+        covariates = _covariates(self.dyads, adjust)
+        values, groups = self._complete([days, alliance], covariates)
+        y, X = values[:, 0], standardise(values[:, 1:])
+        bounds = self.rules.bounds["rate_ratio_low"], self.rules.bounds["rate_ratio_high"]
+        effect = self.method.rate(y, X, ["alliance", *covariates], groups, *bounds)
+        words = "a rate ratio of {:g} to {:g} per SD".format(*bounds)
+        return effect, verdicts.absence(effect, words), _n_effective(X[:, 0], y, groups)
+
+
+def _covariates(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Numeric columns; a category becomes indicators against its first level."""
+    columns = {}
+    for name in names:
+        if pd.api.types.is_numeric_dtype(dyads[name]):
+            if dyads[name].std() > 0:
+                columns[name] = dyads[name]
+            continue
+        for level in sorted(dyads[name].dropna().unique())[1:]:
+            columns[f"{name}: {level}"] = (
+                (dyads[name] == level).astype(float).where(dyads[name].notna())
+            )
+    return pd.DataFrame(columns, index=dyads.index)
+
+
+def _n_effective(x, y, groups) -> float:
+    return float(effective_n(x, y, groups)["n_effective"].iloc[0])

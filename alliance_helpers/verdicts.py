@@ -1,0 +1,120 @@
+"""From an estimate to a verdict: the rules, each a few lines, none of them fitting anything.
+
+Equivalence is looked at first, so that a million dyads do not make a trifle an association, and
+p > .05 alone never supports an absence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import fdtrc, ncfdtr, ndtr, ndtri, stdtr, stdtrit
+
+SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not_supported", "inconclusive"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One estimate with its 95 % and 90 % intervals.
+
+    `p_equivalence` is the larger p-value of the two one-sided tests against the bounds
+    (Schuirmann 1987), or the probability of an F this small at the bound for a block.
+    """
+
+    estimate: float
+    p_value: float
+    n: int
+    df: float = math.inf
+    conf_low: float = math.nan
+    conf_high: float = math.nan
+    low_90: float = math.nan
+    high_90: float = math.nan
+    p_equivalence: float = math.nan
+
+    @property
+    def equivalent(self) -> bool:
+        return self.p_equivalence < 0.05
+
+
+def correlation(r: float, n: int, bound: float) -> Effect:
+    """A correlation with Fisher's intervals; equivalence within -bound to bound."""
+    z, se = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15)), 1 / math.sqrt(n - 3)
+    t = r * math.sqrt((n - 2) / max(1 - r * r, 1e-300))
+    limits = [math.tanh(z + ndtri(q) * se) for q in (0.025, 0.975, 0.05, 0.95)]
+    zb = math.atanh(bound)
+    p_equivalence = max(ndtr((z - zb) / se), ndtr((-zb - z) / se))
+    return Effect(r, 2 * stdtr(n - 2, -abs(t)), n, n - 2, *limits, p_equivalence)
+
+
+def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
+    """A coefficient with t intervals; equivalence within low to high."""
+    p = 2 * stdtr(df, -abs(b / se))
+    limits = [b + stdtrit(df, q) * se for q in (0.025, 0.975, 0.05, 0.95)]
+    p_equivalence = max(stdtr(df, (b - high) / se), stdtr(df, (low - b) / se))
+    return Effect(b, p, n, df, *limits, p_equivalence)
+
+
+def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
+    """A log rate turned into a rate ratio; equivalence within low to high."""
+    e = slope(b, se, df, n, math.log(low), math.log(high))
+    limits = [math.exp(x) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
+    return Effect(math.exp(b), e.p_value, n, df, *limits, e.p_equivalence)
+
+
+def block(f: float, df1: float, df2: float, n: int, r_squared_bound: float) -> Effect:
+    """A block of predictors by its F; equivalence against the non-central F at the bound.
+
+    The non-centrality at the bound is n R2 / (1 - R2) (Murphy & Myors 1999). The estimate is the
+    (partial) R-squared that the F stands for.
+    """
+    share = f * df1 / (f * df1 + df2)
+    lam = n * r_squared_bound / (1 - r_squared_bound)
+    return Effect(share, fdtrc(df1, df2, f), n, df2, p_equivalence=ncfdtr(df1, df2, lam, f))
+
+
+def association(effect: Effect, sign: str, bound: float) -> tuple[str, str]:
+    """An association with a sign: verdict and criterion."""
+    s = 1 if sign == "positive" else -1
+    side = "above" if s > 0 else "below"
+    criterion = f"95 % CI {side} 0, and not inside ±{bound:g} with 90 % confidence"
+    near = min(s * effect.conf_low, s * effect.conf_high)
+    if near > 0 and not effect.equivalent:
+        return SUPPORTED, criterion
+    if max(s * effect.low_90, s * effect.high_90) < bound:
+        return NOT_SUPPORTED, criterion
+    return INCONCLUSIVE, criterion
+
+
+def modest(effect: Effect, low: float, high: float) -> tuple[str, str]:
+    """A modest association: above zero and clearly below large."""
+    criterion = f"95 % CI above 0 and below {high:g}"
+    if effect.conf_low > 0 and effect.conf_high < high:
+        return SUPPORTED, criterion
+    if effect.high_90 < low or effect.low_90 > high:
+        return NOT_SUPPORTED, criterion
+    return INCONCLUSIVE, criterion
+
+
+def absence(effect: Effect, words: str) -> tuple[str, str]:
+    """An absence: the effect is smaller than the bound, which `words` describe."""
+    criterion = f"smaller than {words} with 95 % confidence (one-sided)"
+    if effect.equivalent:
+        return SUPPORTED, criterion
+    return (NOT_SUPPORTED if effect.p_value < 0.05 else INCONCLUSIVE), criterion
+
+
+def difference(effect: Effect, words: str) -> tuple[str, str]:
+    """The informants differ on a block: p < .05; not if the difference is within the bound."""
+    criterion = f"F test of the difference between informants, p < .05 (trivial within {words})"
+    if effect.p_value < 0.05:
+        return SUPPORTED, criterion
+    return (NOT_SUPPORTED if effect.equivalent else INCONCLUSIVE), criterion
+
+
+def all_of(verdicts: list[str]) -> tuple[str, str]:
+    """Several claims together: all must hold, and one failing is enough to fail."""
+    criterion = f"all {len(verdicts)} must be supported"
+    if all(v == SUPPORTED for v in verdicts):
+        return SUPPORTED, criterion
+    return (NOT_SUPPORTED if NOT_SUPPORTED in verdicts else INCONCLUSIVE), criterion
