@@ -49,6 +49,10 @@ class AllianceError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows: the message alone, since it says what to do."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ProblemsError(AllianceError):
     """Several problems reported together."""

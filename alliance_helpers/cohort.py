@@ -1,0 +1,47 @@
+"""The cohort that a notebook works on: the shipped one, your own, or a simulated one."""
+
+from __future__ import annotations
+
+from .cleaning import CleanStudy, clean
+from .data import Study, load_study
+from .errors import ParameterError
+
+
+def open_study(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> Study:
+    """The raw tables that the notebooks' standard parameters ask for.
+
+    Parameters
+    ----------
+    data : str
+        Folder or file of your own study; empty for the shipped synthetic cohort.
+    codebook : str
+        Its data dictionary; empty for the one beside the data.
+    scenario : str
+        With `data` empty: simulate a study from this scenario of `data/scenarios.yml` instead.
+    n_clients, seed : int
+        Of the simulated study.
+
+    Raises
+    ------
+    ParameterError
+        If both `data` and `scenario` are given.
+    DataError, CodebookError, ScenarioError
+    """
+    if data and scenario:
+        raise ParameterError(
+            f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
+        )
+    if scenario:
+        from .simulate import simulate_study
+
+        return simulate_study(scenario, n_clients, seed)
+    return load_study(data or None, codebook or None)
+
+
+def open_cohort(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> CleanStudy:
+    """The same, cleaned: one row per dyad, every change logged."""
+    return clean(open_study(data, codebook, scenario, n_clients, seed))
