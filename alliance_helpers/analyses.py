@@ -12,7 +12,7 @@ from . import verdicts
 from .counts import count_regression
 from .errors import NotEstimableError
 from .mixed import block_test, random_intercept
-from .sandwich import cluster_robust
+from .sandwich import cluster_block_test, cluster_robust
 from .verdicts import Effect
 
 
@@ -25,7 +25,7 @@ class Analysis:
 
     name: str
     pair: Callable[..., Effect]
-    block: Callable[..., Effect] | None
+    block: Callable[..., Effect]
     rate: Callable[..., Effect] | None
 
 
@@ -53,32 +53,32 @@ def _block_dyads(y, X, groups, bound) -> Effect:
     return verdicts.block(f, k, n - k - 1, n, bound)
 
 
-def _between(X: np.ndarray, groups: np.ndarray, terms: list[str]) -> tuple[str, ...]:
-    frame = pd.DataFrame(X).groupby(groups)
-    constant = (frame.max() - frame.min()).max().to_numpy() < 1e-9
-    return tuple(t for t, c in zip(terms, constant, strict=True) if c)
-
-
 def _pair_mixed(y, x, groups, bound) -> Effect:
-    X = standardise(x)[:, None]
-    fit = random_intercept(standardise(y), X, groups, ["x"], between=_between(X, groups, ["x"]))
-    return _slope(fit.coefficients.set_index("term").loc["x"], bound)
+    fit = random_intercept(standardise(y), standardise(x), groups, ["x"])
+    return _slope(fit.coefficients, bound)
+
+
+def _pair_cr2(y, x, groups, bound) -> Effect:
+    return _slope(cluster_robust(standardise(y), standardise(x), groups, ["x"]), bound)
 
 
 def _block_mixed(y, X, groups, bound) -> Effect:
     terms = [f"x{i}" for i in range(X.shape[1])]
-    X = standardise(X)
-    fit = random_intercept(standardise(y), X, groups, terms, between=_between(X, groups, terms))
-    test = block_test(fit, terms).iloc[0]
-    return verdicts.block(test["statistic"], test["df1"], test["df2"], len(y), bound)
+    return _wald(block_test(random_intercept(y, standardise(X), groups, terms), terms), bound)
 
 
-def _pair_cr2(y, x, groups, bound) -> Effect:
-    fit = cluster_robust(standardise(y), standardise(x)[:, None], groups, ["x"])
-    return _slope(fit.set_index("term").loc["x"], bound)
+def _block_cr2(y, X, groups, bound) -> Effect:
+    terms = [f"x{i}" for i in range(X.shape[1])]
+    return _wald(cluster_block_test(y, standardise(X), groups, terms, terms), bound)
 
 
-def _slope(row: pd.Series, bound: float) -> Effect:
+def _wald(test: pd.DataFrame, bound: float) -> Effect:
+    row = test.iloc[0]
+    return verdicts.block(row["f"], row["df1"], row["df2"], int(row["n"]), bound)
+
+
+def _slope(coefficients: pd.DataFrame, bound: float) -> Effect:
+    row = coefficients.set_index("term").loc["x"]
     return verdicts.slope(
         row["estimate"], row["std_error"], row["df"], int(row["n"]), -bound, bound
     )
@@ -102,6 +102,6 @@ ANALYSES = {
     for a in (
         Analysis("as_published", _pair_dyads, _block_dyads, _rate_dyads),
         Analysis("nested", _pair_mixed, _block_mixed, _rate),
-        Analysis("nested_cr2", _pair_cr2, None, None),
+        Analysis("nested_cr2", _pair_cr2, _block_cr2, None),
     )
 }

@@ -176,8 +176,6 @@ class _Reader:
         return effect, verdicts.modest(effect, low, high), _n_effective(x, y, groups)
 
     def _block(self, claim: Claim, difference: bool):
-        if self.method.block is None:
-            return None
         raters = [self._alliance(i) for i in claim.informants]
         values, groups = self._complete([*raters, *claim.variables(self.book)])
         y, X = values[:, 0], values[:, len(raters) :]
