@@ -18,6 +18,7 @@ from .claims import Claim, Rules, read_rules
 from .codebook import Codebook, read_codebook
 from .errors import NotEstimableError
 from .nesting import effective_n
+from .views import as_numbers
 
 COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
@@ -199,28 +200,13 @@ class _Reader:
             return None
         alliance, days = self._alliance(claim.informant), claim.term
         adjust = [a for a in self.rules.days_adjusted_for if a in self.dyads]
-        covariates = _covariates(self.dyads, adjust)
+        covariates = as_numbers(self.dyads, adjust)
         values, groups = self._complete([days, alliance], covariates)
         y, X = values[:, 0], standardise(values[:, 1:])
         bounds = self.rules.bounds["rate_ratio_low"], self.rules.bounds["rate_ratio_high"]
         effect = self.method.rate(y, X, ["alliance", *covariates], groups, *bounds)
         words = "a rate ratio of {:g} to {:g} per SD".format(*bounds)
         return effect, verdicts.absence(effect, words), _n_effective(X[:, 0], y, groups)
-
-
-def _covariates(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Numeric columns; a category becomes indicators against its first level."""
-    columns = {}
-    for name in names:
-        if pd.api.types.is_numeric_dtype(dyads[name]):
-            if dyads[name].std() > 0:
-                columns[name] = dyads[name]
-            continue
-        for level in sorted(dyads[name].dropna().unique())[1:]:
-            columns[f"{name}: {level}"] = (
-                (dyads[name] == level).astype(float).where(dyads[name].notna())
-            )
-    return pd.DataFrame(columns, index=dyads.index)
 
 
 def _n_effective(x, y, groups) -> float:

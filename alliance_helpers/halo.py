@@ -1,0 +1,81 @@
+"""Is an alliance rating more than the rater's general favour?
+
+A halo (Thorndike 1920) makes one person's ratings agree with one another. Associations with what
+somebody else rated or recorded cannot come from one rater's favour alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .analyses import ANALYSES, standardise
+from .codebook import Codebook
+from .errors import NotEstimableError
+from .views import alliance_of
+
+COLUMNS = ["term", "source", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
+
+
+def source_of(term: str, book: Codebook, informant: str) -> str:
+    """`same_rater` if the informant gave this rating, else `other_rater` or `record`."""
+    if term in book.scales:
+        same = book.scales[term].informant == informant
+        return "same_rater" if same else "other_rater"
+    return "record" if term in book.days else "other_rater"
+
+
+def halo_contrast(
+    dyads: pd.DataFrame, book: Codebook, informant: str = "case_manager", analysis: str = "nested"
+) -> pd.DataFrame:
+    """Associations of one informant's alliance with each outcome, by who rated the outcome.
+
+    Returns
+    -------
+    DataFrame
+        `term source estimate conf_low conf_high p_value df n`; `source` is `same_rater`,
+        `other_rater` or `record`. Standardised slopes; same-rater rows first.
+    """
+    rows = [
+        _row(dyads, book, informant, term, None, analysis)
+        for term in book.blocks.get("outcome", ())
+        if term in dyads and dyads[term].nunique() > 1
+    ]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    order = table["source"].map({"same_rater": 0, "other_rater": 1, "record": 2})
+    return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+
+
+def partialled(
+    dyads: pd.DataFrame, book: Codebook, informant: str = "case_manager", analysis: str = "nested"
+) -> pd.DataFrame:
+    """The other-rater associations with the rater's own view of outcome held constant.
+
+    The own view stands for general favour. Holding it constant also removes what favour and a
+    good outcome share, so an association left over is a lower bound, and none left over no proof.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`halo_contrast`, without the same-rater rows.
+    """
+    outcomes = [t for t in book.blocks.get("outcome", ()) if t in dyads and dyads[t].nunique() > 1]
+    own = [t for t in outcomes if source_of(t, book, informant) == "same_rater"]
+    rows = [_row(dyads, book, informant, t, own, analysis) for t in outcomes if t not in own]
+    return pd.DataFrame(rows if own else [], columns=COLUMNS)
+
+
+def _row(dyads, book: Codebook, informant: str, term: str, held: list[str] | None, analysis: str):
+    columns = [alliance_of(book, informant), term, *(held or [])]
+    part = dyads[columns].astype(float).dropna()
+    if len(part) < 4 + len(columns):
+        raise NotEstimableError(f"only {len(part)} dyads have all of {', '.join(columns)}")
+    values = standardise(part.to_numpy())
+    x, y = values[:, 0], values[:, 1]
+    if held:
+        design = np.column_stack([np.ones(len(values)), values[:, 2:]])
+        x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
+    keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
+    effect = ANALYSES[analysis].pair(y, x, pd.factorize(keys)[0], 0.20)
+    found = {c: getattr(effect, c) for c in COLUMNS[2:]}
+    return {"term": term, "source": source_of(term, book, informant)} | found

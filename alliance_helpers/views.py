@@ -1,0 +1,125 @@
+"""Parts of the dyad table that analyses ask for, by the names in the codebook."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .agreement import agreement
+from .cleaning import CleanStudy
+from .codebook import Codebook
+from .data import Study
+from .errors import NotEstimableError
+
+
+def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
+    """Each raw table: file, rows as they came and after cleaning, values changed."""
+    rows = []
+    for name, frame in study.tables.items():
+        rows.append(
+            {
+                "table": name,
+                "file": study.codebook.tables[name].file,
+                "rows_raw": len(frame),
+                "rows_cleaned": len(cleaned.tables[name]),
+                "columns": frame.shape[1],
+                "values_changed": int((cleaned.log["table"] == name).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def alliance_of(book: Codebook, informant: str) -> str:
+    """The column that holds an informant's alliance rating."""
+    if informant not in book.informants:
+        raise NotEstimableError(f"the study has no ratings by the {informant.replace('_', ' ')}")
+    return book.informants[informant]["alliance"]
+
+
+def ratings(dyads: pd.DataFrame, book: Codebook) -> tuple[pd.Series, pd.Series, pd.Series | None]:
+    """Client's rating, case manager's rating, and the case managers (None without them)."""
+    columns = [alliance_of(book, i) for i in ("client", "case_manager")]
+    client, case_manager = (dyads[c] for c in columns)
+    return client, case_manager, dyads[book.case_manager] if book.case_manager else None
+
+
+def agreement_by_subscale(
+    dyads: pd.DataFrame, book: Codebook, conf_level: float = 0.95
+) -> pd.DataFrame:
+    """Agreement of the two informants on each subscale that both forms have, and on the total."""
+    columns = [alliance_of(book, i) for i in ("client", "case_manager")]
+    groups = dyads[book.case_manager] if book.case_manager else None
+    parts = [p for p in book.scales[columns[0]].keys if p in book.scales[columns[1]].keys]
+    parts = [p for p in parts if p != "total"]
+    tables = []
+    for part in [*parts, "total"]:
+        names = [c if part == "total" else f"{c}_{part}" for c in columns]
+        table = agreement(dyads[names[0]], dyads[names[1]], groups, conf_level).reset_index()
+        table.insert(0, "subscale", part)
+        tables.append(table[table["statistic"].isin(["pearson_r", "icc_a1", "ccc", "bias"])])
+    return pd.concat(tables, ignore_index=True)
+
+
+def predictor_blocks(
+    dyads: pd.DataFrame, book: Codebook, last: str = "outcome"
+) -> dict[str, list[str]]:
+    """Blocks for a regression of an alliance rating: pretreatment, treatment, outcome."""
+    blocks = {
+        b: _usable(dyads, book.blocks.get(b, ())) for b in ("pretreatment", "treatment", last)
+    }
+    return {name: terms for name, terms in blocks.items() if terms}
+
+
+def outcome_blocks(
+    dyads: pd.DataFrame, book: Codebook, outcome: str, informant: str
+) -> dict[str, list[str]]:
+    """Blocks for a regression of an outcome: pretreatment, treatment, one informant's alliance."""
+    blocks = predictor_blocks(dyads, book, last="alliance")
+    blocks["alliance"] = [alliance_of(book, informant)]
+    return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
+
+
+def _usable(dyads: pd.DataFrame, names) -> list[str]:
+    return [n for n in names if n in dyads and dyads[n].nunique() > 1]
+
+
+def days_data(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    informant: str,
+    days: str = "hospital_days",
+    adjust: tuple[str, ...] = ("site_type", "hospital_days_before"),
+) -> tuple[pd.DataFrame, list[str], str | None]:
+    """Numbers for a count regression of hospital days on one standardised alliance rating.
+
+    Returns
+    -------
+    data : DataFrame
+        Complete rows: the days, `alliance` (mean 0, SD 1), the covariates as numbers, the cluster.
+    predictors : list of str
+        `alliance` first.
+    cluster : str or None
+    """
+    rating = dyads[alliance_of(book, informant)]
+    data = pd.DataFrame({days: dyads[days], "alliance": rating})
+    data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads]))
+    if book.case_manager:
+        data[book.case_manager] = dyads[book.case_manager]
+    data = data.dropna().reset_index(drop=True)
+    data["alliance"] = (data["alliance"] - data["alliance"].mean()) / data["alliance"].std()
+    predictors = [c for c in data if c not in (days, book.case_manager)]
+    return data, predictors, book.case_manager
+
+
+def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Numeric columns; a category becomes indicators against its first level."""
+    columns = {}
+    for name in names:
+        if pd.api.types.is_numeric_dtype(dyads[name]):
+            if dyads[name].std() > 0:
+                columns[name] = dyads[name]
+            continue
+        for level in sorted(dyads[name].dropna().unique())[1:]:
+            indicator = (dyads[name] == level).astype(float)
+            columns[f"{name}: {level}"] = indicator.where(dyads[name].notna(), np.nan)
+    return pd.DataFrame(columns, index=dyads.index)
