@@ -20,7 +20,13 @@ SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
 
 
-_TOO_FEW = "{} varies in too few groups for an error that respects groups to be estimated."
+BIASED = 1e-6
+"""CR2 is unbiased under the working model unless a group determines a term; then it refuses."""
+
+_TOO_FEW = (
+    "{} rests on too few groups: one of them is fitted without error whatever its outcome, "
+    "so an error that respects groups would come out too small."
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class ClusterCovariance:
     df : ndarray (k,)
         Satterthwaite degrees of freedom of each estimate.
     n_groups : int
+    bread : ndarray (k, k)
+        Covariance under the working model, up to its factor.
     own, shared : ndarray (J, k, k)
         Under the working model the covariance of what groups i and j add to two contrasts a, b
         is ``[i == j] a'own_i b - a'shared_i'shared_j b``; all degrees of freedom follow from it.
@@ -41,6 +49,7 @@ class ClusterCovariance:
     vcov: np.ndarray
     df: np.ndarray
     n_groups: int
+    bread: np.ndarray
     own: np.ndarray
     shared: np.ndarray
 
@@ -59,13 +68,14 @@ class ClusterCovariance:
         keep = list(keep)
         q = len(keep)
         block = np.asarray(estimate, float)[keep]
-        wald = float(block @ _solve(self.vcov[np.ix_(keep, keep)], block))
+        wald = float(block @ np.linalg.solve(self.vcov[np.ix_(keep, keep)], block))
         own = self.own[:, keep][:, :, keep]
         shared = self.shared[:, :, keep]
         expected = own.sum(axis=0) - np.einsum("jks,jkt->st", shared, shared)
         values, vectors = np.linalg.eigh(expected)
-        if values[0] <= SINGULAR * values[-1]:
-            raise NotEstimableError(_TOO_FEW.format("the block"))
+        half = np.linalg.inv(np.linalg.cholesky(self.bread[np.ix_(keep, keep)]))
+        if np.linalg.eigvalsh(half @ expected @ half.T)[0] < 1 - BIASED:
+            raise NotEstimableError(_TOO_FEW.format("The block"))
         root = vectors / np.sqrt(values) @ vectors.T
         own = root @ own @ root
         shared = shared @ root
@@ -202,12 +212,13 @@ def assemble(scores, own, shared, back, terms) -> ClusterCovariance:
     cross = np.einsum("jac,jbc->cab", shared, shared, optimize=True)
     trace = (a - b).sum(axis=0)
     squares = (a * (a - 2 * b)).sum(axis=0) + np.einsum("cab,cab->c", cross, cross)
-    lost = ~(trace > SINGULAR * a.sum(axis=0)) | ~(np.diag(vcov) > 0)
+    bread = back @ back.T
+    lost = ~(trace > (1 - BIASED) * np.diag(bread))
     if lost.any():
         which = int(np.argmax(lost))
         name = f"The term '{terms[which]}'" if len(terms) else f"Term number {which + 1}"
         raise NotEstimableError(_TOO_FEW.format(name))
-    return ClusterCovariance(vcov, trace**2 / squares, len(scores), own, shared)
+    return ClusterCovariance(vcov, trace**2 / squares, len(scores), bread, own, shared)
 
 
 def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
@@ -225,10 +236,3 @@ def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
         + np.einsum("asbt,atbs->", four, four)
     )
     return float(of_traces + of_products)
-
-
-def _solve(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.solve(matrix, vector)
-    except np.linalg.LinAlgError:
-        raise NotEstimableError(_TOO_FEW.format("the block")) from None
