@@ -1,0 +1,145 @@
+"""What a notebook leaves behind: tables and figures on disk, whole or not at all, and on screen."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .errors import OutputError, ParameterError
+from .printing import PrettyTable, pretty
+
+DPI = 150
+SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: PNG bytes, the text that says the same in words, the width on a page."""
+
+    png: bytes
+    alt: str
+    width: int
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        image = base64.b64encode(self.png).decode("ascii")
+        metadata = {"alt": self.alt, "width": self.width}
+        return {"image/png": image, "text/plain": self.alt}, {"image/png": metadata}
+
+
+def save_table(
+    frame: pd.DataFrame | PrettyTable, out: str | Path | None, name: str, **how
+) -> PrettyTable:
+    """Write `out/tables/name.csv` in full precision and return the table for display.
+
+    Parameters
+    ----------
+    frame : DataFrame or PrettyTable
+        Of a pretty table the frame behind it is written. A named index becomes columns.
+    out : path or None
+        The run's folder; with None or "" nothing is written.
+    name : str
+        Letters, digits, `_` and `-`.
+    **how
+        Handed to :func:`printing.pretty`: `codebook`, `caption`, `names`.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    ParameterError
+        The name cannot be a file name.
+
+    Notes
+    -----
+    Text cells that a spreadsheet would run as a formula (they begin with = + - @) get an
+    apostrophe in front. Numbers stay numbers.
+    """
+    shown = frame if isinstance(frame, PrettyTable) else pretty(frame, **how)
+    if out:
+        write_csv(shown.frame, _target(out, "tables", name, ".csv"))
+    return shown
+
+
+def save_figure(ax: Axes | Figure, out: str | Path | None, name: str) -> Picture:
+    """Write `out/figures/name.png`, close the figure, and return the picture for display.
+
+    Parameters
+    ----------
+    ax : Axes or Figure
+        What a function of `plots` returned; the label of its figure is the alt text.
+    out, name
+        As in :func:`save_table`.
+
+    Returns
+    -------
+    Picture
+        Displayed by Jupyter as a PNG with its alt text in the metadata.
+    """
+    figure = ax if isinstance(ax, Figure) else ax.figure
+    target = _target(out, "figures", name, ".png") if out else None
+    alt = figure.get_label()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})
+    plt.close(figure)
+    png = buffer.getvalue()
+    if target:
+        write_whole(target, lambda part: part.write_bytes(png))
+    return Picture(png, alt, round(figure.get_figwidth() * SHOWN_PER_INCH))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as CSV, whole or not at all, harmless to spreadsheets."""
+    flat = frame.reset_index() if any(frame.index.names) else frame
+    safe = flat.rename(columns=_harmless)
+    text = [
+        c for c in range(safe.shape[1]) if not pd.api.types.is_numeric_dtype(safe.dtypes.iloc[c])
+    ]
+    for c in text:
+        safe.isetitem(c, safe.iloc[:, c].astype(object).map(_harmless))
+    write_whole(path, lambda part: safe.to_csv(part, index=False, lineterminator="\n"))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside the target, then put it in place in one step.
+
+    Raises
+    ------
+    OutputError
+        Naming the folder, and what to do about it.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"{path} cannot be written ({reason}). Name another output folder, or make room in it."
+        ) from None
+    finally:
+        if part.is_file():
+            part.unlink()
+
+
+def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+        raise ParameterError(
+            f"{name!r} cannot be a file name here: use letters, digits, _ and - (at most 100)."
+        )
+    return Path(out) / kind / f"{name}{ending}"
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -1,0 +1,184 @@
+"""The study's tables: who took part, how well it was measured, and what became of each claim."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from .claims import Claim, Rules
+from .cleaning import CleanStudy
+from .errors import NotEstimableError
+from .participants import table_one
+from .printing import PrettyTable, decimals_for, number, p_text, pretty
+from .reliability import reliability
+
+__all__ = [
+    "PrettyTable",
+    "missingness",
+    "pretty",
+    "reliabilities",
+    "scorecard",
+    "table_one",
+    "verdict_sentences",
+]
+
+RELIABILITY = [
+    "n_items", "n", "alpha", "alpha_low", "alpha_high", "omega_total", "lowest_item_rest_r",
+]  # fmt: skip
+
+
+def reliabilities(clean: CleanStudy) -> pd.DataFrame:
+    """How consistently each scale, and each of its subscales, measures.
+
+    Returns
+    -------
+    DataFrame
+        `scale subscale informant`, the columns of `reliability.reliability`, and `reason` where
+        nothing can be estimated. `subscale` is `total` for all items of a scale.
+    """
+    rows = []
+    for scale in clean.codebook.scales.values():
+        try:
+            items = clean.items(scale.name)
+        except KeyError:
+            continue
+        keys = {part: list(numbers) for part, numbers in scale.keys.items()}
+        if "total" not in keys:
+            keys["total"] = sorted((i for part in keys.values() for i in part), key=abs)
+        for part, numbers in keys.items():
+            row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
+            try:
+                found = reliability(items, keys=numbers, limits=scale.limits).iloc[0].to_dict()
+            except NotEstimableError as error:
+                found = {"reason": str(error)}
+            rows.append(row | found)
+    columns = ["scale", "subscale", "informant", *RELIABILITY, "reason"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(reason=table["reason"].fillna(""))
+
+
+def missingness(clean: CleanStudy) -> pd.DataFrame:
+    """How much is missing: answers to the items of a scale, and values of a dyad's variables.
+
+    Returns
+    -------
+    DataFrame
+        `term kind n n_missing share_missing share_items_missing`, most missing first. `n_missing`
+        counts dyads without a value, after prorating; `share_items_missing` is the share of single
+        answers that are missing (NaN for a variable that is no scale).
+    """
+    dyads, book = clean.dyads, clean.codebook
+    scales = [s for s in book.scales if s in dyads]
+    listed = [v for names in book.blocks.values() for v in names if v in dyads]
+    rows = []
+    for name in dict.fromkeys([*scales, *listed]):
+        gone = int(dyads[name].isna().sum())
+        items = clean.items(name).isna().to_numpy().mean() if name in scales else math.nan
+        rows.append(
+            {
+                "term": name,
+                "kind": "scale" if name in scales else "variable",
+                "n": len(dyads),
+                "n_missing": gone,
+                "share_missing": gone / len(dyads) if len(dyads) else math.nan,
+                "share_items_missing": items,
+            }
+        )
+    columns = ["term", "kind", "n", "n_missing", "share_missing", "share_items_missing"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(
+        ["share_missing", "share_items_missing"], ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """One row per claim, one column per analysis, the verdict in each cell.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `findings.assess` returns it.
+    rules : Rules
+        Gives the order and the text of the claims.
+
+    Returns
+    -------
+    DataFrame
+        `finding text informant`, then the analyses in their order; NaN where an analysis does not
+        speak to a claim.
+    """
+    analyses = list(dict.fromkeys(findings["analysis"]))
+    verdicts = {
+        (r.finding, r.claim, r.informant, r.analysis): r.verdict
+        for r in findings.itertuples(index=False)
+    }
+    rows = []
+    for claim in rules.claims:
+        key = (claim.finding, claim.claim, claim.informant)
+        found = {a: verdicts.get((*key, a)) for a in analyses}
+        if any(v is not None for v in found.values()):
+            head = {"finding": claim.finding, "text": claim.text, "informant": claim.informant}
+            rows.append(head | found)
+    return pd.DataFrame(rows, columns=["finding", "text", "informant", *analyses])
+
+
+def verdict_sentences(
+    findings: pd.DataFrame, rules: Rules, analysis: str = "as_published"
+) -> list[str]:
+    """Each claim as a sentence with its estimate, interval and verdict.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `findings.assess` returns it.
+    rules : Rules
+    analysis : str
+        Which rows to read.
+
+    Returns
+    -------
+    list of str
+        In the order of the rows; empty if the analysis is not among them.
+    """
+    claims = {(c.finding, c.claim, c.informant): c for c in rules.claims}
+    rows = findings[findings["analysis"] == analysis]
+    return [
+        _sentence(claims[key], row)
+        for _, row in rows.iterrows()
+        if (key := (row["finding"], row["claim"], row["informant"])) in claims
+    ]
+
+
+def _sentence(claim: Claim, row: pd.Series) -> str:
+    verdict = str(row["verdict"]).replace("_", " ")
+    text = claim.text.rstrip(".")
+    estimate = row["estimate"]
+    if pd.isna(estimate):
+        why = str(row["criterion"])
+        return f"{text}: {why}; {verdict}." if "not estimable" in why else f"{text}: {verdict}."
+    if claim.kind.startswith("block"):
+        figures = f"R² = {_correlation(estimate, 3)}, p {_p(row['p_value'])}"
+        if claim.kind == "block_absence" and pd.notna(row["p_equivalence"]):
+            figures += f", smaller than the bound p {_p(row['p_equivalence'])}"
+        return f"{text}: {figures}, {verdict}."
+    low, high = row["conf_low"], row["conf_high"]
+    digits = max(2, decimals_for(high - low))
+    if claim.kind == "rate_absence":
+        values = [number(v, digits) for v in (estimate, low, high)]
+        symbol = "rate ratio per SD"
+    else:
+        values = [_correlation(v, digits) for v in (estimate, low, high)]
+        symbol = "beta" if str(row["analysis"]).startswith("nested") else "r"
+    interval = f" (95 % CI {values[1]} to {values[2]})" if pd.notna(low) else ""
+    return f"{text}: {symbol} = {values[0]}{interval}, {verdict}."
+
+
+def _correlation(value: float, digits: int) -> str:
+    text = number(value, digits)
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def _p(p: float) -> str:
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
