@@ -9,7 +9,7 @@ import numpy as np
 from .codebook import Scale
 from .errors import ScenarioError
 from .latent import ItemScale
-from .population import BETWEEN, DAYS, MANAGER, SCALES, WITHIN, Population
+from .population import BETWEEN, DAYS, MANAGER, SCALES, WITHIN, Population, case_managers
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.
@@ -18,13 +18,17 @@ PARTS = (
     *SCALES,
     "episodes", "missing", "dirt",
 )  # fmt: skip
+TABLES = (
+    "client_interviews", "case_manager_forms", "case_managers", "clinical_ratings",
+    "hospital_episodes",
+)  # fmt: skip
 CHUNK = 50_000
 
 
-def stream(seed: int, part: str) -> np.random.Generator:
-    """The random numbers of one part of the study with this seed."""
-    child = np.random.SeedSequence(seed, spawn_key=(PARTS.index(part),))
-    return np.random.default_rng(child)
+def stream(seed: int, part: str, table: str | None = None) -> np.random.Generator:
+    """The random numbers of one part of the study with this seed, or of a table's share in it."""
+    key = (PARTS.index(part),) if table is None else (PARTS.index(part), TABLES.index(table))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +113,7 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
 def _caseloads(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Each client's case manager; each case manager's site and site type."""
     value = made.scenario.value
-    mean = value("study", "n_clients") / value("study", "n_case_managers")
-    n_managers = min(n, max(1, round(n / mean)))
+    n_managers = case_managers(made, n)
     rest = n - n_managers
     chance = np.full(n_managers, 1 / n_managers)
     # Beyond one client each, the rest is Dirichlet-multinomial with the wanted sum of squares.

@@ -40,7 +40,7 @@ def exceedance(cuts: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A number that a normal variable falls into: `values[i]` between `cuts[i - 1]` and `cuts[i]`."""
+    """A number that a normal variable z falls into: `values[i]` if i of the `cuts` are below z."""
 
     cuts: np.ndarray
     values: np.ndarray

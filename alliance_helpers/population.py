@@ -1,4 +1,4 @@
-"""A scenario's targets turned into the population they imply: loadings, thresholds, latent links."""
+"""A scenario's targets turned into the population they imply: loadings, thresholds, links."""
 
 from __future__ import annotations
 
@@ -120,6 +120,13 @@ def calibrate(scenario: Scenario, codebook: Codebook | None = None) -> Populatio
     variables = {name: _with_share(name, v, scenario) for name, v in variables.items()}
     between, within = _levels(scenario, variables, scales, weights)
     return Population(scenario, book, weights, scales, steps, days, variables, between, within)
+
+
+def case_managers(made: Population, n_clients: int) -> int:
+    """Number of case managers of a study of this size, at the scenario's mean caseload."""
+    value = made.scenario.value
+    mean = value("study", "n_clients") / value("study", "n_case_managers")
+    return min(n_clients, max(1, round(n_clients / mean)))
 
 
 def groups(scale: Scale) -> np.ndarray:
