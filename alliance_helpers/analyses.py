@@ -42,15 +42,20 @@ def _pair_dyads(y, x, groups, bound) -> Effect:
     return verdicts.correlation(r, len(y), bound)
 
 
-def _block_dyads(y, X, groups, bound) -> Effect:
+def _r_squared(y: np.ndarray, X: np.ndarray) -> float:
+    """Share of the variance of y that the terms explain, dyads counted alike."""
     n, k = X.shape
     if n <= k + 1:
         raise NotEstimableError(f"{n} complete dyads are too few for {k} terms")
     design = np.column_stack([np.ones(n), standardise(X)])
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
-    rss, tss = residual @ residual, ((y - y.mean()) ** 2).sum()
-    f = (tss - rss) / k / (rss / (n - k - 1))
-    return verdicts.block(f, k, n - k - 1, n, bound)
+    return 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum())
+
+
+def _block_dyads(y, X, groups, bound, worth) -> Effect:
+    (n, k), share = X.shape, _r_squared(y, X)
+    f = share / k / ((1 - share) / (n - k - 1))
+    return verdicts.block(f, k, n - k - 1, n, share, bound)
 
 
 def _pair_mixed(y, x, groups, bound) -> Effect:
@@ -62,19 +67,21 @@ def _pair_cr2(y, x, groups, bound) -> Effect:
     return _slope(cluster_robust(standardise(y), standardise(x), groups, ["x"]), bound)
 
 
-def _block_mixed(y, X, groups, bound) -> Effect:
+def _block_mixed(y, X, groups, bound, worth) -> Effect:
     terms = [f"x{i}" for i in range(X.shape[1])]
-    return _wald(block_test(random_intercept(y, standardise(X), groups, terms), terms), bound)
+    test = block_test(random_intercept(y, standardise(X), groups, terms), terms)
+    return _wald(test, _r_squared(y, X), bound, worth)
 
 
-def _block_cr2(y, X, groups, bound) -> Effect:
+def _block_cr2(y, X, groups, bound, worth) -> Effect:
     terms = [f"x{i}" for i in range(X.shape[1])]
-    return _wald(cluster_block_test(y, standardise(X), groups, terms, terms), bound)
+    test = cluster_block_test(y, standardise(X), groups, terms, terms)
+    return _wald(test, _r_squared(y, X), bound, worth)
 
 
-def _wald(test: pd.DataFrame, bound: float) -> Effect:
+def _wald(test: pd.DataFrame, share: float, bound: float, worth: float) -> Effect:
     row = test.iloc[0]
-    return verdicts.block(row["f"], row["df1"], row["df2"], int(row["n"]), bound)
+    return verdicts.block(row["f"], row["df1"], row["df2"], int(row["n"]), share, bound, worth)
 
 
 def _slope(coefficients: pd.DataFrame, bound: float) -> Effect:

@@ -184,10 +184,10 @@ class _Reader:
             client, case_manager = standardise(values[:, :2]).T
             y = case_manager - client
         bound = self.rules.bounds[claim.bound]
-        effect = self.method.block(y, X, groups, bound)
+        worth = float(np.mean([_n_effective(x, y, groups) for x in X.T]))
+        effect = self.method.block(y, X, groups, bound, worth)
         rule = verdicts.difference if difference else verdicts.absence
-        n_effective = min(_n_effective(x, y, groups) for x in X.T)
-        return effect, rule(effect, f"R² = {bound:g}"), n_effective
+        return effect, rule(effect, f"R² = {bound:g}"), worth
 
     def _block_absence(self, claim: Claim):
         return self._block(claim, difference=False)

@@ -62,14 +62,15 @@ def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) 
     return Effect(math.exp(b), e.p_value, n, df, *limits, e.p_equivalence)
 
 
-def block(f: float, df1: float, df2: float, n: int, r_squared_bound: float) -> Effect:
+def block(
+    f: float, df1: float, df2: float, n: int, share: float, bound: float, worth: float | None = None
+) -> Effect:
     """A block of predictors by its F; equivalence against the non-central F at the bound.
 
-    The non-centrality at the bound is n R2 / (1 - R2) (Murphy & Myors 1999). The estimate is the
-    (partial) R-squared that the F stands for.
+    `share` is the block's R-squared, the estimate. The non-centrality at the bound is
+    N R2 / (1 - R2) (Murphy & Myors 1999), where N is what the dyads are worth: n if independent.
     """
-    share = f * df1 / (f * df1 + df2)
-    lam = n * r_squared_bound / (1 - r_squared_bound)
+    lam = (n if worth is None else worth) * bound / (1 - bound)
     return Effect(share, fdtrc(df1, df2, f), n, df2, p_equivalence=ncfdtr(df1, df2, lam, f))
 
 

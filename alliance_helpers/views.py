@@ -10,6 +10,7 @@ from .cleaning import CleanStudy
 from .codebook import Codebook
 from .data import Study
 from .errors import NotEstimableError
+from .paths import VERDICT_RATES
 
 
 def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
@@ -123,3 +124,18 @@ def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
             indicator = (dyads[name] == level).astype(float)
             columns[f"{name}: {level}"] = indicator.where(dyads[name].notna(), np.nan)
     return pd.DataFrame(columns, index=dyads.index)
+
+
+def cleaning_summary(cleaned: CleanStudy) -> pd.DataFrame:
+    """How many values of each table each cleaning rule changed."""
+    log = cleaned.log.assign(rule=cleaned.log["rule"].astype(str))
+    counted = log.groupby(["table", "rule"], sort=False).size()
+    return counted.rename("values_changed").reset_index()
+
+
+def recovery() -> pd.DataFrame:
+    """How often each claim is supported in simulated cohorts, by scenario and analysis.
+
+    Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
+    """
+    return pd.read_csv(VERDICT_RATES, dtype={"finding": str})

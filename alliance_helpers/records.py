@@ -1,0 +1,83 @@
+"""Files of a run that hold the study itself: dyads, the cleaning log, findings; and what to say
+about where the data come from. Rows of real people stay out of them unless asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from .cleaning import CleanStudy
+from .codebook import Codebook
+from .outputs import write_csv, write_whole
+
+HIDDEN = "hidden"
+
+
+@dataclass(frozen=True)
+class Markup:
+    """A few words for a notebook's page."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def note(book: Codebook, source: str) -> Markup:
+    """Where the data come from; synthetic data are called so."""
+    what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
+    css = "synthetic" if book.synthetic else "source"
+    return Markup(
+        f'<p class="{css}"><strong>{what}</strong>{escape(book.title)}, from {escape(source)}.</p>'
+    )
+
+
+def bullets(sentences: list[str]) -> Markup:
+    """Sentences as a list."""
+    items = "".join(f"<li>{escape(s)}</li>" for s in sentences)
+    return Markup(f'<ul class="sentences">{items}</ul>')
+
+
+def public_log(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
+    """The cleaning log fit to be passed on: single values of real records are hidden."""
+    log = cleaned.log.copy()
+    if not (cleaned.codebook.synthetic or show_rows):
+        log[["before", "after"]] = log[["before", "after"]].mask(
+            log[["before", "after"]] != "", HIDDEN
+        )
+    return log
+
+
+def public_dyads(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
+    """The dyad table fit to be passed on: of real people run-local numbers for ids, no dates."""
+    dyads = cleaned.dyads
+    if cleaned.codebook.synthetic or show_rows:
+        return dyads
+    dyads = dyads.drop(columns=dyads.select_dtypes("datetime").columns)
+    book = cleaned.codebook
+    for role in (book.client, book.case_manager, book.site):
+        if role in dyads:
+            dyads = dyads.assign(**{role: pd.factorize(dyads[role])[0] + 1})
+    return dyads
+
+
+def save_log(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
+    """Write `out/cleaning_log.csv`; nothing with `out` empty."""
+    if out:
+        write_csv(public_log(cleaned, show_rows), Path(out) / "cleaning_log.csv")
+
+
+def save_dyads(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
+    """Write `out/dyads.parquet`; nothing with `out` empty."""
+    if out:
+        dyads = public_dyads(cleaned, show_rows)
+        write_whole(Path(out) / "dyads.parquet", dyads.to_parquet)
+
+
+def save_findings(rows: pd.DataFrame, out: str) -> None:
+    """Write `out/findings.csv`; nothing with `out` empty."""
+    if out:
+        write_csv(rows, Path(out) / "findings.csv")

@@ -1,0 +1,167 @@
+"""The whole sequence once: check the input, run the notebooks, write the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from .errors import OutputError, ParameterError
+from .paths import NOTEBOOKS, RESULTS
+from .runner import NotebookRun, run_notebooks
+
+RUN_FILE = "run.json"
+WRITTEN = ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", RUN_FILE)
+FOLDERS = ("notebooks", "tables", "figures")
+PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
+
+
+@dataclass(frozen=True)
+class SequenceRun:
+    """Where a run is, and how each notebook went."""
+
+    out: Path
+    records: tuple[NotebookRun, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> list[NotebookRun]:
+        return [r for r in self.records if r.status != "done"]
+
+
+def main_notebooks() -> list[Path]:
+    """The notebooks of the sequence, in reading order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def run_sequence(
+    parameters: Mapping[str, object],
+    out: str | Path | None = None,
+    jobs: int = 2,
+    progress: Callable[[NotebookRun], None] | None = None,
+) -> SequenceRun:
+    """Run every notebook on one study and write the report.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The notebooks' parameters; see their cell tagged `parameters`.
+    out : path, optional
+        The run's folder; a new one under `results/` by default, to which `results/latest` points.
+    jobs : int
+        Notebooks that run side by side.
+    progress : callable, optional
+        Called with each notebook's record.
+
+    Raises
+    ------
+    ParameterError, DataError, CodebookError, ScenarioError, OutputError
+        Before anything is run or written.
+    """
+    started = time.perf_counter()
+    parameters = _absolute(parameters)
+    folder = _claim_folder(out)
+    try:
+        records = run_notebooks(
+            main_notebooks(),
+            folder / "notebooks",
+            parameters | {"out": str(folder)},
+            jobs,
+            progress,
+        )
+    except ParameterError:
+        _give_back(folder, out)
+        raise
+    seconds = time.perf_counter() - started
+    _write_run_file(folder, parameters, records, seconds)
+    from .report import write_report
+
+    write_report(folder)
+    if out is None:
+        _point_latest(folder)
+    return SequenceRun(folder, tuple(records), time.perf_counter() - started)
+
+
+def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
+    made = dict(parameters)
+    for name in ("data", "codebook"):
+        if made.get(name):
+            made[name] = str(Path(str(made[name])).absolute())
+    return made
+
+
+def _claim_folder(out: str | Path | None) -> Path:
+    """An empty folder to write to; an earlier run's files are cleared from it."""
+    folder = Path(out).absolute() if out else RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
+    n = 1
+    while out is None and folder.exists():
+        n += 1
+        folder = folder.with_name(f"{folder.name.split('_')[0]}_{n}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = {p.name for p in folder.iterdir()} - {*WRITTEN, *FOLDERS}
+        if strangers:
+            raise OutputError(
+                f"{folder} holds other files ({', '.join(sorted(strangers)[:3])}). "
+                "Name an empty folder, or one that an earlier run wrote."
+            )
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} cannot be written. Name another output folder.")
+        for name in WRITTEN:
+            (folder / name).unlink(missing_ok=True)
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}). Name another output folder."
+        ) from None
+    return folder
+
+
+def _give_back(folder: Path, out: str | Path | None) -> None:
+    if out is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_run_file(folder: Path, parameters: dict, records: list[NotebookRun], seconds: float):
+    from .outputs import write_whole
+
+    about = {
+        "parameters": {k: v for k, v in parameters.items() if k != "out"},
+        "seed": parameters.get("seed", 1995),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "notebooks": [asdict(r) for r in records],
+        "inputs_sha256": input_hashes(parameters),
+        "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
+        "platform": sys.platform,
+    }
+    text = json.dumps(about, indent=2, ensure_ascii=False)
+    write_whole(folder / RUN_FILE, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
+    """SHA-256 of every file that the run read: data, codebook, claims, scenarios."""
+    from .paths import CODEBOOK, FINDINGS, RAW, SCENARIOS
+
+    data = Path(str(parameters.get("data") or RAW))
+    files = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
+    if parameters.get("scenario"):
+        files = [SCENARIOS]
+    files += [Path(str(parameters.get("codebook") or CODEBOOK)), FINDINGS]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.is_file()}
+
+
+def _point_latest(folder: Path) -> None:
+    link, part = RESULTS / "latest", RESULTS / f".latest.{os.getpid()}"
+    part.symlink_to(folder.name, target_is_directory=True)
+    os.replace(part, link)

@@ -1,0 +1,117 @@
+"""The scorecard: each claim's verdict by every analysis, and one sentence in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+from .claims import Rules, read_rules
+from .tables import scorecard
+from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+
+WORDS = {SUPPORTED: "supported", NOT_SUPPORTED: "not supported", INCONCLUSIVE: "inconclusive"}
+MARKS = {SUPPORTED: "✔", NOT_SUPPORTED: "✘", INCONCLUSIVE: "?"}
+HEADINGS = {
+    "as_1995": "As 1995 read it",
+    "as_published": "Today's rules, dyads independent",
+    "nested": "Case managers respected",
+    "nested_cr2": "The same by CR2 errors",
+}
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The scorecard as a table for a page and as text for a terminal."""
+
+    frame: pd.DataFrame
+    analyses: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{escape(heading(a))}</th>' for a in self.analyses)
+        rows = "".join(self._row(r) for _, r in self.frame.iterrows())
+        return (
+            f"{STYLE}<div class='wide'><table class='scorecard'><caption>Every claim, then and now"
+            f"</caption><thead><tr><th scope='col'>Finding</th><th scope='col'>Claim</th>{head}"
+            f"<th scope='col'>In plain words</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+    def _row(self, row: pd.Series) -> str:
+        cells = "".join(_cell(row[a]) for a in self.analyses)
+        return (
+            f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}</th>"
+            f"{cells}<td>{escape(row['sentence'])}</td></tr>"
+        )
+
+    def text(self) -> str:
+        """The scorecard for a terminal."""
+        shown = [a for a in self.analyses if a in HEADINGS][:3]
+        wide = max(len(t) for t in self.frame["text"]) + 2
+        lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
+        for _, row in self.frame.iterrows():
+            marks = "".join(f"{_mark(row[a]):16}" for a in shown)
+            lines.append(f"{row['finding']:8}{row['text']:{wide}}{marks}".rstrip())
+        return "\n".join(lines)
+
+
+STYLE = (
+    "<style>.scorecard td.v{white-space:nowrap;font-weight:600}"
+    ".scorecard td.supported{background:#dcefe3;color:#0d4a26}"
+    ".scorecard td.not_supported{background:#f8dcd5;color:#7a1f0b}"
+    ".scorecard td.inconclusive{background:#eceff1;color:#3b464d}"
+    ".scorecard th[scope=row]{font-weight:400;min-width:14rem}"
+    ".scorecard td:last-child{min-width:16rem}</style>"
+)
+
+
+def heading(analysis: str) -> str:
+    """What to call an analysis at the head of a column."""
+    return HEADINGS.get(analysis, analysis.replace("_", " "))
+
+
+def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecard:
+    """One row per claim: the verdict of each analysis, and what they say together.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `findings.assess` returns it, or findings.csv.
+    rules : Rules, optional
+        The shipped claims by default.
+    """
+    wide = scorecard(findings, rules or read_rules())
+    analyses = tuple(c for c in wide.columns if c not in ("finding", "text", "informant"))
+    wide["sentence"] = [_sentence(row, analyses) for _, row in wide.iterrows()]
+    return Scorecard(wide, analyses)
+
+
+def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
+    """What the verdicts say together; computed from them alone."""
+    then = row.get("as_1995")
+    now = [row[a] for a in analyses if a != "as_1995" and isinstance(row[a], str)]
+    if not now:
+        return "Not assessed."
+    start = {
+        SUPPORTED: "1995 would have reported it",
+        NOT_SUPPORTED: "1995 would not have reported it",
+    }.get(then, "Read today")
+    if len(set(now)) == 1:
+        joint = "and today's rules agree" if then == now[0] else f"today it is {WORDS[now[0]]}"
+        return f"{start}; {joint}." if not joint.startswith("and") else f"{start}, {joint}."
+    holds = sum(v == SUPPORTED for v in now)
+    fails = sum(v == NOT_SUPPORTED for v in now)
+    parts = f"{holds} of {len(now)} analyses support it"
+    if fails:
+        parts += f", {fails} speak{'s' * (fails == 1)} against it"
+    return f"{start}; today {parts}: the verdict depends on the method."
+
+
+def _mark(verdict) -> str:
+    return f"{MARKS[verdict]} {WORDS[verdict]}" if isinstance(verdict, str) else "-"
+
+
+def _cell(verdict) -> str:
+    if not isinstance(verdict, str):
+        return "<td>–</td>"
+    return f"<td class='v {verdict}'>{escape(_mark(verdict))}</td>"
