@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .checks import LOG, entry
 from .codebook import Codebook, Days, Derived
 from .data import Study
 from .errors import DataError
+from .notes import LOG, entry
 from .scoring import score_scale
 from .stays import hospital_days, merge_stays
 

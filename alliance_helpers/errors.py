@@ -26,6 +26,10 @@ class Problem:
         Column as the file spells it.
     value : object, optional
         The offending value.
+    rows : tuple of int, optional
+        The first rows of a problem that `count` rows of one column share.
+    count : int
+        In how many rows it stands.
     """
 
     file: str
@@ -34,14 +38,34 @@ class Problem:
     row: int | None = None
     column: str | None = None
     value: object = None
+    rows: tuple[int, ...] = ()
+    count: int = 1
 
     def __str__(self) -> str:
         place = self.file
-        if self.row is not None:
+        if self.count > 1:
+            more = self.count - len(self.rows)
+            place += f", rows {', '.join(map(str, self.rows))}"
+            place += f" and {more:,} more" if more else ""
+        elif self.row is not None:
             place += f", row {self.row}"
         if self.column is not None:
             place += f", column {self.column}"
         return f"{place}: {self.what} {self.remedy}"
+
+    def record(self) -> dict:
+        """The same as plain values, for JSON; `rows` are the first that have it."""
+        rows = list(self.rows) or ([] if self.row is None else [self.row])
+        value = None if self.value is None else str(self.value)
+        return {
+            "file": self.file,
+            "column": self.column,
+            "rows": rows,
+            "count": self.count,
+            "value": value,
+            "problem": self.what,
+            "remedy": self.remedy,
+        }
 
 
 class AllianceError(Exception):

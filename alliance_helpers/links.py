@@ -1,0 +1,123 @@
+"""Records against one another: duplicates, stays, and tables that must agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .cells import plain
+from .dictionary import Codebook, Table
+from .notes import Notes, entry, show
+
+
+def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """The table with each record once: an earlier duplicate is left out, or it is a problem."""
+    table = notes.table
+    key = [k for k in table.key if k in frame]
+    if len(key) < len(table.key) or table.duplicates == "allow":
+        return frame
+    repeated = frame.duplicated(key, keep=False) & frame[key].notna().all(axis=1)
+    if not repeated.any():
+        return frame
+    if table.duplicates == "error" or table.latest not in frame:
+        later = (frame.duplicated(key) & repeated).to_numpy()
+        column = " and ".join(table.variables[k].column for k in key)
+        values = frame[key].astype(str).agg(", ".join, axis=1).where(later).to_numpy()
+        what = "it is there already, and may stand once."
+        notes.wrong(column, later, values, what, "Remove one of the records, or correct the id.")
+        return frame
+    kept = frame.sort_values(table.latest, kind="stable", na_position="first")
+    kept = kept.drop_duplicates(key, keep="last").index
+    dropped = frame.index[repeated & ~frame.index.isin(kept)]
+    before = frame.loc[dropped, table.latest].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    notes.changes.append(
+        entry(table.name, dropped, table.latest, before, "record left out", "an earlier duplicate")
+    )
+    return frame[~frame.index.isin(dropped)]
+
+
+def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
+    """Stays without an admission, or that end before they begin."""
+    for days in codebook.days.values():
+        if days.episodes != notes.table.name or not {days.admission, days.discharge} <= set(frame):
+            continue
+        begin, end = frame[days.admission], frame[days.discharge]
+        if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
+            return
+        variables = notes.table.variables
+        column = variables[days.discharge].column
+        remedy = "Correct one of the two dates."
+        for day, found in end[end < begin].groupby(begin[end < begin]):
+            where = np.isin(frame.index.to_numpy(), found.index.to_numpy())
+            what = f"it lies before the admission on {day.date()}."
+            text = end.dt.strftime("%Y-%m-%d").to_numpy()
+            notes.wrong(column, where, text, what, remedy)
+        gone = begin.isna().to_numpy()
+        if gone.any():
+            what = "the admission is missing."
+            notes.problem(
+                what, "Fill it in.", variables[days.admission].column, np.flatnonzero(gone)
+            )
+        return
+
+
+def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
+    """Ids that lead nowhere, and values that two tables tell differently."""
+    for role, kind in ((book.client, "client"), (book.case_manager, "case_manager")):
+        home = next(
+            (
+                t
+                for t in book.tables.values()
+                if t.row == kind and not t.occasion and role in typed.get(t.name, ())
+            ),
+            None,
+        )
+        if role is None or home is None:
+            continue
+        base = typed[home.name].drop_duplicates(role).set_index(role)
+        for name, frame in typed.items():
+            if name != home.name and role in frame:
+                _against(frame, base, role, home, notes[name])
+
+
+def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) -> None:
+    table, ids = notes.table, frame[role]
+    place = _place(ids, base.index)
+    lost = (place < 0) & ids.notna().to_numpy()
+    if lost.any():
+        spelled = {plain(i): i for i in base.index.dropna()}
+        first = ids[lost].iloc[0]
+        close = spelled.get(plain(first))
+        remedy = "Correct the id, or add the record there."
+        if close:
+            remedy = f"There it is written {show(close)}: write it alike."
+        notes_on(frame, notes).wrong(
+            table.variables[role].column,
+            lost,
+            ids.to_numpy(),
+            f"{home.file} does not have it.",
+            remedy,
+        )
+    for shared in sorted((set(frame) & set(base.columns)) - {role}):
+        if table.variables[shared].type in ("id", "category"):
+            there = base[shared].to_numpy(dtype=object)[place]
+            here = frame[shared].to_numpy(dtype=object)
+            both = pd.notna(here) & pd.notna(there) & (place >= 0)
+            differ = both & (here != there)
+            if differ.any():
+                other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
+                column = table.variables[shared].column
+                what = f"but {home.file} says {other}."
+                notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+
+
+def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:
+    """The same notes, numbered by the rows that are left."""
+    return Notes(notes.table, frame.index.to_numpy(), notes.changes, notes.problems)
+
+
+def _place(ids: pd.Series, index: pd.Index) -> np.ndarray:
+    """Position of each id in the index, -1 where it is not; quick if both are in step."""
+    if len(ids) == len(index) and pd.Index(ids).equals(index):
+        return np.arange(len(ids))
+    return index.get_indexer(pd.Index(ids))
