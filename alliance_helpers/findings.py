@@ -58,15 +58,13 @@ def assess(
     """
     book = codebook or read_codebook()
     rules = rules or read_rules()
-    rows = []
+    cohort, rows = _Cohort(dyads, book), []
+    claims = [c for c in rules.claims if finding in (None, c.finding)]
+    claims = [c for c in claims if not _lacking(c, dyads, book)]
     for name in analyses:
         made: dict[tuple[str, str], list[str]] = {}
-        reader = Stepwise(dyads, book) if name == "as_1995" else _Reader(dyads, book, rules, name)
-        for claim in rules.claims:
-            if finding and claim.finding != finding:
-                continue
-            if _lacking(claim, dyads, book):
-                continue
+        reader = Stepwise(dyads, book) if name == "as_1995" else _Reader(cohort, rules, name)
+        for claim in claims:
             row = _row(claim, name, reader, made)
             if row:
                 made.setdefault((claim.finding, claim.claim), []).append(row["verdict"])
@@ -128,11 +126,47 @@ def _row(claim: Claim, analysis: str, reader, made: dict) -> dict | None:
     }  # fmt: skip
 
 
+class _Cohort:
+    """The dyads, with what several analyses ask of them computed once."""
+
+    def __init__(self, dyads: pd.DataFrame, book: Codebook) -> None:
+        self.dyads, self.book = dyads, book
+        self._complete: dict[tuple, tuple] = {}
+        self._worth: dict[tuple, float] = {}
+
+    def complete(
+        self, columns: list[str], extra: pd.DataFrame | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Listwise complete values, and their case managers as numbers."""
+        key = tuple(columns)
+        if key not in self._complete:
+            self._complete[key] = self._listwise(columns, extra)
+        return self._complete[key]
+
+    def _listwise(self, columns, extra) -> tuple[np.ndarray, np.ndarray]:
+        values = self.dyads[columns].to_numpy(float)
+        if extra is not None:
+            values = np.column_stack([values, extra.to_numpy(float)])
+        keep = ~np.isnan(values).any(axis=1)
+        if keep.sum() < 4:
+            raise NotEstimableError(f"only {keep.sum()} dyads have all of {', '.join(columns)}")
+        manager = self.book.case_manager
+        keys = self.dyads[manager].to_numpy()[keep] if manager else np.arange(keep.sum())
+        return values[keep], pd.factorize(keys)[0]
+
+    def worth(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> float:
+        """How many independent dyads an association of x and y is worth."""
+        key = (x.tobytes(), y.tobytes())
+        if key not in self._worth:
+            self._worth[key] = float(effective_n(x, y, groups)["n_effective"].iloc[0])
+        return self._worth[key]
+
+
 class _Reader:
     """Reads claims off one cohort by one analysis under today's rules."""
 
-    def __init__(self, dyads, book: Codebook, rules: Rules, analysis: str) -> None:
-        self.dyads, self.book, self.rules = dyads, book, rules
+    def __init__(self, cohort: _Cohort, rules: Rules, analysis: str) -> None:
+        self.cohort, self.book, self.rules = cohort, cohort.book, rules
         self.method = ANALYSES[analysis]
 
     def read(self, claim: Claim):
@@ -141,50 +175,40 @@ class _Reader:
     def _alliance(self, informant: str) -> str:
         return self.book.informants[informant]["alliance"]
 
-    def _complete(
-        self, columns: list[str], extra: pd.DataFrame | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Listwise complete values, and their case managers as numbers."""
-        manager = self.book.case_manager
-        part = self.dyads[columns].astype(float)
-        if extra is not None:
-            part = part.join(extra)
-        keep = part.notna().all(axis=1)
-        if keep.sum() < 4:
-            raise NotEstimableError(f"only {keep.sum()} dyads have all of {', '.join(columns)}")
-        groups = (
-            pd.factorize(self.dyads.loc[keep, manager])[0] if manager else np.arange(keep.sum())
-        )
-        return part[keep].to_numpy(), groups
-
     def _association(self, claim: Claim):
         alliance = self._alliance(claim.informant)
         terms = list(claim.composite) or [claim.term]
-        values, groups = self._complete([alliance, *terms])
+        values, groups = self.cohort.complete([alliance, *terms])
         other = values[:, 1]
         if claim.composite:
             other = standardise(values[:, 1:]) @ np.array(list(claim.composite.values()), float)
         y, x = (other, values[:, 0]) if claim.outcome else (values[:, 0], other)
         bound = self.rules.bounds[claim.bound]
         effect = self.method.pair(y, x, groups, bound)
-        return effect, verdicts.association(effect, claim.sign, bound), _n_effective(x, y, groups)
+        return (
+            effect,
+            verdicts.association(effect, claim.sign, bound),
+            self.cohort.worth(x, y, groups),
+        )
 
     def _modest(self, claim: Claim):
-        values, groups = self._complete([self._alliance(i) for i in ("case_manager", "client")])
+        values, groups = self.cohort.complete(
+            [self._alliance(i) for i in ("case_manager", "client")]
+        )
         y, x = values.T
         low, high = self.rules.bounds["correlation"], self.rules.bounds["modest_high"]
         effect = self.method.pair(y, x, groups, low)
-        return effect, verdicts.modest(effect, low, high), _n_effective(x, y, groups)
+        return effect, verdicts.modest(effect, low, high), self.cohort.worth(x, y, groups)
 
     def _block(self, claim: Claim, difference: bool):
         raters = [self._alliance(i) for i in claim.informants]
-        values, groups = self._complete([*raters, *claim.variables(self.book)])
+        values, groups = self.cohort.complete([*raters, *claim.variables(self.book)])
         y, X = values[:, 0], values[:, len(raters) :]
         if difference:
             client, case_manager = standardise(values[:, :2]).T
             y = case_manager - client
         bound = self.rules.bounds[claim.bound]
-        worth = float(np.mean([_n_effective(x, y, groups) for x in X.T]))
+        worth = float(np.mean([self.cohort.worth(x, y, groups) for x in X.T]))
         effect = self.method.block(y, X, groups, bound, worth)
         rule = verdicts.difference if difference else verdicts.absence
         return effect, rule(effect, f"R² = {bound:g}"), worth
@@ -199,15 +223,11 @@ class _Reader:
         if self.method.rate is None:
             return None
         alliance, days = self._alliance(claim.informant), claim.term
-        adjust = [a for a in self.rules.days_adjusted_for if a in self.dyads]
-        covariates = as_numbers(self.dyads, adjust)
-        values, groups = self._complete([days, alliance], covariates)
+        adjust = [a for a in self.rules.days_adjusted_for if a in self.cohort.dyads]
+        covariates = as_numbers(self.cohort.dyads, adjust)
+        values, groups = self.cohort.complete([days, alliance], covariates)
         y, X = values[:, 0], standardise(values[:, 1:])
         bounds = self.rules.bounds["rate_ratio_low"], self.rules.bounds["rate_ratio_high"]
         effect = self.method.rate(y, X, ["alliance", *covariates], groups, *bounds)
         words = "a rate ratio of {:g} to {:g} per SD".format(*bounds)
-        return effect, verdicts.absence(effect, words), _n_effective(X[:, 0], y, groups)
-
-
-def _n_effective(x, y, groups) -> float:
-    return float(effective_n(x, y, groups)["n_effective"].iloc[0])
+        return effect, verdicts.absence(effect, words), self.cohort.worth(X[:, 0], y, groups)
