@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from jsonschema import Draft202012Validator
-
 from .dictionary import N_ITEMS, Codebook, Scale, Table, dyad_variables, expand
 from .errors import Problem
 from .paths import DATA
+from .quick_imports import without_iri_grammar
 from .yaml_text import row_of
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -22,7 +21,9 @@ NUMERIC = ("number", "integer")
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def _validator():
+    with without_iri_grammar():
+        from jsonschema import Draft202012Validator
     return Draft202012Validator(json.loads((DATA / "codebook.schema.json").read_text("utf-8")))
 
 
