@@ -9,7 +9,8 @@ import numpy as np
 from .codebook import Scale
 from .errors import ScenarioError
 from .latent import ItemScale
-from .population import BETWEEN, DAYS, MANAGER, SCALES, WITHIN, Population, case_managers
+from .latent_links import BETWEEN, DAYS, MANAGER, SCALES, WITHIN
+from .population import Population, case_managers
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.

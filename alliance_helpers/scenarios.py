@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def resolve(raw: Mapping[str, Any], name: str) -> Scenario:
     offered = raw["scenarios"]
     if name not in offered:
         raise ScenarioError(f"Unknown scenario {name!r}; use one of {', '.join(offered)}.")
+    if bad := [key for key, entry in offered.items() if not isinstance(entry, Mapping)]:
+        raise ScenarioError(f"Scenario {bad[0]!r} is not a mapping of title, extends, links ...")
     chain = [name]
     while parent := offered[chain[-1]].get("extends"):
         if parent not in offered or parent in chain:
@@ -183,3 +186,17 @@ def _check_tags(node: Mapping, scenario: str, path: tuple[str, ...] = ()) -> Non
                 f"Scenario {scenario!r}: {' > '.join(place)} needs a tag ({', '.join(TAGS)}), and "
                 "a source unless it is assumed."
             )
+        elif not _is_numbers(child["value"]):
+            raise ScenarioError(
+                f"Scenario {scenario!r}: {' > '.join(place)} is {child['value']!r}; "
+                "write a number, or numbers as the shipped file has them."
+            )
+
+
+def _is_numbers(value: Any) -> bool:
+    """A number or a date, or a list or mapping of numbers (`scale` names one)."""
+    if isinstance(value, Mapping):
+        return all(key == "scale" or _is_numbers(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(_is_numbers(part) for part in value)
+    return isinstance(value, (int, float, date)) and not isinstance(value, bool)

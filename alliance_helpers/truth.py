@@ -6,15 +6,8 @@ from itertools import combinations
 
 import pandas as pd
 
-from .population import (
-    DAYS,
-    MANAGER,
-    SCALES,
-    SITE_TYPES,
-    Population,
-    case_managers,
-    implied_correlation,
-)
+from .latent_links import DAYS, MANAGER, SCALES, implied_correlation
+from .population import SITE_TYPES, Population, case_managers
 
 ALLIANCES = {"client": "client_alliance", "case_manager": "case_manager_alliance"}
 RELATED = (
