@@ -10,9 +10,10 @@ import pandas as pd
 from .codebook import Codebook, Days, Derived
 from .data import Study
 from .errors import DataError
+from .hospital import hospital_days
 from .notes import LOG, entry
 from .scoring import score_scale
-from .stays import hospital_days, merge_stays
+from .stays import merge_stays
 
 
 @dataclass(frozen=True)

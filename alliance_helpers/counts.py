@@ -17,7 +17,7 @@ from .count_design import make_design
 from .count_families import FAMILIES
 from .count_model import FIT, CountModel, as_model, share_up_to
 from .errors import NotEstimableError, ParameterError
-from .stays import hospital_days
+from .hospital import hospital_days
 
 __all__ = [
     "CountLadder",
