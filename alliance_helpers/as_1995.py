@@ -20,7 +20,7 @@ class Stepwise:
     """
 
     def __init__(self, dyads: pd.DataFrame, book: Codebook) -> None:
-        self.book, self.dyads, self.models = book, dyads, {}
+        self.book, self.dyads, self.models, self.n = book, dyads, {}, {}
         present = {b: [v for v in names if v in dyads] for b, names in book.blocks.items()}
         self.blocks = {
             b: present[b] for b in ("pretreatment", "treatment", "outcome") if present.get(b)
@@ -32,8 +32,9 @@ class Stepwise:
             outcome = self.book.informants[informant]["alliance"]
             model = hierarchical_regression(self.dyads, outcome, self.blocks)
             last = model.coefficients["block"].iloc[-1]
-            rows = model.coefficients[model.coefficients["block"] == last]
-            self.models[informant] = rows.set_index("term").drop(index="intercept", errors="ignore")
+            rows = model.coefficients[model.coefficients["block"] == last].set_index("term")
+            self.models[informant] = rows.drop(index="intercept", errors="ignore")
+            self.n[informant] = int(model.fit["n"].iloc[-1])
         return self.models[informant]
 
     def read(self, claim: Claim):
@@ -41,24 +42,22 @@ class Stepwise:
 
     def _association(self, claim: Claim):
         model, terms = self._model(claim.informant), list(claim.composite) or [claim.term]
-        signs = {t: np.sign(claim.composite.get(t, 1)) for t in terms}
         wanted = 1 if claim.sign == "positive" else -1
-        entered = [
-            t for t in terms if t in model.index and model.loc[t, "beta"] * signs[t] * wanted > 0
-        ]
+        signs = {t: np.sign(claim.composite.get(t, 1)) * wanted for t in terms}
+        entered = [t for t in terms if t in model.index and model.loc[t, "beta"] * signs[t] > 0]
         verdict = verdicts.SUPPORTED if entered else verdicts.NOT_SUPPORTED
-        row = model.loc[entered[0]] if entered else None
-        return self._effect(row), (verdict, "stepwise regression enters it with this sign"), np.nan
+        effect = self._effect(claim.informant, entered[0] if entered else None)
+        return effect, (verdict, "stepwise regression enters it with this sign"), np.nan
 
-    def _effect(self, row) -> Effect:
-        n = len(self.dyads)
-        if row is None:
-            return Effect(np.nan, np.nan, n)
+    def _effect(self, informant: str, term: str | None = None) -> Effect:
+        """The standardised coefficient of a term that entered, else no estimate."""
+        n = self.n[informant]
+        if term is None:
+            return Effect(np.nan, np.nan, n, np.nan)
+        row = self.models[informant].loc[term]
         ratio = row["beta"] / row["estimate"]
-        limits = row["conf_low"] * ratio, row["conf_high"] * ratio
-        return Effect(
-            row["beta"], row["p_value"], int(row["n"]), row["df"], min(limits), max(limits)
-        )
+        limits = sorted((row["conf_low"] * ratio, row["conf_high"] * ratio))
+        return Effect(row["beta"], row["p_value"], n, row["df"], *limits)
 
     def _modest(self, claim: Claim):
         pair = self.dyads[[self.book.informants[i]["alliance"] for i in ("client", "case_manager")]]
@@ -74,12 +73,14 @@ class Stepwise:
     def _block_absence(self, claim: Claim):
         entered = self._entered(claim, claim.informant)
         verdict = verdicts.NOT_SUPPORTED if entered else verdicts.SUPPORTED
-        return self._effect(None), (verdict, "stepwise regression enters none of them"), np.nan
+        effect = self._effect(claim.informant)
+        return effect, (verdict, "stepwise regression enters none of them"), np.nan
 
     def _block_difference(self, claim: Claim):
         differ = self._entered(claim, "client") != self._entered(claim, "case_manager")
         verdict = verdicts.SUPPORTED if differ else verdicts.NOT_SUPPORTED
-        return self._effect(None), (verdict, "stepwise regression enters different terms"), np.nan
+        effect = self._effect("case_manager")
+        return effect, (verdict, "stepwise regression enters different terms"), np.nan
 
     def _rate_absence(self, claim: Claim):
         return self._block_absence(claim)
