@@ -170,25 +170,32 @@ def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd
     >>> tidy(["x"], np.array([2.0]), np.array([1.0]), np.inf, 50)["p_value"].round(4).tolist()
     [0.0455]
     """
+    return pd.DataFrame(
+        {
+            "term": list(terms),
+            **t_tests(estimate, std_error, df, conf_level),
+            "n": n,
+        }
+    )
+
+
+def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.ndarray]:
+    """The columns estimate to conf_high of `tidy`, as arrays of the shape of `estimate`."""
     if not 0 < conf_level < 1:
         raise ParameterError(f"conf_level must lie between 0 and 1; {conf_level} was given.")
     estimate, std_error = np.asarray(estimate, float), np.asarray(std_error, float)
     df = np.broadcast_to(np.asarray(df, float), estimate.shape)
     statistic = estimate / std_error
     reach = special.stdtrit(df, 0.5 + conf_level / 2) * std_error
-    return pd.DataFrame(
-        {
-            "term": list(terms),
-            "estimate": estimate,
-            "std_error": std_error,
-            "statistic": statistic,
-            "df": df,
-            "p_value": 2 * special.stdtr(df, -np.abs(statistic)),
-            "conf_low": estimate - reach,
-            "conf_high": estimate + reach,
-            "n": n,
-        }
-    )
+    return {
+        "estimate": estimate,
+        "std_error": std_error,
+        "statistic": statistic,
+        "df": df,
+        "p_value": 2 * special.stdtr(df, -np.abs(statistic)),
+        "conf_low": estimate - reach,
+        "conf_high": estimate + reach,
+    }
 
 
 def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .cr2 import assemble, unweighted
-from .design import complete_rows, orthonormal, tidy
+from .cr2 import ClusterCovariance, assemble, unweighted
+from .design import Sample, complete_rows, orthonormal, tidy
 from .errors import NotEstimableError, ParameterError
 
 
@@ -53,7 +53,7 @@ def cluster_robust(
     >>> cluster_robust(y, x, groups, ["x"])["term"].tolist()
     ['intercept', 'x']
     """
-    sample, estimate, covariance = _least_squares(y, X, groups, terms)
+    sample, estimate, covariance = least_squares(y, X, groups, terms)
     names = ("intercept", *sample.terms)
     return tidy(
         names, estimate, np.sqrt(np.diag(covariance.vcov)), covariance.df, sample.n, conf_level
@@ -89,7 +89,7 @@ def cluster_block_test(
     >>> int(test["df1"].iloc[0])
     2
     """
-    sample, estimate, covariance = _least_squares(y, X, groups, terms)
+    sample, estimate, covariance = least_squares(y, X, groups, terms)
     keep = [1 + position for position in positions(block, sample.terms)]
     f, df1, df2, p_value = covariance.wald(estimate, keep)
     return pd.DataFrame(
@@ -116,7 +116,13 @@ def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
     return [list(terms).index(term) for term in block]
 
 
-def _least_squares(y, X, groups, terms):
+def least_squares(
+    y, X, groups, terms: Sequence[str] | None = None
+) -> tuple[Sample, np.ndarray, ClusterCovariance]:
+    """Complete rows, coefficients (the intercept first) and their CR2 covariance, as arrays.
+
+    Arguments and errors as in `cluster_robust`, which puts the result into a table.
+    """
     sample = complete_rows(y, X, groups, terms)
     Q, back = orthonormal(sample)
     gamma = Q.T @ sample.y
