@@ -25,25 +25,42 @@ import alliance_helpers
 
 INLINE = "module://matplotlib_inline.backend_inline"
 PRELOAD = (
+    # what the notebooks and the helpers compute with
     "numpy.random",
     "pandas",
+    "pandas.io.formats.html",
+    "pandas.io.formats.string",
     "pyarrow.parquet",
     "scipy.stats",
     "statsmodels.api",
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PpmImagePlugin",
     "seaborn",
     "pingouin",
     "yaml",
-    "IPython.core.pylabtools",
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.zmqshell",
-    "ipykernel.debugger",
     "ipywidgets",
+    # what a kernel imports while it starts
+    "IPython.core.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "tornado.platform.asyncio",
 )
 # These run notebooks rather than being called from one.
-EDGE = frozenset({"batch", "cli", "forkserver", "kernels", "report", "runner"})
+EDGE = frozenset(
+    {"batch", "batch_report", "cli", "forkserver", "grid", "kernels", "report", "runner", "station"}
+)
 # Read when the libraries load: no helper threads (they do not survive a fork), and the backend
 # that a kernel started the ordinary way has when matplotlib is imported in it.
 PRELOAD_ENV = {
@@ -80,6 +97,23 @@ def preload() -> None:
             importlib.import_module(name)
         except Exception as error:  # a broken helper must break its notebook, not every kernel
             print(f"alliance: {name} could not be preloaded: {error}", file=sys.stderr)
+
+
+def warm_up() -> None:
+    """Draw one figure and format one table, so that fonts and formatters are loaded once."""
+    import pandas as pd
+    from IPython.core.pylabtools import print_figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()  # not through pyplot, which would settle on a backend for every kernel
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="label")
+    axes.set(xlabel="x", ylabel="y", title="$r$ title")
+    axes.legend()
+    print_figure(figure, bbox_inches="tight")
+    pd.DataFrame({"a": [0.5, 1.5], "b": ["x", "y"]}).describe(include="all")._repr_html_()
 
 
 class Server:
@@ -192,16 +226,19 @@ class Server:
             os.close(descriptor)
 
 
-def become_kernel(request: dict) -> None:
+def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     """Turn this freshly forked process into the kernel that was asked for.
 
     Parameters
     ----------
     request : dict
         ``argv`` of the kernel after the interpreter's own, ``cwd``, ``env`` and ``streams``.
+    set_by_imports : dict
+        Environment variables that the preloaded libraries set when they were imported.
     """
     import numpy as np
-    from ipykernel.kernelapp import IPKernelApp
+
+    from .private_kernel import launch
 
     nothing = os.open(os.devnull, os.O_RDONLY)
     for target, source in enumerate((nothing, *request["streams"])):
@@ -209,26 +246,23 @@ def become_kernel(request: dict) -> None:
         os.close(source)
     os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update(set_by_imports | request["env"])
     time.tzset()
     np.random.seed()  # noqa: NPY002  every fork would start from the same global state
     if "MPLBACKEND" in os.environ:
         sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
-    arguments = [
-        *request["argv"],
-        "--HistoryManager.enabled=False",
-        "--IPKernelApp.parent_handle=1",  # 1: no polling for the parent, the system tells us
-    ]
-    sys.argv = ["ipykernel_launcher", *arguments]
-    IPKernelApp.launch_instance(argv=arguments)
+    # parent_handle 1: no polling for the parent's end, the system tells us
+    launch([*request["argv"], "--HistoryManager.enabled=False", "--IPKernelApp.parent_handle=1"])
 
 
 def main() -> None:
     """Entry point of the server process: ``main`` reads two file descriptors from ``sys.argv``."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     sys.path[:] = [entry for entry in sys.path if entry]
+    before = dict(os.environ)
     preload()
+    warm_up()
+    set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.collect()
     gc.freeze()
-    request = Server(listener, int(sys.argv[2])).serve()
-    become_kernel(request)
+    become_kernel(Server(listener, int(sys.argv[2])).serve(), set_by_imports)

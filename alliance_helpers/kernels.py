@@ -20,7 +20,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
-from .station import channel_folder, fork_kernel, fork_problem
+from .station import PIPE, channel_folder, fork_kernel, fork_problem
 
 PROVISIONER_VARIABLE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
 PROVISIONER = "alliance-warm"
@@ -71,6 +71,8 @@ class WarmProvisioner(LocalProvisioner):
                 await self._channels_open()
                 return self.connection_info
         self.log.warning("alliance: an ordinary, slower kernel is started: %s", problem)
+        if argv is not None and self.connection_info.get("transport") == "ipc":
+            cmd = [cmd[0], "-m", "alliance_helpers.private_kernel", *argv]
         return await super().launch_kernel(cmd, **kwargs)
 
     async def _channels_open(self) -> None:
@@ -97,6 +99,13 @@ class WarmProvisioner(LocalProvisioner):
         """Kill the kernel and everything it started."""
         await super().kill(restart=restart)
         await self.wait()
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the one socket that Jupyter does not know of."""
+        await super().cleanup(restart=restart)
+        km = self.parent
+        if km is not None and km.transport == "ipc":
+            Path(f"{km.ip}-{PIPE}").unlink(missing_ok=True)
 
 
 class PromptClient(AsyncKernelClient):

@@ -23,7 +23,8 @@ from pathlib import Path
 from .forkserver import PRELOAD_ENV
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
-SOCKET = "fork"
+SOCKET = "fork"  # of the fork server, in the station's folder
+PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
 _lock = threading.Lock()
