@@ -125,17 +125,15 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     meant, kind = [], []
     for level in levels:
         text = _words(level)
-        if text in v.codes:
-            meant.append(v.codes[text])
-            kind.append("code")
-        elif text == "" or (text in gone and text not in v.values):
+        if text == "" or (text in gone and text not in v.values):
             meant.append(None)
             kind.append("missing code" if text else "blank")
-        else:
-            found = known.get(plain(text)) if known else text
-            meant.append(found)
-            spelled = "spelling" if found != text else "same"
-            kind.append("unknown" if found is None else spelled)
+            continue
+        decoded = v.codes.get(text, text)
+        found = known.get(plain(decoded)) if known else decoded
+        meant.append(found)
+        same = "same" if found == text or text in v.codes else "spelling"
+        kind.append("unknown" if found is None else same)
     kinds = np.array([*kind, "blank"], dtype=object)[codes]
     result = np.array([*meant, None], dtype=object)[codes]
     raw = values.astype(object).to_numpy() if set(kind) - {"same", "blank"} else values

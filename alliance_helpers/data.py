@@ -1,4 +1,4 @@
-"""A study's raw tables: where they come from, and whether they fit their codebook."""
+"""A study's raw tables: read from any format, and checked against their codebook."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from .checks import Examined, examine
-from .codebook import Codebook, Table, read_codebook
-from .errors import DataError, Problem
+from .codebook import Codebook, draft_codebook, read_codebook
+from .errors import CodebookError, DataError, Problem
 from .paths import RAW
+from .sources import codebook_beside, completed, read_tables
+from .yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,20 @@ class Study:
     tables : dict of DataFrame
         By codebook name, cells as the files hold them.
     codebook : Codebook
+        Completed by labels, value labels and missing codes that the files declare.
     source : str
         Where the tables come from, in words.
     truth : DataFrame, optional
         For a synthetic study, what it was drawn from.
+    notes : tuple of str
+        How files were read, where that was not plain (delimiter, encoding, decimal comma).
     """
 
     tables: dict[str, pd.DataFrame]
     codebook: Codebook
     source: str
     truth: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def examined(self) -> Examined:
@@ -48,9 +54,11 @@ def load_study(
     Parameters
     ----------
     source : path, optional
-        Folder that holds the tables; the shipped synthetic cohort by default.
+        A folder of tables, one file, or a file with look-up tables beside it; CSV, Excel, SPSS,
+        Stata or Parquet. The shipped synthetic cohort by default.
     codebook : path or Codebook, optional
-        By default `codebook.yml` inside the folder, else the shipped one.
+        By default the one beside the data (`codebook.yml`, or `<file>.codebook.yml`), else the
+        shipped one.
 
     Raises
     ------
@@ -73,49 +81,50 @@ def read_study(
     source: str | Path | None = None, codebook: str | Path | Codebook | None = None
 ) -> Study:
     """Read the tables without checking the values in them."""
-    folder = Path(source) if source else RAW
+    place = Path(source) if source else RAW
     if not isinstance(codebook, Codebook):
-        own = folder / "codebook.yml"
-        codebook = read_codebook(codebook or (own if own.is_file() else None))
-    if not folder.is_dir():
-        raise DataError(
-            [Problem(str(folder), "is not a folder.", "Name the folder that holds the tables.")]
-        )
-    tables, problems = {}, []
-    for name, table in codebook.tables.items():
-        try:
-            tables[name] = read_table(folder / table.file, table)
-        except DataError as error:
-            problems += error.problems
+        codebook = read_codebook(codebook or codebook_beside(place))
+    study, problems = _read(place, codebook, source)
     if problems:
         raise DataError(problems)
-    return Study(tables, codebook, str(source) if source else "the shipped synthetic cohort")
+    return study
 
 
-def read_table(path: Path, table: Table) -> pd.DataFrame:
-    """One raw table, its cells as text; problems as :class:`DataError`."""
+def check(
+    source: str | Path | None = None, codebook: str | Path | Codebook | None = None
+) -> list[Problem]:
+    """Every problem of the data and of the codebook, together; an empty list if there is none.
+
+    Parameters
+    ----------
+    source, codebook
+        As in :func:`load_study`.
+
+    Examples
+    --------
+    >>> check()
+    []
+    """
+    place, problems = Path(source) if source else RAW, []
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        present = (
-            ", ".join(sorted(p.name for p in path.parent.iterdir() if p.is_file())) or "nothing"
-        )
-        what = f"is missing from {path.parent.name} (found: {present})."
-        raise DataError(
-            [Problem(path.name, what, "Add the table, or drop it from the codebook.")]
-        ) from None
-    except pd.errors.EmptyDataError:
-        raise DataError(
-            [Problem(path.name, "is empty.", "Put a header and the records in it.")]
-        ) from None
-    except UnicodeDecodeError as error:
-        row = path.read_bytes()[: error.start].count(b"\n") + 1
-        what = f"holds bytes that are not UTF-8 ({error.object[error.start : error.start + 1]!r})."
-        raise DataError([Problem(path.name, what, "Save it as UTF-8.", row=row)]) from None
-    except pd.errors.ParserError as error:
-        what = f"is not a regular table ({error})."
-        raise DataError(
-            [Problem(path.name, what, "Give each row the same number of cells.")]
-        ) from None
-    frame.columns = frame.columns.str.strip()
-    return frame
+        if not isinstance(codebook, Codebook):
+            codebook = codebook or codebook_beside(place)
+            if codebook is None:
+                codebook = read_codebook()
+            else:
+                _, text = read_yaml(Path(codebook))
+                codebook, problems = draft_codebook(text, Path(codebook).name)
+        if codebook is None:
+            return problems
+        study, unread = _read(place, codebook, source)
+    except (CodebookError, DataError) as error:
+        return [*problems, *error.problems]
+    return [*problems, *unread, *study.examined.problems]
+
+
+def _read(place: Path, book: Codebook, source) -> tuple[Study, list[Problem]]:
+    raw, problems = read_tables(place, book)
+    tables = {name: table.frame for name, table in raw.items()}
+    notes = tuple(f"{book.tables[n].file}: {t.note}" for n, t in raw.items() if t.note)
+    named = str(source) if source else "the shipped synthetic cohort"
+    return Study(tables, completed(book, raw), named, notes=notes), problems
