@@ -14,15 +14,12 @@ from .codebook import Codebook
 from .errors import NotEstimableError
 from .views import alliance_of
 
-COLUMNS = ["term", "source", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
+COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
 
 
-def source_of(term: str, book: Codebook, informant: str) -> str:
-    """`same_rater` if the informant gave this rating, else `other_rater` or `record`."""
-    if term in book.scales:
-        same = book.scales[term].informant == informant
-        return "same_rater" if same else "other_rater"
-    return "record" if term in book.days else "other_rater"
+def rater_of(term: str, book: Codebook) -> str:
+    """Who gave this value: an informant or rater named in the codebook, else `records`."""
+    return book.scales[term].informant or "records" if term in book.scales else "records"
 
 
 def halo_contrast(
@@ -33,8 +30,8 @@ def halo_contrast(
     Returns
     -------
     DataFrame
-        `term source estimate conf_low conf_high p_value df n`; `source` is `same_rater`,
-        `other_rater` or `record`. Standardised slopes; same-rater rows first.
+        `informant term rater estimate conf_low conf_high p_value df n`: standardised slopes, those
+        whose rater is the informant first.
     """
     rows = [
         _row(dyads, book, informant, term, None, analysis)
@@ -42,8 +39,8 @@ def halo_contrast(
         if term in dyads and dyads[term].nunique() > 1
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    order = table["source"].map({"same_rater": 0, "other_rater": 1, "record": 2})
-    return table.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+    order = np.argsort(table["rater"] != informant, kind="stable")
+    return table.iloc[order].reset_index(drop=True)
 
 
 def partialled(
@@ -60,7 +57,7 @@ def partialled(
         As :func:`halo_contrast`, without the same-rater rows.
     """
     outcomes = [t for t in book.blocks.get("outcome", ()) if t in dyads and dyads[t].nunique() > 1]
-    own = [t for t in outcomes if source_of(t, book, informant) == "same_rater"]
+    own = [t for t in outcomes if rater_of(t, book) == informant]
     rows = [_row(dyads, book, informant, t, own, analysis) for t in outcomes if t not in own]
     return pd.DataFrame(rows if own else [], columns=COLUMNS)
 
@@ -77,5 +74,5 @@ def _row(dyads, book: Codebook, informant: str, term: str, held: list[str] | Non
         x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
     keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
     effect = ANALYSES[analysis].pair(y, x, pd.factorize(keys)[0], 0.20)
-    found = {c: getattr(effect, c) for c in COLUMNS[2:]}
-    return {"term": term, "source": source_of(term, book, informant)} | found
+    found = {c: getattr(effect, c) for c in COLUMNS[3:]}
+    return {"informant": informant, "term": term, "rater": rater_of(term, book)} | found

@@ -56,22 +56,23 @@ def bayes_factors(
 
 
 def power_table(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> pd.DataFrame:
-    """Power of a two-sided 5 % test over the size of a correlation, at n and at the effective n.
+    """Power of a two-sided 5 % test over the size of a correlation, at the effective n.
 
     Returns
     -------
     DataFrame
-        `informant effect n power n_effective power_effective`.
+        `informant effect power n n_effective`.
     """
-    worth = bayes_factors(dyads, book, days, kappas=(1.0,)).set_index("informant")
-    rows = []
-    for informant, row in worth.iterrows():
-        for effect in np.linspace(0.0, 0.5, 26):
-            power = [power_correlation(effect, row[n]) for n in ("n", "n_effective")]
-            rows.append(
-                {
-                    "informant": informant, "effect": effect, "n": row["n"], "power": power[0],
-                    "n_effective": row["n_effective"], "power_effective": power[1],
-                }
-            )  # fmt: skip
+    worth = bayes_factors(dyads, book, days, kappas=(1.0,))
+    rows = [
+        {
+            "informant": row.informant,
+            "effect": effect,
+            "power": power_correlation(effect, row.n_effective),
+            "n": row.n,
+            "n_effective": row.n_effective,
+        }
+        for row in worth.itertuples(index=False)
+        for effect in np.linspace(0.0, 0.5, 26)
+    ]
     return pd.DataFrame(rows)
