@@ -57,6 +57,8 @@ class Rule:
                 f"p_remove ({self.p_remove}) must be larger than p_enter ({self.p_enter}), both "
                 f"between 0 and 1: otherwise the same term enters and leaves for ever."
             )
+        if not 0 < self.tolerance < 1:
+            raise ParameterError(f"tolerance lies between 0 and 1; {self.tolerance} was given.")
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class _Work:
         np.divide(with_outcome**2, -diagonal, out=loss, where=candidates)
         weakest = loss.argmin(axis=0)
         df = self.n - 1 - self.size
-        f = loss[weakest, at] * df / np.maximum(rest, 1e-300)
+        f = loss[weakest, at] * df / np.maximum(rest, NOTHING_LEFT)
         return f < self.f_remove[np.maximum(df - self.first_df, 0)], weakest, f
 
     def _comer(self, diagonal, with_outcome, rest, current, at):
@@ -212,7 +214,7 @@ class _Work:
         else:
             best = gain.argmax(axis=0)
             wanted = gain[best, at] >= 0
-        left = np.maximum(rest - gain[best, at], 1e-300)
+        left = np.maximum(rest - gain[best, at], NOTHING_LEFT**2)
         f = gain[best, at] * df / left
         if self.rule.method == "stepwise":
             wanted &= f > self.f_enter[np.maximum(df - self.first_df, 0)]
@@ -221,7 +223,7 @@ class _Work:
     def _collinear(self, coming, diagonal, at):
         """Would entering push the tolerance of a term in the model below the limit?"""
         column = self.A[: self.p, coming, at]
-        inflation = -diagonal + column**2 / np.maximum(diagonal[coming, at], 1e-300)
+        inflation = -diagonal + column**2 / np.maximum(diagonal[coming, at], self.rule.tolerance)
         return (self.inside & (inflation * self.rule.tolerance > 1)).any(axis=0)
 
     def _sweep(self, pivot, act, reverse) -> None:
@@ -282,7 +284,7 @@ class _Work:
         diagonal = np.diagonal(self.A[:-1, :-1, 0])
         for term in np.flatnonzero(self.member[self.block[0]] & ~self.inside[:, 0]):
             column = self.A[:-1, term, 0]
-            inflation = -diagonal + column**2 / max(diagonal[term], 1e-300)
+            inflation = -diagonal + column**2 / max(diagonal[term], self.rule.tolerance)
             crowded = (self.inside[:, 0] & (inflation * self.rule.tolerance > 1)).any()
             if diagonal[term] < self.rule.tolerance or crowded:
                 r_squared = float(1 - self.A[-1, -1, 0])
