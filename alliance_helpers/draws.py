@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .codebook import Scale
-from .errors import ScenarioError
 from .latent import ItemScale
 from .latent_links import BETWEEN, DAYS, MANAGER, SCALES, WITHIN
-from .population import Population, case_managers
+from .population import Population, case_managers, caseload_concentration
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.
@@ -24,6 +23,7 @@ TABLES = (
     "hospital_episodes",
 )  # fmt: skip
 CHUNK = 50_000
+LEAST_CONCENTRATION = 0.2  # where a study of a few case managers cannot have the wanted spread
 
 
 def stream(seed: int, part: str, table: str | None = None) -> np.random.Generator:
@@ -115,19 +115,12 @@ def _caseloads(made: Population, n: int, rng: np.random.Generator) -> tuple[np.n
     """Each client's case manager; each case manager's site and site type."""
     value = made.scenario.value
     n_managers = case_managers(made, n)
-    rest = n - n_managers
     chance = np.full(n_managers, 1 / n_managers)
-    # Beyond one client each, the rest is Dirichlet-multinomial with the wanted sum of squares.
-    wanted = value("study", "caseload_spread") * n / n_managers - (n / n_managers) ** 2
-    extra = wanted - rest / n_managers * (1 - 1 / n_managers)
-    if extra > 0 and n_managers > 1 and rest > 1:
-        equal = 1 / n_managers * (1 - 1 / n_managers)
-        concentration = (rest * (rest - 1) * equal / extra - 1) / n_managers
-        if concentration <= 0:
-            raise ScenarioError("study > caseload_spread is too large for this many case managers.")
-        weight = rng.gamma(concentration, size=n_managers)
+    concentration = caseload_concentration(made.scenario, n, n_managers)
+    if np.isfinite(concentration):
+        weight = rng.gamma(max(concentration, LEAST_CONCENTRATION), size=n_managers)
         chance = weight / weight.sum()
-    loads = 1 + rng.multinomial(rest, chance)
+    loads = 1 + rng.multinomial(n - n_managers, chance)
     manager = rng.permutation(np.repeat(np.arange(n_managers), loads))
     n_sites = value("study", "n_sites")
     site = np.sort(np.arange(n_managers) % n_sites)

@@ -54,6 +54,18 @@ def latent_roots(
     scales: dict[str, ItemScale],
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Cholesky roots of the latent correlations that a scenario's links ask for.
+
+    Returns
+    -------
+    tuple of ndarray
+        Between case managers (order BETWEEN) and between clients of one (order WITHIN).
+
+    Raises
+    ------
+    ScenarioError
+        Naming the link that cannot be reached, or those that cannot hold together.
+    """
     levels = {"between": (BETWEEN, np.eye(len(BETWEEN))), "within": (WITHIN, np.eye(len(WITHIN)))}
     for link in scenario.links:
         a, b = sorted(link.of)

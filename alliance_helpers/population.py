@@ -75,6 +75,9 @@ def calibrate(scenario: Scenario, codebook: Codebook | None = None) -> Populatio
     sites = scenario.value("study", "n_sites")
     share = scenario.value("study", "n_neuropsychiatric") / sites
     weights = np.array([share, 1 - share])
+    design = [scenario.value("study", key) for key in ("n_clients", "n_case_managers")]
+    if caseload_concentration(scenario, *design) <= 0:
+        raise ScenarioError(f"Scenario {scenario.name!r}: study > caseload_spread is too large.")
     scales = _scales(scenario, book)
     steps = {
         m: rounded_normal(scenario.value("measures", m)) for m in scenario.settings["measures"]
@@ -99,6 +102,21 @@ def case_managers(made: Population, n_clients: int) -> int:
     value = made.scenario.value
     mean = value("study", "n_clients") / value("study", "n_case_managers")
     return min(n_clients, max(1, round(n_clients / mean)))
+
+
+def caseload_concentration(scenario: Scenario, n_clients: int, n_managers: int) -> float:
+    """How alike case managers' chances of a client are, for the scenario's sum of squares.
+
+    Beyond one client each, caseloads are Dirichlet-multinomial; infinity means equal chances, and
+    a value of 0 or less a spread that no chances give.
+    """
+    rest, equal = n_clients - n_managers, 1 / n_managers * (1 - 1 / n_managers)
+    mean = n_clients / n_managers
+    variance = scenario.value("study", "caseload_spread") * mean - mean**2
+    extra = variance - rest * equal
+    if extra <= 0 or n_managers == 1 or rest < 2:
+        return np.inf
+    return (rest * (rest - 1) * equal / extra - 1) / n_managers
 
 
 def groups(scale: Scale) -> np.ndarray:
