@@ -202,7 +202,7 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
     if column.startswith("share"):
         return f"{100 * x:.1f} %"
     if column.startswith("df"):
-        return number(x, 0 if x == round(x) else 1)
+        return "∞" if math.isinf(x) else number(x, 0 if x == round(x) else 1)
     if column in RATIOS:
         return number(x, 2)
     return number(x, decimals if column in SAME_UNIT else None)
