@@ -1,4 +1,4 @@
-"""Figures of models: explained variance by block, hospital days, Bayes factors, power."""
+"""Figures of models: explained variance block by block, and hospital days with their families."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from matplotlib.patches import Patch
 from .codebook import Codebook
 from .style import (
     FAMILIES,
-    INFORMANTS,
     INK,
     QUIET,
-    SHADE,
     STEPS,
     Look,
     alt,
@@ -23,11 +21,13 @@ from .style import (
     coefficient,
     figure_number,
     key,
-    look,
+    p_words,
     styled,
     title,
     word,
 )  # fmt: skip
+
+PLATE = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 
 
 @styled
@@ -42,47 +42,61 @@ def r_squared_blocks(
     Parameters
     ----------
     fits : mapping
-        Outcome or informant to the `fit` table of `regression.hierarchical_regression`
-        (`block n r_squared delta_r_squared`, optionally `p_change`).
+        Outcome (or informant) to the `fit` table of `regression.hierarchical_regression`: `block n
+        delta_r_squared`, optionally `p_change`. A block that added nothing may be missing or NaN.
     codebook : Codebook, optional
         Labels of outcomes.
     heading : str
     ax : Axes, optional
+        New axes in a figure of their own by default.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> fit = pd.DataFrame({"block": ["alliance"], "n": [201], "delta_r_squared": [0.1]})
+    >>> r_squared_blocks({"symptoms": fit}).figure.get_label()[-47:]
+    'symptoms (n 201): alliance .100, together .100.'
     """
     blocks = list(dict.fromkeys(b for fit in fits.values() for b in fit["block"]))
-    looks = dict(zip(blocks, (STEPS * (len(blocks) // len(STEPS) + 1)), strict=False))
-    ax = canvas(ax, 1.5 + 0.68 * max(len(fits), 1))
-    said, largest = [], 0.05
+    looks = {b: STEPS[i % len(STEPS)] for i, b in enumerate(blocks)}
+    shares = {name: fit["delta_r_squared"].fillna(0).clip(lower=0) for name, fit in fits.items()}
+    most = max([0.05, *(s.sum() for s in shares.values())])
+    ax = canvas(ax, 1.6 + 0.68 * max(len(fits), 1))
+    said = []
     for at, (name, fit) in enumerate(fits.items()):
-        label, left = word(name, codebook), 0.0
-        ax.text(0, at - 0.36, label, transform=ax.get_yaxis_transform(), va="center")
-        parts = []
-        for row in fit.dropna(subset=["delta_r_squared"]).itertuples(index=False):
-            style, share = looks[row.block], max(row.delta_r_squared, 0)
-            ax.barh(at, share, left=left, height=0.42, color=style.color, hatch=style.hatch,
-                    edgecolor="white" if style.color < "#5" else QUIET, lw=0.6)  # fmt: skip
+        label, left, parts = word(name, codebook), 0.0, []
+        ax.text(0, at - 0.37, label, transform=ax.get_yaxis_transform(), va="center")
+        p_values = fit.get("p_change", pd.Series(np.nan, index=fit.index))
+        for block, share, p in zip(fit["block"], shares[name], p_values, strict=True):
+            style = looks[block]
+            ax.barh(at, share, left=left, height=0.44, facecolor=style.color, hatch=style.hatch,
+                    edgecolor=QUIET, lw=0.6)  # fmt: skip
+            if share > 0.085 * most:
+                ax.text(left + share / 2, at, coefficient(share), ha="center", fontsize=9,
+                        va="center_baseline",
+                        bbox=PLATE)  # fmt: skip
             left += share
-            p = getattr(row, "p_change", np.nan)
-            mark = f", p {'< .001' if p < 0.001 else '= ' + coefficient(p, 3)}" if p == p else ""
-            parts.append(f"{word(row.block)} {coefficient(row.delta_r_squared, 3)}{mark}")
-        n = fit["n"].dropna()
-        ax.text(left, at, f"  {coefficient(left)}", va="center", weight="bold")
-        largest = max(largest, left)
-        said.append(
-            f"{label} (n {int(n.iloc[-1]) if len(n) else 0}): {', '.join(parts)}, "
-            f"together {coefficient(left, 3)}"
-        )
-    ax.set_xlim(0, min(1.0, largest * 1.15))
-    ax.set_ylim(len(fits) - 0.6, -0.65)
+            parts.append(f"{word(block)} {coefficient(share, 3)}{p_words(p, ', p ')}")
+        ax.text(left, at, f"  {coefficient(left)}", va="center_baseline", weight="bold")
+        n = fit["n"].max()
+        many = f" (n {int(n)})" if n == n else ""
+        said.append(f"{label}{many}: {', '.join(parts)}, together {coefficient(left, 3)}")
+    ax.set_xlim(0, min(1.12, most * 1.14))
+    ax.set_ylim(max(len(fits), 1) - 0.6, -0.65)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_formatter(lambda x, _: coefficient(x, 2) if x else "0")
+    ax.xaxis.set_major_formatter(lambda x, _: coefficient(x) if x else "0")
     ax.set_xlabel("Share of variance explained (R²)")
-    handles = [Patch(facecolor=s.color, hatch=s.hatch, edgecolor=QUIET, label=word(b).capitalize())
-               for b, s in looks.items()]  # fmt: skip
+    handles = [
+        Patch(facecolor=s.color, hatch=s.hatch, edgecolor=QUIET, label=word(b).capitalize())
+        for b, s in looks.items()
+    ]
     key(ax, handles, 4)
     title(ax, heading)
-    alt(ax, f"{heading}. {'; '.join(said)}.")
+    alt(ax, f"{heading}, R squared. {'; '.join(said)}.")
     return ax
 
 
@@ -90,7 +104,7 @@ def r_squared_blocks(
 def days_distribution(
     expected: pd.DataFrame,
     xlabel: str = "Hospital days in two years",
-    heading: str = "Hospital days and what the models expect",
+    heading: str = "Hospital days, and what the models expect",
     ax: Axes | None = None,
 ) -> Axes:
     """Observed days against the fitted models.
@@ -98,152 +112,54 @@ def days_distribution(
     Parameters
     ----------
     expected : DataFrame
-        As `counts.expected_counts` returns it: `low high observed`, and one column per family.
+        As `counts.expected_counts` returns it: `low high observed`, one column per family; the
+        first bin may be zero alone, the last may have no upper end.
     xlabel, heading : str
     ax : Axes, optional
+
+    Returns
+    -------
+    Axes
     """
-    ax = canvas(ax, 4.6)
-    at = np.arange(len(expected))
+    ax = canvas(ax, 4.8)
+    low, high = expected["low"].to_numpy(float), expected["high"].to_numpy(float)
     families = [c for c in expected.columns if c not in ("low", "high", "observed")]
-    ax.bar(at, expected["observed"], width=0.92, color="#C3CED6", edgecolor="#8597A3", lw=0.6,
-           label="observed")  # fmt: skip
+    at = np.arange(len(expected), dtype=float)
+    zero = len(at) > 1 and high[0] == 0
+    at[1:] += 0.6 * zero
+    ax.bar(at, expected["observed"], width=0.94, color="#C3CED6", edgecolor="#8597A3", lw=0.6,
+           label="Observed")  # fmt: skip
     for name in families:
         style = FAMILIES.get(name, Look(INK, word(name), "o"))
-        ax.plot(at, expected[name], color=style.color, ls=style.line, marker=style.marker, ms=5,
-                lw=1.6, label=style.label)  # fmt: skip
-    names = [_bin(a, b) for a, b in expected[["low", "high"]].to_numpy(float)]
-    step = max(1, round(len(at) / 7))
-    ticks = [i for i in at if i % step == 0 and len(at) - 1 - i >= step] + [len(at) - 1]
-    ax.set_xticks(ticks, [names[i] for i in ticks])
+        for part in (slice(0, 1), slice(1, None)) if zero else (slice(None),):
+            ax.plot(at[part], expected[name].iloc[part], color=style.color, ls=style.line, lw=1.6,
+                    marker=style.marker, ms=5.5, mew=1.6 if style.marker == "x" else 0.6,
+                    label=style.label if part.start != 1 else None)  # fmt: skip
+    _day_ticks(ax, at, low, high, zero)
     ax.set(xlabel=xlabel, ylabel="Number of clients")
-    key(ax, None, 2)
+    ax.set_ylim(bottom=0)
+    lines, bars = ax.get_legend_handles_labels()[0], ax.containers[:1]
+    key(ax, [*bars, *(h for h in lines if h not in bars)], 2)
     title(ax, heading)
-    zero = expected.iloc[0]
-    said = ", ".join(f"{word(f)} {figure_number(zero[f], 1)}" for f in families)
-    alt(
-        ax,
-        f"{heading}. {expected['observed'].sum():,.0f} clients; "
-        f"{names[0]} days: observed {zero['observed']:,.0f}, expected {said}.",
-    )
-    return ax
-
-
-@styled
-def bayes_sensitivity(
-    table: pd.DataFrame,
-    heading: str = "How much the Bayes factor depends on the prior",
-    ax: Axes | None = None,
-) -> Axes:
-    """Evidence for no association over the width of the prior.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `kappa bf10`, and `informant` if there are two.
-    heading : str
-    ax : Axes, optional
-    """
-    ax = canvas(ax, 4.2)
-    table = table.dropna(subset=["kappa", "bf10"])
     said = []
-    for name, part in _by_informant(table):
-        style, part = look(name), part.sort_values("kappa")
-        bf01 = 1 / part["bf10"].to_numpy(float)
-        ax.plot(part["kappa"], bf01, color=style.color, marker=style.marker, ms=5, lw=1.8,
-                label=word(name).capitalize() if name else None)  # fmt: skip
-        values = ", ".join(
-            f"{figure_number(b, None)} at {k:.2g}" for k, b in zip(part["kappa"], bf01, strict=True)
-        )
-        said.append(f"{word(name) if name else 'BF01'}: {values}")
-    ax.set(xscale="log", yscale="log")
-    low, high = ax.get_ylim()
-    low, high = min(low, 1 / 3.5), max(high, 12)
-    ax.set_ylim(low, high)
-    ax.axhspan(1 / 3, 3, color=SHADE, zorder=0)
-    ax.axhline(1, color=QUIET, lw=0.9)
-    for level, text in ((3, "moderate for no association"), (10, "strong for no association"),
-                        (1 / 3, "moderate for an association"),
-                        (1 / 10, "strong for an association")):  # fmt: skip
-        if low <= level <= high:
-            ax.axhline(level, color=QUIET, lw=0.7, ls=(0, (1, 2)))
-            ax.text(0.01, level, text, transform=ax.get_yaxis_transform(), fontsize=9,
-                    va="bottom" if level > 1 else "top")  # fmt: skip
-    ticks = {1 / 100: "1/100", 1 / 30: "1/30", 1 / 10: "1/10", 1 / 3: "1/3", 1: "1", 3: "3",
-             10: "10", 30: "30", 100: "100"}  # fmt: skip
-    ax.set_yticks([t for t in ticks if low <= t <= high],
-                  [s for t, s in ticks.items() if low <= t <= high])  # fmt: skip
-    left, right = ax.get_xlim()
-    widths = {0.1: "0.1", 0.2: "0.2", 1 / 3: "1/3", 0.5: "1/2", 1: "1", 2: "2"}
-    ax.set_xticks([t for t in widths if left <= t <= right],
-                  [s for t, s in widths.items() if left <= t <= right])  # fmt: skip
-    ax.minorticks_off()
-    ax.set(xlabel="Width of the prior on the correlation (kappa; 1 is uniform)",
-           ylabel="Times likelier if there is\nno association (BF01)")  # fmt: skip
-    if len(said) > 1:
-        key(ax)
-    title(ax, heading)
-    alt(ax, f"{heading}. Bayes factor for no association by prior width. {'; '.join(said)}.")
+    for i in (0, len(at) - 1) if len(at) > 1 else (0,):
+        values = ", ".join(f"{word(f)} {figure_number(expected[f].iloc[i], 1)}" for f in families)
+        bin_name = f"over {low[i] - 1:.0f} days" if np.isinf(high[i]) else f"{high[i]:.0f} days"
+        if low[i] < high[i] < np.inf:
+            bin_name = f"{low[i]:.0f} to {bin_name}"
+        said.append(f"{bin_name}: observed {expected['observed'].iloc[i]:,.0f}, expected {values}")
+    alt(ax, f"{heading}; {expected['observed'].sum():,.0f} clients. {'; '.join(said)}.")
     return ax
 
 
-@styled
-def power_curve(
-    table: pd.DataFrame,
-    target: float = 0.80,
-    xlabel: str = "True correlation",
-    heading: str = "What this study could have seen",
-    ax: Axes | None = None,
-) -> Axes:
-    """Power over the size of the effect.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `effect power`, and `informant` or `n` if there is more than one curve.
-    target : float
-        Power to mark.
-    xlabel, heading : str
-    ax : Axes, optional
-    """
-    ax = canvas(ax, 4.2)
-    table = table.dropna(subset=["effect", "power"])
-    said = []
-    for at, (name, part) in enumerate(_by_informant(table)):
-        style = look(name) if name in INFORMANTS else Look("#1D4955", "", "o")
-        line = ("-", (0, (5, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))[at % 4]
-        part = part.sort_values("effect")
-        effect, power = part["effect"].to_numpy(float), part["power"].to_numpy(float)
-        label = word(name).capitalize() if name else None
-        ax.plot(effect, power, color=style.color, lw=2, ls=line, label=label)
-        reached = power >= target
-        if reached.any() and not reached.all():
-            i = int(reached.argmax())
-            found = np.interp(target, power[i - 1 : i + 1], effect[i - 1 : i + 1])
-            ax.plot(found, target, style.marker, color=style.color, mec=INK, ms=8, zorder=4)
-            ax.annotate(coefficient(found), (found, target), (6, -14), textcoords="offset points")
-            said.append(f"{label or 'power'} {target:.2f} at {coefficient(found)}")
-        else:
-            said.append(f"{label or 'power'} from {power.min():.2f} to {power.max():.2f}")
-    ax.axhline(target, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    ax.set_ylim(0, 1.02)
-    ax.set(xlabel=xlabel, ylabel="Power (probability of p < .05)")
-    if len(said) > 1:
-        key(ax)
-    title(ax, heading)
-    alt(ax, f"{heading}. {'; '.join(said)}.")
-    return ax
-
-
-def _by_informant(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    for column in ("informant", "n"):
-        if column in table and table[column].nunique() > 1:
-            name = "n = {}" if column == "n" else "{}"
-            parts = table.groupby(column, sort=False)
-            return [(name.format(value), part) for value, part in parts]
-    return [("", table)]
-
-
-def _bin(low: float, high: float) -> str:
-    if np.isinf(high):
-        return f"{low:.0f}+"
-    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
+def _day_ticks(ax: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, zero: bool) -> None:
+    """Ticks between bins, with no days and beyond the last day in words."""
+    ticks = {at[0]: "none"} if zero else {}
+    inner = [i for i in range(len(at)) if i >= zero and np.isfinite(high[i])]
+    step = max(1, round(len(inner) / 7))
+    for i in inner[::step]:
+        if at[-1] - at[i] > 1.2:
+            ticks[at[i] - 0.5] = f"{low[i]:.0f}" if low[i] <= 1 else f"{low[i] - 1:.0f}"
+    if np.isinf(high[-1]):
+        ticks[at[-1]] = f"over\n{low[-1] - 1:.0f}"
+    ax.set_xticks(list(ticks), list(ticks.values()))

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from .codebook import Codebook
-from .printing import WORDS, number
+from .printing import WORDS, number, p_text
 
 WIDTH = 6.0
 INK, QUIET, PAPER = "#1A1A1A", "#595959", "#FFFFFF"
@@ -45,6 +45,7 @@ RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
+    "text.parse_math": False,
     "hatch.linewidth": 0.8,
     "axes.axisbelow": True,
 }
@@ -116,7 +117,7 @@ def key(ax: Axes, handles: list | None = None, columns: int = 3) -> None:
     more = {} if handles is None else {"handles": handles}
     ax.legend(
         loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2,
-        handletextpad=0.5, columnspacing=1.4, **more,
+        borderpad=0.2, handletextpad=0.5, columnspacing=1.4, **more,
     )  # fmt: skip
 
 
@@ -151,3 +152,9 @@ def coefficient(x: float, decimals: int = 2) -> str:
     """A correlation or share: no zero before the point."""
     text = figure_number(x, decimals)
     return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
+
+
+def p_words(p: float, before: str = "p ") -> str:
+    """A p-value as `p = .031` or `p < .001`; nothing if it is unknown."""
+    text = p_text(float(p))
+    return f"{before}{'' if text.startswith('<') else '= '}{text}" if text else ""
