@@ -54,15 +54,27 @@ class Rules:
     raw: dict
 
 
-def read_rules(path: str | Path | None = None) -> Rules:
-    """Read the claims and bounds; the shipped `data/findings.yml` by default.
+def read_rules(path: str | Path | None = None, data: str | Path | None = None) -> Rules:
+    """Read the claims and bounds.
+
+    Parameters
+    ----------
+    path : path, optional
+        A file like `data/findings.yml`.
+    data : path, optional
+        Without `path`: the study's folder, whose own `findings.yml` is used if it has one; else the
+        shipped one.
 
     Raises
     ------
     CodebookError
         Naming every claim that cannot be understood.
     """
-    path = Path(path) if path else FINDINGS
+    own = Path(data or "") / "findings.yml"
+    path = Path(path) if path else own if data and own.is_file() else FINDINGS
+    if not path.is_file():
+        what = "does not exist."
+        raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
     raw = load_yaml(path.read_text(encoding="utf-8"), path.name)
     problems, claims = [], []
     for i, entry in enumerate(raw.get("claims", []), start=1):

@@ -42,7 +42,7 @@ def main() -> None:
 def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     """Run the whole sequence once and write the report."""
     from .parameters import all_parameters, parse_parameters
-    from .sequence import main_notebooks, run_sequence
+    from .sequence import main_notebooks, run_sequence, skipped
     from .station import open_station
 
     declared = all_parameters(main_notebooks())
@@ -52,12 +52,14 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     if show_rows:
         parameters["show_rows"] = True
     open_station()
-    _check_input(parameters)
+    skip = skipped(_check_input(parameters))
     from tqdm import tqdm
 
-    with tqdm(total=len(declared), desc="Notebooks", unit="", leave=False) as bar:
-        result = run_sequence(parameters, out, jobs, lambda record: bar.update())
+    with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
+        result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
     _print_scorecard(result.out)
+    for name, reason in skip.items():
+        click.echo(f"{name} was left out. {reason}")
     for record in result.failed:
         place = f", cell {record.error_cell}" if record.error_cell else ""
         click.echo(
@@ -76,19 +78,14 @@ def _no_clash(parameters: dict, options: dict) -> None:
         raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
 
 
-def _check_input(parameters: dict) -> None:
-    """Every problem of the data before any notebook starts."""
+def _check_input(parameters: dict):
+    """The study, after every problem of the data and the claims has had its chance to show."""
+    from .claims import read_rules
     from .study import open_study
 
     names = ("data", "codebook", "scenario", "n_clients", "seed")
-    given = {n: parameters[n] for n in names if n in parameters}
-    if given.get("scenario"):
-        from .scenarios import load_scenario
-
-        load_scenario(given["scenario"])
-        if not given.get("data"):
-            return
-    open_study(**given)
+    read_rules(parameters.get("claims"), parameters.get("data"))
+    return open_study(**{n: parameters[n] for n in names if n in parameters})
 
 
 def _print_scorecard(out: Path) -> None:

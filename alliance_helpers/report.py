@@ -18,7 +18,7 @@ from .outputs import write_whole
 from .paths import ROOT
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-HIDDEN_TAGS = {"parameters", "injected-parameters", "explorer", "papermill-error-cell-tag"}
+HIDDEN_TAGS = {"explorer", "papermill-error-cell-tag"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def write_report(folder: str | Path) -> Path:
     failures = {r["notebook"]: r for r in about["notebooks"] if r["status"] != "done"}
     paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
     sections = [_section(p, failures.get(p.stem)) for p in paths]
+    sections += [Section(n, n, "", why) for n, why in about["skipped"].items()]
+    sections.sort(key=lambda s: s.anchor)
     template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
     html = template.render(
         sections=sections,

@@ -15,6 +15,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from .data import Study
 from .errors import OutputError, ParameterError
 from .paths import NOTEBOOKS, RESULTS
 from .runner import NotebookRun, run_notebooks
@@ -22,6 +23,11 @@ from .runner import NotebookRun, run_notebooks
 RUN_FILE = "run.json"
 WRITTEN = ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", RUN_FILE)
 FOLDERS = ("notebooks", "tables", "figures")
+NEEDS = {
+    "client": "rating by the client",
+    "case_manager": "rating by the case manager",
+    "days": "hospital days",
+}
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
 
 
@@ -43,11 +49,26 @@ def main_notebooks() -> list[Path]:
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
+def skipped(study: Study) -> dict[str, str]:
+    """Notebooks that this study lacks the parts for, and what they lack."""
+    book = study.codebook
+    days = {v for t in study.tables.values() for v in t} | set(book.days)
+    has = {i: True for i in book.informants} | {"days": "hospital_days" in days}
+    lacking = {}
+    for path in main_notebooks():
+        needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
+        gone = [NEEDS[n] for n in needs if not has.get(n)]
+        if gone:
+            lacking[path.stem] = f"The study has no {' and no '.join(gone)}."
+    return lacking
+
+
 def run_sequence(
     parameters: Mapping[str, object],
     out: str | Path | None = None,
     jobs: int = 2,
     progress: Callable[[NotebookRun], None] | None = None,
+    skip: Mapping[str, str] | None = None,
 ) -> SequenceRun:
     """Run every notebook on one study and write the report.
 
@@ -61,6 +82,8 @@ def run_sequence(
         Notebooks that run side by side.
     progress : callable, optional
         Called with each notebook's record.
+    skip : mapping, optional
+        Notebooks to leave out, with the reason that the report gives (see :func:`skipped`).
 
     Raises
     ------
@@ -82,7 +105,7 @@ def run_sequence(
         _give_back(folder, out)
         raise
     seconds = time.perf_counter() - started
-    _write_run_file(folder, parameters, records, seconds)
+    _write_run_file(folder, parameters, records, seconds, skip)
     from .report import write_report
 
     write_report(folder)
@@ -132,7 +155,7 @@ def _give_back(folder: Path, out: str | Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_run_file(folder: Path, parameters: dict, records: list[NotebookRun], seconds: float):
+def _write_run_file(folder: Path, parameters: dict, records, seconds: float, skip: dict) -> None:
     from .outputs import write_whole
 
     about = {
@@ -141,6 +164,7 @@ def _write_run_file(folder: Path, parameters: dict, records: list[NotebookRun], 
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
         "notebooks": [asdict(r) for r in records],
+        "skipped": skip,
         "inputs_sha256": input_hashes(parameters),
         "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
         "platform": sys.platform,

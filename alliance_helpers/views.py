@@ -11,6 +11,7 @@ from .codebook import Codebook
 from .data import Study
 from .errors import NotEstimableError
 from .paths import VERDICT_RATES
+from .regression import BlockRegression
 
 
 def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
@@ -80,6 +81,12 @@ def outcome_blocks(
     return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
 
 
+def pick_outcome(book: Codebook, outcome: str) -> str:
+    """The outcome asked for if the study has it, else the first of its outcome block."""
+    known = book.blocks.get("outcome", ())
+    return outcome if outcome in known or not known else known[0]
+
+
 def _usable(dyads: pd.DataFrame, names) -> list[str]:
     return [n for n in names if n in dyads and dyads[n].nunique() > 1]
 
@@ -133,9 +140,41 @@ def cleaning_summary(cleaned: CleanStudy) -> pd.DataFrame:
     return counted.rename("values_changed").reset_index()
 
 
-def recovery() -> pd.DataFrame:
-    """How often each claim is supported in simulated cohorts, by scenario and analysis.
+def dyad_summary(cleaned: CleanStudy) -> pd.DataFrame:
+    """Each number of the dyad table: n, mean, SD and quartiles; no single value is shown."""
+    numbers = cleaned.dyads.select_dtypes("number")
+    numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
+    table = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
+    return table.rename_axis("term").reset_index().rename(columns={"count": "n"})
+
+
+def final_model(model: BlockRegression) -> pd.DataFrame:
+    """Coefficients after the last block."""
+    rows = model.coefficients
+    return rows[rows["block"] == rows["block"].iloc[-1]].drop(columns="block")
+
+
+def recovery(analyses: tuple[str, ...] = ("as_published", "nested")) -> pd.DataFrame:
+    """Percentage of simulated cohorts in which each claim is supported, by scenario and analysis.
 
     Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
+
+    Returns
+    -------
+    DataFrame
+        `finding claim informant`, then a column per scenario: the analyses' percentages, divided
+        by a stroke.
     """
-    return pd.read_csv(VERDICT_RATES, dtype={"finding": str})
+    rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
+    key = ["finding", "claim", "informant"]
+    percent = (100 * rates["supported"]).map("{:.0f}".format)
+    wide = rates.assign(percent=percent).pivot_table(
+        "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
+    )
+    joined = wide.reindex(columns=list(analyses)).fillna("–").agg(" / ".join, axis=1)
+    table = (
+        joined.rename("share")
+        .reset_index()
+        .pivot_table("share", key, "scenario", aggfunc="first", sort=False)
+    )
+    return table[list(dict.fromkeys(rates["scenario"]))].reset_index().rename_axis(columns=None)
