@@ -53,22 +53,19 @@ class _Watch:
 
     def __init__(self, timeout: float) -> None:
         self.notebook: Any = None
-        self.index: int | None = None
+        self.code_cell: int | None = None
         self.deadline = time.monotonic() + timeout
 
     def start(self, notebook: Any) -> None:
         self.notebook = notebook
 
     def cell(self, cell: Any, cell_index: int) -> None:
-        self.index = cell_index
+        if cell.cell_type == "code":
+            before = self.notebook.cells[: cell_index + 1]
+            self.code_cell = sum(c.cell_type == "code" for c in before)
 
     def remaining(self, cell: Any) -> int:
         return max(1, math.ceil(self.deadline - time.monotonic()))
-
-    def code_cell(self) -> int | None:
-        if self.index is None:
-            return None
-        return sum(c.cell_type == "code" for c in self.notebook.cells[: self.index + 1])
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -172,7 +169,7 @@ def _failure(error: Exception, watch: _Watch, timeout: float) -> dict[str, Any]:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    name, message, cell = type(error).__name__, str(error), watch.code_cell()
+    name, message, cell = type(error).__name__, str(error), watch.code_cell
     if isinstance(error, PapermillExecutionError):
         name, message = error.ename, error.evalue
     elif isinstance(error, CellTimeoutError):
@@ -189,8 +186,9 @@ def _save(notebook: Any, out_path: Path) -> None:
     write_whole(out_path, nbformat.writes(notebook))
 
 
-def _run_task(task: tuple) -> NotebookRun:
-    return run_notebook(*task)
+def _run_task(shared: tuple, notebook: Path) -> NotebookRun:
+    out_dir, *rest = shared
+    return run_notebook(notebook, out_dir / notebook.name, *rest)
 
 
 def run_notebooks(
@@ -235,9 +233,9 @@ def run_notebooks(
     check_parameters(parameters, all_parameters(notebooks))
     cwd, out_dir = Path(cwd or Path.cwd()), Path(out_dir).absolute()
     open_station()
-    tasks = [(nb.absolute(), out_dir / nb.name, dict(parameters), timeout, cwd) for nb in notebooks]
+    shared = (out_dir, dict(parameters), timeout, cwd)
     records: dict[int, NotebookRun] = {}
-    for index, record in run_tasks(_run_task, tasks, jobs):
+    for index, record in run_tasks(_run_task, shared, [n.absolute() for n in notebooks], jobs):
         records[index] = record or lost(notebooks[index].stem)
         if progress is not None:
             progress(records[index])

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from .forkserver import PRELOAD_ENV
+from .preload import PRELOAD_ENV
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
 SOCKET = "fork"  # of the fork server, in the station's folder

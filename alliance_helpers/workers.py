@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,16 +16,18 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from .errors import RunError
+from .errors import ParameterError, RunError
 from .forkserver import die_with_parent
-from .station import open_station
+from .station import STATION_VARIABLE, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
+ANSWER = 10  # seconds that a scheduler may take to answer
+Results = Iterator[tuple[int, Any]]
 
 
 def run_tasks(
-    function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int
-) -> Iterator[tuple[int, Any]]:
+    function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], jobs: int
+) -> Results:
     """Call a function on every task in worker processes and yield results as they come.
 
     A worker that dies takes its neighbours' pool with it; the tasks that were running are
@@ -33,7 +36,9 @@ def run_tasks(
     Parameters
     ----------
     function : callable
-        Importable by name; called with one task, and must not raise.
+        Importable by name; called as ``function(shared, task)``, and must not raise.
+    shared : object
+        The same for every task.
     tasks : sequence
         Picklable.
     jobs : int
@@ -52,14 +57,12 @@ def run_tasks(
     marks = Path(tempfile.mkdtemp(prefix="tasks-", dir=open_station().folder))
     attempts = dict.fromkeys(range(len(tasks)), 0)
     barren = 0
+    call = delayed(_in_worker)
     try:
         while attempts:
-            pool = Parallel(
-                n_jobs=jobs, backend="loky", batch_size=1, return_as="generator_unordered"
-            )
+            pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
             calls = (
-                delayed(_in_worker)(function, i, tasks[i], str(marks), os.getpid())
-                for i in list(attempts)
+                call(function, shared, i, tasks[i], marks, os.getpid()) for i in list(attempts)
             )
             try:
                 for index, result in pool(calls):
@@ -69,16 +72,14 @@ def run_tasks(
                 begun = [i for i in attempts if (marks / str(i)).exists()]
                 barren = 0 if begun else barren + 1
                 if barren == ATTEMPTS:
-                    raise RunError(
-                        f"The worker processes die as soon as they start: {error}"
-                    ) from error
+                    raise RunError(f"The worker processes die as they start: {error}") from error
                 for index in begun:
                     (marks / str(index)).unlink()
                     attempts[index] += 1
                     if attempts[index] == ATTEMPTS:
                         del attempts[index]
                         yield index, None
-    except (KeyboardInterrupt, GeneratorExit):
+    except BaseException:  # Ctrl-C, or the caller is done with it: leave no worker at work
         get_reusable_executor(max_workers=jobs).shutdown(wait=True, kill_workers=True)
         raise
     finally:
@@ -86,12 +87,87 @@ def run_tasks(
 
 
 def _in_worker(
-    function: Callable[[Any], Any], index: int, task: Any, marks: str, owner: int
+    function: Callable[[Any, Any], Any], shared: Any, index: int, task: Any, marks: Path, owner: int
 ) -> tuple[int, Any]:
     """Run one task in a worker, which leaves Ctrl-C to its owner and dies with it."""
     if os.getpid() != owner:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         die_with_parent(owner)
-    (Path(marks) / str(index)).touch()
-    return index, function(task)
+        os.environ[STATION_VARIABLE] = str(marks.parent)
+    (marks / str(index)).touch()
+    return index, function(shared, task)
+
+
+def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
+    """Connect to a running Dask scheduler and compare its workers with this process.
+
+    Parameters
+    ----------
+    address : str
+        For example ``tcp://scheduler:8786``.
+    expected : callable
+        Importable by name; what it returns must be the same here and on every worker.
+
+    Raises
+    ------
+    ParameterError
+        Dask is not installed, no scheduler answers, or a worker has other versions.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ParameterError("--dask needs Dask: pip install 'alliance-kit[dask]'.") from None
+    try:
+        client = Client(address, timeout=ANSWER, set_as_default=False)
+        there = client.run(expected)
+    except (OSError, ValueError, ImportError) as error:
+        raise ParameterError(
+            f"No Dask scheduler that can be used answers at {address} within {ANSWER} s: {error}."
+        ) from None
+    here = expected()
+    for worker, found in there.items():
+        other = [f"{n} {found.get(n)} (here {here[n]})" for n in here if found.get(n) != here[n]]
+        if other:
+            client.close()
+            raise ParameterError(f"The Dask worker {worker} has {', '.join(other)}.")
+    return client
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def run_on_dask(
+    client: Any, function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]
+) -> Results:
+    """Like `run_tasks`, on a Dask cluster, which itself runs a dead worker's tasks again.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    function, shared, tasks
+        As for `run_tasks`.
+
+    Raises
+    ------
+    RunError
+        The scheduler went away, or the workers cannot run the function.
+    """
+    from distributed import KilledWorker, as_completed
+
+    one = client.submit(_same, shared, pure=False)  # a task itself, so it can be had again
+    futures = {client.submit(function, one, task, pure=False): i for i, task in enumerate(tasks)}
+    try:
+        for future in as_completed(list(futures)):
+            index = futures.pop(future)
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = None
+            yield index, result
+    except (OSError, RuntimeError, ImportError, AttributeError) as error:
+        raise RunError(f"The Dask cluster stopped working: {error!r}.") from error
+    finally:
+        with contextlib.suppress(Exception):  # the scheduler may be what went away
+            client.cancel(list(futures))

@@ -1,0 +1,86 @@
+"""What a batch is going to run: which notebooks, on which files, with which parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from .errors import ParameterError
+from .grid import Declared, Grid
+from .paths import NOTEBOOKS
+
+PLACES = ("data", "codebook")  # parameters that name files
+
+
+def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks that are meant by names (`03_alliance_agreement`) or numbers (`03`).
+
+    Raises
+    ------
+    ParameterError
+        A name that fits no notebook.
+    """
+    available = {p.stem: p for p in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    if not available:
+        raise ParameterError(f"There are no notebooks in {folder}.")
+    if not names:
+        return list(available.values())
+    chosen, unknown = set(), []
+    for name in names:
+        stem = name.removesuffix(".ipynb")
+        fits = [s for s in available if s == stem or s.split("_")[0] == stem]
+        chosen.update(fits)
+        unknown += [] if fits else [name]
+    if unknown:
+        known = ", ".join(available)
+        raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")
+    return [path for stem, path in available.items() if stem in chosen]
+
+
+def with_places(grid: Grid) -> tuple[Grid, list[Path]]:
+    """The grid with absolute paths, and the files it names, which must exist."""
+    found: dict[str, Path] = {}
+    missing = []
+
+    def absolute(name: str, value: object) -> object:
+        if name not in PLACES or not isinstance(value, str) or not value:
+            return value
+        place = Path(value).expanduser().absolute()
+        found[str(place)] = place
+        if not place.exists():
+            missing.append(f"{name}: there is no {place}.")
+        return str(place)
+
+    axes = tuple(
+        axis
+        if isinstance(axis.values, range)
+        else type(axis)(axis.name, tuple(absolute(axis.name, v) for v in axis.values))
+        for axis in grid.axes
+    )
+    runs = tuple({n: absolute(n, v) for n, v in run.items()} for run in grid.runs)
+    if missing:
+        raise ParameterError("\n".join(dict.fromkeys(missing)))
+    return Grid(axes, runs, grid.notebooks), list(found.values())
+
+
+def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
+    """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
+    defaults: dict[str, object] = {}
+    for parameters in declared.values():
+        for name, parameter in parameters.items():
+            defaults.setdefault(name, parameter.default)
+    names = grid.names()
+    rows = [[run.get(name, defaults[name]) for name in names] for run in grid.combinations()]
+    index = pd.RangeIndex(1, len(rows) + 1, name="run")
+    table = pd.DataFrame(rows, index=index, columns=names)
+    for name in table:
+        kinds = {type(value) for value in table[name]}
+        if kinds & {list, dict}:
+            table[name] = [json.dumps(value) for value in table[name]]
+        elif len(kinds - {type(None), int, float}) > 0 and len(kinds - {type(None)}) > 1:
+            table[name] = [None if value is None else str(value) for value in table[name]]
+    seeds = table["seed"] if "seed" in table else pd.Series(defaults.get("seed"), index=index)
+    return table, seeds

@@ -1,0 +1,121 @@
+"""One run of a batch, as a worker process does it: its notebooks in order, its findings."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .runner import NotebookRun, lost, run_notebook
+
+KEEP = ("all", "failed", "none")
+FINDINGS = "findings.csv"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all runs of a batch have in common.
+
+    Attributes
+    ----------
+    notebooks : dict
+        Name to text: notebooks travel with the work, so that a worker on another machine, or an
+        edit while the batch runs, changes nothing.
+    keep : str
+        Which executed notebooks to bring back: `all`, `failed` or `none`.
+    timeout : float
+        Seconds for each notebook.
+    scratch : str or None
+        Where runs get a folder while they last; None for the worker's own temporary folder.
+    """
+
+    notebooks: dict[str, str]
+    keep: str
+    timeout: float
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run brings back.
+
+    Attributes
+    ----------
+    run : int
+        Its number in the grid, from 1.
+    records : tuple of NotebookRun
+        One per notebook.
+    findings : str or None
+        The text of its findings.csv; None if a notebook failed or none wrote it.
+    notebooks : dict
+        Name to text of the executed notebooks that are kept.
+    """
+
+    run: int
+    records: tuple[NotebookRun, ...]
+    findings: str | None
+    notebooks: dict[str, str]
+
+    @property
+    def done(self) -> bool:
+        """Whether every notebook came to its end."""
+        return all(record.status == "done" for record in self.records)
+
+    def as_json(self) -> dict:
+        """What is written to the batch's folder."""
+        records = [asdict(record) for record in self.records]
+        for record in records:
+            if not math.isfinite(record["seconds"]):
+                record["seconds"] = None
+        return {
+            "run": self.run,
+            "status": "done" if self.done else "failed",
+            "records": records,
+            "findings": self.findings,
+        }
+
+
+def run_one(shared: Shared, task: tuple[int, dict[str, object]]) -> RunResult:
+    """Run all notebooks with one set of parameters, in a folder that is gone afterwards.
+
+    Parameters
+    ----------
+    shared : Shared
+    task : (int, dict)
+        Number of the run and its parameters.
+    """
+    number, parameters = task
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix="run-", dir=shared.scratch, ignore_cleanup_errors=True
+        ) as folder:
+            return _run_in(Path(folder), shared, number, parameters)
+    except OSError as error:  # no room, or no right, to make the folder
+        record = NotebookRun(next(iter(shared.notebooks)), "failed", 0.0, None,
+                             type(error).__name__, str(error))  # fmt: skip
+        return RunResult(number, (record,), None, {})
+
+
+def _run_in(folder: Path, shared: Shared, number: int, parameters: dict) -> RunResult:
+    out = folder / "out"
+    out.mkdir()
+    records, kept = [], {}
+    for name, text in shared.notebooks.items():
+        source, executed = folder / f"{name}.ipynb", folder / "executed" / f"{name}.ipynb"
+        source.write_text(text, encoding="utf-8")
+        values = {**parameters, "out": str(out)}
+        record = run_notebook(source, executed, values, shared.timeout, cwd=folder)
+        records.append(record)
+        wanted = shared.keep == "all" or (shared.keep == "failed" and record.status != "done")
+        if wanted and executed.exists():
+            kept[name] = executed.read_text(encoding="utf-8")
+    done = all(record.status == "done" for record in records)
+    findings = out / FINDINGS
+    text = findings.read_text(encoding="utf-8") if done and findings.exists() else None
+    return RunResult(number, tuple(records), text, kept)
+
+
+def lost_run(shared: Shared, number: int) -> RunResult:
+    """The result of a run whose worker was killed under it again and again."""
+    return RunResult(number, (lost(next(iter(shared.notebooks))),), None, {})

@@ -1,0 +1,108 @@
+"""What a fork server loads before it forks its first kernel."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import alliance_helpers
+
+from .quick_imports import without_iri_grammar
+
+INLINE = "module://matplotlib_inline.backend_inline"
+PRELOAD = (
+    # what the notebooks and the helpers compute with
+    "numpy.random",
+    "pandas",
+    "pandas.io.formats.html",
+    "pandas.io.formats.string",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "statsmodels.api",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PpmImagePlugin",
+    "seaborn",
+    "pingouin",
+    "jsonschema",
+    "yaml",
+    "ipywidgets",
+    # what a kernel imports while it starts
+    "IPython.core.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "tornado.platform.asyncio",
+)
+# These run notebooks rather than being called from one.
+EDGE = frozenset(
+    {
+        "batch",
+        "batch_folder",
+        "batch_page",
+        "batch_plan",
+        "batch_run",
+        "cli",
+        "fingerprint",
+        "forkserver",
+        "grid",
+        "kernels",
+        "preload",
+        "private_kernel",
+        "report",
+        "runner",
+        "sequence",
+        "station",
+        "workers",
+    }
+)
+# Read when the libraries load: no helper threads (they do not survive a fork), and the backend
+# that a kernel started the ordinary way has when matplotlib is imported in it.
+PRELOAD_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MPLBACKEND": INLINE,
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+def preload() -> None:
+    """Import what the notebooks import; what cannot be imported is left to fail in the kernel."""
+    inside = [m.name for m in pkgutil.iter_modules(alliance_helpers.__path__)]
+    helpers = [f"alliance_helpers.{name}" for name in inside if name not in EDGE]
+    with without_iri_grammar():
+        for name in (*PRELOAD, *helpers):
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a broken helper breaks its notebook, not every kernel
+                print(f"alliance: {name} could not be preloaded: {error}", file=sys.stderr)
+
+
+def warm_up() -> None:
+    """Draw one figure and format one table, so that fonts and formatters are loaded once."""
+    import pandas as pd
+    from IPython.core.pylabtools import print_figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()  # not through pyplot, which would settle on a backend for every kernel
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="label")
+    axes.set(xlabel="x", ylabel="y", title="$r$ title")
+    axes.legend()
+    print_figure(figure, bbox_inches="tight")
+    pd.DataFrame({"a": [0.5, 1.5], "b": ["x", "y"]}).describe(include="all")._repr_html_()
