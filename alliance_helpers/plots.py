@@ -5,11 +5,10 @@ the figure shows, numbers included; `outputs.save_figure` keeps it as the alt te
 informant has the same colour, marker and hatch everywhere (`style`).
 """
 
+from .claim_plots import equivalence, forest, halo_contrast, scorecard
 from .dyad_plots import bland_altman, informants, paired_scatter
-from .evidence_plots import bayes_sensitivity, power_curve
-from .interval_plots import equivalence, forest, halo_contrast
-from .model_plots import days_distribution, r_squared_blocks
-from .overview_plots import missingness, scorecard
+from .missing_plots import missingness
+from .model_plots import bayes_sensitivity, days_distribution, power_curve, r_squared_blocks
 
 __all__ = [
     "bayes_sensitivity",

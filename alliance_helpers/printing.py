@@ -14,8 +14,8 @@ from .codebook import Codebook
 
 COLUMNS = {
     "term": "Term", "estimate": "Estimate", "std_error": "SE", "statistic": "Statistic",
-    "df": "df", "df1": "df 1", "df2": "df 2", "p_value": "p", "conf_low": "95 % CI, low",
-    "conf_high": "95 % CI, high", "low_90": "90 % CI, low", "high_90": "90 % CI, high",
+    "df": "df", "df1": "df 1", "df2": "df 2", "p_value": "p", "conf_low": "CI low",
+    "conf_high": "CI high", "low_90": "90 % CI low", "high_90": "90 % CI high",
     "n": "n", "beta": "Beta", "semipartial_r2": "Semipartial R²", "tolerance": "Tolerance",
     "block": "Block", "step": "Step", "action": "Action", "f": "F", "f_change": "F of change",
     "r_squared": "R²", "adj_r_squared": "Adjusted R²", "delta_r_squared": "R² change",

@@ -1,4 +1,4 @@
-"""Figures of estimates with their intervals: associations, bounds, same rater and other rater."""
+"""Estimates as rows of a figure: a label, its intervals below it, their numbers to the right."""
 
 from __future__ import annotations
 
@@ -11,157 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from .codebook import Codebook
-from .style import (
-    INK,
-    QUIET,
-    SHADE,
-    alt,
-    canvas,
-    coefficient,
-    figure_number,
-    key,
-    look,
-    styled,
-    title,
-    word,
-)  # fmt: skip
+from .style import INK, QUIET, SHADE, canvas, coefficient, figure_number, key, look, title, word
 
 ROW, LABEL, GAP, HEADING = 0.27, 0.25, 0.13, 0.34  # inches
-SAME, OTHER = "The same person rates alliance and outcome", "Somebody else rates the outcome"
 
 
-@styled
-def forest(
-    rows: pd.DataFrame,
-    bound: float | None = None,
-    codebook: Codebook | None = None,
-    xlabel: str = "Association with the alliance rating (correlation)",
-    heading: str = "What goes with each informant's alliance rating",
-    ax: Axes | None = None,
-) -> Axes:
-    """Associations by informant with their intervals.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        `term informant estimate conf_low conf_high`, optionally `low_90 high_90` (drawn thick) and
-        `analysis` (of several, all but the first are hollow). Rows without an estimate are left
-        out.
-    bound : float, optional
-        Associations from -bound to bound are shaded as too small to matter.
-    codebook : Codebook, optional
-        Labels of terms.
-    xlabel, heading : str
-    ax : Axes, optional
-        New axes in a figure of their own by default.
-
-    Returns
-    -------
-    Axes
-
-    Examples
-    --------
-    >>> row = {"term": "age", "informant": "client", "estimate": 0.1}
-    >>> row |= {"conf_low": 0.0, "conf_high": 0.2}
-    >>> forest(pd.DataFrame([row])).figure.get_label()[-33:]
-    'age (Client) 0.10 (0.00 to 0.20).'
-    """
-    shown = rows.dropna(subset=["estimate"])
-    ax = _intervals(ax, {"": shown}, codebook, coefficient)
-    if bound is not None:
-        ax.axvspan(-bound, bound, color=SHADE, zorder=0)
-    _finish(ax, shown, xlabel, heading, shaded=bound is not None)
-    within = f" Associations within ±{bound:g} are shaded." if bound is not None else ""
-    alt(ax, f"{heading}, {xlabel}, with 95 % intervals.{within} {_values(shown, codebook)}.")
-    return ax
-
-
-@styled
-def equivalence(
-    rows: pd.DataFrame,
-    low: float,
-    high: float,
-    log: bool = False,
-    codebook: Codebook | None = None,
-    xlabel: str | None = None,
-    heading: str = "Is the effect smaller than the bounds?",
-    ax: Axes | None = None,
-) -> Axes:
-    """Intervals against the bounds of what would matter.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As for :func:`forest`; equivalence is read from the 90 % interval where it is given.
-    low, high : float
-        The bounds; between them is shaded.
-    log : bool
-        For rate ratios: a logarithmic axis, with 1 as no effect.
-    codebook, xlabel, heading, ax
-        As for :func:`forest`.
-
-    Returns
-    -------
-    Axes
-    """
-    shown = rows.dropna(subset=["estimate"])
-    default = "Rate ratio per standard deviation of the alliance rating" if log else "Effect"
-    xlabel = xlabel or default
-    ax = _intervals(ax, {"": shown}, codebook, figure_number if log else coefficient)
-    ax.axvspan(low, high, color=SHADE, zorder=0)
-    if log:
-        ax.set_xscale("log")
-        limits = [low / 1.12, high * 1.12]
-        if len(shown):
-            limits = [min(limits[0], shown["conf_low"].min() / 1.05),
-                      max(limits[1], shown["conf_high"].max() * 1.05)]  # fmt: skip
-        ax.set_xlim(limits)
-        _log_ticks(ax, [low, 1.0, high])
-    _finish(ax, shown, xlabel, heading, shaded=True, none=1.0 if log else 0.0)
-    alt(ax, f"{heading} {xlabel}, bounds {low:g} to {high:g}. {_values(shown, codebook)}.")
-    return ax
-
-
-@styled
-def halo_contrast(
-    rows: pd.DataFrame,
-    codebook: Codebook | None = None,
-    xlabel: str = "Correlation of the alliance rating with the outcome",
-    heading: str = "Does the association survive a change of rater?",
-    ax: Axes | None = None,
-) -> Axes:
-    """Associations when one person rates alliance and outcome, and when two people do.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        `informant term estimate conf_low conf_high`, optionally `low_90 high_90`, and `rater`: who
-        rated the outcome. Without `rater` the codebook's scales say it, and what is no scale counts
-        as rated by somebody else.
-    codebook : Codebook, optional
-    xlabel, heading, ax
-        As for :func:`forest`.
-
-    Returns
-    -------
-    Axes
-    """
-    shown = rows.dropna(subset=["estimate"])
-    if "rater" not in shown:
-        scales = codebook.scales if codebook is not None else {}
-        raters = [scales[t].informant if t in scales else "records" for t in shown["term"]]
-        shown = shown.assign(rater=raters)
-    same = shown["rater"] == shown["informant"]
-    groups = {SAME: shown[same], OTHER: shown[~same]}
-    ax = _intervals(ax, groups, codebook, coefficient)
-    _finish(ax, shown, xlabel, heading)
-    said = [f"{name}: {_values(part, codebook) or 'none'}." for name, part in groups.items()]
-    alt(ax, f"{heading} {xlabel}. {' '.join(said)}")
-    return ax
-
-
-def _intervals(
+def draw_rows(
     ax: Axes | None, groups: dict[str, pd.DataFrame], codebook, form: Callable[[float], str]
 ) -> Axes:
     """Group headings; each term's label, its intervals below it, their numbers to the right."""
@@ -213,7 +68,7 @@ def _face(color: str, hollow: bool) -> dict:
     return {"mfc": color, "mec": INK, "mew": 0.8}
 
 
-def _finish(
+def finish(
     ax: Axes, rows: pd.DataFrame, xlabel: str, heading: str, shaded: bool = False, none: float = 0.0
 ) -> None:
     """The line of no effect, labels, and who is who."""
@@ -246,7 +101,7 @@ def _finish(
     title(ax, heading)
 
 
-def _log_ticks(ax: Axes, needed: list[float]) -> None:
+def log_ticks(ax: Axes, needed: list[float]) -> None:
     """The bounds and 1, and what fits between and beside them."""
     left, right = ax.get_xlim()
     ticks = list(needed)
@@ -258,7 +113,7 @@ def _log_ticks(ax: Axes, needed: list[float]) -> None:
     ax.minorticks_off()
 
 
-def _values(rows: pd.DataFrame, codebook) -> str:
+def values_in_words(rows: pd.DataFrame, codebook) -> str:
     parts = []
     several = "analysis" in rows and rows["analysis"].nunique() > 1
     for row in rows.itertuples(index=False):
