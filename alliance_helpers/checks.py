@@ -16,7 +16,8 @@ from .cells import CHECKS
 from .dictionary import Codebook, Table
 from .errors import Problem
 from .links import across, duplicates, stays
-from .notes import LOG, Notes, entry, listed
+from .notes import LOG, Notes, entry
+from .wording import listed
 
 __all__ = ["FIRST_ROW", "LOG", "Examined", "entry", "examine"]
 FIRST_ROW = 2
@@ -73,7 +74,7 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     if repeated:
         what = f"the header has {listed(map(repr, repeated))} more than once."
         notes.problem(what, "Give each column a name of its own.", repeated[0])
-    _header(set(columns), expected, notes)
+    _header(columns, expected, notes)
     if frame.empty:
         notes.problem("has no rows.", "Put the records under the header.")
     typed = {}
@@ -84,10 +85,10 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     return pd.DataFrame(typed, index=notes.rows)
 
 
-def _header(present: set[str], expected: dict, notes: Notes) -> None:
+def _header(present: list[str], expected: dict, notes: Notes) -> None:
     table: Table = notes.table
-    missing = [c for c in expected if c not in present]
-    unknown = sorted(c for c in present - set(expected) if not table.ignores(c))
+    missing = [c for c in expected if c not in set(present)]
+    unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
     for column in missing if len(missing) <= 3 else ():
         close = folded.get(column.casefold()) or next(

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from .dictionary import N_ITEMS, Codebook, Scale, Table, dyad_variables, expand
+from .dictionary import MAX_SPAN, N_ITEMS, Codebook, Scale, Table, dyad_variables, expand
 from .errors import Problem
 from .paths import DATA
 from .quick_imports import without_iri_grammar
+from .wording import listed, show
 from .yaml_text import row_of
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -43,6 +44,7 @@ def schema_problems(raw: dict, text: str, file: str) -> list[Problem]:
 def _in_words(error) -> Iterator[tuple[str | None, str]]:
     """One schema error as steps further down and sentences."""
     rule, wanted, found = error.validator, error.validator_value, error.instance
+    name = str(found) if "propertyNames" in error.schema_path else None
     if rule == "additionalProperties" and wanted is False:
         known = sorted(error.schema.get("properties", {}))
         for name in found:
@@ -56,15 +58,15 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
     elif rule in ("anyOf", "type") and isinstance(found, bool):
         yield None, f"found {found}; write yes, no, true and false in quotes."
     elif rule == "enum":
-        yield None, f"found {_show(found)}; expected one of {', '.join(map(str, wanted))}."
+        yield name, f"found {show(found)}; expected one of {', '.join(map(str, wanted))}."
     elif rule == "pattern":
-        yield None, f"found {_show(found)}; {_PATTERNS.get(wanted, 'this is not allowed here')}."
+        yield name, f"found {show(found)}; {_PATTERNS.get(wanted, 'this is not allowed here')}."
     elif rule == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
         words = " or ".join(_KINDS.get(k, k) for k in kinds)
-        yield None, f"found {_show(found)}; expected {words}."
+        yield None, f"found {show(found)}; expected {words}."
     else:
-        yield None, f"found {_show(found)}; {_LIMITS.get(rule, 'it does not fit here')}."
+        yield None, f"found {show(found)}; {_LIMITS.get(rule, 'it does not fit here')}."
 
 
 _KINDS = {
@@ -81,6 +83,7 @@ _PATTERNS = {
     "^[A-Za-z][A-Za-z0-9_]*$": "a name has letters, digits and _ and begins with a letter",
     "^[A-Za-z0-9_]*$": "a suffix has letters, digits and _",
     "^[^/\\\\]+$": "a file is named without its folder",
+    "^(%[dmYyBb]|[-/. ])+$": "write for example %d.%m.%Y",
 }
 _LIMITS = {
     "maxLength": "it is too long",
@@ -92,11 +95,6 @@ _LIMITS = {
     "maximum": "it is too large",
     "anyOf": "it has none of the forms that fit here",
 }
-
-
-def _show(found: object) -> str:
-    text = str(found)
-    return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def _perhaps(name: str, known: list[str]) -> str:
@@ -132,7 +130,8 @@ def _patterns(raw: dict) -> Iterator:
             names = expand(pattern)
             here = expand((settings or {}).get("column", pattern))
             if not names or not here:
-                yield place, "the numbers in {..} do not count up.", "Write {first..last}."
+                what = f"the numbers in {{..}} do not count up, or span over {MAX_SPAN:,}."
+                yield place, what, "Write {first..last}."
             elif len(names) != len(here):
                 yield (
                     place,
@@ -141,7 +140,7 @@ def _patterns(raw: dict) -> Iterator:
                 )
             wrong = [n for n in names if not NAME.fullmatch(n)]
             if wrong:
-                what = f"{_show(wrong[0])} is not a name of letters, digits and _ (64 at most)."
+                what = f"{show(wrong[0])} is not a name of letters, digits and _ (64 at most)."
                 yield place, what, "Choose a plain name, and give the file's name as `column`."
             for name, column in zip(names, here, strict=False):
                 if name in seen or column in columns:
@@ -163,18 +162,21 @@ def _references(book: Codebook) -> Iterator:
     asked += [(("blocks", b), v) for b, names in book.blocks.items() for v in names]
     asked += [(("informants", i, "alliance"), e["alliance"]) for i, e in book.informants.items()]
     asked += [(("days", d.name, "anchor"), d.anchor) for d in book.days.values()]
+    lost: dict[tuple, list[str]] = {}
     for place, name in asked:
         if name is not None and name not in known:
-            close = get_close_matches(name, sorted(known), n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else "Check its spelling."
-            yield place, f"there is no variable {_show(name)}.", hint
+            lost.setdefault(place, []).append(name)
+    for place, names in lost.items():
+        close = get_close_matches(names[0], sorted(known), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
+        yield place, f"there is no variable {listed(map(repr, names), 3)}.", hint
 
 
 def _table(book: Codebook, table: Table) -> Iterator:
     place = ("tables", table.name)
     for name in (*table.key, table.latest, table.occasion):
         if name is not None and name not in table.variables:
-            what = f"there is no variable {_show(name)} in this table."
+            what = f"there is no variable {show(name)} in this table."
             yield place, what, "List it under variables."
     owner = {"client": book.client, "episode": book.client}.get(table.row)
     owner = owner or getattr(book, table.row, None)
@@ -240,13 +242,13 @@ def _days(book: Codebook) -> Iterator:
         place = ("days", days.name)
         table = book.tables.get(days.episodes)
         if table is None:
-            yield place, f"there is no table {_show(days.episodes)}.", "Name one of the tables."
+            yield place, f"there is no table {show(days.episodes)}.", "Name one of the tables."
         elif table.row != "episode":
             yield place, f"the rows of {table.name} are not episodes.", "Set its `row: episode`."
         else:
             for name in (days.admission, days.discharge):
                 if _type(table, name) != "date":
-                    what = f"{_show(name)} is not a date of table {table.name}."
+                    what = f"{show(name)} is not a date of table {table.name}."
                     yield place, what, "Name a variable of type date there."
         if kinds.get(days.anchor, "date") != "date":
             yield place, f"the anchor {days.anchor!r} is not a date.", "Name a date of the client."
@@ -271,6 +273,8 @@ def _study(book: Codebook) -> Iterator:
         if kinds.get(entry["alliance"], "number") not in NUMERIC:
             what = f"{entry['alliance']!r} is of type {kinds[entry['alliance']]}."
             yield ("informants", informant), what, "Name a scale or a number."
-    clash = [n for n in (*book.scales, *book.days, *book.derived) if n in kinds]
-    for name in clash:
-        yield (name,), f"{name!r} is both a column and something made from columns.", "Rename one."
+    for kind in ("scales", "days", "derived"):
+        for name in getattr(book, kind):
+            if name in kinds:
+                what = f"{name!r} is a column already."
+                yield (kind, name), what, "Give one of the two another name."

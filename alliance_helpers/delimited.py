@@ -48,7 +48,7 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
     if delimiter != "," and (changed := _decimal_commas(frame, numbers)):
         notes.append(f"decimal commas in {len(changed)} column{'s' * (len(changed) != 1)}")
         frame = frame.assign(**changed)
-    return RawTable(frame, note=", ".join(notes))
+    return RawTable(frame, file=path.name, note=", ".join(notes))
 
 
 def _encoding(path: Path) -> str:
@@ -92,6 +92,8 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
         text = file.read(HEAD)
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
+    if "\n" not in text and "\r" not in text and len(text) < HEAD:
+        raise refuse(path.name, "has no rows.", "Put the records under the header.")
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
     for delimiter in DELIMITERS:
         try:
@@ -109,11 +111,14 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
 
 def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
     bad: list[tuple[int, int]] = []
+    open_quote: list[int] = []
     blank: list[int] = []
 
     def uneven(row) -> str:
         if row.text.strip() == "":
             blank.append(row.number)
+        elif row.text.count('"') % 2:
+            open_quote.append(row.number)
         else:
             bad.append((row.number, row.actual_columns))
         return "skip"
@@ -144,6 +149,10 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
             return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), []
         what = "is not a regular table (is a quotation mark left open?)."
         raise refuse(path.name, what, "Export it again as CSV.") from None
+    if open_quote:
+        what = "opens a quotation mark that is never closed."
+        remedy = "Close it, or leave it out."
+        raise refuse(path.name, what, remedy, row=open_quote[0])
     if bad:
         _refuse_uneven(path.name, bad, len(header))
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
@@ -155,7 +164,7 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
 def _refuse_uneven(file: str, bad: list[tuple[int, int]], width: int) -> None:
     remedy = "Give each row as many cells as the header; put text that holds a separator in quotes."
     problems = [
-        Problem(file, f"has {found} cells where the header has {width}.", remedy, row=row)
+        Problem(file, f"{_cells(found)} where the header has {width}.", remedy, row=row)
         for row, found in bad[:SHOWN_ROWS]
     ]
     if len(bad) > SHOWN_ROWS:
@@ -164,6 +173,10 @@ def _refuse_uneven(file: str, bad: list[tuple[int, int]], width: int) -> None:
         more = len(bad) - SHOWN_ROWS
         problems.append(Problem(file, what, remedy, row=rows[0], rows=rows, count=more))
     raise DataError(problems)
+
+
+def _cells(n: int) -> str:
+    return f"has {n} cell{'s' * (n != 1)}"
 
 
 def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:

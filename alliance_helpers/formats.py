@@ -82,4 +82,4 @@ def _read_parquet(path: Path, categories: list[str]) -> RawTable:
     frame = data.to_pandas(
         types_mapper=NARROW.get, ignore_metadata=True, split_blocks=True, self_destruct=True
     )
-    return RawTable(numbered(frame, 1, path.name))
+    return RawTable(numbered(frame, 1, path.name), file=path.name)

@@ -43,6 +43,7 @@ def read_labelled(path: Path) -> RawTable:
         missing[column] = (*missing.get(column, ()), *codes)
     return RawTable(
         numbered(frame, 1, path.name),
+        file=path.name,
         labels={c: text for c, text in meta.column_names_to_labels.items() if text},
         levels={c: _levels(levels) for c, levels in meta.variable_value_labels.items()},
         missing=missing,

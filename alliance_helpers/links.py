@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from .cells import plain
 from .dictionary import Codebook, Table
-from .notes import Notes, entry, show
+from .notes import Notes, entry
+from .wording import show
 
 
 def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
@@ -85,9 +88,9 @@ def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) ->
     place = _place(ids, base.index)
     lost = (place < 0) & ids.notna().to_numpy()
     if lost.any():
-        spelled = {plain(i): i for i in base.index.dropna()}
+        spelled = {_squeezed(i): i for i in base.index.dropna()}
         first = ids[lost].iloc[0]
-        close = spelled.get(plain(first))
+        close = spelled.get(_squeezed(first))
         remedy = "Correct the id, or add the record there."
         if close:
             remedy = f"There it is written {show(close)}: write it alike."
@@ -109,6 +112,10 @@ def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) ->
                 column = table.variables[shared].column
                 what = f"but {home.file} says {other}."
                 notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
 
 
 def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:

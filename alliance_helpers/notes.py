@@ -9,6 +9,7 @@ import pandas as pd
 
 from .dictionary import Table
 from .errors import Problem
+from .wording import show
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
 NAMED = 3
@@ -20,25 +21,6 @@ def entry(table: str, rows, column: str, before, after, rule: str) -> pd.DataFra
     frame = pd.DataFrame({"row": rows, "before": before, "after": after})
     frame = frame.assign(table=table, column=column, rule=rule)[LOG]
     return frame.astype({"before": object, "after": object})
-
-
-def show(value: object) -> str:
-    """A value as a message quotes it: short, on one line."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...")
-
-
-def listed(names, most: int = 8) -> str:
-    """Names one after another, the first few of many.
-
-    >>> listed(["a", "b", "c"], most=2)
-    'a, b and 1 more'
-    """
-    names = [str(name)[:64] for name in names]
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 @dataclass

@@ -30,6 +30,8 @@ class RawTable:
         Column to {code as text: label}.
     missing, missing_ranges : dict
         Column to the codes, or (low, high) pairs, that the file declares as missing.
+    file : str
+        The file's name as messages give it, with its sheet if it has several.
     note : str
         How the file was read, if that was not plain.
     """
@@ -39,6 +41,7 @@ class RawTable:
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: Mapping[str, tuple] = field(default_factory=dict)
     missing_ranges: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    file: str = ""
     note: str = ""
 
 

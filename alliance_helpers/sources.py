@@ -8,8 +8,8 @@ from pathlib import Path
 from .dictionary import Codebook, Table, Variable
 from .errors import DataError, Problem
 from .formats import ENDINGS, EXCEL, read_file
-from .notes import listed
 from .raw_files import RawTable, refuse
+from .wording import listed
 from .workbooks import sheet_names
 
 
@@ -41,7 +41,7 @@ def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None
     path = folder / table.file
     if source.is_file() and table.file != source.name:
         lookup = path.is_file() and not (table.sheet and source.suffix.lower() in EXCEL)
-        same = len(book.tables) == 1 or Path(table.file).stem == source.stem
+        same = table.name == _main_table(source, book)
         if not lookup and (same or source.suffix.lower() in EXCEL):
             path = source
     if not path.is_file():
@@ -51,6 +51,13 @@ def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None
     names = sheet_names(path)
     wanted = (table.sheet, table.name, Path(table.file).stem)
     return path, next((n for n in wanted if n in names), table.sheet)
+
+
+def _main_table(source: Path, book: Codebook) -> str:
+    """The table that a file given by itself holds: of its name, else the first of clients."""
+    stems = {Path(t.file).stem: name for name, t in book.tables.items()}
+    clients = (name for name, t in book.tables.items() if t.row == "client")
+    return stems.get(source.stem) or next(clients, "")
 
 
 def _other_ending(folder: Path, table: Table) -> Path:
@@ -70,14 +77,16 @@ def _other_ending(folder: Path, table: Table) -> Path:
 
 
 def completed(book: Codebook, tables: dict[str, RawTable]) -> Codebook:
-    """The codebook with what the files themselves declare: labels, value labels, missing codes."""
-    made = dict(book.tables)
-    for name, raw in tables.items():
-        if raw.labels or raw.levels or raw.missing or raw.missing_ranges:
-            table = book.tables[name]
-            variables = {k: _complete(v, raw) for k, v in table.variables.items()}
-            made[name] = replace(table, variables=variables)
-    return replace(book, tables=made)
+    """The codebook with what the files declare: names, labels, value labels, missing codes."""
+    made = {
+        name: replace(
+            book.tables[name],
+            file=raw.file,
+            variables={k: _complete(v, raw) for k, v in book.tables[name].variables.items()},
+        )
+        for name, raw in tables.items()
+    }
+    return replace(book, tables={**book.tables, **made})
 
 
 def _complete(v: Variable, raw: RawTable) -> Variable:

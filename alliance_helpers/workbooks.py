@@ -64,7 +64,7 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
     columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
     frame = pd.concat([_column(cells) for cells in columns], axis=1)
     frame.columns = names
-    return RawTable(numbered(frame, 2, place))
+    return RawTable(numbered(frame, 2, place), file=place)
 
 
 def _column(cells) -> pd.Series:

@@ -1,0 +1,331 @@
+"""Bad files: missing, empty, of another kind than their names say, or too large."""
+
+from pathlib import Path
+
+from .make import bomb, case, parquet, swap, workbook
+
+C = "clients.csv"
+UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
+UNKNOWN = "List it in the codebook, put it under the table's `ignore`, or leave it out."
+XLSX_AGAIN = "Save it again as .xlsx, or export it as CSV."
+
+
+def instead(files, name: str, content) -> None:
+    """Put another file in the place of the clients' table."""
+    del files[C]
+    files[name] = content
+
+
+def rows(text: str) -> list[list]:
+    """CSV text as a workbook's rows."""
+    return [[int(c) if c.isdigit() else c for c in line.split(",")] for line in text.splitlines()]
+
+
+swap(
+    "column_missing",
+    C,
+    "age",
+    "years",
+    "clients.csv, column age: the column is missing. Add it, or drop it from the codebook.\n"
+    f"clients.csv, column years: the codebook does not know this column. {UNKNOWN}",
+)
+swap(
+    "column_misspelled",
+    C,
+    "intake",
+    "Intake",
+    "clients.csv, column intake: the column is missing. The file has 'Intake': rename one. "
+    "Add it, or drop it from the codebook.\n"
+    f"clients.csv, column Intake: the codebook does not know this column. {UNKNOWN}",
+)
+swap(
+    "column_unknown",
+    "therapists.csv",
+    "experience\n",
+    "experience,=cmd|x\n",
+    "therapists.csv, row 2: has 3 cells where the header has 4. " + UNEVEN + "\n"
+    "therapists.csv, row 3: has 3 cells where the header has 4. " + UNEVEN,
+)
+swap(
+    "column_twice",
+    C,
+    "age,sex",
+    "sex,sex",
+    "clients.csv, column sex: the header has 'sex' more than once. "
+    "Give each column a name of its own.\n"
+    "clients.csv, column age: the column is missing. Add it, or drop it from the codebook.\n"
+    "clients.csv, rows 2, 3, 4 and 3 more, column sex: found '31', '32', '33'; expected one of "
+    "female, male. Correct the spelling, or add the value to the codebook.",
+)
+swap(
+    "row_too_short",
+    C,
+    "1990-02-15,32,",
+    "1990-02-15,",
+    "clients.csv, row 3: has 17 cells where the header has 18. " + UNEVEN,
+)
+swap(
+    "row_too_long",
+    C,
+    "1990-02-15,32,",
+    "1990-02-15,32,5,",
+    "clients.csv, row 3: has 19 cells where the header has 18. " + UNEVEN,
+)
+swap(
+    "quote_left_open",
+    C,
+    "C6,",
+    '"C6,',
+    "clients.csv, row 7: opens a quotation mark that is never closed. Close it, or leave it out.",
+)
+
+
+@case(
+    "columns_missing_many",
+    "clients.csv, column wai_1: 12 columns are missing: wai_1, wai_2, wai_3, wai_4, wai_5, "
+    "wai_6, wai_7, wai_8 and 4 more. Add them, or drop them from the codebook.",
+)
+def _(files):
+    files[C] = "\n".join(",".join(line.split(",")[:6]) for line in files[C].splitlines()) + "\n"
+
+
+@case(
+    "columns_unknown_many",
+    "stays.csv, column a: the codebook does not know 5 columns: a, b, c, d, e. List them in the "
+    "codebook, put them under the table's `ignore`, or leave them out.",
+)
+def _(files):
+    head, *rest = files["stays.csv"].splitlines()
+    files["stays.csv"] = "\n".join([head + ",a,b,c,d,e", *(r + ",1,2,3,4,5" for r in rest)])
+
+
+@case(
+    "table_missing",
+    "therapists.csv: is missing from table_missing (found: clients.csv, codebook.yml, "
+    "stays.csv). Add the table, or drop it from the codebook.",
+)
+def _(files):
+    del files["therapists.csv"]
+
+
+@case("file_empty", "clients.csv: is empty. Put a header and the records in it.")
+def _(files):
+    files[C] = ""
+
+
+@case("file_blank", "clients.csv: is empty. Put a header and the records in it.")
+def _(files):
+    files[C] = "\n\n  \n"
+
+
+@case(
+    "header_blank",
+    "clients.csv, row 1: has no header: its first row is blank. "
+    "Put the columns' names in the first row.",
+)
+def _(files):
+    files[C] = "\n" + files[C]
+
+
+@case("header_only", "stays.csv: has no rows. Put the records under the header.")
+def _(files):
+    files["stays.csv"] = files["stays.csv"].splitlines()[0] + "\n"
+
+
+@case("encoding_utf16", "clients.csv: is UTF-16 text. Save it as CSV in UTF-8.")
+def _(files):
+    files[C] = files[C].encode("utf-16")
+
+
+@case(
+    "encoding_unknown",
+    "clients.csv, row 3: holds a byte that is neither UTF-8 nor Windows-1252 (0x81). "
+    "Save it as UTF-8.",
+)
+def _(files):
+    files[C] = files[C].encode().replace(b"C2", b"C\x812")
+
+
+@case(
+    "binary_called_csv",
+    "clients.csv: holds bytes of zero, so it is not text. "
+    "Export it as CSV, or name it by its real format.",
+)
+def _(files):
+    files[C] = b"PK\x03\x04" + bytes(100)
+
+
+@case(
+    "pickle",
+    "clients.csv: is missing from pickle (found: clients.pkl, codebook.yml, stays.csv, "
+    "therapists.csv). Add the table, or drop it from the codebook.",
+)
+def _(files):
+    instead(files, "clients.pkl", b"cos\nsystem\n(S'true'\ntR.")
+
+
+@case(
+    "pickle_given",
+    "clients.pkl: ends in '.pkl', which cannot be read. Give one of .csv, .tsv, "
+    ".txt, .tab, .xlsx, .xlsm, .sav, .zsav, .dta, .parquet.",
+    data="clients.pkl",
+)
+def _(files):
+    instead(files, "clients.pkl", b"cos\nsystem\n(S'true'\ntR.")
+
+
+@case(
+    "two_files_of_one_name",
+    "clients.csv: is missing from two_files_of_one_name, but clients.parquet, clients.txt are "
+    "there. Name one of them in the codebook.",
+)
+def _(files):
+    files["clients.txt"] = files[C]
+    instead(files, "clients.parquet", b"PAR1")
+
+
+@case(
+    "workbook_is_text",
+    "clients.xlsx: is not an .xlsx workbook. Save it as .xlsx (not .xls), or as CSV.",
+)
+def _(files):
+    instead(files, "clients.xlsx", files[C])
+
+
+@case(
+    "workbook_bomb",
+    "clients.xlsx: would unpack to 60 MB from 0.1 MB (3 parts); that is refused. "
+    "Export the sheet as CSV or Parquet.",
+)
+def _(files):
+    instead(files, "clients.xlsx", bomb(60))
+
+
+@case(
+    "workbook_broken", f"clients.xlsx: cannot be read as an Excel workbook (OSError). {XLSX_AGAIN}"
+)
+def _(files):
+    instead(files, "clients.xlsx", bomb(1))
+
+
+@case(
+    "workbook_lacks_sheet",
+    "clients.xlsx: has several sheets (found: one, two). "
+    "Name one as the table's `sheet` in the codebook.",
+)
+def _(files):
+    instead(files, "clients.xlsx", workbook({"one": rows(files[C]), "two": [["x"]]}))
+
+
+@case(
+    "workbook_sheet_unknown",
+    "clients.xlsx: has no sheet 'first' (found: one, two). "
+    "Name one as the table's `sheet` in the codebook.",
+)
+def _(files):
+    files["codebook.yml"] = files["codebook.yml"].replace(
+        "file: clients.csv", "file: clients.xlsx\n    sheet: first"
+    )
+    instead(files, "clients.xlsx", workbook({"one": rows(files[C]), "two": [["x"]]}))
+
+
+@case(
+    "workbook_error_cell",
+    "clients.xlsx, row 2: found '#REF!', an Excel error. "
+    "Correct the formula, or leave the cell blank.",
+)
+def _(files):
+    instead(files, "clients.xlsx", workbook({"one": rows(files[C].replace(",31,", ",#REF!,"))}))
+
+
+@case(
+    "workbook_cells_beyond_header",
+    "clients.xlsx, row 3: has 19 cells where the header has 18. "
+    "Give every column a name in the first row.",
+)
+def _(files):
+    made = rows(files[C])
+    made[2].append("a remark")
+    instead(files, "clients.xlsx", workbook({"one": made}))
+
+
+@case("workbook_empty", "clients.xlsx: is empty. Put a header in the first row, the records below.")
+def _(files):
+    instead(files, "clients.xlsx", workbook({"one": []}))
+
+
+@case(
+    "workbook_date_for_number",
+    "clients.xlsx, row 2, column age: found '1990-01-01 00:00:00'; a number was expected. "
+    "Correct the value, or list it as a missing code.",
+)
+def _(files):
+    from datetime import datetime
+
+    made = rows(files[C])
+    made[1][4] = datetime(1990, 1, 1)
+    instead(files, "clients.xlsx", workbook({"one": made}))
+
+
+@case(
+    "spss_garbage",
+    "clients.sav: cannot be read as an SPSS file (Invalid file, or file has unsupported "
+    "features). Save it again, or export it as CSV.",
+)
+def _(files):
+    instead(files, "clients.sav", b"$FL9" + b"garbage" * 100)
+
+
+@case(
+    "stata_garbage",
+    "clients.dta: cannot be read as a Stata file (This version of the file format is not "
+    "supported). Save it again, or export it as CSV.",
+)
+def _(files):
+    instead(files, "clients.dta", b"\x01garbage" * 100)
+
+
+@case(
+    "parquet_garbage",
+    "clients.parquet: cannot be read as Parquet (ArrowInvalid). "
+    "Write it again, or export it as CSV.",
+)
+def _(files):
+    instead(files, "clients.parquet", b"PAR1" + b"garbage" * 100)
+
+
+@case(
+    "parquet_nested",
+    "clients.parquet, column wai: holds lists or records in its cells. Give each value a column.",
+)
+def _(files):
+    instead(files, "clients.parquet", parquet({"client_id": ["C1"], "wai": [[1, 2, 3]]}))
+
+
+@case(
+    "data_folder_missing",
+    "data_folder_missing/nowhere: does not exist. "
+    "Name the folder or the file that holds the tables.",
+    data="nowhere",
+)
+def _(files):
+    Path()
+
+
+@case(
+    "lookup_table_missing",
+    "therapists.csv: is missing from lookup_table_missing (found: clients.csv, codebook.yml, "
+    "stays.csv). Add the table, or drop it from the codebook.",
+    data=C,
+)
+def _(files):
+    del files["therapists.csv"]
+
+
+@case(
+    "table_is_a_folder_name",
+    "codebook.yml, row 5: at tables > clients > file: found 'sub/clients.csv'; a file is named "
+    "without its folder. See data/CODEBOOK.md.",
+)
+def _(files):
+    files["codebook.yml"] = files["codebook.yml"].replace("clients.csv", "sub/clients.csv")
