@@ -132,8 +132,8 @@ def collinear(Z: np.ndarray, names: Sequence[str]) -> list[str]:
     return reasons
 
 
-def separating(Z: np.ndarray, low: np.ndarray, both: bool) -> np.ndarray | None:
-    """Find a direction along which the likelihood rises for ever, if there is one.
+def separated(Z: np.ndarray, low: np.ndarray, both: bool) -> bool:
+    """Whether the likelihood rises for ever along some direction of the coefficients.
 
     Parameters
     ----------
@@ -144,44 +144,39 @@ def separating(Z: np.ndarray, low: np.ndarray, both: bool) -> np.ndarray | None:
         True for a logit: the other rows may move up. False for a count model with a log link: the
         other rows must stay where they are.
 
-    Returns
-    -------
-    ndarray or None
-        Which columns of Z take part, as a direction.
-
     Notes
     -----
     The linear program of Konis (2007); for count models Correia, Guimaraes & Zylkin (2020).
     """
     move = Z[low].sum(axis=0) - (Z[~low].sum(axis=0) if both else 0.0)
     rows = np.vstack([Z[low], -Z[~low]]) if both else Z[low]
-    fixed = None if both else Z[~low]
     found = linprog(
         move,
         A_ub=rows,
         b_ub=np.zeros(len(rows)),
-        A_eq=fixed,
-        b_eq=None if both else np.zeros(len(fixed)),
+        A_eq=None if both else Z[~low],
+        b_eq=None if both else np.zeros((~low).sum()),
         bounds=(-1, 1),
         method="highs",
     )
-    if found.status != 0 or -found.fun <= LP_MARGIN * len(Z):
-        return None
-    return found.x
+    return found.status == 0 and -found.fun > LP_MARGIN * len(Z)
 
 
-def refuse_separation(design: Design, rows: np.ndarray, low: np.ndarray, both: bool, what: str):
-    """Raise when the predictors mark off rows at the floor; `what` says of which model part."""
-    direction = separating(design.Z[rows], low[rows], both)
-    if direction is None:
+def refuse_separation(
+    design: Design, rows: np.ndarray, low: np.ndarray, both: bool, what: str
+) -> None:
+    """Raise when predictors mark off rows at the floor, naming those it cannot do without."""
+    Z, low = design.Z[rows], low[rows]
+    if not separated(Z, low, both):
         return
-    names = [
-        f"'{t}'" for t, d in zip(design.terms[1:], direction[1:], strict=True) if abs(d) > 1e-6
-    ]
-    raise NotEstimableError(
-        f"Not estimable: {', '.join(names)} separate{'s' * (len(names) == 1)} {what}: "
-        "a coefficient is infinite."
-    )
+    needed = list(range(Z.shape[1]))
+    for column in range(Z.shape[1] - 1, 0, -1):
+        fewer = [c for c in needed if c != column]
+        if separated(Z[:, fewer], low, both):
+            needed = fewer
+    names = ", ".join(f"'{design.terms[c]}'" for c in needed[1:])
+    verb = "separates" if len(needed) == 2 else "separate"
+    raise NotEstimableError(f"Not estimable: {names} {verb} {what}: a coefficient is infinite.")
 
 
 def _check_names(data, outcome, predictors, exposure, cluster) -> None:
@@ -204,7 +199,7 @@ def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
 
 def _about_counts(y: np.ndarray, outcome: str) -> list[str]:
     if not len(y):
-        return [f"no row is complete in '{outcome}' and the predictors"]
+        raise NotEstimableError("Not estimable: no row is complete in all the columns named.")
     wrong = (y < 0) | (y != np.floor(y)) | np.isinf(y)
     if wrong.any():
         return [

@@ -29,6 +29,7 @@ from .errors import NotEstimableError
 NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
 LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
 SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
 SAME = 1e-4  # log-likelihoods closer than this are the same fit
 
 
@@ -153,7 +154,8 @@ def zinb(design: Design) -> Fit:
     if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
         reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
     else:
-        reason = _not_identified(best, (*design.terms, "theta", *design.terms), log_theta)
+        terms = (*design.terms, "theta", *design.terms)
+        reason = _not_identified(best, terms, log_theta, "excess zeros from other zeros")
     return Fit(
         "zinb",
         ("count", "excess_zero"),
@@ -182,9 +184,11 @@ def _truncated(design: Design) -> Optimum:
     """Zero-truncated negative binomial on the rows with any days."""
     at = design.positive
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
-    where = "Among the rows with a count above 0"
+    where = "Not estimable: among the rows with a count above 0"
     if len(y) <= Z.shape[1] + 1:
-        raise NotEstimableError(f"{where}, {len(y)} are too few for {Z.shape[1]} coefficients.")
+        raise NotEstimableError(
+            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
+        )
     if (y == y[0]).all():
         raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
     spread = Z[:, 1:].std(axis=0)
@@ -230,17 +234,19 @@ def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
     if best.x[k] < NEARLY_POISSON:
         return best
     held = maximise(limit, [blocks[0], *blocks[2:]], np.delete(best.x, k))
-    if held.llf < best.llf - SAME:
+    if held.llf < best.llf - NO_GAIN:
         return best
     vcov = np.insert(np.insert(held.vcov, k, 0, axis=0), k, 0, axis=1)
     return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
 
 
-def _not_identified(fit: Optimum, terms: Sequence[str], log_theta: float = 0.0) -> str:
+def _not_identified(
+    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
+) -> str:
     if log_theta < SMALLEST:
         return "theta goes to 0: the counts spread more than a negative binomial can"
     if not fit.settled:
-        return "singular information matrix: the data do not determine all coefficients"
+        return f"the data do not tell {tell} (singular information matrix)"
     error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
     wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
     return f"the data do not determine {', '.join(wide)}" if wide else ""

@@ -80,9 +80,10 @@ def as_model(design: Design, fit: Fit, conf_level: float) -> CountModel:
         robust = cr2_covariance(gradient, design.y - fit.mu, design.groups, fit.mu, design.terms)
         vcov, df = robust.vcov, robust.df
     table = tidy(design.terms * m, back @ fit.b, np.sqrt(np.diag(vcov)), df, n, conf_level)
-    table.insert(0, "part", np.repeat(fit.parts, len(design.terms)))
-    for ratio, column in RATIOS.items():
-        table[ratio] = np.exp(table[column].to_numpy())
+    part = pd.DataFrame({"part": np.repeat(fit.parts, len(design.terms)).tolist()})
+    ratios = np.exp(np.column_stack([table[c].to_numpy() for c in RATIOS.values()]))
+    # Put together at once: inserting column by column takes a third of the time of a whole fit.
+    table = pd.concat([part, table, pd.DataFrame(ratios, columns=[*RATIOS])], axis=1)
     return CountModel(table, design, fit, vcov)
 
 
