@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .codebook import Codebook, load_yaml
+from .codebook_rules import schema_problems
 from .errors import CodebookError, Problem
 from .paths import FINDINGS
-
-KINDS = ("association", "modest", "block_absence", "block_difference", "rate_absence", "all_of")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,6 @@ class Rules:
 
     claims: tuple[Claim, ...]
     bounds: dict[str, float]
-    words: dict[str, float]
     days_adjusted_for: tuple[str, ...]
     raw: dict
 
@@ -75,25 +73,24 @@ def read_rules(path: str | Path | None = None, data: str | Path | None = None) -
     if not path.is_file():
         what = "does not exist."
         raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
-    raw = load_yaml(path.read_text(encoding="utf-8"), path.name)
-    problems, claims = [], []
-    for i, entry in enumerate(raw.get("claims", []), start=1):
-        entry = dict(entry)
-        for name in ("terms", "of"):
-            entry[name] = tuple(entry.get(name, ()))
-        try:
-            claim = Claim(**entry)
-        except TypeError as error:
-            what = f"claim {i}: {str(error).removeprefix('Claim.__init__() ')}."
-            problems.append(Problem(path.name, what, "Compare it with data/findings.yml."))
-            continue
-        if claim.kind not in KINDS:
-            what = f"claim {i}: {claim.kind!r} is not a kind of claim."
-            problems.append(Problem(path.name, what, f"Use one of {', '.join(KINDS)}."))
-        claims.append(claim)
+    return parse_rules(path.read_text(encoding="utf-8"), path.name)
+
+
+def parse_rules(text: str, file: str = "findings.yml") -> Rules:
+    """The same from the text itself."""
+    raw = load_yaml(text, file)
+    remedy = "Compare it with data/findings.yml."
+    problems = schema_problems(raw, text, file, "findings.schema.json", remedy)
     if problems:
         raise CodebookError(problems)
-    bounds = {name: float(entry["value"]) for name, entry in raw["bounds"].items()}
-    return Rules(
-        tuple(claims), bounds, raw["words"]["correlation"], tuple(raw["days_adjusted_for"]), raw
+    lists = ("terms", "of")
+    claims = tuple(
+        Claim(**entry | {name: tuple(entry.get(name, ())) for name in lists})
+        for entry in raw["claims"]
     )
+    bounds = {name: float(entry["value"]) for name, entry in raw["bounds"].items()}
+    unknown = [c for c in claims if c.bound not in bounds]
+    if unknown:
+        what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
+        raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
+    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())), raw)

@@ -22,22 +22,28 @@ NUMERIC = ("number", "integer")
 
 
 @cache
-def _validator():
+def _validator(schema: str):
     with without_iri_grammar():
         from jsonschema import Draft202012Validator
-    return Draft202012Validator(json.loads((DATA / "codebook.schema.json").read_text("utf-8")))
+    return Draft202012Validator(json.loads((DATA / schema).read_text("utf-8")))
 
 
-def schema_problems(raw: dict, text: str, file: str) -> list[Problem]:
-    """Entries that do not have the form the schema asks for."""
+def schema_problems(
+    raw: dict,
+    text: str,
+    file: str,
+    schema: str = "codebook.schema.json",
+    remedy: str = SCHEMA_REMEDY,
+) -> list[Problem]:
+    """Entries that do not have the form a schema in `data/` asks for."""
     problems = []
-    for error in _validator().iter_errors(raw):
+    for error in _validator(schema).iter_errors(raw):
         place = [*error.absolute_path]
         for step, what in _in_words(error):
             here = place + ([step] if step is not None else [])
             where = " > ".join(str(p)[:60] for p in here) or "the top level"
             row = row_of(text, here)
-            problems.append(Problem(file, f"at {where}: {what}", SCHEMA_REMEDY, row=row))
+            problems.append(Problem(file, f"at {where}: {what}", remedy, row=row))
     return sorted(problems, key=lambda p: p.row or 0)
 
 
@@ -54,7 +60,8 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
         gone = [name for name in wanted if name not in found]
         yield None, f"{' and '.join(repr(n) for n in gone)} must be given."
     elif rule == "oneOf":
-        yield None, "give exactly one of 'is' and 'log'."
+        names = [option["required"][0] for option in wanted]
+        yield None, f"give exactly one of {' and '.join(map(repr, names))}."
     elif rule in ("anyOf", "type") and isinstance(found, bool):
         yield None, f"found {found}; write yes, no, true and false in quotes."
     elif rule == "enum":

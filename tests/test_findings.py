@@ -1,0 +1,152 @@
+"""Claims assessed on cohorts whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims import read_rules
+from alliance_helpers.codebook import read_codebook
+from alliance_helpers.errors import CodebookError
+from alliance_helpers.findings import COLUMNS, assess, unavailable
+from alliance_helpers.paths import FINDINGS
+from alliance_helpers.simulate import simulate_dyads
+
+KEY = ["finding", "claim", "informant"]
+
+
+@pytest.fixture(scope="module")
+def large():
+    """So many dyads that every true claim must show."""
+    return assess(simulate_dyads("published", 20_000, 7))
+
+
+def test_columns_and_coverage(large):
+    assert list(large.columns) == COLUMNS
+    rules = read_rules()
+    claims = {(c.finding, c.claim, c.informant) for c in rules.claims}
+    assert set(large[KEY].itertuples(index=False, name=None)) == claims
+    assert set(large["verdict"]) <= {"supported", "not_supported", "inconclusive"}
+
+
+def test_every_claim_is_recovered_when_the_sample_is_large(large):
+    today = large[large["analysis"].isin(["as_published", "nested"])]
+    lost = today.loc[today["verdict"] != "supported", ["analysis", *KEY]]
+    assert lost.empty, lost
+
+
+def test_estimates_are_near_their_targets(large):
+    rows = large[large["analysis"] == "as_published"].set_index(["finding", "claim"])
+    targets = {
+        ("1", "modest"): 0.28,
+        ("2", "age"): -0.20,
+        ("2", "experience"): -0.20,
+        ("2", "caseload_difficulty"): -0.25,
+        ("2", "symptoms"): -0.25,
+        ("2", "health_sickness"): 0.25,
+        ("2", "living_skills"): 0.20,
+        ("2", "own_outcome"): 0.50,
+        ("3", "own_outcome"): 0.45,
+    }
+    for key, target in targets.items():
+        # 4,478 case managers: SD of a case-manager-level correlation about .10 / sqrt(99.5)
+        assert rows.loc[key, "estimate"] == pytest.approx(target, abs=0.035)
+
+
+@pytest.mark.parametrize("scenario", ["no_association", "halo"])
+def test_halo_is_not_refuted_where_nothing_independent_follows(scenario):
+    rows = assess(simulate_dyads(scenario, 20_000, 8), analyses=["as_published", "nested"])
+    assert set(rows.loc[rows["finding"] == "halo", "verdict"]) == {"not_supported"}
+    own = rows[(rows["finding"] == "2") & (rows["claim"] == "own_outcome")]["verdict"]
+    assert set(own) == {"supported" if scenario == "halo" else "not_supported"}
+
+
+def test_a_hospital_effect_is_seen():
+    rows = assess(simulate_dyads("hospital_effect", 20_000, 9), analyses=["nested"])
+    days = rows[rows["claim"] == "hospital_days"]
+    assert set(days["verdict"]) == {"not_supported"}
+    assert days["estimate"].to_numpy() == pytest.approx([0.75, 0.75], abs=0.03)
+
+
+def test_one_finding_alone_gives_the_same_rows():
+    dyads = simulate_dyads("published", 201, 3)
+    every = assess(dyads)
+    part = every[every["finding"] == "2"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part, assess(dyads, finding="2"), check_dtype=False)
+
+
+def test_missing_parts_switch_off_claims():
+    dyads = simulate_dyads("published", 201, 3).drop(columns=["hospital_days", "symptoms"])
+    gone = unavailable(dyads)
+    assert set(gone["lacking"]) == {"hospital_days", "symptoms"}
+    rows = assess(dyads, analyses=["as_published"])
+    assert not {"4"} & set(rows["finding"])
+    assert "symptoms" not in set(rows["claim"])
+
+
+def test_a_claim_that_cannot_be_estimated_says_why():
+    dyads = simulate_dyads("published", 201, 3).assign(caseload_difficulty=50.0)
+    rows = assess(dyads)
+    row = rows[(rows["claim"] == "caseload_difficulty") & (rows["analysis"] == "nested")].iloc[0]
+    assert row["verdict"] == "inconclusive"
+    assert "not estimable" in row["criterion"]
+
+
+def test_one_case_manager_is_said_and_not_crashed_on():
+    dyads = simulate_dyads("published", 201, 3).assign(case_manager_id="M001")
+    rows = assess(dyads, analyses=["nested"])
+    assert set(rows["verdict"]) == {"inconclusive"}
+    assert rows.loc[rows["claim"] == "age", "criterion"].str.contains("not estimable").all()
+
+
+def test_names_from_a_file_are_not_code(tmp_path):
+    book = read_codebook()
+    dyads = simulate_dyads("published", 201, 3)
+    evil = "__import__('os').system('touch owned')"
+    dyads[evil] = dyads["symptoms"]
+    path = tmp_path / "findings.yml"
+    text = read_rules().raw | {
+        "claims": [
+            {"finding": "x", "claim": "own", "kind": "association", "informant": "case_manager",
+             "term": evil, "sign": "negative", "outcome": True}
+        ]
+    }  # fmt: skip
+    import yaml
+
+    path.write_text(yaml.safe_dump(text))
+    row = assess(dyads, book, read_rules(path), ["as_published"]).iloc[0]
+    symptoms = assess(dyads, book, analyses=["as_published"], finding="2").set_index("claim")
+    assert row["estimate"] == symptoms.loc["symptoms", "estimate"]
+
+
+def test_rules_that_cannot_be_read_name_every_claim(tmp_path):
+    path = tmp_path / "findings.yml"
+    path.write_text(
+        "bounds: {correlation: {value: wide}}\n"
+        "claims:\n"
+        "- {finding: '1', claim: a, kind: magic, informant: client}\n"
+        "- {nonsense: 1}\n"
+    )
+    with pytest.raises(CodebookError) as error:
+        read_rules(path)
+    said = str(error.value)
+    for part in ("findings.yml", "'magic'", "nonsense", "'wide'", "modest_high"):
+        assert part in said
+
+
+def test_a_claim_needs_a_bound_that_exists(tmp_path):
+    path = tmp_path / "findings.yml"
+    text = FINDINGS.read_text("utf-8")
+    path.write_text(text.replace("bound: r_squared_block", "bound: r_squared_blok", 1))
+    with pytest.raises(CodebookError, match=r"differs_treatment.*r_squared_blok"):
+        read_rules(path)
+
+
+def test_same_data_same_bytes():
+    dyads = simulate_dyads("published", 201, 4)
+    first, second = assess(dyads).to_csv(), assess(dyads.copy()).to_csv()
+    assert first == second
+    shuffled = dyads.sample(frac=1, random_state=np.random.default_rng(1))
+    a, b = assess(dyads, analyses=["nested"]), assess(shuffled, analyses=["nested"])
+    assert a["estimate"].to_numpy() == pytest.approx(
+        b["estimate"].to_numpy(), rel=1e-6, nan_ok=True
+    )
