@@ -75,10 +75,8 @@ def test_limits(answer, total):
 
 
 def test_reversing_28_instead_of_29_is_noticed():
-    wrong = {
-        **KEY_36,
-        "bond": [-28 if i == 28 else abs(i) if i == -29 else i for i in KEY_36["bond"]],
-    }
+    bond = [{28: -28, -29: 29}.get(i, i) for i in KEY_36["bond"]]
+    wrong = KEY_36 | {"bond": bond}
     items = one_factor()
     with pytest.warns(UserWarning, match=r"Item 28 .*, 29 "):
         spoilt = score(items, wrong, (1, 7))
