@@ -22,8 +22,8 @@ LAYERS = {
     "story": """verdicts claims analyses as_1995 associations findings unavailable halo informants
         views null_results printing participants disclosure tables then_and_now outputs records
         style plots claim_plots model_plots dyad_plots
-        interval_rows missing_plots demo_views""",
-    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos
+        interval_rows missing_plots""",
+    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views seminar
         exercises private_kernel forkserver station kernels workers runner parameters
         sequence report widgets cli""",
 }
