@@ -71,6 +71,20 @@ def test_equal_working_variances_are_least_squares():
     np.testing.assert_allclose(errors.df, plain["df"], rtol=1e-7)
 
 
+def test_large_groups_take_another_road_to_the_same_numbers(monkeypatch):
+    """Quadrature instead of eigenvalues, on groups with fitted means from 0.5 to 90."""
+    rng = np.random.default_rng(4)
+    groups = np.repeat(np.arange(12), 40)
+    D = np.column_stack([np.ones(480), rng.normal(size=480), rng.normal(size=12)[groups]])
+    mean = np.exp(D @ [1.5, 0.7, 0.5])
+    residuals = rng.poisson(mean) - mean
+    small = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
+    monkeypatch.setattr("alliance_helpers.cr2.LARGE", 20)
+    large = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
+    np.testing.assert_allclose(large.vcov, small.vcov, rtol=1e-9)
+    np.testing.assert_allclose(large.df, small.df, rtol=1e-9)
+
+
 def test_unbiased_under_the_working_model():
     """CR2 is unbiased when rows are independent with the working variance: its definition."""
     rng = np.random.default_rng(5)
