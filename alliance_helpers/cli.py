@@ -123,3 +123,7 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
     write_study(simulate_study(scenario, n_clients, seed), out)
     click.echo(f"Synthetic study: {out}")
+
+
+if __name__ == "__main__":
+    main()
