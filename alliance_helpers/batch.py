@@ -20,7 +20,7 @@ from .fingerprint import fingerprint, versions
 from .grid import Declared, Grid, check_grid, read_grid
 from .parameters import all_parameters
 from .paths import NOTEBOOKS
-from .station import close_station, open_station
+from .station import close_station, open_station, station_is_open
 from .workers import connect_dask, run_on_dask, run_tasks
 
 
@@ -138,32 +138,27 @@ def run_batch(
     grid, places = with_places(grid)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
     plan = fingerprint((grid.axes, grid.runs), texts, places)
-    client = connect_dask(dask, versions) if dask else None
-    store = BatchFolder(Path(out))
-    store.claim(plan, resume)
-    if client is None:
-        open_station()
-    shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
-    before = store.done(len(grid))
-    tasks = [(n, run) for n, run in enumerate(grid.combinations(), 1) if n not in before]
-    bar = tqdm(
-        desc="Runs", total=len(grid), initial=len(before), unit="run", dynamic_ncols=True,
-        disable=None if progress is None else not progress,
-    )  # fmt: skip
-    interrupted = False
-    try:
-        with bar, _terminated_like_interrupted():
-            _run_all(store, shared, tasks, jobs, client, bar)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        store.tidy()
-        if client is not None:
-            client.close()
-        else:
-            close_station()
-    seconds = time.perf_counter() - started
-    return _conclude(store, grid, declared, len(before), seconds, interrupted)
+    with contextlib.ExitStack() as held:
+        client = held.enter_context(connect_dask(dask, versions)) if dask else None
+        store = held.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
+        if client is None and not station_is_open():
+            open_station()
+            held.callback(close_station)
+        shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
+        before = store.done(len(grid))
+        tasks = [(n, run) for n, run in enumerate(grid.combinations(), 1) if n not in before]
+        bar = tqdm(
+            desc="Runs", total=len(grid), initial=len(before), unit="run", dynamic_ncols=True,
+            disable=None if progress is None else not progress,
+        )  # fmt: skip
+        interrupted = False
+        try:
+            with bar, _terminated_like_interrupted():
+                _run_all(store, shared, tasks, jobs, client, bar)
+        except KeyboardInterrupt:
+            interrupted = True
+        seconds = time.perf_counter() - started
+        return _conclude(store, grid, declared, len(before), seconds, interrupted)
 
 
 def _run_all(
@@ -202,15 +197,18 @@ def _conclude(
     from .batch_page import write_page
 
     table, seeds = parameter_table(grid, declared)
-    runs = store.write_tables(table, seeds)
-    counts = runs["status"].value_counts()
-    summary = BatchSummary(
-        store.path,
-        len(runs),
-        *(int(counts.get(status, 0)) for status in ("done", "failed", "missing")),
-        resumed,
-        seconds,
-        interrupted,
-    )
-    write_page(store.path, summary, runs, list(table))
+    try:
+        runs = store.write_tables(table, seeds)
+        counts = runs["status"].value_counts()
+        summary = BatchSummary(
+            store.path,
+            len(runs),
+            *(int(counts.get(status, 0)) for status in ("done", "failed", "missing")),
+            resumed,
+            seconds,
+            interrupted,
+        )
+        write_page(store.path, summary, runs, list(table))
+    except OutputError as error:
+        raise RunError(f"{error} The runs are kept; --resume writes the tables.") from error
     return summary

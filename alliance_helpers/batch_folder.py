@@ -34,9 +34,11 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
+        self._lock_file: int | None = None
 
-    def claim(self, plan: Fingerprint, resume: bool) -> None:
-        """Make the folder this batch's own, or take up the batch that it holds.
+    @contextlib.contextmanager
+    def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
+        """Hold the folder for one batch: a new one, or the one that it holds.
 
         Parameters
         ----------
@@ -75,9 +77,16 @@ class BatchFolder:
                     f"{'; '.join(shown)}. Name another folder to start over."
                 )
         self._lock()
-        with self._told():
+        try:
+            with self._told():
+                shutil.rmtree(self.scratch, ignore_errors=True)
+                self.scratch.mkdir(parents=True, exist_ok=True)
+            yield self
+        finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
-            self.scratch.mkdir(parents=True, exist_ok=True)
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
 
     def _held(self) -> Fingerprint | None:
         """The plan of the batch that the folder holds, if it holds one."""
@@ -172,14 +181,9 @@ class BatchFolder:
             write_whole(self.path / "findings.parquet", parquet.getvalue())
         return runs
 
-    def tidy(self) -> None:
-        """Remove what was needed only while runs lasted."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
 
 def _findings(text: str) -> pd.DataFrame:
-    kinds = dict.fromkeys(TEXT, str)
-    return pd.read_csv(io.StringIO(text), dtype=kinds, float_precision="round_trip")
+    return pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str))
 
 
 def _run_row(run: int, record: Mapping | None) -> dict[str, object]:

@@ -30,7 +30,7 @@ PACKAGES = (
 Fingerprint = dict[str, dict[str, str]]
 # How a changed part is called when a resume is refused.
 SPOKEN = {
-    "grid": "the grid",
+    "grid": "the {}",
     "notebooks": "the notebook {}",
     "helpers": "the helper {}",
     "data": "the file {}",
@@ -64,6 +64,12 @@ def _files(place: Path) -> list[Path]:
     return sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
 
 
+def helper_files() -> list[Path]:
+    """The modules that compute; those that only run notebooks may change."""
+    package = Path(alliance_helpers.__file__).parent
+    return [p for p in sorted(package.glob("*.py")) if p.stem not in EDGE]
+
+
 def fingerprint(
     grid: object, notebooks: Mapping[str, str], data: Iterable[Path] = ()
 ) -> Fingerprint:
@@ -83,13 +89,11 @@ def fingerprint(
     dict
         `grid`, `notebooks`, `helpers`, `data` and `versions`, each a mapping of names to digests.
     """
-    package = Path(alliance_helpers.__file__).parent
-    helpers = [p for p in sorted(package.glob("*.py")) if p.stem not in EDGE]
     places = [DATA, *data]
     return {
-        "grid": {"": _digest(repr(grid).encode())},
+        "grid": {"grid": _digest(repr(grid).encode())},
         "notebooks": {name: notebook_digest(text) for name, text in notebooks.items()},
-        "helpers": {p.stem: _digest(p.read_bytes()) for p in helpers},
+        "helpers": {p.stem: _digest(p.read_bytes()) for p in helper_files()},
         "data": {str(p): _digest(p.read_bytes()) for place in places for p in _files(place)},
         "versions": versions(),
     }

@@ -194,6 +194,11 @@ def open_station(start: bool = True) -> Station:
         return _station
 
 
+def station_is_open() -> bool:
+    """Whether this process has opened a station of its own."""
+    return _station is not None and _station.owner == os.getpid()
+
+
 def close_station() -> None:
     """End this process's station, if it has one, with all its kernels."""
     global _station

@@ -8,12 +8,12 @@ import shutil
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from .errors import ParameterError, RunError
@@ -58,6 +58,7 @@ def run_tasks(
     attempts = dict.fromkeys(range(len(tasks)), 0)
     barren = 0
     call = delayed(_in_worker)
+    warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
     try:
         while attempts:
             pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
@@ -65,9 +66,11 @@ def run_tasks(
                 call(function, shared, i, tasks[i], marks, os.getpid()) for i in list(attempts)
             )
             try:
-                for index, result in pool(calls):
-                    del attempts[index]
-                    yield index, result
+                # closed early (Ctrl-C, a full disk) it kills the workers with what they do
+                with contextlib.closing(pool(calls)) as results:
+                    for index, result in results:
+                        del attempts[index]
+                        yield index, result
             except BrokenProcessPool as error:
                 begun = [i for i in attempts if (marks / str(i)).exists()]
                 barren = 0 if begun else barren + 1
@@ -79,9 +82,6 @@ def run_tasks(
                     if attempts[index] == ATTEMPTS:
                         del attempts[index]
                         yield index, None
-    except BaseException:  # Ctrl-C, or the caller is done with it: leave no worker at work
-        get_reusable_executor(max_workers=jobs).shutdown(wait=True, kill_workers=True)
-        raise
     finally:
         shutil.rmtree(marks, ignore_errors=True)
 
@@ -159,7 +159,7 @@ def run_on_dask(
     one = client.submit(_same, shared, pure=False)  # a task itself, so it can be had again
     futures = {client.submit(function, one, task, pure=False): i for i, task in enumerate(tasks)}
     try:
-        for future in as_completed(list(futures)):
+        for future in as_completed(list(futures), loop=client.loop):
             index = futures.pop(future)
             try:
                 result = future.result()
