@@ -271,7 +271,8 @@ def _degrees_of_freedom(sample: Sample, between, profile: _Profile) -> np.ndarra
         total = np.abs(sample.X - sample.X.mean(axis=0)).max(axis=0, initial=0)
         above = inside <= 1e-10 * total
     else:
-        positions(list(between), sample.terms) if between else None
+        if between:
+            positions(list(between), sample.terms)
         above = np.array([term in between for term in sample.terms], dtype=bool)
     df_between = sample.n_groups - int(above.sum()) - 1
     df_within = sample.n - sample.n_groups - int((~above).sum())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from .design import Sample, complete_rows
+from .design import Sample, as_floats, complete_rows
 from .errors import NotEstimableError
 
 ZERO = 1e-6
@@ -75,7 +75,7 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     >>> float(table["icc_x"].iloc[0])
     1.0
     """
-    sample = complete_rows(y, np.asarray(x, dtype=float), groups, ["x"])
+    sample = complete_rows(y, as_floats(x, "x"), groups, ["x"])
     icc_y = max(_anova(sample, "y")[0], 0.0)
     icc_x = max(_anova(_with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0)
     weighted_size = (sample.sizes.astype(float) ** 2).sum() / sample.n
@@ -92,7 +92,9 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     )
 
 
-def one_with_many(client_ratings, case_manager_ratings, groups, conf_level: float = 0.95):
+def one_with_many(
+    client_ratings, case_manager_ratings, groups, conf_level: float = 0.95
+) -> pd.DataFrame:
     """How much of each informant's rating is the case manager, and how much the rest.
 
     Each client has one case manager, so client, dyad and error cannot be told apart: together
@@ -139,7 +141,7 @@ def one_with_many(client_ratings, case_manager_ratings, groups, conf_level: floa
     ['client', 'case_manager', 'both']
     """
     sample = complete_rows(
-        client_ratings, np.asarray(case_manager_ratings, float), groups, ["case_manager"]
+        client_ratings, as_floats(case_manager_ratings, "the ratings"), groups, ["case_manager"]
     )
     ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
     shares = {
