@@ -30,10 +30,10 @@ SAME, OTHER = "The same person rates alliance and outcome", "Somebody else rates
 TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
 CHARACTERS = 13.5  # of running text in an inch
 HEADS = {
-    "as_1995": "as in\n1995",
+    "as_1995": "as read\nin 1995",
     "as_published": "dyads\nindep.",
-    "nested": "nested\n(mixed)",
-    "nested_cr2": "nested\n(CR2)",
+    "nested": "case\nmanagers",
+    "nested_cr2": "the same,\nCR2",
 }
 
 
@@ -42,7 +42,7 @@ def forest(
     rows: pd.DataFrame,
     bound: float | None = None,
     codebook: Codebook | None = None,
-    xlabel: str = "Association with the alliance rating (correlation)",
+    xlabel: str = "Standardised association with the alliance rating",
     heading: str = "What goes with each informant's alliance rating",
     ax: Axes | None = None,
 ) -> Axes:
@@ -135,7 +135,7 @@ def equivalence(
 def halo_contrast(
     rows: pd.DataFrame,
     codebook: Codebook | None = None,
-    xlabel: str = "Correlation of the alliance rating with the outcome",
+    xlabel: str = "Standardised association of alliance rating and outcome",
     heading: str = "Does the association survive a change of rater?",
     ax: Axes | None = None,
 ) -> Axes:

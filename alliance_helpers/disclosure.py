@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 
-def suppressed(counts: np.ndarray, min_cell: int = 5) -> np.ndarray:
-    """Which cells of a table of counts to withhold when row and column totals are known.
+def suppressed(counts: np.ndarray, min_cell: int = 5, column_sums: bool = True) -> np.ndarray:
+    """Which cells of a table of counts to withhold when the totals around them are known.
 
     Parameters
     ----------
     counts : ndarray of int, shape (levels, groups)
-        Inner cells; the sum of each row, and of each column, is taken as public unless it is small
-        itself.
+        Inner cells. The sum of each row is public unless it is small itself.
     min_cell : int
         Counts from 1 to below this are withheld; 0 or 1 withholds nothing.
+    column_sums : bool
+        Whether the sum of each column (the size of the group) is public too.
 
     Returns
     -------
@@ -31,19 +32,21 @@ def suppressed(counts: np.ndarray, min_cell: int = 5) -> np.ndarray:
     --------
     >>> suppressed(np.array([[3, 40], [57, 60]])).astype(int).tolist()
     [[1, 1, 0], [1, 1, 0]]
+    >>> suppressed(np.array([[3, 90, 50]]), column_sums=False).astype(int).tolist()
+    [[1, 0, 1, 0]]
     """
     full = np.column_stack([counts, counts.sum(axis=1)])
     small = (full > 0) & (full < min_cell)
     hidden = small.copy()
-    while (small & _exposed(hidden)).any() and not hidden.all():
+    while (small & _exposed(hidden, column_sums)).any() and not hidden.all():
         hidden[_next(full, hidden)] = True
     for at in sorted(zip(*np.nonzero(hidden & ~small), strict=True), key=lambda c: -full[c]):
         hidden[at] = False
-        hidden[at] = (small & _exposed(hidden)).any()
+        hidden[at] = (small & _exposed(hidden, column_sums)).any()
     return hidden
 
 
-def _exposed(hidden: np.ndarray) -> np.ndarray:
+def _exposed(hidden: np.ndarray, column_sums: bool) -> np.ndarray:
     """Withheld cells that the public sums determine."""
     cells = np.argwhere(hidden)
     out = np.zeros_like(hidden)
@@ -55,7 +58,7 @@ def _exposed(hidden: np.ndarray) -> np.ndarray:
         for i in set(cells[:, 0])
     ]
     columns = [(cells[:, 1] == j).astype(int) for j in set(cells[:, 1])]
-    sums = np.array(rows + columns, dtype=float)
+    sums = np.array(rows + columns * column_sums, dtype=float)
     _, values, vt = np.linalg.svd(sums)
     free = vt[(values > 1e-9).sum() :]
     out[tuple(cells.T)] = (np.abs(free) < 1e-9).all(axis=0)

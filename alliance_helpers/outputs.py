@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import re
@@ -129,7 +130,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             f"{path} cannot be written ({reason}). Name another output folder, or make room in it."
         ) from None
     finally:
-        if part.is_file():
+        with contextlib.suppress(OSError):
             part.unlink()
 
 

@@ -32,8 +32,8 @@ COLUMNS = {
 """Column names in words."""
 
 WORDS = {
-    "as_1995": "As in 1995 (stepwise)", "as_published": "Dyads independent",
-    "nested": "Nested (mixed model)", "nested_cr2": "Nested (CR2)",
+    "as_1995": "As 1995 read it", "as_published": "Dyads independent",
+    "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
     "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
     "client": "Client", "case_manager": "Case manager", "both": "Both", "intercept": "Intercept",
     "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "icc_a1": "ICC(A,1), agreement",
@@ -102,26 +102,34 @@ def pretty(
     ['symptoms', '< .001']
     """
     flat = frame.reset_index() if any(frame.index.names) else frame
-    words = dict(COLUMNS) | dict(names or {})
+    words = COLUMNS | dict(names or {})
     decimals = _row_decimals(flat)
-    shown = {}
+    shown = []
     for at, column in enumerate(flat.columns):
         cells = flat.iloc[:, at]
-        if column in TRANSLATED and not pd.api.types.is_numeric_dtype(cells):
+        if (column in TRANSLATED or column in WORDS) and not pd.api.types.is_numeric_dtype(cells):
             text = [_word(v, codebook) for v in cells]
         else:
             text = [_cell(str(column), v, d) for v, d in zip(cells, decimals, strict=True)]
-        shown[column] = text
-    heads = [words.get(c) or str(c).replace("_", " ").capitalize() for c in flat.columns]
+        shown.append(text)
+    heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
     right = [pd.api.types.is_numeric_dtype(t) for t in flat.dtypes]
-    table = pd.DataFrame(shown, dtype=object).set_axis(heads, axis=1)
+    rows = list(zip(*shown, strict=True))
+    table = pd.DataFrame(rows, columns=heads, dtype=object)
     return PrettyTable(frame, table, caption or "", to_html(table, right, caption))
 
 
 def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) -> str:
-    """A plain HTML table of text cells: caption, scoped headers, numbers to the right."""
+    """A plain HTML table of text cells: caption, scoped headers, numbers to the right.
+
+    On a narrow screen it scrolls by itself, with the keyboard too.
+    """
     sides = ["right" if r else "left" for r in right]
-    out = ['<table class="alliance-table">']
+    name = escape(caption or "Table", quote=True)
+    out = [
+        f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto">'
+        '<table class="alliance-table">'
+    ]
     if caption:
         out.append(f'<caption style="text-align:left;caption-side:top">{escape(caption)}</caption>')
     out.append("<thead><tr>")
@@ -135,7 +143,7 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
             style = f"text-align:{side}" + (";white-space:nowrap" if side == "right" else "")
             out.append(f'<{tag}{scope} style="{style}">{escape(str(cell))}</{tag}>')
         out.append("</tr>")
-    out.append("</tbody></table>")
+    out.append("</tbody></table></div>")
     return "".join(out)
 
 
@@ -186,7 +194,7 @@ def _row_decimals(flat: pd.DataFrame) -> list[int | None]:
 
 
 def _cell(column: str, value: object, decimals: int | None) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
@@ -206,6 +214,10 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
     if column in RATIOS:
         return number(x, 2)
     return number(x, decimals if column in SAME_UNIT else None)
+
+
+def _plain(column: object) -> str:
+    return str(column).replace("_", " ").capitalize()
 
 
 def _word(value: object, codebook: Codebook | None) -> str:

@@ -50,12 +50,12 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
             row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
             try:
                 found = reliability(items, keys=numbers, limits=scale.limits).iloc[0].to_dict()
+                found["reason"] = ""
             except NotEstimableError as error:
                 found = {"reason": str(error)}
             rows.append(row | found)
     columns = ["scale", "subscale", "informant", *RELIABILITY, "reason"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(reason=table["reason"].fillna(""))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def missingness(clean: CleanStudy) -> pd.DataFrame:
