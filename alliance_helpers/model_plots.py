@@ -210,7 +210,7 @@ def bayes_sensitivity(
         said.append(f"{word(name)}: {values}" if name else values)
     ax.set(xscale="log", yscale="log")
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    low, high = min(low, 1 / 4), max(high, 13)
+    low, high = (min(low, 1 / 4), max(high, 13)) if len(table) else (1 / 4, 13)
     ax.axhspan(1 / 3, 3, color=SHADE, zorder=0)
     ax.axhline(1, color=QUIET, lw=0.9, zorder=1)
     for level in (10, 1 / 10):

@@ -64,13 +64,13 @@ class Look:
 
 INFORMANTS = {
     "client": Look("#1F4E8C", "Client", "o", ""),
-    "case_manager": Look("#E07B00", "Case manager", "D", "////"),
+    "case_manager": Look("#D97600", "Case manager", "D", "////"),
 }
 OTHER = Look("#4D4D4D", "Both", "s", "")
 VERDICTS = {
     "supported": Look("#00594C", "supported", "S"),
-    "not_supported": Look("#F0A58A", "not supported", "N"),
-    "inconclusive": Look("#E4E4E4", "inconclusive", "I"),
+    "not_supported": Look("#E8906F", "not supported", "N"),
+    "inconclusive": Look("#EBEBEB", "inconclusive", "I"),
 }
 FAMILIES = {
     "poisson": Look("#6B6B6B", "Poisson", "x", line=(0, (1, 1))),
