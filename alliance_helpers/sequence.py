@@ -92,15 +92,11 @@ def run_sequence(
     """
     started = time.perf_counter()
     parameters = _absolute(parameters)
-    folder = _claim_folder(out)
+    skip, folder = dict(skip or {}), _claim_folder(out)
+    notebooks = [path for path in main_notebooks() if path.stem not in skip]
+    values = parameters | {"out": str(folder)}
     try:
-        records = run_notebooks(
-            main_notebooks(),
-            folder / "notebooks",
-            parameters | {"out": str(folder)},
-            jobs,
-            progress,
-        )
+        records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
     except ParameterError:
         _give_back(folder, out)
         raise
@@ -116,7 +112,7 @@ def run_sequence(
 
 def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
     made = dict(parameters)
-    for name in ("data", "codebook"):
+    for name in ("data", "codebook", "claims"):
         if made.get(name):
             made[name] = str(Path(str(made[name])).absolute())
     return made
