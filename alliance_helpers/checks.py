@@ -21,6 +21,8 @@ from .wording import listed
 
 __all__ = ["FIRST_ROW", "LOG", "Examined", "entry", "examine"]
 FIRST_ROW = 2
+ROW_ID = "#row"
+"""As a column in the codebook: the row's number stands for an id that the file lacks."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,14 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         v = expected.get(column)
         if v and v.name not in typed:
             typed[v.name] = CHECKS[v.type](frame.iloc[:, position], v, notes)
+    if ROW_ID in expected:
+        typed[expected[ROW_ID].name] = pd.Series(notes.rows.astype(str), notes.rows, dtype="str")
     return pd.DataFrame(typed, index=notes.rows)
 
 
 def _header(present: list[str], expected: dict, notes: Notes) -> None:
     table: Table = notes.table
-    missing = [c for c in expected if c not in set(present)]
+    missing = [c for c in expected if c not in {ROW_ID, *present}]
     unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
     for column in missing if len(missing) <= 3 else ():

@@ -19,6 +19,7 @@ from .dictionary import (
     Scale,
     Table,
     Variable,
+    columns_of,
     dyad_variables,
     expand,
 )
@@ -113,8 +114,7 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
     variables = {}
     for pattern, settings in entry["variables"].items():
         settings = settings or {}
-        columns = expand(settings.get("column", pattern))
-        for variable, column in zip(expand(pattern), columns, strict=False):
+        for variable, column in zip(expand(pattern), columns_of(pattern, settings), strict=False):
             variables[variable] = _variable(variable, name, column, settings, missing)
     return Table(
         name=name,

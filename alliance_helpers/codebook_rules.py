@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from .dictionary import MAX_SPAN, N_ITEMS, Codebook, Scale, Table, dyad_variables, expand
+from .dictionary import (
+    MAX_SPAN,
+    N_ITEMS,
+    Codebook,
+    Scale,
+    Table,
+    columns_of,
+    dyad_variables,
+    expand,
+)
 from .errors import Problem
 from .paths import DATA
 from .quick_imports import without_iri_grammar
@@ -135,7 +144,7 @@ def _patterns(raw: dict) -> Iterator:
         for pattern, settings in entry["variables"].items():
             place = ("tables", table, "variables", str(pattern))
             names = expand(pattern)
-            here = expand((settings or {}).get("column", pattern))
+            here = columns_of(pattern, settings)
             if not names or not here:
                 what = f"the numbers in {{..}} do not count up, or span over {MAX_SPAN:,}."
                 yield place, what, "Write {first..last}."
@@ -264,9 +273,9 @@ def _days(book: Codebook) -> Iterator:
 
 
 def _study(book: Codebook) -> Iterator:
-    if not any(t.row == "client" and not t.occasion for t in book.tables.values()):
-        what = "there is no table with one row per client."
-        yield ("tables",), what, "Give one table `row: client` and no occasion."
+    if not any(t.row == "client" for t in book.tables.values()):
+        what = "there is no table whose rows are clients."
+        yield ("tables",), what, "Give one table `row: client`."
     kinds = _kinds(book)
     for role in ("client", "case_manager"):
         name = getattr(book, role)

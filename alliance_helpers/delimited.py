@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
     for delimiter in DELIMITERS:
         try:
-            first = next(csv.reader([text.splitlines()[0]], delimiter=delimiter), [])
+            first = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
         except csv.Error:
             continue
         first = [name.strip() for name in first]

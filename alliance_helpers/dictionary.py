@@ -182,6 +182,16 @@ def expand(pattern: str) -> list[str]:
     return [f"{before}{i:0{width}d}{after}" for i in range(int(first), int(last) + 1)]
 
 
+def columns_of(pattern: str, settings: Mapping | None) -> list[str]:
+    """The file's columns that an entry of `variables` names; braces count if the name's do.
+
+    >>> columns_of("q_{1..2}", {"column": "Q{1..2}"}), columns_of("q", {"column": "Q{1..2}"})
+    (['Q1', 'Q2'], ['Q{1..2}'])
+    """
+    column = (settings or {}).get("column", pattern)
+    return expand(column) if expand(pattern) != [pattern] else [column]
+
+
 def dyad_variables(book: Codebook) -> set[str]:
     """Every name that the dyad table can have."""
     names = set(book.scales) | set(book.days) | set(book.derived)

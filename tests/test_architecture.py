@@ -14,7 +14,7 @@ LAYERS = {
         arguments""",
     "data": """notes cells links checks raw_files delimited labelled workbooks formats sources data
         scoring stays hospital cleaning scenarios latent latent_links population draws episodes
-        raw_tables truth simulate study wai_names guesses describe privacy""",
+        raw_tables truth simulate study wai_names guesses draft_tables describe privacy""",
     "models": """agreement concordance contrast_model judgment surface reliability moments stepwise
         design regression selection bootstrap cr2 sandwich mixed nesting counts count_model
         count_design count_families count_likelihood inference equivalence missing chained rubin

@@ -289,8 +289,8 @@ book(
     "    row: site\n    key",
     "codebook.yml, row 4: at tables > clients: rows of sites must be told apart by 'site'. "
     "Make the key [site].\n"
-    "codebook.yml, row 3: at tables: there is no table with one row per client. Give one "
-    "table `row: client` and no occasion.",
+    "codebook.yml, row 3: at tables: there is no table whose rows are clients. Give one "
+    "table `row: client`.",
 )
 book(
     "codebook_keep_latest_without_date",

@@ -1,0 +1,139 @@
+"""A draft codebook from unknown files: what is recognised, and that it can be tried at once."""
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+import pytest
+
+from alliance_helpers.cleaning import clean
+from alliance_helpers.codebook import parse_codebook
+from alliance_helpers.data import check, load_study
+from alliance_helpers.describe import describe, quoted
+from alliance_helpers.guesses import plain_name
+from alliance_helpers.paths import RAW
+from alliance_helpers.wai_names import informant_of, item_blocks
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        ("wai_c_{:02d}", "wai_c_{01..36}"),
+        ("WAIC{}", "WAIC{1..36}"),
+        ("c_wai{}", "c_wai{1..36}"),
+        ("WAI{}_client", "WAI{1..36}_client"),
+        ("wai36_c{}", "wai36_c{1..36}"),
+    ],
+)
+def test_blocks_of_items(names, pattern):
+    columns = ["id", *(names.format(i) for i in range(1, 37)), "age"]
+    (block,) = item_blocks(columns)
+    assert block.pattern() == pattern
+    assert block.columns == tuple(columns[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "informant"),
+    [
+        ("wai_c_", "client"), ("WAIC", "client"), ("c_wai", "client"), ("WAI_client", "client"),
+        ("waisr_pat_", "client"), ("wai_cm_", "case_manager"), ("WAIT", "case_manager"),
+        ("waiTherapist", "case_manager"), ("th_wai", "case_manager"), ("wai", None),
+        ("wai_c_t_", None),
+    ],
+)  # fmt: skip
+def test_whose_rating(name, informant):
+    assert informant_of(name) == informant
+
+
+@pytest.mark.parametrize(
+    ("n", "high", "form"), [(36, 7, "WAI-36"), (12, 7, "WAI-S"), (12, 5, "WAI-SR")]
+)
+def test_which_form(n, high, form, tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        rng.integers(1, high + 1, (40, n)), columns=[f"WAIT{i + 1}" for i in range(n)]
+    )
+    frame.insert(0, "Patient ID", [f"P{i}" for i in range(40)])
+    frame.to_csv(tmp_path / "one.csv", index=False)
+    text = describe(tmp_path / "one.csv")
+    book = parse_codebook(text)
+    assert book.client == "patient_id"
+    assert book.scales["case_manager_alliance"].form == form
+    assert book.informants["case_manager"]["alliance"] == "case_manager_alliance"
+    assert check(tmp_path / "one.csv", book) == []
+
+
+def test_the_shipped_tables(tmp_path):
+    text = describe(RAW)
+    book = parse_codebook(text)
+    assert (book.client, book.case_manager, book.site) == ("client_id", "case_manager_id", "site")
+    assert {t.name: t.row for t in book.tables.values()} == {
+        "client_interviews": "client",
+        "case_manager_forms": "client",
+        "clinical_ratings": "client",
+        "case_managers": "case_manager",
+        "hospital_episodes": "episode",
+    }
+    assert book.scales["client_alliance"].form == "WAI-36"
+    assert book.scales["case_manager_alliance"].form == "WAI-36"
+    assert book.days["hospital_days"].episodes == "hospital_episodes"
+    assert book.tables["case_manager_forms"].latest == "form_date"
+    assert len(book.tables["client_interviews"].variables["site"].values) == 10
+    assert text.count("# GUESS") > 20
+    (tmp_path / "codebook.yml").write_text(text)
+    dyads = clean(load_study(RAW, tmp_path / "codebook.yml")).dyads
+    shipped = clean(load_study()).dyads
+    assert dyads["client_alliance"].equals(shipped["client_alliance"])
+    assert dyads["case_manager_alliance"].equals(shipped["case_manager_alliance"])
+
+
+def test_spss_labels_are_taken_over(tmp_path):
+    frame = pd.DataFrame({"pid": [f"{i}" for i in range(30)], "sex": [1.0, 2.0, 1.0] * 10})
+    frame["mood"] = [1.0, 2.0, 9.0] * 10
+    pyreadstat.write_sav(
+        frame,
+        tmp_path / "s.sav",
+        column_labels={"pid": "", "sex": "", "mood": "Mood: today"},
+        variable_value_labels={"sex": {1: "female", 2: "male"}},
+        missing_ranges={"mood": [9]},
+    )
+    book = parse_codebook(describe(tmp_path / "s.sav"))
+    variables = book.tables["s"].variables
+    assert variables["sex"].values == ("female", "male")
+    assert variables["mood"].label == "Mood: today"
+    assert (variables["mood"].low, variables["mood"].high) == (1, 2)
+    assert check(tmp_path / "s.sav", book) == []
+
+
+def test_a_file_without_an_id_counts_its_rows(tmp_path):
+    pd.DataFrame({"x": [0.5, 1.5], "y": [2, 3]}).to_csv(tmp_path / "t.csv", index=False)
+    book = parse_codebook(describe(tmp_path / "t.csv"))
+    assert clean(load_study(tmp_path / "t.csv", book)).dyads["client_id"].to_list() == ["2", "3"]
+
+
+def test_single_persons_are_not_told(tmp_path):
+    frame = pd.DataFrame({"patient": range(1, 31), "remark": [f"Mr Secret {i}" for i in range(30)]})
+    frame["town"] = ["Smallville"] + ["Metropolis"] * 29
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert "Secret" not in describe(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=cmd|'/C calc'!A0", "a: b # c", "{{x}}", "x[0]*", "é, ü", "'\"\\", "- a", "!!python/name:os",
+     "yes", "1", "null", "a\u2028b", "<script>", "*", "&a", "#row", "{1..9}"],
+)  # fmt: skip
+def test_hostile_names_stay_text(name, tmp_path):
+    frame = pd.DataFrame({"id": [f"p{i}" for i in range(20)], name: range(20), "z": [name] * 20})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    text = describe(tmp_path / "t.csv")
+    parse_codebook(text)
+    assert parse_codebook(f"study: {{title: {quoted(name)}, client: a}}\n" + BASE).title.strip()
+
+
+BASE = "tables: {t: {file: t.csv, key: [a], variables: {a: {type: id}}}}\n"
+
+
+def test_plain_names():
+    assert plain_name("  1. Größe (cm)") == "gr_e_cm"
+    assert plain_name("???") == "column"
+    assert plain_name("Age", {"age"}) == "age_2"
