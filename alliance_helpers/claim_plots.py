@@ -26,7 +26,10 @@ from .style import (
     word,
 )
 
-SAME, OTHER = "The same person rates alliance and outcome", "Somebody else rates the outcome"
+SAME, OTHER = (
+    "The same person rates alliance and outcome",
+    "Somebody else rates or records the outcome",
+)
 TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
 CHARACTERS = 13.5  # of running text in an inch
 HEADS = {
@@ -51,9 +54,9 @@ def forest(
     Parameters
     ----------
     rows : DataFrame
-        `term informant estimate conf_low conf_high`, optionally `low_90 high_90` (drawn thick) and
-        `analysis` (of several, all but the first are hollow). Rows without an estimate are left
-        out.
+        `term informant estimate conf_low conf_high`, optionally `low_90 high_90` (drawn thick),
+        `analysis` (of several, all but the first are hollow) and `block` (several get a heading
+        each). Rows without an estimate are left out.
     bound : float, optional
         Associations from -bound to bound are shaded as too small to matter.
     codebook : Codebook, optional
@@ -74,7 +77,10 @@ def forest(
     'age (Client) 0.10 (0.00 to 0.20).'
     """
     shown = rows.dropna(subset=["estimate"])
-    ax = draw_rows(ax, {"": shown}, codebook, coefficient)
+    groups = {"": shown}
+    if "block" in shown and shown["block"].nunique() > 1:
+        groups = {word(b).capitalize(): part for b, part in shown.groupby("block", sort=False)}
+    ax = draw_rows(ax, groups, codebook, coefficient)
     if bound is not None:
         ax.axvspan(-bound, bound, color=SHADE, zorder=0)
     finish(ax, shown, xlabel, heading, shaded=bound is not None)

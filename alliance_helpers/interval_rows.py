@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from .style import INK, QUIET, SHADE, canvas, coefficient, figure_number, key, look, title, word
 
-ROW, LABEL, GAP, HEADING = 0.27, 0.25, 0.13, 0.34  # inches
+ROW, LABEL, GAP, HEADING = 0.25, 0.23, 0.10, 0.34  # inches
 
 
 def draw_rows(

@@ -268,7 +268,8 @@ def power_curve(
             i = int(reached.argmax())
             found = np.interp(target, power[i - 1 : i + 1], effect[i - 1 : i + 1])
             ax.plot(found, target, style.marker, color=style.color, mec=INK, ms=8, zorder=4)
-            ax.annotate(figure_number(found), (found, target), (7, -13), textcoords="offset points")
+            aside = {"xytext": (-8, 6), "ha": "right"} if at % 2 else {"xytext": (8, -14)}
+            ax.annotate(figure_number(found), (found, target), textcoords="offset points", **aside)
             said.append(f"{prefix}power {target:.2f} at {figure_number(found)}")
         elif len(power):
             said.append(f"{prefix}power from {power.min():.2f} to {power.max():.2f}")

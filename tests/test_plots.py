@@ -215,7 +215,17 @@ def test_halo_contrast_divides_by_who_rated():
     assert "client's view (Client)" in same and "Symptom" not in same
     assert "client's view (Case manager)" in other and "Hospital days" in other
     given = plots.halo_contrast(rows.assign(rater=rows["informant"])).figure.get_label()
-    assert given.endswith("Somebody else rates the outcome: none.")
+    assert given.endswith("Somebody else rates or records the outcome: none.")
+
+
+def test_blocks_get_headings():
+    rows = intervals(["client_age", "symptoms"]).assign(
+        block=["pretreatment"] * 2 + ["outcome"] * 2
+    )
+    said = [text.get_text() for text in plots.forest(rows, codebook=BOOK).texts]
+    order = [said.index(t) for t in ("Pretreatment", "Client age", "Outcome", "Symptom severity")]
+    assert order == sorted(order)
+    assert "Pretreatment" not in [t.get_text() for t in plots.forest(rows[:2], codebook=BOOK).texts]
 
 
 def test_single_dyads_can_be_kept_out(dyads):
