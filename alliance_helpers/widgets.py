@@ -1,0 +1,35 @@
+"""Every figure with controls: those of the five seminar units, and the notebooks' explorers.
+
+Each function returns a :class:`~alliance_helpers.demos.Demo`: `.picture()` shows it still,
+`.explore()` with its controls, `.text(...)` says the sentence with its numbers.
+"""
+
+from .cohorts import open_dyads
+from .demo_halo import favour_and_link, leaks, own_view_held, study_contrast
+from .demo_nesting import false_alarms, study_nested, worth
+from .demo_noise import freedman, many_samples, one_sample, study_selection
+from .demo_nulls import bayes_of, equivalent, hospital, power_of
+from .demo_views import how_sure, smallest_bias, study_pairs, two_informants
+
+__all__ = [
+    "bayes_of",
+    "equivalent",
+    "false_alarms",
+    "favour_and_link",
+    "freedman",
+    "hospital",
+    "how_sure",
+    "leaks",
+    "many_samples",
+    "one_sample",
+    "open_dyads",
+    "own_view_held",
+    "power_of",
+    "smallest_bias",
+    "study_contrast",
+    "study_nested",
+    "study_pairs",
+    "study_selection",
+    "two_informants",
+    "worth",
+]
