@@ -69,33 +69,27 @@ def test_a_notebook_tells_and_helpers_compute(name):
     assert before[first - 1] == "markdown", "each call comes after a sentence"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The whole sequence on the shipped cohort."""
-    return run_sequence({}, tmp_path_factory.mktemp("run") / "results", jobs=2)
+def test_every_notebook_runs(shipped_run):
+    assert [(r.notebook, r.error_message) for r in shipped_run.failed] == []
+    assert [r.notebook for r in shipped_run.records] == NAMES
 
 
-def test_every_notebook_runs(run):
-    assert [(r.notebook, r.error_message) for r in run.failed] == []
-    assert [r.notebook for r in run.records] == NAMES
-
-
-def test_what_a_run_writes(run):
+def test_what_a_run_writes(shipped_run):
     for name in ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", "run.json"):
-        assert (run.out / name).stat().st_size > 0
-    assert {p.stem for p in (run.out / "notebooks").glob("*.ipynb")} == set(NAMES)
-    assert len(list((run.out / "figures").glob("*.png"))) >= 10
-    assert not list(run.out.rglob(".*")), "a part of a file was left behind"
-    findings = pd.read_csv(run.out / "findings.csv", dtype={"finding": str})
+        assert (shipped_run.out / name).stat().st_size > 0
+    assert {p.stem for p in (shipped_run.out / "notebooks").glob("*.ipynb")} == set(NAMES)
+    assert len(list((shipped_run.out / "figures").glob("*.png"))) >= 10
+    assert not list(shipped_run.out.rglob(".*")), "a part of a file was left behind"
+    findings = pd.read_csv(shipped_run.out / "findings.csv", dtype={"finding": str})
     assert list(findings.columns) == COLUMNS
-    log = pd.read_csv(run.out / "cleaning_log.csv")
+    log = pd.read_csv(shipped_run.out / "cleaning_log.csv")
     assert list(log.columns) == ["table", "row", "column", "before", "after", "rule"]
-    about = json.loads((run.out / "run.json").read_text())
+    about = json.loads((shipped_run.out / "run.json").read_text())
     assert {"parameters", "seed", "versions", "inputs_sha256", "notebooks"} <= set(about)
 
 
-def test_executed_notebooks_warn_of_nothing(run):
-    for path in (run.out / "notebooks").glob("*.ipynb"):
+def test_executed_notebooks_warn_of_nothing(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
         streams = [
             o.text
             for c in code(nbformat.read(path, as_version=4))
@@ -105,34 +99,34 @@ def test_executed_notebooks_warn_of_nothing(run):
         assert not streams, (path.stem, streams)
 
 
-def test_every_figure_has_alt_text(run):
-    for path in (run.out / "notebooks").glob("*.ipynb"):
+def test_every_figure_has_alt_text(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
         for cell in code(nbformat.read(path, as_version=4)):
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
                     assert len(output.metadata["image/png"]["alt"]) > 40, path.stem
 
 
-def test_synthetic_is_said_everywhere(run):
-    for path in (run.out / "notebooks").glob("*.ipynb"):
+def test_synthetic_is_said_everywhere(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
         assert "Synthetic data" in path.read_text("utf-8"), path.stem
-    assert "Synthetic data" in (run.out / "report.html").read_text("utf-8")
+    assert "Synthetic data" in (shipped_run.out / "report.html").read_text("utf-8")
 
 
-def test_the_report_asks_no_other_host(run):
-    html = (run.out / "report.html").read_text("utf-8")
+def test_the_report_asks_no_other_host(shipped_run):
+    html = (shipped_run.out / "report.html").read_text("utf-8")
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", html)
     assert "@import" not in html
     assert html.count("<h1") == 1
 
 
-def test_one_worker_gives_the_same_bytes(run, tmp_path):
+def test_one_worker_gives_the_same_bytes(shipped_run, tmp_path):
     alone = run_sequence({}, tmp_path / "alone", jobs=1)
 
     def digest(folder: Path) -> str:
         return hashlib.sha256((folder / "findings.csv").read_bytes()).hexdigest()
 
-    assert digest(alone.out) == digest(run.out)
+    assert digest(alone.out) == digest(shipped_run.out)
 
 
 def test_plain_papermill_from_another_directory(tmp_path):
