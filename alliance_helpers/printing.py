@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -28,6 +29,7 @@ COLUMNS = {
     "n_effective": "Effective n", "n_items": "Items", "alpha": "Alpha", "alpha_low": "Alpha, low",
     "alpha_high": "Alpha, high", "omega_total": "Omega",
     "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10", "kappa": "Kappa",
+    "std": "SD",
 }  # fmt: skip
 """Column names in words."""
 
@@ -36,6 +38,7 @@ WORDS = {
     "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
     "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
     "client": "Client", "case_manager": "Case manager", "both": "Both", "intercept": "Intercept",
+    "rater": "Independent rater", "records": "Records",
     "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "icc_a1": "ICC(A,1), agreement",
     "icc_c1": "ICC(C,1), consistency",
     "ccc": "Lin's CCC", "bias": "Bias (client minus case manager)",
@@ -48,6 +51,7 @@ TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family",
               "outcome", "variable", "rater")  # fmt: skip
 SAME_UNIT = ("estimate", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
+SHORT = 18  # characters of a cell that is not broken over lines
 COUNTS = ("n", "observed", "df1", "row", "step")
 
 
@@ -94,7 +98,8 @@ def pretty(
     Notes
     -----
     p-values have three decimals, counts none; an estimate with its interval gets the decimals that
-    leave two digits of the interval's width, so a table of a million dyads shows more of them.
+    leave two digits of the interval's width, so a table of a million dyads shows more of them. A
+    column of reasons is left out when there are none.
 
     Examples
     --------
@@ -113,9 +118,10 @@ def pretty(
             text = [_cell(str(column), v, d) for v, d in zip(cells, decimals, strict=True)]
         shown.append(text)
     heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
-    right = [pd.api.types.is_numeric_dtype(t) for t in flat.dtypes]
-    rows = list(zip(*shown, strict=True))
-    table = pd.DataFrame(rows, columns=heads, dtype=object)
+    kept = [k for k, c in enumerate(flat.columns) if c != "reason" or any(shown[k])]
+    right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
+    rows = list(zip(*(shown[k] for k in kept), strict=True))
+    table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
     return PrettyTable(frame, table, caption or "", to_html(table, right, caption))
 
 
@@ -140,7 +146,8 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
         out.append("<tr>")
         for at, (cell, side) in enumerate(zip(row, sides, strict=True)):
             tag, scope = ("th", ' scope="row"') if at == 0 else ("td", "")
-            style = f"text-align:{side}" + (";white-space:nowrap" if side == "right" else "")
+            short = side == "right" or len(str(cell)) <= SHORT
+            style = f"text-align:{side}" + (";white-space:nowrap" if short else "")
             out.append(f'<{tag}{scope} style="{style}">{escape(str(cell))}</{tag}>')
         out.append("</tr>")
     out.append("</tbody></table></div>")
@@ -180,10 +187,10 @@ def number(x: float, decimals: int | None = None) -> str:
 
 
 def decimals_for(width: float) -> int:
-    """Decimals that leave two digits of an interval's width."""
+    """Decimals that leave two digits of an interval's width, and one below a width of 100."""
     if not (width > 0 and math.isfinite(width)):
         return 2
-    return min(6, max(0, 1 - math.floor(math.log10(width))))
+    return min(6, max(int(width < 100), 1 - math.floor(math.log10(width))))
 
 
 def _row_decimals(flat: pd.DataFrame) -> list[int | None]:
@@ -214,6 +221,14 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
     if column in RATIOS:
         return number(x, 2)
     return number(x, decimals if column in SAME_UNIT else None)
+
+
+def _is_numeric(cells: pd.Series, shown: list[str]) -> bool:
+    """Numbers, or text that stands for numbers as in Table 1."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return True
+    filled = [text for text in shown if text and text != "withheld"]
+    return bool(filled) and all(re.match(r"[-<.]?[\d ]", text) for text in filled)
 
 
 def _plain(column: object) -> str:

@@ -57,7 +57,8 @@ def test_cells_are_rounded_by_what_they_are(column, value, text):
     ("estimate", "low", "high", "texts"),
     [
         (-0.17123, -0.3049, -0.0412, ["-0.17", "-0.30", "-0.04"]),
-        (143.27, 130.2, 156.4, ["143", "130", "156"]),
+        (143.27, 130.21, 156.4, ["143.3", "130.2", "156.4"]),
+        (1432.7, 1302.1, 1564.0, ["1,433", "1,302", "1,564"]),
         (0.171234, 0.169266, 0.173199, ["0.1712", "0.1693", "0.1732"]),
     ],
 )
@@ -85,6 +86,12 @@ def test_html_is_escaped_scoped_and_without_scripts():
     assert scopes == ["col", "col", "row"]
     cell = next(a for t, a in seen if t == "td")
     assert "text-align:right" in cell["style"]
+
+
+def test_reasons_are_shown_where_there_are_any():
+    frame = pd.DataFrame({"family": ["hurdle"], "reason": [""]})
+    assert pretty(frame).shown.columns.tolist() == ["Model"]
+    assert "Reason" in pretty(frame.assign(reason="no zero")).shown
 
 
 @pytest.mark.parametrize(
