@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
+SEMINAR := .venv-seminar
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 OUT    ?=
 export PYTHONDONTWRITEBYTECODE=
 
-.PHONY: report test lab bench lint clean
+.PHONY: report test lab seminar seminar-web bench lint clean
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
@@ -27,11 +29,24 @@ $(VENV)/.test: requirements-test.txt requirements-build.txt pyproject.toml
 	$(call install,$(VENV),requirements-test.txt)
 	@touch $(VENV)/.run $@
 
+$(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.toml
+	$(call install,$(SEMINAR),requirements-seminar.txt)
+	@touch $@
+
 report: $(VENV)/.run
 	@$(VENV)/bin/alliance run $(if $(OUT),--out $(OUT))
 
 lab: $(VENV)/.run
-	@$(VENV)/bin/jupyter lab notebooks
+	@JUPYTER_DEFAULT_PROVISIONER_NAME=alliance-warm $(VENV)/bin/jupyter lab \
+	  --LabApp.default_url=/lab/tree/START.ipynb $(AS_ROOT) notebooks
+
+# The student and the instructor edition in results/seminar/, their tests checked.
+seminar: $(SEMINAR)/.seminar
+	@$(SEMINAR)/bin/python tools/seminar student instructor
+
+# The same units as web pages for a class: make seminar-web ARGS="--ip=0.0.0.0 --port=8866"
+seminar-web: $(VENV)/.test
+	@$(PY) tools/seminar-web $(ARGS)
 
 test: $(VENV)/.test
 	@$(PY) -m pytest

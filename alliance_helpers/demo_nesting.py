@@ -208,3 +208,26 @@ def _draw_nested(figure: Figure, s: SimpleNamespace) -> None:
     ax.set_yticks(-np.arange(len(s.rows)), [word(name) for name in s.rows])
     ax.tick_params(axis="y", length=0)
     ax.set_title("Shaded: too small to matter", fontsize=10.5)
+
+
+def mean_squares(y: pd.Series, groups: pd.Series) -> pd.DataFrame:
+    """One-way analysis of variance with what the intraclass correlation is made of.
+
+    Returns
+    -------
+    DataFrame, one row
+        `n n_groups ms_between ms_within s0`, s0 the mean group size as the formula needs it.
+    """
+    sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
+    n, J = sizes.sum(), len(sizes)
+    between = float(sizes @ (means - y.mean()) ** 2)
+    total = float(((y - y.mean()) ** 2).sum())
+    return pd.DataFrame(
+        {
+            "n": [int(n)],
+            "n_groups": [J],
+            "ms_between": [between / (J - 1)],
+            "ms_within": [(total - between) / (n - J)],
+            "s0": [(n - (sizes**2).sum() / n) / (J - 1)],
+        }
+    )

@@ -6,7 +6,7 @@ Each function returns a :class:`~alliance_helpers.demos.Demo`: `.picture()` show
 
 from .cohorts import open_dyads
 from .demo_halo import favour_and_link, leaks, own_view_held, study_contrast
-from .demo_nesting import false_alarms, study_nested, worth
+from .demo_nesting import false_alarms, mean_squares, study_nested, worth
 from .demo_noise import freedman, many_samples, one_sample, study_selection
 from .demo_nulls import bayes_of, equivalent, hospital, power_of
 from .demo_views import how_sure, smallest_bias, study_pairs, two_informants
@@ -21,6 +21,7 @@ __all__ = [
     "how_sure",
     "leaks",
     "many_samples",
+    "mean_squares",
     "one_sample",
     "open_dyads",
     "own_view_held",
