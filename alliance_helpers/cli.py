@@ -105,11 +105,42 @@ def _print_scorecard(out: Path) -> None:
 @click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
-    """List every problem in the data; exit with 2 if there is any."""
-    from .data import load_study
+    """List every problem in the data and the codebook; exit with 2 if there is any."""
+    from .data import check as every_problem
+    from .errors import DataError
 
-    load_study(data, codebook)
+    problems = every_problem(data, codebook)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps([asdict(p) for p in problems], indent=2, default=str))
+        sys.exit(2 if problems else 0)
+    if problems:
+        raise DataError(problems)
     click.echo("No problems found.")
+
+
+@main.command()
+@click.argument("path")
+@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE")
+def describe(path, out) -> None:
+    """Draft a codebook from a file's own names and labels; every guess is marked."""
+    from .describe import describe as draft
+
+    text = draft(path)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    from .outputs import write_whole
+
+    target = Path(out)
+    if target.exists():
+        from .errors import OutputError
+
+        raise OutputError(f"{target} exists already. Name another file.")
+    write_whole(target, lambda part: part.write_text(text, encoding="utf-8"))
+    click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
 
 
 @main.command()
@@ -123,6 +154,36 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
     write_study(simulate_study(scenario, n_clients, seed), out)
     click.echo(f"Synthetic study: {out}")
+
+
+@main.command()
+@click.argument("grid", metavar="GRID.yml")
+@click.option("--out", required=True, help="Folder for the batch.", metavar="DIR")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
+              help="Runs side by side on this machine.")  # fmt: skip
+@click.option("--dask", default=None, metavar="ADDRESS",
+              help="Send the runs to the workers of this Dask scheduler.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Run only what is missing or failed.")
+@click.option("--yes", is_flag=True, help="More than 10,000 runs are meant.")
+@click.option("--notebooks", default=None, metavar="NAMES", help="Only these, with commas between.")
+@click.option("--keep", default="failed", show_default=True,
+              type=click.Choice(["all", "failed", "none"]),
+              help="Executed notebooks to keep.")  # fmt: skip
+@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS",
+              help="Time that a notebook may take.")  # fmt: skip
+def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
+    """Run the notebooks for every combination of a grid; one table of findings."""
+    from .batch import run_batch
+
+    chosen = [n.strip() for n in notebooks.split(",")] if notebooks else None
+    done = run_batch(
+        Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
+    )
+    click.echo(
+        f"{done.done} of {done.runs} runs done, {done.failed} failed, {done.missing} not started "
+        f"({done.seconds:.1f} s). Findings: {done.out / 'findings.csv'}"
+    )
+    sys.exit(done.exit_code)
 
 
 if __name__ == "__main__":
