@@ -1,7 +1,7 @@
 """One column's raw cells against its codebook entry: typed, tidied, or noted as wrong.
 
 Cells come as text, as numbers, as dates or mixed, whatever the file held; each function returns
-the typed column and notes every change and every problem.
+the typed column, an array, and notes every change and every problem.
 """
 
 from __future__ import annotations
@@ -43,17 +43,20 @@ def _text(values: pd.Series) -> pd.Series:
     gone = values.isna()
     stripped = values.map(_words, na_action="ignore") if values.dtype == object else values
     stripped = stripped.astype("str").str.strip()
-    return stripped.mask(gone | (stripped == ""))
+    gone |= stripped == ""
+    return stripped.mask(gone) if gone.any() else stripped
 
 
-def number(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
+def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
-    x, bad = _numbers(values, v, notes)
-    infinite = np.isinf(x) if x.dtype.kind == "f" else bad
-    raw = values.to_numpy() if bad.any() or infinite.any() else values
-    notes.wrong(v.column, bad | infinite, raw, "a number was expected.", CORRECT)
-    if _plainly_inside(x, v):
-        return pd.Series(x, index=notes.rows)
+    x, bad, whole = _numbers(values, v, notes)
+    if bad is None and (whole or v.type == "number") and _plainly_inside(x, v):
+        return x
+    bad = np.zeros(len(x), bool) if bad is None else bad
+    infinite = np.isinf(x) if x.dtype.kind == "f" and not whole else np.zeros(len(x), bool)
+    unusable = bad | infinite
+    if unusable.any():
+        notes.wrong(v.column, unusable, values.to_numpy(), "a number was expected.", CORRECT)
     outside = (x < v.low) | (x > v.high)
     coded = _coded(x, outside, v)
     outside &= ~coded & ~infinite
@@ -61,46 +64,53 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     if v.out_of_range == "error" and outside.any():
         notes.wrong(v.column, outside, values.to_numpy(), f"expected {limits}.", CORRECT)
     clear = coded | outside
-    if v.type == "integer" and x.dtype.kind == "f":
+    if v.type == "integer" and not whole:
         broken = (x % 1 > 0) & ~clear & ~infinite
         if broken.any():
             what = "a whole number was expected."
             notes.wrong(v.column, broken, values.to_numpy(), what, "Correct the value.")
     for mask, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         if mask.any():
-            notes.changed(v.name, mask, values.to_numpy()[mask], "", rule)
+            notes.changed(v.name, mask, values[mask].to_list(), "", rule)
     if clear.any():
         x = np.where(clear, np.nan, x.astype(np.float32 if x.dtype.itemsize < 3 else float))
-    return pd.Series(x, index=notes.rows)
+    return x
 
 
 def _plainly_inside(x: np.ndarray, v: Variable) -> bool:
-    """Whole numbers all inside a stated range, none of which can be a code: most columns."""
-    if x.dtype.kind not in "iu" or not len(x) or v.missing or v.missing_ranges:
+    """All inside a stated range, and none can be a code: most columns."""
+    if not len(x) or v.missing or v.missing_ranges or not (v.low > float("-inf")):
         return False
-    return v.low > float("-inf") and v.low <= x.min() and x.max() <= v.high
+    return bool(v.low <= np.fmin.reduce(x) and np.fmax.reduce(x) <= v.high)
 
 
-def _numbers(values: pd.Series, v: Variable, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
-    """Cells as numbers, and which of them are neither number, blank nor code."""
-    nothing = np.zeros(len(values), bool)
+def _numbers(values: pd.Series, v: Variable, notes: Notes):
+    """Cells as numbers, which are neither number, blank nor code, and whether all are whole."""
     if types.is_datetime64_any_dtype(values):
-        return np.full(len(values), np.nan), values.notna().to_numpy()
+        return np.full(len(values), np.nan), values.notna().to_numpy(), True
     if types.is_bool_dtype(values):
         values = values.astype("Int8" if values.isna().any() else np.int8)
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
-        if not types.is_extension_array_dtype(values.dtype):
-            return values.to_numpy(), nothing
-        if not values.isna().any():
-            return values.to_numpy(dtype=values.dtype.numpy_dtype), nothing
-        dtype = np.float32 if values.dtype.itemsize < 3 else float
-        return values.to_numpy(dtype=dtype, na_value=np.nan), nothing
+        return *_from_numbers(values, v), types.is_integer_dtype(values)
     cells = _text(values)
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    named = cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy() & np.isnan(x)
-    bad = np.isnan(x) & cells.notna().to_numpy() & ~named
-    notes.changed(v.name, named, cells.to_numpy()[named], "", "missing code")
-    return x, bad
+    bad = np.isnan(x) & cells.notna().to_numpy()
+    if bad.any():
+        named = cells[bad].isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
+        code = bad.copy()
+        code[bad] = named
+        bad &= ~code
+        notes.changed(v.name, code, cells[code].to_list(), "", "missing code")
+    return x, bad, False
+
+
+def _from_numbers(values: pd.Series, v: Variable) -> tuple[np.ndarray, np.ndarray | None]:
+    if not types.is_extension_array_dtype(values.dtype):
+        return values.to_numpy(), None
+    if not values.isna().any():
+        return values.to_numpy(dtype=values.dtype.numpy_dtype), None
+    small = values.dtype.itemsize < 3
+    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan), None
 
 
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
@@ -117,7 +127,7 @@ def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     return coded
 
 
-def category(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
+def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
     """One of the codebook's values, however it is spelled; or any text if it lists none."""
     codes, levels = pd.factorize(values)
     known = {plain(level): level for level in v.values}
@@ -134,26 +144,25 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
         meant.append(found)
         same = "same" if found == text or text in v.codes else "spelling"
         kind.append("unknown" if found is None else same)
-    kinds = np.array([*kind, "blank"], dtype=object)[codes]
-    result = np.array([*meant, None], dtype=object)[codes]
-    raw = values.astype(object).to_numpy() if set(kind) - {"same", "blank"} else values
+    kinds = np.array([*kind, "blank"])[codes]
     what = f"expected one of {', '.join(v.values[:20])}."
     remedy = "Correct the spelling, or add the value to the codebook."
-    notes.wrong(v.column, kinds == "unknown", raw, what, remedy)
+    if "unknown" in kind:
+        raw = values.astype(object).to_numpy()
+        notes.wrong(v.column, kinds == "unknown", raw, what, remedy)
     for rule in ("spelling", "missing code"):
-        mask = kinds == rule
-        if mask.any():
-            notes.changed(
-                v.name, mask, raw[mask], ["" if r is None else r for r in result[mask]], rule
-            )
-    return pd.Series(result, index=notes.rows, dtype="str")
+        if rule in kind:
+            mask = kinds == rule
+            after = [meant[code] or "" for code in codes[mask]]
+            notes.changed(v.name, mask, values[mask].to_list(), after, rule)
+    return pd.array([*meant, None], dtype="str").take(codes)
 
 
-def date(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
+def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A day, without a time of day."""
     if types.is_datetime64_any_dtype(values):
         naive = values.dt.tz_localize(None) if values.dt.tz is not None else values
-        dates, bad = naive.dt.normalize(), np.zeros(len(values), bool)
+        dates, bad = pd.Series(_midnight(naive.to_numpy())), np.zeros(len(values), bool)
     else:
         cells = _text(values)
         codes = cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
@@ -176,18 +185,23 @@ def date(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
         what = "a date from 1850 to 2199 was expected."
         notes.wrong(v.column, far, days, what, CORRECT)
         dates = dates.mask(far)
-    return pd.Series(dates.to_numpy(), index=notes.rows)
+    return dates.to_numpy()
 
 
-def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
+def _midnight(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[D]").astype("datetime64[us]")
+
+
+def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
     """An id as text; every record must have one."""
     cells = values
     if types.is_numeric_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
     cells = _text(cells)
-    codes = [str(c) for c in (*v.missing, *v.study_missing)]
-    gone = cells.isna() | cells.isin(codes) if codes else cells.isna()
-    gone = gone.to_numpy()
+    gone = cells.isna()
+    for code in (*v.missing, *v.study_missing):
+        gone |= cells == str(code)
+    gone = gone.to_numpy(dtype=bool)
     if gone.any():
         what = f"the {v.label.lower() or 'id'} is missing."
         notes.problem(what, "Fill it in.", v.column, np.flatnonzero(gone))
@@ -195,10 +209,10 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
         long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)
         what = f"an id of at most {MAX_ID} characters was expected."
         notes.wrong(v.column, long, cells.to_numpy(), what, "Shorten it.")
-    return pd.Series(cells.to_numpy(), index=notes.rows, dtype="str")
+    return cells.mask(gone).array if gone.any() else cells.array
 
 
-CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], pd.Series]] = {
+CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {
     "number": number,
     "integer": number,
     "category": category,

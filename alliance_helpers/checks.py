@@ -16,10 +16,9 @@ from .cells import CHECKS
 from .dictionary import Codebook, Table
 from .errors import Problem
 from .links import across, duplicates, stays
-from .notes import LOG, Notes, entry
+from .notes import Notes, as_log
 from .wording import listed
 
-__all__ = ["FIRST_ROW", "LOG", "Examined", "entry", "examine"]
 FIRST_ROW = 2
 ROW_ID = "#row"
 """As a column in the codebook: the row's number stands for an id that the file lacks."""
@@ -57,9 +56,8 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             stays(typed[name], codebook, notes[name])
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
-    log = pd.concat(changes, ignore_index=True) if changes else pd.DataFrame(columns=LOG)
     problems = tuple(problem for note in notes.values() for problem in note.problems)
-    return Examined(typed, log[LOG], problems)
+    return Examined(typed, as_log(changes), problems)
 
 
 def _rows(frame: pd.DataFrame) -> np.ndarray:
@@ -85,8 +83,8 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         if v and v.name not in typed:
             typed[v.name] = CHECKS[v.type](frame.iloc[:, position], v, notes)
     if ROW_ID in expected:
-        typed[expected[ROW_ID].name] = pd.Series(notes.rows.astype(str), notes.rows, dtype="str")
-    return pd.DataFrame(typed, index=notes.rows)
+        typed[expected[ROW_ID].name] = pd.array(notes.rows.astype(str), dtype="str")
+    return pd.DataFrame(typed, index=pd.Index(notes.rows, name="row"), copy=False)
 
 
 def _header(present: list[str], expected: dict, notes: Notes) -> None:

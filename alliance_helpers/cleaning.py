@@ -9,10 +9,10 @@ import pandas as pd
 
 from .codebook import Codebook, Days, Derived
 from .data import Study
+from .dyads import Dyads
 from .errors import DataError
 from .hospital import hospital_days
-from .notes import LOG, entry
-from .scoring import score_scale
+from .notes import Change, as_log
 from .stays import merge_stays
 
 
@@ -41,7 +41,7 @@ class CleanStudy:
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
-        return _wide(self.tables, self.codebook)[list(self.codebook.scales[scale].items)]
+        return Dyads(self.tables, self.codebook).items(self.codebook.scales[scale])
 
 
 def clean(study: Study) -> CleanStudy:
@@ -59,87 +59,56 @@ def clean(study: Study) -> CleanStudy:
     examined = study.examined
     if examined.problems:
         raise DataError(examined.problems)
-    book, tables, logs = study.codebook, dict(examined.tables), [examined.log]
+    book, tables, changes = study.codebook, dict(examined.tables), []
     for name in {d.episodes for d in book.days.values()} & set(tables):
         tables[name], merged = _merge(tables[name], name, book)
-        logs.append(merged)
-    dyads = _wide(tables, book)
+        changes.append(merged)
+    wide = Dyads(tables, book)
+    columns = wide.variables()
     for scale in book.scales.values():
-        scores = score_scale(dyads[list(scale.items)], scale)
-        dyads = dyads.drop(columns=list(scale.items))
+        scores = wide.scores(scale)
         parts = {p: f"{scale.name}_{p}" for p in scores if p != "total"} | {"total": scale.name}
-        dyads = dyads.join(scores.rename(columns=parts))
+        columns |= {parts[p]: scores[p].to_numpy() for p in scores}
+    clients = pd.Index(wide.clients, name=book.client)
     for days in book.days.values():
-        dyads[days.name] = _days(tables[days.episodes], dyads, days, book)
+        columns[days.name] = _days(tables[days.episodes], columns[days.anchor], clients, days, book)
     for derived in book.derived.values():
-        dyads[derived.name] = _derive(dyads[derived.source], derived)
-    numbers = dyads.select_dtypes("number").columns
-    dyads = dyads.astype(dict.fromkeys(numbers, float)).reset_index()
-    log = pd.concat([part for part in logs if len(part)] or [pd.DataFrame(columns=LOG)])
-    return CleanStudy(dyads, log.reset_index(drop=True), tables, book, study.source)
+        columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
+    dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
+    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
+    return CleanStudy(dyads, log, tables, book, study.source)
 
 
-def _wide(tables: dict[str, pd.DataFrame], book: Codebook) -> pd.DataFrame:
-    """One row per client: client tables side by side, occasions as suffixes, then look-ups."""
-    wide = None
-    for name, table in book.tables.items():
-        if table.row != "client" or name not in tables:
-            continue
-        frame = tables[name]
-        if table.occasion:
-            frame = _spread(frame, table.occasion, table.suffix, book.client)
-        frame = frame.set_index(book.client)
-        if wide is None:
-            wide = frame
-        else:
-            wide = wide.join(frame[[c for c in frame if c not in wide]])
-    for name, table in book.tables.items():
-        if table.row in ("case_manager", "site") and name in tables:
-            key = getattr(book, table.row)
-            extra = [c for c in tables[name] if c == key or c not in wide]
-            wide = wide.join(tables[name][extra].set_index(key), on=key)
-    return wide
-
-
-def _spread(frame: pd.DataFrame, occasion: str, suffix: dict, client: str) -> pd.DataFrame:
-    parts = []
-    for value, ending in suffix.items():
-        part = frame[frame[occasion] == value].drop(columns=occasion).set_index(client)
-        parts.append(part.add_suffix(ending))
-    return pd.concat(parts, axis=1).reset_index(names=client)
-
-
-def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame, Change]:
     days = next(d for d in book.days.values() if d.episodes == name)
     columns = [book.client, days.admission, days.discharge]
     stays, into = merge_stays(
         frame[columns].set_axis(["client_id", "admission", "discharge"], axis=1)
     )
     gone = frame.index[~frame.index.isin(stays.index)]
-    log = entry(
-        name,
-        gone,
-        days.discharge,
-        frame.loc[gone, days.discharge].dt.date.astype(str),
-        [f"merged into row {row}" for row in into.loc[gone]],
-        "overlapping or adjoining stays",
-    )
-    return stays.set_axis(columns, axis=1), log
+    before = frame.loc[gone, days.discharge].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    after = [f"merged into row {row}" for row in into.loc[gone]]
+    rule = "overlapping or adjoining stays"
+    change = Change(name, days.discharge, rule, gone.to_numpy(), before, after)
+    return stays.set_axis(columns, axis=1), change
 
 
-def _days(episodes: pd.DataFrame, dyads: pd.DataFrame, days: Days, book: Codebook) -> pd.Series:
-    anchor = dyads[days.anchor]
-    known = anchor.dropna()
+def _days(episodes: pd.DataFrame, anchor, clients: pd.Index, days: Days, book: Codebook):
+    known = pd.Series(anchor, clients).dropna()
     start = known + pd.DateOffset(years=days.from_years)
     end = known + pd.DateOffset(years=days.to_years)
     stays = episodes[[book.client, days.admission, days.discharge]]
     stays = stays.set_axis(["client_id", "admission", "discharge"], axis=1)
-    counted = hospital_days(stays[stays["client_id"].isin(known.index)], start, end)
-    return counted.astype(float).reindex(dyads.index)
+    counted = hospital_days(stays, start, end)
+    if len(known) == len(clients):
+        return counted.to_numpy(dtype=float)
+    return counted.astype(float).reindex(clients).to_numpy()
 
 
-def _derive(source: pd.Series, derived: Derived) -> pd.Series:
-    if derived.is_value is not None:
-        return (source == derived.is_value).astype(float).where(source.notna())
-    positive = source.astype(float).where(source > 0)
-    return np.log(positive)
+def _derive(source: pd.Series, derived: Derived) -> np.ndarray:
+    if derived.log:
+        return np.log(source.astype(float).where(source > 0)).to_numpy()
+    value: object = derived.is_value
+    if pd.api.types.is_numeric_dtype(source):
+        value = float(value)
+    return (source == value).astype(float).where(source.notna()).to_numpy()

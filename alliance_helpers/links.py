@@ -9,7 +9,7 @@ import pandas as pd
 
 from .cells import plain
 from .dictionary import Codebook, Table
-from .notes import Notes, entry
+from .notes import Change, Notes
 from .wording import show
 
 
@@ -18,6 +18,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     table = notes.table
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow":
+        return frame
+    if len(key) == 1 and frame[key[0]].is_unique:
         return frame
     repeated = frame.duplicated(key, keep=False) & frame[key].notna().all(axis=1)
     if not repeated.any():
@@ -33,8 +35,9 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     kept = kept.drop_duplicates(key, keep="last").index
     dropped = frame.index[repeated & ~frame.index.isin(kept)]
     before = frame.loc[dropped, table.latest].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    rule = "an earlier duplicate"
     notes.changes.append(
-        entry(table.name, dropped, table.latest, before, "record left out", "an earlier duplicate")
+        Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
     )
     return frame[~frame.index.isin(dropped)]
 
@@ -77,7 +80,8 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
         )
         if role is None or home is None:
             continue
-        base = typed[home.name].drop_duplicates(role).set_index(role)
+        base = typed[home.name]
+        base = base if base[role].is_unique else base.drop_duplicates(role)
         for name, frame in typed.items():
             if name != home.name and role in frame:
                 _against(frame, base, role, home, notes[name])
@@ -85,33 +89,34 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
 
 def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) -> None:
     table, ids = notes.table, frame[role]
-    place = _place(ids, base.index)
-    lost = (place < 0) & ids.notna().to_numpy()
+    at = place(ids, base[role])
+    lost = (at < 0) & ids.notna().to_numpy()
     if lost.any():
-        spelled = {_squeezed(i): i for i in base.index.dropna()}
-        first = ids[lost].iloc[0]
-        close = spelled.get(_squeezed(first))
+        spelled = {_squeezed(i): i for i in base[role].dropna()}
+        close = spelled.get(_squeezed(ids[lost].iloc[0]))
         remedy = "Correct the id, or add the record there."
         if close:
             remedy = f"There it is written {show(close)}: write it alike."
-        notes_on(frame, notes).wrong(
-            table.variables[role].column,
-            lost,
-            ids.to_numpy(),
-            f"{home.file} does not have it.",
-            remedy,
-        )
+        what = f"{home.file} does not have it."
+        column = table.variables[role].column
+        notes_on(frame, notes).wrong(column, lost, ids.to_numpy(), what, remedy)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
-        if table.variables[shared].type in ("id", "category"):
-            there = base[shared].to_numpy(dtype=object)[place]
-            here = frame[shared].to_numpy(dtype=object)
-            both = pd.notna(here) & pd.notna(there) & (place >= 0)
-            differ = both & (here != there)
-            if differ.any():
-                other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
-                column = table.variables[shared].column
-                what = f"but {home.file} says {other}."
-                notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+        if table.variables[shared].type not in ("id", "category"):
+            continue
+        there, here = base[shared].array.take(at, allow_fill=True), frame[shared].array
+        differ = np.asarray(here != there, dtype=bool) & ~(pd.isna(here) | pd.isna(there))
+        if differ.any():
+            other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
+            column = table.variables[shared].column
+            what = f"but {home.file} says {other}."
+            notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+
+
+def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
+    """Position of each id among others, -1 where it is not; quick if both are in step."""
+    if len(ids) == len(among) and np.asarray(ids.array == among.array, dtype=bool).all():
+        return np.arange(len(ids))
+    return pd.Index(among).get_indexer(pd.Index(ids))
 
 
 def _squeezed(name: str) -> str:
@@ -121,10 +126,3 @@ def _squeezed(name: str) -> str:
 def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:
     """The same notes, numbered by the rows that are left."""
     return Notes(notes.table, frame.index.to_numpy(), notes.changes, notes.problems)
-
-
-def _place(ids: pd.Series, index: pd.Index) -> np.ndarray:
-    """Position of each id in the index, -1 where it is not; quick if both are in step."""
-    if len(ids) == len(index) and pd.Index(ids).equals(index):
-        return np.arange(len(ids))
-    return index.get_indexer(pd.Index(ids))

@@ -16,11 +16,33 @@ NAMED = 3
 """How many rows of a repeated problem are named one by one."""
 
 
-def entry(table: str, rows, column: str, before, after, rule: str) -> pd.DataFrame:
-    """Rows of the cleaning log: one per changed value."""
-    frame = pd.DataFrame({"row": rows, "before": before, "after": after})
-    frame = frame.assign(table=table, column=column, rule=rule)[LOG]
-    return frame.astype({"before": object, "after": object})
+@dataclass(frozen=True)
+class Change:
+    """Values of one column that one rule changed; `before` and `after`: one for all, or each."""
+
+    table: str
+    column: str
+    rule: str
+    rows: np.ndarray
+    before: object
+    after: object
+
+
+def as_log(changes: list[Change]) -> pd.DataFrame:
+    """The cleaning log: one row per changed value, columns LOG."""
+    columns: dict[str, list] = {name: [] for name in LOG}
+    for c in changes:
+        n = len(c.rows)
+        columns["row"].append(np.asarray(c.rows))
+        for name, value in (("before", c.before), ("after", c.after)):
+            each = np.empty(n, dtype=object)
+            each[:] = value if isinstance(value, str) else list(value)
+            columns[name].append(each)
+        for name in ("table", "column", "rule"):
+            columns[name].append(np.repeat(np.array([getattr(c, name)], dtype=object), n))
+    made = {name: np.concatenate(parts) if parts else [] for name, parts in columns.items()}
+    log = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in made.items()})
+    return log.astype({"row": "int64", "table": "str", "column": "str", "rule": "str"})
 
 
 @dataclass
@@ -29,14 +51,14 @@ class Notes:
 
     table: Table
     rows: np.ndarray
-    changes: list[pd.DataFrame] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def changed(self, name: str, mask: np.ndarray, before, after, rule: str) -> None:
         """Note values that were changed: `before` and `after` hold one entry per marked row."""
         if mask.any():
             rows = self.rows[mask]
-            self.changes.append(entry(self.table.name, rows, name, before, after, rule))
+            self.changes.append(Change(self.table.name, name, rule, rows, before, after))
 
     def wrong(self, column: str, mask: np.ndarray, values, what: str, remedy: str) -> None:
         """Note one problem that the marked rows of a column share; `what` follows the values."""

@@ -10,7 +10,9 @@ import pandas as pd
 from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
 from .errors import ParameterError
 
-CHUNK = 50_000
+CHUNK = 20_000
+MOMENTS = 50_000
+"""Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly."""
 
 
 def score_wai(items: pd.DataFrame, form: str = "WAI-36", max_missing: float = 0.2) -> pd.DataFrame:
@@ -97,30 +99,31 @@ def score(
         raise ParameterError(f"max_missing is {max_missing}; give a share from 0 to below 1.")
     low, high = limits
     parts = {part: numbers for part, numbers in keys.items() if part != "total"} or keys
-    out = {part: np.empty(len(items)) for part in parts}
+    sign = _signs(keys, items.shape[1])
+    member = np.array([np.isin(np.arange(1, len(sign) + 1), np.abs(n)) for n in parts.values()])
+    member = member.T.astype(float)
+    size = member.sum(axis=0)
+    mean = np.empty((len(items), len(parts)))
     n_missing = np.empty(len(items))
     moments = _Moments(items.shape[1])
-    sign = _signs(keys, items.shape[1])
+    every = -(-len(items) // MOMENTS)
     for start in range(0, len(items), CHUNK):
         rows = slice(start, start + CHUNK)
         x = _matrix(items.iloc[rows], low, high, start)
-        x = np.where(sign < 0, low + high - x, x)
-        moments.add(x)
         gone = np.isnan(x)
+        reverse = sign < 0
+        x[:, reverse] = low + high - x[:, reverse]
+        moments.add(x[(-start) % every :: every])
+        x[gone] = 0.0
+        answered = size - gone @ member
+        enough = (answered >= np.ceil(size * (1 - max_missing) - 1e-9)) & (answered > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean[rows] = np.where(enough, x @ member / answered, np.nan)
         n_missing[rows] = gone.sum(axis=1)
-        filled = np.where(gone, 0.0, x)
-        for part, numbers in parts.items():
-            columns = np.abs(numbers) - 1
-            answered = len(columns) - gone[:, columns].sum(axis=1)
-            enough = answered >= np.ceil(len(columns) * (1 - max_missing) - 1e-9)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                mean = filled[:, columns].sum(axis=1) / answered
-            out[part][rows] = np.where(enough & (answered > 0), mean, np.nan)
-    n_items = {part: len(numbers) for part, numbers in parts.items()}
-    total = sum(out[part] * n_items[part] for part in parts)
-    size = n_items if how == "sum" else dict.fromkeys(parts, 1)
-    scores = {part: out[part] * size[part] for part in parts if part != "total"}
-    scores["total"] = total if how == "sum" else total / sum(n_items.values())
+    total = mean @ size if len(parts) > 1 else mean[:, 0] * size[0]
+    scores = {p: mean[:, i] * (size[i] if how == "sum" else 1) for i, p in enumerate(parts)}
+    scores.pop("total", None)
+    scores["total"] = total if how == "sum" else total / size.sum()
     moments.warn(items.columns)
     return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index)
 
@@ -135,7 +138,7 @@ def _signs(keys: dict[str, list[int]], k: int) -> np.ndarray:
 
 def _matrix(items: pd.DataFrame, low: float, high: float, start: int) -> np.ndarray:
     try:
-        x = items.to_numpy(dtype=float, na_value=np.nan)
+        x = items.to_numpy(dtype=float, na_value=np.nan, copy=True)
     except (TypeError, ValueError):
         raise ParameterError(
             "The items hold text; give numbers, with NaN where unanswered."

@@ -13,7 +13,7 @@ LAYERS = {
     "ground": """paths errors wording dictionary yaml_text quick_imports codebook_rules codebook
         arguments""",
     "data": """notes cells links checks raw_files delimited labelled workbooks formats sources data
-        scoring stays hospital cleaning scenarios latent latent_links population draws episodes
+        scoring stays hospital dyads cleaning scenarios latent latent_links population draws episodes
         raw_tables truth simulate study wai_names guesses draft_tables describe privacy""",
     "models": """agreement concordance contrast_model judgment surface reliability moments stepwise
         design regression selection bootstrap cr2 sandwich mixed nesting counts count_model
@@ -21,7 +21,7 @@ LAYERS = {
         power calibration cohorts permutation resamples""",
     "story": """verdicts claims analyses as_1995 associations findings unavailable halo informants
         views null_results printing participants disclosure tables then_and_now outputs records
-        style plots claim_plots model_plots dyad_plots
+        style plots claim_plots model_plots dyad_plots evidence_plots
         interval_rows missing_plots""",
     "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views seminar
         exercises private_kernel forkserver station kernels workers runner parameters
