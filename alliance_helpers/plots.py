@@ -7,8 +7,9 @@ informant has the same colour, marker and hatch everywhere (`style`).
 
 from .claim_plots import equivalence, forest, halo_contrast, scorecard
 from .dyad_plots import bland_altman, informants, paired_scatter
+from .evidence_plots import bayes_sensitivity, power_curve
 from .missing_plots import missingness
-from .model_plots import bayes_sensitivity, days_distribution, power_curve, r_squared_blocks
+from .model_plots import days_distribution, r_squared_blocks
 
 __all__ = [
     "bayes_sensitivity",
