@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from .cells import plain
 from .dictionary import Codebook, Table
@@ -81,7 +83,6 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
         if role is None or home is None:
             continue
         base = typed[home.name]
-        base = base if base[role].is_unique else base.drop_duplicates(role)
         for name, frame in typed.items():
             if name != home.name and role in frame:
                 _against(frame, base, role, home, notes[name])
@@ -114,9 +115,11 @@ def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) ->
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     """Position of each id among others, -1 where it is not; quick if both are in step."""
-    if len(ids) == len(among) and np.asarray(ids.array == among.array, dtype=bool).all():
-        return np.arange(len(ids))
-    return pd.Index(among).get_indexer(pd.Index(ids))
+    asked, known = pa.array(ids.astype("str")), pa.array(among.astype("str"))
+    if len(asked) == len(known) and pc.all(pc.equal(asked, known), skip_nulls=False).as_py():
+        return np.arange(len(asked))
+    found = pc.index_in(asked, value_set=known, skip_nulls=True)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
 def _squeezed(name: str) -> str:
