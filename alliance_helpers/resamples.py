@@ -169,7 +169,8 @@ def permuted_rows(
     size: both leave the distribution of an outcome with a random level per group as it was, so
     the test is exact for any such outcome (Winkler et al. 2015, NeuroImage 123:253-268). Sizes
     that differ by less than a fifth count as the same, and a group without a partner joins the
-    stratum nearest in size; the few surplus rows of the larger group fill the larger place.
+    stratum nearest in size; the few surplus rows of the larger group fill the larger place, which
+    makes the test nearly exact instead (benchmarks/permutation_size.csv).
 
     Examples
     --------
