@@ -36,6 +36,11 @@ COLUMNS = {
 WORDS = {
     "as_1995": "As 1995 read it", "as_published": "Dyads independent",
     "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
+    "imputed": "Missing values imputed", "adjusted": "Pretreatment held constant",
+    "rank": "Rank-normal scores", "holm": "Holm within the finding",
+    "benjamini_hochberg": "False discoveries within the finding",
+    "jackknife": "Case managers left out in turn", "selection": "Selected in resamples",
+    "bayes": "Evidence for nothing", "multiverse": "Every specification",
     "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
     "client": "Client", "case_manager": "Case manager", "both": "Both", "intercept": "Intercept",
     "rater": "Independent rater", "records": "Records",

@@ -1,0 +1,131 @@
+"""How each claim stands up to methods that its study did not have: rows beside those of `findings`.
+
+Each stress test is an analysis of its own name. It keeps the claims, bounds and verdict rules of
+`data/findings.yml`; what it adds stands in `data/stress.yml`. A test that has nothing to say of a
+kind of claim gives no row; one that cannot be worked out gives a row with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from .claims import Rules, read_rules
+from .cleaning import CleanStudy
+from .codebook import Codebook, read_codebook
+from .errors import ParameterError
+from .findings import COLUMNS, assess
+from .multiverse import Multiverse
+from .stress_evidence import bayes, days_hurdle, days_negbin, false_discoveries, holm
+from .stress_fits import adjusted, imputed, rank
+from .stress_resamples import every_specification, jackknife, selection
+from .stressed import Stressed, read_stress
+
+STRESS = {
+    "imputed": imputed,
+    "adjusted": adjusted,
+    "rank": rank,
+    "holm": holm,
+    "benjamini_hochberg": false_discoveries,
+    "jackknife": jackknife,
+    "selection": selection,
+    "bayes": bayes,
+    "negbin": days_negbin,
+    "hurdle": days_hurdle,
+    "multiverse": every_specification,
+}
+
+
+def stress(
+    clean: CleanStudy | pd.DataFrame,
+    codebook: Codebook | None = None,
+    rules: Rules | None = None,
+    finding: str | None = None,
+    analyses: Iterable[str] | None = None,
+    seed: int = 1995,
+    settings: dict | None = None,
+    specifications: Multiverse | None = None,
+) -> pd.DataFrame:
+    """Stress tests of every claim.
+
+    Parameters
+    ----------
+    clean : CleanStudy or DataFrame
+        A cleaned study; or a dyad table, which has no items to score in other ways.
+    codebook : Codebook, optional
+        By default the study's own, or the shipped one.
+    rules : Rules, optional
+        The shipped `data/findings.yml` by default.
+    finding : str, optional
+        Only this finding: "1", "2", "3", "4" or "halo".
+    analyses : iterable of str, optional
+        Names among `STRESS`, in the order wanted; all by default.
+    seed : int
+        Of everything that draws.
+    settings : dict, optional
+        By default the shipped `data/stress.yml`, as `stressed.read_stress` returns it.
+    specifications : Multiverse, optional
+        Every specification of these claims, if it has been worked out already.
+
+    Returns
+    -------
+    DataFrame
+        The columns of findings.csv. Estimates are those of `findings.assess`, but for `selection`
+        (share of resamples that select the term) and `multiverse` (median over specifications).
+
+    Raises
+    ------
+    ParameterError
+        An analysis or finding that is not known.
+
+    Examples
+    --------
+    >>> from alliance_helpers.simulate import simulate_dyads
+    >>> rows = stress(simulate_dyads("published", 201, 7), finding="3", analyses=["rank"])
+    >>> rows["claim"].tolist()
+    ['own_outcome', 'alone']
+    """
+    rules = rules or read_rules()
+    names = list(STRESS) if analyses is None else list(analyses)
+    if unknown := [n for n in names if n not in STRESS]:
+        raise ParameterError(
+            f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
+        )
+    findings = dict.fromkeys(c.finding for c in rules.claims)
+    if finding is not None and finding not in findings:
+        raise ParameterError(f"finding is {finding!r}; choose one of {', '.join(findings)}.")
+    if codebook is None:
+        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    study = Stressed(clean, codebook, rules, finding, settings or read_stress(), seed)
+    study.specifications = specifications
+    rows = [row for name in names for row in STRESS[name](study, name)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def all_rows(
+    clean: CleanStudy | pd.DataFrame,
+    codebook: Codebook | None = None,
+    rules: Rules | None = None,
+    finding: str | None = None,
+    seed: int = 1995,
+    specifications: Multiverse | None = None,
+) -> pd.DataFrame:
+    """Then and now: the rows of `findings.assess`, followed by those of `stress`.
+
+    Parameters
+    ----------
+    clean, codebook, rules, finding, seed, specifications
+        As in `stress`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of findings.csv, as `then_and_now.then_and_now` takes them.
+    """
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    if codebook is None:
+        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    quick = assess(dyads, codebook, rules, finding=finding)
+    slow = stress(clean, codebook, rules, finding, seed=seed, specifications=specifications)
+    return pd.concat([quick, slow], ignore_index=True)

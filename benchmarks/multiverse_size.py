@@ -1,0 +1,84 @@
+"""How often the joint test of all specifications rejects when nothing is there.
+
+    python -m benchmarks.multiverse_size --cohorts 400
+
+writes `benchmarks/multiverse_size.csv`: for claims about case managers' and about dyads' variables,
+blocks and days, the share of `no_association` cohorts in which each joint test has p < .05. Dyads
+permuted freely stand beside it, to show what that costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from alliance_helpers.claims import read_rules
+from alliance_helpers.codebook import read_codebook
+from alliance_helpers.joint_test import Permutations, joint_test
+from alliance_helpers.multiverse import model_of
+from alliance_helpers.outputs import write_csv
+from alliance_helpers.simulate import simulate_dyads
+from alliance_helpers.specifications import Tables, designs, estimators
+
+CLAIMS = (
+    ("2", "age", "case_manager"),
+    ("2", "symptoms", "case_manager"),
+    ("1", "unrelated_pretreatment", "case_manager"),
+    ("1", "differs_treatment", "both"),
+    ("4", "hospital_days", "case_manager"),
+)
+KEY = ["finding", "claim", "informant", "permutation", "statistic"]
+ROOT_SEED = 20261124
+N_PERM = 199
+
+
+def one(seed: int, free: bool) -> pd.DataFrame:
+    """Joint p-values in one cohort with nothing there."""
+    book, rules = read_codebook(), read_rules()
+    dyads = simulate_dyads("no_association", 201, seed)
+    tables = Tables(dyads, book)
+    groups = None if free else dyads[book.case_manager]
+    shuffles = Permutations(groups, len(dyads), N_PERM, seed)
+    found = []
+    for claim in rules.claims:
+        key = (claim.finding, claim.claim, claim.informant)
+        if key not in CLAIMS:
+            continue
+        drawn = []
+        for design in designs(claim, tables, rules, []):
+            if design is not None:
+                model, order = model_of(claim, design.data, shuffles)
+                drawn += [model.permuted(e, order) for e in estimators(claim, design.data)]
+        estimates, p_values = (np.stack(part) for part in zip(*drawn, strict=True))
+        table = joint_test(estimates, p_values, not claim.kind.startswith("block"))
+        head = dict(zip(KEY, (*key, "dyads free" if free else "case managers"), strict=False))
+        found.append(table.assign(**head))
+    return pd.concat(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cohorts", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    seeds = np.random.SeedSequence(ROOT_SEED).generate_state(args.cohorts)
+    work = [(int(s), free) for free in (False, True) for s in seeds[: args.cohorts]]
+    work = work[: args.cohorts + args.cohorts // 4]
+    tables = Parallel(n_jobs=args.jobs)(delayed(one)(*w) for w in work)
+    rows = pd.concat(tables)
+    rejected = rows.assign(size=rows["p_value"] <= 0.05).groupby(KEY, sort=False)["size"]
+    table = rejected.agg(["mean", "count"]).reset_index()
+    table.columns = [*KEY, "size", "cohorts"]
+    table["std_error"] = np.sqrt(table["size"] * (1 - table["size"]) / table["cohorts"])
+    write_csv(table, Path(__file__).with_name("multiverse_size.csv"))
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
