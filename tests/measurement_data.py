@@ -23,7 +23,9 @@ JUDGES = np.array(
 
 
 def numbers(topic: str) -> pd.DataFrame:
-    return pd.read_csv(REFERENCE / f"{topic}.csv", keep_default_na=False, dtype={"value": float})
+    return pd.read_csv(
+        REFERENCE / f"{topic}.csv", keep_default_na=False, na_values={"value": ["NaN"]}
+    )
 
 
 def scale(name: str) -> tuple[pd.DataFrame, list[int]]:
