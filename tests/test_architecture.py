@@ -18,11 +18,13 @@ LAYERS = {
     "models": """agreement concordance contrast_model judgment surface reliability moments stepwise
         design regression selection bootstrap cr2 sandwich mixed nesting counts count_model
         count_design count_families count_likelihood inference equivalence missing chained rubin
-        power calibration cohorts permutation resamples""",
+        power calibration cohorts permutation resamples
+        importance bayes_blocks partial partial_counts joint_test leave_one_out count_effects""",
     "story": """verdicts claims analyses as_1995 associations findings unavailable halo informants
         views null_results printing participants disclosure tables then_and_now outputs records
         style plots claim_plots model_plots dyad_plots evidence_plots
-        interval_rows missing_plots""",
+        information claim_data specifications multiverse multiverse_plots stressed stress
+        stress_fits stress_resamples stress_evidence interval_rows missing_plots""",
     "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views seminar
         exercises private_kernel forkserver station kernels workers runner parameters
         sequence report widgets cli""",
