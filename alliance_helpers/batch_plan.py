@@ -12,7 +12,7 @@ from .errors import ParameterError
 from .grid import Declared, Grid
 from .paths import NOTEBOOKS
 
-PLACES = ("data", "codebook")  # parameters that name files
+PLACES = ("data", "codebook", "claims")  # parameters that name files
 
 
 def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:

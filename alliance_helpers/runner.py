@@ -133,6 +133,7 @@ def run_notebook(
             language="python",
             execution_timeout=math.ceil(timeout),
             timeout_func=watch.remaining,
+            iopub_timeout=60,  # nbclient's 4 s are too few on a machine with much to do
             shutdown_kernel="immediate",
             resources={"metadata": {"path": str(cwd or Path.cwd())}},
             on_notebook_start=watch.start,

@@ -78,6 +78,7 @@ class ForkedKernel:
         self._channel = channel
         self._text = b""
         self.returncode: int | None = None
+        channel.settimeout(120)  # the server may still be loading its libraries
         while b"\n" not in self._text:
             received = channel.recv(64)
             if not received:

@@ -21,6 +21,7 @@ from .forkserver import die_with_parent
 from .station import STATION_VARIABLE, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
+BARREN = 10  # pools in a row that died before any of their workers took up a task
 ANSWER = 10  # seconds that a scheduler may take to answer
 Results = Iterator[tuple[int, Any]]
 
@@ -74,7 +75,7 @@ def run_tasks(
             except BrokenProcessPool as error:
                 begun = [i for i in attempts if (marks / str(i)).exists()]
                 barren = 0 if begun else barren + 1
-                if barren == ATTEMPTS:
+                if barren == BARREN:
                     raise RunError(f"The worker processes die as they start: {error}") from error
                 for index in begun:
                     (marks / str(index)).unlink()

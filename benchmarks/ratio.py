@@ -1,0 +1,45 @@
+"""One line of a benchmark: what was measured, beside its peer, measured in the same run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What was asked, both measurements in words, their ratio, and what it should reach.
+
+    Attributes
+    ----------
+    question, ours, peer : str
+    value : float
+        The ratio (or the number that was asked for).
+    goal : str
+        For example ``>= 5``; empty where nothing was promised.
+    """
+
+    question: str
+    ours: str
+    peer: str
+    value: float
+    goal: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        if not self.goal:
+            return None
+        sign, bound = self.goal.split()
+        return self.value >= float(bound) if sign == ">=" else self.value <= float(bound)
+
+    def row(self) -> str:
+        """As a row of a Markdown table."""
+        verdict = {True: "yes", False: "**no**", None: ""}[self.reached]
+        cells = (self.question, self.ours, self.peer, f"{self.value:.2f}", self.goal, verdict)
+        return "| " + " | ".join(cells) + " |"
+
+
+HEAD = "| question | ours | peer | ratio | goal | reached |\n|---|---|---|---|---|---|"
+
+
+def table(rows: list[Ratio]) -> str:
+    """A Markdown table."""
+    return "\n".join([HEAD, *(row.row() for row in rows)])
