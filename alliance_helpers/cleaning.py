@@ -12,6 +12,7 @@ from .data import Study
 from .dyads import Dyads
 from .errors import DataError
 from .hospital import hospital_days
+from .links import place
 from .notes import Change, as_log
 from .stays import merge_stays
 
@@ -69,9 +70,8 @@ def clean(study: Study) -> CleanStudy:
         scores = wide.scores(scale)
         parts = {p: f"{scale.name}_{p}" for p in scores if p != "total"} | {"total": scale.name}
         columns |= {parts[p]: scores[p].to_numpy() for p in scores}
-    clients = pd.Index(wide.clients, name=book.client)
     for days in book.days.values():
-        columns[days.name] = _days(tables[days.episodes], columns[days.anchor], clients, days, book)
+        columns[days.name] = _days(tables[days.episodes], columns[days.anchor], wide.clients, days)
     for derived in book.derived.values():
         columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
@@ -93,16 +93,20 @@ def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame
     return stays.set_axis(columns, axis=1), change
 
 
-def _days(episodes: pd.DataFrame, anchor, clients: pd.Index, days: Days, book: Codebook):
-    known = pd.Series(anchor, clients).dropna()
+def _days(episodes: pd.DataFrame, anchor, clients: pd.Series, days: Days) -> np.ndarray:
+    """Days in the window of each client with a known anchor; clients are numbered for speed."""
+    known = pd.Series(anchor).dropna()
     start = known + pd.DateOffset(years=days.from_years)
     end = known + pd.DateOffset(years=days.to_years)
-    stays = episodes[[book.client, days.admission, days.discharge]]
-    stays = stays.set_axis(["client_id", "admission", "discharge"], axis=1)
+    stays = pd.DataFrame(
+        {
+            "client_id": place(episodes[clients.name], clients),
+            "admission": episodes[days.admission].to_numpy(),
+            "discharge": episodes[days.discharge].to_numpy(),
+        }
+    )
     counted = hospital_days(stays, start, end)
-    if len(known) == len(clients):
-        return counted.to_numpy(dtype=float)
-    return counted.astype(float).reindex(clients).to_numpy()
+    return counted.astype(float).reindex(range(len(clients))).to_numpy()
 
 
 def _derive(source: pd.Series, derived: Derived) -> np.ndarray:

@@ -49,8 +49,10 @@ class Dyads:
             if not table.occasion:
                 yield frame, "", self._rows(frame[self.book.client])
             for occasion, ending in table.suffix.items():
-                chosen = frame[frame[table.occasion] == occasion].drop(columns=table.occasion)
-                yield chosen, ending, self._rows(chosen[self.book.client])
+                at = np.flatnonzero(frame[table.occasion] == occasion)
+                rows = self._rows(frame[self.book.client].iloc[at])
+                rows = np.where(rows < 0, -1, at[rows]) if len(at) else rows
+                yield frame, ending, rows
 
     def _rows(self, ids: pd.Series) -> np.ndarray:
         return place(self.clients, ids)
@@ -79,11 +81,13 @@ class Dyads:
         items = {item for scale in self.book.scales.values() for item in scale.items}
         items -= {name for names in self.book.blocks.values() for name in names}
         items -= {derived.source for derived in self.book.derived.values()}
+        hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
         columns: dict[str, object] = {}
         for frame, ending, rows in self.parts():
             for column in frame:
                 name = f"{column}{ending}"
-                if column != self.book.client and name not in items and name not in columns:
+                taken = name in items or name in columns or column in hidden
+                if not taken:
                     columns[name] = _at(frame[column], rows)
         return columns
 
@@ -97,21 +101,22 @@ class Dyads:
         for frame, ending, rows in self.parts():
             names = [item.removesuffix(ending) for item in scale.items if item.endswith(ending)]
             if len(names) == len(scale.items) and set(names) <= set(frame.columns):
-                scores = score_scale(frame[names].set_axis(list(scale.items), axis=1), scale)
+                there = rows >= 0
+                chosen = frame[names]
+                if len(frame) != there.sum():
+                    chosen, rows = chosen.iloc[rows[there]], np.cumsum(there) - 1
+                    rows[~there] = -1
+                scores = score_scale(chosen.set_axis(list(scale.items), axis=1), scale)
                 return pd.DataFrame({part: _at(scores[part], rows) for part in scores})
         return score_scale(self.items(scale), scale)
 
 
 def _at(values: pd.Series, rows: np.ndarray):
     """Values at these rows, missing where the row is -1; numbers as floats."""
-    whole = len(rows) == len(values) and len(rows) and (rows == np.arange(len(rows))).all()
+    if not len(values):
+        values = values.reindex([0])
+    whole = len(rows) == len(values) and bool((rows == np.arange(len(rows))).all())
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        numbers = values.to_numpy(dtype=float)
-        if whole:
-            return numbers
-        return (
-            np.where(rows < 0, np.nan, numbers[rows])
-            if len(numbers)
-            else np.full(len(rows), np.nan)
-        )
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        return numbers if whole else np.where(rows < 0, np.nan, numbers[rows])
     return values.array if whole else values.array.take(rows, allow_fill=True)

@@ -21,13 +21,14 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow":
         return frame
-    if len(key) == 1 and frame[key[0]].is_unique:
+    record = _numbered(frame, key)
+    if record.is_unique:
         return frame
-    repeated = frame.duplicated(key, keep=False) & frame[key].notna().all(axis=1)
+    repeated = record.duplicated(keep=False) & (record >= 0)
     if not repeated.any():
         return frame
     if table.duplicates == "error" or table.latest not in frame:
-        later = (frame.duplicated(key) & repeated).to_numpy()
+        later = (record.duplicated() & repeated).to_numpy()
         column = " and ".join(table.variables[k].column for k in key)
         values = frame[key].astype(str).agg(", ".join, axis=1).where(later).to_numpy()
         what = "it is there already, and may stand once."
@@ -42,6 +43,16 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
     )
     return frame[~frame.index.isin(dropped)]
+
+
+def _numbered(frame: pd.DataFrame, key: list[str]) -> pd.Series:
+    """A number for each record that its key tells apart; below 0 where part of it is missing."""
+    number, gone = np.zeros(len(frame), np.int64), np.zeros(len(frame), bool)
+    for name in key:
+        code, levels = pd.factorize(frame[name])
+        gone |= code < 0
+        number = number * len(levels) + code
+    return pd.Series(np.where(gone, -1 - np.arange(len(frame)), number), index=frame.index)
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:

@@ -6,6 +6,7 @@ stay that begins and ends on one day has none. A stay without a discharge is sti
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from .errors import DataError, Problem
@@ -35,21 +36,28 @@ def merge_stays(episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         Naming every stay without an admission or with a discharge before it.
     """
     _check(episodes)
-    e = episodes[STAY].assign(discharge=episodes["discharge"].fillna(OPEN))
-    e = e.sort_values(["client_id", "admission", "discharge"], kind="stable")
-    first = e["client_id"].ne(e["client_id"].shift())
-    latest = e.groupby("client_id", sort=False)["discharge"].cummax().shift()
-    stay = (first | (e["admission"] > latest)).cumsum()
-    grouped = e.assign(row=e.index).groupby(stay.to_numpy(), sort=False)
-    stays = grouped.agg(
-        client_id=("client_id", "first"),
-        admission=("admission", "first"),
-        discharge=("discharge", "max"),
-        row=("row", "first"),
-    ).set_index("row")
-    into = pd.Series(grouped["row"].transform("first"), index=e.index).reindex(episodes.index)
-    stays["discharge"] = stays["discharge"].mask(stays["discharge"] == OPEN)
-    return stays.rename_axis(episodes.index.name).sort_index(), into
+    client = pd.factorize(episodes["client_id"])[0].astype(np.int64)
+    begin = _days(episodes["admission"])
+    end = _days(episodes["discharge"].fillna(OPEN))
+    order = np.lexsort((end, begin, client))
+    # One time axis on which every client has a stretch of its own, so that one sweep serves all.
+    shift = client[order] * (max(end.max() - begin.min(), 0) + 2) if len(order) else client
+    starts, ends = begin[order] + shift, end[order] + shift
+    reached = np.maximum.accumulate(ends)
+    first = np.r_[True, starts[1:] > reached[:-1]] if len(order) else np.zeros(0, bool)
+    stay = np.cumsum(first) - 1
+    last = np.flatnonzero(np.r_[first[1:], True]) if len(order) else first.nonzero()[0]
+    heads = order[first]
+    stays = episodes[STAY].iloc[heads].copy()
+    finish = pd.to_datetime((reached[last] - shift[last]).astype("datetime64[D]"))
+    finish = finish.astype(episodes["discharge"].dtype)
+    stays["discharge"] = pd.Series(finish, stays.index).mask(finish == OPEN)
+    into = pd.Series(episodes.index[heads][stay], index=episodes.index[order])
+    return stays.sort_index(), into.reindex(episodes.index)
+
+
+def _days(dates: pd.Series) -> np.ndarray:
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
 def _check(episodes: pd.DataFrame) -> None:
