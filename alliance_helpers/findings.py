@@ -24,6 +24,7 @@ COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
     "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
 ]  # fmt: skip
+LIMITS_90 = ("low_90", "high_90")
 
 
 def assess(
@@ -32,6 +33,7 @@ def assess(
     rules: Rules | None = None,
     analyses: Iterable[str] = ("as_1995", "as_published", "nested", "nested_cr2"),
     finding: str | None = None,
+    limits_90: bool = False,
 ) -> pd.DataFrame:
     """Every claim with an estimate and a verdict, by each analysis.
 
@@ -48,6 +50,8 @@ def assess(
         taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`.
     finding : str, optional
         Only this finding: "1", "2", "3", "4" or "halo".
+    limits_90 : bool
+        Add `low_90 high_90`, the interval that equivalence is read from.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def assess(
             if row:
                 made.setdefault((claim.finding, claim.claim), []).append(row["verdict"])
                 rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(LIMITS_90 if limits_90 else ())])
 
 
 def unavailable(
@@ -123,6 +127,7 @@ def _row(claim: Claim, analysis: str, reader, made: dict) -> dict | None:
         "estimate": effect.estimate, "conf_low": effect.conf_low, "conf_high": effect.conf_high,
         "p_value": effect.p_value, "n": effect.n, "criterion": criterion, "verdict": verdict,
         "p_equivalence": effect.p_equivalence, "df": effect.df, "n_effective": n_effective,
+        "low_90": effect.low_90, "high_90": effect.high_90,
     }  # fmt: skip
 
 

@@ -8,12 +8,14 @@ informant has the same colour, marker and hatch everywhere (`style`).
 from .claim_plots import equivalence, forest, halo_contrast, scorecard
 from .dyad_plots import bland_altman, informants, paired_scatter
 from .evidence_plots import bayes_sensitivity, power_curve
+from .matrix_plots import correlations
 from .missing_plots import missingness
 from .model_plots import days_distribution, r_squared_blocks
 
 __all__ = [
     "bayes_sensitivity",
     "bland_altman",
+    "correlations",
     "days_distribution",
     "equivalence",
     "forest",

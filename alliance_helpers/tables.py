@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from .claims import Claim, Rules
 from .cleaning import CleanStudy
 from .errors import NotEstimableError
 from .participants import table_one
-from .printing import PrettyTable, decimals_for, number, p_text, pretty
+from .printing import WORDS, PrettyTable, decimals_for, number, p_text, pretty
 from .reliability import reliability
 
 __all__ = [
@@ -124,44 +125,50 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def verdict_sentences(
-    findings: pd.DataFrame, rules: Rules, analysis: str = "as_published"
+    findings: pd.DataFrame,
+    rules: Rules,
+    analyses: Sequence[str] = ("as_published", "nested"),
 ) -> list[str]:
-    """Each claim as a sentence with its estimate, interval and verdict.
+    """Each claim as a sentence: what each analysis estimates, and its verdict.
 
     Parameters
     ----------
     findings : DataFrame
         As `findings.assess` returns it.
     rules : Rules
-    analysis : str
+    analyses : sequence of str
         Which rows to read.
 
     Returns
     -------
     list of str
-        In the order of the rows; empty if the analysis is not among them.
+        In the order of the claims; those without a row are left out.
     """
-    claims = {(c.finding, c.claim, c.informant): c for c in rules.claims}
-    rows = findings[findings["analysis"] == analysis]
-    return [
-        _sentence(claims[key], row)
-        for _, row in rows.iterrows()
-        if (key := (row["finding"], row["claim"], row["informant"])) in claims
-    ]
+    rows = {
+        (r["finding"], r["claim"], r["informant"], r["analysis"]): r for _, r in findings.iterrows()
+    }
+    sentences = []
+    for claim in rules.claims:
+        key = (claim.finding, claim.claim, claim.informant)
+        found = [(a, rows[(*key, a)]) for a in analyses if (*key, a) in rows]
+        if found:
+            parts = [f"{WORDS.get(a, a)}: {_reading(claim, row)}." for a, row in found]
+            sentences.append(" ".join([f"{claim.text.rstrip('.')}.", *parts]))
+    return sentences
 
 
-def _sentence(claim: Claim, row: pd.Series) -> str:
+def _reading(claim: Claim, row: pd.Series) -> str:
+    """Estimate, interval and verdict of one row in words."""
     verdict = str(row["verdict"]).replace("_", " ")
-    text = claim.text.rstrip(".")
     estimate = row["estimate"]
     if pd.isna(estimate):
         why = str(row["criterion"])
-        return f"{text}: {why}; {verdict}." if "not estimable" in why else f"{text}: {verdict}."
+        return f"{why}, {verdict}" if "not estimable" in why else verdict
     if claim.kind.startswith("block"):
         figures = f"R² = {_correlation(estimate, 3)}, p {_p(row['p_value'])}"
         if claim.kind == "block_absence" and pd.notna(row["p_equivalence"]):
-            figures += f", smaller than the bound p {_p(row['p_equivalence'])}"
-        return f"{text}: {figures}, {verdict}."
+            figures += f" (being smaller than the bound: p {_p(row['p_equivalence'])})"
+        return f"{figures}, {verdict}"
     low, high = row["conf_low"], row["conf_high"]
     digits = max(2, decimals_for(high - low))
     if claim.kind == "rate_absence":
@@ -171,7 +178,7 @@ def _sentence(claim: Claim, row: pd.Series) -> str:
         values = [_correlation(v, digits) for v in (estimate, low, high)]
         symbol = "beta" if str(row["analysis"]).startswith("nested") else "r"
     interval = f" (95 % CI {values[1]} to {values[2]})" if pd.notna(low) else ""
-    return f"{text}: {symbol} = {values[0]}{interval}, {verdict}."
+    return f"{symbol} = {values[0]}{interval}, {verdict}"
 
 
 def _correlation(value: float, digits: int) -> str:

@@ -8,17 +8,13 @@ from html import escape
 import pandas as pd
 
 from .claims import Rules, read_rules
+from .printing import WORDS as PRINTED
 from .tables import scorecard
 from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
 WORDS = {SUPPORTED: "supported", NOT_SUPPORTED: "not supported", INCONCLUSIVE: "inconclusive"}
 MARKS = {SUPPORTED: "✔", NOT_SUPPORTED: "✘", INCONCLUSIVE: "?"}
-HEADINGS = {
-    "as_1995": "As 1995 read it",
-    "as_published": "Today's rules, dyads independent",
-    "nested": "Case managers respected",
-    "nested_cr2": "The same by CR2 errors",
-}
+SHOWN_IN_TERMINAL = ("as_1995", "as_published", "nested")
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,20 @@ class Scorecard:
         rows = "".join(self._row(r) for _, r in self.frame.iterrows())
         return (
             f"{STYLE}<div class='wide'><table class='scorecard'><caption>Every claim, then and now"
-            f"</caption><thead><tr><th scope='col'>Finding</th><th scope='col'>Claim</th>{head}"
-            f"<th scope='col'>In plain words</th></tr></thead><tbody>{rows}</tbody></table></div>"
+            f"</caption><thead><tr><th scope='col'>Finding</th><th scope='col'>Claim, and what the "
+            f"analyses say of it</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def _row(self, row: pd.Series) -> str:
         cells = "".join(_cell(row[a]) for a in self.analyses)
         return (
-            f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}</th>"
-            f"{cells}<td>{escape(row['sentence'])}</td></tr>"
+            f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}"
+            f"<small>{escape(row['sentence'])}</small></th>{cells}</tr>"
         )
 
     def text(self) -> str:
         """The scorecard for a terminal."""
-        shown = [a for a in self.analyses if a in HEADINGS][:3]
+        shown = [a for a in self.analyses if a in SHOWN_IN_TERMINAL]
         wide = max(len(t) for t in self.frame["text"]) + 2
         lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
         for _, row in self.frame.iterrows():
@@ -60,14 +56,14 @@ STYLE = (
     ".scorecard td.supported{background:#dcefe3;color:#0d4a26}"
     ".scorecard td.not_supported{background:#f8dcd5;color:#7a1f0b}"
     ".scorecard td.inconclusive{background:#eceff1;color:#3b464d}"
-    ".scorecard th[scope=row]{font-weight:400;min-width:14rem}"
-    ".scorecard td:last-child{min-width:16rem}</style>"
+    ".scorecard th[scope=row]{font-weight:400;min-width:16rem}"
+    ".scorecard small{display:block;color:#55616b;font-size:.86em}</style>"
 )
 
 
 def heading(analysis: str) -> str:
     """What to call an analysis at the head of a column."""
-    return HEADINGS.get(analysis, analysis.replace("_", " "))
+    return PRINTED.get(analysis, analysis.replace("_", " "))
 
 
 def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecard:

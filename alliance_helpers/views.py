@@ -148,6 +148,12 @@ def dyad_summary(cleaned: CleanStudy) -> pd.DataFrame:
     return table.rename_axis("term").reset_index().rename(columns={"count": "n"})
 
 
+def correlation_matrix(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+    """Pearson correlations of alliance, treatment and outcome variables, pairwise complete."""
+    names = [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
+    return dyads[_usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
+
+
 def final_model(model: BlockRegression) -> pd.DataFrame:
     """Coefficients after the last block."""
     rows = model.coefficients
