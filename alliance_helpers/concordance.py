@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 from scipy.stats import f as f_distribution
-from scipy.stats import rankdata
 
 from .errors import NotEstimableError
 
@@ -26,12 +25,16 @@ LIMITS_Z = special.ndtri(0.975)
 MAX_BLOCKS = 200
 
 
-def statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def statistics(
+    x: np.ndarray, y: np.ndarray, codes: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
     """Estimates in the order of STATISTICS; bias and limits are those of x minus y.
 
     Parameters
     ----------
     x, y : ndarray (n,), complete
+    codes : two ndarray of int (n,), optional
+        x and y as small whole numbers of the same order, from which ranks come without sorting.
 
     Notes
     -----
@@ -50,7 +53,8 @@ def statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     cross = _cross(x, y)
     ccc = 2 * cross / (_cross(x, x) + _cross(y, y) + n * bias**2)
     reach = LIMITS_Z * difference.std(ddof=1)
-    rho = _pearson(rankdata(x), rankdata(y))
+    cx, cy = codes or (_order_codes(x), _order_codes(y))
+    rho = _pearson(_ranks(cx), _ranks(cy))
     return np.array(
         [_pearson(x, y), rho, icc["icc_a1"], icc["icc_c1"], ccc, bias, bias - reach, bias + reach]
     )
@@ -140,6 +144,7 @@ def jackknife(
     codes = np.unique(groups, return_inverse=True)[1] % MAX_BLOCKS
     blocks = codes.max() + 1
     without = np.empty((blocks, len(STATISTICS)))
+    order_x, order_y = _order_codes(x), _order_codes(y)
     for block in range(blocks):
         rest = codes != block
         x_rest, y_rest = x[rest], y[rest]
@@ -148,7 +153,7 @@ def jackknife(
                 f"One cluster holds {len(x) - len(x_rest)} of the {len(x)} pairs, and the others "
                 "do not vary: intervals that respect clusters cannot be computed."
             )
-        without[block] = statistics(x_rest, y_rest)
+        without[block] = statistics(x_rest, y_rest, (order_x[rest], order_y[rest]))
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = estimate.copy()
         scale[:CORRELATIONS] = np.arctanh(scale[:CORRELATIONS])
@@ -171,7 +176,17 @@ def jackknife(
 
 
 def _cross(x, y) -> float:
-    return float((x - x.mean()) @ (y - y.mean()))
+    return float(np.sum((x - x.mean()) * (y - y.mean())))
+
+
+def _order_codes(x) -> np.ndarray:
+    return np.unique(x, return_inverse=True)[1]
+
+
+def _ranks(codes) -> np.ndarray:
+    """Ranks, ties at their middle."""
+    counts = np.bincount(codes)
+    return (np.cumsum(counts) - (counts - 1) / 2)[codes]
 
 
 def _pearson(x, y) -> float:

@@ -90,7 +90,9 @@ def reliability(
     correlations = scale.loc[:, varies].corr().to_numpy()
     k, n = len(cov), int(scale.notna().any(axis=1).sum())
     total = cov.sum()
-    if total <= 0:
+    if np.isnan(correlations).any():
+        raise NotEstimableError("Too few respondents answered the same items: no correlation.")
+    if total <= 0 or correlations.sum() <= 0:
         raise NotEstimableError(
             "The items cancel each other out (the variance of their sum is not above zero): "
             "check the keys for items that should be reversed."
@@ -239,7 +241,8 @@ def _omega_total(r: np.ndarray, sweeps: int = 500) -> float:
         before = loading.copy()
         for i, row in enumerate(off):
             others = loading @ loading - loading[i] ** 2
-            loading[i] = np.clip(row @ loading / others, -bound, bound)
+            best = row @ loading / others if others > 1e-12 else 0.0
+            loading[i] = min(max(best, -bound), bound)
         if np.abs(loading - before).max() < 1e-10:
             break
     return 1 - (len(r) - loading @ loading) / r.sum()

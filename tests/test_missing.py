@@ -239,10 +239,10 @@ def test_awkward_columns_are_completed():
     pd.testing.assert_frame_equal(impute(AIR.dropna(), m=1)[0], AIR.dropna())
 
 
+FIVE = AIR.head(5)[["Ozone", "Solar.R"]].assign(x=range(5), w=[1, 0, 2, 2, 1])
 BAD_IMPUTE = [
     (AIR.assign(gone=np.nan), {}, NotEstimableError, "No value at all in gone"),
-    (AIR.head(5)[["Ozone", "Solar.R"]].assign(x=range(5), w=[1, 0, 2, 2, 1]), {})
-    + (NotEstimableError, "Ozone: its model has 4 terms, for 4 rows"),
+    (FIVE, {}, NotEstimableError, "Ozone: its model has 4 terms, for 4 rows"),
     (AIR.assign(Wind=np.inf), {}, ParameterError, "infinite"),
     (AIR[[]], {}, ParameterError, "No numeric column"),
     (AIR, {"m": 0}, ParameterError, "m is 0"),

@@ -155,6 +155,13 @@ def test_bad_input_is_named(items, kwargs, error, message):
         reliability(items, **kwargs)
 
 
+def test_unrelated_items_have_neither_alpha_nor_omega():
+    design = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    row = reliability(design).iloc[0]
+    assert row["alpha"] == pytest.approx(0, abs=1e-12)
+    assert row["omega_total"] <= 1 / 3 + 1e-9  # one item's own variance at most
+
+
 def test_only_constant_items_are_not_estimable():
     with (
         pytest.warns(UserWarning, match="same answer"),
