@@ -49,49 +49,65 @@ def _text(values: pd.Series) -> pd.Series:
 
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
-    x, bad, whole = _numbers(values, v, notes)
-    if bad is None and (whole or v.type == "number") and _plainly_inside(x, v):
+    x, bad = _numbers(values, v, notes)
+    at = np.flatnonzero(_odd(x, v) | bad) if bad is not None else np.flatnonzero(_odd(x, v))
+    if not len(at):
         return x
-    bad = np.zeros(len(x), bool) if bad is None else bad
-    infinite = np.isinf(x) if x.dtype.kind == "f" and not whole else np.zeros(len(x), bool)
-    unusable = bad | infinite
-    if unusable.any():
-        notes.wrong(v.column, unusable, values.to_numpy(), "a number was expected.", CORRECT)
-    outside = (x < v.low) | (x > v.high)
-    coded = _coded(x, outside, v)
-    outside &= ~coded & ~infinite
+    odd = x[at]
+    wrong = bad[at] if bad is not None else np.zeros(len(at), bool)
+    wrong |= np.isinf(odd)
+    outside = ((odd < v.low) | (odd > v.high)) & ~wrong
+    coded = _coded(odd, outside, v) & ~wrong
+    outside &= ~coded
     limits = f"{v.low:g} to {v.high:g}"
-    if v.out_of_range == "error" and outside.any():
-        notes.wrong(v.column, outside, values.to_numpy(), f"expected {limits}.", CORRECT)
-    clear = coded | outside
-    if v.type == "integer" and not whole:
-        broken = (x % 1 > 0) & ~clear & ~infinite
-        if broken.any():
-            what = "a whole number was expected."
-            notes.wrong(v.column, broken, values.to_numpy(), what, "Correct the value.")
-    for mask, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
-        if mask.any():
+    broken = ~wrong & ~coded & ~outside if v.type == "integer" else np.zeros(len(at), bool)
+    told = [(wrong, "a number was expected.", CORRECT)]
+    told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
+    told += [(broken, "a whole number was expected.", "Correct the value.")]
+    for marked, what, remedy in told:
+        if marked.any():
+            notes.wrong(v.column, _mask(at[marked], len(x)), values.to_numpy(), what, remedy)
+    for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
+        if marked.any():
+            mask = _mask(at[marked], len(x))
             notes.changed(v.name, mask, values[mask].to_list(), "", rule)
+    clear = coded | outside
     if clear.any():
-        x = np.where(clear, np.nan, x.astype(np.float32 if x.dtype.itemsize < 3 else float))
+        x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
+        x[at[clear]] = np.nan
     return x
 
 
-def _plainly_inside(x: np.ndarray, v: Variable) -> bool:
-    """All inside a stated range, and none can be a code: most columns."""
-    if not len(x) or v.missing or v.missing_ranges or not (v.low > float("-inf")):
-        return False
-    return bool(v.low <= np.fmin.reduce(x) and np.fmax.reduce(x) <= v.high)
+def _mask(at: np.ndarray, n: int) -> np.ndarray:
+    mask = np.zeros(n, bool)
+    mask[at] = True
+    return mask
+
+
+def _odd(x: np.ndarray, v: Variable) -> np.ndarray:
+    """Which numbers need a second look: outside, possibly a code, infinite, or not whole."""
+    bounded = v.low > float("-inf") or v.high < float("inf")
+    if x.dtype.kind in "iu" and len(x) and bounded and v.low <= x.min() and x.max() <= v.high:
+        fine = np.ones(len(x), bool)
+    else:
+        fine = (x >= v.low) & (x <= v.high)
+        if v.type == "integer" and x.dtype.kind == "f":
+            fine &= np.rint(x) == x
+        if not bounded:
+            fine &= ~_coded(x, ~fine, v) & ~np.isinf(x)
+    if v.missing or v.missing_ranges:
+        fine &= ~_coded(x, ~fine, v)
+    return ~fine & (x == x)
 
 
 def _numbers(values: pd.Series, v: Variable, notes: Notes):
-    """Cells as numbers, which are neither number, blank nor code, and whether all are whole."""
+    """Cells as numbers, and which are neither number, blank nor code (None: none can be)."""
     if types.is_datetime64_any_dtype(values):
-        return np.full(len(values), np.nan), values.notna().to_numpy(), True
+        return np.full(len(values), np.nan), values.notna().to_numpy()
     if types.is_bool_dtype(values):
         values = values.astype("Int8" if values.isna().any() else np.int8)
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
-        return *_from_numbers(values, v), types.is_integer_dtype(values)
+        return _from_numbers(values), None
     cells = _text(values)
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
@@ -101,16 +117,16 @@ def _numbers(values: pd.Series, v: Variable, notes: Notes):
         code[bad] = named
         bad &= ~code
         notes.changed(v.name, code, cells[code].to_list(), "", "missing code")
-    return x, bad, False
+    return x, bad
 
 
-def _from_numbers(values: pd.Series, v: Variable) -> tuple[np.ndarray, np.ndarray | None]:
+def _from_numbers(values: pd.Series) -> np.ndarray:
     if not types.is_extension_array_dtype(values.dtype):
-        return values.to_numpy(), None
+        return values.to_numpy()
     if not values.isna().any():
-        return values.to_numpy(dtype=values.dtype.numpy_dtype), None
+        return values.to_numpy(dtype=values.dtype.numpy_dtype)
     small = values.dtype.itemsize < 3
-    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan), None
+    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan)
 
 
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:

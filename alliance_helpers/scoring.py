@@ -11,7 +11,7 @@ from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
 from .errors import ParameterError
 
 CHUNK = 20_000
-MOMENTS = 50_000
+LOOKED_AT = 50_000
 """Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly."""
 
 
@@ -100,32 +100,40 @@ def score(
     low, high = limits
     parts = {part: numbers for part, numbers in keys.items() if part != "total"} or keys
     sign = _signs(keys, items.shape[1])
-    member = np.array([np.isin(np.arange(1, len(sign) + 1), np.abs(n)) for n in parts.values()])
-    member = member.T.astype(float)
-    size = member.sum(axis=0)
-    mean = np.empty((len(items), len(parts)))
-    n_missing = np.empty(len(items))
-    moments = _Moments(items.shape[1])
-    every = -(-len(items) // MOMENTS)
-    for start in range(0, len(items), CHUNK):
-        rows = slice(start, start + CHUNK)
-        x = _matrix(items.iloc[rows], low, high, start)
-        gone = np.isnan(x)
-        reverse = sign < 0
-        x[:, reverse] = low + high - x[:, reverse]
-        moments.add(x[(-start) % every :: every])
-        x[gone] = 0.0
-        answered = size - gone @ member
-        enough = (answered >= np.ceil(size * (1 - max_missing) - 1e-9)) & (answered > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean[rows] = np.where(enough, x @ member / answered, np.nan)
-        n_missing[rows] = gone.sum(axis=1)
-    total = mean @ size if len(parts) > 1 else mean[:, 0] * size[0]
-    scores = {p: mean[:, i] * (size[i] if how == "sum" else 1) for i, p in enumerate(parts)}
-    scores.pop("total", None)
-    scores["total"] = total if how == "sum" else total / size.sum()
-    moments.warn(items.columns)
-    return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index)
+    columns = _columns(items)
+    _within(columns, items.columns, low, high)
+    means, n_missing = {}, np.zeros(len(items))
+    for part, numbers in parts.items():
+        means[part] = np.empty(len(items))
+        for start in range(0, len(items), CHUNK):
+            rows = slice(start, start + CHUNK)
+            chunk = [(columns[abs(i) - 1][rows], sign[abs(i) - 1]) for i in numbers]
+            means[part][rows] = _mean(chunk, low + high, max_missing)
+    for column in columns:
+        if column.dtype.kind == "f":
+            n_missing += np.isnan(column)
+    _warn(columns, sign, items.columns)
+    size = {part: len(numbers) for part, numbers in parts.items()}
+    total = sum(means[part] * size[part] for part in parts)
+    scores = {p: m * size[p] if how == "sum" else m for p, m in means.items() if p != "total"}
+    scores["total"] = total if how == "sum" else total / sum(size.values())
+    return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index, copy=False)
+
+
+def _mean(chunk: list[tuple[np.ndarray, float]], span: float, max_missing: float) -> np.ndarray:
+    """Mean of the answers of one subscale, reversed where the sign says so, if enough are there."""
+    total, answered = np.zeros(len(chunk[0][0])), np.full(len(chunk[0][0]), float(len(chunk)))
+    for column, sign in chunk:
+        answer = span - column if sign < 0 else column
+        if column.dtype.kind == "f":
+            gone = np.isnan(column)
+            if gone.any():
+                answer = np.where(gone, column.dtype.type(0), answer)
+                answered -= gone
+        total += answer
+    enough = (answered >= np.ceil(len(chunk) * (1 - max_missing) - 1e-9)) & (answered > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(enough, total / answered, np.nan)
 
 
 def _signs(keys: dict[str, list[int]], k: int) -> np.ndarray:
@@ -136,46 +144,55 @@ def _signs(keys: dict[str, list[int]], k: int) -> np.ndarray:
     return sign
 
 
-def _matrix(items: pd.DataFrame, low: float, high: float, start: int) -> np.ndarray:
-    try:
-        x = items.to_numpy(dtype=float, na_value=np.nan, copy=True)
-    except (TypeError, ValueError):
-        raise ParameterError(
-            "The items hold text; give numbers, with NaN where unanswered."
-        ) from None
-    wrong = np.argwhere((x < low) | (x > high))
-    if len(wrong):
-        row, column = wrong[0]
-        raise ParameterError(
-            f"{len(wrong)} responses lie outside {low:g} to {high:g}; the first is "
-            f"{x[row, column]:g} in record {start + row + 1}, item {column + 1} "
-            f"({items.columns[column]})."
-        )
-    return x
-
-
-class _Moments:
-    """Running corrected item-total correlations over complete respondents."""
-
-    def __init__(self, k: int) -> None:
-        self.n, self.sum, self.cross = 0, np.zeros(k), np.zeros((k, k))
-
-    def add(self, x: np.ndarray) -> None:
-        x = x[~np.isnan(x).any(axis=1)]
-        self.n += len(x)
-        self.sum += x.sum(axis=0)
-        self.cross += x.T @ x
-
-    def warn(self, names) -> None:
-        if self.n < 10 or len(self.sum) < 3:
-            return
-        cov = self.cross / self.n - np.outer(self.sum, self.sum) / self.n**2
-        with_rest = cov.sum(axis=1) - np.diag(cov)
-        negative = [f"{i + 1} ({names[i]})" for i in np.flatnonzero(with_rest < -1e-12)]
-        if negative:
-            warnings.warn(
-                f"Item {', '.join(negative)}: negative correlation with the rest of the scale. "
-                "Was it reversed already, or not at all?",
-                UserWarning,
-                stacklevel=4,
+def _columns(items: pd.DataFrame) -> list[np.ndarray]:
+    """The items one by one, as they are kept; nothing is copied where it need not be."""
+    found = []
+    for position in range(items.shape[1]):
+        values = items.iloc[:, position]
+        plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
+        try:
+            found.append(
+                values.to_numpy() if plain else values.to_numpy(dtype=float, na_value=np.nan)
             )
+        except (TypeError, ValueError):
+            raise ParameterError(
+                "The items hold text; give numbers, with NaN where unanswered."
+            ) from None
+    return found
+
+
+def _within(columns: list[np.ndarray], names, low: float, high: float) -> None:
+    """Refuse responses outside the scale, naming the first."""
+    wrong = [i for i, c in enumerate(columns) if len(c) and _outside(c, low, high)]
+    if not wrong:
+        return
+    places = [np.flatnonzero((columns[i] < low) | (columns[i] > high)) for i in wrong]
+    first = min(range(len(wrong)), key=lambda j: places[j][0])
+    item, record = wrong[first], places[first][0]
+    raise ParameterError(
+        f"{sum(map(len, places))} responses lie outside {low:g} to {high:g}; the first is "
+        f"{columns[item][record]:g} in record {record + 1}, item {item + 1} ({names[item]})."
+    )
+
+
+def _outside(column: np.ndarray, low: float, high: float) -> bool:
+    return bool(np.fmin.reduce(column) < low or np.fmax.reduce(column) > high)
+
+
+def _warn(columns: list[np.ndarray], sign: np.ndarray, names) -> None:
+    """Name items whose covariance with the sum of the others, after reversing, is negative."""
+    every = -(-len(columns[0]) // LOOKED_AT) or 1
+    x = np.column_stack([s * c[::every] for c, s in zip(columns, sign, strict=True)])
+    x = x[~np.isnan(x).any(axis=1)]
+    if len(x) < 10 or x.shape[1] < 3:
+        return
+    x = x - x.mean(axis=0)
+    with_rest = (x * (x.sum(axis=1)[:, None] - x)).mean(axis=0)
+    negative = [f"{i + 1} ({names[i]})" for i in np.flatnonzero(with_rest < -1e-9)]
+    if negative:
+        warnings.warn(
+            f"Item {', '.join(negative)}: negative correlation with the rest of the scale. "
+            "Was it reversed already, or not at all?",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -120,7 +120,7 @@ def test_80_percent_of_a_subscale(missing, valid):
     assert found.notna()["task"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["WAI-36", "WAI-S", "WAI-SR"]),
     st.lists(st.integers(0, 7), min_size=36, max_size=36),

@@ -1,0 +1,172 @@
+"""Raw tables to dyads: growth from 10,000 to 1,000,000 dyads, memory, checking beside reading.
+
+.venv/bin/python -m benchmarks.bench_data [N ...]
+
+Seconds are of the processor, so that other work on the machine counts little. Each size runs in a
+process of its own; its tables are Parquet files written by the kit's own simulation.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.ratio import Ratio, table
+
+SIZES = (10_000, 100_000, 1_000_000)
+FORMS = {"client_interviews": "wai_c_", "case_manager_forms": "wai_cm_"}
+CLOCK = time.process_time
+
+
+def write(folder: Path, n: int) -> None:
+    """The five raw tables of a simulated study."""
+    from alliance_helpers.simulate import simulate_study
+
+    for name, frame in simulate_study(n_clients=n, seed=1).tables.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def memory(status: str = "VmRSS") -> float:
+    """Megabytes this process holds now (VmRSS) or held at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith(status))
+
+
+def measure(folder: Path) -> dict:
+    """Seconds and megabytes of one size, in this process."""
+    from alliance_helpers.cleaning import clean
+    from alliance_helpers.data import read_study
+    from alliance_helpers.paths import CODEBOOK
+    from alliance_helpers.regression import hierarchical_regression
+
+    before = memory()
+    found, clock = {}, [CLOCK()]
+
+    def lap(name: str) -> None:
+        clock.append(CLOCK())
+        found[name] = clock[-1] - clock[-2]
+
+    study = read_study(folder, CODEBOOK)
+    lap("read")
+    raw = sum(f.memory_usage(deep=True).sum() for f in study.tables.values()) / 1e6
+    if study.examined.problems:
+        raise SystemExit("\n".join(map(str, study.examined.problems)))
+    lap("check")
+    cleaned = clean(study)
+    lap("clean and score")
+    found["raw"], found["peak"] = raw, memory("VmHWM") - before
+    del study
+    blocks = {b: [*cleaned.codebook.blocks[b]] for b in ("pretreatment", "treatment")}
+    hierarchical_regression(cleaned.dyads, "case_manager_alliance", blocks)
+    lap("hierarchical regression")
+    found["total"] = clock[-1] - clock[0]
+    found["children"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    return found
+
+
+def beside_reading(folder: Path) -> dict:
+    """Checking and scoring both WAI forms, beside bare reads of the same items."""
+    import pandas as pd
+
+    from alliance_helpers.codebook import read_codebook
+    from alliance_helpers.data import Study
+    from alliance_helpers.scoring import score_scale
+
+    book = read_codebook()
+    scales = {"client_interviews": "client_alliance", "case_manager_forms": "case_manager_alliance"}
+    reading = ours = 0.0
+    for name, scale in scales.items():
+        items = list(book.scales[scale].items)
+        path = folder / f"{name}.parquet"
+        pd.read_parquet(path, columns=items[:1])
+        start = CLOCK()
+        frame = pd.read_parquet(path, columns=items)
+        reading += CLOCK() - start
+        only = {name: _only(book.tables[name], items)}
+        start = CLOCK()
+        study = Study({name: frame}, _with(book, only), "bench")
+        if study.examined.problems:
+            raise SystemExit("\n".join(map(str, study.examined.problems)))
+        score_scale(study.examined.tables[name][items], book.scales[scale])
+        ours += CLOCK() - start
+    return {"reading": reading, "ours": ours}
+
+
+def _only(table, items):
+    from dataclasses import replace
+
+    return replace(
+        table, key=(), duplicates="allow", variables={i: table.variables[i] for i in items}
+    )
+
+
+def _with(book, tables):
+    from dataclasses import replace
+
+    return replace(book, tables=tables, days={})
+
+
+def run(task: str, folder: Path) -> dict:
+    """One measurement in a fresh process with one thread of linear algebra."""
+    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench_data", task, str(folder)],
+        capture_output=True, text=True, env=os.environ | single, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(sizes=SIZES) -> list[Ratio]:
+    """Measure every size; prints the laps, returns the ratios."""
+    laps, rows = {}, []
+    for n in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            run(f"write:{n}", Path(folder))
+            laps[n] = run("measure", Path(folder))
+            beside = run("beside", Path(folder))
+        parts = ", ".join(f"{k} {v:.2f}" for k, v in laps[n].items() if k != "children")
+        sys.stdout.write(f"{n:>9,} dyads: {parts}\n")
+        rows.append(
+            Ratio(
+                f"check and score {n:,} dyads' WAI items, against pandas.read_parquet of them",
+                f"{beside['ours']:.2f} s", f"{beside['reading']:.2f} s",
+                beside["ours"] / beside["reading"], "<= 3" if n == max(sizes) else "",
+            )
+        )  # fmt: skip
+    big = laps[max(sizes)]
+    rows.append(
+        Ratio(
+            f"peak memory for {max(sizes):,} dyads, against the raw tables in memory",
+            f"{big['peak']:.0f} MB", f"{big['raw']:.0f} MB", big["peak"] / big["raw"], "<= 4",
+        )
+    )  # fmt: skip
+    if len(sizes) > 1:
+        times = [laps[n]["total"] for n in sizes]
+        slope = float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
+        words = " to ".join(f"{n:,}" for n in (min(sizes), max(sizes)))
+        rows.append(
+            Ratio(f"exponent of time from {words} dyads", f"{times[-1]:.1f} s",
+                  f"{times[0]:.2f} s", slope, "<= 1.1")
+        )  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    task = sys.argv[1] if len(sys.argv) > 1 else ""
+    if task.startswith("write:"):
+        write(Path(sys.argv[2]), int(task.removeprefix("write:")))
+        sys.stdout.write("{}\n")
+    elif task in ("measure", "beside"):
+        todo = measure if task == "measure" else beside_reading
+        sys.stdout.write(json.dumps(todo(Path(sys.argv[2]))) + "\n")
+    else:
+        chosen = tuple(int(a.replace("_", "")) for a in sys.argv[1:]) or SIZES
+        sys.stdout.write(table(main(chosen)) + "\n")
