@@ -13,8 +13,11 @@ from .quick_imports import without_iri_grammar
 INLINE = "module://matplotlib_inline.backend_inline"
 PRELOAD = (
     # what the notebooks and the helpers compute with
+    "encodings.cp1252",
+    "encodings.utf_8_sig",
     "numpy.random",
     "pandas",
+    "pandas.io.formats.csvs",
     "pandas.io.formats.html",
     "pandas.io.formats.string",
     "pyarrow.parquet",

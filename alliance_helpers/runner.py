@@ -60,6 +60,8 @@ class _Watch:
         self.notebook = notebook
 
     def cell(self, cell: Any, cell_index: int) -> None:
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
         if cell.cell_type == "code":
             before = self.notebook.cells[: cell_index + 1]
             self.code_cell = sum(c.cell_type == "code" for c in before)
@@ -167,13 +169,13 @@ def _papermill() -> tuple[Callable[..., Any], dict[str, Any]]:
 
 def _failure(error: Exception, watch: _Watch, timeout: float) -> dict[str, Any]:
     """Name, message and place of what went wrong."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     name, message, cell = type(error).__name__, str(error), watch.code_cell
     if isinstance(error, PapermillExecutionError):
         name, message = error.ename, error.evalue
-    elif isinstance(error, CellTimeoutError):
+    elif isinstance(error, TimeoutError):  # nbclient's for a cell is one too
         name, message = "TimeoutError", f"not done after {timeout:g} s, the limit for a notebook"
     elif isinstance(error, DeadKernelError):
         message = "the kernel ended under the cell: killed, or out of memory"

@@ -1,0 +1,98 @@
+"""Notebooks run headless: strict parameters, whole outputs, failures as records."""
+
+import json
+import os
+
+import pytest
+from make_notebook import make_notebook
+
+from alliance_helpers import station
+from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.runner import run_notebook, run_notebooks, write_whole
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_station():
+    station.open_station()
+    yield
+    station.close_station()
+
+
+def printed(path) -> list[str]:
+    """The text that each code cell of an executed notebook printed."""
+    cells = json.loads(path.read_text())["cells"]
+    return ["".join("".join(o.get("text", "")) for o in c["outputs"]) for c in cells]
+
+
+def test_side_by_side_in_the_order_they_were_named(tmp_path):
+    slow = make_notebook(tmp_path / "01_slow.ipynb", "import time; time.sleep(1); print(seed)")
+    bad = make_notebook(tmp_path / "02_bad.ipynb", "1 / 0", "print('never')")
+    quick = make_notebook(tmp_path / "03_quick.ipynb", "print(other)", parameters="other: str = ''")
+    came, out = [], tmp_path / "results {0} {brace}"
+    parameters = {"seed": 7, "other": 'a "quoted" \\ {word}'}
+    records = run_notebooks([slow, bad, quick], out, parameters, progress=came.append)
+    assert [r.notebook for r in records] == ["01_slow", "02_bad", "03_quick"]
+    assert [r.status for r in records] == ["done", "failed", "done"]
+    assert sorted(came, key=lambda r: r.notebook) == records
+    failed = records[1]
+    assert (failed.error_cell, failed.error_name) == (3, "ZeroDivisionError")
+    assert failed.error_message == "division by zero"
+    assert printed(out / "01_slow.ipynb")[-1] == "7\n"
+    assert printed(out / "03_quick.ipynb")[-1] == 'a "quoted" \\ {word}\n'
+    assert "ZeroDivisionError" in (out / "02_bad.ipynb").read_text()
+    assert sorted(p.name for p in out.iterdir()) == [f"{r.notebook}.ipynb" for r in records]
+
+
+def test_wrong_parameters_start_nothing(tmp_path):
+    notebook = make_notebook(tmp_path / "01_a.ipynb", "open('ran', 'w')")
+    with pytest.raises(ParameterError, match=r"(?s)'sead'.*seed = 'x' is of type str.*seed: int"):
+        run_notebooks([notebook], tmp_path / "out", {"sead": 1, "seed": "x"}, cwd=tmp_path)
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"source": "1"}]}', "\x00"])
+def test_what_is_no_notebook_is_named(tmp_path, content):
+    path = tmp_path / "01_no.ipynb"
+    path.write_text(content)
+    with pytest.raises(ParameterError, match=r"01_no\.ipynb is not a notebook"):
+        run_notebooks([path], tmp_path / "out", {})
+
+
+def test_working_directory_and_environment_are_the_kernels_own(tmp_path, monkeypatch):
+    cell = "import os; print(os.getcwd(), os.environ['MARK'], os.environ['OMP_NUM_THREADS'])"
+    notebook = make_notebook(tmp_path / "01_a.ipynb", cell)
+    for mark in ("one", "two"):
+        place = tmp_path / mark
+        place.mkdir()
+        monkeypatch.setenv("MARK", mark)
+        out = tmp_path / f"{mark}.ipynb"
+        assert run_notebook(notebook, out, {}, cwd=place).status == "done"
+        assert printed(out)[-1] == f"{place} {mark} 1\n"
+    assert os.getcwd() != str(tmp_path / "two")
+
+
+def test_a_time_limit_holds_for_the_notebook_as_a_whole(tmp_path):
+    pause = "import time; time.sleep(0.8); print('here')"
+    notebook = make_notebook(tmp_path / "01_a.ipynb", *[pause] * 20)
+    out = tmp_path / "out.ipynb"
+    record = run_notebook(notebook, out, {}, timeout=4)
+    assert (record.status, record.error_name) == ("failed", "TimeoutError")
+    assert 3 < record.seconds < 12
+    assert 1 < "".join(printed(out)).count("here") < 8  # what was done is kept
+
+
+def test_an_output_that_cannot_be_written_is_the_notebooks_failure(tmp_path):
+    (tmp_path / "file").touch()
+    notebook = make_notebook(tmp_path / "01_a.ipynb", "1")
+    record = run_notebook(notebook, tmp_path / "file" / "out.ipynb", {})
+    assert (record.status, record.error_name) == ("failed", "OutputError")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "deep" / "file.txt"
+    write_whole(target, "first")
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OutputError, match=r"file\.txt cannot be written: full"):
+        write_whole(target, "second")
+    assert [p.read_text() for p in target.parent.iterdir()] == ["first"]
