@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .errors import ParameterError
-from .grid import Declared, Grid
+from .errors import ParameterError, ScenarioError
+from .grid import Axis, Declared, Grid
 from .paths import NOTEBOOKS
+from .scenarios import load_scenario
 
 PLACES = ("data", "codebook", "claims")  # parameters that name files
 
@@ -41,7 +42,7 @@ def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Pat
 
 
 def with_places(grid: Grid) -> tuple[Grid, list[Path]]:
-    """The grid with absolute paths, and the files it names, which must exist."""
+    """The grid with absolute paths, and the files it names, which must exist; scenarios too."""
     found: dict[str, Path] = {}
     missing = []
 
@@ -61,9 +62,27 @@ def with_places(grid: Grid) -> tuple[Grid, list[Path]]:
         for axis in grid.axes
     )
     runs = tuple({n: absolute(n, v) for n, v in run.items()} for run in grid.runs)
+    missing += _studies(axes, runs)
     if missing:
         raise ParameterError("\n".join(dict.fromkeys(missing)))
     return Grid(axes, runs, grid.notebooks), list(found.values())
+
+
+def _studies(axes: Sequence[Axis], runs: Sequence[dict[str, object]]) -> list[str]:
+    """What is wrong with the studies that the runs ask for: unknown scenarios, two sources."""
+    together = {axis.name: axis.values for axis in axes}
+    asked = [*([together] if axes else []), *({n: (v,) for n, v in run.items()} for run in runs)]
+    found = []
+    for values in asked:
+        scenarios = [str(v) for v in values.get("scenario", ()) if v]
+        if scenarios and any(values.get("data", ())):
+            found.append("A run has both data and a scenario; leave one of them out.")
+        for name in scenarios:
+            try:
+                load_scenario(name)
+            except ScenarioError as error:
+                found.append(str(error))
+    return found
 
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:

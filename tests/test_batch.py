@@ -257,10 +257,19 @@ def test_wrong_options_start_nothing(place, options, message, monkeypatch):
     assert not (place / "out").exists()
 
 
-def test_files_that_the_grid_names_must_exist(place):
-    (place / "grid.yml").write_text("parameters: {data: [/no/such/folder]}")
-    with pytest.raises(ParameterError, match="data: there is no /no/such/folder"):
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("data: [/no/such/folder]", "data: there is no /no/such/folder"),
+        ("scenario: [published, publisht]", "publisht"),
+        ("scenario: ['', halo], data: [/tmp]", "both data and a scenario"),
+    ],
+)
+def test_studies_that_cannot_be_had_are_refused(place, parameters, message):
+    (place / "grid.yml").write_text(f"parameters: {{{parameters}}}")
+    with pytest.raises(ParameterError, match=message):
         run(place)
+    assert not (place / "out").exists()
 
 
 @pytest.fixture
