@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,7 @@ CONTROLS = {
 def one_sample() -> Demo:
     """One study in which nothing is related to anything, and what stepwise makes of it."""
     return Demo(
-        CONTROLS | {"sample": Slide("Another study (number)", 1, 50, 1, 3)},
+        CONTROLS | {"sample": Slide("Another study (number)", 1, 50, 1, 10)},
         noise_sample,
         _say_sample,
         _draw_sample,
@@ -249,11 +250,11 @@ def _say_inclusion(s: SimpleNamespace) -> str:
 
 
 def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
-    (ax,) = panels(figure, left=0.41, bottom=0.12, right=0.97, top=0.92)
+    (ax,) = panels(figure, left=0.38, bottom=0.12, right=0.97, top=0.92)
     at = np.arange(len(s.table))
     ax.barh(at, 100 * s.table["inclusion"], height=0.62, color="#4C8797", edgecolor=INK, lw=0.6)
     ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=7, color="#E07B00", mec=INK)
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
-    ax.set_yticks(at, s.words)
+    ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])
     ax.tick_params(axis="y", length=0)
     ax.set_title("Bars: the study; diamonds: rating shuffled", fontsize=10.5)

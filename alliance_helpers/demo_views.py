@@ -30,6 +30,7 @@ class Pairs:
     case_manager: np.ndarray
     table: pd.DataFrame
     before: str = ""
+    show_rows: bool = True
 
 
 def made_pairs(bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995) -> Pairs:
@@ -70,8 +71,11 @@ def two_informants() -> Demo:
     )
 
 
-def study_pairs(dyads: pd.DataFrame) -> Demo:
-    """The study's own ratings: what is left of disagreement once a difference is forgiven."""
+def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
+    """The study's own ratings: what is left of disagreement once a difference is forgiven.
+
+    Without `show_rows` no single dyad is drawn: hexagons that hold five dyads or more instead.
+    """
     parts = {"total": "", "task": "_task", "bond": "_bond", "goal": "_goal"}
 
     def compute(part: str, forgiven: int) -> Pairs:
@@ -81,7 +85,8 @@ def study_pairs(dyads: pd.DataFrame) -> Demo:
         shifted = client - forgiven / 100 * raw
         word = {suffix: name for name, suffix in parts.items()}[part]
         before = f"WAI {word}, {figure_number(forgiven / 100 * raw, 1)} points forgiven. "
-        return Pairs(shifted, case_manager, agreement(shifted, case_manager), before)
+        table = agreement(shifted, case_manager)
+        return Pairs(shifted, case_manager, table, before, show_rows)
 
     return Demo(
         {
@@ -154,7 +159,7 @@ def _draw_pairs(figure: Figure, pairs: Pairs) -> None:
 
 
 def _scatter(ax: Axes, pairs: Pairs, limits: tuple[float, float]) -> None:
-    ax.plot(pairs.client, pairs.case_manager, "o", ms=3.6, color=DOTS, alpha=0.5, mew=0)
+    _cloud(ax, pairs.client, pairs.case_manager, pairs.show_rows)
     ax.plot(limits, limits, color=INK, lw=1.2, ls=(0, (6, 3)))
     ax.axvline(pairs.client.mean(), color=CLIENT.color, lw=1.8)
     ax.axhline(pairs.case_manager.mean(), color=CASE_MANAGER.color, lw=1.8, ls=(0, (1, 1)))
@@ -162,13 +167,19 @@ def _scatter(ax: Axes, pairs: Pairs, limits: tuple[float, float]) -> None:
     ax.set_title("Dashed: equal ratings; lines: means", fontsize=10.5)
 
 
+def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, show_rows: bool) -> None:
+    if show_rows:
+        ax.plot(x, y, "o", ms=3.6, color=DOTS, alpha=0.5, mew=0)
+    else:
+        ax.hexbin(x, y, gridsize=9, mincnt=5, cmap="Greys", linewidths=0.2)
+
+
 def _draw_bland_altman(figure: Figure, pairs: Pairs) -> None:
     left, right = panels(figure, (1, 1), **MARGINS, wspace=0.3)
     everything = np.concatenate([pairs.client, pairs.case_manager])
     _scatter(left, pairs, (everything.min() - 3, everything.max() + 3))
     difference = pairs.client - pairs.case_manager
-    right.plot((pairs.client + pairs.case_manager) / 2, difference, "o", ms=3.6, color=DOTS,
-               alpha=0.5, mew=0)  # fmt: skip
+    _cloud(right, (pairs.client + pairs.case_manager) / 2, difference, pairs.show_rows)
     for name, text in (("loa_high", "upper limit"), ("bias", "bias"), ("loa_low", "lower limit")):
         value, low, high = pairs.table.loc[name, ["estimate", "conf_low", "conf_high"]]
         right.axhspan(low, high, color=SHADE, zorder=0)

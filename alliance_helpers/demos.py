@@ -15,7 +15,17 @@ from html import escape
 from typing import Any
 
 import matplotlib.pyplot as plt
-from ipywidgets import HTML, Button, Dropdown, FloatSlider, HBox, IntSlider, Layout, VBox
+from ipywidgets import (
+    HTML,
+    Button,
+    FloatSlider,
+    HBox,
+    IntSlider,
+    Layout,
+    SelectionSlider,
+    ToggleButtons,
+    VBox,
+)
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -26,7 +36,23 @@ from .style import INK, PAPER, QUIET, RC
 DPI = 130
 CSS_DPI = 100
 WIDTH = 7.0
+BUTTONS = 4
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
+
+
+# Handles and tracks stand out from white, and whatever has the keyboard's focus is framed.
+VISIBLE = """<style>
+.alliance-demo .noUi-handle { border: 2px solid #1F4E8C; background: #FFFFFF; box-shadow: none; }
+.alliance-demo .noUi-target { background: #767676; border-color: #767676; }
+.alliance-demo .widget-readout { max-width: none; width: auto; overflow: visible; }
+.alliance-demo .widget-toggle-button { width: auto; color: #1A1A1A; border: 1px solid #767676; }
+.alliance-demo .widget-toggle-button.mod-active {
+  background: #1F4E8C; color: #FFFFFF; box-shadow: none;
+}
+.alliance-demo :focus-visible, .alliance-demo .noUi-handle:focus {
+  outline: 3px solid #1F4E8C; outline-offset: 2px;
+}
+</style>"""
 
 
 @dataclass(frozen=True)
@@ -55,14 +81,19 @@ class Slide:
 
 @dataclass(frozen=True)
 class Choose:
-    """A list to choose from: what is shown, and the value that stands for it."""
+    """A list to choose from: what is shown, and the value that stands for it.
+
+    A few are buttons, many a slider through the names. (JupyterLab takes the arrow keys away from
+    a drop-down list, so that it could not be used by keyboard.)
+    """
 
     label: str
     options: Mapping[str, object]
     value: object
 
-    def widget(self) -> Dropdown:
-        return Dropdown(
+    def widget(self) -> ToggleButtons | SelectionSlider:
+        made = ToggleButtons if len(self.options) <= BUTTONS else SelectionSlider
+        return made(
             options=list(self.options.items()), value=self.value, description=self.label,
             **LOOK,
         )  # fmt: skip
@@ -116,6 +147,7 @@ class Demo:
     shows: str
     height: float = 3.5
     _kept: list[Figure] = field(default_factory=list, repr=False, compare=False)
+    _last: dict = field(default_factory=dict, repr=False, compare=False)
 
     def settings(self, **changed: Any) -> dict[str, Any]:
         """Every control's value: the given ones, the others as they stand at the start.
@@ -142,7 +174,12 @@ class Demo:
         return self.still(self.settings(**changed))
 
     def still(self, settings: Mapping[str, Any]) -> Still:
-        """Compute, draw and say one complete setting. The figure is reused from call to call."""
+        """Compute, draw and say one complete setting.
+
+        The figure is reused from call to call, and the last setting is not drawn twice.
+        """
+        if self._last.get("settings") == settings:
+            return self._last["still"]
         result = self.compute(**settings)
         text = self.say(result)
         with plt.rc_context(RC):
@@ -152,7 +189,10 @@ class Demo:
             figure.canvas.print_png(
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-        return Still(buffer.getvalue(), text, f"{self.shows} {text}", round(WIDTH * CSS_DPI))
+        alt = f"{self.shows} {text}"
+        still = Still(buffer.getvalue(), text, alt, round(WIDTH * CSS_DPI))
+        self._last.update(settings=dict(settings), still=still)
+        return still
 
     def _figure(self) -> Figure:
         if not self._kept:
@@ -178,7 +218,8 @@ class _Explorer:
         again.on_click(self.reset)
         for control in self.inputs.values():
             control.observe(self.show, "value")
-        self.box = VBox([*self.inputs.values(), HBox([again]), self.numbers, self.figure])
+        rows = [HTML(VISIBLE), *self.inputs.values(), HBox([again]), self.numbers, self.figure]
+        self.box = VBox(rows)
         self.box.add_class("alliance-demo")
         self.show()
 
@@ -217,6 +258,8 @@ def panels(figure: Figure, widths: tuple[float, ...] = (1,), **margins: float) -
     """
     if figure.axes:
         for ax in figure.axes:
+            for bars in list(ax.containers):
+                bars.remove()
             for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts):
                 artist.remove()
             if ax.get_legend():

@@ -10,10 +10,20 @@ from .demo_nesting import false_alarms, mean_squares, study_nested, worth
 from .demo_noise import freedman, many_samples, one_sample, study_selection
 from .demo_nulls import bayes_of, equivalent, hospital, power_of
 from .demo_views import how_sure, smallest_bias, study_pairs, two_informants
+from .explorers import (
+    explore_agreement,
+    explore_associations,
+    explore_equivalence,
+    explore_regression,
+)
 
 __all__ = [
     "bayes_of",
     "equivalent",
+    "explore_agreement",
+    "explore_associations",
+    "explore_equivalence",
+    "explore_regression",
     "false_alarms",
     "favour_and_link",
     "freedman",

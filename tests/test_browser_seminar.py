@@ -1,0 +1,139 @@
+"""The seminar in a real browser: every unit, every control, as web page and in JupyterLab."""
+
+import time
+
+import pytest
+from seminar_pages import UNITS, Playing, demos_of, lab, open_lab, open_web, voila
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
+      .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const paper = e => { for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(c)) return c; } return 'rgb(255, 255, 255)'; };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
+    if (!text || e.closest('script, style, noscript, mjx-assistive-mml') || !e.checkVisibility())
+      continue;
+    const [a, b] = [light(getComputedStyle(e).color), light(paper(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(text.slice(0, 40));
+  }
+  return poor; }"""
+
+
+COUNT_FIGURES = """box => { window.figures = 0;
+  const figure = m => [...m.addedNodes].some(n => n.tagName === 'IMG');
+  new MutationObserver(all => { window.figures += all.filter(figure).length })
+    .observe(box, {childList: true, subtree: true}); }"""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    with voila(tmp_path_factory.mktemp("voila")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory):
+    with lab(tmp_path_factory.mktemp("lab")) as address:
+        yield address
+
+
+def move_everything(page, demos) -> None:
+    """Every control one step by keyboard and back; each time the sentence must be the right one."""
+    for place, demo in enumerate(demos):
+        playing = Playing(page, place, demo)
+        assert playing.text == playing.expected()
+        for name in demo.controls:
+            rises = playing.can_rise(name)
+            for up in (rises, not rises):
+                playing.press(name, up)
+                expected = playing.expected()
+                playing.wait_for(expected)
+                assert playing.text == expected, f"{name} at {playing.settings[name]}"
+        figure = playing.box.locator("img.alliance-figure")
+        assert playing.text in " ".join(figure.get_attribute("alt").split())
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_web_page(chromium, web, unit):
+    demos = demos_of(unit)
+    watched = open_web(chromium, web(unit), len(demos))
+    move_everything(watched.page, demos)
+    assert watched.page.evaluate("[...document.images].filter(i => !i.alt).length") == 0
+    assert watched.page.evaluate(CONTRAST) == []
+    assert watched.errors == []
+    assert watched.outside == []
+    watched.page.close()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_jupyterlab(chromium, laboratory, unit):
+    demos = demos_of(unit)
+    watched = open_lab(chromium, laboratory(unit), len(demos))
+    move_everything(watched.page, demos)
+    cells = ".jp-Notebook"
+    missing = f"[...document.querySelectorAll('{cells} img')].filter(i => !i.alt).length"
+    assert watched.page.evaluate(missing) == 0
+    assert watched.page.locator(f"{cells} [data-mime-type*=error]").count() == 0
+    assert watched.errors == []
+    assert watched.outside == []
+    watched.page.close()
+
+
+def test_code_is_hidden_until_asked_for(chromium, web):
+    page = open_web(chromium, web(UNITS[0])).page
+    code = page.locator(".jp-CodeCell .jp-InputArea").first
+    assert not code.is_visible()
+    page.get_by_label("Show the code").check()
+    assert code.is_visible()
+    page.close()
+
+
+def test_an_answer_is_checked_on_the_page(chromium, web):
+    page = open_web(chromium, web(UNITS[0])).page
+    box = page.locator(".alliance-exercise").first
+    for answer, reply in (("", "No answer yet"), ("4", "Not yet: 4"), ("2", "Right: 2")):
+        box.locator("input").fill(answer)
+        box.locator("button").click()
+        box.get_by_text(reply).wait_for(timeout=20_000)
+    page.close()
+
+
+def test_the_first_page_leads_to_every_unit(chromium, web):
+    page = chromium.new_page()
+    page.goto(web(""))
+    links = page.locator("#voila-tree-main a").evaluate_all("links => links.map(a => a.href)")
+    assert links == [web(unit) for unit in UNITS]
+    page.close()
+
+
+def test_dragging_queues_nothing(chromium, web):
+    """A fast drag sends dozens of values; few figures follow the release, the last is right."""
+    unit = UNITS[1]
+    page = open_web(chromium, web(unit)).page
+    playing = Playing(page, 0, demos_of(unit)[0])
+    handle = playing.box.locator(".noUi-handle").nth(1)
+    handle.scroll_into_view_if_needed()
+    page.evaluate(COUNT_FIGURES, playing.box.element_handle())
+    at = handle.bounding_box()
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(60):
+        page.mouse.move(x + 2 * step, y)
+    before = page.evaluate("window.figures")
+    page.mouse.up()
+    settled = time.monotonic()
+    playing.settings["n"] = int(playing.box.locator(".widget-readout").nth(1).inner_text())
+    playing.wait_for(playing.expected())
+    assert playing.text == playing.expected()
+    assert time.monotonic() - settled < 10
+    page.wait_for_timeout(1000)
+    after = page.evaluate("window.figures") - before
+    assert after <= 3, f"{after} figures were drawn after the slider was let go"
+    page.close()
