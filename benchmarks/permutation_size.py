@@ -1,13 +1,18 @@
 """How often the permutation test of the stepwise procedure rejects when nothing is related.
 
-    .venv/bin/python -m benchmarks.permutation_size 2000 > benchmarks/permutation_size.csv
+    .venv/bin/python -m benchmarks.permutation_size 4000 > benchmarks/permutation_size.csv
 
 201 dyads of 45 case managers of unequal sizes; the outcome has a level of its own for each case
 manager (its share: `icc`), with normal or strongly skewed values; candidates are three properties
 of the case manager alone, or those and eight of the client, whose own shares run from 0 to .3.
 `free` permutes dyads, `respecting` is `resamples.permuted_rows`. Two Monte Carlo errors of a
-5 % rate over 2,000 cohorts are 1.0 %. With `effect` a manager's property and a client's property
-are truly related to the outcome, and the rate is power.
+5 % rate over 4,000 cohorts are 0.7 %. With `effect` a manager's property and a client's property
+are truly related to the outcome, and the rate, over a quarter of the cohorts, is power.
+
+The cohorts of a row are those of the others with another outcome, so the rows err together. With
+three candidates and icc .3, exchanging groups of exactly equal size alone, which is exact, rejects
+in 6.0 % of the first 2,000 cohorts where `permuted_rows` rejects in 6.2 %; in 4,000 cohorts of
+other seeds 4.8 % and 5.1 %.
 """
 
 import sys
@@ -60,10 +65,11 @@ def main(cohorts: int) -> pd.DataFrame:
         (0.3, False, 0.18),
     ]:
         for wide in (False, True):
-            free = rate(cohorts, icc, skewed, effect, wide, None)
-            respecting = rate(cohorts, icc, skewed, effect, wide, "manager")
+            number = cohorts // 4 if effect else cohorts
+            free = rate(number, icc, skewed, effect, wide, None)
+            respecting = rate(number, icc, skewed, effect, wide, "manager")
             candidates = 11 if wide else 3
-            rows.append((icc, skewed, effect, candidates, cohorts, free, respecting))
+            rows.append((icc, skewed, effect, candidates, number, free, respecting))
     columns = ["icc", "skewed", "effect", "candidates", "cohorts", "free", "respecting"]
     return pd.DataFrame(rows, columns=columns)
 
