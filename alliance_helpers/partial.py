@@ -85,6 +85,8 @@ class Partial:
         if self.residual @ self.residual < COLLINEAR * self.n:
             raise NotEstimableError("the covariates determine the outcome")
         self.Q, self.R = _free_of(self.X, self.base)
+        if 1 - self._share < COLLINEAR:
+            raise NotEstimableError("a predictor is a copy of the outcome")
 
     def observed(self, estimator: str) -> Estimate:
         """The full fit."""

@@ -10,7 +10,7 @@ import pandas as pd
 from . import verdicts
 from .analyses import standardise
 from .claim_data import BLOCKS, ClaimData, claim_data, verdict_of
-from .claims import Claim
+from .claims import Claim, Rules
 from .count_effects import log_mean_ratio
 from .errors import NotEstimableError
 from .leave_one_out import leave_one_out
@@ -153,12 +153,12 @@ def every_specification(study: Stressed, analysis: str) -> list[dict]:
     )
 
     def find(claim: Claim) -> Found:
-        return _together(claim, found, s)
+        return _together(claim, found, s, study.rules)
 
     return study.rows(analysis, find)
 
 
-def _together(claim: Claim, found: Multiverse, s: dict) -> Found:
+def _together(claim: Claim, found: Multiverse, s: dict, rules: Rules) -> Found:
     key = (claim.finding, claim.claim, claim.informant)
 
     def of(table: pd.DataFrame) -> pd.DataFrame:
@@ -184,7 +184,7 @@ def _together(claim: Claim, found: Multiverse, s: dict) -> Found:
         right = claim.kind == "block_difference" or (median > 0) == (claim.sign == "positive")
         holds, fails = clear and right and against <= most, against > most
         if claim.kind == "modest":
-            holds &= (specs["conf_high"] < 0.5).mean() > most
+            holds &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
         rule = (
             f"joint permutation test of the {s['statistic']} over {len(specs)} specifications, "
             f"p < {s['alpha']:g}"

@@ -92,5 +92,5 @@ def test_opposite_parts_of_a_hurdle_can_cancel():
 def test_a_hurdle_that_is_separated_says_so():
     x = np.linspace(-1, 1, 60)
     y = np.where(x > 0, np.arange(60) % 7 + 1, 0)
-    with pytest.raises(NotEstimableError, match="separat|zero"):
+    with pytest.raises(NotEstimableError, match=r"separat|zero"):
         log_mean_ratio(y, x[:, None], "hurdle")
