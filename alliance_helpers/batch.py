@@ -7,12 +7,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from .batch_folder import BatchFolder
+from .batch_folder import BatchFolder, BatchSummary
 from .batch_plan import choose_notebooks, parameter_table, with_places
 from .batch_run import KEEP, RunResult, Shared, lost_run, run_one
 from .errors import OutputError, ParameterError, RunError
@@ -22,38 +21,6 @@ from .parameters import all_parameters
 from .paths import NOTEBOOKS
 from .station import close_station, open_station, station_is_open
 from .workers import connect_dask, run_on_dask, run_tasks
-
-
-@dataclass(frozen=True)
-class BatchSummary:
-    """How a batch ended.
-
-    Attributes
-    ----------
-    out : pathlib.Path
-        Its folder, with `findings.parquet`, `findings.csv`, `runs.csv` and `batch.html`.
-    runs, done, failed, missing : int
-        Runs of the grid; those that came to their end; those that did not; those not started.
-    resumed : int
-        Runs of `done` that were there before.
-    seconds : float
-    interrupted : bool
-        Stopped by Ctrl-C or a termination signal.
-    """
-
-    out: Path
-    runs: int
-    done: int
-    failed: int
-    missing: int
-    resumed: int
-    seconds: float
-    interrupted: bool
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every run is done, else 1."""
-        return 0 if self.done == self.runs else 1
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +21,38 @@ from .runner import write_whole
 PLAN = "batch.json"
 TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
 FAILURE = ("error_notebook", "error_cell", "error_name", "error_message")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a batch ended.
+
+    Attributes
+    ----------
+    out : pathlib.Path
+        Its folder, with `findings.parquet`, `findings.csv`, `runs.csv` and `batch.html`.
+    runs, done, failed, missing : int
+        Runs of the grid; those that came to their end; those that did not; those not started.
+    resumed : int
+        Runs of `done` that were there before.
+    seconds : float
+    interrupted : bool
+        Stopped by Ctrl-C or a termination signal.
+    """
+
+    out: Path
+    runs: int
+    done: int
+    failed: int
+    missing: int
+    resumed: int
+    seconds: float
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is done, else 1."""
+        return 0 if self.done == self.runs else 1
 
 
 class BatchFolder:

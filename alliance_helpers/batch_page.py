@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from .batch_folder import BatchSummary
 from .runner import write_whole
-
-if TYPE_CHECKING:
-    from .batch import BatchSummary
 
 ROW = ["finding", "claim", "analysis", "informant", "term"]
 VERDICTS = ("supported", "inconclusive", "not_supported")
