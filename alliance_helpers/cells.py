@@ -211,7 +211,7 @@ def _midnight(times: np.ndarray) -> np.ndarray:
 def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
     """An id as text; every record must have one."""
     cells = values
-    if types.is_numeric_dtype(values):
+    if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
     cells = _text(cells)
     gone = cells.isna()

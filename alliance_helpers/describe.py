@@ -79,9 +79,13 @@ def _read(path: Path) -> dict[str, tuple[str, str | None, object]]:
 
 def quoted(text: object) -> str:
     """A text as YAML writes it safely: plain if it is a word, else in double quotes."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]", " ", str(text))
+    text = str(text)
     word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*( [A-Za-z0-9_]+)*", text)
-    return text if word and text.lower() not in RESERVED else json.dumps(text, ensure_ascii=False)
+    if word and text.lower() not in RESERVED:
+        return text
+    unseen = r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    written = json.dumps(text, ensure_ascii=False)
+    return re.sub(unseen, lambda found: f"\\u{ord(found.group()):04x}", written)
 
 
 def _study(layout: Layout, title: str) -> list[str]:
@@ -110,7 +114,7 @@ def _table(table: DraftTable) -> list[str]:
         lines.append(f"    occasion: {{column: {table.occasion}, suffix: {{{pairs}}}}}   {GUESS}")
     if table.ignore:
         lines.append(f"    ignore:   {GUESS}: free text or empty")
-        lines += [f"      - {json.dumps(glob.escape(c), ensure_ascii=False)}" for c in table.ignore]
+        lines += [f"      - {quoted(glob.escape(c))}" for c in table.ignore]
     lines.append("    variables:")
     for name, column, guess in table.variables:
         lines.append(f"      {quoted(name)}: {{{_settings(name, column, guess)}}}{_remark(guess)}")

@@ -111,7 +111,7 @@ def _as_numbers(present: pd.Series) -> np.ndarray | None:
         comma = present.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
         present = pd.to_numeric(comma, errors="coerce")
     number = present.to_numpy(dtype=float, na_value=np.nan)
-    return number if np.isfinite(number).mean() == 1 else None
+    return number if len(number) and np.isfinite(number).all() else None
 
 
 def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
