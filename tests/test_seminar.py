@@ -1,0 +1,166 @@
+"""The seminar's editions: built from one source, nothing given away, every exercise told apart."""
+
+import re
+
+import nbformat
+import pytest
+
+from alliance_helpers import seminar
+from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.exercises import NotYetError, ask, check
+from alliance_helpers.seminar import Outcome, shortcomings
+
+UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
+
+
+def marks(cell, what):
+    return bool(cell.metadata.get("nbgrader", {}).get(what))
+
+
+def test_there_are_five():
+    assert [name[:7] for name in UNITS] == [f"unit_{i}_" for i in range(1, 6)]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_has_its_parts(name):
+    cells = UNITS[name].cells
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    assert "60 to 90 minutes" in cells[0].source
+    assert "When you leave you can" in cells[0].source
+    for part in ("## The story", "## To discuss", "## What this shows, and what it does not"):
+        assert part in text
+    code = [c for c in cells if c.cell_type == "code"]
+    tests = [c for c in code if marks(c, "grade")]
+    assert 4 <= len(tests) <= 6
+    assert not any(c.outputs or c.execution_count for c in code), "outputs in git"
+    outside = re.findall(r"^(?:from|import) (?!alliance_helpers)(\S+)", "\n".join(
+        c.source for c in code), re.M)  # fmt: skip
+    assert not outside
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_still_figure_comes_before_each_that_moves(name):
+    code = "\n".join(c.source for c in UNITS[name].cells if c.cell_type == "code")
+    still = re.findall(r"^(\w+)\.picture\(\)", code, re.M)
+    moving = re.findall(r"^(\w+)\.explore\(\)", code, re.M)
+    assert still == moving
+    assert 2 <= len(moving) <= 4
+    assert all(code.index(f"{n}.picture()") < code.index(f"{n}.explore()") for n in moving)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_the_web_edition_gives_nothing_away_and_asks_every_question(name):
+    made = seminar.web(UNITS[name])
+    nbformat.validate(made)
+    source = "\n".join(c.source for c in made.cells)
+    solutions = [c for c in UNITS[name].cells if marks(c, "solution")]
+    answers = [re.search(r"### BEGIN SOLUTION\n(.*?)### END", c.source, re.S)[1]
+               for c in solutions if c.cell_type == "code"]  # fmt: skip
+    assert answers
+    assert not [a for a in answers if a in source]
+    asked = [c for c in UNITS[name].cells if c.cell_type == "code" and marks(c, "grade")]
+    assert source.count("exercises.ask(") == len(asked)
+    assert "exercises.check(" not in source
+    assert not [c for c in made.cells if "nbgrader" in c.metadata]
+
+
+def test_the_source_is_left_as_it_was():
+    name = next(iter(UNITS))
+    before = nbformat.writes(UNITS[name])
+    seminar.web(UNITS[name])
+    assert nbformat.writes(UNITS[name]) == before
+
+
+def test_an_edition_is_written(tmp_path):
+    made = seminar.build("web", tmp_path / "web")
+    assert [p.stem for p in made] == list(UNITS)
+    assert all(nbformat.read(p, as_version=4).cells for p in made)
+
+
+def test_what_cannot_be_built(tmp_path):
+    with pytest.raises(ParameterError, match="edition is 'teacher'; use one of student"):
+        seminar.build("teacher", tmp_path)
+    with pytest.raises(ParameterError, match=r"holds no notebook named unit_\*"):
+        seminar.build("web", tmp_path / "out", source=tmp_path)
+    with pytest.raises(OutputError, match="an edition needs another folder"):
+        seminar.build("web", seminar.SOURCE)
+
+
+EMPTY = "NotYetError: No answer yet. Look again."
+
+
+@pytest.mark.parametrize(
+    ("edition", "failed", "messages", "found"),
+    [
+        ("instructor", (), (), []),
+        ("instructor", ("check-1",), ("NotYetError: Not yet",), ["check-1 fails"]),
+        ("student", ("check-1", "check-2"), (EMPTY, EMPTY), []),
+        ("student", ("check-1",), (EMPTY,), ["check-2 passes without an answer"]),
+        ("student", ("check-1", "check-2"), (EMPTY, "NameError: x"), ["for another reason"]),
+        ("student", ("u1", "check-1", "check-2"), ("ValueError: x", EMPTY, EMPTY), ["u1 fails"]),
+    ],
+)
+def test_shortcomings(edition, failed, messages, found):
+    outcome = Outcome("unit", failed, ("check-1", "check-2"), messages)
+    said = shortcomings(outcome, edition)
+    assert len(said) == len(found)
+    assert all(part in sentence for part, sentence in zip(found, said, strict=True))
+
+
+NUMBER = {"expected": 0.30, "within": 0.01, "hint": "Look again.", "traps": {"That is r.": 0.5}}
+WORD = {"expected": "noise", "choices": ("same", "noise"), "traps": {"Compare.": "same"}}
+
+
+@pytest.mark.parametrize("answer", [0.3, 0.31, 0.29])
+def test_a_number_within_reach_is_right(answer):
+    assert check(answer, **NUMBER).startswith("Right")
+
+
+@pytest.mark.parametrize("answer", ["noise", " Noise "])
+def test_a_word_is_right(answer):
+    assert check(answer, **WORD) == "Right: noise."
+
+
+@pytest.mark.parametrize(
+    ("answer", "how", "says"),
+    [
+        (None, NUMBER, "No answer yet. Look again."),
+        (..., NUMBER, "No answer yet. Look again."),
+        (0.32, NUMBER, "Not yet: 0.32. Look again."),
+        (0.5, NUMBER, "Not yet: 0.5. That is r."),
+        ("a third", NUMBER, "A number is wanted here, not 'a third'. Look again."),
+        (True, NUMBER, "A number is wanted here, not True. Look again."),
+        (float("nan"), NUMBER, "The answer is not a number (NaN): is a value missing? Look again."),
+        ("same", WORD, "Not yet: 'same'. Compare."),
+        ("other", WORD, "'other' is none of the answers: same, noise."),
+    ],
+)
+def test_a_wrong_answer_is_told_what_to_look_at(answer, how, says):
+    with pytest.raises(NotYetError) as error:
+        check(answer, **how)
+    assert str(error.value) == says
+
+
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ("0,30", "Right: 0.3."),
+        ("0.5", "That is r."),
+        ("", "No answer yet."),
+        ("x", "A number is wanted here, not &#x27;x&#x27;."),
+    ],
+)
+def test_a_box_on_the_page_answers_as_the_cell_does(text, reply):
+    box = ask(**NUMBER)
+    line, said = box.children
+    line.children[0].value = text
+    line.children[1].click()
+    assert reply in said.value
+
+
+def test_a_choice_on_the_page():
+    line, said = ask(**WORD).children
+    assert line.children[0].options == ("", "same", "noise")
+    line.children[0].value = "noise"
+    line.children[1].click()
+    assert "Right: noise." in said.value

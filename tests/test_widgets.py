@@ -1,0 +1,275 @@
+"""Figures with controls: right numbers, a sentence and an alt text for each, readable colours."""
+
+import io
+import re
+
+import matplotlib.image
+import numpy as np
+import pytest
+from scipy import stats
+
+from alliance_helpers import demo_halo, demo_nesting, demo_noise, demo_nulls, demos, widgets
+from alliance_helpers.agreement import agreement
+from alliance_helpers.demo_views import made_pairs
+from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.explorers import associations_of, equivalence_of, regression_of
+from alliance_helpers.nesting import icc
+
+DYADS, BOOK = widgets.open_dyads()
+MADE = {
+    "two_informants": widgets.two_informants(),
+    "study_pairs": widgets.study_pairs(DYADS),
+    "study_pairs_hidden": widgets.study_pairs(DYADS, show_rows=False),
+    "how_sure": widgets.how_sure(),
+    "one_sample": widgets.one_sample(),
+    "many_samples": widgets.many_samples(),
+    "freedman": widgets.freedman(),
+    "study_selection": widgets.study_selection(DYADS, BOOK, n_boot=20),
+    "favour_and_link": widgets.favour_and_link(),
+    "own_view_held": widgets.own_view_held(),
+    "study_contrast": widgets.study_contrast(BOOK),
+    "leaks": widgets.leaks(),
+    "power_of": widgets.power_of(),
+    "equivalent": widgets.equivalent(),
+    "bayes_of": widgets.bayes_of(),
+    "hospital": widgets.hospital(DYADS, BOOK),
+    "worth": widgets.worth(),
+    "false_alarms": widgets.false_alarms(),
+    "study_nested": widgets.study_nested(DYADS, BOOK),
+    "associations_of": associations_of(DYADS, BOOK),
+    "equivalence_of": equivalence_of(DYADS, BOOK),
+    "regression_of": regression_of(DYADS, BOOK),
+}
+EVERY = pytest.mark.parametrize("demo", MADE.values(), ids=MADE.keys())
+
+
+def ends(control):
+    """Values at both ends of a control, and every choice."""
+    if isinstance(control, demos.Choose):
+        return list(control.options.values())
+    return [control.low, control.high]
+
+
+@EVERY
+def test_every_end_of_every_control_can_be_reached(demo):
+    """Each end gives a figure and a sentence of finite numbers; both ends differ."""
+    for name, control in demo.controls.items():
+        stills = [demo.picture(**{name: value}) for value in ends(control)]
+        for still in stills:
+            assert "nan" not in still.text.lower()
+            assert still.text in still.alt
+            assert len(still.alt) > len(still.text) + 20
+        assert len({s.text for s in stills}) == len(stills), name
+
+
+@EVERY
+def test_a_step_changes_the_sentence(demo):
+    for name, control in demo.controls.items():
+        if isinstance(control, demos.Slide):
+            up = 1 if control.value < control.high else -1
+            stepped = type(control.value)(control.value + up * control.step)
+            assert demo.text(**{name: stepped}) != demo.text(), name
+
+
+@EVERY
+def test_the_widget_shows_what_the_picture_shows(demo):
+    box = demo.explore()
+    numbers, figure = box.children[-2:]
+    still = demo.picture()
+    assert demos.numbers_html(still.text) == numbers.value
+    assert demos.figure_html(still.png, still.alt, still.width) == figure.value
+
+
+@EVERY
+def test_a_reused_figure_is_drawn_as_a_new_one(demo):
+    """What was drawn before leaves nothing behind."""
+    name, control = next(iter(demo.controls.items()))
+    first = demo.picture().png
+    demo.picture(**{name: ends(control)[-1]})
+    again = demo.picture().png
+    assert pixels(again) == pytest.approx(pixels(first), abs=1 / 255)
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return matplotlib.image.imread(io.BytesIO(png))
+
+
+def test_moving_a_control_and_going_back():
+    demo = widgets.equivalent()
+    box = demo.explore()
+    r, n, bound = box.children[1:4]
+    numbers = box.children[-2]
+    r.value, n.value, bound.value = 0.30, 400, 0.10
+    assert demo.text(r=0.30, n=400, bound=0.10) in numbers.value
+    box.children[4].children[0].click()
+    assert (r.value, n.value, bound.value) == (0.06, 200, 0.20)
+    assert demo.text() in numbers.value
+
+
+def test_a_setting_that_cannot_be_estimated_says_so():
+    def fail(x: int):
+        raise NotEstimableError("too few dyads")
+
+    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None, "Nothing.")
+    assert "too few dyads" in demo.explore().children[-2].value
+
+
+def test_settings_are_checked():
+    demo = widgets.equivalent()
+    with pytest.raises(ParameterError, match="'x' is no control here; use r, n, bound"):
+        demo.picture(x=1)
+    with pytest.raises(ParameterError, match=r"n is 5; give 20 to 600"):
+        demo.picture(n=5)
+    with pytest.raises(ParameterError, match="'cat'; choose one of 'published', 'halo'"):
+        widgets.study_contrast(BOOK).picture(scenario="cat")
+
+
+# What the units claim.
+
+
+@pytest.mark.parametrize("bias", [-30, 12, 30])
+def test_bias_moves_agreement_only(bias):
+    plain, biased = (made_pairs(b, 1.0, 20).table["estimate"] for b in (0, bias))
+    same = ["pearson_r", "icc_c1"]
+    assert biased[same].to_numpy() == pytest.approx(plain[same].to_numpy(), abs=1e-12)
+    assert (biased[["icc_a1", "ccc"]] < plain[["icc_a1", "ccc"]] - 0.01).all()
+    assert biased["bias"] == pytest.approx(bias, abs=1e-9)
+
+
+def test_study_pairs_are_the_studys():
+    said = MADE["study_pairs"].text()
+    expected = agreement(DYADS["client_alliance"], DYADS["case_manager_alliance"])["estimate"]
+    assert f"Pearson r {expected['pearson_r']:.2f}".replace("0.", ".") in said
+    assert f"Clients rate {expected['bias']:.1f} points higher" in said
+
+
+@pytest.mark.parametrize("candidates", [10, 20, 30])
+def test_noise_is_found_as_often_as_elsewhere(candidates):
+    """.40 .65 .79 of runs with 10, 20, 30 candidates at n 201; 300 studies have SE .03."""
+    reference = {10: 0.40, 20: 0.65, 30: 0.79}[candidates]
+    found = demo_noise.noise_samples(candidates, 201, 0.05).found
+    assert found == pytest.approx(reference, abs=3.3 * 0.029)
+
+
+def test_screened_noise_is_the_regression_of_the_kept():
+    shown = demo_noise.screened(50, 200, 0.25, 1)
+    z = np.random.default_rng([1, 50]).standard_normal((200, 51))
+    design = np.column_stack([np.ones(200), z[:, :-1]])
+    kept = _p_values(design, z[:, -1])[1:] < 0.25
+    again = _p_values(design[:, np.append(True, kept)], z[:, -1])[1:]
+    assert shown.kept == kept.sum()
+    assert shown.p == pytest.approx(np.sort(again), rel=1e-9)
+
+
+def _p_values(X, y):
+    inverse = np.linalg.inv(X.T @ X)
+    b = inverse @ X.T @ y
+    residual = y - X @ b
+    df = len(y) - X.shape[1]
+    t = b / np.sqrt(residual @ residual / df * np.diag(inverse))
+    return 2 * stats.t.sf(abs(t), df)
+
+
+@pytest.mark.parametrize("favour", [0.3, 0.6])
+def test_halo_alone_makes_the_same_raters_correlation(favour):
+    """The favour's share, and nothing for the other rater; n 200,000 has SE .002."""
+    shown = demo_halo.rated_study(favour, 0.0, 200_000)
+    own_with_other = np.sqrt(1 - favour) * demo_halo.RELIABLE
+    held = -favour * own_with_other / np.sqrt((1 - favour**2) * (1 - own_with_other**2))
+    assert shown.same == pytest.approx(favour, abs=0.01)
+    assert shown.cross == pytest.approx(0.0, abs=0.01)
+    assert shown.held == pytest.approx(held, abs=0.01)
+
+
+def test_without_a_leak_halo_is_rarely_refuted():
+    """2.5 % by chance (one of two tails); 300 studies have SE .9 %."""
+    assert demo_halo.refutations(0, 0.4, 0.0, 200).share < 0.06
+    assert demo_halo.refutations(40, 0.4, 0.0, 200).share > 0.5
+
+
+@pytest.mark.parametrize(
+    ("wide", "equivalent", "said"),
+    [
+        ((-0.1, 0.1), True, "equivalent to zero"),
+        ((0.01, 0.1), True, "different from zero, but too small to matter"),
+        ((0.1, 0.4), False, "different from zero"),
+        ((-0.1, 0.4), False, "inconclusive"),
+    ],
+)
+def test_verdicts_in_words(wide, equivalent, said):
+    assert demo_nulls.verdict(wide, equivalent) == said
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(0.0, 0.05), (0.3, 0.19)])
+def test_false_alarms_of_counting_clients(share, wrong):
+    """z with variance 1 + (m - 1) share exceeds 1.96 in about this share; SE of 300 is .023."""
+    expected = 2 * stats.norm.sf(1.96 / np.sqrt(1 + 4 * share))
+    assert expected == pytest.approx(wrong, abs=0.005)
+    made = demo_nesting.unrelated_cohorts(45, 5, share)
+    assert (made.naive < 0.05).mean() == pytest.approx(expected, abs=3.3 * 0.023)
+    assert (made.means < 0.05).mean() == pytest.approx(0.05, abs=3.3 * 0.0126)
+
+
+def test_mean_squares_give_the_share():
+    row = widgets.mean_squares(DYADS["case_manager_alliance"], DYADS["case_manager_id"]).iloc[0]
+    between, within = row["ms_between"], row["ms_within"]
+    share = (between - within) / (between + (row["s0"] - 1) * within)
+    assert share == pytest.approx(icc(DYADS["case_manager_alliance"], DYADS["case_manager_id"]))
+
+
+def test_dyads_are_those_of_the_shipped_cohort_before_gaps():
+    assert len(DYADS) == 201
+    assert DYADS["case_manager_id"].nunique() == 45
+    assert not DYADS.isna().any(axis=None)
+
+
+# Colours.
+
+PAIRS = [
+    ("#1F4E8C", "#E07B00"),  # client, case manager; counting case managers, counting clients
+    ("#00594C", "#9AA5AD"),  # entered, left out
+    ("#93BAC6", "#1D4955"),  # association, agreement
+    ("#4C8797", "#E07B00"),  # the study, shuffled
+    ("#C3CED6", "#1D4955"),  # not refuted, refuted
+    ("#1D4955", "#E07B00"),  # curve, marked setting
+]
+# Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
+BLIND = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def linear(color: str) -> np.ndarray:
+    c = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x = xyz @ np.clip(rgb, 0, 1) / np.array([0.9505, 1.0, 1.089])
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("kind", BLIND)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_colours_stay_apart_for_the_colour_blind(kind, pair):
+    """Delta E of 20 and more is told apart at a glance (just noticeable: 2.3)."""
+    seen = [lab(np.array(BLIND[kind]) @ linear(c)) for c in pair]
+    assert np.linalg.norm(seen[0] - seen[1]) > 20
+
+
+def test_text_has_contrast():
+    html = demos.numbers_html("x") + demos.VISIBLE
+    text, paper = re.search(r"background:(#\w+);color:(#\w+)", html).groups()[::-1]
+    for ink in (text, demos.QUIET, "#1F4E8C"):
+        light, dark = sorted(
+            (float(np.array([0.2126, 0.7152, 0.0722]) @ linear(c)) for c in (ink, paper)),
+            reverse=True,
+        )
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
