@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 
-from .preload import preload, warm_up
+from .preload import forget_helpers, helper_stamps, preload, warm_up
 
 PR_SET_PDEATHSIG = 1
 
@@ -160,7 +160,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     """
     import numpy as np
 
-    from .private_kernel import launch
+    from alliance_helpers.private_kernel import launch
 
     nothing = os.open(os.devnull, os.O_RDONLY)
     for target, source in enumerate((nothing, *request["streams"])):
@@ -181,10 +181,13 @@ def main() -> None:
     """Entry point of the server process: ``main`` reads two file descriptors from ``sys.argv``."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     sys.path[:] = [entry for entry in sys.path if entry]
-    before = dict(os.environ)
+    before, stamps = dict(os.environ), helper_stamps()
     preload()
     warm_up()
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.collect()
     gc.freeze()
-    become_kernel(Server(listener, int(sys.argv[2])).serve(), set_by_imports)
+    request = Server(listener, int(sys.argv[2])).serve()
+    if helper_stamps() != stamps:
+        forget_helpers()
+    become_kernel(request, set_by_imports)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
 
 import alliance_helpers
 
@@ -92,6 +93,18 @@ def preload() -> None:
                 importlib.import_module(name)
             except Exception as error:  # a broken helper breaks its notebook, not every kernel
                 print(f"alliance: {name} could not be preloaded: {error}", file=sys.stderr)
+
+
+def helper_stamps() -> dict[str, int]:
+    """When each helper was last changed."""
+    folder = Path(alliance_helpers.__file__).parent
+    return {entry.name: entry.stat().st_mtime_ns for entry in folder.glob("*.py")}
+
+
+def forget_helpers() -> None:
+    """Let the notebook import the helpers anew: one was edited after the libraries were loaded."""
+    for name in [n for n in sys.modules if n.split(".")[0] == alliance_helpers.__name__]:
+        del sys.modules[name]
 
 
 def warm_up() -> None:

@@ -158,7 +158,7 @@ def memory(runs: int = 1000) -> list[Ratio]:
                     time.sleep(0.1)
                 seen[mark] = me.memory_info().rss / 2**20
 
-        watcher = threading.Thread(target=watch)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         summary = run_batch(small_batch(folder, runs), folder / "out", JOBS, folder=folder)
         watcher.join()
@@ -257,9 +257,11 @@ def kills(runs: int = 200) -> list[Ratio]:
 
         killer = threading.Thread(target=kill_now_and_then)
         killer.start()
-        first = run_batch(path, folder / "out", JOBS, folder=folder)
-        stop.set()
-        killer.join()
+        try:
+            first = run_batch(path, folder / "out", JOBS, folder=folder)
+        finally:
+            stop.set()
+            killer.join()
         counted = first.done + first.failed
         again = run_batch(path, folder / "out", JOBS, folder=folder, resume=True)
         files = ("findings.csv", "findings.parquet")

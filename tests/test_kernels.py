@@ -157,6 +157,26 @@ def test_a_new_server_is_started_when_the_old_one_was_killed(tmp_path):
     assert station.open_station().server.pid != first.pid
 
 
+def test_a_helper_edited_after_the_libraries_were_loaded_is_imported_anew(tmp_path):
+    (tmp_path / "alliance_helpers").mkdir()
+    (tmp_path / "alliance_helpers" / "__init__.py").write_text("from .added import A\n")
+    added = tmp_path / "alliance_helpers" / "added.py"
+    code = (
+        "import sys\nfrom alliance_helpers import preload, added\nstamps = preload.helper_stamps()"
+    )
+    for name in ("preload.py", "quick_imports.py"):
+        source = Path(station.__file__).with_name(name)
+        (tmp_path / "alliance_helpers" / name).write_text(source.read_text())
+    added.write_text("A = 1\n")
+    code += f"\nopen({str(added)!r}, 'w').write('A = 22\\n')"
+    code += "\nassert preload.helper_stamps() != stamps\npreload.forget_helpers()"
+    code += "\nfrom alliance_helpers import A\nprint(A)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "22\n", done.stderr
+
+
 def test_the_provisioner_is_chosen_by_an_environment_variable_alone(tmp_path):
     """The papermill command, with notebooks and kernelspecs untouched."""
     notebook = make_notebook(tmp_path / "n.ipynb", "import sys; print('pingouin' in sys.modules)")
