@@ -155,10 +155,11 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
             meant.append(None)
             kind.append("missing code" if text else "blank")
             continue
-        decoded = v.codes.get(text, text)
+        code = text if text in v.codes else re.sub(r"\.0+$", "", text)
+        decoded = v.codes.get(code, text)
         found = known.get(plain(decoded)) if known else decoded
         meant.append(found)
-        same = "same" if found == text or text in v.codes else "spelling"
+        same = "same" if found == text or code in v.codes else "spelling"
         kind.append("unknown" if found is None else same)
     kinds = np.array([*kind, "blank"])[codes]
     what = f"expected one of {', '.join(v.values[:20])}."
@@ -214,11 +215,13 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
     cells = _text(cells)
+    if len(cells) and cells.str.fullmatch(r"[0-9]+\.0").fillna(True).all():
+        cells = cells.str.removesuffix(".0")
     gone = cells.isna()
     for code in (*v.missing, *v.study_missing):
         gone |= cells == str(code)
     gone = gone.to_numpy(dtype=bool)
-    if gone.any():
+    if gone.any() and not v.optional:
         what = f"the {v.label.lower() or 'id'} is missing."
         notes.problem(what, "Fill it in.", v.column, np.flatnonzero(gone))
     if len(cells) and cells.str.len().max() > MAX_ID:

@@ -153,6 +153,7 @@ def _variable(name: str, table: str, column: str, settings: dict, missing: tuple
         study_missing=missing,
         out_of_range=settings.get("out_of_range", "error"),
         format=settings.get("format"),
+        optional=settings.get("optional", False),
     )
 
 

@@ -206,6 +206,8 @@ def _table(book: Codebook, table: Table) -> Iterator:
         what = f"rows of {table.row}s must be told apart by {owner!r}"
         what += f" and {table.occasion!r}." if table.occasion else "."
         yield place, what, f"Make the key [{', '.join(filter(None, (owner, table.occasion)))}]."
+    if any(table.variables[name].optional for name in table.key if name in table.variables):
+        yield place, "part of its key is optional.", "Leave `optional` out there."
     if table.duplicates == "allow" and table.row != "episode":
         yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
     if table.duplicates == "keep_latest" and _type(table, table.latest) != "date":

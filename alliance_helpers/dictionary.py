@@ -50,6 +50,7 @@ class Variable:
     missing_ranges: tuple[tuple[float, float], ...] = ()
     out_of_range: str = "error"
     format: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
