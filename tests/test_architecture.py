@@ -24,8 +24,9 @@ LAYERS = {
         views null_results printing participants disclosure tables then_and_now outputs records
         style plots claim_plots model_plots dyad_plots evidence_plots
         information claim_data specifications multiverse multiverse_plots stressed stress
-        stress_fits stress_resamples stress_evidence interval_rows missing_plots""",
-    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views seminar
+        stress_fits stress_resamples stress_evidence interval_rows missing_plots matrix_plots""",
+    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views demo_halo
+        demo_nesting demo_noise demo_nulls explorers seminar
         exercises private_kernel forkserver station kernels workers runner parameters
         sequence report widgets cli""",
 }
