@@ -13,8 +13,8 @@ LAYERS = {
     "ground": """paths errors wording dictionary yaml_text quick_imports codebook_rules codebook
         arguments""",
     "data": """notes cells links checks raw_files delimited labelled workbooks formats sources data
-        scoring stays hospital dyads cleaning scenarios latent latent_links population draws episodes
-        raw_tables truth simulate study wai_names guesses draft_tables describe privacy""",
+        scoring stays hospital dyads cleaning scenarios latent latent_links population draws
+        episodes raw_tables truth simulate study wai_names guesses draft_tables describe privacy""",
     "models": """agreement concordance contrast_model judgment surface reliability moments stepwise
         design regression selection bootstrap cr2 sandwich mixed nesting counts count_model
         count_design count_families count_likelihood inference equivalence missing chained rubin
@@ -25,8 +25,8 @@ LAYERS = {
         style plots claim_plots model_plots dyad_plots evidence_plots
         information claim_data specifications multiverse multiverse_plots stressed stress
         stress_fits stress_resamples stress_evidence interval_rows missing_plots matrix_plots""",
-    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos demo_views demo_halo
-        demo_nesting demo_noise demo_nulls explorers seminar
+    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos
+        demo_views demo_halo demo_nesting demo_noise demo_nulls explorers seminar
         exercises private_kernel forkserver station kernels workers runner parameters
         sequence report widgets cli""",
 }
