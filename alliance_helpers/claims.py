@@ -37,6 +37,8 @@ class Claim:
 
     def variables(self, book: Codebook) -> list[str]:
         """The variables it relates to the alliance."""
+        if self.kind == "modest":
+            return []
         if self.block:
             return list(book.blocks.get(self.block, ()))
         return [*self.terms, *self.composite, *([self.term] if self.term else [])]
@@ -68,7 +70,8 @@ def read_rules(path: str | Path | None = None, data: str | Path | None = None) -
     CodebookError
         Naming every claim that cannot be understood.
     """
-    own = Path(data or "") / "findings.yml"
+    place = Path(data or "")
+    own = (place.parent if place.is_file() else place) / "findings.yml"
     path = Path(path) if path else own if data and own.is_file() else FINDINGS
     if not path.is_file():
         what = "does not exist."

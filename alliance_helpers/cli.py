@@ -57,7 +57,7 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
 
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
-    _print_scorecard(result.out)
+    _print_scorecard(result.out, parameters)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")
     for record in result.failed:
@@ -88,16 +88,18 @@ def _check_input(parameters: dict):
     return open_study(**{n: parameters[n] for n in names if n in parameters})
 
 
-def _print_scorecard(out: Path) -> None:
+def _print_scorecard(out: Path, parameters: dict) -> None:
     import pandas as pd
 
     path = out / "findings.csv"
     if not path.is_file():
         click.echo("No findings were written; see the notebooks named below.", err=True)
         return
+    from .claims import read_rules
     from .then_and_now import then_and_now
 
-    click.echo(then_and_now(pd.read_csv(path, dtype={"finding": str})).text())
+    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    click.echo(then_and_now(pd.read_csv(path, dtype={"finding": str}), rules).text())
 
 
 @main.command()
@@ -112,9 +114,8 @@ def check(data, codebook, as_json) -> None:
     problems = every_problem(data, codebook)
     if as_json:
         import json
-        from dataclasses import asdict
 
-        click.echo(json.dumps([asdict(p) for p in problems], indent=2, default=str))
+        click.echo(json.dumps([p.record() for p in problems], indent=2))
         sys.exit(2 if problems else 0)
     if problems:
         raise DataError(problems)

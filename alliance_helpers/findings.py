@@ -47,7 +47,8 @@ def assess(
         The shipped `data/findings.yml` by default.
     analyses : iterable of str
         `as_1995` (what stepwise regression and p < .05 give), `as_published` (today's rules, dyads
-        taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`.
+        taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`. Without case
+        managers in the codebook the nested ones are left out.
     finding : str, optional
         Only this finding: "1", "2", "3", "4" or "halo".
     limits_90 : bool
@@ -65,6 +66,8 @@ def assess(
     cohort, rows = _Cohort(dyads, book), []
     claims = [c for c in rules.claims if finding in (None, c.finding)]
     claims = [c for c in claims if not _lacking(c, dyads, book)]
+    if not book.case_manager:
+        analyses = [a for a in analyses if not a.startswith("nested")]
     for name in analyses:
         made: dict[tuple[str, str], list[str]] = {}
         reader = Stepwise(dyads, book) if name == "as_1995" else _Reader(cohort, rules, name)

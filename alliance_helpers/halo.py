@@ -12,7 +12,7 @@ import pandas as pd
 from .analyses import ANALYSES, standardise
 from .codebook import Codebook
 from .errors import NotEstimableError
-from .views import alliance_of
+from .views import alliance_of, usual_analysis
 
 COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
 
@@ -23,7 +23,10 @@ def rater_of(term: str, book: Codebook) -> str:
 
 
 def halo_contrast(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "case_manager", analysis: str = "nested"
+    dyads: pd.DataFrame,
+    book: Codebook,
+    informant: str = "case_manager",
+    analysis: str | None = None,
 ) -> pd.DataFrame:
     """Associations of one informant's alliance with each outcome, by who rated the outcome.
 
@@ -44,7 +47,10 @@ def halo_contrast(
 
 
 def partialled(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "case_manager", analysis: str = "nested"
+    dyads: pd.DataFrame,
+    book: Codebook,
+    informant: str = "case_manager",
+    analysis: str | None = None,
 ) -> pd.DataFrame:
     """The other-rater associations with the rater's own view of outcome held constant.
 
@@ -62,7 +68,9 @@ def partialled(
     return pd.DataFrame(rows if own else [], columns=COLUMNS)
 
 
-def _row(dyads, book: Codebook, informant: str, term: str, held: list[str] | None, analysis: str):
+def _row(
+    dyads, book: Codebook, informant: str, term: str, held: list[str] | None, analysis: str | None
+):
     columns = [alliance_of(book, informant), term, *(held or [])]
     part = dyads[columns].astype(float).dropna()
     if len(part) < 4 + len(columns):
@@ -73,6 +81,6 @@ def _row(dyads, book: Codebook, informant: str, term: str, held: list[str] | Non
         design = np.column_stack([np.ones(len(values)), values[:, 2:]])
         x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
     keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
-    effect = ANALYSES[analysis].pair(y, x, pd.factorize(keys)[0], 0.20)
+    effect = ANALYSES[analysis or usual_analysis(book)].pair(y, x, pd.factorize(keys)[0], 0.20)
     found = {c: getattr(effect, c) for c in COLUMNS[3:]}
     return {"informant": informant, "term": term, "rater": rater_of(term, book)} | found

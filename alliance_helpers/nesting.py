@@ -66,7 +66,7 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     Raises
     ------
     NotEstimableError
-        One group, only groups of one row, or a variable without variation.
+        One group, or a variable without variation.
 
     Examples
     --------
@@ -76,8 +76,11 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     1.0
     """
     sample = complete_rows(y, as_floats(x, "x"), groups, ["x"])
-    icc_y = max(_anova(sample, "y")[0], 0.0)
-    icc_x = max(_anova(_with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0)
+    shared = (
+        sample.n > sample.n_groups
+    )  # where nobody shares a case manager, each dyad counts whole
+    icc_y = max(_anova(sample, "y")[0], 0.0) if shared else 0.0
+    icc_x = max(_anova(_with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0) if shared else 0.0
     weighted_size = (sample.sizes.astype(float) ** 2).sum() / sample.n
     design_effect = 1 + (weighted_size - 1) * icc_x * icc_y
     return pd.DataFrame(

@@ -29,7 +29,7 @@ def table_one(
     codebook : Codebook
         Gives labels and units; variables of its `days` are shown by median and quartiles.
     by : str
-        Column of groups; dyads without a value are a group `not known`.
+        Column of groups; dyads without a value are a group `not known`. Empty: all together.
     min_cell : int
         Counts from 1 to below this are shown as `<5`. What they would follow from is `withheld`:
         other counts, means of few people, and everything about a group whose size is withheld.
@@ -47,6 +47,9 @@ def table_one(
     Written with pandas: tableone 0.9.6 raises deprecation warnings under pandas 3 and does not
     suppress counts.
     """
+    if not by:
+        every = table_one(dyads.assign(every="every"), codebook, "every", min_cell, columns)
+        return every.drop(columns="every")
     if by not in dyads:
         raise ParameterError(f"There is no column {by!r} to divide the dyads by.")
     if columns is None:

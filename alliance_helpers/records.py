@@ -51,19 +51,6 @@ def public_log(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
     return log
 
 
-def public_dyads(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
-    """The dyad table fit to be passed on: of real people run-local numbers for ids, no dates."""
-    dyads = cleaned.dyads
-    if cleaned.codebook.synthetic or show_rows:
-        return dyads
-    dyads = dyads.drop(columns=dyads.select_dtypes("datetime").columns)
-    book = cleaned.codebook
-    for role in (book.client, book.case_manager, book.site):
-        if role in dyads:
-            dyads = dyads.assign(**{role: pd.factorize(dyads[role])[0] + 1})
-    return dyads
-
-
 def save_log(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
     """Write `out/cleaning_log.csv`; nothing with `out` empty."""
     if out:
@@ -71,10 +58,9 @@ def save_log(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
 
 
 def save_dyads(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
-    """Write `out/dyads.parquet`; nothing with `out` empty."""
-    if out:
-        dyads = public_dyads(cleaned, show_rows)
-        write_whole(Path(out) / "dyads.parquet", dyads.to_parquet)
+    """Write `out/dyads.parquet`, unless its rows are real people's and were not asked for."""
+    if out and (cleaned.codebook.synthetic or show_rows):
+        write_whole(Path(out) / "dyads.parquet", cleaned.dyads.to_parquet)
 
 
 def save_findings(rows: pd.DataFrame, out: str) -> None:

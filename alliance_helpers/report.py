@@ -14,8 +14,10 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
+from .claims import read_rules
 from .outputs import write_whole
 from .paths import ROOT
+from .then_and_now import then_and_now
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 HIDDEN_TAGS = {"explorer", "papermill-error-cell-tag"}
@@ -61,7 +63,7 @@ def write_report(folder: str | Path) -> Path:
     html = template.render(
         sections=sections,
         about=about,
-        summary=_summary(folder),
+        summary=_summary(folder, about["parameters"]),
         banner=_banner(sections),
         provenance=_provenance(about),
     )
@@ -123,13 +125,12 @@ def _output(output) -> str:
     return ""
 
 
-def _summary(folder: Path) -> str:
+def _summary(folder: Path, parameters: dict) -> str:
     path = folder / "findings.csv"
     if not path.is_file():
         return "<p>No findings were written.</p>"
-    from .then_and_now import then_and_now
-
-    return then_and_now(pd.read_csv(path, dtype={"finding": str}))._repr_html_()
+    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    return then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)._repr_html_()
 
 
 def _banner(sections: list[Section]) -> str:

@@ -174,7 +174,9 @@ def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
     from .paths import CODEBOOK, FINDINGS, RAW, SCENARIOS
 
     data = Path(str(parameters.get("data") or RAW))
+    folder = data if data.is_dir() else data.parent
     files = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
+    files += [p for p in (folder / "codebook.yml", folder / "findings.yml") if p not in files]
     if parameters.get("scenario"):
         files = [SCENARIOS]
     files += [Path(str(parameters.get("codebook") or CODEBOOK)), FINDINGS]

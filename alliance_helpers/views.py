@@ -10,6 +10,7 @@ from .cleaning import CleanStudy
 from .codebook import Codebook
 from .data import Study
 from .errors import NotEstimableError
+from .nesting import one_with_many
 from .paths import VERDICT_RATES
 from .regression import BlockRegression
 
@@ -51,8 +52,8 @@ def agreement_by_subscale(
     """Agreement of the two informants on each subscale that both forms have, and on the total."""
     columns = [alliance_of(book, i) for i in ("client", "case_manager")]
     groups = dyads[book.case_manager] if book.case_manager else None
-    parts = [p for p in book.scales[columns[0]].keys if p in book.scales[columns[1]].keys]
-    parts = [p for p in parts if p != "total"]
+    keys = [book.scales[c].keys if c in book.scales else {} for c in columns]
+    parts = [p for p in keys[0] if p in keys[1] and p != "total"]
     tables = []
     for part in [*parts, "total"]:
         names = [c if part == "total" else f"{c}_{part}" for c in columns]
@@ -79,6 +80,44 @@ def outcome_blocks(
     blocks = predictor_blocks(dyads, book, last="alliance")
     blocks["alliance"] = [alliance_of(book, informant)]
     return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
+
+
+def both_ratings(dyads: pd.DataFrame, book: Codebook):
+    """The two ratings for a figure: columns, their names, their labels, and what is measured.
+
+    A study with one informant has an empty column for the other.
+    """
+    columns = {
+        informant: dyads[entry["alliance"]].astype(float)
+        for informant, entry in book.informants.items()
+        if entry["alliance"] in dyads
+    }
+    names = ["client", "case_manager"]
+    frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names)
+    labels = [book.informant_label(n) for n in names]
+    scale = next((book.scales[e["alliance"]] for e in book.informants.values()
+                  if e["alliance"] in book.scales), None)  # fmt: skip
+    unit = f"{scale.score} of items" if scale else "in its own units"
+    return frame, names, labels, f"Alliance rating ({unit})"
+
+
+def pick_divider(dyads: pd.DataFrame, book: Codebook, by: str) -> str:
+    """The column asked for if the study has it, else its sites, else none."""
+    return next((c for c in (by, book.site) if c and c in dyads), "")
+
+
+def usual_analysis(book: Codebook) -> str:
+    """Case managers are respected where they are known."""
+    return "nested" if book.case_manager else "as_published"
+
+
+def whose_rating(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+    """How much of each rating is the case manager's; no rows where that cannot be told."""
+    client, case_manager, groups = ratings(dyads, book)
+    try:
+        return one_with_many(client, case_manager, groups)
+    except NotEstimableError as error:
+        return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
 
 
 def pick_outcome(book: Codebook, outcome: str) -> str:
