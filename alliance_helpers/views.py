@@ -114,6 +114,8 @@ def usual_analysis(book: Codebook) -> str:
 def whose_rating(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     """How much of each rating is the case manager's; no rows where that cannot be told."""
     client, case_manager, groups = ratings(dyads, book)
+    if groups is None:
+        return pd.DataFrame({"reason": ["The study does not say who the case managers are."]})
     try:
         return one_with_many(client, case_manager, groups)
     except NotEstimableError as error:
