@@ -71,7 +71,8 @@ def bayes(study: Stressed, analysis: str) -> list[dict]:
     def find(claim: Claim) -> Found:
         usual = study.rules.days_adjusted_for if claim.kind == "rate_absence" else ()
         data = claim_data(claim, study.dyads, study.book, [c for c in usual if c in study.dyads])
-        worth, n = study.worth(claim), len(data.y)
+        n = len(data.y)
+        worth = study.worth(claim, n)
         if claim.kind == "rate_absence":
             model = Partial(rank_normal(data.y), rank_normal(data.X[:, 0])[:, None], data.Z, None)
             slope = model.observed("ols")

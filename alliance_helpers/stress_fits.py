@@ -100,7 +100,7 @@ def _usual(study: Stressed, claim: Claim) -> list[str]:
 
 
 def _judged(study: Stressed, claim: Claim, found: Estimate, words: str) -> Found:
-    worth = study.worth(claim) if claim.kind in BLOCKS else None
+    worth = study.worth(claim, found.n) if claim.kind in BLOCKS else None
     effect = effect_of(found, claim, study.rules, worth)
     verdict, criterion = verdict_of(effect, claim, study.rules)
     return effect, (verdict, criterion + words)

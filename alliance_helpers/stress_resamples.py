@@ -20,8 +20,6 @@ from .stressed import Found, Stressed
 from .verdicts import Effect
 from .views import alliance_of, predictor_blocks
 
-FAKE_GROUPS = 40
-
 
 def jackknife(study: Stressed, analysis: str) -> list[dict]:
     """Dyads weighted alike, errors by leaving out one case manager at a time."""
@@ -50,10 +48,14 @@ def jackknifed_rate(study: Stressed, claim: Claim, data: ClaimData, family: str)
 
 
 def units(study: Stressed, data: ClaimData) -> np.ndarray:
-    """What is left out at a time: case managers; without them random fortieths of the dyads."""
-    if data.groups is not None:
-        return data.groups
-    return np.random.default_rng(study.seed).permutation(len(data.y)) % FAKE_GROUPS
+    """What is left out at a time: one case manager; of many, or without any, a random part."""
+    most = study.settings["jackknife"]["most"]
+    whole = np.arange(len(data.y)) if data.groups is None else data.groups
+    codes = np.unique(whole, return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    if count <= most:
+        return codes
+    return (np.random.default_rng(study.seed).permutation(count) % most)[codes]
 
 
 def _pair(study: Stressed, claim: Claim, data: ClaimData) -> Effect:
@@ -96,7 +98,7 @@ def _block(study: Stressed, claim: Claim, data: ClaimData) -> Effect:
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     share = 1 - float(residual @ residual) / float(y @ y)
     return verdicts.block(
-        f, k, df - k + 1, n, share, study.rules.bounds[claim.bound], study.worth(claim)
+        f, k, df - k + 1, n, share, study.rules.bounds[claim.bound], study.worth(claim, n)
     )
 
 
@@ -114,7 +116,8 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
                 study.dyads, rating, blocks, s["n_boot"], study.seed,
                 cluster=study.book.case_manager,
             )  # fmt: skip
-            known[informant] = found.set_index("term")
+            used = study.dyads[[rating, *found["term"]]].dropna()
+            known[informant] = found.assign(n=len(used)).set_index("term")
         return known[informant]
 
     def find(claim: Claim) -> Found | None:
@@ -139,8 +142,7 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
             f"selected in {s['inclusion']:.0%} of the resamples and {s['noise_ratio']:g} times as "
             f"often as noise ({noise:.0%}), with the claimed sign"
         )
-        rows_used = int(study.nested_row(claim)["n"])
-        return Effect(found, np.nan, rows_used, np.nan), (verdict, criterion)
+        return Effect(found, np.nan, int(row["n"]), np.nan), (verdict, criterion)
 
     return study.rows(analysis, find, "association")
 

@@ -90,8 +90,10 @@ class Stressed:
     def nested_row(self, claim: Claim) -> pd.Series:
         return self.nested.loc[(claim.finding, claim.claim, claim.informant)]
 
-    def worth(self, claim: Claim) -> float:
-        """How many independent dyads the claim's dyads are worth."""
+    def worth(self, claim: Claim, n: int) -> float:
+        """How many independent dyads the claim's n dyads are worth."""
+        if self.book.case_manager is None:
+            return float(n)
         worth = self.nested_row(claim)["n_effective"]
         if np.isnan(worth):
             raise NotEstimableError(_reason(self.nested_row(claim)["criterion"]))
