@@ -245,7 +245,7 @@ def assemble(scores, own, shared, back, terms) -> ClusterCovariance:
     trace = (a - b).sum(axis=0)
     squares = (a * (a - 2 * b)).sum(axis=0) + np.einsum("cab,cab->c", cross, cross)
     bread = back @ back.T
-    lost = ~(trace > (1 - BIASED) * np.diag(bread))
+    lost = ~(trace > (1 - BIASED) * np.diag(bread)) | ~(squares > 0)
     if lost.any():
         which = int(np.argmax(lost))
         name = f"The term '{terms[which]}'" if len(terms) else f"Term number {which + 1}"
