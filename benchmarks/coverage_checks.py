@@ -1,0 +1,300 @@
+"""What `benchmarks.coverage` counts: each test and interval of the kit on one cohort.
+
+Size is counted in cohorts of `no_association`, coverage in cohorts of `published`; the truth of an
+estimator is what it gives for 500,000 clients. Hospital days have `hospital_effect` beside them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.stats import linregress, t
+
+from alliance_helpers.agreement import agreement, response_surface, truth_and_bias
+from alliance_helpers.analyses import ANALYSES, standardise
+from alliance_helpers.codebook import read_codebook
+from alliance_helpers.draws import draw
+from alliance_helpers.halo import partialled
+from alliance_helpers.importance import relative_importance
+from alliance_helpers.informants import dependent_correlations
+from alliance_helpers.missing import impute, pool, pool_blocks
+from alliance_helpers.mixed import block_test, random_intercept
+from alliance_helpers.nesting import effective_n, one_with_many
+from alliance_helpers.population import population
+from alliance_helpers.reliability import reliability
+from alliance_helpers.sandwich import cluster_block_test, cluster_robust
+from alliance_helpers.simulate import dyad_table, simulate_dyads
+from alliance_helpers.views import as_numbers
+
+BOOK = read_codebook()
+N, LARGE, SLOW_SHARE, M = 201, 500_000, 6, 20
+CM, CLIENT, KEYS = "case_manager_alliance", "client_alliance", "case_manager_id"
+AGE, LIVING = "case_manager_age", "living_skills"
+CLINICAL = ["symptoms", "health_sickness", LIVING]
+SLOPES = ((CM, AGE), (CLIENT, AGE), (CM, "symptoms"))  # rating on predictor, raw units
+PAIRS = ((CM, AGE), (LIVING, CM), (CM, CLIENT))  # as the claims have them, standardised
+ADJUST = ["site_type", "hospital_days_before"]
+LEVEL = {AGE: " (case manager's)"}
+ESTIMANDS = {"OLS naive": "dyads", "CR2": "dyads", "mixed model": "mixed"}
+
+Hits = Iterator[tuple[str, str, str, bool]]
+
+
+def covers(truth: float, low: float, high: float) -> bool:
+    return bool(low <= truth <= high)
+
+
+def named(y: str, x: str) -> str:
+    return f"{y} on {x}{LEVEL.get(x, '')}"
+
+
+def slope(method: str, y, x, groups) -> tuple[float, float, float, float]:
+    """Estimate, interval and p-value of one predictor."""
+    if method == "OLS naive":
+        found = linregress(x, y)
+        reach = t.ppf(0.975, len(y) - 2) * found.stderr
+        return found.slope, found.slope - reach, found.slope + reach, found.pvalue
+    if method == "CR2":
+        table = cluster_robust(y, x, groups)
+    else:
+        table = random_intercept(y, x, groups).coefficients
+    row = next(table.iloc[1:].itertuples())
+    return row.estimate, row.conf_low, row.conf_high, row.p_value
+
+
+def slopes(null, published, truth) -> Hits:
+    for kind, data in (("size", null), ("coverage", published)):
+        for y, x in SLOPES:
+            for method, estimand in ESTIMANDS.items():
+                _, low, high, p = slope(method, data[y], data[x], data[KEYS].to_numpy())
+                hit = p <= 0.05 if kind == "size" else covers(truth[estimand, y, x], low, high)
+                yield method, named(y, x), kind, hit
+
+
+def blocks(null) -> Hits:
+    y, groups = null[CM], null[KEYS].to_numpy()
+    for block in ("treatment", "outcome"):
+        terms = list(BOOK.blocks[block])
+        X = null[terms]
+        naive = ANALYSES["as_published"].block(y.to_numpy(), X.to_numpy(), None, 0.0625, None)
+        quantity = f"{CM} on the {block} block ({len(terms)} terms)"
+        yield "OLS naive, F", quantity, "size", naive.p_value <= 0.05
+        robust = cluster_block_test(y, X, groups, terms)["p_value"].iloc[0]
+        yield "CR2, HTZ", quantity, "size", robust <= 0.05
+        fit = random_intercept(y, X, groups)
+        yield "mixed model, F", quantity, "size", block_test(fit, terms)["p_value"].iloc[0] <= 0.05
+
+
+def standardised(published, truth) -> Hits:
+    """Intervals of the claims, and equivalence with the bound where the truth lies."""
+    groups = pd.factorize(published[KEYS])[0]
+    for y, x in PAIRS:
+        values = published[[y, x]].to_numpy()
+        for name in ("as_published", "nested", "nested_cr2"):
+            true = truth[name, y, x]
+            effect = ANALYSES[name].pair(values[:, 0], values[:, 1], groups, abs(true))
+            hit = covers(true, effect.conf_low, effect.conf_high)
+            quantity = f"{named(y, x)}, standardised"
+            yield f"{name}, interval", quantity, "coverage", hit
+            hit = effect.p_equivalence <= 0.05
+            yield f"{name}, equivalence", f"{quantity}, bound at the truth", "size", hit
+
+
+def block_equivalence(published, rng) -> Hits:
+    """A block that explains exactly the bound, of case managers' or of clients' variables."""
+    groups = pd.factorize(published[KEYS])[0]
+    for level, k, share, bound in (("case manager", 3, 1, 0.0625), ("client", 4, 0.08, 0.0625)):
+        between = rng.normal(size=(groups.max() + 1, k))[groups]
+        X = np.sqrt(share) * between + np.sqrt(1 - share) * rng.normal(size=(len(groups), k))
+        habit = rng.normal(size=groups.max() + 1)[groups]
+        noise = np.sqrt(0.3) * habit + np.sqrt(0.7) * rng.normal(size=len(groups))
+        y = X.sum(axis=1) * np.sqrt(bound / k) + np.sqrt(1 - bound) * noise
+        worth = np.mean([effective_n(x, y, groups)["n_effective"].iloc[0] for x in X.T])
+        for name in ("as_published", "nested", "nested_cr2"):
+            effect = ANALYSES[name].block(y, X, groups, bound, worth)
+            quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
+            yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
+
+
+def two_informants(null, published, truth) -> Hits:
+    for method, cluster in (("independent", None), ("clustered", published[KEYS])):
+        for row in agreement(published[CLIENT], published[CM], cluster).itertuples():
+            hit = covers(truth["agreement", row.Index], row.conf_low, row.conf_high)
+            yield f"agreement, {method}", row.Index, "coverage", hit
+    for kind, data in (("size", null), ("coverage", published)):
+        for x in (AGE, "symptoms"):
+            r = np.corrcoef(data[[x, CM, CLIENT]].to_numpy().T)
+            worth = effective_n(data[x], data[CM], data[KEYS])["n_effective"].iloc[0]
+            for name, n in (("n", len(data)), ("effective n", worth)):
+                row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], n).iloc[0]
+                true = truth["difference", x]
+                hit = covers(true, row["conf_low"], row["conf_high"])
+                hit = row["p_value"] <= 0.05 if kind == "size" else hit
+                quantity = f"r with {x}{LEVEL.get(x, '')}, case manager's less client's rating"
+                yield f"dependent_correlations, {name}", quantity, kind, hit
+    yield from judgments(published, truth)
+
+
+def judged(data, cluster=None) -> pd.DataFrame:
+    bias = truth_and_bias(data[CM], data[CLIENT], data["symptoms"], cluster)
+    surface = response_surface(data["health_sickness"], data[CLIENT] / 36, data[CM] / 36, 4)
+    return pd.concat([bias, surface[surface["term"].str.startswith("a")]])
+
+
+def judgments(published, truth) -> Hits:
+    for row in judged(published, published[KEYS]).itertuples():
+        method = "response_surface" if row.term.startswith("a") else "truth_and_bias, CR2"
+        yield method, row.term, "coverage", covers(truth[row.term], row.conf_low, row.conf_high)
+    table = one_with_many(published[CLIENT], published[CM], published[KEYS])
+    for row in table[table["conf_low"].notna()].itertuples():
+        hit = covers(truth[row.informant, row.term], row.conf_low, row.conf_high)
+        yield "one_with_many", f"{row.term}, {row.informant}", "coverage", hit
+
+
+def rates(scenario: str, data, truth) -> Hits:
+    for name in ("as_published", "nested"):
+        method = "Poisson, dyads independent" if name == "as_published" else "Poisson, CR2"
+        for rating in (CM, CLIENT):
+            if name == "as_published" and (rating == CLIENT or scenario != "published"):
+                continue
+            true = truth[scenario, rating]
+            bounds = sorted((true, 1 / true)) if scenario == "hospital_effect" else (0.8, 1.25)
+            effect = rate(name, data, rating, *bounds)
+            quantity = f"rate ratio of days, {rating}, {scenario}"
+            yield method, quantity, "coverage", covers(true, effect.conf_low, effect.conf_high)
+            if scenario == "hospital_effect":
+                quantity += ", equivalence, bound at the truth"
+                yield method, quantity, "size", effect.p_equivalence <= 0.05
+            else:
+                yield method, quantity, "size", effect.p_value <= 0.05
+
+
+def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
+    X = standardise(np.column_stack([data[rating], as_numbers(data, ADJUST)]).astype(float))
+    terms = ["alliance", *(f"x{i}" for i in range(X.shape[1] - 1))]
+    groups = pd.factorize(data[KEYS])[0]
+    return ANALYSES[name].rate(data["hospital_days"].to_numpy(), X, terms, groups, low, high)
+
+
+def alphas(drawn) -> pd.DataFrame:
+    found = []
+    for name in (CLIENT, CM):
+        keys = [i for part in BOOK.scales[name].keys.values() for i in part]
+        found.append(reliability(drawn.items[name], keys, (1, 7)).assign(scale=name))
+    return pd.concat(found)
+
+
+def partial_hits(null) -> Hits:
+    for row in partialled(null, BOOK).itertuples():
+        if row.term in CLINICAL:
+            yield "halo.partialled, nested", f"{row.term}, {CM}", "size", row.p_value <= 0.05
+
+
+def slow(null, published, truth, rng) -> Hits:
+    """Imputation with Rubin's rules, beside complete cases; permuted relative importance."""
+    runs = ("coverage", published, [AGE, "symptoms"]), ("size", null, CLINICAL)
+    for kind, data, terms in runs:
+        gaps = with_gaps(data, rng)
+        groups = data[KEYS].to_numpy()
+        tables = impute(gaps, M, int(rng.integers(2**31)), groups)
+        fits = [fit_of(table, terms, groups) for table in tables]
+        estimates, covariances, df = (np.stack(part) for part in zip(*fits, strict=True))
+        k = len(terms) + 1
+        if kind == "size":
+            test = pool_blocks(estimates, covariances, N, k, df.min(axis=1).mean())
+            quantity = f"{CM} on {', '.join(terms)}"
+            yield "imputed, D1, mixed model", quantity, kind, test["p_value"].iloc[0] <= 0.05
+            continue
+        errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+        pooled = pool(estimates, errors, N, k, terms, df.mean(axis=0))
+        complete = random_intercept(gaps[CM], gaps[terms], groups).coefficients
+        for method, table in (("imputed, pooled", pooled), ("complete cases", complete.iloc[1:])):
+            for row in table.itertuples():
+                hit = covers(truth["imputed", row.term], row.conf_low, row.conf_high)
+                yield f"{method}, mixed model", f"{row.term}, with gaps", kind, hit
+    sources = {"treatment": BOOK.blocks["treatment"], "clinical": CLINICAL}
+    found = relative_importance(null, CM, sources, KEYS, 0, 199, int(rng.integers(2**31)))
+    for row in found.itertuples():
+        yield "relative_importance, permuted", f"{row.term}, {CM}", "size", row.p_value <= 0.05
+
+
+def with_gaps(data, rng) -> pd.DataFrame:
+    """A quarter of the symptoms and living skills, more in the sick; ages of a tenth."""
+    gaps = data[[CM, AGE, *CLINICAL]].astype(float)
+    chance = 0.5 * (1 - gaps["health_sickness"].rank(pct=True))
+    for name in ("symptoms", LIVING):
+        gaps.loc[rng.random(len(data)) < chance, name] = np.nan
+    managers = data[KEYS].unique()
+    unknown = rng.choice(managers, len(managers) // 10, replace=False)
+    gaps.loc[data[KEYS].isin(unknown), AGE] = np.nan
+    return gaps
+
+
+def fit_of(table, terms, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    fit = random_intercept(table[CM], table[terms], groups)
+    rows = fit.coefficients.iloc[1:]
+    return rows["estimate"].to_numpy(), fit.vcov.to_numpy()[1:, 1:], rows["df"].to_numpy()
+
+
+def truths(seed: int) -> dict:
+    """What each estimator gives for very many clients."""
+    drawn = draw(population("published"), LARGE, seed, keep_items=True)
+    data = dyad_table(drawn)
+    groups = pd.factorize(data[KEYS])[0]
+    truth = {("published", rating): 1.0 for rating in (CLIENT, CM)}
+    for y, x in SLOPES:
+        for method in ("OLS naive", "mixed model"):
+            truth[ESTIMANDS[method], y, x] = slope(method, data[y], data[x], groups)[0]
+    for y, x in PAIRS:
+        for name in ("as_published", "nested"):
+            found = ANALYSES[name].pair(data[y].to_numpy(), data[x].to_numpy(), groups, 0.2)
+            truth[name, y, x] = found.estimate
+        truth["nested_cr2", y, x] = truth["as_published", y, x]
+    for row in agreement(data[CLIENT], data[CM]).itertuples():
+        truth["agreement", row.Index] = row.estimate
+    for x in (AGE, "symptoms"):
+        r = data[[x, CM, CLIENT]].corr().to_numpy()
+        truth["difference", x] = r[0, 1] - r[0, 2]
+    truth |= judged(data).set_index("term")["estimate"].to_dict()
+    for row in one_with_many(data[CLIENT], data[CM], groups).itertuples():
+        truth[row.informant, row.term] = row.estimate
+    fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups).coefficients
+    truth |= {("imputed", row.term): row.estimate for row in fit.itertuples()}
+    truth |= {("alpha", row.scale): row.alpha for row in alphas(drawn).itertuples()}
+    effect = simulate_dyads("hospital_effect", LARGE, seed)
+    for rating in (CLIENT, CM):
+        truth["hospital_effect", rating] = rate("as_published", effect, rating).estimate
+    return truth
+
+
+def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool) -> Hits:
+    rng = np.random.default_rng(seed)
+    seeds = [int(s) for s in seed.generate_state(3)]
+    null = simulate_dyads("no_association", N, seeds[0])
+    drawn = draw(population("published"), N, seeds[1], keep_items=True)
+    published = dyad_table(drawn)
+    yield from slopes(null, published, truth)
+    yield from blocks(null)
+    yield from standardised(published, truth)
+    yield from block_equivalence(published, rng)
+    yield from two_informants(null, published, truth)
+    yield from rates("published", published, truth)
+    yield from rates("hospital_effect", simulate_dyads("hospital_effect", N, seeds[2]), truth)
+    for row in alphas(drawn).itertuples():
+        hit = covers(truth["alpha", row.scale], row.alpha_low, row.alpha_high)
+        yield "reliability, Feldt", f"alpha, {row.scale}", "coverage", hit
+    if with_slow:
+        yield from partial_hits(null)
+        yield from slow(null, published, truth, rng)
+
+
+def counted(seeds, truth: dict) -> tuple[Counter, Counter]:
+    hits, runs = Counter(), Counter()
+    for number, seed in enumerate(seeds):
+        for *key, hit in replicate(seed, truth, number % SLOW_SHARE == 0):
+            hits[tuple(key)] += bool(hit)
+            runs[tuple(key)] += 1
+    return hits, runs
