@@ -24,11 +24,13 @@ def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Pat
     ParameterError
         A name that fits no notebook.
     """
-    available = {p.stem: p for p in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
-    if not available:
+    numbered = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    others = [p for p in sorted(folder.glob("*.ipynb")) if p not in numbered and p.stem != "START"]
+    available = {p.stem: p for p in (*numbered, *others)}
+    if not numbered:
         raise ParameterError(f"There are no notebooks in {folder}.")
     if not names:
-        return list(available.values())
+        return numbered
     chosen, unknown = set(), []
     for name in names:
         stem = name.removesuffix(".ipynb")

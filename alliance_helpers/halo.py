@@ -12,14 +12,10 @@ import pandas as pd
 from .analyses import ANALYSES, standardise
 from .codebook import Codebook
 from .errors import NotEstimableError
+from .information import reporter_of
 from .views import alliance_of, usual_analysis
 
 COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
-
-
-def rater_of(term: str, book: Codebook) -> str:
-    """Who gave this value: an informant or rater named in the codebook, else `records`."""
-    return book.scales[term].informant or "records" if term in book.scales else "records"
 
 
 def halo_contrast(
@@ -63,7 +59,7 @@ def partialled(
         As :func:`halo_contrast`, without the same-rater rows.
     """
     outcomes = [t for t in book.blocks.get("outcome", ()) if t in dyads and dyads[t].nunique() > 1]
-    own = [t for t in outcomes if rater_of(t, book) == informant]
+    own = [t for t in outcomes if reporter_of(t, book) == informant]
     rows = [_row(dyads, book, informant, t, own, analysis) for t in outcomes if t not in own]
     return pd.DataFrame(rows if own else [], columns=COLUMNS)
 
@@ -83,4 +79,4 @@ def _row(
     keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
     effect = ANALYSES[analysis or usual_analysis(book)].pair(y, x, pd.factorize(keys)[0], 0.20)
     found = {c: getattr(effect, c) for c in COLUMNS[3:]}
-    return {"informant": informant, "term": term, "rater": rater_of(term, book)} | found
+    return {"informant": informant, "term": term, "rater": reporter_of(term, book)} | found

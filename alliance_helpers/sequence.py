@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from .data import Study
 from .errors import OutputError, ParameterError
+from .outputs import write_whole
 from .paths import NOTEBOOKS, RESULTS
 from .runner import NotebookRun, run_notebooks
 
@@ -45,8 +47,8 @@ class SequenceRun:
 
 
 def main_notebooks() -> list[Path]:
-    """The notebooks of the sequence, in reading order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """The notebooks of the sequence in reading order, then the stress tests."""
+    return [*sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), NOTEBOOKS / "robustness.ipynb"]
 
 
 def skipped(study: Study) -> dict[str, str]:
@@ -101,6 +103,7 @@ def run_sequence(
         _give_back(folder, out)
         raise
     seconds = time.perf_counter() - started
+    add_stress_rows(folder)
     _write_run_file(folder, parameters, records, seconds, skip)
     from .report import write_report
 
@@ -108,6 +111,26 @@ def run_sequence(
     if out is None:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)
+
+
+def add_stress_rows(folder: Path) -> None:
+    """Append to findings.csv the analyses that only the robustness notebook has."""
+    findings, stress = folder / "findings.csv", folder / "tables" / "robustness.csv"
+    if not (findings.is_file() and stress.is_file()):
+        return
+    with findings.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    there = {row["analysis"] for row in rows}
+    with stress.open(newline="", encoding="utf-8") as file:
+        rows += [row for row in csv.DictReader(file) if row["analysis"] not in there]
+
+    def write(part: Path) -> None:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(findings, write)
 
 
 def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
@@ -152,8 +175,6 @@ def _give_back(folder: Path, out: str | Path | None) -> None:
 
 
 def _write_run_file(folder: Path, parameters: dict, records, seconds: float, skip: dict) -> None:
-    from .outputs import write_whole
-
     about = {
         "parameters": {k: v for k, v in parameters.items() if k != "out"},
         "seed": parameters.get("seed", 1995),

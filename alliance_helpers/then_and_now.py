@@ -13,8 +13,9 @@ from .tables import scorecard
 from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
 WORDS = {SUPPORTED: "supported", NOT_SUPPORTED: "not supported", INCONCLUSIVE: "inconclusive"}
+KEY = "✔ supported, ✘ not supported, ? inconclusive, – does not apply"
 MARKS = {SUPPORTED: "✔", NOT_SUPPORTED: "✘", INCONCLUSIVE: "?"}
-SHOWN_IN_TERMINAL = ("as_1995", "as_published", "nested")
+MAIN = ("as_1995", "as_published", "nested", "nested_cr2")
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,17 @@ class Scorecard:
     analyses: tuple[str, ...]
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(heading(a))}</th>' for a in self.analyses)
+        head = "".join(_head(a) for a in self.analyses)
         rows = "".join(self._row(r) for _, r in self.frame.iterrows())
+        first = "<th scope='col'>Finding</th><th scope='col'>Claim, and what the analyses say</th>"
         return (
-            f"{STYLE}<div class='wide'><table class='scorecard'><caption>Every claim, then and now"
-            f"</caption><thead><tr><th scope='col'>Finding</th><th scope='col'>Claim, and what the "
-            f"analyses say of it</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+            f"{STYLE}<div class='wide'><table class='scorecard'>"
+            f"<caption>Every claim, then and now ({KEY})</caption>"
+            f"<thead><tr>{first}{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def _row(self, row: pd.Series) -> str:
-        cells = "".join(_cell(row[a]) for a in self.analyses)
+        cells = "".join(_cell(row[a], a in MAIN) for a in self.analyses)
         return (
             f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}"
             f"<small>{escape(row['sentence'])}</small></th>{cells}</tr>"
@@ -42,7 +44,7 @@ class Scorecard:
 
     def text(self) -> str:
         """The scorecard for a terminal."""
-        shown = [a for a in self.analyses if a in SHOWN_IN_TERMINAL]
+        shown = [a for a in self.analyses if a in MAIN[:3]]
         wide = max(len(t) for t in self.frame["text"]) + 2
         lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
         for _, row in self.frame.iterrows():
@@ -107,7 +109,14 @@ def _mark(verdict) -> str:
     return f"{MARKS[verdict]} {WORDS[verdict]}" if isinstance(verdict, str) else "-"
 
 
-def _cell(verdict) -> str:
+def _head(analysis: str) -> str:
+    """A column's head; those of stress tests stand upright, to leave room."""
+    turned = "" if analysis in MAIN else " class='turned'"
+    return f"<th scope='col'{turned}><span>{escape(heading(analysis))}</span></th>"
+
+
+def _cell(verdict, in_words: bool) -> str:
     if not isinstance(verdict, str):
         return "<td>–</td>"
-    return f"<td class='v {verdict}'>{escape(_mark(verdict))}</td>"
+    shown = _mark(verdict) if in_words else MARKS[verdict]
+    return f"<td class='v {verdict}' title='{WORDS[verdict]}'>{shown}</td>"

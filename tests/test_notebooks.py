@@ -30,7 +30,8 @@ def code(notebook):
 
 
 def test_the_sequence_is_numbered_without_gaps():
-    assert [name[:2] for name in NAMES] == [f"{i:02d}" for i in range(1, len(NAMES) + 1)]
+    numbered = [name[:2] for name in NAMES if name != "robustness"]
+    assert numbered == [f"{i:02d}" for i in range(1, len(numbered) + 1)]
 
 
 @pytest.mark.parametrize("name", NAMES)
