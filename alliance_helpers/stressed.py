@@ -18,6 +18,7 @@ from .findings import assess, unavailable
 from .multiverse import Multiverse
 from .paths import FINDINGS
 from .verdicts import Effect
+from .views import usual_analysis
 
 SETTINGS = FINDINGS.with_name("stress.yml")
 Found = tuple[Effect, tuple[str, str]]
@@ -84,7 +85,7 @@ class Stressed:
     @cached_property
     def nested(self) -> pd.DataFrame:
         """The rows that respect case managers, indexed by finding, claim and informant."""
-        rows = assess(self.dyads, self.book, self.rules, ("nested",), self.finding)
+        rows = assess(self.dyads, self.book, self.rules, [usual_analysis(self.book)], self.finding)
         return rows.set_index(["finding", "claim", "informant"])
 
     def nested_row(self, claim: Claim) -> pd.Series:
