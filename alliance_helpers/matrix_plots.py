@@ -39,8 +39,8 @@ def correlations(
     ax = canvas(ax, 2.2 + 0.32 * len(names))
     text = np.vectorize(lambda r: coefficient(r) if np.isfinite(r) else "")(values)
     sns.heatmap(
-        values, mask=hidden, annot=text, fmt="", cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False, ax=ax,
-        linewidths=0.6, linecolor="white", annot_kws={"size": 9, "color": INK},
+        values, mask=hidden, annot=text, fmt="", cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False,
+        ax=ax, linewidths=0.6, linecolor="white", annot_kws={"size": 9, "color": INK},
         xticklabels=names, yticklabels=names,
     )  # fmt: skip
     ax.set_xlim(0, len(names) - 1)
