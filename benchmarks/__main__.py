@@ -31,8 +31,8 @@ def main() -> None:
     names = sys.argv[1:] or ORDER
     parts = [
         "# Benchmarks\n\n"
-        f"`make bench`, {date.today()}, {os.cpu_count()} cores, Python {platform.python_version()}. "
-        "Each ratio is against a peer measured in the same run.\n"
+        f"`make bench`, {date.today()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}. Each ratio is against a peer measured in the same run.\n"
     ]
     for name in names:
         print(f"== {name}", flush=True)
