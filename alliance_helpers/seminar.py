@@ -97,7 +97,7 @@ EDITIONS = {"student": student, "instructor": instructor, "web": web}
 
 
 def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
-    """Write one edition of every unit.
+    """Write one edition of every unit; units that are no longer there are removed.
 
     Parameters
     ----------
@@ -127,6 +127,8 @@ def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
         target = Path(out) / path.name
         write_whole(target, lambda part, nb=notebook: nbformat.write(nb, part))
         made.append(target)
+    for old in set(Path(out).glob("unit_*.ipynb")) - set(made):
+        old.unlink()
     return made
 
 

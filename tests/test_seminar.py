@@ -72,7 +72,10 @@ def test_the_source_is_left_as_it_was():
 
 
 def test_an_edition_is_written(tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "unit_9_of_old.ipynb").touch()
     made = seminar.build("web", tmp_path / "web")
+    assert sorted((tmp_path / "web").iterdir()) == made
     assert [p.stem for p in made] == list(UNITS)
     assert all(nbformat.read(p, as_version=4).cells for p in made)
 
