@@ -51,7 +51,11 @@ def units(source: Path = SOURCE) -> list[Path]:
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
-    """Solutions taken out, tests kept and locked, by nbgrader's own preprocessors."""
+    """Solutions taken out, tests kept and locked, by nbgrader's own preprocessors.
+
+    Tests are folded, so that no answer is read by accident, and a test that fails does not keep
+    "Run All Cells" from what follows.
+    """
     from nbgrader.preprocessors import (
         CheckCellMetadata,
         ClearOutput,
@@ -61,9 +65,13 @@ def student(notebook: NotebookNode) -> NotebookNode:
     )
 
     clear = ClearSolutions(code_stub={"python": CODE_STUB}, text_stub=TEXT_STUB)
-    return _through(
+    made = _through(
         notebook, [LockCells(), clear, ClearOutput(), CheckCellMetadata(), ComputeChecksums()]
     )
+    for cell in filter(_is_test, made.cells):
+        cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "raises-exception"]
+        cell.metadata["jupyter"] = {"source_hidden": True}
+    return made
 
 
 def instructor(notebook: NotebookNode) -> NotebookNode:
