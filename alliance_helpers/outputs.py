@@ -22,6 +22,7 @@ from .printing import PrettyTable, pretty
 DPI = 150
 SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def save_table(
     Notes
     -----
     Text cells that a spreadsheet would run as a formula (they begin with = + - @) get an
-    apostrophe in front. Numbers stay numbers.
+    apostrophe in front. Numbers stay numbers, `-9` too.
     """
     shown = frame if isinstance(frame, PrettyTable) else pretty(frame, **how)
     if out:
@@ -143,4 +144,5 @@ def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    risky = isinstance(cell, str) and cell.startswith(FORMULA) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if risky else cell

@@ -32,11 +32,13 @@ def main() -> None:
     parts = [
         "# Benchmarks\n\n"
         f"`make bench`, {date.today()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}. Each ratio is against a peer measured in the same run.\n"
+        f"Python {platform.python_version()}. "
+        "Each ratio is against a peer measured in the same run.\n"
     ]
     for name in names:
         print(f"== {name}", flush=True)
-        parts.append(f"\n## {name}\n\n```\n{output(name).strip()}\n```\n")
+        said = output(name).strip()
+        parts.append(f"\n## {name}\n\n```\n{said}\n```\n")
     (HERE / "results.md").write_text("".join(parts), encoding="utf-8")
 
 

@@ -1,0 +1,85 @@
+"""What a run on real records leaves behind: no id, no date, no single value of a person."""
+
+import base64
+import re
+import shutil
+
+import pandas as pd
+import pytest
+
+from alliance_helpers.paths import CODEBOOK, RAW
+from alliance_helpers.sequence import run_sequence
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The shipped tables, declared to be real, with ids that stand nowhere else."""
+    folder = tmp_path_factory.mktemp("real")
+    shutil.copytree(RAW, folder / "study")
+    study = folder / "study"
+    (study / "truth.csv").unlink()
+    book = CODEBOOK.read_text("utf-8").replace("synthetic: true", "synthetic: false")
+    (study / "codebook.yml").write_text(book, encoding="utf-8")
+    for path in study.glob("*.csv"):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column in {"client_id", "case_manager_id"} & set(table):
+            table[column] = "zq" + table[column] + "qz"
+        table.to_csv(path, index=False)
+    return study
+
+
+@pytest.fixture(scope="module")
+def results(real):
+    """Everything that a run on it writes."""
+    out = real.parent / "out"
+    run = run_sequence({"data": str(real)}, out, jobs=2, skip={"robustness": "Too long here."})
+    assert [r.error_message for r in run.failed] == []
+    return out
+
+
+def texts(folder):
+    """Every file as text; pictures inside pages left out."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix not in (".png", ".parquet"):
+            text = path.read_text("utf-8")
+            yield path.name, re.sub(r"[A-Za-z0-9+/=\\n]{400,}", "", text)
+
+
+def test_no_id_of_a_person(results):
+    assert [name for name, text in texts(results) if re.search(r"zq[CM]\d+qz", text)] == []
+
+
+def test_no_date_of_a_person(real, results):
+    episodes = pd.read_csv(real / "hospital_episodes.csv", dtype=str)
+    dates = set(episodes["admission"]) | set(episodes["discharge"].dropna())
+    found = {n: dates & set(re.findall(r"\d{4}-\d{2}-\d{2}", t)) for n, t in texts(results)}
+    assert {name: some for name, some in found.items() if some} == {}
+
+
+def test_the_log_hides_values(results):
+    log = pd.read_csv(results / "cleaning_log.csv", dtype=str, keep_default_na=False)
+    assert len(log) > 50
+    assert set(log["before"]) | set(log["after"]) <= {"hidden", ""}
+
+
+def test_no_table_of_dyads(results):
+    assert not (results / "dyads.parquet").exists()
+    rows = {p.name: len(pd.read_csv(p)) for p in (results / "tables").glob("*.csv")}
+    assert not [name for name, n in rows.items() if n > 150], rows
+
+
+def test_clouds_of_single_dyads_are_not_drawn(results, shipped_run):
+    shown, hidden = (
+        (folder / "figures" / "agreement_scatter.png").read_bytes()
+        for folder in (shipped_run.out, results)
+    )
+    assert base64.b64encode(shown) != base64.b64encode(hidden)
+
+
+def test_shown_only_when_asked(real, tmp_path):
+    values = {"data": str(real), "show_rows": True}
+    skip = {p: "Not needed." for p in ("robustness", "02_descriptives", "07_finding_4")}
+    run = run_sequence(values, tmp_path / "out", jobs=2, skip=skip)
+    assert (run.out / "dyads.parquet").exists()
+    log = pd.read_csv(run.out / "cleaning_log.csv", dtype=str, keep_default_na=False)
+    assert "-9" in set(log["before"])
