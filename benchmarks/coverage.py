@@ -38,11 +38,9 @@ LIBERAL = (
     ),
     ("dependent_correlations, n", "", "takes dyads as independent: give it the effective n"),
     ("truth_and_bias", "directional_bias", "takes the reference's mean as known (West & Kenny)"),
-    (
-        "reliability",
-        "case_manager",
-        "Feldt takes forms as independent; a case manager fills several",
-    ),
+    ("reliability", "case_manager", "several forms by one case manager (94.1 with one form each)"),
+    ("reliability", "client", "Feldt takes items as normal and alike (93.4 with one form each)"),
+    ("one_with_many", "share", "exact for normal ratings only; at the edge of the band"),
     ("mixed model, F", "", "df count case managers as if their variance were known"),
 )
 """Explanations by the beginning of a method and a part of a quantity, the first that fits."""
