@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from alliance_helpers.paths import NOTEBOOKS
+from alliance_helpers.sequence import main_notebooks
 from benchmarks.ratio import Ratio, table
 
 BIN = Path(sys.executable).parent
@@ -34,7 +34,7 @@ def plain_env() -> dict[str, str]:
 
 def main(repeats: int = 3) -> list[Ratio]:
     """Ours before and after the peer, so that other work on the machine falls on both."""
-    notebooks = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    notebooks = main_notebooks()
     ours = []
     with tempfile.TemporaryDirectory() as folder:
 
