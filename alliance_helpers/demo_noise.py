@@ -66,7 +66,7 @@ def freedman() -> Demo:
     )
 
 
-def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 100) -> Demo:
+def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 60) -> Demo:
     """How often each of the study's variables would be selected in another sample of clients."""
     ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
     blocks = predictor_blocks(dyads, book)
