@@ -51,7 +51,8 @@ def partialled(
     """The other-rater associations with the rater's own view of outcome held constant.
 
     The own view stands for general favour. Holding it constant also removes what favour and a
-    good outcome share, so an association left over is a lower bound, and none left over no proof.
+    good outcome share, and favour and outcome both lead to it: an association can shrink, vanish or
+    even turn its sign without being wrong. Read it as a question, not as a proof.
 
     Returns
     -------

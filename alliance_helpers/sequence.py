@@ -23,6 +23,7 @@ from .paths import NOTEBOOKS, RESULTS
 from .runner import NotebookRun, run_notebooks
 
 RUN_FILE = "run.json"
+LONGEST = "robustness"
 WRITTEN = ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", RUN_FILE)
 FOLDERS = ("notebooks", "tables", "figures")
 NEEDS = {
@@ -48,7 +49,7 @@ class SequenceRun:
 
 def main_notebooks() -> list[Path]:
     """The notebooks of the sequence in reading order, then the stress tests."""
-    return [*sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), NOTEBOOKS / "robustness.ipynb"]
+    return [*sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), NOTEBOOKS / f"{LONGEST}.ipynb"]
 
 
 def skipped(study: Study) -> dict[str, str]:
@@ -98,10 +99,12 @@ def run_sequence(
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     values = parameters | {"out": str(folder)}
     try:
-        records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
+        longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
+        records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
     except ParameterError:
         _give_back(folder, out)
         raise
+    records.sort(key=lambda record: record.notebook)
     seconds = time.perf_counter() - started
     add_stress_rows(folder)
     _write_run_file(folder, parameters, records, seconds, skip)
