@@ -15,7 +15,7 @@ from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 WORDS = {SUPPORTED: "supported", NOT_SUPPORTED: "not supported", INCONCLUSIVE: "inconclusive"}
 KEY = "✔ supported, ✘ not supported, ? inconclusive, – does not apply"
 MARKS = {SUPPORTED: "✔", NOT_SUPPORTED: "✘", INCONCLUSIVE: "?"}
-MAIN = ("as_1995", "as_published", "nested", "nested_cr2")
+MAIN = ("as_1995", "as_published", "nested")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Scorecard:
 
     def text(self) -> str:
         """The scorecard for a terminal."""
-        shown = [a for a in self.analyses if a in MAIN[:3]]
+        shown = [a for a in self.analyses if a in MAIN]
         wide = max(len(t) for t in self.frame["text"]) + 2
         lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
         for _, row in self.frame.iterrows():
@@ -60,6 +60,10 @@ STYLE = (
     ".scorecard td.inconclusive{background:#eceff1;color:#3b464d}"
     ".scorecard th[scope=row]{font-weight:400;min-width:16rem}"
     ".scorecard small{display:block;color:#55616b;font-size:.86em}</style>"
+    "<style>.scorecard th,.scorecard td{padding:.3rem}"
+    ".scorecard .turned{vertical-align:bottom;min-width:1.7rem}"
+    ".scorecard .turned span{writing-mode:vertical-rl;transform:rotate(180deg);font-weight:500;"
+    "max-height:9rem}</style>"
 )
 
 
