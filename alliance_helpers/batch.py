@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .batch_folder import BatchFolder, BatchSummary
-from .batch_plan import choose_notebooks, parameter_table, with_places
+from .batch_plan import choose_notebooks, lacking, parameter_table, with_places
 from .batch_run import KEEP, RunResult, Shared, lost_run, run_one
 from .errors import OutputError, ParameterError, RunError
 from .fingerprint import fingerprint, versions
@@ -86,8 +86,9 @@ def run_batch(
 
     Raises
     ------
-    ParameterError
-        Before anything starts: the grid, a notebook, `out` or the scheduler cannot be used.
+    ParameterError, DataError, CodebookError
+        Before anything starts: the grid, a study, a notebook, `out` or the scheduler cannot be
+        used.
     OutputError
         Before anything starts: `out` cannot be written.
     RunError
@@ -103,6 +104,7 @@ def run_batch(
     declared = all_parameters(chosen)
     check_grid(grid, declared, yes)
     grid, places = with_places(grid)
+    gaps = lacking(grid)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
     plan = fingerprint((grid.axes, grid.runs), texts, places)
     with contextlib.ExitStack() as held:
@@ -113,7 +115,11 @@ def run_batch(
             held.callback(close_station)
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
         before = store.done(len(grid))
-        tasks = [(n, run) for n, run in enumerate(grid.combinations(), 1) if n not in before]
+        tasks = [
+            (n, run, gaps.get((run.get("data") or "", run.get("codebook") or ""), {}))
+            for n, run in enumerate(grid.combinations(), 1)
+            if n not in before
+        ]
         bar = tqdm(
             desc="Runs", total=len(grid), initial=len(before), unit="run", dynamic_ncols=True,
             disable=None if progress is None else not progress,

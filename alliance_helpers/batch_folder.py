@@ -223,9 +223,10 @@ def _run_row(run: int, record: Mapping | None) -> dict[str, object]:
     """One row of runs.csv."""
     if record is None:
         return {"run": run, "status": "missing"} | dict.fromkeys(FAILURE)
-    seconds = {f"seconds_{r['notebook']}": r["seconds"] for r in record["records"]}
+    ran = [r for r in record["records"] if r["status"] != "skipped"]
+    seconds = {f"seconds_{r['notebook']}": r["seconds"] for r in ran}
     row = {"run": run, "status": record["status"]}
     row["seconds"] = sum(s for s in seconds.values() if s is not None)
-    first = next((r for r in record["records"] if r["status"] != "done"), {})
+    first = next((r for r in record["records"] if r["status"] == "failed"), {})
     failure = {name: first.get(name.replace("error_notebook", "notebook")) for name in FAILURE}
     return row | seconds | failure

@@ -12,6 +12,8 @@ from .errors import ParameterError, ScenarioError
 from .grid import Axis, Declared, Grid
 from .paths import NOTEBOOKS
 from .scenarios import load_scenario
+from .sequence import skipped
+from .study import open_study
 
 PLACES = ("data", "codebook", "claims")  # parameters that name files
 
@@ -85,6 +87,18 @@ def _studies(axes: Sequence[Axis], runs: Sequence[dict[str, object]]) -> list[st
             except ScenarioError as error:
                 found.append(str(error))
     return found
+
+
+def lacking(grid: Grid) -> dict[tuple[str, str], dict[str, str]]:
+    """Which notebooks the user's own studies lack the parts for, by data and codebook.
+
+    Raises
+    ------
+    DataError, CodebookError
+        The first study that cannot be used, with every problem.
+    """
+    pairs = {(str(r.get("data") or ""), str(r.get("codebook") or "")) for r in grid.combinations()}
+    return {pair: skipped(open_study(*pair)) for pair in sorted(pairs) if pair[0]}
 
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .runner import NotebookRun, lost, run_notebook
+from .sequence import add_stress_rows
 
 KEEP = ("all", "failed", "none")
 FINDINGS = "findings.csv"
@@ -60,7 +61,7 @@ class RunResult:
     @property
     def done(self) -> bool:
         """Whether every notebook came to its end."""
-        return all(record.status == "done" for record in self.records)
+        return all(record.status != "failed" for record in self.records)
 
     def as_json(self) -> dict:
         """What is written to the batch's folder."""
@@ -76,43 +77,53 @@ class RunResult:
         }
 
 
-def run_one(shared: Shared, task: tuple[int, dict[str, object]]) -> RunResult:
+Task = tuple[int, dict[str, object], dict[str, str]]
+
+
+def run_one(shared: Shared, task: Task) -> RunResult:
     """Run all notebooks with one set of parameters, in a folder that is gone afterwards.
 
     Parameters
     ----------
     shared : Shared
-    task : (int, dict)
-        Number of the run and its parameters.
+    task : (int, dict, dict)
+        Number of the run, its parameters, and the notebooks to leave out with the reason.
     """
-    number, parameters = task
+    number, parameters, gaps = task
     try:
         with tempfile.TemporaryDirectory(
             prefix="run-", dir=shared.scratch, ignore_cleanup_errors=True
         ) as folder:
-            return _run_in(Path(folder), shared, number, parameters)
+            return _run_in(Path(folder), shared, number, parameters, gaps)
     except OSError as error:  # no room, or no right, to make the folder
         record = NotebookRun(next(iter(shared.notebooks)), "failed", 0.0, None,
                              type(error).__name__, str(error))  # fmt: skip
         return RunResult(number, (record,), None, {})
 
 
-def _run_in(folder: Path, shared: Shared, number: int, parameters: dict) -> RunResult:
+def _run_in(
+    folder: Path, shared: Shared, number: int, parameters: dict, gaps: dict[str, str]
+) -> RunResult:
     out = folder / "out"
     out.mkdir()
     records, kept = [], {}
     for name, text in shared.notebooks.items():
+        if name in gaps:
+            records.append(NotebookRun(name, "skipped", 0.0, None, None, gaps[name]))
+            continue
         source, executed = folder / f"{name}.ipynb", folder / "executed" / f"{name}.ipynb"
         source.write_text(text, encoding="utf-8")
         values = {**parameters, "out": str(out)}
         record = run_notebook(source, executed, values, shared.timeout, cwd=folder)
         records.append(record)
-        wanted = shared.keep == "all" or (shared.keep == "failed" and record.status != "done")
+        wanted = shared.keep == "all" or (shared.keep == "failed" and record.status == "failed")
         if wanted and executed.exists():
             kept[name] = executed.read_text(encoding="utf-8")
-    done = all(record.status == "done" for record in records)
+    if any(record.status == "failed" for record in records):
+        return RunResult(number, tuple(records), None, kept)
+    add_stress_rows(out)
     findings = out / FINDINGS
-    text = findings.read_text(encoding="utf-8") if done and findings.exists() else None
+    text = findings.read_text(encoding="utf-8") if findings.exists() else None
     return RunResult(number, tuple(records), text, kept)
 
 

@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 
-from .preload import forget_helpers, helper_stamps, preload, warm_up
+from .preload import forget_helpers, helper_stamps, preload, rehearse, warm_up
 
 PR_SET_PDEATHSIG = 1
 
@@ -184,6 +184,7 @@ def main() -> None:
     before, stamps = dict(os.environ), helper_stamps()
     preload()
     warm_up()
+    rehearse()
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.collect()
     gc.freeze()
