@@ -10,13 +10,15 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from .batch_run import RunResult
 from .errors import OutputError, ParameterError
 from .fingerprint import Fingerprint, changes
 from .runner import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PLAN = "batch.json"
 TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
@@ -191,6 +193,8 @@ class BatchFolder:
         pandas.DataFrame
             The table of runs.
         """
+        import pandas as pd  # here, so that workers start without it
+
         rows, tables = [], {}
         for run in parameters.index:
             record = self.load(run)
@@ -216,6 +220,8 @@ class BatchFolder:
 
 
 def _findings(text: str) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str))
 
 

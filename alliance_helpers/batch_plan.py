@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from .errors import ParameterError, ScenarioError
 from .grid import Axis, Declared, Grid
 from .paths import NOTEBOOKS
 from .scenarios import load_scenario
-from .sequence import skipped
-from .study import open_study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PLACES = ("data", "codebook", "claims")  # parameters that name files
 
@@ -98,11 +98,19 @@ def lacking(grid: Grid) -> dict[tuple[str, str], dict[str, str]]:
         The first study that cannot be used, with every problem.
     """
     pairs = {(str(r.get("data") or ""), str(r.get("codebook") or "")) for r in grid.combinations()}
-    return {pair: skipped(open_study(*pair)) for pair in sorted(pairs) if pair[0]}
+    own = sorted(pair for pair in pairs if pair[0])
+    if not own:
+        return {}
+    from .sequence import skipped  # slow to import, like pandas below
+    from .study import open_study
+
+    return {pair: skipped(open_study(*pair)) for pair in own}
 
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
     """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
+    import pandas as pd
+
     defaults: dict[str, object] = {}
     for parameters in declared.values():
         for name, parameter in parameters.items():

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .runner import NotebookRun, lost, run_notebook
-from .sequence import add_stress_rows
 
 KEEP = ("all", "failed", "none")
 FINDINGS = "findings.csv"
@@ -121,7 +120,10 @@ def _run_in(
             kept[name] = executed.read_text(encoding="utf-8")
     if any(record.status == "failed" for record in records):
         return RunResult(number, tuple(records), None, kept)
-    add_stress_rows(out)
+    if "robustness" in shared.notebooks:
+        from .sequence import add_stress_rows  # slow to import, and rarely needed
+
+        add_stress_rows(out)
     findings = out / FINDINGS
     text = findings.read_text(encoding="utf-8") if findings.exists() else None
     return RunResult(number, tuple(records), text, kept)
