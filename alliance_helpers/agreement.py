@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .concordance import STATISTICS, intervals, jackknife, statistics
-from .design import Sample, as_floats, orthonormal, tidy
 from .errors import NotEstimableError, ParameterError
-from .sandwich import cluster_robust
+from .estimation.concordance import STATISTICS, intervals, jackknife, statistics
+from .estimation.design import Sample, as_floats, orthonormal, tidy
+from .estimation.sandwich import cluster_robust
 
 MIN_PAIRS = 4
 SURFACE = np.array(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .analyses import ANALYSES
 from .codebook import Codebook, read_codebook
 from .errors import NotEstimableError
+from .judging.analyses import ANALYSES
 
 COLUMNS = [
     "informant", "block", "term", "estimate", "conf_low", "conf_high", "low_90", "high_90",

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .batch_folder import BatchFolder, BatchSummary
-from .batch_plan import choose_notebooks, lacking, parameter_table, with_places
-from .batch_run import KEEP, RunResult, Shared, lost_run, run_one
 from .errors import OutputError, ParameterError, RunError
-from .fingerprint import fingerprint, versions
-from .grid import Declared, Grid, check_grid, read_grid
-from .parameters import all_parameters
 from .paths import NOTEBOOKS
-from .station import close_station, open_station, station_is_open
-from .workers import connect_dask, run_on_dask, run_tasks
+from .running.batch_folder import BatchFolder, BatchSummary
+from .running.batch_plan import choose_notebooks, lacking, parameter_table, with_places
+from .running.batch_run import KEEP, RunResult, Shared, lost_run, run_one
+from .running.fingerprint import fingerprint, versions
+from .running.grid import Declared, Grid, check_grid, read_grid
+from .running.parameters import all_parameters
+from .running.station import close_station, open_station, station_is_open
+from .running.workers import connect_dask, run_on_dask, run_tasks
 
 
 @contextlib.contextmanager
@@ -167,7 +167,7 @@ def _conclude(
     interrupted: bool,
 ) -> BatchSummary:
     """Write the tables and the page, and count."""
-    from .batch_page import write_page
+    from .running.batch_page import write_page
 
     table, seeds = parameter_table(grid, declared)
     try:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from .codebook import Codebook, Days, Derived
 from .data import Study
-from .dyads import Dyads
 from .errors import DataError
-from .hospital import hospital_days
-from .links import place
-from .notes import Change, as_log
-from .stays import merge_stays
+from .reading.dyads import Dyads
+from .reading.hospital import hospital_days
+from .reading.links import place
+from .reading.notes import Change, as_log
+from .reading.stays import merge_stays
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def main() -> None:
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
 def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     """Run the whole sequence once and write the report."""
-    from .parameters import all_parameters, parse_parameters
-    from .sequence import main_notebooks, run_sequence, skipped
-    from .station import open_station
+    from .running.parameters import all_parameters, parse_parameters
+    from .running.sequence import main_notebooks, run_sequence, skipped
+    from .running.station import open_station
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
@@ -127,7 +127,7 @@ def check(data, codebook, as_json) -> None:
 @click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE")
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked."""
-    from .describe import describe as draft
+    from .drafting.describe import describe as draft
 
     text = draft(path)
     if out is None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .codebook_rules import rule_problems, schema_problems
-from .dictionary import (
+from .codebooks.dictionary import (
     N_ITEMS,
     RESPONSES,
     SUBSCALES,
@@ -23,9 +22,10 @@ from .dictionary import (
     dyad_variables,
     expand,
 )
+from .codebooks.rules import rule_problems, schema_problems
+from .codebooks.yaml_text import load_yaml, read_yaml
 from .errors import CodebookError, Problem
 from .paths import CODEBOOK
-from .yaml_text import load_yaml, read_yaml
 
 __all__ = [
     "N_ITEMS", "RESPONSES", "SUBSCALES", "Codebook", "Days", "Derived", "Scale", "Table",

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .count_design import make_design
-from .count_families import FAMILIES
-from .count_model import FIT, CountModel, as_model, share_up_to
 from .errors import NotEstimableError, ParameterError
-from .hospital import hospital_days
+from .estimation.count_design import make_design
+from .estimation.count_families import FAMILIES
+from .estimation.count_model import FIT, CountModel, as_model, share_up_to
+from .reading.hospital import hospital_days
 
 __all__ = [
     "CountLadder",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from .checks import Examined, examine
 from .codebook import Codebook, draft_codebook, read_codebook
+from .codebooks.yaml_text import read_yaml
 from .errors import CodebookError, DataError, Problem
 from .paths import RAW
-from .sources import codebook_beside, completed, read_tables
-from .yaml_text import read_yaml
+from .reading.checks import Examined, examine
+from .reading.sources import codebook_beside, completed, read_tables
 
 
 @dataclass(frozen=True)

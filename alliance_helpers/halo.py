@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .analyses import ANALYSES, standardise
 from .codebook import Codebook
 from .errors import NotEstimableError
 from .information import reporter_of
+from .judging.analyses import ANALYSES, standardise
 from .views import alliance_of, usual_analysis
 
 COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import special
 from scipy.stats import ncf
 
-from . import arguments
-from .design import as_floats
 from .errors import ParameterError
+from .estimation import arguments
+from .estimation.design import as_floats
 
 
 def equivalence(

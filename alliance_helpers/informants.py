@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from . import arguments
 from .errors import ParameterError
+from .estimation import arguments
 
 
 def dependent_correlations(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from .codebook import Codebook, read_codebook
-from .dictionary import Table
+from .codebooks.dictionary import Table
 from .errors import NotEstimableError
-from .importance import relative_importance
+from .estimation.importance import relative_importance
 
 RECORDS = "records"
 COLUMNS = [

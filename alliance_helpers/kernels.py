@@ -20,7 +20,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
-from .station import PIPE, channel_folder, fork_kernel, fork_problem
+from .running.station import PIPE, channel_folder, fork_kernel, fork_problem
 
 PROVISIONER_VARIABLE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
 PROVISIONER = "alliance-warm"
@@ -72,7 +72,7 @@ class WarmProvisioner(LocalProvisioner):
                 return self.connection_info
         self.log.warning("alliance: an ordinary, slower kernel is started: %s", problem)
         if argv is not None and self.connection_info.get("transport") == "ipc":
-            cmd = [cmd[0], "-m", "alliance_helpers.private_kernel", *argv]
+            cmd = [cmd[0], "-m", "alliance_helpers.running.private_kernel", *argv]
         return await super().launch_kernel(cmd, **kwargs)
 
     async def _channels_open(self) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from . import arguments, rubin
-from .chained import Chains
-from .design import as_floats, tidy
 from .errors import NotEstimableError, ParameterError
+from .estimation import arguments, rubin
+from .estimation.chained import Chains
+from .estimation.design import as_floats, tidy
 
 CELLS_AT_ONCE = 20_000_000
 

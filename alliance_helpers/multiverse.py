@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .claim_data import ClaimData, effect_of, verdict_of
 from .claims import Claim, Rules, read_rules
 from .cleaning import CleanStudy
 from .codebook import Codebook, read_codebook
 from .errors import NotEstimableError
-from .joint_test import Permutations, joint_test
+from .estimation.joint_test import Permutations, joint_test
+from .estimation.partial import Partial
+from .estimation.partial_counts import PartialCounts
+from .judging.claim_data import ClaimData, effect_of, verdict_of
 from .nesting import effective_n
-from .partial import Partial
-from .partial_counts import PartialCounts
-from .specifications import CHOICES, Design, Tables, designs, estimators
+from .robustness.specifications import CHOICES, Design, Tables, designs, estimators
 
 KEY = ["finding", "claim", "informant"]
 RESULTS = [

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from .design import Sample, as_floats, complete_rows
 from .errors import NotEstimableError
+from .estimation.design import Sample, as_floats, complete_rows
 
 ZERO = 1e-6
 """Share of the total variance below which a component counts as estimated at zero."""

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .errors import OutputError, ParameterError
-from .printing import PrettyTable, pretty
+from .printed.printing import PrettyTable, pretty
 
 DPI = 150
 SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page

@@ -5,12 +5,13 @@ the figure shows, numbers included; `outputs.save_figure` keeps it as the alt te
 informant has the same colour, marker and hatch everywhere (`style`).
 """
 
-from .claim_plots import equivalence, forest, halo_contrast, scorecard
-from .dyad_plots import bland_altman, informants, paired_scatter
-from .evidence_plots import bayes_sensitivity, power_curve
-from .matrix_plots import correlations
-from .missing_plots import missingness
-from .model_plots import days_distribution, r_squared_blocks
+from .figures.claims import equivalence, forest, halo_contrast, scorecard
+from .figures.correlations import correlations
+from .figures.dyads import bland_altman, informants, paired_scatter
+from .figures.evidence import bayes_sensitivity, power_curve
+from .figures.missing import missingness
+from .figures.models import days_distribution, r_squared_blocks
+from .figures.multiverse import information_sources, specification_curve
 
 __all__ = [
     "bayes_sensitivity",
@@ -21,9 +22,11 @@ __all__ = [
     "forest",
     "halo_contrast",
     "informants",
+    "information_sources",
     "missingness",
     "paired_scatter",
     "power_curve",
     "r_squared_blocks",
     "scorecard",
+    "specification_curve",
 ]

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import special
 from scipy.optimize import brentq
 
-from . import arguments
 from .errors import ParameterError
+from .estimation import arguments
 
 
 def critical_correlation(n: float, alpha: float = 0.05) -> float:

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from .cr2 import ClusterCovariance
-from .design import t_tests
 from .errors import NotEstimableError
-from .moments import Moments, moments, numeric_rows
-from .sandwich import least_squares
-from .stepwise import NOTHING_LEFT, Rule, Trace, correlate, run
+from .estimation.cr2 import ClusterCovariance
+from .estimation.design import t_tests
+from .estimation.moments import Moments, moments, numeric_rows
+from .estimation.sandwich import least_squares
+from .estimation.stepwise import NOTHING_LEFT, Rule, Trace, correlate, run
 
 
 @dataclass(frozen=True)

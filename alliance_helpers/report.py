@@ -19,7 +19,7 @@ from .outputs import write_whole
 from .paths import ROOT
 from .then_and_now import then_and_now
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+TEMPLATE = Path(__file__).parent / "printed" / "report.html.j2"
 HIDDEN_TAGS = {"explorer", "papermill-error-cell-tag"}
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from .resamples import Batch, Resampler, batches, permuted_rows
-from .stepwise import Path, Rule, run
+from .estimation.resamples import Batch, Resampler, batches, permuted_rows
+from .estimation.stepwise import Path, Rule, run
 
 
 def bootstrap_selection(

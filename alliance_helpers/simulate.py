@@ -1,8 +1,8 @@
 """Synthetic studies with a stated truth: the dyad table at once, or raw tables with their dirt.
 
-The population is worked out from `data/scenarios.yml` (see :mod:`alliance_helpers.population`),
-drawn once (:mod:`~alliance_helpers.draws`), and written down either without error or gap, or as
-the five raw tables that a study's data entry leaves (:mod:`~alliance_helpers.raw_tables`).
+The population is worked out from `data/scenarios.yml` (`synthetic.population`), drawn once
+(`synthetic.draws`), and written down either without error or gap, or as the five raw tables that a
+study's data entry leaves (`synthetic.raw_tables`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from .data import Study
-from .draws import Draws, draw
 from .errors import OutputError, ParameterError
-from .population import SITE_TYPES, population
-from .raw_tables import labels, raw_tables
-from .truth import truth_table
+from .synthetic.draws import Draws, draw
+from .synthetic.population import SITE_TYPES, population
+from .synthetic.raw_tables import labels, raw_tables
+from .synthetic.truth import truth_table
 
 MOST_CLIENTS = 10_000_000
 COLUMNS = (

@@ -17,10 +17,10 @@ from .codebook import Codebook, read_codebook
 from .errors import ParameterError
 from .findings import COLUMNS, assess
 from .multiverse import Multiverse
-from .stress_evidence import bayes, days_hurdle, days_negbin, false_discoveries, holm
-from .stress_fits import adjusted, imputed, rank
-from .stress_resamples import every_specification, jackknife, selection
-from .stressed import Stressed, read_stress
+from .robustness.evidence import bayes, days_hurdle, days_negbin, false_discoveries, holm
+from .robustness.fits import adjusted, imputed, rank
+from .robustness.resampled import every_specification, jackknife, selection
+from .robustness.stressed import Stressed, read_stress
 
 STRESS = {
     "imputed": imputed,

@@ -10,8 +10,8 @@ import pandas as pd
 from .claims import Claim, Rules
 from .cleaning import CleanStudy
 from .errors import NotEstimableError
-from .participants import table_one
-from .printing import WORDS, PrettyTable, decimals_for, number, p_text, pretty
+from .printed.participants import table_one
+from .printed.printing import WORDS, PrettyTable, decimals_for, number, p_text, pretty
 from .reliability import reliability
 
 __all__ = [

@@ -8,9 +8,9 @@ from html import escape
 import pandas as pd
 
 from .claims import Rules, read_rules
-from .printing import WORDS as PRINTED
+from .judging.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from .printed.printing import WORDS as PRINTED
 from .tables import scorecard
-from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
 WORDS = {SUPPORTED: "supported", NOT_SUPPORTED: "not supported", INCONCLUSIVE: "inconclusive"}
 KEY = "✔ supported, ✘ not supported, ? inconclusive, – does not apply"

@@ -1,21 +1,21 @@
 """Every figure with controls: those of the five seminar units, and the notebooks' explorers.
 
-Each function returns a :class:`~alliance_helpers.demos.Demo`: `.picture()` shows it still,
+Each function returns a :class:`~alliance_helpers.teaching.demos.Demo`: `.picture()` shows it still,
 `.explore()` with its controls, `.text(...)` says the sentence with its numbers.
 """
 
-from .cohorts import open_dyads
-from .demo_halo import favour_and_link, leaks, own_view_held, study_contrast
-from .demo_nesting import false_alarms, mean_squares, study_nested, worth
-from .demo_noise import freedman, many_samples, one_sample, study_selection
-from .demo_nulls import bayes_of, equivalent, hospital, power_of
-from .demo_views import how_sure, smallest_bias, study_pairs, two_informants
-from .explorers import (
+from .teaching.cohorts import open_dyads
+from .teaching.explorers import (
     explore_agreement,
     explore_associations,
     explore_equivalence,
     explore_regression,
 )
+from .teaching.halo import favour_and_link, leaks, own_view_held, study_contrast
+from .teaching.nesting import false_alarms, mean_squares, study_nested, worth
+from .teaching.noise import freedman, many_samples, one_sample, study_selection
+from .teaching.nulls import bayes_of, equivalent, hospital, power_of
+from .teaching.views import how_sure, smallest_bias, study_pairs, two_informants
 
 __all__ = [
     "bayes_of",

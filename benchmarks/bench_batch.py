@@ -18,9 +18,9 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from alliance_helpers import fingerprint, station
 from alliance_helpers.batch import run_batch
-from alliance_helpers.batch_plan import choose_notebooks
+from alliance_helpers.running import fingerprint, station
+from alliance_helpers.running.batch_plan import choose_notebooks
 from benchmarks.bench_run import plain_env
 from benchmarks.ratio import Ratio, table
 

@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
 
-from alliance_helpers.demos import Demo
+from alliance_helpers.teaching.demos import Demo
 from benchmarks.ratio import Ratio, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

@@ -14,19 +14,19 @@ import pandas as pd
 from scipy.stats import linregress, t
 
 from alliance_helpers.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.analyses import ANALYSES, standardise
 from alliance_helpers.codebook import read_codebook
-from alliance_helpers.draws import draw
+from alliance_helpers.estimation.importance import relative_importance
+from alliance_helpers.estimation.mixed import block_test, random_intercept
+from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 from alliance_helpers.halo import partialled
-from alliance_helpers.importance import relative_importance
 from alliance_helpers.informants import dependent_correlations
+from alliance_helpers.judging.analyses import ANALYSES, standardise
 from alliance_helpers.missing import impute, pool, pool_blocks
-from alliance_helpers.mixed import block_test, random_intercept
 from alliance_helpers.nesting import effective_n, one_with_many
-from alliance_helpers.population import population
 from alliance_helpers.reliability import reliability
-from alliance_helpers.sandwich import cluster_block_test, cluster_robust
 from alliance_helpers.simulate import dyad_table, simulate_dyads
+from alliance_helpers.synthetic.draws import draw
+from alliance_helpers.synthetic.population import population
 from alliance_helpers.views import as_numbers
 
 BOOK = read_codebook()

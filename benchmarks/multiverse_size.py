@@ -19,11 +19,11 @@ from joblib import Parallel, delayed
 
 from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
-from alliance_helpers.joint_test import Permutations, joint_test
+from alliance_helpers.estimation.joint_test import Permutations, joint_test
 from alliance_helpers.multiverse import model_of
 from alliance_helpers.outputs import write_csv
+from alliance_helpers.robustness.specifications import Tables, designs, estimators
 from alliance_helpers.simulate import simulate_dyads
-from alliance_helpers.specifications import Tables, designs, estimators
 
 CLAIMS = (
     ("2", "age", "case_manager"),

@@ -19,7 +19,7 @@ QUIET = [
 @pytest.fixture(scope="session")
 def shipped_run(tmp_path_factory):
     """The whole sequence on the shipped cohort."""
-    from alliance_helpers.sequence import run_sequence
+    from alliance_helpers.running.sequence import run_sequence
 
     return run_sequence({}, tmp_path_factory.mktemp("run") / "results", jobs=2)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import nbformat
 
-from alliance_helpers import seminar
-from alliance_helpers.demos import BUTTONS, Choose, Demo
 from alliance_helpers.paths import ROOT
+from alliance_helpers.teaching import seminar
+from alliance_helpers.teaching.demos import BUTTONS, Choose, Demo
 
 BIN = Path(sys.executable).parent
 UNITS = [path.stem for path in seminar.units()]

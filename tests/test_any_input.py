@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import draft_codebook, parse_codebook
 from alliance_helpers.data import Study, check, load_study
-from alliance_helpers.describe import describe
+from alliance_helpers.drafting.describe import describe
 from alliance_helpers.errors import AllianceError
 
 EXAMPLES = settings(

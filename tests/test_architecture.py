@@ -1,34 +1,30 @@
 """The rules of the house: layers, module size, and nothing that runs text as code."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import alliance_helpers
+from alliance_helpers.paths import NOTEBOOKS
 
-FOLDER = Path(alliance_helpers.__file__).parent
-MODULES = {p.stem: p for p in sorted(FOLDER.glob("*.py")) if p.stem != "__init__"}
+PACKAGE = Path(alliance_helpers.__file__).parent
+MODULES = {
+    ".".join(p.relative_to(PACKAGE).with_suffix("").parts): p
+    for p in sorted(PACKAGE.rglob("*.py"))
+    if p.stem != "__init__"
+}
+# What people and notebooks call stands at the top of the package; a folder holds what is behind it.
 LAYERS = {
-    "ground": """paths errors wording dictionary yaml_text quick_imports codebook_rules codebook
-        arguments""",
-    "data": """notes cells links checks raw_files delimited labelled workbooks formats sources data
-        scoring stays hospital dyads cleaning scenarios latent latent_links population draws
-        episodes raw_tables truth simulate study wai_names guesses draft_tables describe privacy""",
-    "models": """agreement concordance contrast_model judgment surface reliability moments stepwise
-        design regression selection bootstrap cr2 sandwich mixed nesting counts count_model
-        count_design count_families count_likelihood inference equivalence missing chained rubin
-        power calibration cohorts permutation resamples
-        importance bayes_blocks partial partial_counts joint_test leave_one_out count_effects""",
-    "story": """verdicts claims analyses as_1995 associations findings unavailable halo informants
-        views null_results printing participants disclosure tables then_and_now outputs records
-        style plots claim_plots model_plots dyad_plots evidence_plots
-        information claim_data specifications multiverse multiverse_plots stressed stress
-        stress_fits stress_resamples stress_evidence interval_rows missing_plots matrix_plots""",
-    "edge": """grid batch batch_folder batch_page batch_plan batch_run fingerprint preload demos
-        demo_views demo_halo demo_nesting demo_noise demo_nulls explorers seminar
-        exercises private_kernel forkserver station kernels workers runner parameters
-        sequence report widgets cli""",
+    "ground": "paths errors codebook codebooks",
+    "data": "data cleaning scoring simulate study reading drafting synthetic",
+    "models": """reliability agreement regression selection counts inference missing nesting power
+        estimation""",
+    "story": """claims findings associations halo informants information null_results multiverse
+        stress views tables then_and_now outputs records plots judging robustness figures
+        printed""",
+    "edge": "batch kernels report widgets exercises cli running teaching",
 }
 PLACE = {m: i for i, names in enumerate(LAYERS.values()) for m in names.split()}
 EDGE = len(LAYERS) - 1
@@ -46,15 +42,22 @@ def trees():
 TREES = trees()
 
 
-def own_imports(tree: ast.AST) -> set[str]:
+def own_imports(name: str) -> set[str]:
     """Names of the kit's modules that a module imports."""
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            found |= {node.module.split(".")[0]} if node.module else {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module.startswith("alliance_helpers"):
-            found |= set(node.module.split(".")[1:2]) or {a.name for a in node.names}
+    for node in ast.walk(TREES[name]):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        above = ["alliance_helpers", *name.split(".")][: -node.level] if node.level else []
+        source = ".".join([*above, *([node.module] if node.module else [])])
+        if source.split(".")[0] == "alliance_helpers":
+            inside = source.removeprefix("alliance_helpers").removeprefix(".")
+            found |= {inside} | {f"{inside}.{a.name}".removeprefix(".") for a in node.names}
     return found & set(MODULES)
+
+
+def layer(name: str) -> int:
+    return PLACE[name.split(".")[0]]
 
 
 def outside_imports(tree: ast.AST) -> set[str]:
@@ -69,26 +72,31 @@ def outside_imports(tree: ast.AST) -> set[str]:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_has_a_layer(name):
-    assert name in PLACE, f"give {name} a layer in {Path(__file__).name}"
+    assert name.split(".")[0] in PLACE, f"give {name} a layer in {Path(__file__).name}"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_from_its_own_layer_or_above(name):
-    below = {m for m in own_imports(TREES[name]) if PLACE.get(m, 0) > PLACE.get(name, EDGE)}
-    assert not below
+    assert not {m for m in own_imports(name) if layer(m) > layer(name)}
 
 
 def test_no_cycles():
-    edges = {name: own_imports(tree) for name, tree in TREES.items()}
+    edges = {name: own_imports(name) for name in MODULES}
     while leaves := [name for name, needs in edges.items() if not needs & set(edges)]:
         for name in leaves:
             del edges[name]
     assert not edges
 
 
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.rglob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_call_what_stands_at_the_top(notebook):
+    text = notebook.read_text(encoding="utf-8")
+    assert not re.findall(r"alliance_helpers\.\w+\.\w+", text)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_only_the_edge_runs_notebooks(name):
-    if PLACE.get(name) != EDGE:
+    if layer(name) != EDGE:
         assert not outside_imports(TREES[name]) & EDGE_ONLY
 
 
@@ -108,7 +116,7 @@ def test_nothing_runs_text_as_code(name):
             assert not (silent and node.type is None), f"{name}:{node.lineno} hides errors"
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if PLACE.get(m) != EDGE])
+@pytest.mark.parametrize("name", [m for m in MODULES if layer(m) != EDGE])
 def test_helpers_do_not_print(name):
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Call):

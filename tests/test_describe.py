@@ -8,10 +8,10 @@ import pytest
 from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import parse_codebook
 from alliance_helpers.data import check, load_study
-from alliance_helpers.describe import describe, quoted
-from alliance_helpers.guesses import plain_name
+from alliance_helpers.drafting.describe import describe, quoted
+from alliance_helpers.drafting.guesses import plain_name
+from alliance_helpers.drafting.wai_names import informant_of, item_blocks
 from alliance_helpers.paths import RAW
-from alliance_helpers.wai_names import informant_of, item_blocks
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from alliance_helpers.design import complete_rows, orthonormal, tidy
 from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.estimation.design import complete_rows, orthonormal, tidy
 
 
 def test_tidy_is_the_t_test():

@@ -9,8 +9,8 @@ from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import parse_codebook, read_codebook
 from alliance_helpers.data import check, load_study
 from alliance_helpers.findings import assess
-from alliance_helpers.formats import read_file
 from alliance_helpers.paths import CODEBOOK
+from alliance_helpers.reading.formats import read_file
 from alliance_helpers.simulate import simulate_study
 
 FORMATS = ["csv", "semicolon", "tab", "windows", "xlsx", "sav", "dta", "parquet"]

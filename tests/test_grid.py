@@ -4,8 +4,8 @@ import pytest
 from make_notebook import make_notebook
 
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.grid import check_grid, read_grid
-from alliance_helpers.parameters import all_parameters, parse_parameters
+from alliance_helpers.running.grid import check_grid, read_grid
+from alliance_helpers.running.parameters import all_parameters, parse_parameters
 
 PARAMETERS = """\
 seed: int = 1995  # seed

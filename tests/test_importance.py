@@ -6,7 +6,7 @@ from nested_data import numbers
 
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.importance import lmg, relative_importance, subset_r_squared
+from alliance_helpers.estimation.importance import lmg, relative_importance, subset_r_squared
 from alliance_helpers.information import information_sources, reporter_of
 from alliance_helpers.simulate import simulate_dyads
 

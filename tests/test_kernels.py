@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from make_notebook import make_notebook
 
-from alliance_helpers import kernels, station
-from alliance_helpers.runner import run_notebook
+from alliance_helpers import kernels
+from alliance_helpers.codebooks import quick_imports
+from alliance_helpers.paths import ROOT
+from alliance_helpers.running import preload, station
+from alliance_helpers.running.runner import run_notebook
 
 pytestmark = pytest.mark.skipif(
     station.fork_problem() is not None, reason=f"no forking: {station.fork_problem()}"
@@ -115,7 +118,7 @@ def gone(pids: list[int], seconds: float = 5) -> bool:
 
 OWNER = """
 import json, os, sys, time
-from alliance_helpers import station
+from alliance_helpers.running import station
 place = station.open_station()
 folder, fork = str(place.folder), station.fork_kernel
 info = {f"{name}_port": i for i, name in enumerate("shell iopub stdin control hb".split(), 1)}
@@ -158,15 +161,15 @@ def test_a_new_server_is_started_when_the_old_one_was_killed(tmp_path):
 
 
 def test_a_helper_edited_after_the_libraries_were_loaded_is_imported_anew(tmp_path):
-    (tmp_path / "alliance_helpers").mkdir()
+    for module in (preload, quick_imports):
+        source = Path(module.__file__)
+        copy = tmp_path / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True)
+        copy.write_text(source.read_text())
     (tmp_path / "alliance_helpers" / "__init__.py").write_text("from .added import A\n")
     added = tmp_path / "alliance_helpers" / "added.py"
-    code = (
-        "import sys\nfrom alliance_helpers import preload, added\nstamps = preload.helper_stamps()"
-    )
-    for name in ("preload.py", "quick_imports.py"):
-        source = Path(station.__file__).with_name(name)
-        (tmp_path / "alliance_helpers" / name).write_text(source.read_text())
+    code = "from alliance_helpers import added\nfrom alliance_helpers.running import preload\n"
+    code += "stamps = preload.helper_stamps()"
     added.write_text("A = 1\n")
     code += f"\nopen({str(added)!r}, 'w').write('A = 22\\n')"
     code += "\nassert preload.helper_stamps() != stamps\npreload.forget_helpers()"

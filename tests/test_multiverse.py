@@ -3,14 +3,14 @@ import warnings
 import numpy as np
 import pytest
 
-from alliance_helpers import multiverse_plots
 from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
+from alliance_helpers.figures import multiverse as multiverse_plots
 from alliance_helpers.findings import assess
 from alliance_helpers.multiverse import multiverse
+from alliance_helpers.robustness.specifications import CHOICES, FORMS, Tables, covariate_sets
 from alliance_helpers.scoring import score_wai
 from alliance_helpers.simulate import simulate_dyads
-from alliance_helpers.specifications import CHOICES, FORMS, Tables, covariate_sets
 from alliance_helpers.study import open_cohort
 
 RULES = read_rules()

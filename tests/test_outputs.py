@@ -11,7 +11,7 @@ import pytest
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.outputs import save_figure, save_table, write_whole
-from alliance_helpers.printing import pretty
+from alliance_helpers.printed.printing import pretty
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from nested_data import nested
 
 from alliance_helpers.counts import count_regression
 from alliance_helpers.errors import NotEstimableError
-from alliance_helpers.joint_test import Permutations, joint_test
-from alliance_helpers.mixed import block_test, random_intercept
-from alliance_helpers.partial import ESTIMATORS, Partial
-from alliance_helpers.partial_counts import COUNT_ESTIMATORS, PartialCounts
-from alliance_helpers.sandwich import cluster_block_test, cluster_robust
+from alliance_helpers.estimation.joint_test import Permutations, joint_test
+from alliance_helpers.estimation.mixed import block_test, random_intercept
+from alliance_helpers.estimation.partial import ESTIMATORS, Partial
+from alliance_helpers.estimation.partial_counts import COUNT_ESTIMATORS, PartialCounts
+from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 
 
 def _teachers(k):

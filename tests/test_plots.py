@@ -13,13 +13,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from alliance_helpers import plots, style
+from alliance_helpers import plots
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.errors import ParameterError
+from alliance_helpers.figures import style
 
 BOOK = read_codebook()
-HERE = Path(plots.__file__).parent
-MODULES = [*sorted(p.name for p in HERE.glob("*plots.py")), "interval_rows.py", "style.py"]
+HERE = Path(style.__file__).parent
+MODULES = sorted(p.name for p in HERE.glob("*.py"))
 
 
 @pytest.fixture(autouse=True)

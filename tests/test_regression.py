@@ -6,8 +6,8 @@ import statsmodels.api as sm
 from nested_data import nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 from alliance_helpers.regression import hierarchical_regression
-from alliance_helpers.sandwich import cluster_block_test, cluster_robust
 
 REFERENCE = numbers("regression")
 
@@ -254,7 +254,7 @@ def test_scale_and_location_do_not_matter():
 def test_rows_in_many_chunks(monkeypatch):
     data, outcome, blocks, _ = CASES["Boston"]
     whole = hierarchical_regression(data, outcome, blocks)
-    monkeypatch.setattr("alliance_helpers.moments.CHUNK", 50)
+    monkeypatch.setattr("alliance_helpers.estimation.moments.CHUNK", 50)
     parts = hierarchical_regression(data, outcome, blocks)
     pd.testing.assert_frame_equal(whole.coefficients, parts.coefficients, rtol=1e-9)
 

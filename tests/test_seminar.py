@@ -5,10 +5,10 @@ import re
 import nbformat
 import pytest
 
-from alliance_helpers import seminar
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.exercises import NotYetError, ask, check
-from alliance_helpers.seminar import Outcome, shortcomings
+from alliance_helpers.teaching import seminar
+from alliance_helpers.teaching.seminar import Outcome, shortcomings
 
 UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
 

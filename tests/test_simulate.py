@@ -10,20 +10,20 @@ import pytest
 import yaml
 from scipy.stats import multivariate_normal, norm, skew
 
-from alliance_helpers.calibration import calibration_table, realised
 from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.counts import hospital_days
 from alliance_helpers.data import load_study
-from alliance_helpers.draws import PARTS, draw, stream
-from alliance_helpers.episodes import draw_stays
 from alliance_helpers.errors import OutputError, ParameterError, ScenarioError
-from alliance_helpers.latent import Steps, item_scale, tilted_mean
 from alliance_helpers.paths import SCENARIOS
-from alliance_helpers.population import calibrate, population
-from alliance_helpers.scenarios import TAGS, load_scenario, resolve, scenario_names
 from alliance_helpers.simulate import simulate_dyads, simulate_study, write_study
-from alliance_helpers.truth import truth_table
+from alliance_helpers.synthetic.draws import PARTS, draw, stream
+from alliance_helpers.synthetic.episodes import draw_stays
+from alliance_helpers.synthetic.latent import Steps, item_scale, tilted_mean
+from alliance_helpers.synthetic.population import calibrate, population
+from alliance_helpers.synthetic.scenarios import TAGS, load_scenario, resolve, scenario_names
+from alliance_helpers.synthetic.truth import truth_table
+from benchmarks.calibration import calibration_table, realised
 
 SHIPPED = ["published", "no_association", "halo", "hospital_effect"]
 LARGE = 150_000

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alliance_helpers.errors import DataError
-from alliance_helpers.stays import merge_stays
+from alliance_helpers.reading.stays import merge_stays
 
 FIRST = date(1990, 1, 1)
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.stepwise import Rule, correlate, run
+from alliance_helpers.estimation.stepwise import Rule, correlate, run
 
 
 def _naive(R: np.ndarray, n: int, blocks, rule: Rule) -> tuple[list[int], float, int]:

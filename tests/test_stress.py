@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers import verdicts
 from alliance_helpers.claims import read_rules
 from alliance_helpers.errors import CodebookError, ParameterError
 from alliance_helpers.findings import COLUMNS, assess
 from alliance_helpers.inference import adjust
+from alliance_helpers.judging import verdicts
+from alliance_helpers.robustness.stressed import read_stress
 from alliance_helpers.simulate import simulate_dyads
 from alliance_helpers.stress import STRESS, all_rows, stress
-from alliance_helpers.stressed import read_stress
 from alliance_helpers.study import open_cohort
 from alliance_helpers.then_and_now import then_and_now
 

@@ -11,8 +11,8 @@ from scipy.optimize import linprog
 from alliance_helpers.claims import read_rules
 from alliance_helpers.cleaning import CleanStudy
 from alliance_helpers.codebook import read_codebook
-from alliance_helpers.disclosure import suppressed
 from alliance_helpers.errors import ParameterError
+from alliance_helpers.printed.disclosure import suppressed
 from alliance_helpers.reliability import reliability
 from alliance_helpers.tables import (
     missingness,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from alliance_helpers import verdicts
-from alliance_helpers.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Effect
+from alliance_helpers.judging import verdicts
+from alliance_helpers.judging.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Effect
 
 REFERENCE = Path(__file__).parent / "reference" / "verdicts.csv"
 R = pd.read_csv(REFERENCE, index_col="statistic")["value"]

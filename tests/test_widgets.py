@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_helpers import demo_halo, demo_nesting, demo_noise, demo_nulls, demos, widgets
+from alliance_helpers import widgets
 from alliance_helpers.agreement import agreement
-from alliance_helpers.demo_views import made_pairs
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.explorers import associations_of, equivalence_of, regression_of
 from alliance_helpers.nesting import icc
+from alliance_helpers.teaching import demos
+from alliance_helpers.teaching import halo as demo_halo
+from alliance_helpers.teaching import nesting as demo_nesting
+from alliance_helpers.teaching import noise as demo_noise
+from alliance_helpers.teaching import nulls as demo_nulls
+from alliance_helpers.teaching.explorers import associations_of, equivalence_of, regression_of
+from alliance_helpers.teaching.views import made_pairs
 
 DYADS, BOOK = widgets.open_dyads()
 MADE = {

@@ -1,0 +1,1 @@
+"""The data dictionary behind `codebook`: its parts, its rules, and safe YAML."""

@@ -1,0 +1,256 @@
+"""How guessed columns fit together: whose rows a table has, which items make a scale."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from ..codebooks.dictionary import RESPONSES
+from ..reading.raw_files import RawTable
+from .guesses import Guess, guess_columns, plain_name
+from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
+
+OUTCOME = re.compile(
+    r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
+    r"post|follow|discharge|end", re.IGNORECASE,
+)  # fmt: skip
+ROW_ID = "#row"
+RARE = 0.05
+"""A client stands in two rows so seldom that the later form corrects the earlier."""
+
+
+@dataclass(frozen=True)
+class DraftTable:
+    """One table of the draft; `variables` are (name, column, guess), patterns included."""
+
+    name: str
+    file: str
+    sheet: str | None
+    row: str
+    key: tuple[str, ...]
+    variables: list[tuple[str, str, Guess]]
+    ignore: tuple[str, ...] = ()
+    occasion: str | None = None
+    suffix: dict[str, str] = field(default_factory=dict)
+    latest: str | None = None
+
+
+@dataclass(frozen=True)
+class DraftScale:
+    """One scale of the draft."""
+
+    name: str
+    items: str
+    form: str | None
+    informant: str | None
+    remark: str = ""
+
+
+@dataclass
+class Layout:
+    """The whole draft, before it is written down."""
+
+    tables: list[DraftTable] = field(default_factory=list)
+    scales: list[DraftScale] = field(default_factory=list)
+    client: str | None = None
+    case_manager: str | None = None
+    site: str | None = None
+    codes: list[float] = field(default_factory=list)
+    days: tuple[str, str, str, str] | None = None
+    derived: list[tuple[str, str, str]] = field(default_factory=list)
+    informants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    blocks: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
+    """Put the guesses about every table together."""
+    layout = Layout()
+    guesses = {name: guess_columns(raw) for name, (_, _, raw) in found.items()}
+    _agree(guesses)
+    _roles(layout, guesses)
+    for name, (file, sheet, raw) in found.items():
+        draft = _draft(name, file, sheet, raw, guesses[name], layout)
+        layout.tables += [draft] if draft else []
+    layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
+    if layout.client is None:
+        _count_rows(layout)
+    _days(layout)
+    _sort(layout)
+    return layout
+
+
+def _agree(guesses: dict[str, dict[str, Guess]]) -> None:
+    """A column that is a category in one table is the same category in the others."""
+    known = {c: g for table in guesses.values() for c, g in table.items() if g.type == "category"}
+    for table in guesses.values():
+        for column, guess in table.items():
+            if column in known and guess.type in ("id", "text") and not guess.unique:
+                table[column] = replace(known[column], label=guess.label)
+
+
+def _roles(layout: Layout, guesses: dict[str, dict[str, Guess]]) -> None:
+    """Which columns name the client, the case manager and the site, over all tables."""
+    columns: dict[str, list[Guess]] = {}
+    for table in guesses.values():
+        for column, guess in table.items():
+            columns.setdefault(column, []).append(guess)
+    for role in ("client", "case_manager", "site"):
+        kinds = ("id", "category") if role == "site" else ("id",)
+        fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
+        named = [c for c, g in fit.items() if any(x.role == role for x in g)]
+        if role == "client" and not named:
+            named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
+        if role == "client":
+            named = [c for c in named if any(g.unique for g in columns[c])]
+        named.sort(key=lambda c: -len(columns[c]))
+        if named:
+            setattr(layout, role, plain_name(named[0]))
+
+
+def _draft(name, file: str, sheet, raw: RawTable, guesses: dict[str, Guess], layout: Layout):
+    """One table's draft, or None if it has no id that tells its rows apart."""
+    ids = {plain_name(c): g for c, g in guesses.items()}
+    client, manager = ids.get(layout.client), ids.get(layout.case_manager)
+    site = ids.get(layout.site)
+    row, key, occasion, latest = "client", (layout.client,), None, None
+    if client is not None and client.unique:
+        pass
+    elif client is not None:
+        row, key, occasion = _repeated(raw, guesses, client, layout.client)
+        if row == "client" and not occasion:
+            latest = next(plain_name(c) for c, g in guesses.items() if g.type == "date")
+    elif layout.client and manager is not None and manager.unique:
+        row, key = "case_manager", (layout.case_manager,)
+    elif layout.client and site is not None and site.unique:
+        row, key = "site", (layout.site,)
+    elif layout.client:
+        layout.left_out.append(file)
+        return None
+    else:
+        key = ("client_id",)
+    ours = {c for c in guesses if plain_name(c) in key[:1]}
+    fixed = {c: replace(g, type="id") if c in ours else g for c, g in guesses.items()}
+    suffix = {}
+    if occasion:
+        suffix = {level: f"_{plain_name(level)}" for level in guesses[occasion].values}
+        occasion = plain_name(occasion)
+    variables, ignore = _variables(raw, fixed, layout, [*suffix.values()] or [""], row)
+    return DraftTable(name, file, sheet, row, key, variables, ignore, occasion, suffix, latest)
+
+
+def _repeated(raw: RawTable, guesses: dict[str, Guess], client: Guess, name: str):
+    """A client in several rows: occasions, a few forms filled in again, or episodes."""
+    for column, guess in guesses.items():
+        if guess.type == "category" and len(guess.values) <= 6:
+            pair = raw.frame[[client.column, column]]
+            if not pair.duplicated().any():
+                return "client", (name, plain_name(column)), column
+    dates = [plain_name(c) for c, g in guesses.items() if g.type == "date"]
+    if dates and raw.frame[client.column].duplicated().mean() < RARE:
+        return "client", (name,), None
+    return "episode", (name, *dates[:1]), None
+
+
+def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, endings, row: str):
+    numeric = [c for c, g in guesses.items() if g.type in ("integer", "number")]
+    blocks = {b.columns[0]: b for b in item_blocks(numeric)}
+    inside = {c for b in blocks.values() for c in b.columns}
+    variables, ignore, taken = [], [], set()
+    for column, guess in guesses.items():
+        if column in blocks:
+            variables.append(_items(blocks[column], guesses, raw, layout, endings, row))
+        elif column not in inside and guess.type == "text":
+            ignore.append(column)
+        elif column not in inside:
+            name = plain_name(column, taken)
+            taken.add(name)
+            variables.append((name, column, guess))
+            if guess.codes:
+                layout.codes += [c for c in guess.codes if c not in layout.codes]
+    return variables, tuple(ignore)
+
+
+def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: str):
+    """A block of numbered items as one entry, and the scale it seems to make."""
+    members = [guesses[c] for c in block.columns]
+    layout.codes += [c for c in {c for g in members for c in g.codes} if c not in layout.codes]
+    low, high = min(g.low for g in members), max(g.high for g in members)
+    label = " ".join(raw.labels.get(c, "") for c in block.columns[:3])
+    wai = is_wai(block, label)
+    form = form_of(block, high) if wai else None
+    if form:
+        low, high = RESPONSES[form]
+    whole = all(g.type == "integer" for g in members)
+    before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
+    after = re.sub(r"[^a-z0-9]+", "_", block.after.lower())
+    pattern = f"{before}{block.pattern()[len(block.before) :].split('}')[0]}}}{after}"
+    guess = Guess(pattern, "integer" if whole else "number", "", low, high)
+    for ending in endings if row == "client" else ():
+        _scale(layout, block, pattern + ending, form, wai, label, ending)
+    return pattern, block.pattern(), guess
+
+
+def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, ending: str) -> None:
+    taken = {s.name for s in layout.scales}
+    if not wai:
+        name = plain_name(f"{block.stem}_score{ending}", taken)
+        layout.scales.append(DraftScale(name, items, None, None, "no item reversed"))
+        return
+    informant = informant_of(block.stem, label)
+    remark = "" if informant else "whose rating this is was not to be seen"
+    if informant is None:
+        informant = "case_manager" if "client" in layout.informants else "client"
+    if form is None:
+        remark = f"{len(block.columns)} items: not a form that is known; give its keys"
+    name = plain_name(f"{informant}_alliance{ending}", taken)
+    layout.scales.append(DraftScale(name, items, form, informant, remark))
+    word = "Case manager" if "manag" in (layout.case_manager or "") else "Therapist"
+    label = "Client" if informant == "client" else word
+    layout.informants.setdefault(informant, (label, name))
+
+
+def _count_rows(layout: Layout) -> None:
+    """Without an id of clients, the rows of the largest table are the clients."""
+    layout.client = "client_id"
+    guess = Guess(ROW_ID, "id", "Row of the file", role="row")
+    for i, table in enumerate(layout.tables):
+        if i == 0:
+            variables = [("client_id", ROW_ID, guess), *table.variables]
+            layout.tables[0] = replace(table, row="client", key=("client_id",), variables=variables)
+    layout.left_out += [t.file for t in layout.tables[1:]]
+    del layout.tables[1:]
+
+
+def _days(layout: Layout) -> None:
+    anchors = [n for t in layout.tables if t.row == "client" and not t.occasion
+               for n, _, g in t.variables if g.type == "date"]  # fmt: skip
+    for table in layout.tables:
+        dates = [n for n, _, g in table.variables if g.type == "date"]
+        if table.row == "episode" and len(dates) >= 2 and anchors:
+            layout.days = (table.name, dates[0], dates[1], anchors[0])
+
+
+def _sort(layout: Layout) -> None:
+    """Variables into blocks, by their table and their names; indicators of categories."""
+    blocks: dict[str, list[str]] = {"pretreatment": [], "treatment": [], "alliance": []}
+    blocks["outcome"] = []
+    for table in layout.tables:
+        for name, _, guess in table.variables:
+            if "{" in name or table.row in ("episode", "site") or table.occasion:
+                continue
+            kind = "treatment" if table.row == "case_manager" else "pretreatment"
+            if OUTCOME.search(name) and kind == "pretreatment":
+                kind = "outcome"
+            if guess.type in ("integer", "number"):
+                blocks[kind].append(name)
+            elif guess.binary and name not in (layout.site, layout.client):
+                value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
+                made = plain_name(f"{name}_{value}")
+                layout.derived.append((made, name, value))
+                blocks[kind].append(made)
+    ratings = {alliance for _, alliance in layout.informants.values()}
+    blocks["alliance"] = sorted(ratings)
+    blocks["outcome"] += [s.name for s in layout.scales if s.name not in ratings]
+    blocks["outcome"] += ["hospital_days"] if layout.days else []
+    layout.blocks = {block: names for block, names in blocks.items() if names}

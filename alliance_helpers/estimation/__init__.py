@@ -1,0 +1,1 @@
+"""The engines behind the models: least squares, stepwise, CR2, mixed, counts, resamples."""

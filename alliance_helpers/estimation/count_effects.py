@@ -1,0 +1,59 @@
+"""What a standard deviation more of a rating does to the mean of a count, zeros included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from ..counts import count_regression
+from ..errors import NotEstimableError
+
+
+def log_mean_ratio(y, X, family: str) -> float:
+    """Log ratio of mean counts half a unit above and half a unit below each row's first predictor.
+
+    Parameters
+    ----------
+    y : ndarray (n,) of counts
+    X : ndarray (n, k)
+        The first column is the predictor of interest, in the units wanted (standard deviations).
+    family : {"poisson", "negbin", "hurdle"}
+
+    Returns
+    -------
+    float
+        Of a log-linear family its coefficient. Of a hurdle both parts together: they may point
+        in opposite directions, and a number of days is the product of the two.
+
+    Raises
+    ------
+    NotEstimableError
+        As `counts.count_regression`, or a family that is not identified, with the reason.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> X = rng.normal(size=(500, 1))
+    >>> y = rng.poisson(np.exp(1 + 0.2 * X[:, 0]))
+    >>> round(log_mean_ratio(y, X, "poisson"), 1)
+    0.2
+    """
+    names = [f"x{i}" for i in range(X.shape[1])]
+    model = count_regression(pd.DataFrame(X, columns=names).assign(y=y), "y", names, family)
+    fit = model.fit.iloc[0]
+    if not fit["identified"]:
+        raise NotEstimableError(str(fit["reason"]))
+    parts = {part: rows["estimate"].to_numpy() for part, rows in model.coefficients.groupby("part")}
+    if family != "hurdle":
+        return float(parts["count"][1])
+    design = np.column_stack([np.ones(len(y)), X])
+    totals = []
+    for shift in (0.5, -0.5):
+        moved = design.copy()
+        moved[:, 1] += shift
+        mu = np.exp(moved @ parts["count"])
+        theta = fit["theta"]
+        none = -mu if np.isinf(theta) else -theta * np.log1p(mu / theta)
+        totals.append(np.sum(expit(moved @ parts["any"]) * mu / -np.expm1(none)))
+    return float(np.log(totals[0] / totals[1]))

@@ -1,0 +1,265 @@
+"""Maximum likelihood for the four families of a count model.
+
+statsmodels has truncated and zero-inflated negative binomials, but its own starting values stop
+short of the maximum on standard data and fill the screen with warnings; so these fits rest on
+`count_likelihood`, checked against MASS, pscl and statsmodels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.special import expit, gammaln, logit, polygamma, xlogy
+
+from ..errors import NotEstimableError
+from .count_design import Design, collinear, refuse_separation
+from .count_likelihood import (
+    NO_SPREAD,
+    Optimum,
+    inflated_rows,
+    logit_rows,
+    maximise,
+    negbin_rows,
+    truncated_rows,
+)
+
+NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
+LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
+SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
+SAME = 1e-4  # log-likelihoods closer than this are the same fit
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a family's fit hands back, on the standardised predictors.
+
+    `b` holds the coefficients of one part after the other, `vcov` their covariance.
+    `mu` is the mean of the Poisson or NB before zeros are added or taken away. `share` is the
+    probability of zero (hurdle), of an excess zero (ZINB), else 0. `reason` says why a fit is not
+    identified, or what it collapsed to.
+    """
+
+    family: str
+    parts: tuple[str, ...]
+    b: np.ndarray
+    vcov: np.ndarray
+    llf: float
+    n_parameters: int
+    mu: np.ndarray
+    share: np.ndarray
+    theta: float = np.inf
+    theta_std_error: float = np.nan
+    identified: bool = True
+    reason: str = ""
+
+
+def poisson(design: Design) -> Fit:
+    """Poisson regression with log link, by iteratively reweighted least squares."""
+    y, Z, offset = design.y, design.Z, design.offset
+    mu, deviance = (y + y.mean()) / 2, np.inf
+    for _ in range(100):
+        weight = np.sqrt(mu)
+        q, r = np.linalg.qr(Z * weight[:, None])
+        b = np.linalg.solve(r, q.T @ (weight * (np.log(mu) - offset + (y - mu) / mu)))
+        mu = np.exp(np.clip(Z @ b + offset, -700, 700))
+        before, deviance = deviance, np.sum(mu - xlogy(y, mu))
+        if abs(before - deviance) <= 1e-13 * abs(deviance):
+            break
+    else:
+        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
+        raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
+    if mu.min() < 1e-5 * y.mean():
+        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
+    inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
+    llf = float(-deviance - gammaln(y + 1).sum())
+    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, len(b), mu, np.zeros(len(y)))
+
+
+def negbin(design: Design) -> Fit:
+    """Negative binomial, variance mu + mu**2 / theta.
+
+    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information
+    at theta, of theta from the observed information at the coefficients.
+    """
+    start = poisson(design)
+    y, mu, k = design.y, start.mu, len(design.terms)
+    if np.sum((y - mu) ** 2 - y) <= 0:
+        why = "no over-dispersion: this is the Poisson model, theta is infinite"
+        return replace(start, family="negbin", n_parameters=k + 1, reason=why)
+    ones = np.ones((len(y), 1))
+    guess = np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y))
+    best = maximise(
+        lambda eta, t: negbin_rows(y, eta + design.offset, t),
+        [design.Z, ones],
+        np.append(start.b, guess),
+    )
+    b, theta = best.x[:k], float(np.exp(best.x[k]))
+    mu = np.exp(design.Z @ b + design.offset)
+    vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
+    information = np.sum(
+        polygamma(1, theta)
+        - polygamma(1, y + theta)
+        - 1 / theta
+        + 2 / (mu + theta)
+        - (y + theta) / (mu + theta) ** 2
+    )
+    error = float(information**-0.5)
+    return Fit("negbin", ("count",), b, vcov, best.llf, k + 1, mu, np.zeros(len(y)), theta, error)
+
+
+def hurdle(design: Design) -> Fit:
+    """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
+
+    The two parts share no parameter, so each is fitted by itself.
+    """
+    y, positive, k = design.y, design.positive, len(design.terms)
+    if positive.all():
+        raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
+    everywhere = np.ones(len(y), bool)
+    refuse_separation(design, everywhere, ~positive, True, "rows with days from rows without")
+    zero = maximise(lambda eta: logit_rows(positive, eta), [design.Z], np.zeros(k))
+    count = _truncated(design)
+    log_theta = count.x[k]
+    reason = _not_identified(count, design.terms, log_theta) or _not_identified(zero, design.terms)
+    return Fit(
+        "hurdle",
+        ("count", "any"),
+        np.append(count.x[:k], zero.x),
+        _known(block_diag(count.vcov[:k, :k], zero.vcov), reason),
+        count.llf + zero.llf,
+        2 * k + 1,
+        np.exp(design.Z @ count.x[:k] + design.offset),
+        expit(-design.Z @ zero.x),
+        float(np.exp(log_theta)),
+        np.nan if reason else _theta_error(count, k),
+        not reason,
+        reason or _at_limit(log_theta, "among the counts above 0"),
+    )
+
+
+def zinb(design: Design) -> Fit:
+    """Negative binomial mixed with excess zeros (pscl::zeroinfl)."""
+    y, Z, k = design.y, design.Z, len(design.terms)
+    if design.positive.all():
+        raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
+    plain = negbin(design)
+    best = _maximise_theta(
+        inflated_rows, y, design.offset, [Z, np.ones((len(y), 1)), Z], _zinb_starts(design, plain)
+    )
+    log_theta, share = best.x[k], expit(Z @ best.x[k + 1 :])
+    if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
+        reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
+    else:
+        terms = (*design.terms, "theta", *design.terms)
+        reason = _not_identified(best, terms, log_theta, "excess zeros from other zeros")
+    return Fit(
+        "zinb",
+        ("count", "excess_zero"),
+        np.delete(best.x, k),
+        _known(np.delete(np.delete(best.vcov, k, 0), k, 1), reason),
+        best.llf,
+        2 * k + 1,
+        np.exp(Z @ best.x[:k] + design.offset),
+        share,
+        float(np.exp(log_theta)),
+        np.nan if reason else _theta_error(best, k),
+        not reason,
+        reason or _at_limit(log_theta, "beside the excess zeros"),
+    )
+
+
+FAMILIES: dict[str, Callable[[Design], Fit]] = {
+    "poisson": poisson,
+    "negbin": negbin,
+    "hurdle": hurdle,
+    "zinb": zinb,
+}
+
+
+def _truncated(design: Design) -> Optimum:
+    """Zero-truncated negative binomial on the rows with any days."""
+    at = design.positive
+    y, Z, offset = design.y[at], design.Z[at], design.offset[at]
+    where = "Not estimable: among the rows with a count above 0"
+    if len(y) <= Z.shape[1] + 1:
+        raise NotEstimableError(
+            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
+        )
+    if (y == y[0]).all():
+        raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
+    spread = Z[:, 1:].std(axis=0)
+    reasons = [f"'{design.terms[j + 1]}' is constant" for j in np.flatnonzero(spread < 1e-10)]
+    if not reasons:
+        reasons = collinear((Z[:, 1:] - Z[:, 1:].mean(axis=0)) / spread, design.terms[1:])
+    if reasons:
+        raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
+    refuse_separation(design, at, design.y == 1, False, "counts of 1 from the larger ones")
+    log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
+    starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
+    return _maximise_theta(truncated_rows, y, offset, [Z, np.ones((len(y), 1))], starts)
+
+
+def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
+    """The NB with a few excess zeros; the Poisson, and the hurdle where there is one, with many."""
+    k, y = len(design.terms), design.y
+    b, log_theta = plain.b, np.log(min(plain.theta, 1e3))
+    zeros = np.mean(y == 0)
+    few = np.r_[logit(0.1 * zeros), np.zeros(k - 1)]
+    many = np.r_[logit(0.9 * zeros), np.zeros(k - 1)]
+    starts = [np.r_[b, log_theta, few], np.r_[poisson(design).b, 0.0, many]]
+    try:
+        split = hurdle(design)
+    except NotEstimableError:
+        return starts
+    more = min(max(split.theta, 1e-3), 1e3)
+    return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]
+
+
+def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
+    """Best of several starts, theta free; the limit of no over-dispersion where that is as good."""
+
+    def free(eta, log_theta, *rest):
+        return rows(y, eta + offset, log_theta, *rest)
+
+    def limit(eta, *rest):
+        ll, by = rows(y, eta + offset, np.full(len(y), NO_SPREAD), *rest)
+        return ll, (by[0], *by[2:])
+
+    k = blocks[0].shape[1]
+    best = max((maximise(free, blocks, s) for s in starts), key=lambda o: o.llf)
+    if best.x[k] < NEARLY_POISSON:
+        return best
+    held = maximise(limit, [blocks[0], *blocks[2:]], np.delete(best.x, k))
+    if held.llf < best.llf - NO_GAIN:
+        return best
+    vcov = np.insert(np.insert(held.vcov, k, 0, axis=0), k, 0, axis=1)
+    return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
+
+
+def _not_identified(
+    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
+) -> str:
+    if log_theta < SMALLEST:
+        return "theta goes to 0: the counts spread more than a negative binomial can"
+    if not fit.settled:
+        return f"the data do not tell {tell} (singular information matrix)"
+    error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
+    wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
+    return f"the data do not determine {', '.join(wide)}" if wide else ""
+
+
+def _at_limit(log_theta: float, where: str) -> str:
+    return f"no over-dispersion {where}: theta is infinite" if np.isinf(log_theta) else ""
+
+
+def _theta_error(fit: Optimum, k: int) -> float:
+    return float(np.exp(fit.x[k]) * np.sqrt(fit.vcov[k, k])) if np.isfinite(fit.x[k]) else np.nan
+
+
+def _known(vcov: np.ndarray, reason: str) -> np.ndarray:
+    """Covariance of an identified fit; unknown where there is a reason against it."""
+    return np.full_like(vcov, np.nan) if reason else vcov

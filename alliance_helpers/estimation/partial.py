@@ -1,0 +1,279 @@
+"""One predictor, or a block, beside covariates: observed, and under permutations of the outcome.
+
+Three estimators: `ols` (dyads independent), `cr2` (the same slopes, errors by case manager) and
+`mixed` (random intercept). Observed values are the full fits. Under permutation the residuals of
+the outcome on the covariates change places (Freedman & Lane 1983, J Bus Econ Stat 1:292-298) and
+every statistic is closed form: for `mixed` generalised least squares with the variance ratio held
+at what the residuals show, a score test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import fdtrc, stdtr
+
+from ..errors import NotEstimableError
+from ..nesting import icc
+from .cr2 import SINGULAR
+from .design import COLLINEAR
+from .mixed import MixedFit, block_test, random_intercept
+from .sandwich import least_squares
+
+ESTIMATORS = ("ols", "cr2", "mixed")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one predictor the standardised slope; of a block the share of variance it adds.
+
+    `f df1 df2 p_value` test it; `std_error` is NaN for a block.
+    """
+
+    estimate: float
+    std_error: float
+    f: float
+    df1: int
+    df2: float
+    p_value: float
+    n: int
+
+
+class Partial:
+    """An outcome, predictors and covariates on complete rows.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+    X : ndarray (n, k), the predictors of interest
+    Z : ndarray (n, q), covariates; collinear ones are left out, the intercept is added
+    groups : ndarray (n,) of labels, or None where dyads are independent
+
+    Raises
+    ------
+    NotEstimableError
+        A constant variable, too few rows, or predictors that the covariates determine.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> x, y = rng.normal(size=(2, 200))
+    >>> model = Partial(x + y, x[:, None], np.empty((200, 0)), np.arange(200) // 5)
+    >>> round(model.observed("ols").estimate, 2)
+    0.73
+    """
+
+    def __init__(self, y, X, Z, groups) -> None:
+        codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+        self.order = np.argsort(codes, kind="stable")
+        self.codes = codes[self.order]
+        self.starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+        self.sizes = np.diff(self.starts, append=len(y))
+        self.nested = groups is not None
+        Z = _independent(_standard(Z[self.order]))
+        (self.n, self.k), self.q = X.shape, Z.shape[1]
+        if self.n < self.k + self.q + 4:
+            raise NotEstimableError(
+                f"{self.n} complete dyads are too few for {self.k + self.q} variables"
+            )
+        self.y, self.X, self.Z = _unit(y[self.order]), _unit(X[self.order]), Z
+        self.df = self.n - self.q - 1 - self.k
+        self.base = np.linalg.qr(np.column_stack([np.ones(self.n), Z]))[0]
+        self.residual = self.y - self.base @ (self.base.T @ self.y)
+        if self.residual @ self.residual < COLLINEAR * self.n:
+            raise NotEstimableError("the covariates determine the outcome")
+        self.Q, self.R = _free_of(self.X, self.base)
+        if 1 - self._share < COLLINEAR:
+            raise NotEstimableError("a predictor is a copy of the outcome")
+
+    def observed(self, estimator: str) -> Estimate:
+        """The full fit."""
+        return getattr(self, f"_{estimator}")()
+
+    def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates and p-values for each permutation.
+
+        Parameters
+        ----------
+        estimator : str
+        shuffled : ndarray (b, n)
+            As :meth:`shuffle` returns.
+
+        Returns
+        -------
+        estimate, p_value : ndarray (b,)
+        """
+        return getattr(self, f"_{estimator}_permuted")(shuffled)
+
+    def shuffle(self, order: np.ndarray) -> np.ndarray:
+        """Residuals in permuted places: `order` (b, n) holds positions among the rows given."""
+        back = np.empty(self.n)
+        back[self.order] = self.residual
+        return back[order][:, self.order]
+
+    def _ols(self) -> Estimate:
+        along = self.Q.T @ self.residual
+        explained = along @ along
+        left = self.residual @ self.residual - explained
+        f = explained / self.k / (left / self.df)
+        p = float(fdtrc(self.k, self.df, f))
+        if self.k > 1:
+            return Estimate(self._share, np.nan, f, self.k, self.df, p, self.n)
+        error = np.sqrt(left / self.df) / abs(self.R[0, 0])
+        return Estimate(self._slope(along[0]), error, f, 1, self.df, p, self.n)
+
+    def _slope(self, along):
+        return along / self.R[0, 0]
+
+    @property
+    def _share(self) -> float:
+        along = self.Q.T @ self.residual
+        return float(along @ along / (self.residual @ self.residual))
+
+    def _ols_permuted(self, shuffled):
+        along = shuffled @ self.Q
+        explained = np.einsum("bk,bk->b", along, along)
+        total = self._total(shuffled)
+        f = explained / self.k / ((total - explained) / self.df)
+        p = fdtrc(self.k, self.df, f)
+        return (explained / total if self.k > 1 else self._slope(along[:, 0])), p
+
+    def _total(self, shuffled) -> np.ndarray:
+        """Sum of squares that the covariates leave of the permuted residuals."""
+        taken = shuffled @ self.base
+        return self.residual @ self.residual - np.einsum("bq,bq->b", taken, taken)
+
+    @cached_property
+    def _robust(self):
+        names = [f"x{i}" for i in range(self.k + self.q)]
+        _, estimate, covariance = least_squares(self.y, self._design, self.codes, names)
+        return estimate, covariance
+
+    @property
+    def _design(self) -> np.ndarray:
+        return np.column_stack([self.X, self.Z])
+
+    def _cr2(self) -> Estimate:
+        estimate, covariance = self._robust
+        if self.k > 1:
+            f, df1, df2, p = covariance.wald(estimate, range(1, self.k + 1))
+            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
+        error, df = float(np.sqrt(covariance.vcov[1, 1])), float(covariance.df[1])
+        t = estimate[1] / error
+        p = 2 * float(stdtr(df, -abs(t)))
+        return Estimate(float(estimate[1]), error, t * t, 1, df, p, self.n)
+
+    @cached_property
+    def _scorer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Basis of the whole design, and the weights that turn residuals into group scores."""
+        Q, R = np.linalg.qr(np.column_stack([np.ones(self.n), self.X, self.Z]))
+        gram = np.add.reduceat(Q[:, :, None] * Q[:, None, :], self.starts)
+        values, vectors = np.linalg.eigh(gram)
+        rest = 1 - np.clip(values, 0, None)
+        lost = rest <= SINGULAR
+        inflate = np.where(lost, 0.0, 1 / np.sqrt(np.where(lost, 1.0, rest)))
+        adjust = (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+        back = np.linalg.inv(R)[1 : self.k + 1]
+        weights = np.einsum("nk,nkl->nl", Q, adjust[np.repeat(np.arange(len(adjust)), self.sizes)])
+        return Q, weights @ back.T
+
+    def _cr2_permuted(self, shuffled):
+        observed = self._cr2()
+        Q, weights = self._scorer
+        along = shuffled @ self.Q
+        slopes = along @ np.linalg.inv(self.R).T
+        left = shuffled - (shuffled @ Q) @ Q.T
+        scores = np.stack(
+            [np.add.reduceat(left * w, self.starts, axis=1) for w in weights.T], axis=2
+        )
+        covariance = np.swapaxes(scores, 1, 2) @ scores
+        if self.k == 1:
+            f = slopes[:, 0] ** 2 / covariance[:, 0, 0]
+            return slopes[:, 0], 2 * stdtr(observed.df2, -np.sqrt(f))
+        solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
+        wald = np.einsum("bk,bk->b", slopes, solved)
+        f = wald * observed.df2 / ((observed.df2 + self.k - 1) * self.k)
+        share = np.einsum("bk,bk->b", along, along) / self._total(shuffled)
+        return share, fdtrc(self.k, observed.df2, f)
+
+    @cached_property
+    def _fit(self) -> MixedFit:
+        return random_intercept(self.y, self._design, self.codes)
+
+    def _mixed(self) -> Estimate:
+        fit = self._fit
+        terms = list(fit.coefficients["term"])[1 : self.k + 1]
+        if self.k > 1:
+            test = block_test(fit, terms).iloc[0]
+            f, df2, p = test["f"], test["df2"], test["p_value"]
+            return Estimate(self._share, np.nan, f, self.k, df2, p, self.n)
+        row = fit.coefficients.iloc[1]
+        f = row["statistic"] ** 2
+        return Estimate(row["estimate"], row["std_error"], f, 1, row["df"], row["p_value"], self.n)
+
+    @cached_property
+    def _whitened(self):
+        """Shrinkage by group, and the bases of covariates and predictors after whitening."""
+        share = float(np.clip(icc(self.residual, self.codes), 0, 0.99))
+        ratio = share / (1 - share)
+        shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
+        base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
+        Q, R = _free_of(self._whiten(self.X, shrink), base)
+        return shrink, self._whiten(base, shrink), self._whiten(Q, shrink), R
+
+    def _whiten(self, columns, shrink):
+        means = np.add.reduceat(columns, self.starts) / self.sizes[:, None]
+        return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
+
+    def _mixed_permuted(self, shuffled):
+        df2 = self._mixed().df2
+        shrink, base, Q, R = self._whitened
+        along, taken = shuffled @ Q, shuffled @ base
+        sums = np.add.reduceat(shuffled, self.starts, axis=1)
+        lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
+        explained = np.einsum("bk,bk->b", along, along)
+        left = self.residual @ self.residual - lost - np.einsum("bq,bq->b", taken, taken)
+        f = explained / self.k / ((left - explained) / self.df)
+        p = fdtrc(self.k, df2, f)
+        if self.k == 1:
+            return along[:, 0] / R[0, 0], p
+        plain = shuffled @ self.Q
+        return np.einsum("bk,bk->b", plain, plain) / self._total(shuffled), p
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    """Mean 0 and standard deviation 1."""
+    spread = values.std(axis=0, ddof=1)
+    if np.any(spread <= 1e-12 * np.maximum(np.abs(values.mean(axis=0)), 1e-300)):
+        raise NotEstimableError("a variable does not vary among the complete dyads")
+    return (values - values.mean(axis=0)) / spread
+
+
+def _standard(Z: np.ndarray) -> np.ndarray:
+    spread = Z.std(axis=0)
+    varies = spread > 1e-12 * np.maximum(np.abs(Z.mean(axis=0)), 1e-300)
+    return (Z[:, varies] - Z[:, varies].mean(axis=0)) / spread[varies]
+
+
+def _independent(Z: np.ndarray) -> np.ndarray:
+    """The columns that those before them do not determine."""
+    kept, basis = [], np.empty((len(Z), 0))
+    for j, column in enumerate(Z.T):
+        left = column - basis @ (basis.T @ column)
+        norm = np.linalg.norm(left)
+        if norm**2 > COLLINEAR * (column @ column):
+            kept.append(j)
+            basis = np.column_stack([basis, left / norm])
+    return Z[:, kept]
+
+
+def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal basis of what the covariates leave of the predictors, and its triangle."""
+    left = X - base @ (base.T @ X)
+    Q, R = np.linalg.qr(left - base @ (base.T @ left))
+    size = np.einsum("nk,nk->k", X, X)
+    if (np.diag(R) ** 2 < COLLINEAR * size).any():
+        raise NotEstimableError("the covariates and the predictors before it determine a predictor")
+    return Q, R

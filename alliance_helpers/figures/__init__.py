@@ -1,0 +1,1 @@
+"""The figures behind `plots`: a result goes in, an Axes comes out."""

@@ -1,0 +1,236 @@
+"""The specification curve, and what each source of information is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ..codebook import Codebook
+from .style import (
+    INK,
+    QUIET,
+    SHADE,
+    VERDICTS,
+    alt,
+    canvas,
+    coefficient,
+    figure_number,
+    key,
+    look,
+    p_words,
+    styled,
+    title,
+    word,
+)
+
+CHOICES = {
+    "scoring": "Scoring", "items": "Unanswered items", "covariates": "Held constant",
+    "outliers": "Extreme values", "estimator": "Estimator",
+}  # fmt: skip
+WORDS = {
+    "ols": "least squares", "cr2": "with CR2 errors", "mixed": "mixed model",
+    "poisson": "Poisson", "poisson_cr2": "with CR2 errors", "negbin": "negative binomial",
+}  # fmt: skip
+CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
+
+
+@styled
+def specification_curve(
+    specifications: pd.DataFrame,
+    joint: pd.DataFrame | None = None,
+    bound: float | None = None,
+    codebook: Codebook | None = None,
+    heading: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Estimates of one claim under every specification, sorted, over the choices that led there.
+
+    Parameters
+    ----------
+    specifications : DataFrame
+        As `multiverse.multiverse` returns them; of several claims the first is drawn.
+    joint : DataFrame, optional
+        Its joint tests: the p-value of the median is written into the figure.
+    bound : float, optional
+        Estimates from -bound to bound are shaded as too small to matter (for days 1 / bound to
+        bound).
+    codebook : Codebook, optional
+        Labels of terms.
+    heading : str, optional
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> from alliance_helpers.multiverse import multiverse
+    >>> from alliance_helpers.simulate import simulate_dyads
+    >>> found = multiverse(simulate_dyads("published", 201, 7), finding="halo", n_perm=0)
+    >>> "specifications" in specification_curve(found.specifications).figure.get_label()
+    True
+    """
+    rows = _first_claim(specifications).sort_values("estimate", ignore_index=True)
+    options = _options(rows)
+    ax = canvas(ax, CURVE + ROW * (len(options) + 2) + 1.3)
+    days = len(rows) and rows["estimator"].isin(["poisson", "negbin"]).any()
+    low, high = _limits(rows)
+    unit = CURVE / max(high - low, 1e-9)  # inches of one unit of the estimate
+    _curve(ax, rows, low, unit, 1.0 if days else 0.0, _shade(bound, days))
+    depth = 0.22
+    for choice, option in options:
+        if option is None:
+            ax.text(-0.012, -depth, CHOICES[choice], transform=_row(ax), ha="right", weight="bold",
+                    va="center", fontsize=9)  # fmt: skip
+        else:
+            at = np.flatnonzero(rows[choice] == option)
+            ax.plot(at, np.full(len(at), -depth), "|", color=INK, ms=6, mew=0.7)
+            ax.text(-0.012, -depth, WORDS.get(option, option), transform=_row(ax), ha="right",
+                    va="center", fontsize=8.5)  # fmt: skip
+        depth += ROW
+    ax.set_ylim(-depth, CURVE + 0.1)
+    ax.set_xlim(-1, max(len(rows), 1))
+    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.set_xticks([])
+    term = word(rows["term"].iloc[0], codebook) if len(rows) else ""
+    informant = word(rows["informant"].iloc[0], codebook) if len(rows) else ""
+    title(ax, heading or f"{term} ({informant}): every specification")
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=6, mfc=v.color, mec=QUIET, label=v.label)
+        for v in VERDICTS.values()
+    ]
+    key(ax, handles)
+    alt(ax, _said(rows, joint, term, informant, days))
+    return ax
+
+
+def _first_claim(specifications: pd.DataFrame) -> pd.DataFrame:
+    names = ["finding", "claim", "informant"]
+    if not len(specifications):
+        return specifications
+    first = specifications.iloc[0][names]
+    return specifications[(specifications[names] == first).all(axis=1)]
+
+
+def _options(rows: pd.DataFrame) -> list[tuple[str, str | None]]:
+    """Choices with more than one option; each heads its options."""
+    found: list[tuple[str, str | None]] = []
+    for choice in CHOICES:
+        options = list(dict.fromkeys(rows[choice].sort_index())) if len(rows) else []
+        if len(options) > 1:
+            found += [(choice, None), *((choice, o) for o in sorted(options))]
+    return found
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    values = rows[["estimate", "conf_low", "conf_high"]].to_numpy(float)
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+
+
+def _shade(bound: float | None, days: bool) -> tuple[float, float] | None:
+    if bound is None:
+        return None
+    return (1 / bound, bound) if days else (-bound, bound)
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, low: float, unit: float, none: float, shade) -> None:
+    """Estimates in inches above the options, with an axis of their own."""
+
+    def height(value):
+        return (np.asarray(value, float) - low) * unit
+
+    top = height(_limits(rows)[1])
+    if shade is not None:
+        band = np.clip(height(shade), 0, top)
+        ax.axhspan(*band, color=SHADE, zorder=0)
+    if 0 <= height(none) <= top:
+        ax.axhline(height(none), color=QUIET, lw=0.9, zorder=1)
+    at = np.arange(len(rows))
+    ax.vlines(at, height(rows["conf_low"]), height(rows["conf_high"]), color="#B9C2C8", lw=0.6,
+              zorder=2)  # fmt: skip
+    for verdict, style in VERDICTS.items():
+        mine = (rows["verdict"] == verdict).to_numpy()
+        ax.plot(at[mine], height(rows["estimate"])[mine], "o", ms=3.4, mfc=style.color, mec=QUIET,
+                mew=0.4, zorder=3)  # fmt: skip
+    steps = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5])
+    step = steps[min(np.searchsorted(steps, top / unit / 4), len(steps) - 1)]
+    ticks = np.arange(np.ceil(low / step), np.floor(low / step + top / unit / step) + 1) * step
+    ax.set_yticks(height(ticks), [figure_number(t) for t in ticks])
+
+
+def _row(ax: Axes):
+    return ax.get_yaxis_transform()
+
+
+def _said(rows: pd.DataFrame, joint, term: str, informant: str, days: bool) -> str:
+    if not len(rows):
+        return "No specification could be estimated."
+    what = "rate ratios" if days else "estimates"
+    median = figure_number(rows["estimate"].median())
+    counts = rows["verdict"].value_counts()
+    parts = ", ".join(f"{counts.get(v, 0)} {k.label}" for v, k in VERDICTS.items())
+    low, high = figure_number(rows["estimate"].min()), figure_number(rows["estimate"].max())
+    text = (
+        f"Specification curve of {term} ({informant}), {len(rows)} specifications: {what} "
+        f"{low} to {high}, median {median}; {parts}."
+    )
+    if joint is not None and len(joint):
+        p = joint.loc[joint["statistic"] == "median", "p_value"].iloc[0]
+        text += f" Joint permutation test of the median: {p_words(p)}."
+    return text
+
+
+@styled
+def information_sources(
+    table: pd.DataFrame,
+    codebook: Codebook | None = None,
+    heading: str = "What each rating draws on",
+    ax: Axes | None = None,
+) -> Axes:
+    """Share of each rating's variance that each source of information accounts for.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `information.information_sources` returns it.
+    codebook : Codebook, optional
+    heading : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    shown = table.dropna(subset=["estimate"])
+    labels = [f"{word(b)}, {word(s).lower()}" for b, s in zip(shown["block"], shown["source"],
+                                                             strict=True)]  # fmt: skip
+    shown = shown.assign(label=labels)
+    names, informants = list(dict.fromkeys(labels)), list(dict.fromkeys(shown["informant"]))
+    ax = canvas(ax, 1.5 + 0.46 * max(len(names), 1))
+    wide = 0.8 / max(len(informants), 1)
+    said = []
+    for i, informant in enumerate(informants):
+        style, mine = look(informant), shown[shown["informant"] == informant]
+        y = np.array([names.index(label) for label in mine["label"]]) + (i - 0.5) * wide
+        ax.barh(y, mine["estimate"], height=wide * 0.9, color=style.color, hatch=style.hatch,
+                edgecolor=QUIET, lw=0.6, label=word(informant, codebook))  # fmt: skip
+        ax.hlines(y, mine["conf_low"], mine["conf_high"], color=INK, lw=1)
+        ax.plot(mine["noise"], y, "|", color=INK, ms=9, mew=1.6)
+        values = "; ".join(
+            f"{r.label} {coefficient(r.estimate)}{p_words(r.p_value, ', p ')}"
+            for r in mine.itertuples(index=False)
+        )
+        total = coefficient(mine["r_squared"].iloc[0])
+        said.append(f"{word(informant, codebook)} (together {total}): {values}")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.7)
+    ax.xaxis.set_major_formatter(lambda x, _: coefficient(x) if x else "0")
+    ax.set_xlabel("Share of the rating's variance (LMG)\nline: 95 % interval; mark: pure noise")
+    key(ax)
+    title(ax, heading)
+    alt(ax, f"{heading}: share of variance by source of information. {'. '.join(said)}.")
+    return ax

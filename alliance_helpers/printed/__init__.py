@@ -1,0 +1,1 @@
+"""Tables for reading: rounding, words, and small counts withheld."""

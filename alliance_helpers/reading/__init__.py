@@ -1,0 +1,1 @@
+"""From files of any format to checked tables, and from tables to one row per dyad."""

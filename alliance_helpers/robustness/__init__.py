@@ -1,0 +1,1 @@
+"""The stress tests and the specifications behind `stress` and `multiverse`."""

@@ -1,0 +1,141 @@
+"""Stress tests that fit the claims' models to other data: imputed, adjusted, ranked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..claims import Claim
+from ..errors import NotEstimableError
+from ..estimation.mixed import random_intercept
+from ..estimation.partial import Estimate, Partial
+from ..estimation.partial_counts import PartialCounts
+from ..judging import verdicts
+from ..judging.claim_data import BLOCKS, ClaimData, claim_data, effect_of, verdict_of
+from ..missing import impute, pool, pool_blocks
+from ..null_results import rank_normal
+from .stressed import Found, Stressed
+
+
+def adjusted(study: Stressed, analysis: str) -> list[dict]:
+    """Pretreatment variables held constant, case managers respected."""
+    pretreatment = [c for c in study.book.blocks.get("pretreatment", ()) if c in study.dyads]
+
+    def find(claim: Claim) -> Found | None:
+        held = [c for c in pretreatment if c not in claim.variables(study.book)]
+        if claim.block == "pretreatment" or not held:
+            return None
+        data = claim_data(claim, study.dyads, study.book, [*_usual(study, claim), *held])
+        return _judged(study, claim, fitted(claim, data), " (pretreatment held constant)")
+
+    return study.rows(analysis, find)
+
+
+def rank(study: Stressed, analysis: str) -> list[dict]:
+    """Rank-normal scores of ratings and variables, of hospital days too."""
+
+    def scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.apply_along_axis(rank_normal, 0, values), np.ones(len(values), bool)
+
+    def find(claim: Claim) -> Found:
+        data = claim_data(claim, study.dyads, study.book, _usual(study, claim), scores)
+        if claim.kind != "rate_absence":
+            return _judged(study, claim, fitted(claim, data), " (rank-normal scores)")
+        model = Partial(rank_normal(data.y), data.X, data.Z, data.groups)
+        found = model.observed("ols" if data.groups is None else "mixed")
+        bound = study.rules.bounds["correlation"]
+        effect = verdicts.slope(found.estimate, found.std_error, found.df2, found.n, -bound, bound)
+        return effect, verdicts.absence(effect, f"±{bound:g} between rank-normal scores")
+
+    return study.rows(analysis, find)
+
+
+def imputed(study: Stressed, analysis: str) -> list[dict]:
+    """Multiple imputation by chained equations, pooled by Rubin's rules; blocks by D1."""
+    book, m = study.book, study.settings["imputed"]["m"]
+    listed = [v for names in book.blocks.values() for v in names]
+    listed += [i["alliance"] for i in book.informants.values()]
+    listed += [v for c in study.claims for v in c.variables(book)]
+    columns = [c for c in dict.fromkeys(listed) if c in study.dyads]
+    columns = [c for c in columns if study.dyads[c].notna().any()]
+    tables, reason = _completed(study, columns, m)
+
+    def find(claim: Claim) -> Found:
+        if not tables:
+            raise NotEstimableError(reason)
+        parts = [claim_data(claim, t, book, _usual(study, claim)) for t in tables]
+        words = f" ({m} imputations{reason}{', D1, approximate' * (claim.kind in BLOCKS)})"
+        if claim.kind in BLOCKS:
+            return _pooled_block(study, claim, parts, words)
+        fits = [fitted(claim, data) for data in parts]
+        row = pool(
+            [f.estimate for f in fits],
+            [f.std_error for f in fits],
+            n=fits[0].n,
+            k=2,
+            df_complete=float(np.mean([f.df2 for f in fits])),
+        ).iloc[0]
+        t = row["statistic"]
+        pooled = Estimate(
+            row["estimate"], row["std_error"], t * t, 1, row["df"], row["p_value"], fits[0].n
+        )
+        return _judged(study, claim, pooled, words)
+
+    return study.rows(analysis, find)
+
+
+def fitted(claim: Claim, data: ClaimData) -> Estimate:
+    """The estimate that respects case managers: mixed model; for days Poisson with CR2 errors."""
+    if claim.kind == "rate_absence":
+        model = PartialCounts(data.y, data.X[:, 0], data.Z, data.groups)
+        return model.observed("poisson" if data.groups is None else "poisson_cr2")
+    model = Partial(data.y, data.X, data.Z, data.groups)
+    return model.observed("ols" if data.groups is None else "mixed")
+
+
+def _usual(study: Stressed, claim: Claim) -> list[str]:
+    """What the claim's own analysis holds constant."""
+    usual = study.rules.days_adjusted_for if claim.kind == "rate_absence" else ()
+    return [c for c in usual if c in study.dyads]
+
+
+def _judged(study: Stressed, claim: Claim, found: Estimate, words: str) -> Found:
+    worth = study.worth(claim, found.n) if claim.kind in BLOCKS else None
+    effect = effect_of(found, claim, study.rules, worth)
+    verdict, criterion = verdict_of(effect, claim, study.rules)
+    return effect, (verdict, criterion + words)
+
+
+def _completed(study: Stressed, columns: list[str], m: int) -> tuple[list[pd.DataFrame], str]:
+    """Completed dyad tables, and what is to be said of them; none, with the reason why."""
+    values = study.dyads[columns].astype(float)
+    manager = study.book.case_manager
+    groups = study.dyads[manager].to_numpy() if manager else None
+    said = ""
+    try:
+        parts = impute(values, m, study.seed, groups)
+    except NotEstimableError as first:
+        try:
+            parts = impute(values, m, study.seed)
+        except NotEstimableError as second:
+            return [], str(second)
+        said = f"; case managers left out of the imputation, since {str(first).rstrip('.')}"
+    return [study.dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
+
+
+def _pooled_block(study: Stressed, claim: Claim, parts: list[ClaimData], words: str) -> Found:
+    if study.book.case_manager is None:
+        raise NotEstimableError("the study names no case managers")
+    estimates, covariances, shares, df = [], [], [], []
+    for data in parts:
+        model = Partial(data.y, data.X, data.Z, data.groups)
+        shares.append(model.observed("ols").estimate)
+        k = data.X.shape[1]
+        fit = random_intercept(model.y, model.X, model.codes)
+        estimates.append(fit.coefficients["estimate"].to_numpy()[1 : k + 1])
+        covariances.append(fit.vcov.to_numpy()[1 : k + 1, 1 : k + 1])
+        df.append(fit.coefficients["df"].to_numpy()[1 : k + 1].min())
+    n = len(parts[0].y)
+    test = pool_blocks(estimates, covariances, n, k + 1, float(np.mean(df))).iloc[0]
+    found = Estimate(float(np.mean(shares)), np.nan, test["f"], k, test["df2"], test["p_value"], n)
+    return _judged(study, claim, found, words)

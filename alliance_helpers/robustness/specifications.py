@@ -1,0 +1,212 @@
+"""The defensible ways to ask the data about one claim, and which of them are truly different."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from ..claims import Claim, Rules
+from ..cleaning import CleanStudy
+from ..codebook import Codebook
+from ..codebooks.dictionary import Scale
+from ..errors import NotEstimableError
+from ..estimation.partial import ESTIMATORS
+from ..estimation.partial_counts import COUNT_ESTIMATORS
+from ..judging.claim_data import ClaimData, complete_dyads
+from ..scoring import score
+
+FORMS = {
+    "WAI-36": None,
+    "WAI-S": {"task": [2, 4, 24, 35], "bond": [8, 21, 23, 26], "goal": [-12, 22, -27, 32]},
+    "WAI-SR": {"task": [25, 4, 16, 35], "bond": [8, 19, 23, 36], "goal": [30, 22, 24, 32]},
+}
+"""Short forms as signed numbers of the 36 items (Tracey & Kokotovic 1989; Hatcher & Gillaspy
+2006), answered on the 36-item form's scale."""
+CHOICES = ["scoring", "items", "covariates", "outliers", "estimator"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """One data set for a claim: all choices but the estimator."""
+
+    scoring: str
+    items: str
+    covariates: str
+    outliers: str
+    data: ClaimData
+
+
+class Tables:
+    """Dyad tables by scoring rule and rule for unanswered items, made when first asked for.
+
+    Parameters
+    ----------
+    clean : CleanStudy or DataFrame
+        A dyad table alone has no items: it is taken as scored.
+    book : Codebook
+    """
+
+    def __init__(self, clean: CleanStudy | pd.DataFrame, book: Codebook) -> None:
+        self.clean, self.book = clean, book
+        self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+        self.scales = {} if clean is self.dyads else dict(book.scales)
+        self._made: dict[tuple[str, str], pd.DataFrame] = {}
+        self._items: dict[str, pd.DataFrame] = {}
+
+    @property
+    def rules(self) -> list[tuple[str, str]]:
+        """Scoring rules and item rules that these data allow."""
+        if not self.scales:
+            return [("as given", "as given")]
+        ratings = [i["alliance"] for i in self.book.informants.values()]
+        forms = [self.scales[r].form if r in self.scales else None for r in ratings]
+        scorings = list(FORMS) if set(forms) == {"WAI-36"} else ["total"]
+        return list(product(scorings, ("prorated", "all answered")))
+
+    def table(self, scoring: str, items: str) -> pd.DataFrame:
+        """The dyad table under one pair of rules."""
+        if (scoring, items) not in self._made:
+            made = {}
+            for name, scale in self.scales.items():
+                is_rating = any(i["alliance"] == name for i in self.book.informants.values())
+                keys = FORMS.get(scoring) if is_rating else None
+                if keys or items == "all answered":
+                    made[name] = self._scored(scale, keys, items)
+            self._made[scoring, items] = self.dyads.assign(**made)
+        return self._made[scoring, items]
+
+    def _scored(self, scale: Scale, keys, items: str) -> np.ndarray:
+        if scale.name not in self._items:
+            self._items[scale.name] = self.clean.items(scale.name)
+        found = self._items[scale.name]
+        max_missing = 0.0 if items == "all answered" else scale.max_missing
+        if keys:
+            used = sorted(abs(i) for part in keys.values() for i in part)
+            found = found.iloc[:, [i - 1 for i in used]]
+            place = {number: at + 1 for at, number in enumerate(used)}
+            keys = {p: [int(np.sign(i)) * place[abs(i)] for i in part] for p, part in keys.items()}
+        with warnings.catch_warnings():
+            # Cleaning has already said which items run against their scale.
+            warnings.simplefilter("ignore", UserWarning)
+            scores = score(
+                found.reset_index(drop=True),
+                keys or dict(scale.keys),
+                scale.limits,
+                scale.score,
+                max_missing,
+            )
+        return scores["total"].to_numpy()
+
+
+def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> dict:
+    """Names of the sets of covariates, and their columns; never what the claim itself is about."""
+    tested = {*claim.variables(book), *(book.informants[i]["alliance"] for i in book.informants)}
+    usual = [c for c in rules.days_adjusted_for if c in dyads]
+    site = [c for c in usual if not pd.api.types.is_numeric_dtype(dyads[c])]
+    pre, treat = (list(book.blocks.get(b, ())) for b in ("pretreatment", "treatment"))
+    always = usual if claim.kind == "rate_absence" else []
+    sets = {
+        "none": [],
+        "site type": site,
+        "pretreatment": always + pre,
+        "treatment": always + treat,
+        "pretreatment and treatment": always + pre + treat,
+    }
+    if claim.kind == "rate_absence":
+        sets["site type and days before"] = usual
+    found: dict[str, list[str]] = {}
+    for name, columns in sets.items():
+        left = [c for c in dict.fromkeys(columns) if c in dyads and c not in tested]
+        left = [c for c in left if dyads[c].nunique() > 1]
+        if (left or name == "none") and set(left) not in map(set, found.values()):
+            found[name] = left
+    return found
+
+
+def designs(
+    claim: Claim, tables: Tables, rules: Rules, skipped: list[dict]
+) -> Iterator[Design | None]:
+    """Every distinct data set for a claim; None for one that is the same as one before.
+
+    Data sets that cannot be used are added to `skipped`, with the reason.
+    """
+    seen = set()
+    sets = covariate_sets(claim, tables.dyads, tables.book, rules)
+    for (scoring, items), covariates in product(tables.rules, sets):
+        choice = {"scoring": scoring, "items": items, "covariates": covariates}
+        try:
+            raw = complete_dyads(claim, tables.table(scoring, items), tables.book, sets[covariates])
+        except NotEstimableError as error:
+            skipped.append(choice | {"reason": str(error)})
+            continue
+        for outliers, rule in OUTLIERS.items():
+            try:
+                data = raw.made(rule)
+            except NotEstimableError as error:
+                skipped.append(choice | {"outliers": outliers, "reason": str(error)})
+                continue
+            mark = _fingerprint(data)
+            yield None if mark in seen else Design(scoring, items, covariates, outliers, data)
+            seen.add(mark)
+
+
+def estimators(claim: Claim, data: ClaimData) -> list[str]:
+    """Estimators that are defensible for a claim.
+
+    Dyads are not taken as independent where every tested variable belongs to the case manager:
+    such a test rejects in a fifth of all cohorts with nothing there.
+    """
+    if claim.kind == "rate_absence":
+        return list(COUNT_ESTIMATORS) if data.groups is not None else ["poisson", "negbin"]
+    if data.groups is None:
+        return ["ols"]
+    codes = np.unique(data.groups, return_inverse=True)[1]
+    first = np.unique(codes, return_index=True)[1]
+    of_manager = (data.X[first][codes] == data.X).all()
+    return [e for e in ESTIMATORS if e != "ols" or not of_manager]
+
+
+def _fingerprint(data: ClaimData) -> str:
+    """The same for data sets that no estimator here can tell apart: units do not matter."""
+    parts = [data.rows]
+    for block in (data.y[:, None], data.X, data.Z):
+        spread = block.std(axis=0)
+        scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
+        parts.append(np.round(scaled, 8) + 0.0)
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
+def _without_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    spread = values.std(axis=0, ddof=1)
+    far = np.abs(values - values.mean(axis=0)) > 3 * spread
+    far &= np.array([len(np.unique(c)) > 2 for c in values.T])
+    return values, ~far.any(axis=1)
+
+
+def _winsorised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.quantile(values, [0.05, 0.95], axis=0)
+    many = np.array([len(np.unique(c)) > 2 for c in values.T])
+    return np.where(many, np.clip(values, low, high), values), np.ones(len(values), bool)
+
+
+def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return rankdata(values, axis=0), np.ones(len(values), bool)
+
+
+OUTLIERS = {
+    "kept": None,
+    "beyond 3 SD out": _without_extremes,
+    "winsorised 5 %": _winsorised,
+    "ranks": _ranks,
+}
+"""What is done about extreme values; two-valued variables have none."""

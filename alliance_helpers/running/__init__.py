@@ -1,0 +1,1 @@
+"""Running notebooks, one or thousands: kernels, workers, batches."""

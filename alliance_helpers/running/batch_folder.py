@@ -1,0 +1,238 @@
+"""A batch's folder: what was planned, what each run brought, and the tables over all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OutputError, ParameterError
+from .batch_run import RunResult
+from .fingerprint import Fingerprint, changes
+from .runner import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PLAN = "batch.json"
+TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
+FAILURE = ("error_notebook", "error_cell", "error_name", "error_message")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a batch ended.
+
+    Attributes
+    ----------
+    out : pathlib.Path
+        Its folder, with `findings.parquet`, `findings.csv`, `runs.csv` and `batch.html`.
+    runs, done, failed, missing : int
+        Runs of the grid; those that came to their end; those that did not; those not started.
+    resumed : int
+        Runs of `done` that were there before.
+    seconds : float
+    interrupted : bool
+        Stopped by Ctrl-C or a termination signal.
+    """
+
+    out: Path
+    runs: int
+    done: int
+    failed: int
+    missing: int
+    resumed: int
+    seconds: float
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is done, else 1."""
+        return 0 if self.done == self.runs else 1
+
+
+class BatchFolder:
+    """Reads and writes one batch's folder; nothing else does.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).absolute()
+        self.scratch = self.path / ".scratch"
+        self._lock_file: int | None = None
+
+    @contextlib.contextmanager
+    def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
+        """Hold the folder for one batch: a new one, or the one that it holds.
+
+        Parameters
+        ----------
+        plan : dict
+            The batch's fingerprint.
+        resume : bool
+            Go on with what the folder holds; with nothing there, start.
+
+        Raises
+        ------
+        ParameterError
+            The folder holds something else, or what the batch depends on has changed.
+        OutputError
+            It cannot be written.
+        """
+        held = self._held()
+        if held is None:
+            strangers = self.path.is_dir() and any(self.path.iterdir())
+            if strangers:
+                raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
+            write_whole(self.path / PLAN, json.dumps(plan, indent=1))
+        elif not resume:
+            raise ParameterError(
+                f"{self.path} holds another batch. Name another folder, or add --resume to run "
+                "what is missing from that one."
+            )
+        else:
+            different = changes(held, plan)
+            if different:
+                shown = [
+                    *different[:10],
+                    *([f"... and {len(different) - 10} more"] * (len(different) > 10)),
+                ]
+                raise ParameterError(
+                    f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
+                    f"{'; '.join(shown)}. Name another folder to start over."
+                )
+        self._lock()
+        try:
+            with self._told():
+                shutil.rmtree(self.scratch, ignore_errors=True)
+                self.scratch.mkdir(parents=True, exist_ok=True)
+            yield self
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    def _held(self) -> Fingerprint | None:
+        """The plan of the batch that the folder holds, if it holds one."""
+        with self._told():
+            try:
+                return json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                return None
+
+    def _lock(self) -> None:
+        """Keep a second batch out while this process lives."""
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        with self._told():
+            self._lock_file = os.open(self.path / PLAN, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ParameterError(f"Another process is running the batch in {self.path}.") from None
+        except OSError:  # a file system without locks
+            return
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be used: {error.strerror}.") from error
+
+    def _record(self, run: int) -> Path:
+        return self.path / "runs" / f"{run:06d}.json"
+
+    def notebooks(self, run: int) -> Path:
+        """Where the executed notebooks of a run are kept."""
+        return self.path / "notebooks" / f"{run:06d}"
+
+    def save(self, result: RunResult) -> None:
+        """Write what a run brought; its record comes last, and makes it count."""
+        shutil.rmtree(self.notebooks(result.run), ignore_errors=True)
+        for name, text in result.notebooks.items():
+            write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
+        write_whole(self._record(result.run), json.dumps(result.as_json()))
+
+    def load(self, run: int) -> dict | None:
+        """What a run brought, or None if it has not been run."""
+        try:
+            return json.loads(self._record(run).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def done(self, runs: int) -> set[int]:
+        """The numbers of the runs that need not be run again."""
+        return {r for r in range(1, runs + 1) if (self.load(r) or {}).get("status") == "done"}
+
+    def write_tables(self, parameters: pd.DataFrame, seeds: pd.Series) -> pd.DataFrame:
+        """Write findings.csv, findings.parquet and runs.csv from all runs' records.
+
+        Parameters
+        ----------
+        parameters : pandas.DataFrame
+            One row per run, index `run` from 1, one column per parameter of the grid.
+        seeds : pandas.Series
+            The seed of each run, with the same index.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The table of runs.
+        """
+        import pandas as pd  # here, so that workers start without it
+
+        rows, tables = [], {}
+        for run in parameters.index:
+            record = self.load(run)
+            rows.append(_run_row(run, record))
+            if record is not None and record["findings"] is not None:
+                tables[run] = _findings(record["findings"])
+        runs = pd.DataFrame(rows).set_index("run")
+        about = parameters.assign(seed=seeds)
+        runs = about.join(runs[[c for c in runs if c not in FAILURE] + list(FAILURE)]).reset_index()
+        write_whole(self.path / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+        if tables:
+            findings = pd.concat(tables, names=["run"]).reset_index("run")
+            clash = {c: f"parameter_{c}" for c in parameters if c in findings}
+            left = parameters.rename(columns=clash)
+            findings = left.merge(findings, left_index=True, right_on="run", how="right")
+            findings.insert(0, "run", findings.pop("run"))
+            text = findings.to_csv(index=False, lineterminator="\n")
+            write_whole(self.path / "findings.csv", text)
+            parquet = io.BytesIO()
+            findings.to_parquet(parquet, index=False)
+            write_whole(self.path / "findings.parquet", parquet.getvalue())
+        return runs
+
+
+def _findings(text: str) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(TEXT, str))
+
+
+def _run_row(run: int, record: Mapping | None) -> dict[str, object]:
+    """One row of runs.csv."""
+    if record is None:
+        return {"run": run, "status": "missing"} | dict.fromkeys(FAILURE)
+    ran = [r for r in record["records"] if r["status"] != "skipped"]
+    seconds = {f"seconds_{r['notebook']}": r["seconds"] for r in ran}
+    row = {"run": run, "status": record["status"]}
+    row["seconds"] = sum(s for s in seconds.values() if s is not None)
+    first = next((r for r in record["records"] if r["status"] == "failed"), {})
+    failure = {name: first.get(name.replace("error_notebook", "notebook")) for name in FAILURE}
+    return row | seconds | failure

@@ -1,0 +1,194 @@
+"""A process that has the kit's libraries loaded and forks Jupyter kernels from itself.
+
+``alliance_helpers.kernels`` starts it as ``python -c`` with two inherited file descriptors: a
+listening Unix socket and a pipe that ends when its owner dies. A client connects, sends two file
+descriptors (stdout, stderr) and one line of JSON, and reads back the kernel's process id and,
+when the kernel has ended, its exit code. Closing the connection kills the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+
+from .preload import forget_helpers, helper_stamps, preload, rehearse, warm_up
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the system kill this process as soon as its parent is gone (Linux only).
+
+    Parameters
+    ----------
+    parent : int
+        Process id of the parent, to notice a parent that died before the call.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Server:
+    """Accepts requests, forks, and reports how each kernel ended.
+
+    Parameters
+    ----------
+    listener : socket.socket
+        Bound and listening Unix socket.
+    life : int
+        Read end of a pipe whose only write end belongs to the owner of this process.
+    """
+
+    def __init__(self, listener: socket.socket, life: int) -> None:
+        self.listener = listener
+        self.life = life
+        self.clients: dict[int, socket.socket] = {}
+        self.selector = selectors.DefaultSelector()
+        self.wake_read, self.wake_write = os.pipe()
+        for end in (self.wake_read, self.wake_write):
+            os.set_blocking(end, False)
+
+    def serve(self) -> dict:
+        """Fork on every request; only a forked child returns, with the request it is to fulfil."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        for source in (self.listener, self.life, self.wake_read):
+            self.selector.register(source, selectors.EVENT_READ)
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj == self.life:
+                    self.kill(*self.clients)
+                    os._exit(0)
+                elif key.fileobj == self.wake_read:
+                    self.reap()
+                elif key.fileobj is self.listener:
+                    request = self.accept()
+                    if request is not None:
+                        return request
+                elif key.data in self.clients:
+                    self.kill(key.data)
+                    self.forget(key.data)
+
+    def accept(self) -> dict | None:
+        """Read one request and fork; in the child return the request, in the server None."""
+        client, _ = self.listener.accept()
+        client.settimeout(10)
+        try:
+            _, streams, _, _ = socket.recv_fds(client, 1, 2)
+            with client.makefile("rb") as lines:
+                request = json.loads(lines.readline())
+        except (OSError, ValueError):
+            client.close()
+            return None
+        server = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            die_with_parent(server)
+            self.leave(client)
+            return request | {"streams": streams}
+        for stream in streams:
+            os.close(stream)
+        self.clients[pid] = client
+        self.selector.register(client, selectors.EVENT_READ, pid)
+        self.tell(pid, pid)
+        return None
+
+    def tell(self, pid: int, number: int) -> None:
+        with contextlib.suppress(OSError):  # the client is gone: its end of file comes next
+            self.clients[pid].sendall(b"%d\n" % number)
+
+    def reap(self) -> None:
+        """Report the exit code of every kernel that has ended."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wake_read, 65536)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self.clients:
+                self.tell(pid, os.waitstatus_to_exitcode(status))
+                self.forget(pid)
+
+    def forget(self, pid: int) -> None:
+        client = self.clients.pop(pid)
+        self.selector.unregister(client)
+        client.close()
+
+    def kill(self, *pids: int) -> None:
+        for pid in pids:  # not reaped yet, so the number still belongs to the kernel
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:  # forked an instant ago, no session of its own yet
+                os.kill(pid, signal.SIGKILL)
+
+    def leave(self, client: socket.socket) -> None:
+        """In a forked child: give up everything that belongs to the server."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.selector.close()
+        for sock in (client, self.listener, *self.clients.values()):
+            sock.close()
+        for descriptor in (self.life, self.wake_read, self.wake_write):
+            os.close(descriptor)
+
+
+def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
+    """Turn this freshly forked process into the kernel that was asked for.
+
+    Parameters
+    ----------
+    request : dict
+        ``argv`` of the kernel after the interpreter's own, ``cwd``, ``env`` and ``streams``.
+    set_by_imports : dict
+        Environment variables that the preloaded libraries set when they were imported.
+    """
+    import numpy as np
+
+    from alliance_helpers.running.private_kernel import launch
+
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for target, source in enumerate((nothing, *request["streams"])):
+        os.dup2(source, target)
+        os.close(source)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(set_by_imports | request["env"])
+    time.tzset()
+    np.random.seed()  # noqa: NPY002  every fork would start from the same global state
+    if "MPLBACKEND" in os.environ:
+        sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
+    # parent_handle 1: no polling for the parent's end, the system tells us
+    launch([*request["argv"], "--HistoryManager.enabled=False", "--IPKernelApp.parent_handle=1"])
+
+
+def main() -> None:
+    """Entry point of the server process: ``main`` reads two file descriptors from ``sys.argv``."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    sys.path[:] = [entry for entry in sys.path if entry]
+    before, stamps = dict(os.environ), helper_stamps()
+    preload()
+    warm_up()
+    rehearse()
+    set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
+    gc.collect()
+    gc.freeze()
+    request = Server(listener, int(sys.argv[2])).serve()
+    if helper_stamps() != stamps:
+        forget_helpers()
+    become_kernel(request, set_by_imports)

@@ -1,0 +1,125 @@
+"""What a fork server loads before it forks its first kernel."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import alliance_helpers
+
+from ..codebooks.quick_imports import without_iri_grammar
+
+INLINE = "module://matplotlib_inline.backend_inline"
+PRELOAD = (
+    # what the notebooks and the helpers compute with
+    "encodings.cp1252",
+    "encodings.utf_8_sig",
+    "numpy.random",
+    "pandas",
+    "pandas.io.formats.csvs",
+    "pandas.io.formats.html",
+    "pandas.io.formats.string",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "statsmodels.api",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "PIL.BmpImagePlugin",
+    "PIL.GifImagePlugin",
+    "PIL.JpegImagePlugin",
+    "PIL.PpmImagePlugin",
+    "seaborn",
+    "pingouin",
+    "jsonschema",
+    "yaml",
+    "ipywidgets",
+    # what a kernel imports while it starts
+    "IPython.core.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.core.pylabtools",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "tornado.platform.asyncio",
+)
+# These run notebooks rather than being called from one.
+EDGE = ("batch", "cli", "kernels", "report", "running")
+# Read when the libraries load: no helper threads (they do not survive a fork), and the backend
+# that a kernel started the ordinary way has when matplotlib is imported in it.
+PRELOAD_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MPLBACKEND": INLINE,
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+def preload() -> None:
+    """Import what the notebooks import; what cannot be imported is left to fail in the kernel."""
+    helpers = [f"alliance_helpers.{name.removesuffix('.__init__')}" for name in helper_files()]
+    with without_iri_grammar():
+        for name in (*PRELOAD, *helpers):
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a broken helper breaks its notebook, not every kernel
+                print(f"alliance: {name} could not be preloaded: {error}", file=sys.stderr)
+
+
+def helper_files() -> dict[str, Path]:
+    """Name and file of each module that a notebook can import; those that run it left out."""
+    package = Path(alliance_helpers.__file__).parent
+    files = {p.relative_to(package).with_suffix(""): p for p in sorted(package.rglob("*.py"))}
+    return {".".join(n.parts): p for n, p in files.items() if n.parts[0] not in (*EDGE, "__init__")}
+
+
+def helper_stamps() -> dict[str, int]:
+    """When each helper was last changed."""
+    return {name: path.stat().st_mtime_ns for name, path in helper_files().items()}
+
+
+def forget_helpers() -> None:
+    """Let the notebook import the helpers anew: one was edited after the libraries were loaded."""
+    for name in [n for n in sys.modules if n.split(".")[0] == alliance_helpers.__name__]:
+        del sys.modules[name]
+
+
+def warm_up() -> None:
+    """Draw one figure and format one table, so that fonts and formatters are loaded once."""
+    import pandas as pd
+    from IPython.core.pylabtools import print_figure
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()  # not through pyplot, which would settle on a backend for every kernel
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="label")
+    axes.set(xlabel="x", ylabel="y", title="$r$ title")
+    axes.legend()
+    print_figure(figure, bbox_inches="tight")
+    pd.DataFrame({"a": [0.5, 1.5], "b": ["x", "y"]}).describe(include="all")._repr_html_()
+
+
+def rehearse() -> None:
+    """Simulate, clean and assess one cohort, so that every kernel starts with code that has run.
+
+    What stays is what Python and the libraries keep for speed (specialised bytecode, compiled
+    patterns, fonts); it takes a fifth off the processor time of a whole run.
+    """
+    try:
+        from alliance_helpers.claims import read_rules
+        from alliance_helpers.findings import assess
+        from alliance_helpers.study import open_cohort
+
+        study = open_cohort(scenario="published")
+        assess(study.dyads, study.codebook, read_rules("", ""))
+    except Exception as error:  # as above: the notebooks will say it where it matters
+        print(f"alliance: no rehearsal: {error}", file=sys.stderr)

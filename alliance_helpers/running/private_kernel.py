@@ -1,0 +1,60 @@
+"""An IPython kernel without any TCP port.
+
+With the `ipc` transport ipykernel still opens one: children that a notebook forks send their
+prints to it. Here they use a Unix socket beside the kernel's other ones.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import zmq
+from ipykernel import kernelapp
+from ipykernel.iostream import IOPubThread
+from zmq.eventloop.zmqstream import ZMQStream
+
+from alliance_helpers.running.station import PIPE
+
+
+class PrivateIOPubThread(IOPubThread):
+    """Sends a kernel's outputs; takes those of forked children from a Unix socket."""
+
+    address = ""
+
+    def _setup_pipe_in(self) -> None:
+        self._pipe_uuid = b""  # the folder is private, a password is not needed
+        pipe = self.socket.context.socket(zmq.PULL)
+        pipe.linger = 0
+        pipe.bind(self.address)
+        self._pipe_in = ZMQStream(pipe, self.io_loop)
+        self._pipe_in.on_recv(self._handle_pipe_msg)
+
+    def _setup_pipe_out(self) -> tuple[zmq.Context, zmq.Socket]:
+        context = zmq.Context()  # a forked child cannot use its parent's
+        pipe = context.socket(zmq.PUSH)
+        pipe.linger = 3000
+        pipe.connect(self.address)
+        return context, pipe
+
+
+def launch(arguments: list[str]) -> None:
+    """Run a kernel in this process until it is told to end.
+
+    Parameters
+    ----------
+    arguments : list of str
+        What ``python -m ipykernel_launcher`` takes, ``-f connection.json`` among it.
+    """
+    connection = json.loads(Path(arguments[arguments.index("-f") + 1]).read_text())
+    if connection["transport"] == "ipc":
+        PrivateIOPubThread.address = f"ipc://{connection['ip']}-{PIPE}"
+        kernelapp.IOPubThread = PrivateIOPubThread
+    sys.argv = ["ipykernel_launcher", *arguments]
+    kernelapp.IPKernelApp.launch_instance(argv=arguments)
+
+
+if __name__ == "__main__":
+    sys.path[:] = sys.path[1:]  # as ipykernel_launcher does; the kernel puts "" back
+    launch(sys.argv[1:])

@@ -1,0 +1,213 @@
+"""The whole sequence once: check the input, run the notebooks, write the report."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from ..data import Study
+from ..errors import OutputError, ParameterError
+from ..outputs import write_whole
+from ..paths import NOTEBOOKS, RESULTS
+from .runner import NotebookRun, run_notebooks
+
+RUN_FILE = "run.json"
+LONGEST = "robustness"
+WRITTEN = ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", RUN_FILE)
+FOLDERS = ("notebooks", "tables", "figures")
+NEEDS = {
+    "client": "rating by the client",
+    "case_manager": "rating by the case manager",
+    "days": "hospital days",
+}
+PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
+
+
+@dataclass(frozen=True)
+class SequenceRun:
+    """Where a run is, and how each notebook went."""
+
+    out: Path
+    records: tuple[NotebookRun, ...]
+    seconds: float
+
+    @property
+    def failed(self) -> list[NotebookRun]:
+        return [r for r in self.records if r.status != "done"]
+
+
+def main_notebooks() -> list[Path]:
+    """The notebooks of the sequence in reading order, then the stress tests."""
+    return [*sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), NOTEBOOKS / f"{LONGEST}.ipynb"]
+
+
+def skipped(study: Study) -> dict[str, str]:
+    """Notebooks that this study lacks the parts for, and what they lack."""
+    book = study.codebook
+    days = {v for t in study.tables.values() for v in t} | set(book.days)
+    has = {i: True for i in book.informants} | {"days": "hospital_days" in days}
+    lacking = {}
+    for path in main_notebooks():
+        needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
+        gone = [NEEDS[n] for n in needs if not has.get(n)]
+        if gone:
+            lacking[path.stem] = f"The study has no {' and no '.join(gone)}."
+    return lacking
+
+
+def run_sequence(
+    parameters: Mapping[str, object],
+    out: str | Path | None = None,
+    jobs: int = 2,
+    progress: Callable[[NotebookRun], None] | None = None,
+    skip: Mapping[str, str] | None = None,
+) -> SequenceRun:
+    """Run every notebook on one study and write the report.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The notebooks' parameters; see their cell tagged `parameters`.
+    out : path, optional
+        The run's folder; a new one under `results/` by default, to which `results/latest` points.
+    jobs : int
+        Notebooks that run side by side.
+    progress : callable, optional
+        Called with each notebook's record.
+    skip : mapping, optional
+        Notebooks to leave out, with the reason that the report gives (see :func:`skipped`).
+
+    Raises
+    ------
+    ParameterError, DataError, CodebookError, ScenarioError, OutputError
+        Before anything is run or written.
+    """
+    started = time.perf_counter()
+    parameters = _absolute(parameters)
+    skip, folder = dict(skip or {}), _claim_folder(out)
+    notebooks = [path for path in main_notebooks() if path.stem not in skip]
+    values = parameters | {"out": str(folder)}
+    try:
+        longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
+        records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
+    except ParameterError:
+        _give_back(folder, out)
+        raise
+    records.sort(key=lambda record: record.notebook)
+    seconds = time.perf_counter() - started
+    add_stress_rows(folder)
+    _write_run_file(folder, parameters, records, seconds, skip)
+    from ..report import write_report
+
+    write_report(folder)
+    if out is None:
+        _point_latest(folder)
+    return SequenceRun(folder, tuple(records), time.perf_counter() - started)
+
+
+def add_stress_rows(folder: Path) -> None:
+    """Append to findings.csv the analyses that only the robustness notebook has."""
+    findings, stress = folder / "findings.csv", folder / "tables" / "robustness.csv"
+    if not (findings.is_file() and stress.is_file()):
+        return
+    with findings.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    there = {row["analysis"] for row in rows}
+    with stress.open(newline="", encoding="utf-8") as file:
+        rows += [row for row in csv.DictReader(file) if row["analysis"] not in there]
+
+    def write(part: Path) -> None:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(findings, write)
+
+
+def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
+    made = dict(parameters)
+    for name in ("data", "codebook", "claims"):
+        if made.get(name):
+            made[name] = str(Path(str(made[name])).absolute())
+    return made
+
+
+def _claim_folder(out: str | Path | None) -> Path:
+    """An empty folder to write to; an earlier run's files are cleared from it."""
+    folder = Path(out).absolute() if out else RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
+    n = 1
+    while out is None and folder.exists():
+        n += 1
+        folder = folder.with_name(f"{folder.name.split('_')[0]}_{n}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = {p.name for p in folder.iterdir()} - {*WRITTEN, *FOLDERS}
+        if strangers:
+            raise OutputError(
+                f"{folder} holds other files ({', '.join(sorted(strangers)[:3])}). "
+                "Name an empty folder, or one that an earlier run wrote."
+            )
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} cannot be written. Name another output folder.")
+        for name in WRITTEN:
+            (folder / name).unlink(missing_ok=True)
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}). Name another output folder."
+        ) from None
+    return folder
+
+
+def _give_back(folder: Path, out: str | Path | None) -> None:
+    if out is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_run_file(folder: Path, parameters: dict, records, seconds: float, skip: dict) -> None:
+    about = {
+        "parameters": {k: v for k, v in parameters.items() if k != "out"},
+        "seed": parameters.get("seed", 1995),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "notebooks": [asdict(r) for r in records],
+        "skipped": skip,
+        "inputs_sha256": input_hashes(parameters),
+        "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
+        "platform": sys.platform,
+    }
+    text = json.dumps(about, indent=2, ensure_ascii=False)
+    write_whole(folder / RUN_FILE, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
+    """SHA-256 of every file that the run read: data, codebook, claims, scenarios."""
+    from ..paths import CODEBOOK, FINDINGS, RAW, SCENARIOS
+
+    data = Path(str(parameters.get("data") or RAW))
+    folder = data if data.is_dir() else data.parent
+    files = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
+    files += [p for p in (folder / "codebook.yml", folder / "findings.yml") if p not in files]
+    if parameters.get("scenario"):
+        files = [SCENARIOS]
+    files += [Path(str(parameters.get("codebook") or CODEBOOK)), FINDINGS]
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.is_file()}
+
+
+def _point_latest(folder: Path) -> None:
+    link, part = RESULTS / "latest", RESULTS / f".latest.{os.getpid()}"
+    part.symlink_to(folder.name, target_is_directory=True)
+    os.replace(part, link)

@@ -1,0 +1,253 @@
+"""A private folder for kernels' channels, and the fork server that makes the kernels.
+
+The process that starts a set of runs opens a station; its worker processes find the station
+through the environment and share it, so that the libraries are loaded once for all of them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from .preload import PRELOAD_ENV
+
+STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
+SOCKET = "fork"  # of the fork server, in the station's folder
+PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
+COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
+LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
+_lock = threading.Lock()
+_station: Station | None = None
+
+
+def fork_problem() -> str | None:
+    """Why kernels cannot be forked here, or None where they can."""
+    if os.environ.get(COLD_VARIABLE):
+        return f"{COLD_VARIABLE} is set"
+    if not sys.platform.startswith("linux"):
+        return f"forking a process with scientific libraries loaded is not safe on {sys.platform}"
+    return None
+
+
+def private_folder() -> Path:
+    """A new folder only this user can read, with a path short enough for Unix sockets.
+
+    It is locked while this process lives. Folders left behind by killed processes are removed.
+    """
+    import fcntl  # not on Windows
+
+    bases = [os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"]
+    fits = [b for b in bases if b and len(b) <= LONGEST_FOLDER and os.access(b, os.W_OK | os.X_OK)]
+    if not fits:
+        raise OSError(f"no writable folder with a short path among {bases}; set TMPDIR to one")
+    for old in Path(fits[0]).glob("alliance-*/lock"):
+        with contextlib.suppress(OSError), old.open("rb") as lock:
+            if time.time() - old.stat().st_mtime < 60:  # perhaps not locked by its maker yet
+                continue
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(old.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="alliance-", dir=fits[0]))
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # held until the process ends: the descriptor stays open
+    return folder
+
+
+class ForkedKernel:
+    """A kernel's process as its client sees it; the part of ``subprocess.Popen`` Jupyter uses.
+
+    Parameters
+    ----------
+    channel : socket.socket
+        Connection to the fork server, which writes the process id and later the exit code.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._text = b""
+        self.returncode: int | None = None
+        channel.settimeout(120)  # the server may still be loading its libraries
+        while b"\n" not in self._text:
+            received = channel.recv(64)
+            if not received:
+                raise ConnectionError("the fork server ended before it forked")
+            self._text += received
+        number, self._text = self._text.split(b"\n", 1)
+        self.pid = int(number)
+        channel.setblocking(False)
+
+    def poll(self) -> int | None:
+        """Exit code, or None while the process lives."""
+        while self.returncode is None:
+            try:
+                received = self._channel.recv(64)
+            except BlockingIOError:
+                return None
+            except ConnectionError:
+                received = b""
+            self._text += received
+            if self._text.endswith(b"\n") or not received:  # a killed server kills its kernels
+                self.returncode = int(self._text or -signal.SIGKILL)
+                self._channel.close()
+        return self.returncode
+
+    def wait(self, timeout: float = 10.0) -> int:
+        """Wait for the end of the process and return its exit code."""
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(f"kernel {self.pid}", timeout)
+            time.sleep(0.001)
+        return self.returncode
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to the process if it still lives."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+class Station:
+    """A private folder for channels and, once a kernel is forked, the fork server in it.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Only this user can read it; it goes when the process that made it ends.
+    """
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.folder = private_folder()
+        self.server: subprocess.Popen | None = None
+        self._life: int | None = None
+        atexit.register(self.close)
+
+    def start(self) -> None:
+        """Start the fork server, unless it runs."""
+        if self.server is not None and self.server.poll() is None:
+            return
+        self._end_server()
+        (self.folder / SOCKET).unlink(missing_ok=True)
+        life, self._life = os.pipe()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.folder / SOCKET))
+            listener.listen(128)
+            ends = (listener.fileno(), life)
+            code = "from alliance_helpers.running.forkserver import main; main()"
+            self.server = subprocess.Popen(
+                [sys.executable, "-c", code, *map(str, ends)],
+                pass_fds=ends,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | PRELOAD_ENV,
+            )
+        os.close(life)
+
+    def _end_server(self) -> None:
+        if self._life is not None:
+            os.close(self._life)  # its end tells the server to kill its kernels and go
+            self._life = None
+            self.server.wait()
+
+    def close(self) -> None:
+        """End the server and every kernel it forked, and remove the folder."""
+        if self.owner == os.getpid():
+            self._end_server()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            atexit.unregister(self.close)
+
+
+def open_station(start: bool = True) -> Station:
+    """This process's station, made when first asked for; child processes share it.
+
+    Parameters
+    ----------
+    start : bool
+        Start its fork server too, where forking is possible, so that it loads the libraries
+        while the caller goes on.
+    """
+    global _station
+    with _lock:
+        if _station is None or _station.owner != os.getpid():
+            _station = Station()
+            os.environ[STATION_VARIABLE] = str(_station.folder)
+        if start and fork_problem() is None:
+            _station.start()
+        return _station
+
+
+def station_is_open() -> bool:
+    """Whether this process has opened a station of its own."""
+    return _station is not None and _station.owner == os.getpid()
+
+
+def close_station() -> None:
+    """End this process's station, if it has one, with all its kernels."""
+    global _station
+    with _lock:
+        if _station is not None:
+            _station.close()
+            _station = None
+            os.environ.pop(STATION_VARIABLE, None)
+
+
+def channel_folder() -> Path:
+    """The private folder for this process's channels: the inherited one, or its own."""
+    inherited = Path(os.environ.get(STATION_VARIABLE) or os.devnull)
+    return inherited if inherited.is_dir() else open_station(start=False).folder
+
+
+def connect() -> socket.socket:
+    """Connect to the fork server of the inherited station, or of one of this process's own."""
+    try:
+        return _connected(channel_folder())
+    except OSError:  # none, or it was killed
+        return _connected(open_station().folder)
+
+
+def _connected(folder: Path) -> socket.socket:
+    channel = socket.socket(socket.AF_UNIX)
+    try:
+        channel.connect(str(folder / SOCKET))
+    except OSError:
+        channel.close()
+        raise
+    return channel
+
+
+def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> ForkedKernel:
+    """Ask a fork server for a kernel.
+
+    Parameters
+    ----------
+    argv : list of str
+        What follows ``-m ipykernel_launcher`` on the kernel's command line.
+    cwd : str
+        Its working directory.
+    env : dict
+        Its whole environment.
+    """
+    channel = connect()
+    request = {"argv": argv, "cwd": cwd, "env": env}
+    socket.send_fds(channel, [b"k"], [1, 2])
+    channel.sendall(json.dumps(request).encode() + b"\n")
+    return ForkedKernel(channel)

@@ -1,0 +1,174 @@
+"""Spread independent tasks over worker processes, and lose none when a worker is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from ..errors import ParameterError, RunError
+from .forkserver import die_with_parent
+from .station import STATION_VARIABLE, open_station
+
+ATTEMPTS = 3  # of a task whose worker was killed under it
+BARREN = 10  # pools in a row that died before any of their workers took up a task
+ANSWER = 10  # seconds that a scheduler may take to answer
+Results = Iterator[tuple[int, Any]]
+
+
+def run_tasks(
+    function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], jobs: int
+) -> Results:
+    """Call a function on every task in worker processes and yield results as they come.
+
+    A worker that dies takes its neighbours' pool with it; the tasks that were running are
+    started again, up to `ATTEMPTS` times each.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name; called as ``function(shared, task)``, and must not raise.
+    shared : object
+        The same for every task.
+    tasks : sequence
+        Picklable.
+    jobs : int
+        Number of worker processes.
+
+    Yields
+    ------
+    (int, object)
+        Position of the task and its result; the result is None for a task given up.
+
+    Raises
+    ------
+    RunError
+        Workers die before they take up any task.
+    """
+    marks = Path(tempfile.mkdtemp(prefix="tasks-", dir=open_station().folder))
+    attempts = dict.fromkeys(range(len(tasks)), 0)
+    barren = 0
+    call = delayed(_in_worker)
+    warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
+    try:
+        while attempts:
+            pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+            calls = (
+                call(function, shared, i, tasks[i], marks, os.getpid()) for i in list(attempts)
+            )
+            try:
+                # closed early (Ctrl-C, a full disk) it kills the workers with what they do
+                with contextlib.closing(pool(calls)) as results:
+                    for index, result in results:
+                        del attempts[index]
+                        yield index, result
+            except BrokenProcessPool as error:
+                begun = [i for i in attempts if (marks / str(i)).exists()]
+                barren = 0 if begun else barren + 1
+                if barren == BARREN:
+                    raise RunError(f"The worker processes die as they start: {error}") from error
+                for index in begun:
+                    (marks / str(index)).unlink()
+                    attempts[index] += 1
+                    if attempts[index] == ATTEMPTS:
+                        del attempts[index]
+                        yield index, None
+    finally:
+        shutil.rmtree(marks, ignore_errors=True)
+
+
+def _in_worker(
+    function: Callable[[Any, Any], Any], shared: Any, index: int, task: Any, marks: Path, owner: int
+) -> tuple[int, Any]:
+    """Run one task in a worker, which leaves Ctrl-C to its owner and dies with it."""
+    if os.getpid() != owner:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        die_with_parent(owner)
+        os.environ[STATION_VARIABLE] = str(marks.parent)
+    (marks / str(index)).touch()
+    return index, function(shared, task)
+
+
+def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
+    """Connect to a running Dask scheduler and compare its workers with this process.
+
+    Parameters
+    ----------
+    address : str
+        For example ``tcp://scheduler:8786``.
+    expected : callable
+        Importable by name; what it returns must be the same here and on every worker.
+
+    Raises
+    ------
+    ParameterError
+        Dask is not installed, no scheduler answers, or a worker has other versions.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ParameterError("--dask needs Dask: pip install 'alliance-kit[dask]'.") from None
+    try:
+        client = Client(address, timeout=ANSWER, set_as_default=False)
+        there = client.run(expected)
+    except (OSError, ValueError, ImportError) as error:
+        raise ParameterError(
+            f"No Dask scheduler that can be used answers at {address} within {ANSWER} s: {error}."
+        ) from None
+    here = expected()
+    for worker, found in there.items():
+        other = [f"{n} {found.get(n)} (here {here[n]})" for n in here if found.get(n) != here[n]]
+        if other:
+            client.close()
+            raise ParameterError(f"The Dask worker {worker} has {', '.join(other)}.")
+    return client
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def run_on_dask(
+    client: Any, function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]
+) -> Results:
+    """Like `run_tasks`, on a Dask cluster, which itself runs a dead worker's tasks again.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    function, shared, tasks
+        As for `run_tasks`.
+
+    Raises
+    ------
+    RunError
+        The scheduler went away, or the workers cannot run the function.
+    """
+    from distributed import KilledWorker, as_completed
+
+    one = client.submit(_same, shared, pure=False)  # a task itself, so it can be had again
+    futures = {client.submit(function, one, task, pure=False): i for i, task in enumerate(tasks)}
+    try:
+        for future in as_completed(list(futures), loop=client.loop):
+            index = futures.pop(future)
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = None
+            yield index, result
+    except (OSError, RuntimeError, ImportError, AttributeError) as error:
+        raise RunError(f"The Dask cluster stopped working: {error!r}.") from error
+    finally:
+        with contextlib.suppress(Exception):  # the scheduler may be what went away
+            client.cancel(list(futures))

@@ -1,0 +1,1 @@
+"""What synthetic studies are drawn from, and how: behind `simulate`."""

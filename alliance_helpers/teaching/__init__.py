@@ -1,0 +1,1 @@
+"""The seminar's figures with controls, its editions and its cohorts."""

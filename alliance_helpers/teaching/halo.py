@@ -1,0 +1,253 @@
+"""Seminar, unit 3: how much of a rating is nothing but the rater's general favour?"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..codebook import Codebook
+from ..figures.style import INFORMANTS, INK, QUIET, coefficient, word
+from ..halo import halo_contrast
+from ..power import critical_correlation
+from ..simulate import simulate_dyads
+from .demos import Choose, Demo, Slide, panels
+
+OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
+SAME, CROSS = INFORMANTS["case_manager"], "#1D4955"
+STUDIES = 300
+RELIABLE = 0.7
+FAVOUR = Slide("General favour (share of variance)", 0.0, 0.8, 0.05, 0.4)
+LINK = Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, 0.2)
+WORLDS = {
+    "the published findings": "published",
+    "nothing but halo": "halo",
+    "no association at all": "no_association",
+}
+CLIENTS = Slide("Clients", 50, 1000, 50, 200)
+
+
+def favour_and_link() -> Demo:
+    """General favour and a true link: which association does each of them make?"""
+    return Demo(
+        {"favour": FAVOUR, "link": LINK, "n": CLIENTS},
+        rated_study,
+        _say_study,
+        _draw_study,
+        "Correlation of the case manager's alliance rating with two ratings of outcome, one by "
+        "the same person and one by somebody else, with 95 % intervals.",
+        2.4,
+    )
+
+
+def own_view_held() -> Demo:
+    """What is left of the other rater's association once the own view is held constant."""
+    return Demo(
+        {"favour": FAVOUR, "link": LINK, "n": CLIENTS},
+        rated_study,
+        _say_held,
+        _draw_held,
+        "Correlation of the alliance rating with somebody else's rating of symptoms, as it is and "
+        "with the case manager's own view of outcome held constant, with 95 % intervals.",
+        2.4,
+    )
+
+
+def leaks() -> Demo:
+    """Can the argument fail? The other rater knows what the case manager thinks."""
+    return Demo(
+        {
+            "leak": Slide("Other rater follows case manager (%)", 0, 60, 5, 0),
+            "favour": FAVOUR,
+            "link": Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, 0.0),
+            "n": Slide("Clients", 50, 1000, 50, 200),
+        },
+        refutations,
+        _say_leaks,
+        _draw_leaks,
+        "Correlations of alliance with the other rater's symptoms in 300 studies; those that "
+        "refute a halo by the abstract's argument are drawn dark.",
+        3.0,
+    )
+
+
+def study_contrast(book: Codebook) -> Demo:
+    """The study's own contrast, and that of a study in which there is nothing but halo."""
+
+    def compute(scenario: str, informant: str, seed: int) -> SimpleNamespace:
+        dyads = simulate_dyads(scenario, 201, seed)
+        rows = halo_contrast(dyads, book, informant, analysis="as_published")
+        flip = np.where(rows["term"].isin(["symptoms", "hospital_days"]), -1, 1)
+        low, high = rows["conf_low"] * flip, rows["conf_high"] * flip
+        rows = rows.assign(
+            estimate=rows["estimate"] * flip,
+            conf_low=np.minimum(low, high),
+            conf_high=np.maximum(low, high),
+        )
+        words = [word(t, book) for t in rows["term"]]
+        return SimpleNamespace(rows=rows, words=words, scenario=scenario, seed=seed)
+
+    informants = {book.informant_label(i): i for i in book.informants}
+    return Demo(
+        {
+            "scenario": Choose("What the study is drawn from", WORLDS, "published"),
+            "informant": Choose("Alliance rated by", informants, list(book.informants)[-1]),
+            "seed": Slide("Another study (number)", 1990, 2020, 1, 1995),
+        },
+        compute,
+        _say_contrast,
+        _draw_contrast,
+        "Associations of the alliance rating with each outcome, signs turned so that better is to "
+        "the right, with 95 % intervals; ratings by the same person first.",
+        3.2,
+    )
+
+
+def rated_study(favour: float, link: float, n: int, seed: int = 3) -> SimpleNamespace:
+    """One study: alliance and outcome rated by one person, and outcome by somebody else.
+
+    Parameters
+    ----------
+    favour : float
+        Share of the variance of both ratings of the case manager that is favour.
+    link : float
+        Correlation of alliance and outcome apart from it.
+    n, seed : int
+
+    Returns
+    -------
+    SimpleNamespace
+        Correlations `same`, `cross`, and `held`: `cross` with the own view partialled out.
+    """
+    alliance, own, other = _ratings(favour, link, 0.0, (1, n), np.random.default_rng(seed))
+    same, cross, both = (_r(*p)[0] for p in ((alliance, own), (alliance, other), (own, other)))
+    held = (cross - same * both) / np.sqrt((1 - same**2) * (1 - both**2))
+    return SimpleNamespace(same=same, cross=cross, held=held, favour=favour, link=link, n=n)
+
+
+def refutations(leak: int, favour: float, link: float, n: int) -> SimpleNamespace:
+    """300 such studies in which the other rater follows the case manager a little."""
+    rng = np.random.default_rng(1920)
+    alliance, _, other = _ratings(favour, link, leak / 100, (STUDIES, n), rng)
+    r = _r(alliance, other)
+    limit = critical_correlation(n)
+    return SimpleNamespace(
+        r=r, limit=limit, share=float((r > limit).mean()), leak=leak, favour=favour, link=link, n=n
+    )
+
+
+def _ratings(favour, link, leak, shape, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Alliance, own view of outcome, another rater's view; each row a study."""
+    outcome, bond, halo, own_error, other_error = rng.standard_normal((5, *shape), np.float32)
+    bond = link * outcome + np.sqrt(1 - link**2) * bond
+    alliance = np.sqrt(1 - favour) * bond + np.sqrt(favour) * halo
+    seen = np.sqrt(RELIABLE) * outcome + np.sqrt(1 - RELIABLE) * own_error
+    own = np.sqrt(1 - favour) * seen + np.sqrt(favour) * halo
+    other = np.sqrt(RELIABLE) * outcome + np.sqrt(1 - RELIABLE) * other_error
+    return alliance, own, (1 - leak) * other + leak * own
+
+
+def _r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x = x - x.mean(axis=1, keepdims=True)
+    y = y - y.mean(axis=1, keepdims=True)
+    xy = np.einsum("ij,ij->i", x, y)
+    return xy / np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y))
+
+
+def _ends(r: float, n: float) -> tuple[float, float]:
+    """Fisher's 95 % interval."""
+    z, reach = np.arctanh(r), 1.959964 / np.sqrt(n - 3)
+    return float(np.tanh(z - reach)), float(np.tanh(z + reach))
+
+
+def _said(r: float, n: float) -> str:
+    low, high = _ends(r, n)
+    return f"{coefficient(r)} ({coefficient(low)} to {coefficient(high)})"
+
+
+def _about(s: SimpleNamespace) -> str:
+    return f"Favour {coefficient(s.favour)}, true link {coefficient(s.link)}, {s.n} clients. "
+
+
+def _say_study(s: SimpleNamespace) -> str:
+    return (
+        f"{_about(s)}Alliance with the case manager's own view of outcome: r {_said(s.same, s.n)}; "
+        f"with symptoms rated by somebody else: r {_said(s.cross, s.n)}."
+    )
+
+
+def _say_held(s: SimpleNamespace) -> str:
+    return (
+        f"{_about(s)}Alliance with the other rater's symptoms: r {_said(s.cross, s.n)}; with the "
+        f"own view of outcome held constant: r {_said(s.held, s.n - 1)}."
+    )
+
+
+def _draw_study(figure: Figure, s: SimpleNamespace) -> None:
+    ax = _two(figure, (OWN, OTHERS), ((s.same, s.n), (s.cross, s.n)), (SAME.color, CROSS))
+    ax.set_title("The case manager's alliance rating with …", fontsize=10.5)
+
+
+def _draw_held(figure: Figure, s: SimpleNamespace) -> None:
+    names = ("As it is", "Own view held constant")
+    ax = _two(figure, names, ((s.cross, s.n), (s.held, s.n - 1)), (CROSS, "#93BAC6"))
+    ax.set_title("Alliance with the other rater's symptoms", fontsize=10.5)
+
+
+def _two(figure: Figure, names: tuple, values: tuple, colors: tuple) -> Axes:
+    (ax,) = panels(figure, left=0.41, bottom=0.22, right=0.97, top=0.87)
+    ax.axvline(0, color=QUIET, lw=0.9)
+    for y, ((r, n), color) in enumerate(zip(values, colors, strict=True)):
+        low, high = _ends(r, n)
+        ax.plot([low, high], [-y, -y], color=INK, lw=2)
+        ax.plot(r, -y, "D" if y == 0 else "o", ms=9, color=color, mec=INK)
+        ax.text(r, -y + 0.2, coefficient(r), ha="center", va="bottom", weight="bold")
+    ax.set(xlim=(-0.6, 1), ylim=(-1.5, 0.7), xlabel="Correlation (better outcome to the right)")
+    ax.set_yticks([0, -1], names)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def _say_leaks(s: SimpleNamespace) -> str:
+    return (
+        f"The other rater follows the case manager by {s.leak} %. {_about(s)}"
+        f"Halo counts as refuted in {100 * s.share:.0f} % of {STUDIES} studies (r above "
+        f"{coefficient(s.limit)}); the mean correlation is {coefficient(s.r.mean(), 3)}."
+    )
+
+
+def _draw_leaks(figure: Figure, s: SimpleNamespace) -> None:
+    (ax,) = panels(figure, left=0.1, bottom=0.18, right=0.98, top=0.88)
+    edges = np.arange(-0.4, 0.81, 0.04)
+    both = (s.r[s.r <= s.limit], s.r[s.r > s.limit])
+    ax.hist(both, edges, stacked=True, color=["#C3CED6", CROSS], edgecolor=INK, lw=0.5)
+    ax.axvline(s.limit, color=INK, lw=1.2, ls=(0, (4, 2)))
+    ax.set(xlim=(-0.4, 0.8), ylim=(0, 160), ylabel="Studies")
+    ax.set_xlabel("Correlation of alliance with the other rater's symptoms (better to the right)")
+    ax.set_title(f'Dark: p < .05, halo "refuted": {100 * s.share:.0f} %', fontsize=10.5)
+
+
+def _say_contrast(s: SimpleNamespace) -> str:
+    said: dict[str, list[str]] = {"Same rater": [], "Somebody else": []}
+    for name, row in zip(s.words, s.rows.itertuples(index=False), strict=True):
+        key = "Same rater" if row.rater == row.informant else "Somebody else"
+        said[key].append(f"{name} {coefficient(row.estimate)}")
+    parts = "; ".join(f"{key}: {', '.join(values)}" for key, values in said.items())
+    return f"Scenario {s.scenario}, study {s.seed}, better outcome positive. {parts}."
+
+
+def _draw_contrast(figure: Figure, s: SimpleNamespace) -> None:
+    (ax,) = panels(figure, left=0.36, bottom=0.17, right=0.97, top=0.9)
+    ax.axvline(0, color=QUIET, lw=0.9)
+    for y, row in enumerate(s.rows.itertuples(index=False)):
+        same = row.rater == row.informant
+        ax.plot([row.conf_low, row.conf_high], [-y, -y], color=INK, lw=2)
+        ax.plot(row.estimate, -y, "D" if same else "o", ms=9, mec=INK,
+                color=SAME.color if same else CROSS)  # fmt: skip
+    ax.set(xlim=(-0.5, 0.9), ylim=(-len(s.rows) + 0.4, 0.6))
+    ax.set_xlabel("Association with alliance (better outcome to the right)")
+    ax.set_yticks(-np.arange(len(s.rows)), s.words)
+    ax.tick_params(axis="y", length=0)
+    ax.set_title("Diamonds: same rater; dots: somebody else", fontsize=10.5)

@@ -1,0 +1,195 @@
+"""The seminar's notebooks, written once, as editions for students, instructors and web pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from ..errors import OutputError, ParameterError
+from ..outputs import write_whole
+from ..paths import NOTEBOOKS
+
+SOURCE = NOTEBOOKS / "seminar"
+CODE_STUB = "# YOUR CODE HERE"
+TEXT_STUB = "*Write your answer here.*"
+CHECK = re.compile(r"exercises\.check\(\s*\w+\s*,")
+NOTE = "*On this page exercises have a box to answer in; as a notebook they are done in code.*"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened when an edition's notebook was run to its end.
+
+    Attributes
+    ----------
+    name : str
+    failed : tuple of str
+        Ids of the cells that ended in an error.
+    tests : tuple of str
+        Ids of the cells that hold an exercise's tests.
+    messages : tuple of str
+        What the failed cells said.
+    """
+
+    name: str
+    failed: tuple[str, ...]
+    tests: tuple[str, ...]
+    messages: tuple[str, ...]
+
+
+def units(source: Path = SOURCE) -> list[Path]:
+    """The notebooks of the seminar in their order."""
+    found = sorted(source.glob("unit_*.ipynb"))
+    if not found:
+        raise ParameterError(f"{source} holds no notebook named unit_*.ipynb.")
+    return found
+
+
+def student(notebook: NotebookNode) -> NotebookNode:
+    """Solutions taken out, tests kept and locked, by nbgrader's own preprocessors.
+
+    Tests are folded, so that no answer is read by accident, and a test that fails does not keep
+    "Run All Cells" from what follows.
+    """
+    from nbgrader.preprocessors import (
+        CheckCellMetadata,
+        ClearOutput,
+        ClearSolutions,
+        ComputeChecksums,
+        LockCells,
+    )
+
+    clear = ClearSolutions(code_stub={"python": CODE_STUB}, text_stub=TEXT_STUB)
+    made = _through(
+        notebook, [LockCells(), clear, ClearOutput(), CheckCellMetadata(), ComputeChecksums()]
+    )
+    for cell in filter(_is_test, made.cells):
+        cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "raises-exception"]
+        cell.metadata["jupyter"] = {"source_hidden": True}
+    return made
+
+
+def instructor(notebook: NotebookNode) -> NotebookNode:
+    """The source with solutions and tests, checked and cleared of outputs."""
+    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, LockCells
+
+    return _through(notebook, [LockCells(), ClearOutput(), CheckCellMetadata()])
+
+
+def web(notebook: NotebookNode) -> NotebookNode:
+    """Solutions taken out, every test turned into a box to answer in; needs no nbgrader."""
+    made = nbformat.from_dict(notebook)
+    cells = []
+    for cell in made.cells:
+        grading = cell.metadata.pop("nbgrader", {})
+        if grading.get("solution"):
+            continue
+        if grading.get("grade"):
+            cell.source, changed = CHECK.subn("exercises.ask(", cell.source)
+            if changed != 1:
+                raise ParameterError(f"Cell {cell.id!r} needs one call of exercises.check(name, ..")
+        cell["outputs"] = [] if cell.cell_type == "code" else cell.pop("outputs", None)
+        if cell["outputs"] is None:
+            del cell["outputs"]
+        cells.append(cell)
+    made.cells = [cells[0], nbformat.v4.new_markdown_cell(NOTE, id="about-boxes"), *cells[1:]]
+    return made
+
+
+EDITIONS = {"student": student, "instructor": instructor, "web": web}
+
+
+def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
+    """Write one edition of every unit; units that are no longer there are removed.
+
+    Parameters
+    ----------
+    edition : {"student", "instructor", "web"}
+        The first two need nbgrader.
+    out : path
+        Folder for the notebooks.
+    source : path
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    ParameterError
+        Unknown edition, or no units in the source.
+    OutputError
+    """
+    if edition not in EDITIONS:
+        raise ParameterError(f"edition is {edition!r}; use one of {', '.join(EDITIONS)}.")
+    if Path(out).resolve() == source.resolve():
+        raise OutputError(f"{out} holds the source; an edition needs another folder.")
+    made = []
+    for path in units(source):
+        notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
+        target = Path(out) / path.name
+        write_whole(target, lambda part, nb=notebook: nbformat.write(nb, part))
+        made.append(target)
+    for old in set(Path(out).glob("unit_*.ipynb")) - set(made):
+        old.unlink()
+    return made
+
+
+def run(path: Path, timeout: int = 300) -> Outcome:
+    """Run a notebook to its end, whatever fails on the way."""
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", allow_errors=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()  # fmt: skip
+    errors = [(c.id, o) for c in notebook.cells for o in c.get("outputs", ()) if _failed(o)]
+    return Outcome(
+        path.stem,
+        tuple(cell for cell, _ in errors),
+        tuple(c.id for c in notebook.cells if _is_test(c)),
+        tuple(f"{o.ename}: {o.evalue}" for _, o in errors),
+    )
+
+
+def shortcomings(outcome: Outcome, edition: str) -> list[str]:
+    """What is wrong with an edition's run: one sentence each, none if it is as it should be.
+
+    The instructor's edition passes its own tests; in the student's exactly the tests fail, each
+    with the message of an exercise that has no answer yet.
+    """
+    wanted = set(outcome.tests) if edition == "student" else set()
+    failed = set(outcome.failed)
+    said = dict(zip(outcome.failed, outcome.messages, strict=True))
+    found = [f"{outcome.name}: {cell} fails. {said[cell]}" for cell in outcome.failed
+             if cell not in wanted]  # fmt: skip
+    found += [
+        f"{outcome.name}: {cell} passes without an answer" for cell in sorted(wanted - failed)
+    ]
+    found += [
+        f"{outcome.name}: {cell} fails for another reason. {said[cell]}"
+        for cell in sorted(wanted & failed)
+        if not said[cell].startswith("NotYetError: No answer yet.")
+    ]
+    return found
+
+
+def _through(notebook: NotebookNode, preprocessors: Iterable) -> NotebookNode:
+    made, resources = nbformat.from_dict(notebook), {}
+    for preprocessor in preprocessors:
+        made, resources = preprocessor.preprocess(made, resources)
+    return made
+
+
+def _is_test(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and bool(cell.metadata.get("nbgrader", {}).get("grade"))
+
+
+def _failed(output: NotebookNode) -> bool:
+    return output.output_type == "error"
