@@ -89,7 +89,7 @@ def specification_curve(
             at = np.flatnonzero(rows[choice] == option)
             ax.plot(at, np.full(len(at), -depth), "|", color=INK, ms=6, mew=0.7)
             ax.text(-0.012, -depth, WORDS.get(option, option), transform=_row(ax), ha="right",
-                    va="center", fontsize=8.5)  # fmt: skip
+                    va="center", fontsize=9)  # fmt: skip
         depth += ROW
     ax.set_ylim(-depth, CURVE + 0.1)
     ax.set_xlim(-1, max(len(rows), 1))
