@@ -13,6 +13,7 @@ from .errors import NotEstimableError, ParameterError
 from .estimation import arguments
 from .estimation.design import as_floats
 from .estimation.sandwich import cluster_block_test, cluster_robust
+from .nesting import effective_n
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,50 @@ def stacked(
     table["term"] = [str(c) for c in predictors.columns] * 3
     table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
     return Stacked(table, cluster_block_test(y, apart, groups, differ, terms))
+
+
+def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
+    """Does x go with the first informant's rating more than with the second's?
+
+    Parameters
+    ----------
+    x, first, second : array-like (n,)
+        A variable and two ratings; rows with a missing value are left out.
+    cluster : array-like (n,), optional
+        The case manager of each row: the effective n of x with the difference of the standardised
+        ratings then takes the place of n.
+
+    Returns
+    -------
+    DataFrame, one row
+        As `dependent_correlations`, with `r_first r_second n n_effective`.
+
+    Raises
+    ------
+    NotEstimableError
+        A variable that does not vary, a copy of another, too few rows.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> x, noise = rng.normal(size=(2, 200))
+    >>> row = correlation_difference(x, x + noise, noise, np.arange(200) // 5)
+    >>> row[["n", "r_first"]].round(2).values.tolist()
+    [[200.0, 0.71]]
+    """
+    values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
+    keep = ~np.isnan(values).any(axis=1)
+    z = _standard(values[keep], ("x", "the first rating", "the second rating"))
+    n = worth = len(z)
+    if cluster is not None:
+        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], np.asarray(cluster)[keep])
+        worth = float(table["n_effective"].iloc[0])
+    r = np.corrcoef(z.T)
+    try:
+        row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
+    except ParameterError as error:
+        raise NotEstimableError(str(error)) from None
+    return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
 
 
 def _standard(values: np.ndarray, names) -> np.ndarray:

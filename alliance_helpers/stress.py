@@ -21,11 +21,16 @@ from .robustness.evidence import bayes, days_hurdle, days_negbin, false_discover
 from .robustness.fits import adjusted, imputed, rank
 from .robustness.resampled import every_specification, jackknife, selection
 from .robustness.stressed import Stressed, read_stress
+from .robustness.two_informants import correlations, pulls, stacked_ratings, surfaces
 
 STRESS = {
     "imputed": imputed,
     "adjusted": adjusted,
     "rank": rank,
+    "dependent_correlations": correlations,
+    "stacked": stacked_ratings,
+    "truth_and_bias": pulls,
+    "response_surface": surfaces,
     "holm": holm,
     "benjamini_hochberg": false_discoveries,
     "jackknife": jackknife,

@@ -29,7 +29,7 @@ COLUMNS = {
     "n_effective": "Effective n", "n_items": "Items", "alpha": "Alpha", "alpha_low": "Alpha, low",
     "alpha_high": "Alpha, high", "omega_total": "Omega",
     "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10", "kappa": "Kappa",
-    "std": "SD",
+    "std": "SD", "r_client": "Client: r", "r_case_manager": "Case manager: r",
 }  # fmt: skip
 """Column names in words."""
 
@@ -37,7 +37,10 @@ WORDS = {
     "as_1995": "As 1995 read it", "as_published": "Dyads independent",
     "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
     "imputed": "Missing values imputed", "adjusted": "Pretreatment held constant",
-    "rank": "Rank-normal scores", "holm": "Holm within the finding",
+    "rank": "Rank-normal scores",
+    "dependent_correlations": "Correlations of both ratings compared",
+    "stacked": "Both ratings in one model", "truth_and_bias": "The other informant as reference",
+    "response_surface": "Surface over both ratings", "holm": "Holm within the finding",
     "benjamini_hochberg": "False discoveries within the finding",
     "jackknife": "Case managers left out in turn", "selection": "Selected in resamples",
     "bayes": "Evidence for nothing", "multiverse": "Every specification",
@@ -47,6 +50,8 @@ WORDS = {
     "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "icc_a1": "ICC(A,1), agreement",
     "icc_c1": "ICC(C,1), consistency",
     "ccc": "Lin's CCC", "bias": "Bias (client minus case manager)",
+    "a1": "a1, slope along agreement", "a2": "a2, curve along agreement",
+    "a3": "a3, slope along disagreement", "a4": "a4, curve along disagreement",
     "loa_low": "Limit of agreement, low", "loa_high": "Limit of agreement, high",
     "poisson": "Poisson", "negbin": "Negative binomial", "hurdle": "Hurdle", "zinb": "ZINB",
 }  # fmt: skip
