@@ -11,12 +11,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from .as_1995 import Stepwise
 from .claims import Claim, Rules, read_rules
 from .codebook import Codebook, read_codebook
 from .errors import NotEstimableError
 from .judging import verdicts
 from .judging.analyses import ANALYSES, standardise
-from .judging.as_1995 import Stepwise
 from .nesting import effective_n
 from .views import as_numbers
 

@@ -59,12 +59,14 @@ def write_report(folder: str | Path) -> Path:
     sections = [_section(p, failures.get(p.stem)) for p in paths]
     sections += [Section(n, n, "", why) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
+    banner = _banner(sections)
     template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
     html = template.render(
         sections=sections,
         about=about,
         summary=_summary(folder, about["parameters"]),
-        banner=_banner(sections),
+        banner=banner,
+        synthetic='class="synthetic"' in banner,
         provenance=_provenance(about),
     )
     target = folder / "report.html"

@@ -25,22 +25,43 @@ class Scorecard:
     frame: pd.DataFrame
     analyses: tuple[str, ...]
 
+    def summary(self) -> str:
+        """How many claims each main analysis supports, and how many do not hang on the method."""
+        said = []
+        for analysis in (a for a in self.analyses if a in MAIN):
+            counts = self.frame[analysis].value_counts()
+            parts = [f"{counts[v]} {WORDS[v]}" for v in WORDS if v in counts]
+            said.append(f"{heading(analysis)}: {', '.join(parts)}.")
+        verdicts = self.frame[list(self.analyses)]
+        same = int((verdicts.nunique(axis=1) == 1).sum())
+        counted = f"Of {len(verdicts)} claims, {same} get the same verdict from every analysis."
+        return " ".join([counted, *said])
+
     def _repr_html_(self) -> str:
-        head = "".join(_head(a) for a in self.analyses)
+        head = "".join(self._head(a) for a in self.analyses)
         rows = "".join(self._row(r) for _, r in self.frame.iterrows())
         first = "<th scope='col'>Finding</th><th scope='col'>Claim, and what the analyses say</th>"
         return (
-            f"{STYLE}<div class='wide'><table class='scorecard'>"
+            f"{STYLE}<p>{escape(self.summary())}</p><div class='wide'><table class='scorecard'>"
             f"<caption>Every claim, then and now ({KEY})</caption>"
             f"<thead><tr>{first}{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def _row(self, row: pd.Series) -> str:
-        cells = "".join(_cell(row[a], a in MAIN) for a in self.analyses)
+        cells = "".join(_cell(row[a], self._kind(a)) for a in self.analyses)
         return (
             f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}"
             f"<small>{escape(row['sentence'])}</small></th>{cells}</tr>"
         )
+
+    def _kind(self, analysis: str) -> str:
+        """Main analyses stand first; a rule parts them from the stress tests."""
+        tests = [a for a in self.analyses if a not in MAIN]
+        return "main" if analysis in MAIN else "first" if analysis == tests[0] else "more"
+
+    def _head(self, analysis: str) -> str:
+        words = f"<span>{escape(heading(analysis))}</span>"
+        return f"<th scope='col' class='turned {self._kind(analysis)}'>{words}</th>"
 
     def text(self) -> str:
         """The scorecard for a terminal."""
@@ -54,16 +75,17 @@ class Scorecard:
 
 
 STYLE = (
-    "<style>.scorecard td.v{white-space:nowrap;font-weight:600}"
+    "<style>.scorecard th,.scorecard td{padding:.3rem .4rem}"
+    ".scorecard td.v{text-align:center;font-weight:600}"
     ".scorecard td.supported{background:#dcefe3;color:#0d4a26}"
     ".scorecard td.not_supported{background:#f8dcd5;color:#7a1f0b}"
     ".scorecard td.inconclusive{background:#eceff1;color:#3b464d}"
-    ".scorecard th[scope=row]{font-weight:400;min-width:16rem}"
-    ".scorecard small{display:block;color:#55616b;font-size:.86em}</style>"
-    "<style>.scorecard th,.scorecard td{padding:.3rem}"
-    ".scorecard .turned{vertical-align:bottom;min-width:1.7rem}"
+    ".scorecard th[scope=row]{font-weight:400;min-width:14rem}"
+    ".scorecard small{display:block;color:#55616b;font-size:.86em}"
+    ".scorecard .turned{vertical-align:bottom;text-align:center;padding:.3rem .1rem}"
     ".scorecard .turned span{writing-mode:vertical-rl;transform:rotate(180deg);font-weight:500;"
-    "max-height:9rem}</style>"
+    "max-height:12rem}.scorecard .main span{font-weight:700}"
+    ".scorecard .first{border-left:2px solid #55616b}</style>"
 )
 
 
@@ -95,8 +117,8 @@ def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
     if not now:
         return "Not assessed."
     start = {
-        SUPPORTED: "1995 would have reported it",
-        NOT_SUPPORTED: "1995 would not have reported it",
+        SUPPORTED: "The method of 1995 reports it",
+        NOT_SUPPORTED: "The method of 1995 does not report it",
     }.get(then, "Read today")
     if len(set(now)) == 1:
         joint = "and today's rules agree" if then == now[0] else f"today it is {WORDS[now[0]]}"
@@ -113,14 +135,8 @@ def _mark(verdict) -> str:
     return f"{MARKS[verdict]} {WORDS[verdict]}" if isinstance(verdict, str) else "-"
 
 
-def _head(analysis: str) -> str:
-    """A column's head; those of stress tests stand upright, to leave room."""
-    turned = "" if analysis in MAIN else " class='turned'"
-    return f"<th scope='col'{turned}><span>{escape(heading(analysis))}</span></th>"
-
-
-def _cell(verdict, in_words: bool) -> str:
+def _cell(verdict, kind: str) -> str:
     if not isinstance(verdict, str):
-        return "<td>–</td>"
-    shown = _mark(verdict) if in_words else MARKS[verdict]
-    return f"<td class='v {verdict}' title='{WORDS[verdict]}'>{shown}</td>"
+        return f"<td class='v {kind}' title='does not apply'>–</td>"
+    said = f"title='{WORDS[verdict]}' aria-label='{WORDS[verdict]}'"
+    return f"<td class='v {kind} {verdict}' {said}>{MARKS[verdict]}</td>"

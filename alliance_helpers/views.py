@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .agreement import agreement
+from .claims import Rules, read_rules
 from .cleaning import CleanStudy
 from .codebook import Codebook
 from .data import Study
@@ -13,6 +14,9 @@ from .errors import NotEstimableError
 from .nesting import one_with_many
 from .paths import VERDICT_RATES
 from .regression import BlockRegression
+
+BEFORE = ("pretreatment", "treatment")
+EVERY = (*BEFORE, "outcome")
 
 
 def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
@@ -64,21 +68,18 @@ def agreement_by_subscale(
 
 
 def predictor_blocks(
-    dyads: pd.DataFrame, book: Codebook, last: str = "outcome"
+    dyads: pd.DataFrame, book: Codebook, blocks: tuple[str, ...] = BEFORE
 ) -> dict[str, list[str]]:
-    """Blocks for a regression of an alliance rating: pretreatment, treatment, outcome."""
-    blocks = {
-        b: _usable(dyads, book.blocks.get(b, ())) for b in ("pretreatment", "treatment", last)
-    }
-    return {name: terms for name, terms in blocks.items() if terms}
+    """Blocks for a regression of an alliance rating: pretreatment and treatment come before it."""
+    usable = {b: _usable(dyads, book.blocks.get(b, ())) for b in blocks}
+    return {name: terms for name, terms in usable.items() if terms}
 
 
 def outcome_blocks(
     dyads: pd.DataFrame, book: Codebook, outcome: str, informant: str
 ) -> dict[str, list[str]]:
     """Blocks for a regression of an outcome: pretreatment, treatment, one informant's alliance."""
-    blocks = predictor_blocks(dyads, book, last="alliance")
-    blocks["alliance"] = [alliance_of(book, informant)]
+    blocks = predictor_blocks(dyads, book) | {"alliance": [alliance_of(book, informant)]}
     return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
 
 
@@ -201,16 +202,22 @@ def final_model(model: BlockRegression) -> pd.DataFrame:
     return rows[rows["block"] == rows["block"].iloc[-1]].drop(columns="block")
 
 
-def recovery(analyses: tuple[str, ...] = ("as_published", "nested")) -> pd.DataFrame:
-    """Percentage of simulated cohorts in which each claim is supported, by scenario and analysis.
+def recovery(rules: Rules, analyses: tuple[str, ...] = ("as_published", "nested")) -> pd.DataFrame:
+    """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
 
     Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
+
+    Parameters
+    ----------
+    rules : Rules
+        Claims that are not the shipped ones have no rates.
+    analyses : tuple of str
+        The analyses whose percentages are shown, divided by a stroke.
 
     Returns
     -------
     DataFrame
-        `finding claim informant`, then a column per scenario: the analyses' percentages, divided
-        by a stroke.
+        `finding claim informant`, claims as their texts, then a column per scenario.
     """
     rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
     key = ["finding", "claim", "informant"]
@@ -219,9 +226,11 @@ def recovery(analyses: tuple[str, ...] = ("as_published", "nested")) -> pd.DataF
         "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
     )
     joined = wide.reindex(columns=list(analyses)).fillna("–").agg(" / ".join, axis=1)
-    table = (
-        joined.rename("share")
-        .reset_index()
-        .pivot_table("share", key, "scenario", aggfunc="first", sort=False)
-    )
-    return table[list(dict.fromkeys(rates["scenario"]))].reset_index().rename_axis(columns=None)
+    table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
+    shipped = read_rules()
+    own = [c for c in shipped.claims if c in rules.claims]
+    texts = {(c.finding, c.claim, c.informant): c.text for c in own}
+    if len(own) == len(shipped.claims):
+        texts["all", "every_claim", "both"] = "Every claim at once"
+    table = table.reindex(list(texts)).reset_index()
+    return table.assign(claim=list(texts.values())).rename_axis(columns=None)

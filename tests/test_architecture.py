@@ -21,9 +21,9 @@ LAYERS = {
     "data": "data cleaning scoring simulate study reading drafting synthetic",
     "models": """reliability agreement regression selection counts inference missing nesting power
         estimation""",
-    "story": """claims findings associations halo informants information null_results multiverse
-        stress two_informants views tables then_and_now outputs records plots judging robustness
-        figures printed""",
+    "story": """claims findings as_1995 associations halo informants information null_results
+        multiverse stress two_informants views tables then_and_now outputs records plots judging
+        robustness figures printed""",
     "edge": "batch kernels report widgets exercises cli running teaching",
 }
 PLACE = {m: i for i, names in enumerate(LAYERS.values()) for m in names.split()}

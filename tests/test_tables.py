@@ -97,16 +97,20 @@ def test_reasons_are_shown_where_there_are_any():
 @pytest.mark.parametrize(
     "frame",
     [
-        pd.DataFrame({"term": [], "estimate": []}),
         pd.DataFrame([[1, 2.5, pd.NaT]], columns=["a", "a", "b"]),
         pd.DataFrame({"flag": [True, None], "when": pd.to_datetime(["1995-06-01", None])}),
     ],
-    ids=["empty", "same name twice", "flags and dates"],
+    ids=["same name twice", "flags and dates"],
 )
 def test_odd_frames_are_shown(frame):
     table = pretty(frame)
     assert table.shown.shape == frame.shape
     assert table._repr_html_().count('<th scope="col"') == frame.shape[1]
+
+
+def test_an_empty_table_is_said_in_words():
+    empty = pretty(pd.DataFrame({"term": [], "estimate": []}), caption="Claims without data")
+    assert empty._repr_html_() == "<p>Claims without data: none.</p>"
 
 
 def _exposed_cells(counts, min_cell=5):

@@ -90,7 +90,7 @@ def finish(
             Line2D([], [], color=style.color, marker=style.marker, ms=7.5, label=name, **face)
         )
     if shaded:
-        handles.append(Patch(facecolor=SHADE, label="too small to matter"))
+        handles.append(Patch(facecolor=SHADE, label="smaller than the bound"))
     analyses = list(dict.fromkeys(rows["analysis"])) if "analysis" in rows else []
     if len(analyses) > 1:
         for hollow, names in ((False, analyses[:1]), (True, analyses[1:])):

@@ -29,7 +29,10 @@ COLUMNS = {
     "n_effective": "Effective n", "n_items": "Items", "alpha": "Alpha", "alpha_low": "Alpha, low",
     "alpha_high": "Alpha, high", "omega_total": "Omega",
     "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10", "kappa": "Kappa",
-    "std": "SD", "r_client": "Client: r", "r_case_manager": "Case manager: r",
+    "r_client": "Client: r", "r_case_manager": "Case manager: r",
+    "std": "SD", "n_groups": "Case managers", "n_specifications": "Specifications",
+    "n_perm": "Permutations", "entered": "Entered", "direction": "Direction",
+    "no_association": "No association", "hospital_effect": "Hospital effect",
 }  # fmt: skip
 """Column names in words."""
 
@@ -53,6 +56,11 @@ WORDS = {
     "a1": "a1, slope along agreement", "a2": "a2, curve along agreement",
     "a3": "a3, slope along disagreement", "a4": "a4, curve along disagreement",
     "loa_low": "Limit of agreement, low", "loa_high": "Limit of agreement, high",
+    "variance_case_manager": "Variance of the case managers",
+    "variance_rest": "Variance of client and dyad",
+    "share_case_manager": "Share of the case managers",
+    "correlation_case_manager": "Correlation of the case managers' means",
+    "correlation_rest": "Correlation within case managers",
     "poisson": "Poisson", "negbin": "Negative binomial", "hurdle": "Hurdle", "zinb": "ZINB",
 }  # fmt: skip
 """Values in words, where the codebook has no label of its own."""
@@ -61,6 +69,7 @@ TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family",
               "outcome", "variable", "rater")  # fmt: skip
 SAME_UNIT = ("estimate", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
+VARIANCES = ("r_squared", "adj_r_squared", "delta_r_squared", "semipartial_r2")
 SHORT = 18  # characters of a cell that is not broken over lines
 COUNTS = ("n", "observed", "df1", "row", "step")
 
@@ -140,6 +149,8 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
 
     On a narrow screen it scrolls by itself, with the keyboard too.
     """
+    if table.empty:
+        return f"<p>{escape(caption or 'Table')}: none.</p>"
     sides = ["right" if r else "left" for r in right]
     name = escape(caption or "Table", quote=True)
     out = [
@@ -230,6 +241,8 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
         return "∞" if math.isinf(x) else number(x, 0 if x == round(x) else 1)
     if column in RATIOS:
         return number(x, 2)
+    if column in VARIANCES:
+        return number(x, 3)
     return number(x, decimals if column in SAME_UNIT else None)
 
 

@@ -17,7 +17,7 @@ from ..judging.claim_data import BLOCKS, ClaimData, claim_data, verdict_of
 from ..judging.verdicts import Effect
 from ..multiverse import Multiverse, multiverse
 from ..selection import bootstrap_selection
-from ..views import alliance_of, predictor_blocks
+from ..views import EVERY, alliance_of, predictor_blocks
 from .stressed import Found, Stressed
 
 
@@ -110,7 +110,7 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
     def table(informant: str) -> pd.DataFrame:
         if informant not in known:
             rating = alliance_of(study.book, informant)
-            blocks = predictor_blocks(study.dyads, study.book)
+            blocks = predictor_blocks(study.dyads, study.book, EVERY)
             blocks = {b: [t for t in terms if t != rating] for b, terms in blocks.items()}
             found = bootstrap_selection(
                 study.dyads, rating, blocks, s["n_boot"], study.seed,

@@ -14,7 +14,7 @@ from ..codebook import Codebook
 from ..figures.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
 from ..judging.analyses import ANALYSES, standardise
 from ..regression import hierarchical_regression
-from ..views import alliance_of, predictor_blocks
+from ..views import EVERY, alliance_of, predictor_blocks
 from .demos import Choose, Demo, Slide, panels
 from .views import study_pairs
 
@@ -96,7 +96,7 @@ def equivalence_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 
 def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """The demonstration behind :func:`explore_regression`."""
-    blocks = predictor_blocks(dyads, book)
+    blocks = predictor_blocks(dyads, book, EVERY)
     ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
     methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 

@@ -16,7 +16,7 @@ from ..estimation.stepwise import Rule, correlate, run
 from ..figures.style import INK, QUIET, SHADE, coefficient, figure_number, word
 from ..power import critical_correlation
 from ..selection import bootstrap_selection
-from ..views import alliance_of, predictor_blocks
+from ..views import EVERY, alliance_of, predictor_blocks
 from .demos import Choose, Demo, Slide, panels
 
 SAMPLES = 300
@@ -69,7 +69,7 @@ def freedman() -> Demo:
 def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 60) -> Demo:
     """How often each of the study's variables would be selected in another sample of clients."""
     ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
-    blocks = predictor_blocks(dyads, book)
+    blocks = predictor_blocks(dyads, book, EVERY)
 
     def compute(rating: str, p_enter: float) -> SimpleNamespace:
         table = bootstrap_selection(
