@@ -16,9 +16,7 @@ from alliance_helpers.data import Study, check, load_study
 from alliance_helpers.drafting.describe import describe
 from alliance_helpers.errors import AllianceError
 
-EXAMPLES = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NASTY = [
     "", " ", "-9", "0", "7", "8", "1e400", "-inf", "nan", "NA", "1,5", "1_000", "٣", "１", "=1+1",
     '"', "'", ";", "\t", "C1", "c 01", "T2", "1990-02-30", "1990-01-15T10:00Z", "9999-12-31",
