@@ -35,8 +35,9 @@ def pool(
     Parameters
     ----------
     estimates, std_errors : array-like, shape (m,) or (m, p)
-        One row per completed data set, one column per term; on a scale close to normal (Fisher's
-        z for a correlation, the log for a rate ratio).
+        One row per completed data set, one column per term (two DataFrames are matched by
+        name); on a scale close to normal (Fisher's z for a correlation, the log for a rate
+        ratio).
     n : float
         Rows of a completed data set.
     k : int
@@ -71,6 +72,10 @@ def pool(
     >>> pooled[["estimate", "std_error"]].round(4).values.tolist()
     [[0.3, 0.0868]]
     """
+    if isinstance(estimates, pd.DataFrame) and isinstance(std_errors, pd.DataFrame):
+        if set(estimates.columns) != set(std_errors.columns):
+            raise ParameterError("estimates and std_errors do not have the same columns.")
+        std_errors = std_errors[estimates.columns]
     q, terms = _by_term(estimates, "estimates", terms)
     errors, _ = _by_term(std_errors, "std_errors", terms)
     if q.shape != errors.shape:
@@ -201,9 +206,9 @@ def impute(
     >>> len(completed), int(completed[0].isna().sum().sum())
     (3, 0)
     """
-    for name, value, least in (("m", m, 1), ("n_iter", n_iter, 1), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ParameterError(f"{name} is {value!r}; give a whole number of at least {least}.")
+    arguments.table(data, *getattr(data, "columns", ()))
+    arguments.whole(1, m=m, n_iter=n_iter)
+    arguments.whole(0, seed=seed)
     if method not in ("pmm", "norm"):
         raise ParameterError(f"method is {method!r}; choose 'pmm' or 'norm'.")
     labels = _labels(data, cluster)

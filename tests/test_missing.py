@@ -270,11 +270,24 @@ BAD_POOL = [
     (pool, ([0.1, 0.2], [0.1, 0.1, 0.1], 50, 2), ParameterError, r"\(2, 1\) estimates"),
     (pool, ([0.1, 0.2], [0.1, 0.1], 2, 2), ParameterError, "degrees of freedom"),
     (pool, ([0.1, 0.2], [0.1, 0.1], 50, 2, ["a", "b"]), ParameterError, "but 2 terms"),
+    (
+        pool,
+        (pd.DataFrame({"a": [0.1, 0.2]}), pd.DataFrame({"b": [0.1, 0.1]}), 50, 2),
+        ParameterError,
+        "the same columns",
+    ),
     (pool, (["x", 0.2], [0.1, 0.1], 50, 2), ParameterError, "not a number"),
     (pool_blocks, ([[0.1, 1]] * 3, [np.eye(3)] * 3, 50, 2), ParameterError, "2 x 2 are expected"),
     (pool_blocks, ([[0.1, 1]] * 3, [np.ones((2, 2))] * 3, 50, 2), NotEstimableError, "collinear"),
     (pool_blocks, ([[0.1, 1]] * 3, [np.eye(2)] * 3, 1, 2), ParameterError, "degrees of freedom"),
 ]
+
+
+def test_two_tables_are_matched_by_their_columns():
+    estimates = pd.DataFrame({"age": [0.1, 0.2, 0.1], "bond": [3.0, 2, 2]})
+    errors = pd.DataFrame({"age": [0.1, 0.1, 0.2], "bond": [1.0, 2, 1]})
+    expected = pool(estimates, errors, 50, 3)
+    pd.testing.assert_frame_equal(pool(estimates, errors[["bond", "age"]], 50, 3), expected)
 
 
 @pytest.mark.parametrize(("function", "args", "error", "message"), BAD_POOL)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
+import pandas as pd
 
 from ..errors import ParameterError
 
@@ -29,6 +32,24 @@ def share(**values: float) -> None:
         _number(name, value)
         if not 0 < value < 1:
             raise ParameterError(f"{name} is {value}; give a number between 0 and 1.")
+
+
+def whole(least: int, **values: int) -> None:
+    """Each value must be a whole number of at least `least`."""
+    for name, value in values.items():
+        if not isinstance(value, Integral) or value < least:
+            raise ParameterError(f"{name} is {value!r}; give a whole number of at least {least}.")
+
+
+def table(data, *columns) -> None:
+    """The data must be a table that has none of the columns twice."""
+    if not isinstance(data, pd.DataFrame):
+        raise ParameterError(f"data must be a DataFrame; a {type(data).__name__} was given.")
+    names = set(data.columns[data.columns.duplicated()])
+    if twice := [f"'{name}'" for name in dict.fromkeys(columns) if name in names]:
+        raise ParameterError(
+            f"The data have more than one column {', '.join(twice)}: rename all but one."
+        )
 
 
 def correlation(r: float, n: float, above: int) -> None:
