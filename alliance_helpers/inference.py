@@ -217,12 +217,23 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
         + special.gammaln(c - 0.5)
         - special.gammaln(c)
         + (1 + 1 / kappa - n / 2) * np.log1p(-(r**2))
-        + np.log(special.hyp2f1(a, a, c, r**2))
+        + _log_hyp2f1(a, c, r**2)
     )
     if log:
         return float(value)
     with np.errstate(over="ignore"):
         return float(np.exp(value))
+
+
+def _log_hyp2f1(a: float, c: float, z: float) -> float:
+    """Logarithm of 2F1(a, a; c; z); by its series where scipy finds none (large c, z near 1)."""
+    with np.errstate(all="ignore"):
+        value = special.hyp2f1(a, a, c, z)
+    if np.isfinite(value):
+        return np.log(value)
+    j = np.arange(100_000)
+    ratios = 2 * np.log(a + j) - np.log(c + j) - np.log1p(j) + np.log(z)
+    return np.logaddexp(0, special.logsumexp(np.cumsum(ratios)))
 
 
 def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):

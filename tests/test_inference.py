@@ -1,3 +1,5 @@
+from math import lgamma
+
 import numpy as np
 import pandas as pd
 import pingouin
@@ -73,6 +75,17 @@ def test_bayes_factors_of_a_million_dyads():
     log = bayes_factor_correlation(0.28, 1_000_000, log=True)
     # Laplace: half n times -log(1 - r^2), less half the log of n and a constant of order one.
     assert log == pytest.approx(-5e5 * np.log1p(-(0.28**2)) - 0.5 * np.log(1e6), abs=1)
+    # Where scipy has no value of the hypergeometric function; a sum of its series by hand.
+    series = 1 + 1.5**2 / 501 * 0.99**2 * (1 + 2.5**2 / (502 * 2) * 0.99**2)
+    assert bayes_factor_correlation(0.99, 1000, log=True) == pytest.approx(
+        np.log(0.5)
+        + np.log(np.pi) / 2
+        + lgamma(500.5)
+        - lgamma(501)
+        - 498 * np.log1p(-(0.99**2))
+        + np.log(series),
+        abs=1e-6,
+    )
     assert bayes_factor_correlation(1.0, 20) == np.inf
     assert bayes_factor_correlation(-0.3, 50) == bayes_factor_correlation(0.3, 50)
 
