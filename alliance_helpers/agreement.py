@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import NotEstimableError, ParameterError
+from .estimation import arguments
 from .estimation.concordance import STATISTICS, intervals, jackknife, statistics
 from .estimation.design import Sample, as_floats, orthonormal, tidy
 from .estimation.sandwich import cluster_robust
@@ -189,8 +190,7 @@ def response_surface(
     >>> response_surface(x + y, x, y, midpoint=4)["estimate"].round(3).abs().tolist()[-4:]
     [2.0, 0.0, 0.0, 0.0]
     """
-    if not np.isfinite(midpoint):
-        raise ParameterError(f"midpoint is {midpoint}; give the middle of the response scale.")
+    arguments.finite(midpoint=midpoint)
     data, groups = _complete({"outcome": outcome, "x": x, "y": y}, cluster)
     out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
     curved = np.column_stack([first, second, first**2, first * second, second**2])
@@ -206,9 +206,12 @@ def response_surface(
 
 def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows without a hole as a matrix, and their clusters; every column must vary."""
-    series = [c for c in (*columns.values(), cluster) if isinstance(c, pd.Series)]
-    if any(not s.index.equals(series[0].index) for s in series[1:]):
-        raise ParameterError(f"The indexes of {', '.join(columns)} differ: align them first.")
+    given = columns | ({} if cluster is None else {"cluster": cluster})
+    series = {name: c for name, c in given.items() if isinstance(c, pd.Series)}
+    if len({len(c) for c in series.values()}) == 1:
+        first = next(iter(series.values())).index
+        if any(not c.index.equals(first) for c in series.values()):
+            raise ParameterError(f"The indexes of {', '.join(series)} differ: align them first.")
     vectors = {name: as_floats(values, name) for name, values in columns.items()}
     sizes = {name: v.shape for name, v in vectors.items()}
     if cluster is not None:

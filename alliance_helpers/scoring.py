@@ -15,12 +15,14 @@ LOOKED_AT = 50_000
 """Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly."""
 
 
-def score_wai(items: pd.DataFrame, form: str = "WAI-36", max_missing: float = 0.2) -> pd.DataFrame:
+def score_wai(
+    items: pd.DataFrame | np.ndarray, form: str = "WAI-36", max_missing: float = 0.2
+) -> pd.DataFrame:
     """Score a form of the Working Alliance Inventory.
 
     Parameters
     ----------
-    items : DataFrame, shape (n respondents, 36 or 12)
+    items : DataFrame or array-like, shape (n respondents, 36 or 12)
         Raw responses before any reversing, columns in item order, NaN where unanswered.
     form : {"WAI-36", "WAI-S", "WAI-SR"}
     max_missing : float
@@ -56,6 +58,7 @@ def score_wai(items: pd.DataFrame, form: str = "WAI-36", max_missing: float = 0.
     """
     if form not in SUBSCALES:
         raise ParameterError(f"Unknown form {form!r}; use one of {', '.join(SUBSCALES)}.")
+    items = pd.DataFrame(items)
     if items.shape[1] != N_ITEMS[form]:
         raise ParameterError(
             f"{form} has {N_ITEMS[form]} items; {items.shape[1]} columns were given. "
@@ -102,7 +105,7 @@ def score(
     sign = _signs(keys, items.shape[1])
     columns = _columns(items)
     _within(columns, items.columns, low, high)
-    means, n_missing = {}, np.zeros(len(items))
+    means, n_missing = {}, np.zeros(len(items), dtype=int)
     for part, numbers in parts.items():
         means[part] = np.empty(len(items))
         for start in range(0, len(items), CHUNK):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .estimation import arguments
 from .estimation.resamples import Batch, Resampler, batches, permuted_rows
 from .estimation.stepwise import Path, Rule, run
 
@@ -182,6 +183,7 @@ def optimism_corrected_r2(
     >>> table["procedure"].tolist()
     ['stepwise', 'enter']
     """
+    arguments.whole(0, seed=seed)
     source = Resampler(data, outcome, blocks, cluster)
     records = []
     for rule in (Rule("stepwise", p_enter, p_remove), Rule("enter", p_enter, p_remove)):
@@ -209,6 +211,7 @@ def bootstrap_paths(
     The rows drawn come from ``np.random.default_rng(seed)``, batch after batch, through
     ``source.draw``; permutations of the outcome from a stream of their own.
     """
+    arguments.whole(0, seed=seed)
     rng = np.random.default_rng(seed)
     shuffler = np.random.default_rng([seed, 1])
     paths = []

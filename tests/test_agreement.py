@@ -157,6 +157,7 @@ def test_a_perfect_line_is_an_answer_without_warnings(recwarn):
     assert table.loc["pearson_r", ["estimate", "conf_low", "conf_high"]].tolist() == [1, 1, 1]
     assert table.loc["pearson_r", "p_value"] == 0
     assert table.loc["ccc", "estimate"] < 0.8
+    assert agreement(x, -x).loc["icc_c1", "estimate"] == -1
     assert not recwarn.list
 
 
@@ -174,6 +175,13 @@ BAD = [
     ((A, B), {"cluster": ["m", "k"]}, ParameterError, r"cluster \(2,\)"),
     ((A, B), {"conf_level": 95}, ParameterError, "conf_level"),
     ((pd.Series(A), pd.Series(B, index=range(1, 7))), {}, ParameterError, "indexes"),
+    (
+        (pd.Series(A), pd.Series(B)),
+        {"cluster": pd.Series(list("aabbcc"), index=range(1, 7))},
+        ParameterError,
+        "indexes of client, case_manager, cluster differ",
+    ),
+    ((pd.Series(A), pd.Series(B[:5])), {}, ParameterError, "equal length"),
     ((np.c_[A, B], B), {}, ParameterError, "equal length"),
 ]
 
@@ -185,6 +193,8 @@ def test_bad_input_is_named(args, kwargs, error, message):
 
 
 def test_models_name_what_they_cannot_estimate():
+    with pytest.raises(ParameterError, match="midpoint is None"):
+        response_surface(A, B, A**2, None)
     with pytest.raises(NotEstimableError, match="'bias' is a linear combination"):
         truth_and_bias(A, B, 2 * B + 1)
     with pytest.raises(NotEstimableError, match="differ by the same amount"):

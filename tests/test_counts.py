@@ -253,6 +253,8 @@ def test_says_why_the_zeros_cannot_be_modelled(data, family, message):
     [
         ({"family": "gamma"}, "Unknown family 'gamma': choose one of poisson, negbin"),
         ({"predictors": ["a", "z"]}, "no column 'z'"),
+        ({"data": pd.concat([days(), days()[["b"]]], axis=1)}, "more than one column 'b'"),
+        ({"data": None}, "data must be a DataFrame"),
         ({"predictors": ["a", "a"]}, "more than once: 'a'"),
         ({"predictors": ["a", "who"]}, "'who' is not numeric"),
         ({"family": "negbin", "cluster": "who"}, "'poisson' only"),
@@ -260,7 +262,9 @@ def test_says_why_the_zeros_cannot_be_modelled(data, family, message):
 )
 def test_arguments_that_cannot_be_used(options, message):
     with pytest.raises(ParameterError, match=message):
-        count_regression(days(), "days", **({"predictors": ["a", "b"]} | options))
+        count_regression(
+            **({"data": days(), "outcome": "days", "predictors": ["a", "b"]} | options)
+        )
 
 
 def test_names_of_columns_are_never_code():

@@ -127,6 +127,7 @@ def test_every_bad_stay_is_named():
 @pytest.mark.parametrize(
     ("episodes", "start", "end", "message"),
     [
+        ([("A", FIRST, LAST)], FIRST, LAST, "must be a DataFrame"),
         (frame([]).drop(columns="discharge"), FIRST, LAST, "no column discharge"),
         (frame([]), LAST, FIRST, "ends before it starts"),
         (frame([]), pd.Series({"A": LAST, "B": LAST, "C": FIRST}), FIRST, "starts for 'A', 'B'"),

@@ -59,7 +59,7 @@ def test_size_at_the_shape_of_the_study():
 
 def test_bad_input():
     data = _nested(2, 0.1)
-    with pytest.raises(ParameterError, match="0 were asked for"):
+    with pytest.raises(ParameterError, match="resamples is 0"):
         permutation_test(data, "y", BLOCKS, n_perm=0)
     with pytest.raises(NotEstimableError, match="the same 'manager'"):
         permutation_test(data.assign(manager=1), "y", BLOCKS, "manager")

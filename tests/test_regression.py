@@ -263,6 +263,10 @@ def test_rows_in_many_chunks(monkeypatch):
     ("arguments", "error", "message"),
     [
         ({"p_enter": 0.1, "p_remove": 0.05}, ParameterError, r"p_remove \(0.05\) must be larger"),
+        ({"p_enter": "5 %"}, ParameterError, "p_enter is '5 %'; give a number"),
+        ({"data": [[1, 2]]}, ParameterError, "data must be a DataFrame; a list"),
+        ({"blocks": [["age"]]}, ParameterError, "maps each block's name to a list"),
+        ({"blocks": {"a": ["bond"]}, "cluster": "double"}, ParameterError, "one column 'double'"),
         ({"method": "forward"}, ParameterError, "'forward' was given"),
         ({"blocks": {"a": []}}, ParameterError, "at least one column"),
         ({"blocks": {"a": "age"}}, ParameterError, "a list of columns"),
@@ -286,8 +290,12 @@ def test_bad_input(arguments, error, message):
         site="03", endless=np.where(data["age"] > 2, np.inf, 1.0), flat=4.2, empty=np.nan
     )
     data["twice"] = data["alliance"] * 2
+    data.insert(0, "double", 1)
+    data.insert(0, "double", 2, allow_duplicates=True)
     with pytest.raises(error, match=message):
-        hierarchical_regression(data, "alliance", **{"blocks": {"a": ["age", "bond"]}, **arguments})
+        hierarchical_regression(
+            **{"data": data, "outcome": "alliance", "blocks": {"a": ["age", "bond"]}, **arguments}
+        )
 
 
 def test_more_candidates_than_rows():

@@ -120,7 +120,7 @@ def test_80_percent_of_a_subscale(missing, valid):
     assert found.notna()["task"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["WAI-36", "WAI-S", "WAI-SR"]),
     st.lists(st.integers(0, 7), min_size=36, max_size=36),
@@ -168,3 +168,14 @@ def test_real_answers_against_psych():
 def test_refused(items, form, message):
     with pytest.raises(ParameterError, match=message):
         score_wai(pd.DataFrame(items), form)
+
+
+def test_an_array_is_a_table_without_names():
+    answers = np.random.default_rng(3).integers(1, 8, (9, 36)).astype(float)
+    answers[2, 5] = np.nan
+    scores = score_wai(answers)
+    pd.testing.assert_frame_equal(scores, score_wai(pd.DataFrame(answers)))
+    assert scores["n_missing"].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0]
+    assert pd.api.types.is_integer_dtype(scores["n_missing"])
+    with pytest.raises(ParameterError, match="1 columns were given"):
+        score_wai(answers[0])

@@ -232,8 +232,12 @@ def test_bad_input():
     data = study(13)
     with pytest.raises(ParameterError, match="no column 'rapport'"):
         bootstrap_selection(data, "alliance", {"a": ["rapport"]})
-    with pytest.raises(ParameterError, match="0 were asked for"):
+    with pytest.raises(ParameterError, match="resamples is 0; give a whole number"):
         bootstrap_selection(data, "alliance", BLOCKS, n_boot=0)
+    with pytest.raises(ParameterError, match=r"resamples is 99\.5; give a whole number"):
+        bootstrap_selection(data, "alliance", BLOCKS, n_boot=99.5)
+    with pytest.raises(ParameterError, match="seed is -1; give a whole number"):
+        bootstrap_selection(data, "alliance", BLOCKS, n_boot=10, seed=-1)
     with pytest.raises(NotEstimableError, match="the same 'manager'"):
         bootstrap_selection(data.assign(manager=1), "alliance", BLOCKS, cluster="manager")
     with pytest.raises(NotEstimableError, match="too few for 25 candidates"):

@@ -86,14 +86,15 @@ def intraclass(ratings: np.ndarray) -> dict[str, float]:
     rows, columns, error = _mean_squares(ratings)
     within = ((n - 1) * error + columns) / n
     shift = (columns - error) / n
-    return {
-        "icc_11": (rows - within) / (rows + (k - 1) * within),
-        "icc_a1": (rows - error) / (rows + (k - 1) * error + k * shift),
-        "icc_c1": (rows - error) / (rows + (k - 1) * error),
-        "icc_1k": (rows - within) / rows,
-        "icc_ak": (rows - error) / (rows + shift),
-        "icc_ck": (rows - error) / rows,
-    }
+    with np.errstate(divide="ignore"):  # no differences between targets: the k forms are -inf
+        return {
+            "icc_11": (rows - within) / (rows + (k - 1) * within),
+            "icc_a1": (rows - error) / (rows + (k - 1) * error + k * shift),
+            "icc_c1": (rows - error) / (rows + (k - 1) * error),
+            "icc_1k": (rows - within) / rows,
+            "icc_ak": (rows - error) / (rows + shift),
+            "icc_ck": (rows - error) / rows,
+        }
 
 
 def intervals(

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.optimize import linprog
 
 from ..errors import NotEstimableError, ParameterError
+from . import arguments
 
 TOLERANCE = 1e-10  # 1 - R squared of a column on those before it; below this it is collinear
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
@@ -181,6 +182,7 @@ def refuse_separation(
 
 def _check_names(data, outcome, predictors, exposure, cluster) -> None:
     used = [outcome, *predictors, *(c for c in (exposure, cluster) if c is not None)]
+    arguments.table(data, *used)
     absent = [f"'{c}'" for c in used if c not in data.columns]
     if absent:
         raise ParameterError(f"The data have no column {', '.join(absent)}.")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
+from . import arguments
 
 CHUNK = 65_536
 
@@ -112,14 +113,18 @@ def numeric_rows(data, outcome: str, terms: Sequence[str], cluster: str | None):
 
 def check_columns(data, outcome, blocks, cluster=None) -> tuple[str, ...]:
     """Names of all candidates, block after block; ParameterError with every problem found."""
+    if blocks is not None and not isinstance(blocks, Mapping):
+        raise ParameterError("blocks maps each block's name to a list of columns.")
     if not blocks or any(len(columns) == 0 for columns in blocks.values()):
         raise ParameterError("Each block needs at least one column, and there must be a block.")
     if any(isinstance(columns, str) for columns in blocks.values()):
         raise ParameterError("Each block is a list of columns, not a single name.")
     terms = tuple(column for columns in blocks.values() for column in columns)
     wanted = [*terms, outcome]
+    used = dict.fromkeys([*wanted, *([] if cluster is None else [cluster])])
+    arguments.table(data, *used)
     problems, kinds = [], data.dtypes.to_dict()
-    for column in dict.fromkeys([*wanted, *([] if cluster is None else [cluster])]):
+    for column in used:
         if column not in kinds:
             problems.append(f"there is no column '{column}'")
         elif wanted.count(column) > 1:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from . import arguments
 from .resamples import Resampler, batches, permuted_rows
 from .stepwise import Rule, run
 
@@ -65,6 +66,7 @@ def permutation_test(
     """
     rule = Rule("stepwise", p_enter, p_remove)
     source = Resampler(data, outcome, blocks, cluster)
+    arguments.whole(0, seed=seed)
     rng = np.random.default_rng(seed)
     whole = source.batch(np.ones((source.n_units, 1)))
     observed = float(run(whole.correlations.copy(), whole.n, source.blocks, rule).r_squared[-1, 0])

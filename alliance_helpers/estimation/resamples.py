@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ..errors import NotEstimableError, ParameterError
+from ..errors import NotEstimableError
+from . import arguments
 from .moments import moments, numeric_rows
 from .stepwise import correlate
 
@@ -137,8 +138,7 @@ class Resampler:
 
 def batches(total: int) -> Iterator[int]:
     """Sizes of the batches in which `total` resamples are worked on."""
-    if total < 1:
-        raise ParameterError(f"At least one resample is needed; {total} were asked for.")
+    arguments.whole(1, resamples=total)
     for start in range(0, total, BATCH):
         yield min(BATCH, total - start)
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from ..errors import ParameterError
+from . import arguments
 
 NOTHING_LEFT = 1e-12
 """Share of the outcome's variance below which a fit counts as perfect and stops."""
@@ -52,6 +53,7 @@ class Rule:
     def __post_init__(self) -> None:
         if self.method not in ("stepwise", "enter"):
             raise ParameterError(f"method is 'stepwise' or 'enter'; '{self.method}' was given.")
+        arguments.finite(p_enter=self.p_enter, p_remove=self.p_remove, tolerance=self.tolerance)
         if not 0 < self.p_enter < self.p_remove < 1:
             raise ParameterError(
                 f"p_remove ({self.p_remove}) must be larger than p_enter ({self.p_enter}), both "

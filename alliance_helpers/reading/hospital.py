@@ -54,6 +54,8 @@ def hospital_days(episodes: pd.DataFrame, start, end) -> pd.Series:
     >>> hospital_days(stays, "1990-01-01", "1992-01-01").to_dict()
     {'A': 11, 'B': 2}
     """
+    if not isinstance(episodes, pd.DataFrame):
+        raise ParameterError("episodes must be a DataFrame, one row per stay.")
     absent = [c for c in COLUMNS if c not in episodes.columns]
     if absent:
         raise ParameterError(f"The episodes have no column {', '.join(absent)}.")
