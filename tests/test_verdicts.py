@@ -43,6 +43,7 @@ def test_association(effect, sign, expected):
         (-0.02, 0.30, INCONCLUSIVE),
         (-0.2, 0.18, NOT_SUPPORTED),
         (0.55, 0.70, NOT_SUPPORTED),
+        (0.02, 0.10, NOT_SUPPORTED),  # a trifle, seen by very many dyads
     ],
 )
 def test_modest(low, high, expected):
@@ -67,6 +68,8 @@ def test_difference_needs_a_test_and_all_of_needs_all():
     assert verdicts.difference(made(0, 1, p=0.04), "b")[0] == SUPPORTED
     assert verdicts.difference(made(0, 1, p=0.4, p_equivalence=0.01), "b")[0] == NOT_SUPPORTED
     assert verdicts.difference(made(0, 1, p=0.4, p_equivalence=0.4), "b")[0] == INCONCLUSIVE
+    # a trifle, seen by very many dyads
+    assert verdicts.difference(made(0, 1, p=0.001, p_equivalence=0.01), "b")[0] == NOT_SUPPORTED
     assert verdicts.all_of([SUPPORTED, SUPPORTED])[0] == SUPPORTED
     assert verdicts.all_of([SUPPORTED, INCONCLUSIVE])[0] == INCONCLUSIVE
     assert verdicts.all_of([SUPPORTED, INCONCLUSIVE, NOT_SUPPORTED])[0] == NOT_SUPPORTED
@@ -89,6 +92,12 @@ def test_block_is_equivalent_exactly_below_the_5_percent_point():
     critical = R["block_critical"]
     assert verdicts.block(critical - 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
     assert not verdicts.block(critical + 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
+
+
+def test_a_block_that_explains_nothing_is_an_absence():
+    effect = verdicts.block(-1e-15, 6, 194, 201, 0.0, 0.09)
+    assert effect.p_value == 1
+    assert effect.equivalent
 
 
 def test_rate_ratio_is_symmetric():

@@ -70,6 +70,7 @@ def block(
     `share` is the block's R-squared, the estimate. The non-centrality at the bound is
     N R2 / (1 - R2) (Murphy & Myors 1999), where N is what the dyads are worth: n if independent.
     """
+    f = max(f, 0.0)  # rounding takes an F of 0 below it
     lam = (n if worth is None else worth) * bound / (1 - bound)
     return Effect(share, fdtrc(df1, df2, f), n, df2, p_equivalence=ncfdtr(df1, df2, lam, f))
 
@@ -88,12 +89,12 @@ def association(effect: Effect, sign: str, bound: float) -> tuple[str, str]:
 
 
 def modest(effect: Effect, low: float, high: float) -> tuple[str, str]:
-    """A modest association: above zero and clearly below large."""
-    criterion = f"95 % CI above 0 and below {high:g}"
-    if effect.conf_low > 0 and effect.conf_high < high:
-        return SUPPORTED, criterion
+    """A modest association: above zero, clearly below large, and no trifle."""
+    criterion = f"95 % CI above 0 and below {high:g}, and not below {low:g} with 90 % confidence"
     if effect.high_90 < low or effect.low_90 > high:
         return NOT_SUPPORTED, criterion
+    if effect.conf_low > 0 and effect.conf_high < high:
+        return SUPPORTED, criterion
     return INCONCLUSIVE, criterion
 
 
@@ -106,11 +107,11 @@ def absence(effect: Effect, words: str) -> tuple[str, str]:
 
 
 def difference(effect: Effect, words: str) -> tuple[str, str]:
-    """The informants differ on a block: p < .05; not if the difference is within the bound."""
-    criterion = f"F test of the difference between informants, p < .05 (trivial within {words})"
-    if effect.p_value < 0.05:
-        return SUPPORTED, criterion
-    return (NOT_SUPPORTED if effect.equivalent else INCONCLUSIVE), criterion
+    """The informants differ on a block: p < .05, and the difference is not within the bound."""
+    criterion = f"F test of the difference between informants, p < .05, and not within {words}"
+    if effect.equivalent:
+        return NOT_SUPPORTED, criterion
+    return (SUPPORTED if effect.p_value < 0.05 else INCONCLUSIVE), criterion
 
 
 def all_of(verdicts: list[str]) -> tuple[str, str]:
