@@ -44,7 +44,12 @@ def icc(y, groups) -> float:
     >>> round(icc([1, 2, 5, 6, 9, 8], list("aabbcc")), 4)
     0.9603
     """
-    return _anova(complete_rows(y, None, groups), "the rating")[0]
+    return icc_of(complete_rows(y, None, groups))
+
+
+def icc_of(sample: Sample) -> float:
+    """The same of a sample's outcome."""
+    return _anova(sample, "the rating")[0]
 
 
 def effective_n(x, y, groups) -> pd.DataFrame:

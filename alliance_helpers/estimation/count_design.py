@@ -34,8 +34,8 @@ class Design:
         `intercept`, then the predictors.
     groups : ndarray of int or None
         Cluster codes 0 .. n_groups - 1.
-    index : Index
-        The rows of the data that are complete, and so were used.
+    index : Index or None
+        The rows of the data that are complete, and so were used; None for arrays.
     """
 
     y: np.ndarray
@@ -44,7 +44,7 @@ class Design:
     back: np.ndarray
     terms: tuple[str, ...]
     groups: np.ndarray | None
-    index: pd.Index
+    index: pd.Index | None
 
     @property
     def positive(self) -> np.ndarray:
@@ -78,7 +78,7 @@ def make_design(
         complete &= groups >= 0
         groups = np.unique(groups[complete], return_inverse=True)[1]
     y, *columns = (c[complete] for c in columns)
-    reasons = _about_counts(y, outcome)
+    reasons = []
     offset = np.zeros(len(y))
     if exposure is not None:
         time = columns.pop()
@@ -88,17 +88,36 @@ def make_design(
             reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
+    X = np.column_stack(columns) if columns else np.empty((len(y), 0))
+    return from_arrays(y, X, outcome, predictors, offset, groups, data.index[complete], reasons)
+
+
+def from_arrays(
+    y: np.ndarray,
+    X: np.ndarray,
+    outcome: str,
+    predictors: Sequence[str],
+    offset: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    index: pd.Index | None = None,
+    reasons: Sequence[str] = (),
+) -> Design:
+    """The same from arrays without holes: counts (n,) and predictors (n, k).
+
+    `reasons` are those already found why no count model can be fitted.
+    """
+    reasons = [*_about_counts(y, outcome), *reasons]
     if len(y) <= len(predictors) + 1:
         reasons.append(
             f"{len(y)} complete rows cannot carry {len(predictors)} predictors and an intercept"
         )
         raise NotEstimableError(_sentence(reasons))
-    X = np.column_stack(columns) if columns else np.empty((len(y), 0))
     Z, back, found = standardise(X, predictors)
     reasons += found
     if reasons:
         raise NotEstimableError(_sentence(reasons))
-    return Design(y, Z, offset, back, ("intercept", *predictors), groups, data.index[complete])
+    offset = np.zeros(len(y)) if offset is None else offset
+    return Design(y, Z, offset, back, ("intercept", *predictors), groups, index)
 
 
 def standardise(X: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

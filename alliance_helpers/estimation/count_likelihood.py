@@ -15,6 +15,7 @@ from scipy.special import betaln, digamma, expit, gammaln
 
 Rows = Callable[..., tuple[np.ndarray, tuple[np.ndarray, ...]]]
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
+STEPS = 12  # of Newton, before a trust region is called for
 NO_SPREAD = 23.0  # log theta from which a negative binomial is a Poisson to ten digits
 
 
@@ -121,28 +122,29 @@ def maximise(rows: Rows, blocks: Sequence[np.ndarray], start: np.ndarray) -> Opt
                 out[ends[r] : ends[r + 1], ends[c] : ends[c + 1]] = (blocks[r].T * bend) @ block
         return (out + out.T) / 2
 
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        hess=hessian,
-        method="trust-exact",
-        options={"gtol": 1e-5, "maxiter": 300},
-    )
-    return _polish(loss, hessian, found.x)
+    near = _newton(loss, hessian, start)
+    if near.settled:
+        return near
+    options = {"gtol": 1e-5, "maxiter": 300}
+    found = minimize(loss, start, jac=True, hess=hessian, method="trust-exact", options=options)
+    return _newton(loss, hessian, found.x)
 
 
-def _polish(loss, hessian, x: np.ndarray) -> Optimum:
-    """Newton steps to the last digit; without a maximum there, no covariance."""
+def _newton(loss, hessian, x: np.ndarray) -> Optimum:
+    """Newton steps to the last digit while they climb; without a maximum there, no covariance."""
     unknown = np.full((len(x), len(x)), np.nan)
-    for _ in range(8):
+    before = np.inf
+    for _ in range(STEPS):
         value, gradient = loss(x)
+        if value > before + 1e-9 * abs(value):
+            break
+        before = value
         information = hessian(x)
         if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 1e-9:
-            return Optimum(x, -float(value), unknown)
+            break
         vcov = np.linalg.inv(information)
         step = vcov @ gradient
         if gradient @ step < 1e-16 * max(1.0, abs(value)):
-            return Optimum(x, -float(value), vcov)
+            return Optimum(x - step, -float(value), vcov)
         x = x - step
     return Optimum(x, -float(value), unknown)

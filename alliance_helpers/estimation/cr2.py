@@ -161,21 +161,35 @@ def cr2_covariance(
 
 def unweighted(Q, error, starts, sizes, _variance):
     """Scores and working covariances by group, all from k x k matrices: cost linear in n."""
-    k = Q.shape[1]
-    gram = np.empty((len(starts), k, k))
-    for column in range(k):
-        gram[:, column] = np.add.reduceat(Q * Q[:, [column]], starts)
-    values, vectors = np.linalg.eigh(gram)
-    inside = np.clip(values, 0, None)
-    rest = 1 - inside
-    singular = rest <= SINGULAR
-    inflate = np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, rest)))
+    values, vectors = _inside_groups(Q, starts)
     turned = np.swapaxes(vectors, 1, 2)
+    inside = np.clip(values, 0, None)
+    inflate = _inflation(values)
     scores = np.add.reduceat(Q * error[:, None], starts)
-    scores = np.einsum("jab,jb,jcb,jc->ja", vectors, inflate, vectors, scores, optimize=True)
+    scores = (vectors @ (inflate[:, :, None] * (turned @ scores[:, :, None])))[:, :, 0]
     own = (vectors * (inflate**2 * inside)[:, None, :]) @ turned
     shared = (vectors * (inflate * inside)[:, None, :]) @ turned
     return scores, own, shared
+
+
+def adjustments(Q: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """What inflates each group's scores on the orthonormal basis Q, (J, k, k)."""
+    values, vectors = _inside_groups(Q, starts)
+    return (vectors * _inflation(values)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+
+
+def _inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors of every group's share of Q'Q = I."""
+    gram = np.empty((len(starts), Q.shape[1], Q.shape[1]))
+    for column in range(Q.shape[1]):
+        gram[:, column] = np.add.reduceat(Q * Q[:, [column]], starts)
+    return np.linalg.eigh(gram)
+
+
+def _inflation(values: np.ndarray) -> np.ndarray:
+    rest = 1 - np.clip(values, 0, None)
+    singular = rest <= SINGULAR
+    return np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, rest)))
 
 
 def _weighted(Q, error, starts, sizes, variance):
@@ -241,7 +255,8 @@ def assemble(scores, own, shared, back, terms) -> ClusterCovariance:
     shared = shared @ back.T
     a = np.einsum("jcc->jc", own)
     b = np.einsum("jac,jac->jc", shared, shared)
-    cross = np.einsum("jac,jbc->cab", shared, shared, optimize=True)
+    by_term = shared.transpose(2, 1, 0)
+    cross = by_term @ by_term.transpose(0, 2, 1)
     trace = (a - b).sum(axis=0)
     squares = (a * (a - 2 * b)).sum(axis=0) + np.einsum("cab,cab->c", cross, cross)
     bread = back @ back.T

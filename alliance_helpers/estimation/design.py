@@ -85,7 +85,7 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     starts = np.flatnonzero(np.diff(sorted_codes, prepend=-1))
     sizes = np.diff(starts, append=len(order))
     sample = Sample(y_all[order], X_all[order], names, order, starts, sizes)
-    _check_shape(sample, dropped=len(y_all) - len(order))
+    check_shape(sample, dropped=len(y_all) - len(order))
     return sample
 
 
@@ -145,6 +145,18 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     to_raw[0, 1:] = -means / norms
     to_raw[range(1, k + 1), range(1, k + 1)] = 1 / norms
     return Q, to_raw @ np.linalg.inv(R)
+
+
+def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
+    """Where the terms of a block stand among the model's terms; ParameterError if one does not."""
+    unknown = [term for term in block if term not in terms]
+    if unknown or not block:
+        raise ParameterError(
+            f"Terms {unknown} are not in the model; it has {list(terms)}."
+            if unknown
+            else "A block test needs at least one term."
+        )
+    return [list(terms).index(term) for term in block]
 
 
 def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd.DataFrame:
@@ -215,7 +227,8 @@ def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     return values, names
 
 
-def _check_shape(sample: Sample, dropped: int) -> None:
+def check_shape(sample: Sample, dropped: int = 0) -> None:
+    """NotEstimableError where there are too few rows or groups."""
     lost = f" ({dropped} rows with missing values were dropped)" if dropped else ""
     if sample.n <= len(sample.terms) + 1:
         raise NotEstimableError(

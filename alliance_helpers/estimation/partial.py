@@ -9,18 +9,19 @@ at what the residuals show, a score test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.special import fdtrc, stdtr
 
 from ..errors import NotEstimableError
-from ..nesting import icc
-from .cr2 import SINGULAR
-from .design import COLLINEAR
-from .mixed import MixedFit, block_test, random_intercept
-from .sandwich import least_squares
+from ..nesting import icc_of
+from .cr2 import adjustments
+from .design import COLLINEAR, Sample, check_shape, orthonormal
+from .intercepts import Intercepts, fit_intercepts
+from .sandwich import fit_robust
 
 ESTIMATORS = ("ols", "cr2", "mixed")
 
@@ -90,7 +91,7 @@ class Partial:
 
     def observed(self, estimator: str) -> Estimate:
         """The full fit."""
-        return getattr(self, f"_{estimator}")()
+        return getattr(self, f"_{estimator}")
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -113,6 +114,7 @@ class Partial:
         back[self.order] = self.residual
         return back[order][:, self.order]
 
+    @cached_property
     def _ols(self) -> Estimate:
         along = self.Q.T @ self.residual
         explained = along @ along
@@ -146,17 +148,20 @@ class Partial:
         return self.residual @ self.residual - np.einsum("bq,bq->b", taken, taken)
 
     @cached_property
-    def _robust(self):
-        names = [f"x{i}" for i in range(self.k + self.q)]
-        _, estimate, covariance = least_squares(self.y, self._design, self.codes, names)
-        return estimate, covariance
+    def _sample(self) -> Sample:
+        columns = np.ascontiguousarray(np.column_stack([self.X, self.Z]))
+        names = tuple(f"x{j + 1}" for j in range(columns.shape[1]))
+        sample = Sample(self.y, columns, names, np.arange(self.n), self.starts, self.sizes)
+        check_shape(sample)
+        return sample
 
-    @property
-    def _design(self) -> np.ndarray:
-        return np.column_stack([self.X, self.Z])
+    @cached_property
+    def _basis(self) -> tuple[np.ndarray, np.ndarray]:
+        return orthonormal(self._sample)
 
+    @cached_property
     def _cr2(self) -> Estimate:
-        estimate, covariance = self._robust
+        estimate, covariance = fit_robust(self._sample, self._basis)
         if self.k > 1:
             f, df1, df2, p = covariance.wald(estimate, range(1, self.k + 1))
             return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
@@ -166,32 +171,32 @@ class Partial:
         return Estimate(float(estimate[1]), error, t * t, 1, df, p, self.n)
 
     @cached_property
-    def _scorer(self) -> tuple[np.ndarray, np.ndarray]:
-        """Basis of the whole design, and the weights that turn residuals into group scores."""
-        Q, R = np.linalg.qr(np.column_stack([np.ones(self.n), self.X, self.Z]))
-        gram = np.add.reduceat(Q[:, :, None] * Q[:, None, :], self.starts)
-        values, vectors = np.linalg.eigh(gram)
-        rest = 1 - np.clip(values, 0, None)
-        lost = rest <= SINGULAR
-        inflate = np.where(lost, 0.0, 1 / np.sqrt(np.where(lost, 1.0, rest)))
-        adjust = (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-        back = np.linalg.inv(R)[1 : self.k + 1]
-        weights = np.einsum("nk,nkl->nl", Q, adjust[np.repeat(np.arange(len(adjust)), self.sizes)])
-        return Q, weights @ back.T
+    def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
+        """Basis of the whole design, and what turns residuals into group scores."""
+        Q, back = self._basis
+        adjust = adjustments(Q, self.starts)
+        weights = (adjust[self.codes] @ Q[:, :, None])[:, :, 0] @ back[1 : self.k + 1].T
+        spread = self._by_group(weights)
+        return Q, spread, (spread.T @ Q).T
+
+    def _by_group(self, weights: np.ndarray) -> csr_array:
+        """Weights (n, k) so placed, (n, J k), that a product with them sums inside groups."""
+        k = weights.shape[1]
+        columns = (self.codes[:, None] * k + np.arange(k)).ravel()
+        ends = np.arange(0, len(columns) + 1, k)
+        return csr_array((weights.ravel(), columns, ends), (self.n, len(self.starts) * k))
 
     def _cr2_permuted(self, shuffled):
-        observed = self._cr2()
-        Q, weights = self._scorer
+        observed = self._cr2
         along = shuffled @ self.Q
         slopes = along @ np.linalg.inv(self.R).T
-        left = shuffled - (shuffled @ Q) @ Q.T
-        scores = np.stack(
-            [np.add.reduceat(left * w, self.starts, axis=1) for w in weights.T], axis=2
-        )
-        covariance = np.swapaxes(scores, 1, 2) @ scores
+        Q, spread, taken = self._scorer
+        scores = shuffled @ spread - (shuffled @ Q) @ taken
+        scores = scores.reshape(len(shuffled), -1, self.k)
         if self.k == 1:
-            f = slopes[:, 0] ** 2 / covariance[:, 0, 0]
+            f = slopes[:, 0] ** 2 / np.einsum("bjk,bjk->b", scores, scores)
             return slopes[:, 0], 2 * stdtr(observed.df2, -np.sqrt(f))
+        covariance = np.swapaxes(scores, 1, 2) @ scores
         solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
         wald = np.einsum("bk,bk->b", slopes, solved)
         f = wald * observed.df2 / ((observed.df2 + self.k - 1) * self.k)
@@ -199,24 +204,25 @@ class Partial:
         return share, fdtrc(self.k, observed.df2, f)
 
     @cached_property
-    def _fit(self) -> MixedFit:
-        return random_intercept(self.y, self._design, self.codes)
+    def intercepts(self) -> Intercepts:
+        """The random-intercept model; the intercept first, then the predictors."""
+        return fit_intercepts(self._sample, self._basis)
 
+    @cached_property
     def _mixed(self) -> Estimate:
-        fit = self._fit
-        terms = list(fit.coefficients["term"])[1 : self.k + 1]
+        fit = self.intercepts
         if self.k > 1:
-            test = block_test(fit, terms).iloc[0]
-            f, df2, p = test["f"], test["df2"], test["p_value"]
-            return Estimate(self._share, np.nan, f, self.k, df2, p, self.n)
-        row = fit.coefficients.iloc[1]
-        f = row["statistic"] ** 2
-        return Estimate(row["estimate"], row["std_error"], f, 1, row["df"], row["p_value"], self.n)
+            f, df1, df2, p = fit.wald(range(1, self.k + 1))
+            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
+        estimate, error, df = (float(v[1]) for v in (fit.estimate, fit.std_error, fit.df))
+        t = estimate / error
+        p = 2 * float(stdtr(df, -abs(t)))
+        return Estimate(estimate, error, t**2, 1, df, p, self.n)
 
     @cached_property
     def _whitened(self):
         """Shrinkage by group, and the bases of covariates and predictors after whitening."""
-        share = float(np.clip(icc(self.residual, self.codes), 0, 0.99))
+        share = float(np.clip(icc_of(replace(self._sample, y=self.residual)), 0, 0.99))
         ratio = share / (1 - share)
         shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
         base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
@@ -228,10 +234,10 @@ class Partial:
         return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
 
     def _mixed_permuted(self, shuffled):
-        df2 = self._mixed().df2
+        df2 = self._mixed.df2
         shrink, base, Q, R = self._whitened
         along, taken = shuffled @ Q, shuffled @ base
-        sums = np.add.reduceat(shuffled, self.starts, axis=1)
+        sums = shuffled @ self._by_group(np.ones((self.n, 1)))
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
         explained = np.einsum("bk,bk->b", along, along)
         left = self.residual @ self.residual - lost - np.einsum("bq,bq->b", taken, taken)

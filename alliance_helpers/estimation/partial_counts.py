@@ -11,11 +11,10 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr, stdtr
 
 from ..errors import NotEstimableError
-from .count_design import Design, make_design
+from .count_design import Design, from_arrays
 from .count_families import Fit, negbin, poisson
 from .cr2 import cr2_covariance
 from .partial import Estimate, Partial
@@ -104,8 +103,7 @@ class PartialCounts:
         return self._make(np.column_stack([self.x, self.Z]))
 
     def _make(self, X: np.ndarray) -> Design:
-        names = [f"x{i}" for i in range(X.shape[1])]
-        return make_design(pd.DataFrame(X, columns=names).assign(days=self.y), "days", names)
+        return from_arrays(self.y, X, "days", [f"x{i}" for i in range(X.shape[1])])
 
     @cached_property
     def _poisson(self) -> Fit:

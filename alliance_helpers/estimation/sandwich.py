@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..errors import NotEstimableError, ParameterError
+from ..errors import NotEstimableError
 from .cr2 import ClusterCovariance, assemble, unweighted
-from .design import Sample, complete_rows, orthonormal, tidy
+from .design import Sample, complete_rows, orthonormal, positions, tidy
 
 
 def cluster_robust(
@@ -104,18 +104,6 @@ def cluster_block_test(
     )
 
 
-def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
-    """Where the terms of a block stand among the model's terms; ParameterError if one does not."""
-    unknown = [term for term in block if term not in terms]
-    if unknown or not block:
-        raise ParameterError(
-            f"Terms {unknown} are not in the model; it has {list(terms)}."
-            if unknown
-            else "A block test needs at least one term."
-        )
-    return [list(terms).index(term) for term in block]
-
-
 def least_squares(
     y, X, groups, terms: Sequence[str] | None = None
 ) -> tuple[Sample, np.ndarray, ClusterCovariance]:
@@ -124,7 +112,14 @@ def least_squares(
     Arguments and errors as in `cluster_robust`, which puts the result into a table.
     """
     sample = complete_rows(y, X, groups, terms)
-    Q, back = orthonormal(sample)
+    return sample, *fit_robust(sample, orthonormal(sample))
+
+
+def fit_robust(
+    sample: Sample, basis: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, ClusterCovariance]:
+    """Coefficients and their CR2 covariance; `basis` is what `orthonormal` makes of the sample."""
+    Q, back = basis
     gamma = Q.T @ sample.y
     residuals = sample.y - Q @ gamma
     spread = np.linalg.norm(sample.y - sample.y.mean())
@@ -134,4 +129,4 @@ def least_squares(
         )
     pieces = unweighted(Q, residuals, sample.starts, sample.sizes, None)
     names = ("intercept", *sample.terms)
-    return sample, back @ gamma, assemble(*pieces, back, names)
+    return back @ gamma, assemble(*pieces, back, names)

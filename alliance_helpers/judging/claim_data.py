@@ -77,6 +77,16 @@ def claim_data(
     return complete_dyads(claim, dyads, book, covariates).made(transform)
 
 
+def covariate_columns(dyads: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+    """Covariates as numbers (n, q), with holes; a category becomes indicators."""
+    return as_numbers(dyads, [c for c in names if c in dyads]).to_numpy(float)
+
+
+def case_managers(dyads: pd.DataFrame, book: Codebook) -> np.ndarray | None:
+    """Codes (n,) of the case managers, or None where the study names none."""
+    return pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
+
+
 @dataclass(frozen=True)
 class CompleteDyads:
     """A claim's columns before anything is made of them."""
@@ -105,18 +115,29 @@ def complete_dyads(
     claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] = ()
 ) -> CompleteDyads:
     """Rows that have the ratings, the claim's variables and the covariates."""
+    Z = covariate_columns(dyads, covariates)
+    return complete_beside(claim, dyads, book, Z, case_managers(dyads, book))
+
+
+def complete_beside(
+    claim: Claim,
+    dyads: pd.DataFrame,
+    book: Codebook,
+    covariates: np.ndarray,
+    managers: np.ndarray | None,
+) -> CompleteDyads:
+    """The same with the covariates and the case managers at hand."""
     ratings = [alliance_of(book, i) for i in claim.informants]
     columns = [*ratings, *([] if claim.kind == "modest" else claim.variables(book))]
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    extra = as_numbers(dyads, [c for c in covariates if c in dyads])
-    values = np.column_stack([dyads[columns].to_numpy(float), extra.to_numpy(float)])
+    values = np.column_stack([dyads[columns].to_numpy(float), covariates])
     rows = np.flatnonzero(~np.isnan(values).any(axis=1))
     if len(rows) < 4:
         raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
     Z = values[rows, len(columns) :]
     values = values[rows, : len(columns)]
-    groups = pd.factorize(dyads[book.case_manager])[0][rows] if book.case_manager else None
+    groups = None if managers is None else managers[rows]
     return CompleteDyads(claim, len(ratings), values, Z, groups, rows)
 
 

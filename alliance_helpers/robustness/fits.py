@@ -7,7 +7,6 @@ import pandas as pd
 
 from ..claims import Claim
 from ..errors import NotEstimableError
-from ..estimation.mixed import random_intercept
 from ..estimation.partial import Estimate, Partial
 from ..estimation.partial_counts import PartialCounts
 from ..judging import verdicts
@@ -130,11 +129,10 @@ def _pooled_block(study: Stressed, claim: Claim, parts: list[ClaimData], words: 
     for data in parts:
         model = Partial(data.y, data.X, data.Z, data.groups)
         shares.append(model.observed("ols").estimate)
-        k = data.X.shape[1]
-        fit = random_intercept(model.y, model.X, model.codes)
-        estimates.append(fit.coefficients["estimate"].to_numpy()[1 : k + 1])
-        covariances.append(fit.vcov.to_numpy()[1 : k + 1, 1 : k + 1])
-        df.append(fit.coefficients["df"].to_numpy()[1 : k + 1].min())
+        k, fit = model.k, model.intercepts
+        estimates.append(fit.estimate[1 : k + 1])
+        covariances.append(fit.vcov[1 : k + 1, 1 : k + 1])
+        df.append(fit.df[1 : k + 1].min())
     n = len(parts[0].y)
     test = pool_blocks(estimates, covariances, n, k + 1, float(np.mean(df))).iloc[0]
     found = Estimate(float(np.mean(shares)), np.nan, test["f"], k, test["df2"], test["p_value"], n)

@@ -19,7 +19,7 @@ from ..codebooks.dictionary import Scale
 from ..errors import NotEstimableError
 from ..estimation.partial import ESTIMATORS
 from ..estimation.partial_counts import COUNT_ESTIMATORS
-from ..judging.claim_data import ClaimData, complete_dyads
+from ..judging.claim_data import ClaimData, case_managers, complete_beside, covariate_columns
 from ..scoring import score
 
 FORMS = {
@@ -59,6 +59,8 @@ class Tables:
         self.scales = {} if clean is self.dyads else dict(book.scales)
         self._made: dict[tuple[str, str], pd.DataFrame] = {}
         self._items: dict[str, pd.DataFrame] = {}
+        self._covariates: dict[tuple, np.ndarray] = {}
+        self.managers = case_managers(self.dyads, book)
 
     @property
     def rules(self) -> list[tuple[str, str]]:
@@ -81,6 +83,13 @@ class Tables:
                     made[name] = self._scored(scale, keys, items)
             self._made[scoring, items] = self.dyads.assign(**made)
         return self._made[scoring, items]
+
+    def covariates(self, scoring: str, items: str, names: tuple[str, ...]) -> np.ndarray:
+        """Columns of that table as numbers, made when first asked for."""
+        key = scoring, items, names
+        if key not in self._covariates:
+            self._covariates[key] = covariate_columns(self.table(scoring, items), names)
+        return self._covariates[key]
 
     def _scored(self, scale: Scale, keys, items: str) -> np.ndarray:
         if scale.name not in self._items:
@@ -142,7 +151,9 @@ def designs(
     for (scoring, items), covariates in product(tables.rules, sets):
         choice = {"scoring": scoring, "items": items, "covariates": covariates}
         try:
-            raw = complete_dyads(claim, tables.table(scoring, items), tables.book, sets[covariates])
+            Z = tables.covariates(scoring, items, tuple(sets[covariates]))
+            table = tables.table(scoring, items)
+            raw = complete_beside(claim, table, tables.book, Z, tables.managers)
         except NotEstimableError as error:
             skipped.append(choice | {"reason": str(error)})
             continue
