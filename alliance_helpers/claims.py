@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .codebook import Codebook, load_yaml
-from .codebooks.rules import schema_problems
+from .codebooks.schema import schema_problems
 from .errors import CodebookError, Problem
 from .paths import FINDINGS
 

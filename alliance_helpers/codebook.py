@@ -22,7 +22,8 @@ from .codebooks.dictionary import (
     dyad_variables,
     expand,
 )
-from .codebooks.rules import rule_problems, schema_problems
+from .codebooks.rules import rule_problems
+from .codebooks.schema import schema_problems
 from .codebooks.yaml_text import load_yaml, read_yaml
 from .errors import CodebookError, Problem
 from .paths import CODEBOOK

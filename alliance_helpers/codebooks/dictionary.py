@@ -24,6 +24,7 @@ SUBSCALES = {
 RESPONSES = {"WAI-36": (1, 7), "WAI-S": (1, 7), "WAI-SR": (1, 5)}
 N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
 MAX_SPAN = 1_000
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..paths import DATA
 from ..reading.formats import ENDINGS, EXCEL, read_file
-from ..reading.raw_files import refuse
+from ..reading.raw_files import NAMES_APART, refuse, repeated_names
 from ..reading.workbooks import sheet_names
 from .guesses import RESERVED, Guess, plain_name
 from .layout import DraftTable, Layout, lay_out
@@ -74,7 +74,9 @@ def _read(path: Path) -> dict[str, tuple[str, str | None, object]]:
         for sheet in sheets:
             name = plain_name(sheet if sheet and len(sheets) > 1 else file.stem, found)
             sheet = sheet if len(sheets) > 1 else None
-            found[name] = (file.name, sheet, read_file(file, sheet=sheet))
+            found[name] = (file.name, sheet, raw := read_file(file, sheet=sheet))
+            if twice := repeated_names(raw.frame):
+                raise refuse(raw.file, f"the header has {twice} more than once.", NAMES_APART)
     return found
 
 
@@ -115,7 +117,7 @@ def _table(table: DraftTable) -> list[str]:
         lines.append(f"    occasion: {{column: {table.occasion}, suffix: {{{pairs}}}}}   {GUESS}")
     if table.ignore:
         lines.append(f"    ignore:   {GUESS}: free text or empty")
-        lines += [f"      - {quoted(glob.escape(c))}" for c in table.ignore]
+        lines += [f"      - {quoted(glob.escape(c).replace('{', '[{]'))}" for c in table.ignore]
     lines.append("    variables:")
     for name, column, guess in table.variables:
         lines.append(f"      {quoted(name)}: {{{_settings(name, column, guess)}}}{_remark(guess)}")
@@ -163,10 +165,10 @@ def _scales(layout: Layout) -> list[str]:
 def _rest(layout: Layout) -> list[str]:
     lines = []
     if layout.days:
-        table, admission, discharge, anchor = layout.days
+        name, table, admission, discharge, anchor = layout.days
         lines += [
             "days:",
-            f"  hospital_days: {{episodes: {table}, admission: {admission}, "
+            f"  {name}: {{episodes: {table}, admission: {admission}, "
             f"discharge: {discharge}, anchor: {anchor}, from_years: 0, to_years: 1}}   {GUESS}",
             "",
         ]

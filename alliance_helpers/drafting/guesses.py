@@ -49,8 +49,11 @@ class Guess:
 
 
 def guess_columns(raw: RawTable) -> dict[str, Guess]:
-    """A guess for every column, by its name in the file."""
-    return {str(c): _guess(raw, str(c), raw.frame.iloc[:, i]) for i, c in enumerate(raw.frame)}
+    """A guess for every column, by the name that the codebook may give it."""
+    made: dict[str, Guess] = {}
+    for column in raw.frame:
+        made[plain_name(column, made)] = _guess(raw, column, raw.frame[column])
+    return made
 
 
 def role_of(name: str) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from ..codebooks.dictionary import RESPONSES
-from ..reading.raw_files import RawTable
+from ..codebooks.dictionary import RESPONSES, expand
+from ..reading.raw_files import ROW_ID, RawTable
 from .guesses import Guess, guess_columns, plain_name
 from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
 
@@ -14,7 +14,6 @@ OUTCOME = re.compile(
     r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
     r"post|follow|discharge|end", re.IGNORECASE,
 )  # fmt: skip
-ROW_ID = "#row"
 RARE = 0.05
 """A client stands in two rows so seldom that the later form corrects the earlier."""
 
@@ -56,25 +55,43 @@ class Layout:
     case_manager: str | None = None
     site: str | None = None
     codes: list[float] = field(default_factory=list)
-    days: tuple[str, str, str, str] | None = None
+    days: tuple[str, str, str, str, str] | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+
+    def name(self, wish: str) -> str:
+        """A name like the one wished for, which nothing in the draft has yet."""
+        made = plain_name(wish, self.taken)
+        self.taken.add(made)
+        return made
 
 
 def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
     """Put the guesses about every table together."""
     layout = Layout()
     guesses = {name: guess_columns(raw) for name, (_, _, raw) in found.items()}
+    layout.taken = {name for table in guesses.values() for name in table}
     _agree(guesses)
     _roles(layout, guesses)
+    if layout.client is None and len(found) > 1:
+        largest = max(found, key=lambda name: len(found[name][2].frame))
+        layout = lay_out({largest: found[largest]})
+        layout.left_out += [file for name, (file, *_) in found.items() if name != largest]
+        return layout
     for name, (file, sheet, raw) in found.items():
         draft = _draft(name, file, sheet, raw, guesses[name], layout)
         layout.tables += [draft] if draft else []
     layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
+    kept = [table for table in layout.tables if table.row != "episode"]
+    there = {name for table in kept for name, *_ in table.variables}
+    for role in ("case_manager", "site"):
+        if getattr(layout, role) not in there:
+            setattr(layout, role, None)
     _days(layout)
     _sort(layout)
     return layout
@@ -82,11 +99,11 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
 
 def _agree(guesses: dict[str, dict[str, Guess]]) -> None:
     """A column that is a category in one table is the same category in the others."""
-    known = {c: g for table in guesses.values() for c, g in table.items() if g.type == "category"}
+    known = {n: g for table in guesses.values() for n, g in table.items() if g.type == "category"}
     for table in guesses.values():
-        for column, guess in table.items():
-            if column in known and guess.type in ("id", "text") and not guess.unique:
-                table[column] = replace(known[column], label=guess.label)
+        for name, guess in table.items():
+            if name in known and guess.type in ("id", "text") and not guess.unique:
+                table[name] = replace(known[name], column=guess.column, label=guess.label)
 
 
 def _roles(layout: Layout, guesses: dict[str, dict[str, Guess]]) -> None:
@@ -103,23 +120,26 @@ def _roles(layout: Layout, guesses: dict[str, dict[str, Guess]]) -> None:
             named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
         if role == "client":
             named = [c for c in named if any(g.unique for g in columns[c])]
+        elif layout.client:
+            named = [
+                c for c in named if any({c, layout.client} <= set(t) for t in guesses.values())
+            ]
         named.sort(key=lambda c: -len(columns[c]))
         if named:
-            setattr(layout, role, plain_name(named[0]))
+            setattr(layout, role, named[0])
 
 
 def _draft(name, file: str, sheet, raw: RawTable, guesses: dict[str, Guess], layout: Layout):
     """One table's draft, or None if it has no id that tells its rows apart."""
-    ids = {plain_name(c): g for c, g in guesses.items()}
-    client, manager = ids.get(layout.client), ids.get(layout.case_manager)
-    site = ids.get(layout.site)
+    roles = (layout.client, layout.case_manager, layout.site)
+    client, manager, site = map(guesses.get, roles)
     row, key, occasion, latest = "client", (layout.client,), None, None
     if client is not None and client.unique:
         pass
     elif client is not None:
         row, key, occasion = _repeated(raw, guesses, client, layout.client)
         if row == "client" and not occasion:
-            latest = next(plain_name(c) for c, g in guesses.items() if g.type == "date")
+            latest = next(n for n, g in guesses.items() if g.type == "date")
     elif layout.client and manager is not None and manager.unique:
         row, key = "case_manager", (layout.case_manager,)
     elif layout.client and site is not None and site.unique:
@@ -129,42 +149,39 @@ def _draft(name, file: str, sheet, raw: RawTable, guesses: dict[str, Guess], lay
         return None
     else:
         key = ("client_id",)
-    ours = {c for c in guesses if plain_name(c) in key[:1]}
-    fixed = {c: replace(g, type="id") if c in ours else g for c, g in guesses.items()}
+    fixed = {n: replace(g, type="id") if n == key[0] else g for n, g in guesses.items()}
     suffix = {}
     if occasion:
         suffix = {level: f"_{plain_name(level)}" for level in guesses[occasion].values}
-        occasion = plain_name(occasion)
     variables, ignore = _variables(raw, fixed, layout, [*suffix.values()] or [""], row)
     return DraftTable(name, file, sheet, row, key, variables, ignore, occasion, suffix, latest)
 
 
 def _repeated(raw: RawTable, guesses: dict[str, Guess], client: Guess, name: str):
     """A client in several rows: occasions, a few forms filled in again, or episodes."""
-    for column, guess in guesses.items():
+    for variable, guess in guesses.items():
         if guess.type == "category" and len(guess.values) <= 6:
-            pair = raw.frame[[client.column, column]]
+            pair = raw.frame[[client.column, guess.column]]
             if not pair.duplicated().any():
-                return "client", (name, plain_name(column)), column
-    dates = [plain_name(c) for c, g in guesses.items() if g.type == "date"]
+                return "client", (name, variable), variable
+    dates = [n for n, g in guesses.items() if g.type == "date"]
     if dates and raw.frame[client.column].duplicated().mean() < RARE:
         return "client", (name,), None
     return "episode", (name, *dates[:1]), None
 
 
 def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, endings, row: str):
-    numeric = [c for c, g in guesses.items() if g.type in ("integer", "number")]
-    blocks = {b.columns[0]: b for b in item_blocks(numeric)}
+    numeric = {g.column: g for g in guesses.values() if g.type in ("integer", "number")}
+    blocks = {b.columns[0]: b for b in item_blocks([*numeric])}
     inside = {c for b in blocks.values() for c in b.columns}
-    variables, ignore, taken = [], [], set()
-    for column, guess in guesses.items():
+    variables, ignore = [], []
+    for name, guess in guesses.items():
+        column = guess.column
         if column in blocks:
             variables.append(_items(blocks[column], guesses, raw, layout, endings, row))
         elif column not in inside and guess.type == "text":
             ignore.append(column)
         elif column not in inside:
-            name = plain_name(column, taken)
-            taken.add(name)
             variables.append((name, column, guess))
             if guess.codes:
                 layout.codes += [c for c in guess.codes if c not in layout.codes]
@@ -173,7 +190,7 @@ def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, endings
 
 def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: str):
     """A block of numbered items as one entry, and the scale it seems to make."""
-    members = [guesses[c] for c in block.columns]
+    members = [g for g in guesses.values() if g.column in block.columns]
     layout.codes += [c for c in {c for g in members for c in g.codes} if c not in layout.codes]
     low, high = min(g.low for g in members), max(g.high for g in members)
     label = " ".join(raw.labels.get(c, "") for c in block.columns[:3])
@@ -185,6 +202,9 @@ def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: s
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower())
     pattern = f"{before}{block.pattern()[len(block.before) :].split('}')[0]}}}{after}"
+    others = {n for n, g in guesses.items() if g.column not in block.columns}
+    while others & {*expand(pattern)}:
+        pattern = f"items_{pattern}"
     guess = Guess(pattern, "integer" if whole else "number", "", low, high)
     for ending in endings if row == "client" else ():
         _scale(layout, block, pattern + ending, form, wai, label, ending)
@@ -192,9 +212,8 @@ def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: s
 
 
 def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, ending: str) -> None:
-    taken = {s.name for s in layout.scales}
     if not wai:
-        name = plain_name(f"{block.stem}_score{ending}", taken)
+        name = layout.name(f"{block.stem}_score{ending}")
         layout.scales.append(DraftScale(name, items, None, None, "no item reversed"))
         return
     informant = informant_of(block.stem, label)
@@ -203,7 +222,7 @@ def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, end
         informant = "case_manager" if "client" in layout.informants else "client"
     if form is None:
         remark = f"{len(block.columns)} items: not a form that is known; give its keys"
-    name = plain_name(f"{informant}_alliance{ending}", taken)
+    name = layout.name(f"{informant}_alliance{ending}")
     layout.scales.append(DraftScale(name, items, form, informant, remark))
     word = "Case manager" if "manag" in (layout.case_manager or "") else "Therapist"
     label = "Client" if informant == "client" else word
@@ -211,15 +230,12 @@ def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, end
 
 
 def _count_rows(layout: Layout) -> None:
-    """Without an id of clients, the rows of the largest table are the clients."""
-    layout.client = "client_id"
+    """Without an id of clients, the rows of the only table are the clients."""
+    (table,) = layout.tables
+    layout.client = plain_name("client_id", [name for name, *_ in table.variables])
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")
-    for i, table in enumerate(layout.tables):
-        if i == 0:
-            variables = [("client_id", ROW_ID, guess), *table.variables]
-            layout.tables[0] = replace(table, row="client", key=("client_id",), variables=variables)
-    layout.left_out += [t.file for t in layout.tables[1:]]
-    del layout.tables[1:]
+    variables = [(layout.client, ROW_ID, guess), *table.variables]
+    layout.tables = [replace(table, row="client", key=(layout.client,), variables=variables)]
 
 
 def _days(layout: Layout) -> None:
@@ -228,7 +244,8 @@ def _days(layout: Layout) -> None:
     for table in layout.tables:
         dates = [n for n, _, g in table.variables if g.type == "date"]
         if table.row == "episode" and len(dates) >= 2 and anchors:
-            layout.days = (table.name, dates[0], dates[1], anchors[0])
+            name = layout.days[0] if layout.days else layout.name("hospital_days")
+            layout.days = (name, table.name, dates[0], dates[1], anchors[0])
 
 
 def _sort(layout: Layout) -> None:
@@ -246,11 +263,11 @@ def _sort(layout: Layout) -> None:
                 blocks[kind].append(name)
             elif guess.binary and name not in (layout.site, layout.client):
                 value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
-                made = plain_name(f"{name}_{value}")
+                made = layout.name(f"{name}_{value}")
                 layout.derived.append((made, name, value))
                 blocks[kind].append(made)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     blocks["outcome"] += [s.name for s in layout.scales if s.name not in ratings]
-    blocks["outcome"] += ["hospital_days"] if layout.days else []
+    blocks["outcome"] += layout.days[:1] if layout.days else ()
     layout.blocks = {block: names for block, names in blocks.items() if names}

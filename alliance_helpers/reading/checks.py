@@ -18,10 +18,9 @@ from ..errors import Problem
 from .cells import CHECKS
 from .links import across, duplicates, stays
 from .notes import Notes, as_log
+from .raw_files import NAMES_APART, ROW_ID, repeated_names
 
 FIRST_ROW = 2
-ROW_ID = "#row"
-"""As a column in the codebook: the row's number stands for an id that the file lacks."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,8 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The columns the codebook knows, typed, under the codebook's names."""
     expected = {v.column: v for v in notes.table.variables.values()}
     columns = [str(c) for c in frame.columns]
-    repeated = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
-    if repeated:
-        what = f"the header has {listed(map(repr, repeated))} more than once."
-        notes.problem(what, "Give each column a name of its own.", repeated[0])
+    if twice := repeated_names(frame):
+        notes.problem(f"the header has {twice} more than once.", NAMES_APART)
     _header(columns, expected, notes)
     if frame.empty:
         notes.problem("has no rows.", "Put the records under the header.")

@@ -30,7 +30,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     if table.duplicates == "error" or table.latest not in frame:
         later = (record.duplicated() & repeated).to_numpy()
         column = " and ".join(table.variables[k].column for k in key)
-        values = frame[key].astype(str).agg(", ".join, axis=1).where(later).to_numpy()
+        cells = frame[key].astype(object).fillna("").astype(str)
+        values = cells.agg(", ".join, axis=1).to_numpy()
         what = "it is there already, and may stand once."
         notes.wrong(column, later, values, what, "Remove one of the records, or correct the id.")
         return frame

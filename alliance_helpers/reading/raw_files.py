@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..codebooks.wording import listed
 from ..errors import DataError, Problem
 
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
+NAMES_APART = "Give each column a name of its own."
+ROW_ID = "#row"
+"""As a column in the codebook: the row's number stands for an id that the file lacks."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,16 @@ def within_limits(path: Path) -> None:
 
 
 def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFrame:
-    """The frame without its wholly blank records, rows numbered from `first` (or as given)."""
+    """The frame without its wholly blank records, rows numbered from `first` (or as given).
+
+    A column without a name, or with the name of the row's number, is called after its position:
+    'unnamed 3'.
+    """
     if frame.shape[1] > MAX_COLUMNS:
         what = f"has {frame.shape[1]:,} columns; at most {MAX_COLUMNS:,} are read."
         raise refuse(file, what, "Leave out columns that the codebook does not need.")
+    names = enumerate(map(str, frame.columns), 1)
+    frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
     if frame.shape[1] and len(frame):
@@ -78,6 +88,11 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
         if maybe.any():
             return frame[~maybe]
     return frame
+
+
+def repeated_names(frame: pd.DataFrame) -> str:
+    """The columns' names that stand there more than once, as a message lists them."""
+    return listed(map(repr, frame.columns[frame.columns.duplicated()].unique()))
 
 
 def _blank(values: pd.Series) -> np.ndarray:

@@ -284,6 +284,15 @@ book(
     "case_manager is not named. Name the variable that tells case_managers apart under study.",
 )
 book(
+    "codebook_lookup_of_nobody",
+    "      therapist_id: {type: id, label: Therapist}\n",
+    "",
+    "codebook.yml, row 15: at tables > therapists: no table of clients has 'therapist_id', so its "
+    "rows belong to nobody. List it in a table of clients, or drop this table.\n"
+    "clients.csv, column therapist_id: the codebook does not know this column. List it in the "
+    "codebook, put it under the table's `ignore`, or leave it out.",
+)
+book(
     "codebook_no_client_table",
     "    row: client\n    key",
     "    row: site\n    key",

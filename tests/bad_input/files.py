@@ -51,7 +51,7 @@ swap(
     C,
     "age,sex",
     "sex,sex",
-    "clients.csv, column sex: the header has 'sex' more than once. "
+    "clients.csv: the header has 'sex' more than once. "
     "Give each column a name of its own.\n"
     "clients.csv, column age: the column is missing. Add it, or drop it from the codebook.\n"
     "clients.csv, rows 2, 3, 4 and 3 more, column sex: found '31', '32', '33'; expected one of "
