@@ -11,7 +11,7 @@ from .teaching.explorers import (
     explore_equivalence,
     explore_regression,
 )
-from .teaching.halo import favour_and_link, leaks, own_view_held, study_contrast
+from .teaching.halo import favour_and_link, leaks, own_view_held, smallest_leak, study_contrast
 from .teaching.nesting import false_alarms, mean_squares, study_nested, worth
 from .teaching.noise import freedman, many_samples, one_sample, study_selection
 from .teaching.nulls import bayes_of, equivalent, hospital, power_of
@@ -37,6 +37,7 @@ __all__ = [
     "own_view_held",
     "power_of",
     "smallest_bias",
+    "smallest_leak",
     "study_contrast",
     "study_nested",
     "study_pairs",

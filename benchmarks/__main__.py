@@ -11,7 +11,14 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ORDER = ["bench_run", "bench_batch", "bench_selection", "bench_multiverse", "bench_data"]
+ORDER = [
+    "bench_run",
+    "bench_batch",
+    "bench_selection",
+    "bench_multiverse",
+    "bench_data",
+    "bench_widgets",
+]
 
 
 def output(name: str) -> str:

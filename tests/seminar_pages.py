@@ -21,7 +21,9 @@ from alliance_helpers.teaching.demos import BUTTONS, Choose, Demo
 
 BIN = Path(sys.executable).parent
 UNITS = [path.stem for path in seminar.units()]
-READY = ".alliance-demo img.alliance-figure"
+FIGURE = ".alliance-demo img.alliance-figure"
+SLIDER = ".noUi-handle, input[type=range]"  # of ipywidgets in JupyterLab, of the web page
+BUTTONS_OF = ".widget-toggle-buttons, .choices"
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -83,7 +85,7 @@ def voila(folder: Path):
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     command = [sys.executable, ROOT / "tools" / "seminar-web", f"--port={port}"]
-    with server(command, f"{base}/voila/static/voila-style.js", folder / "voila.log"):
+    with server(command, f"{base}/", folder / "voila.log"):
         yield lambda unit: f"{base}/voila/render/{unit}.ipynb" if unit else f"{base}/"
 
 
@@ -128,12 +130,12 @@ class Watched:
         page.on("request", lambda r: home.match(r.url) or self.outside.append(r.url))
 
 
-def open_web(browser, url: str, n_demos: int = 1) -> Watched:
+def open_web(browser, url: str, n_demos: int) -> Watched:
     """A unit's web page, ready to use."""
     watched = Watched(browser.new_page(viewport={"width": 1200, "height": 1000}))
     watched.page.goto(url, timeout=TIMEOUT)
-    drawn = f"document.querySelectorAll('{READY}').length >= {n_demos}"
-    watched.page.wait_for_function(drawn, timeout=TIMEOUT)
+    watched.page.wait_for_selector("body[data-ready=yes]", timeout=TIMEOUT)
+    assert watched.page.locator(FIGURE).count() == n_demos
     return watched
 
 
@@ -146,7 +148,7 @@ def open_lab(browser, url: str, n_demos: int) -> Watched:
     page.get_by_text(re.compile(r"Python 3.*\| Idle")).wait_for(timeout=TIMEOUT)
     page.click("text=Run >> nth=0")
     page.click("text=Run All Cells")
-    drawn = f"document.querySelectorAll('{READY}').length >= {n_demos}"
+    drawn = f"document.querySelectorAll('{FIGURE}').length >= {n_demos}"
     page.wait_for_function(drawn, timeout=TIMEOUT)
     return watched
 
@@ -171,7 +173,7 @@ class Playing:
     def press(self, name: str, up: bool = True) -> None:
         """One step of a control by keyboard; the expected settings follow."""
         control = self.demo.controls[name]
-        alike = [n for n, c in self.demo.controls.items() if buttons(c) == buttons(control)]
+        groups = [n for n, c in self.demo.controls.items() if buttons(c)]
         if isinstance(control, Choose):
             options = list(control.options.values())
             at = options.index(self.settings[name]) + (1 if up else -1)
@@ -180,11 +182,15 @@ class Playing:
             step = control.step if up else -control.step
             self.settings[name] = type(control.value)(round(self.settings[name] + step, 10))
         if buttons(control):
-            group = self.box.locator(".widget-toggle-buttons").nth(alike.index(name))
+            group = self.box.locator(BUTTONS_OF).nth(groups.index(name))
             group.locator("button").nth(at).press("Space")
         else:
-            handle = self.box.locator(".noUi-handle").nth(alike.index(name))
-            handle.press("ArrowRight" if up else "ArrowLeft")
+            self.slider(name).press("ArrowRight" if up else "ArrowLeft")
+
+    def slider(self, name: str):
+        """What takes the arrow keys of a control that is no group of buttons."""
+        sliders = [n for n, c in self.demo.controls.items() if not buttons(c)]
+        return self.box.locator(SLIDER).nth(sliders.index(name))
 
     def can_rise(self, name: str) -> bool:
         control = self.demo.controls[name]

@@ -1,7 +1,5 @@
 """The seminar in a real browser: every unit, every control, as web page and in JupyterLab."""
 
-import time
-
 import pytest
 from seminar_pages import UNITS, Playing, demos_of, lab, open_lab, open_web, voila
 
@@ -86,8 +84,8 @@ def test_jupyterlab(chromium, laboratory, unit):
 
 
 def test_code_is_hidden_until_asked_for(chromium, web):
-    page = open_web(chromium, web(UNITS[0])).page
-    code = page.locator(".jp-CodeCell .jp-InputArea").first
+    page = open_web(chromium, web(UNITS[0]), 3).page
+    code = page.locator("pre.code").first
     assert not code.is_visible()
     page.get_by_label("Show the code").check()
     assert code.is_visible()
@@ -95,7 +93,7 @@ def test_code_is_hidden_until_asked_for(chromium, web):
 
 
 def test_an_answer_is_checked_on_the_page(chromium, web):
-    page = open_web(chromium, web(UNITS[0])).page
+    page = open_web(chromium, web(UNITS[0]), 3).page
     box = page.locator(".alliance-exercise").first
     for answer, reply in (("", "No answer yet"), ("4", "Not yet: 4"), ("2", "Right: 2")):
         box.locator("input").fill(answer)
@@ -112,28 +110,24 @@ def test_the_first_page_leads_to_every_unit(chromium, web):
     page.close()
 
 
-def test_dragging_queues_nothing(chromium, web):
-    """A fast drag sends dozens of values; few figures follow the release, the last is right."""
-    unit = UNITS[1]
-    page = open_web(chromium, web(unit)).page
-    playing = Playing(page, 0, demos_of(unit)[0])
-    handle = playing.box.locator(".noUi-handle").nth(1)
-    handle.scroll_into_view_if_needed()
+@pytest.mark.parametrize("where", ["web", "lab"])
+def test_sixty_presses_queue_nothing(chromium, web, laboratory, where):
+    """Keys faster than figures: after the last press one or two are drawn, the last is right."""
+    unit = UNITS[3]
+    demos = demos_of(unit)
+    opened = (open_web, web) if where == "web" else (open_lab, laboratory)
+    page = opened[0](chromium, opened[1](unit), len(demos)).page
+    playing = Playing(page, 0, demos[0])
+    playing.slider("n").focus()
     page.evaluate(COUNT_FIGURES, playing.box.element_handle())
-    at = handle.bounding_box()
-    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for step in range(60):
-        page.mouse.move(x + 2 * step, y)
+    for _ in range(60):
+        page.keyboard.down("ArrowRight")  # as a key that is held down
     before = page.evaluate("window.figures")
-    page.mouse.up()
-    settled = time.monotonic()
-    playing.settings["n"] = int(playing.box.locator(".widget-readout").nth(1).inner_text())
+    page.keyboard.up("ArrowRight")
+    playing.settings["n"] += 60 * playing.demo.controls["n"].step
     playing.wait_for(playing.expected())
     assert playing.text == playing.expected()
-    assert time.monotonic() - settled < 10
     page.wait_for_timeout(1000)
     after = page.evaluate("window.figures") - before
-    assert after <= 3, f"{after} figures were drawn after the slider was let go"
+    assert after <= 2, f"{after} figures were drawn after the last press"
     page.close()

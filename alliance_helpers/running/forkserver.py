@@ -184,7 +184,7 @@ def main() -> None:
     before, stamps = dict(os.environ), helper_stamps()
     preload()
     warm_up()
-    rehearse()
+    rehearse(sys.argv[3])
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.collect()
     gc.freeze()

@@ -71,6 +71,8 @@ def preload() -> None:
                 importlib.import_module(name)
             except Exception as error:  # a broken helper breaks its notebook, not every kernel
                 print(f"alliance: {name} could not be preloaded: {error}", file=sys.stderr)
+    if "ipywidgets" in sys.modules:  # outside a kernel its import leaves this out
+        sys.modules["ipywidgets"].register_comm_target()
 
 
 def helper_files() -> dict[str, Path]:
@@ -108,11 +110,16 @@ def warm_up() -> None:
     pd.DataFrame({"a": [0.5, 1.5], "b": ["x", "y"]}).describe(include="all")._repr_html_()
 
 
-def rehearse() -> None:
+def rehearse(further: str = "") -> None:
     """Simulate, clean and assess one cohort, so that every kernel starts with code that has run.
 
     What stays is what Python and the libraries keep for speed (specialised bytecode, compiled
     patterns, fonts); it takes a fifth off the processor time of a whole run.
+
+    Parameters
+    ----------
+    further : str
+        One of the helpers, whose own function `rehearse` is called too.
     """
     try:
         from alliance_helpers.claims import read_rules
@@ -121,5 +128,7 @@ def rehearse() -> None:
 
         study = open_cohort(scenario="published")
         assess(study.dyads, study.codebook, read_rules("", ""))
+        if further in helper_files():
+            importlib.import_module(f"alliance_helpers.{further}").rehearse()
     except Exception as error:  # as above: the notebooks will say it where it matters
         print(f"alliance: no rehearsal: {error}", file=sys.stderr)

@@ -134,8 +134,9 @@ class Station:
         Only this user can read it; it goes when the process that made it ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rehearsal: str = "") -> None:
         self.owner = os.getpid()
+        self.rehearsal = rehearsal
         self.folder = private_folder()
         self.server: subprocess.Popen | None = None
         self._life: int | None = None
@@ -154,7 +155,7 @@ class Station:
             ends = (listener.fileno(), life)
             code = "from alliance_helpers.running.forkserver import main; main()"
             self.server = subprocess.Popen(
-                [sys.executable, "-c", code, *map(str, ends)],
+                [sys.executable, "-c", code, *map(str, ends), self.rehearsal],
                 pass_fds=ends,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -176,7 +177,7 @@ class Station:
             atexit.unregister(self.close)
 
 
-def open_station(start: bool = True) -> Station:
+def open_station(start: bool = True, rehearsal: str = "") -> Station:
     """This process's station, made when first asked for; child processes share it.
 
     Parameters
@@ -184,11 +185,13 @@ def open_station(start: bool = True) -> Station:
     start : bool
         Start its fork server too, where forking is possible, so that it loads the libraries
         while the caller goes on.
+    rehearsal : str
+        One of the helpers, whose function `rehearse` the server calls before its first fork.
     """
     global _station
     with _lock:
         if _station is None or _station.owner != os.getpid():
-            _station = Station()
+            _station = Station(rehearsal)
             os.environ[STATION_VARIABLE] = str(_station.folder)
         if start and fork_problem() is None:
             _station.start()

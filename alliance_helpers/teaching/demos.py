@@ -37,6 +37,7 @@ DPI = 130
 CSS_DPI = 100
 WIDTH = 7.0
 BUTTONS = 4
+REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
 
@@ -147,7 +148,7 @@ class Demo:
     shows: str
     height: float = 3.5
     _kept: list[Figure] = field(default_factory=list, repr=False, compare=False)
-    _last: dict = field(default_factory=dict, repr=False, compare=False)
+    _drawn: dict = field(default_factory=dict, repr=False, compare=False)
 
     def settings(self, **changed: Any) -> dict[str, Any]:
         """Every control's value: the given ones, the others as they stand at the start.
@@ -176,10 +177,11 @@ class Demo:
     def still(self, settings: Mapping[str, Any]) -> Still:
         """Compute, draw and say one complete setting.
 
-        The figure is reused from call to call, and the last setting is not drawn twice.
+        The figure is reused from call to call, and what was drawn lately is not drawn twice.
         """
-        if self._last.get("settings") == settings:
-            return self._last["still"]
+        key = tuple(settings.items())
+        if key in self._drawn:
+            return self._drawn[key]
         result = self.compute(**settings)
         text = self.say(result)
         with plt.rc_context(RC):
@@ -191,7 +193,9 @@ class Demo:
             )
         alt = f"{self.shows} {text}"
         still = Still(buffer.getvalue(), text, alt, round(WIDTH * CSS_DPI))
-        self._last.update(settings=dict(settings), still=still)
+        if len(self._drawn) == REMEMBERED:
+            self._drawn.pop(next(iter(self._drawn)))
+        self._drawn[key] = still
         return still
 
     def _figure(self) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..codebook import Codebook
+from ..errors import NotEstimableError
 from ..figures.style import INFORMANTS, INK, QUIET, coefficient, word
 from ..halo import halo_contrast
 from ..power import critical_correlation
 from ..simulate import simulate_dyads
 from .demos import Choose, Demo, Slide, panels
+from .keeping import kept
 
 OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
 SAME, CROSS = INFORMANTS["case_manager"], "#1D4955"
@@ -29,6 +32,7 @@ WORLDS = {
 CLIENTS = Slide("Clients", 50, 1000, 50, 200)
 
 
+@kept
 def favour_and_link() -> Demo:
     """General favour and a true link: which association does each of them make?"""
     return Demo(
@@ -42,6 +46,7 @@ def favour_and_link() -> Demo:
     )
 
 
+@kept
 def own_view_held() -> Demo:
     """What is left of the other rater's association once the own view is held constant."""
     return Demo(
@@ -55,6 +60,7 @@ def own_view_held() -> Demo:
     )
 
 
+@kept
 def leaks() -> Demo:
     """Can the argument fail? The other rater knows what the case manager thinks."""
     return Demo(
@@ -73,6 +79,7 @@ def leaks() -> Demo:
     )
 
 
+@kept
 def study_contrast(book: Codebook) -> Demo:
     """The study's own contrast, and that of a study in which there is nothing but halo."""
 
@@ -136,6 +143,17 @@ def refutations(leak: int, favour: float, link: float, n: int) -> SimpleNamespac
     return SimpleNamespace(
         r=r, limit=limit, share=float((r > limit).mean()), leak=leak, favour=favour, link=link, n=n
     )
+
+
+@cache
+def smallest_leak(share: float = 0.5) -> int:
+    """The first setting of the leak in :func:`leaks` at which more than a share refute halo."""
+    demo = leaks()
+    slide = demo.controls["leak"]
+    for leak in range(slide.low, slide.high + 1, slide.step):
+        if demo.compute(**demo.settings(leak=leak)).share > share:
+            return leak
+    raise NotEstimableError(f"No leak up to {slide.high} % does it.")
 
 
 def _ratings(favour, link, leak, shape, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

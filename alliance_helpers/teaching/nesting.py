@@ -16,6 +16,7 @@ from ..nesting import effective_n
 from ..power import power_correlation
 from ..views import alliance_of
 from .demos import Choose, Demo, Slide, panels
+from .keeping import kept
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
@@ -23,6 +24,7 @@ MANAGERS = Slide("Case managers", 10, 100, 5, 45)
 CASELOAD = Slide("Clients of each", 2, 12, 1, 5)
 
 
+@kept
 def worth() -> Demo:
     """How many independent dyads nested ones are worth."""
 
@@ -53,6 +55,7 @@ def worth() -> Demo:
     )
 
 
+@kept
 def false_alarms() -> Demo:
     """How often two tests find an association that is not there."""
     return Demo(
@@ -70,6 +73,7 @@ def false_alarms() -> Demo:
     )
 
 
+@kept
 def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """The study's associations, with dyads as independent and with case managers respected."""
     rating = alliance_of(book, "case_manager")

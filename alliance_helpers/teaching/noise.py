@@ -18,6 +18,7 @@ from ..power import critical_correlation
 from ..selection import bootstrap_selection
 from ..views import EVERY, alliance_of, predictor_blocks
 from .demos import Choose, Demo, Slide, panels
+from .keeping import kept
 
 SAMPLES = 300
 FOUND, MISSED = "#00594C", "#9AA5AD"
@@ -28,6 +29,7 @@ CONTROLS = {
 }
 
 
+@kept
 def one_sample() -> Demo:
     """One study in which nothing is related to anything, and what stepwise makes of it."""
     return Demo(
@@ -41,6 +43,7 @@ def one_sample() -> Demo:
     )
 
 
+@kept
 def many_samples() -> Demo:
     """Hundreds of such studies: how often is something found?"""
     return Demo(
@@ -49,6 +52,7 @@ def many_samples() -> Demo:
     )  # fmt: skip
 
 
+@kept
 def freedman() -> Demo:
     """Freedman's paradox: screen noise, regress again on what passed, and find a fine model."""
     return Demo(
@@ -66,6 +70,7 @@ def freedman() -> Demo:
     )
 
 
+@kept
 def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 60) -> Demo:
     """How often each of the study's variables would be selected in another sample of clients."""
     ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}

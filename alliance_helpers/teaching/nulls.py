@@ -17,11 +17,13 @@ from ..null_results import KAPPAS
 from ..power import critical_correlation, detectable_correlation, power_correlation
 from ..views import days_data
 from .demos import Choose, Demo, Slide, panels
+from .keeping import kept
 
 LINE, MARK = "#1D4955", "#E07B00"
 CLIENTS = Slide("Dyads that count as independent", 20, 600, 5, 200)
 
 
+@kept
 def power_of() -> Demo:
     """What a study of this size could have seen."""
 
@@ -48,6 +50,7 @@ def power_of() -> Demo:
     )
 
 
+@kept
 def equivalent() -> Demo:
     """Not different, equivalent, or undecided: the interval against the bounds."""
 
@@ -75,6 +78,7 @@ def equivalent() -> Demo:
     )
 
 
+@kept
 def bayes_of() -> Demo:
     """How the evidence for nothing depends on what one expected."""
 
@@ -99,6 +103,7 @@ def bayes_of() -> Demo:
     )
 
 
+@kept
 def hospital(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """The study's own null result: hospital days per SD of an alliance rating."""
 

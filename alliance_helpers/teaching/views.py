@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..agreement import agreement
 from ..errors import NotEstimableError
 from ..figures.style import INFORMANTS, INK, PAPER, QUIET, SHADE, coefficient, figure_number
 from .demos import Choose, Demo, Slide, panels
+from .keeping import kept
 
 MIDDLE, SPREAD = 180.0, 25.0
 CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
@@ -54,6 +56,7 @@ def made_pairs(bias: float, scale: float, noise: float, n: int = 201, seed: int 
     return Pairs(client, case_manager, agreement(client, case_manager))
 
 
+@kept
 def two_informants() -> Demo:
     """Bias, scale and noise between two informants: which number notices which?"""
     return Demo(
@@ -71,6 +74,7 @@ def two_informants() -> Demo:
     )
 
 
+@kept
 def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
     """The study's own ratings: what is left of disagreement once a difference is forgiven.
 
@@ -102,6 +106,7 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
     )
 
 
+@kept
 def how_sure() -> Demo:
     """How wide the intervals of the same numbers are in studies of different size."""
 
@@ -229,6 +234,7 @@ def _interval(ax: Axes, at: float, row: pd.Series) -> None:
     ax.plot(row["estimate"], at, "o", ms=8, color=CLIENT.color, mec=INK)
 
 
+@cache
 def smallest_bias(ccc_below: float) -> int:
     """The first setting of the bias in :func:`two_informants` that brings the CCC below a value."""
     demo = two_informants()
