@@ -268,6 +268,7 @@ def panels(figure: Figure, widths: tuple[float, ...] = (1,), **margins: float) -
                 artist.remove()
             if ax.get_legend():
                 ax.get_legend().remove()
+            ax.relim()
         return list(figure.axes)
     made = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     figure.subplots_adjust(**margins)

@@ -33,6 +33,7 @@ class Pairs:
     table: pd.DataFrame
     before: str = ""
     show_rows: bool = True
+    forgiven: float = 0.0
 
 
 def made_pairs(bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995) -> Pairs:
@@ -86,11 +87,11 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
         pair = dyads[[f"client_alliance{part}", f"case_manager_alliance{part}"]].dropna()
         client, case_manager = pair.to_numpy(float).T
         raw = float(np.mean(client - case_manager))
-        shifted = client - forgiven / 100 * raw
+        shift = forgiven / 100 * raw
         word = {suffix: name for name, suffix in parts.items()}[part]
-        before = f"WAI {word}, {figure_number(forgiven / 100 * raw, 1)} points forgiven. "
-        table = agreement(shifted, case_manager)
-        return Pairs(shifted, case_manager, table, before, show_rows)
+        before = f"WAI {word}, {figure_number(shift, 1)} points forgiven. "
+        table = agreement(client - shift, case_manager)
+        return Pairs(client - shift, case_manager, table, before, show_rows, shift)
 
     return Demo(
         {
@@ -181,9 +182,11 @@ def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, show_rows: bool) -> None:
 
 def _draw_bland_altman(figure: Figure, pairs: Pairs) -> None:
     left, right = panels(figure, (1, 1), **MARGINS, wspace=0.3)
-    everything = np.concatenate([pairs.client, pairs.case_manager])
-    _scatter(left, pairs, (everything.min() - 3, everything.max() + 3))
+    given = pairs.client + pairs.forgiven  # as rated: the axes stay while the slider moves
+    limits = min(*given, *pairs.case_manager) - 3, max(*given, *pairs.case_manager) + 3
+    _scatter(left, pairs, limits)
     difference = pairs.client - pairs.case_manager
+    reach = 1.15 * np.abs(given - pairs.case_manager).max()
     _cloud(right, (pairs.client + pairs.case_manager) / 2, difference, pairs.show_rows)
     for name, text in (("loa_high", "upper limit"), ("bias", "bias"), ("loa_low", "lower limit")):
         value, low, high = pairs.table.loc[name, ["estimate", "conf_low", "conf_high"]]
@@ -193,7 +196,8 @@ def _draw_bland_altman(figure: Figure, pairs: Pairs) -> None:
                    fontsize=9, bbox={"facecolor": PAPER, "alpha": 0.8, "lw": 0, "pad": 1},
                    transform=right.get_yaxis_transform())  # fmt: skip
     right.axhline(0, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    right.set(xlabel="Mean of the two ratings", ylabel="Client minus case manager")
+    right.set(xlim=limits, ylim=(-reach, reach), xlabel="Mean of the two ratings")
+    right.set_ylabel("Client minus case manager")
     right.set_title("Difference against mean", fontsize=10.5)
 
 
