@@ -1,6 +1,8 @@
 """Every benchmark in one go: prints each ratio with its peer and writes `benchmarks/results.md`.
 
-python -m benchmarks [name ...]
+    python -m benchmarks [short] [name ...]
+
+`short` runs the batches with few cohorts, to see that they work.
 """
 
 import os
@@ -11,9 +13,10 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
+SIZED = ("bench_batch", "bench_faults")
 ORDER = [
     "bench_run",
-    "bench_batch",
+    *SIZED,
     "bench_selection",
     "bench_multiverse",
     "bench_data",
@@ -21,9 +24,10 @@ ORDER = [
 ]
 
 
-def output(name: str) -> str:
+def output(name: str, short: bool) -> str:
     """What one benchmark prints, shown as it comes."""
     command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
+    command += ["short"] if short and name in SIZED else []
     lines = []
     with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as run:
         for line in run.stdout:
@@ -35,17 +39,19 @@ def output(name: str) -> str:
 
 
 def main() -> None:
-    names = sys.argv[1:] or ORDER
+    short = "short" in sys.argv
+    names = [word for word in sys.argv[1:] if word != "short"] or ORDER
     parts = [
         "# Benchmarks\n\n"
-        f"`make bench`, {date.today()}, {os.cpu_count()} cores, "
+        f"`make bench`{' in short form' * short}, {date.today()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}. "
         "Each ratio is against a peer measured in the same run.\n"
     ]
     for name in names:
         print(f"== {name}", flush=True)
-        said = output(name).strip()
-        parts.append(f"\n## {name}\n\n```\n{said}\n```\n")
+        said = output(name, short).strip()
+        shown = said if said.startswith("|") else f"```\n{said}\n```"
+        parts.append(f"\n## {name}\n\n{shown}\n")
     (HERE / "results.md").write_text("".join(parts), encoding="utf-8")
 
 

@@ -1,11 +1,10 @@
-"""Batches: throughput against a pool of cold papermill, overhead, memory, Dask, random kills.
+"""Batches: throughput against a pool of cold papermill, overhead over plain Python, Dask workers.
 
-.venv/bin/python -m benchmarks.bench_batch [throughput] [overhead] [memory] [dask] [kills]
+python -m benchmarks.bench_batch [short] [throughput[=COHORTS]] [overhead[=...]] [dask[=...]]
 """
 
 import contextlib
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -16,37 +15,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
-import psutil
 
 from alliance_helpers.batch import run_batch
-from alliance_helpers.running import fingerprint, station
 from alliance_helpers.running.batch_plan import choose_notebooks
 from benchmarks.bench_run import plain_env
-from benchmarks.ratio import Ratio, table
+from benchmarks.ratio import Ratio, run_parts, table
 
 JOBS = 2
-COHORTS = 20
-PEER_COHORTS = 4  # the peers are slower; throughput is compared
-SMALL = """\
-{"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata":
-{"tags": ["parameters"]}, "outputs": [], "source": "seed: int = 1\\nout: str = \\"\\""},
-{"cell_type": "code", "execution_count": null, "id": "b", "metadata": {}, "outputs": [],
-"source": "SOURCE"}], "metadata": {"kernelspec": {"display_name": "Python 3", "language":
-"python", "name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}"""
-SOURCE = (
-    "import time\\nimport numpy as np\\nimport pandas as pd\\ntime.sleep(PAUSE)\\n"
-    "x = float(np.random.default_rng(seed).normal())\\n"
-    "pd.DataFrame([{'finding': '1', 'claim': 'c', 'analysis': 'a', 'informant': 'client', "
-    "'term': 't', 'estimate': x, 'verdict': 'supported'}])"
-    ".to_csv(out + '/findings.csv', index=False)"
-)
-
-
-def small_batch(folder: Path, runs: int, pause: float = 0.0) -> Path:
-    """A grid over one small notebook in a folder."""
-    source = SMALL.replace("SOURCE", SOURCE.replace("PAUSE", str(pause)))
-    (folder / "01_small.ipynb").write_text(source)
-    return grid(folder, f"seed: {{from: 1, to: {runs}}}")
+SLOWER = 5  # of so many cohorts the cold peer runs one; throughput is compared
 
 
 def grid(folder: Path, parameters: str) -> Path:
@@ -88,23 +64,24 @@ def cold_pool(folder: Path, first: int, last: int) -> float:
     return time.perf_counter() - started
 
 
-def throughput() -> list[Ratio]:
+def throughput(size: int) -> list[Ratio]:
     """Cohorts per minute, ours before and after the peer."""
-    half = COHORTS // 2
+    half = size // 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = cohorts(folder, 1, half)
-        peer = cold_pool(folder, 1, PEER_COHORTS)
-        ours += cohorts(folder, half + 1, COHORTS)
+        peer_size = max(2, size // SLOWER)
+        peer = cold_pool(folder, 1, peer_size)
+        ours += cohorts(folder, half + 1, size)
         table_of = pd.read_csv(folder / "batch1" / "findings.csv", dtype=str)
-        for seed in range(1, PEER_COHORTS + 1):
+        for seed in range(1, min(half, peer_size) + 1):
             theirs = pd.read_csv(folder / "cold" / str(seed) / "findings.csv", dtype=str)
             mine = table_of[table_of["run"] == str(seed)][theirs.columns].reset_index(drop=True)
             pd.testing.assert_frame_equal(mine, theirs)
-    mine, theirs = 60 * COHORTS / ours, 60 * PEER_COHORTS / peer
+    mine, theirs = 60 * size / ours, 60 * peer_size / peer
     return [
         Ratio(
-            f"throughput, {COHORTS} cohorts, all notebooks, {JOBS} jobs, same findings",
+            f"throughput, {size} cohorts, all notebooks, {JOBS} jobs, same findings",
             f"{mine:.1f} cohorts a minute",
             f"a pool of {JOBS} running papermill with ordinary kernels: {theirs:.1f}",
             mine / theirs,
@@ -123,54 +100,25 @@ def plain(task: tuple[str, int]) -> None:
     run_set(choose_notebooks([]), {"scenario": "published", "seed": seed, "out": str(out)})
 
 
-def overhead() -> list[Ratio]:
+def overhead(size: int) -> list[Ratio]:
     """A batch against the same cells without Jupyter."""
-    half = COHORTS // 2
+    half = size // 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ours = cohorts(folder, 1, half)
         started = time.perf_counter()
-        tasks = [(name, seed) for seed in range(1, COHORTS + 1)]
+        tasks = [(name, seed) for seed in range(1, size + 1)]
         with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool:
             list(pool.map(plain, tasks))
         peer = time.perf_counter() - started
-        ours += cohorts(folder, half + 1, COHORTS)
+        ours += cohorts(folder, half + 1, size)
     return [
         Ratio(
-            f"overhead, {COHORTS} cohorts, all notebooks, {JOBS} jobs",
-            f"{ours / COHORTS:.2f} s a cohort",
-            f"the same cells in plain Python: {peer / COHORTS:.2f} s",
+            f"overhead, {size} cohorts, all notebooks, {JOBS} jobs",
+            f"{ours / size:.2f} s a cohort",
+            f"the same cells in plain Python: {peer / size:.2f} s",
             ours / peer,
             "<= 1.5",
-        )
-    ]
-
-
-def memory(runs: int = 1000) -> list[Ratio]:
-    """The parent's memory over many runs of one notebook."""
-    me, seen = psutil.Process(), {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-
-        def watch() -> None:
-            for mark in (100, runs):
-                while len(list(folder.glob("out/runs/*.json"))) < mark:
-                    time.sleep(0.1)
-                seen[mark] = me.memory_info().rss / 2**20
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        summary = run_batch(small_batch(folder, runs), folder / "out", JOBS, folder=folder)
-        watcher.join()
-        rows = len(pd.read_csv(folder / "out" / "findings.csv"))
-    return [
-        Ratio(
-            f"memory of the parent, {runs:,} runs of one notebook, {summary.done:,} done, "
-            f"{rows:,} rows, {runs / summary.seconds:.1f} runs a second",
-            f"{seen[runs]:.0f} MB after run {runs:,}",
-            f"{seen[100]:.0f} MB after run 100",
-            seen[runs] / seen[100],
-            "<= 1.1",
         )
     ]
 
@@ -201,7 +149,7 @@ def cluster(workers: int):
         yield address
 
 
-def dask(runs: int = 8) -> list[Ratio]:
+def dask(size: int) -> list[Ratio]:
     """Throughput of two Dask workers against one, warmed up."""
     speeds = {}
     for workers in (1, 2):
@@ -209,12 +157,12 @@ def dask(runs: int = 8) -> list[Ratio]:
             folder = Path(name)
             path = grid(folder, f"scenario: [published], seed: {{from: 1, to: {2 * workers}}}")
             run_batch(path, folder / "warm", dask=address, notebooks=["01"])
-            path = grid(folder, f"scenario: [published], seed: {{from: 1, to: {runs}}}")
+            path = grid(folder, f"scenario: [published], seed: {{from: 1, to: {size}}}")
             summary = run_batch(path, folder / "out", dask=address)
             speeds[workers] = 60 * summary.done / summary.seconds
     return [
         Ratio(
-            f"two Dask workers, {runs} cohorts, all notebooks",
+            f"two Dask workers, {size} cohorts, all notebooks",
             f"{speeds[2]:.1f} cohorts a minute",
             f"one worker {speeds[1]:.1f}",
             speeds[2] / speeds[1],
@@ -223,77 +171,8 @@ def dask(runs: int = 8) -> list[Ratio]:
     ]
 
 
-def victims() -> dict[str, list[psutil.Process]]:
-    """The processes of this process's running batch that a fault may hit."""
-    found: dict[str, list[psutil.Process]] = {"worker": [], "kernel": []}
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            line = " ".join(process.cmdline())
-            if "popen_loky" in line:
-                found["worker"].append(process)
-            elif "forkserver" in line and "forkserver" in " ".join(process.parent().cmdline()):
-                found["kernel"].append(process)
-    return found
-
-
-def kills(runs: int = 200) -> list[Ratio]:
-    """A kernel or a worker killed at random every few seconds; then the rest."""
-    luck, hit = random.Random(1995), []
-    fingerprint.helper_files = list  # a helper edited meanwhile would forbid the resume
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = small_batch(folder, runs, pause=0.3)
-        quiet = run_batch(path, folder / "quiet", JOBS, folder=folder)
-        stop = threading.Event()
-
-        def kill_now_and_then() -> None:
-            while not stop.wait(luck.uniform(2.0, 6.0)):
-                found = victims()
-                kind = luck.choice(list(found))
-                if found["kernel"] and found[kind]:  # workers that only start are let be
-                    hit.append(kind)
-                    with contextlib.suppress(psutil.Error):
-                        luck.choice(found[kind]).kill()
-
-        killer = threading.Thread(target=kill_now_and_then)
-        killer.start()
-        try:
-            first = run_batch(path, folder / "out", JOBS, folder=folder)
-        finally:
-            stop.set()
-            killer.join()
-        counted = first.done + first.failed
-        again = run_batch(path, folder / "out", JOBS, folder=folder, resume=True)
-        files = ("findings.csv", "findings.parquet")
-        same = all(
-            (folder / "out" / f).read_bytes() == (folder / "quiet" / f).read_bytes() for f in files
-        )
-        station.close_station()
-    if not same or again.exit_code or quiet.exit_code:
-        raise SystemExit("after --resume the findings differ from those of the undisturbed batch")
-    return [
-        Ratio(
-            f"{runs} runs, {hit.count('kernel')} kernels and {hit.count('worker')} workers killed",
-            f"{counted} accounted for ({first.failed} failed), after --resume the same bytes",
-            "an undisturbed batch",
-            counted / runs,
-            ">= 1",
-        )
-    ]
-
-
-PARTS = {f.__name__: f for f in (throughput, overhead, memory, dask, kills)}
-
-
-def main(parts: list[str] | None = None) -> list[Ratio]:
-    """The parts that are asked for, all by default."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    rows = []
-    for part in parts or PARTS:
-        rows += PARTS[part]()
-        print(rows[-1].row(), file=sys.stderr, flush=True)
-    return rows
-
+PARTS = {"throughput": (throughput, 20, 4), "overhead": (overhead, 20, 4), "dask": (dask, 8, 4)}
 
 if __name__ == "__main__":
-    print(table(main(sys.argv[1:])))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    print(table(run_parts(PARTS, sys.argv[1:])))

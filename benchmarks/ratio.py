@@ -1,5 +1,7 @@
 """One line of a benchmark: what was measured, beside its peer, measured in the same run."""
 
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -43,3 +45,25 @@ HEAD = "| question | ours | peer | ratio | goal | reached |\n|---|---|---|---|--
 def table(rows: list[Ratio]) -> str:
     """A Markdown table."""
     return "\n".join([HEAD, *(row.row() for row in rows)])
+
+
+def run_parts(
+    parts: Mapping[str, tuple[Callable[[int], list[Ratio]], int, int]], words: Sequence[str]
+) -> list[Ratio]:
+    """Run the parts that are named, all by default, and show each row as it comes.
+
+    Parameters
+    ----------
+    parts : mapping
+        Name to function, its full size and its short one.
+    words : sequence of str
+        ``short``, ``name`` or ``name=size``.
+    """
+    chosen = [word for word in words if word != "short"] or list(parts)
+    rows = []
+    for word in chosen:
+        name, _, size = word.partition("=")
+        part, full, short = parts[name]
+        rows += part(int(size or (short if "short" in words else full)))
+        print(rows[-1].row(), file=sys.stderr, flush=True)
+    return rows

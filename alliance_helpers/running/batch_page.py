@@ -1,81 +1,27 @@
-"""The page of a batch: how estimates and verdicts spread over the grid, and which runs failed."""
+"""The page of a batch: which runs failed, and how verdicts and estimates spread over the grid."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ..claims import read_rules
 from .batch_folder import BatchSummary
 from .runner import write_whole
 
-ROW = ["finding", "claim", "analysis", "informant", "term"]
-VERDICTS = ("supported", "inconclusive", "not_supported")
+TEMPLATE = Path(__file__).with_name("batch.html.j2")
+CLAIM = ["finding", "claim", "informant"]
 COLOURS = {"supported": "#1b6e53", "inconclusive": "#c9c5bb", "not_supported": "#b5482f"}
-WIDTH = 240  # of a strip, in pixels
+WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
+MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
 FEW = 12  # values of a parameter that are still shown side by side
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Batch {{ name }}</title>
-<style>
- body {font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
-       color: #222; background: #fff}
- h1 {font-size: 1.5rem} h2 {font-size: 1.15rem; margin-top: 2rem}
- table {border-collapse: collapse; font-variant-numeric: tabular-nums}
- th, td {text-align: left; padding: .2rem .6rem; border-bottom: 1px solid #e5e2da;
-         vertical-align: middle}
- th {font-weight: 600; background: #faf9f6} td.n, th.n {text-align: right}
- td.one {white-space: nowrap}
- .wide {overflow-x: auto} .key i {display: inline-block; width: .8em; height: .8em; margin: 0 .3em
- 0 1em} svg {display: block} pre {white-space: pre-wrap; margin: 0; font-size: .85em}
-</style></head><body>
-<h1>Batch {{ name }}</h1>
-<p>{{ summary.done }} of {{ summary.runs }} runs done
-{%- if summary.failed %}, {{ summary.failed }} failed{% endif %}
-{%- if summary.missing %}, {{ summary.missing }} not run (add <code>--resume</code>){% endif %}.
-The grid varies {{ names or "nothing" }}. One row per claim and run: <code>findings.csv</code>,
-<code>findings.parquet</code>; one row per run: <code>runs.csv</code>.</p>
-{% if rows %}
-<h2>Estimates and verdicts over the runs</h2>
-<p>Line: 5 % to 95 % of the runs; box: the middle half; dot: median; dashes: zero.
-Rows of one claim share a scale.</p>
-<p class="key">{% for verdict in verdicts %}<i style="background: {{ colours[verdict] }}"></i>
-{{- verdict.replace("_", " ") }}{% endfor %}</p>
-<div class="wide"><table><tr><th>finding</th><th>claim</th><th>analysis</th><th>informant</th>
-<th>term</th><th class="n">runs</th><th class="n">median</th><th>5 % to 95 %</th><th>estimates</th>
-<th>verdicts</th></tr>
-{% for row in rows %}<tr><td>{{ row.finding }}</td><td>{{ row.claim }}</td><td>{{ row.analysis }}
-</td><td>{{ row.informant }}</td><td>{{ row.term }}</td><td class="n">{{ row.runs }}</td>
-<td class="n">{{ row.median }}</td><td class="one">{{ row.spread }}</td><td>{{ row.strip }}</td>
-<td>{{ row.bar }}</td></tr>
-{% endfor %}</table></div>
-{% endif %}
-{% for table in shares %}
-<h2>Share of runs in which a claim is supported, by {{ table.name }}</h2>
-<div class="wide"><table><tr><th>finding</th><th>claim</th><th>analysis</th><th>informant</th>
-<th>term</th>
-{%- for value in table.columns %}<th class="n">{{ value }}</th>{% endfor %}</tr>
-{% for row in table.rows %}<tr>{% for cell in row.labels %}<td>{{ cell }}</td>{% endfor %}
-{% for cell in row.cells %}<td class="n" style="background: {{ cell.colour }}">{{ cell.text }}</td>
-{% endfor %}</tr>
-{% endfor %}</table></div>
-{% endfor %}
-{% if failures %}
-<h2>Runs that failed</h2>
-<div class="wide"><table><tr><th class="n">run</th><th>parameters</th><th>notebook</th>
-<th class="n">cell</th><th>error</th></tr>
-{% for run in failures %}<tr><td class="n">{{ run.run }}</td><td>{{ run.parameters }}</td>
-<td>{{ run.error_notebook }}</td><td class="n">{{ run.cell }}</td>
-<td><pre>{{ run.error_name }}: {{ run.error_message }}</pre></td></tr>
-{% endfor %}</table></div>
-{% endif %}
-</body></html>
-"""
+SHOWN = 50  # failed runs
 
 
 def write_page(folder: Path, summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> None:
@@ -92,76 +38,37 @@ def write_page(folder: Path, summary: BatchSummary, runs: pd.DataFrame, names: l
         The parameters of the grid.
     """
     path = folder / "findings.parquet"
-    findings = pd.read_parquet(path) if path.exists() else pd.DataFrame(columns=ROW)
-    findings[ROW] = findings[ROW].astype(object).fillna("")
+    tables = []
+    if path.exists():
+        findings = pd.read_parquet(path)
+        findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
+        by_value = [_shares(findings, name) for name in names if name != "seed"]
+        tables = [_verdicts(findings), _estimates(findings), *filter(None, by_value)]
     environment = jinja2.Environment(autoescape=True)
-    page = environment.from_string(PAGE).render(
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         name=folder.name,
         summary=summary,
         names=", ".join(names),
-        rows=_rows(findings),
-        shares=[
-            t for name in names if name != "seed" and (t := _shares(findings, name)) is not None
-        ],
+        tables=tables,
         failures=_failures(runs, names),
-        verdicts=VERDICTS,
         colours=COLOURS,
     )
     write_whole(folder / "batch.html", page)
 
 
-def _rows(findings: pd.DataFrame) -> list[dict]:
-    """One row per claim, analysis, informant and term."""
-    rows = []
-    for _, claim in findings.groupby(["finding", "claim"], sort=False):
-        estimates = claim["estimate"].dropna()
-        low, high = (0.0, 0.0) if estimates.empty else estimates.quantile([0.01, 0.99])
-        scale = (min(low, 0.0), max(high, 0.0))
-        for key, group in claim.groupby(ROW, sort=False):
-            marks = group["estimate"].dropna().quantile([0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-            known = bool(np.isfinite(marks).all())
-            row = dict(zip(ROW, key, strict=True)) | {"runs": group["run"].nunique()}
-            row["median"] = f"{marks[2]:.3f}" if known else ""
-            row["spread"] = f"{marks[0]:.3f} to {marks[4]:.3f}" if known else ""
-            row["strip"] = _strip(marks, scale) if known else ""
-            row["bar"] = _bar(group["verdict"])
-            rows.append(row)
-    return rows
+def _verdicts(findings: pd.DataFrame) -> dict:
+    note = "Share of the runs with each verdict, and the percentage supported."
+    rows = _rows(findings, ["analysis"], lambda group, _: _bar(group["verdict"]))
+    return {"title": "Verdicts", "note": note, "key": True, "rows": rows} | _heads(findings)
 
 
-def _svg(content: str, words: str) -> Markup:
-    """An inline drawing, with words for those who do not see it; numbers and colours only."""
-    return Markup(
-        f'<svg width="{WIDTH}" height="16" role="img" aria-label="{words}"><title>{words}</title>'
-        f"{content}</svg>"
+def _estimates(findings: pd.DataFrame) -> dict:
+    note = (
+        "Line: 5 % to 95 % of the runs; box: the middle half; dot and number: median; dashes: no "
+        "association (0; of rate ratios 1). Drawings of one claim share a scale."
     )
-
-
-def _strip(marks: list[float], scale: tuple[float, float]) -> str:
-    """A lying box plot of five quantiles."""
-    low, high = scale
-    span = (high - low) or 1.0
-    x = [5 + (WIDTH - 10) * (min(max(m, low), high) - low) / span for m in (*marks, 0.0)]
-    return _svg(
-        f'<line x1="{x[5]:.1f}" x2="{x[5]:.1f}" y1="0" y2="16" stroke="#888" '
-        f'stroke-dasharray="2 2"/><line x1="{x[0]:.1f}" x2="{x[4]:.1f}" y1="8" y2="8" '
-        f'stroke="#444"/><rect x="{x[1]:.1f}" width="{max(x[3] - x[1], 1):.1f}" y="4" height="8" '
-        f'fill="#9db4c8"/><circle cx="{x[2]:.1f}" cy="8" r="3" fill="#1d3d5c"/>',
-        f"median {marks[2]:.3f}, 5 to 95 per cent {marks[0]:.3f} to {marks[4]:.3f}",
-    )
-
-
-def _bar(verdicts: pd.Series) -> str:
-    """Shares of the verdicts as one stacked bar."""
-    shares = verdicts.value_counts(normalize=True)
-    parts, x = [], 0.0
-    for verdict in VERDICTS:
-        width = WIDTH * float(shares.get(verdict, 0.0))
-        colour = COLOURS[verdict]
-        parts.append(f'<rect x="{x:.1f}" width="{width:.1f}" y="2" height="12" fill="{colour}"/>')
-        x += width
-    words = ", ".join(f"{v.replace('_', ' ')} {shares.get(v, 0.0):.0%}" for v in VERDICTS)
-    return _svg("".join(parts), words)
+    rows = _rows(findings, ["analysis"], _strip)
+    return {"title": "Estimates", "note": note, "rows": rows} | _heads(findings)
 
 
 def _shares(findings: pd.DataFrame, name: str) -> dict | None:
@@ -169,32 +76,98 @@ def _shares(findings: pd.DataFrame, name: str) -> dict | None:
     column = name if name in findings else f"parameter_{name}"
     if column not in findings or not 2 <= findings[column].nunique() <= FEW:
         return None
-    wide = findings.assign(supported=findings["verdict"].eq("supported")).pivot_table(
-        index=ROW, columns=column, values="supported", aggfunc="mean", sort=False
-    )
-    rows = [
-        {"labels": key, "cells": [_cell(share) for share in shares]}
-        for key, shares in zip(wide.index, wide.to_numpy(), strict=True)
-    ]
+    values = list(dict.fromkeys(findings[column].dropna()))
+    rows = _rows(findings, ["analysis", column], lambda group, _: _share(group["verdict"]))
     return {
-        "name": name,
-        "columns": ["(empty)" if v == "" else v for v in wide.columns],
+        "title": f"Percentage of runs in which a claim is supported, by {name}",
+        "note": "",
         "rows": rows,
+        "heads": list(dict.fromkeys(findings["analysis"])),
+        "beneath": ["(empty)" if v == "" else v for v in values],
     }
 
 
-def _cell(share: float) -> dict[str, str]:
-    if np.isnan(share):
-        return {"text": "", "colour": "none"}
+def _heads(findings: pd.DataFrame) -> dict:
+    return {"heads": list(dict.fromkeys(findings["analysis"])), "beneath": []}
+
+
+def _rows(findings: pd.DataFrame, across: list[str], draw: Callable) -> list[dict]:
+    """A row per claim; a cell per analysis (and value), drawn from its runs and all the claim's."""
+    texts = {(c.finding, c.claim, c.informant): c.text for c in read_rules().claims}
+    heads = [list(dict.fromkeys(findings[c].dropna())) for c in across]
+    columns, every = list(product(*heads)), math.prod(map(len, heads[1:]))
+    rows, before = [], None
+    for key, claim in findings.groupby(CLAIM, sort=False):
+        groups = dict(list(claim.groupby(across)))
+        cells = [
+            (draw(groups[c], claim) if c in groups else {}) | {"group": place % every == 0}
+            for place, c in enumerate(columns)
+        ]
+        text = texts.get(key, f"{key[1]} ({key[2]})".replace("_", " "))
+        rows.append({"claim": f"{key[0]}: {text}", "first": key[0] != before, "cells": cells})
+        before = key[0]
+    return rows
+
+
+def _is_ratio(rows: pd.DataFrame) -> pd.Series:
+    """Which estimates are rate ratios, whose neutral value is 1: their criterion says so."""
+    return rows["criterion"].str.contains("rate ratio", na=False)
+
+
+def _svg(content: str, words: str) -> Markup:
+    """An inline drawing, with words for those who do not see it; numbers and colours only."""
+    return Markup(
+        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{words}">'
+        f"<title>{words}</title>{content}</svg>"
+    )
+
+
+def _bar(verdicts: pd.Series) -> dict:
+    """Shares of the verdicts as one stacked bar."""
+    shares = verdicts.value_counts(normalize=True)
+    parts, x = [], 0.0
+    for verdict, colour in COLOURS.items():
+        width = WIDTH * float(shares.get(verdict, 0.0))
+        parts.append(f'<rect x="{x:.1f}" width="{width:.1f}" height="{HEIGHT}" fill="{colour}"/>')
+        x += width
+    words = ", ".join(f"{v.replace('_', ' ')} {shares.get(v, 0.0):.0%}" for v in COLOURS)
+    return {"drawing": _svg("".join(parts), words), "text": f"{shares.get('supported', 0.0):.0%}"}
+
+
+def _strip(group: pd.DataFrame, claim: pd.DataFrame) -> dict:
+    """A lying box plot of five quantiles, on the scale of the claim's estimates of this kind."""
+    known = group["estimate"].dropna()
+    if known.empty:
+        return {"text": "no estimate"}
+    marks = known.quantile(MARKS).tolist()
+    ratio = bool(_is_ratio(group).iloc[0])
+    low, high = claim["estimate"][_is_ratio(claim) == ratio].quantile([0.01, 0.99])
+    low, high = min(low, float(ratio)), max(high, float(ratio))
+    span = (high - low) or 1.0
+    x = [4 + (WIDTH - 8) * (min(max(m, low), high) - low) / span for m in (*marks, float(ratio))]
+    middle = HEIGHT / 2
+    drawing = (
+        f'<line x1="{x[5]:.1f}" x2="{x[5]:.1f}" y1="0" y2="{HEIGHT}" stroke="#888" '
+        f'stroke-dasharray="2 2"/><line x1="{x[0]:.1f}" x2="{x[4]:.1f}" y1="{middle}" '
+        f'y2="{middle}" stroke="#444"/><rect x="{x[1]:.1f}" width="{max(x[3] - x[1], 1):.1f}" '
+        f'y="{middle - 4}" height="8" fill="#9db4c8"/><circle cx="{x[2]:.1f}" cy="{middle}" r="3" '
+        f'fill="#1d3d5c"/>'
+    )
+    words = f"median {marks[2]:.3f}, 5 to 95 per cent {marks[0]:.3f} to {marks[4]:.3f}"
+    return {"drawing": _svg(drawing, words), "text": f"{marks[2]:.2f}"}
+
+
+def _share(verdicts: pd.Series) -> dict:
+    share = float(verdicts.eq("supported").mean())
     return {"text": f"{share:.0%}", "colour": f"rgba(27, 110, 83, {0.6 * share:.2f})"}
 
 
 def _failures(runs: pd.DataFrame, names: list[str]) -> list[dict]:
-    """The failed runs with their reasons, at most 200 of them."""
-    failed = runs[runs["status"] == "failed"].head(200)
+    """The failed runs with their reasons, the first of them if they are many."""
     rows = []
-    for run in failed.to_dict("records"):
+    for run in runs[runs["status"] == "failed"].head(SHOWN).to_dict("records"):
         cell = run["error_cell"]
-        parameters = ", ".join(f"{name} {run[name]}" for name in names)
-        rows.append(run | {"parameters": parameters, "cell": "" if pd.isna(cell) else int(cell)})
+        given = [f"{n} {run[n]}" for n in names if not (pd.isna(run[n]) or run[n] == "")]
+        cell = "" if pd.isna(cell) else int(cell)
+        rows.append(run | {"parameters": ", ".join(given), "cell": cell})
     return rows
