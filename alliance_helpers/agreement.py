@@ -60,8 +60,9 @@ def agreement(
     Intervals without clusters: Fisher's z; Bonett & Wright (2000) for Spearman's rho; McGraw &
     Wong (1996) for the ICCs, named as there; Lin (1989, corrected 2000) with 1/n variances on the
     z scale for the CCC; Bland & Altman (1999), s * sqrt(1/n + 1.96^2 / (2 (n - 1))), for the
-    limits. With clusters the correlations are jackknifed on the z scale; above 200 clusters, 200
-    blocks of clusters are left out in turn.
+    limits. With clusters the correlations are jackknifed on the z scale, and the limits put
+    together the jackknifed mean and log spread of the difference (Zou 2013); above 200 clusters,
+    200 blocks of clusters are left out in turn.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from .figures.evidence import bayes_sensitivity, power_curve
 from .figures.missing import missingness
 from .figures.models import days_distribution, r_squared_blocks
 from .figures.multiverse import information_sources, specification_curve
+from .figures.selection import inclusion
 
 __all__ = [
     "bayes_sensitivity",
@@ -21,6 +22,7 @@ __all__ = [
     "equivalence",
     "forest",
     "halo_contrast",
+    "inclusion",
     "informants",
     "information_sources",
     "missingness",

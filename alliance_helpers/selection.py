@@ -12,8 +12,17 @@ import numpy as np
 import pandas as pd
 
 from .estimation import arguments
+from .estimation.permutation import permutation_test
 from .estimation.resamples import Batch, Resampler, batches, permuted_rows
 from .estimation.stepwise import Path, Rule, run
+
+__all__ = [
+    "bootstrap_paths",
+    "bootstrap_selection",
+    "optimism_corrected_r2",
+    "permutation_test",
+    "selected_models",
+]
 
 
 def bootstrap_selection(

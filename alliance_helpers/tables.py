@@ -38,7 +38,9 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
         `scale subscale informant`, the columns of `reliability.reliability`, and `reason` where
         nothing can be estimated. `subscale` is `total` for all items of a scale.
     """
-    rows = []
+    rows, cluster = [], clean.dyads.get(clean.codebook.case_manager)
+    if cluster is not None and cluster.nunique() < 3:
+        cluster = None
     for scale in clean.codebook.scales.values():
         try:
             items = clean.items(scale.name)
@@ -50,7 +52,8 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
         for part, numbers in keys.items():
             row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
             try:
-                found = reliability(items, keys=numbers, limits=scale.limits).iloc[0].to_dict()
+                table = reliability(items, numbers, scale.limits, cluster=cluster)
+                found = table.iloc[0].to_dict()
                 found["reason"] = ""
             except NotEstimableError as error:
                 found = {"reason": str(error)}

@@ -131,8 +131,10 @@ def common_scale(
     """
     if len({_answered(book.informants[i]["alliance"], book) for i in BOTH}) > 1:
         raise NotEstimableError("the two ratings are not given on the same response scale")
+    if len(client) < 4:
+        raise NotEstimableError("fewer than four dyads are complete")
     unit = np.sqrt((client.var(ddof=1) + case_manager.var(ddof=1)) / 2)
-    if unit == 0:
+    if unit <= 1e-12 * abs(client.mean()):
         raise NotEstimableError("neither rating varies")
     middle = (client.mean() + case_manager.mean()) / 2
     return (client - middle) / unit, (case_manager - middle) / unit

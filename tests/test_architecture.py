@@ -22,8 +22,8 @@ LAYERS = {
     "models": """reliability agreement regression selection counts inference missing nesting power
         estimation""",
     "story": """claims findings as_1995 associations halo informants information null_results
-        multiverse stress two_informants views tables then_and_now outputs records plots judging
-        robustness figures printed""",
+        multiverse stress reselection two_informants views tables then_and_now outputs records plots
+        judging robustness figures printed""",
     "edge": "batch kernels report widgets exercises cli running teaching",
 }
 PLACE = {m: i for i, names in enumerate(LAYERS.values()) for m in names.split()}

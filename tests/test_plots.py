@@ -103,6 +103,11 @@ JOINT = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager",
      "statistic": ["median", "share_significant", "stouffer"], "p_value": [0.04, 0.03, 0.02]}
 )  # fmt: skip
+INCLUSION = pd.DataFrame(
+    {"informant": ["client", "case_manager"] * 2, "term": ["symptoms"] * 2 + ["living_skills"] * 2,
+     "inclusion": [0.12, 0.6, 0.05, np.nan], "noise_inclusion": [0.17, 0.16, 0.18, np.nan],
+     "beta": [np.nan, 0.2, np.nan, np.nan]}
+)  # fmt: skip
 SOURCES = pd.DataFrame(
     {"informant": ["client"] * 2 + ["case_manager"] * 2, "block": "outcome",
      "source": ["client", "rater"] * 2, "estimate": [0.1, 0.2, 0.05, 0.0],
@@ -137,6 +142,7 @@ def drawings(dyads):
         "correlations": (plots.correlations, [MATRIX, BOOK], {}),
         "scorecard": (plots.scorecard, [CARD], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
+        "inclusion": (plots.inclusion, [INCLUSION, BOOK], {}),
         "information_sources": (plots.information_sources, [SOURCES, BOOK], {}),
     }
 

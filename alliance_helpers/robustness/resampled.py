@@ -16,8 +16,8 @@ from ..judging.analyses import standardise
 from ..judging.claim_data import BLOCKS, ClaimData, claim_data, verdict_of
 from ..judging.verdicts import Effect
 from ..multiverse import Multiverse, multiverse
-from ..selection import bootstrap_selection
-from ..views import EVERY, alliance_of, predictor_blocks
+from ..reselection import inclusion
+from ..views import alliance_of
 from .stressed import Found, Stressed
 
 
@@ -103,38 +103,30 @@ def _block(study: Stressed, claim: Claim, data: ClaimData) -> Effect:
 
 
 def selection(study: Stressed, analysis: str) -> list[dict]:
-    """Inclusion of each associated variable in resamples of the stepwise regression of 1995."""
+    """Inclusion of each associated variable in resamples of the stepwise regressions of 1995."""
     s = study.settings["selection"]
-    known: dict[str, pd.DataFrame] = {}
-
-    def table(informant: str) -> pd.DataFrame:
-        if informant not in known:
-            rating = alliance_of(study.book, informant)
-            blocks = predictor_blocks(study.dyads, study.book, EVERY)
-            blocks = {b: [t for t in terms if t != rating] for b, terms in blocks.items()}
-            found = bootstrap_selection(
-                study.dyads, rating, blocks, s["n_boot"], study.seed,
-                cluster=study.book.case_manager,
-            )  # fmt: skip
-            used = study.dyads[[rating, *found["term"]]].dropna()
-            known[informant] = found.assign(n=len(used)).set_index("term")
-        return known[informant]
+    found = inclusion(study.dyads, study.book, s["n_boot"], study.seed)
 
     def find(claim: Claim) -> Found | None:
-        rows, terms = table(claim.informant), list(claim.composite) or [claim.term]
+        terms = list(claim.composite) or [claim.term]
+        rows = found[found["informant"] == claim.informant]
+        failed = rows[rows["outcome"].isin([alliance_of(study.book, claim.informant), *terms])]
+        rows = rows.dropna(subset=["term"]).set_index("term")
         if any(t not in rows.index for t in terms):
+            reasons = [r for r in failed["reason"] if r] if "reason" in failed else []
+            if reasons:
+                raise NotEstimableError(reasons[0].removeprefix("not estimable: "))
             return None
         # Of a composite the component that is selected most often.
         term = rows.loc[terms, "inclusion"].idxmax()
         row = rows.loc[term]
         wanted = (1 if claim.sign == "positive" else -1) * claim.composite.get(term, 1)
-        rating = study.dyads[alliance_of(study.book, claim.informant)]
-        right = np.sign(rating.corr(study.dyads[term])) == np.sign(wanted)
-        found, noise = float(row["inclusion"]), float(row["noise_inclusion"])
-        enough = found >= max(s["inclusion"], s["noise_ratio"] * noise)
+        right = row["beta_all_in"] * wanted > 0
+        often, noise = float(row["inclusion"]), float(row["noise_inclusion"])
+        enough = often >= max(s["inclusion"], s["noise_ratio"] * noise)
         if enough and right and row["same_sign"] >= s["same_sign"]:
             verdict = verdicts.SUPPORTED
-        elif found <= noise + s["noise_margin"] or (enough and not right):
+        elif often <= noise + s["noise_margin"] or (enough and not right):
             verdict = verdicts.NOT_SUPPORTED
         else:
             verdict = verdicts.INCONCLUSIVE
@@ -142,7 +134,7 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
             f"selected in {s['inclusion']:.0%} of the resamples and {s['noise_ratio']:g} times as "
             f"often as noise ({noise:.0%}), with the claimed sign"
         )
-        return Effect(found, np.nan, int(row["n"]), np.nan), (verdict, criterion)
+        return Effect(often, np.nan, int(row["n"]), np.nan), (verdict, criterion)
 
     return study.rows(analysis, find, "association")
 

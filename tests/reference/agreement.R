@@ -52,19 +52,20 @@ nested_numbers <- function(name, x, y, g) {
     icc <- c((B - E) / (B + E + 2 * (J - E) / nrow(e)), (B - E) / (B + E))
     ccc <- epi.ccc(e$x, e$y)
     c(atanh(c(cor(e$x, e$y), cor(e$x, e$y, method = "spearman"), icc, ccc$rho.c$est)),
-      ccc$sblalt$lower, ccc$sblalt$upper)
+      mean(e$x - e$y), log(sd(e$x - e$y)))
   }
   whole <- all(d); G <- length(unique(d$g))
   left <- sapply(unique(d$g), function(g) all(d[d$g != g, ]))
   se <- sqrt((G - 1) / G * rowSums((left - rowMeans(left))^2))
   low <- whole - qt(.975, G - 1) * se; high <- whole + qt(.975, G - 1) * se
   p <- 2 * pt(-abs(whole / se), G - 1)
-  names <- c("pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc", "loa_low", "loa_high")
-  for (k in 1:7) {
-    back <- if (k < 6) tanh else identity
-    row_of(paste0(name, "_nested"), names[k], back(whole[k]), back(low[k]), back(high[k]),
-           if (k < 6) p[k])
-  }
+  names <- c("pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc")
+  for (k in 1:5) row_of(paste0(name, "_nested"), names[k], tanh(whole[k]), tanh(low[k]), tanh(high[k]), p[k])
+  # Zou (2013): limits from the intervals of the mean and of the spread.
+  z <- qnorm(.975); b <- whole[6]; s <- exp(whole[7]); arm <- function(v) sqrt((b - low[6])^2 + (z * v)^2)
+  less <- arm(s - exp(low[7])); more <- arm(exp(high[7]) - s)
+  row_of(paste0(name, "_nested"), "loa_low", b - z * s, b - z * s - more, b - z * s + less)
+  row_of(paste0(name, "_nested"), "loa_high", b + z * s, b + z * s - less, b + z * s + more)
 }
 
 davis <- real("carData.Davis"); gcse <- real("mlmRev.Gcsemv"); books <- real("openintro.textbooks")

@@ -28,6 +28,13 @@ signs <- list(A = c(-1, 1, 1, 1, 1), C = c(1, 1, 1, -1, -1), E = c(-1, -1, 1, 1,
               N = c(1, 1, 1, 1, 1), O = c(1, -1, 1, 1, -1))
 for (s in names(signs)) scale_numbers(paste0("bfi_", s), bfi[paste0(s, 1:5)], signs[[s]])
 scale_numbers("bfi_A_complete", na.omit(bfi[paste0("A", 1:5)]), signs$A)
+# Respondents of one age left out in turn, on the scale of log(1 - alpha).
+own <- bfi[complete.cases(bfi[c(paste0("A", 1:5), "age")]), ]; a5 <- sweep(own[paste0("A", 1:5)], 2, signs$A, "*")
+log_rest <- function(d) log(1 - suppressWarnings(alpha(d, warnings = FALSE)$total$raw_alpha))
+left <- sapply(unique(own$age), function(g) log_rest(a5[own$age != g, ])); G <- length(left)
+reach <- qt(.975, G - 1) * sqrt((G - 1) / G * sum((left - mean(left))^2))
+add("bfi_A_complete", "by_age", "alpha_low", 1 - exp(log_rest(a5) + reach))
+add("bfi_A_complete", "by_age", "alpha_high", 1 - exp(log_rest(a5) - reach))
 scale_numbers("attitude", real("datasets.attitude"), rep(1, 7))
 scale_numbers("lsat6", real("psych.lsat6"), rep(1, 5))
 traits <- c("exciting", "calm", "independent", "sincere", "warm", "phyattr", "sociable", "kind",
