@@ -155,12 +155,12 @@ class _Cohort:
         values = self.dyads[columns].to_numpy(float)
         if extra is not None:
             values = np.column_stack([values, extra.to_numpy(float)])
-        keep = ~np.isnan(values).any(axis=1)
+        manager = self.book.case_manager
+        codes = pd.factorize(self.dyads[manager])[0] if manager else np.arange(len(values))
+        keep = ~np.isnan(values).any(axis=1) & (codes >= 0)
         if keep.sum() < 4:
             raise NotEstimableError(f"only {keep.sum()} dyads have all of {', '.join(columns)}")
-        manager = self.book.case_manager
-        keys = self.dyads[manager].to_numpy()[keep] if manager else np.arange(keep.sum())
-        return values[keep], pd.factorize(keys)[0]
+        return values[keep], codes[keep]
 
     def worth(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> float:
         """How many independent dyads an association of x and y is worth."""

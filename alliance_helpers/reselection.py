@@ -54,7 +54,8 @@ def inclusion(
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")
 
-    return _each(dyads, book, find)
+    columns = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+    return _each(dyads, book, find, columns)
 
 
 def models(
@@ -78,7 +79,7 @@ def models(
         words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
         return table.assign(model=words)
 
-    return _each(dyads, book, find)
+    return _each(dyads, book, find, "model n_terms frequency as_full_sample")
 
 
 def whole_procedure(
@@ -94,6 +95,8 @@ def whole_procedure(
         R-squared and what optimism leaves of it, its permutation test, and the same with every
         candidate in.
     """
+    columns = "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise"
+    columns += " r_squared_all_in r_squared_all_in_corrected"
     noise = ["p_value", "r_squared_noise", "any_selected_noise"]
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
@@ -106,11 +109,14 @@ def whole_procedure(
         row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
         return pd.DataFrame([row])
 
-    return _each(dyads, book, find)
+    return _each(dyads, book, find, columns)
 
 
 def _each(
-    dyads: pd.DataFrame, book: Codebook, find: Callable[[str, str, Blocks], pd.DataFrame | None]
+    dyads: pd.DataFrame,
+    book: Codebook,
+    find: Callable[[str, str, Blocks], pd.DataFrame | None],
+    columns: str,
 ) -> pd.DataFrame:
     """The tables of all regressions below one another; a reason where there is none."""
     tables = []
@@ -128,7 +134,8 @@ def _each(
                 table.insert(1, "outcome", outcome)
                 tables.append(table)
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return joined.assign(reason=joined["reason"].fillna("")) if "reason" in joined else joined
+    joined = joined.reindex(columns=["informant", "outcome", *columns.split(), "reason"])
+    return joined.assign(reason=joined["reason"].astype(object).fillna(""))
 
 
 def _regressions(dyads, book: Codebook, informant: str) -> Iterator[tuple[str, Blocks]]:

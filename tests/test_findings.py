@@ -8,6 +8,7 @@ from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.errors import CodebookError
 from alliance_helpers.findings import COLUMNS, assess, unavailable
+from alliance_helpers.judging.claim_data import claim_data
 from alliance_helpers.paths import FINDINGS
 from alliance_helpers.simulate import simulate_dyads
 
@@ -96,6 +97,17 @@ def test_one_case_manager_is_said_and_not_crashed_on():
     rows = assess(dyads, analyses=["nested"])
     assert set(rows["verdict"]) == {"inconclusive"}
     assert rows.loc[rows["claim"] == "age", "criterion"].str.contains("not estimable").all()
+
+
+def test_a_dyad_whose_case_manager_is_unknown_is_left_out():
+    """They are not one case manager: in findings, and in the claims' data for stress tests."""
+    dyads = simulate_dyads("published", 201, 3)
+    unknown = dyads.assign(case_manager_id=dyads["case_manager_id"].where(dyads.index > 9))
+    analyses = ("as_published", "nested", "nested_cr2")
+    with_gaps, without = assess(unknown, analyses=analyses), assess(dyads[10:], analyses=analyses)
+    pd.testing.assert_frame_equal(with_gaps, without)
+    claim = next(c for c in read_rules().claims if c.claim == "symptoms")
+    assert len(claim_data(claim, unknown, read_codebook()).y) == 191
 
 
 def test_names_from_a_file_are_not_code(tmp_path):

@@ -180,7 +180,7 @@ def permuted_rows(
     """
     if groups is None:
         return rng.permuted(np.tile(np.arange(n), (size, 1)), axis=1)
-    codes = pd.factorize(np.asarray(groups))[0]
+    codes = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes

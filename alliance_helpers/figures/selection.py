@@ -41,8 +41,8 @@ def inclusion(
     >>> inclusion(pd.DataFrame([row | {"beta": 0.2}])).figure.get_label()[-30:]
     'age (Client) 50 % (noise 17 %)'
     """
-    rows = table.dropna(subset=["inclusion"]) if "inclusion" in table else table[:0]
-    terms = list(dict.fromkeys(rows.get("term", ())))
+    rows = table.dropna(subset=["inclusion"])
+    terms = list(dict.fromkeys(rows["term"]))
     informants = list(dict.fromkeys(rows["informant"]))
     step = LABEL + BAR * max(len(informants), 1) + GAP
     ax = canvas(ax, step * max(len(terms), 1) + 1.3)

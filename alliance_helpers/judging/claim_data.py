@@ -114,7 +114,7 @@ class CompleteDyads:
 def complete_dyads(
     claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] = ()
 ) -> CompleteDyads:
-    """Rows that have the ratings, the claim's variables and the covariates."""
+    """Rows that have the ratings, the claim's variables, the covariates and a case manager."""
     Z = covariate_columns(dyads, covariates)
     return complete_beside(claim, dyads, book, Z, case_managers(dyads, book))
 
@@ -132,7 +132,8 @@ def complete_beside(
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
     values = np.column_stack([dyads[columns].to_numpy(float), covariates])
-    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
+    known = True if managers is None else managers >= 0
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
     if len(rows) < 4:
         raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
     Z = values[rows, len(columns) :]

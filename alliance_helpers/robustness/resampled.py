@@ -113,7 +113,7 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
         failed = rows[rows["outcome"].isin([alliance_of(study.book, claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
         if any(t not in rows.index for t in terms):
-            reasons = [r for r in failed["reason"] if r] if "reason" in failed else []
+            reasons = [r for r in failed["reason"] if r]
             if reasons:
                 raise NotEstimableError(reasons[0].removeprefix("not estimable: "))
             return None
