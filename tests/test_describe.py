@@ -133,6 +133,19 @@ def test_hostile_names_stay_text(name, tmp_path):
 BASE = "tables: {t: {file: t.csv, key: [a], variables: {a: {type: id}}}}\n"
 
 
+def test_names_in_another_script_are_told_apart(tmp_path):
+    people = [f"p{i:02}" for i in range(30)]
+    frame = pd.DataFrame({"возраст": [20 + i % 9 for i in range(30)], "пациент": people})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    book = parse_codebook(describe(tmp_path / "t.csv"))
+    table = book.tables["t"]
+    assert table.key == (book.client,)
+    assert {v.column: v.type for v in table.variables.values()} == {
+        "возраст": "integer",
+        "пациент": "id",
+    }
+
+
 def test_plain_names():
     assert plain_name("  1. Größe (cm)") == "gr_e_cm"
     assert plain_name("???") == "column"
