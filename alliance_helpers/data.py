@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from .codebook import Codebook, draft_codebook, read_codebook
 from .codebooks.yaml_text import read_yaml
 from .errors import CodebookError, DataError, Problem
-from .paths import RAW
+from .paths import CODEBOOK, RAW, TRUTH
 from .reading.checks import Examined, examine
 from .reading.sources import codebook_beside, completed, read_tables
 
@@ -58,7 +58,7 @@ def load_study(
         Stata or Parquet. The shipped synthetic cohort by default.
     codebook : path or Codebook, optional
         By default the one beside the data (`codebook.yml`, or `<file>.codebook.yml`), else the
-        shipped one.
+        shipped one, which calls data synthetic only where their `truth.csv` lies beside them.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def read_study(
     """Read the tables without checking the values in them."""
     place = Path(source) if source else RAW
     if not isinstance(codebook, Codebook):
-        codebook = read_codebook(codebook or codebook_beside(place))
+        codebook = _vouched(read_codebook(codebook or codebook_beside(place)), place)
     study, problems = _read(place, codebook, source)
     if problems:
         raise DataError(problems)
@@ -120,6 +120,14 @@ def check(
     except (CodebookError, DataError) as error:
         return [*problems, *error.problems]
     return [*problems, *unread, *study.examined.problems]
+
+
+def _vouched(book: Codebook, place: Path) -> Codebook:
+    """The shipped codebook calls its cohort synthetic; for tables without a truth it does not."""
+    shipped = book.text == CODEBOOK.read_text(encoding="utf-8")
+    if shipped and not (place / TRUTH).is_file():
+        return replace(book, title=place.name, synthetic=False)
+    return book
 
 
 def _read(place: Path, book: Codebook, source) -> tuple[Study, list[Problem]]:

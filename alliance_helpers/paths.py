@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 RAW = DATA / "raw"
+TRUTH = "truth.csv"
 CODEBOOK = DATA / "codebook.yml"
 FINDINGS = DATA / "findings.yml"
 SCENARIOS = DATA / "scenarios.yml"

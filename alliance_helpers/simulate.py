@@ -18,6 +18,7 @@ import pandas as pd
 
 from .data import Study
 from .errors import OutputError, ParameterError
+from .paths import TRUTH
 from .synthetic.draws import Draws, draw
 from .synthetic.population import SITE_TYPES, population
 from .synthetic.raw_tables import labels, raw_tables
@@ -151,11 +152,11 @@ def write_study(study: Study, out: str | Path) -> Path:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
     out = Path(os.path.abspath(out))
     tables = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    _check_target(out, {*tables, "truth.csv", "README.md"})
+    _check_target(out, {*tables, TRUTH, "README.md"})
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
-        for file, table in (tables | {"truth.csv": study.truth}).items():
+        for file, table in (tables | {TRUTH: study.truth}).items():
             table.to_csv(partial / file, index=False, float_format="%.10g")
         (partial / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
         if out.exists():
@@ -173,7 +174,7 @@ def _check_target(out: Path, own: set[str]) -> None:
         present = {p.name for p in out.iterdir()} if out.exists() else set()
     except OSError as error:
         raise OutputError(f"{out} cannot be used ({error.strerror}); name a folder.") from None
-    if present and (present - own or "truth.csv" not in present):
+    if present and (present - own or TRUTH not in present):
         other = sorted(present - own or present)[0]
         raise OutputError(
             f"{out} already holds {other}, which is no part of a synthetic study; "

@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from alliance_helpers.data import load_study
 from alliance_helpers.paths import CODEBOOK, RAW
 from alliance_helpers.running.sequence import run_sequence
 
@@ -35,6 +36,17 @@ def results(real):
     run = run_sequence({"data": str(real)}, out, jobs=2, skip={"robustness": "Too long here."})
     assert [r.error_message for r in run.failed] == []
     return out
+
+
+def test_real_tables_of_the_same_shape_are_not_called_synthetic(tmp_path):
+    shutil.copytree(RAW, tmp_path / "clinic")
+    assert load_study(tmp_path / "clinic").codebook.synthetic
+    (tmp_path / "clinic" / "truth.csv").unlink()
+    for codebook in (None, CODEBOOK):
+        book = load_study(tmp_path / "clinic", codebook).codebook
+        assert (book.title, book.synthetic) == ("clinic", False)
+    shutil.copy(CODEBOOK, tmp_path / "clinic")
+    assert not load_study(tmp_path / "clinic").codebook.synthetic
 
 
 def texts(folder):
