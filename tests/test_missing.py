@@ -9,6 +9,7 @@ from measurement_data import numbers
 
 from alliance_helpers import missing
 from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.estimation import rubin
 from alliance_helpers.missing import impute, pool, pool_blocks
 
 REFERENCE = numbers("missing")
@@ -74,6 +75,12 @@ def test_pool_blocks_agrees_with_d1_of_mitml_and_mice(name, complete):
         mice = REFERENCE[REFERENCE["statistic"] == "mice_D1"].set_index("term")["value"]
         for column, value in mice.items():
             assert row[column] == pytest.approx(value, rel=1e-8)
+
+
+@pytest.mark.parametrize("complete", [1, 2, 3, 4, 5, 5.6, 8])
+@pytest.mark.parametrize("riv", [1e-16, 1e-9, 0.01, 0.3, 2])
+def test_few_degrees_of_freedom_stay_positive_and_are_never_gained(complete, riv):
+    assert 0 < rubin.block_df(riv, 3, 20, complete) <= complete
 
 
 def test_without_missing_values_pooling_returns_the_analysis():

@@ -70,7 +70,16 @@ def block(estimates: np.ndarray, within: np.ndarray, complete: float) -> tuple[f
 
 
 def block_df(riv: float, p: int, m: int, complete: float) -> float:
-    """Denominator degrees of freedom of D1: Reiter (2007), or Li et al. (1991)."""
+    """Denominator degrees of freedom of D1: Reiter (2007), or Li et al. (1991).
+
+    Reiter's formula has poles where complete data leave five or fewer; there the rule for a single
+    coefficient serves, with the block's mean share (Barnard & Rubin 1999).
+
+    Examples
+    --------
+    >>> round(block_df(riv=0.1, p=3, m=20, complete=3), 2)
+    1.82
+    """
     t = p * (m - 1)
     if riv == 0:
         return complete
@@ -81,6 +90,9 @@ def block_df(riv: float, p: int, m: int, complete: float) -> float:
     a = riv * t / (t - 2)
     star = (complete + 1) / (complete + 3) * complete
     c0, c1, c2 = 1 / (t - 4), star - 2 * (1 + a), star - 4 * (1 + a)
+    if c2 <= 0:
+        observed, many = star / (1 + riv), block_df(riv, p, m, np.inf)
+        return many * observed / (many + observed)
     z = (
         1 / c2
         + c0 * a**2 * c1 / ((1 + a) ** 2 * c2)
