@@ -14,7 +14,7 @@ import pandas as pd
 from .as_1995 import Stepwise
 from .claims import Claim, Rules, read_rules
 from .codebook import Codebook, read_codebook
-from .errors import NotEstimableError
+from .errors import NotEstimableError, ParameterError
 from .judging import verdicts
 from .judging.analyses import ANALYSES, standardise
 from .nesting import effective_n
@@ -60,9 +60,18 @@ def assess(
         The columns of findings.csv. Associations are standardised slopes (correlations in
         `as_published`), blocks are R-squared, hospital days rate ratios per standard deviation.
         A claim that cannot be estimated has the reason in `criterion`.
+
+    Raises
+    ------
+    ParameterError
+        Unknown analyses, a variable that is not numeric.
     """
     book = codebook or read_codebook()
     rules = rules or read_rules()
+    analyses = [analyses] if isinstance(analyses, str) else list(analyses)
+    if unknown := [a for a in analyses if a not in ("as_1995", *ANALYSES)]:
+        known = ", ".join(["as_1995", *ANALYSES])
+        raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
     cohort, rows = _Cohort(dyads, book), []
     claims = [c for c in rules.claims if finding in (None, c.finding)]
     claims = [c for c in claims if not _lacking(c, dyads, book)]
@@ -121,8 +130,7 @@ def _row(claim: Claim, analysis: str, reader, made: dict) -> dict | None:
     try:
         found = reader.read(claim)
     except NotEstimableError as error:
-        reason = f"not estimable: {error}"
-        return row | {"verdict": verdicts.INCONCLUSIVE, "criterion": reason}
+        return row | verdicts.not_estimable(error)
     if found is None:
         return None
     effect, (verdict, criterion), n_effective = found
@@ -166,7 +174,10 @@ class _Cohort:
         """How many independent dyads an association of x and y is worth."""
         key = (x.tobytes(), y.tobytes())
         if key not in self._worth:
-            self._worth[key] = float(effective_n(x, y, groups)["n_effective"].iloc[0])
+            try:
+                self._worth[key] = float(effective_n(x, y, groups)["n_effective"].iloc[0])
+            except NotEstimableError:  # one case manager; dyads can still be taken as independent
+                self._worth[key] = np.nan
         return self._worth[key]
 
 
@@ -217,7 +228,8 @@ class _Reader:
             y = case_manager - client
         bound = self.rules.bounds[claim.bound]
         worth = float(np.mean([self.cohort.worth(x, y, groups) for x in X.T]))
-        effect = self.method.block(y, X, groups, bound, worth)
+        terms = claim.variables(self.book)
+        effect = self.method.block(y, X, terms, groups, bound, worth)
         rule = verdicts.difference if difference else verdicts.absence
         return effect, rule(effect, f"R² = {bound:g}"), worth
 

@@ -7,7 +7,7 @@ from nested_data import nested, numbers
 
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.estimation.cr2 import cr2_covariance
-from alliance_helpers.estimation.sandwich import cluster_robust
+from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 
 REFERENCE = numbers("nesting")
 
@@ -122,3 +122,10 @@ def test_a_block_larger_than_the_groups_allow():
         cr2_covariance(
             D, rng.normal(size=40), np.arange(4).repeat(10), terms=["intercept", "a", "b", "c"]
         )
+
+
+def test_a_joint_test_of_more_terms_than_two_groups_carry():
+    rng = np.random.default_rng(0)
+    for y, *X in rng.normal(size=(20, 4, 10)):  # in a third of them the covariance has no inverse
+        with pytest.raises(NotEstimableError, match="more than 2 effective degrees of freedom"):
+            cluster_block_test(y, np.transpose(X), np.arange(10) % 2, ["x1", "x2", "x3"])

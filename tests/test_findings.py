@@ -6,7 +6,7 @@ import pytest
 
 from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
-from alliance_helpers.errors import CodebookError
+from alliance_helpers.errors import CodebookError, ParameterError
 from alliance_helpers.findings import COLUMNS, assess, unavailable
 from alliance_helpers.judging.claim_data import claim_data
 from alliance_helpers.paths import FINDINGS
@@ -108,6 +108,31 @@ def test_a_dyad_whose_case_manager_is_unknown_is_left_out():
     pd.testing.assert_frame_equal(with_gaps, without)
     claim = next(c for c in read_rules().claims if c.claim == "symptoms")
     assert len(claim_data(claim, unknown, read_codebook()).y) == 191
+
+
+def test_dyads_taken_as_independent_need_no_second_case_manager():
+    dyads = simulate_dyads("published", 201, seed=3)
+    columns = ["estimate", "p_value", "verdict"]
+    alone, many = (
+        assess(d, analyses=["as_published"]) for d in (dyads.assign(case_manager_id="M1"), dyads)
+    )
+    pd.testing.assert_frame_equal(alone[columns], many[columns])
+    assert alone["n_effective"].isna().all()
+
+
+def test_collinear_terms_of_a_block_are_named():
+    dyads = simulate_dyads("published", 201, seed=3)
+    dyads["symptoms_intake"] = 2 * dyads["client_age"]
+    rows = assess(dyads, finding="1").set_index(["claim", "analysis"]).sort_index()
+    found = rows.loc["unrelated_pretreatment"]
+    assert (found.drop("as_1995")["verdict"] == "inconclusive").all()
+    assert found.loc["as_published", "criterion"].str.contains("collinear").all()
+    assert found.loc["nested", "criterion"].str.contains("'symptoms_intake' is a linear").all()
+
+
+def test_an_unknown_analysis_is_named():
+    with pytest.raises(ParameterError, match="Unknown analysis 'naive'; use as_1995, as_published"):
+        assess(simulate_dyads("published", 30, seed=3), analyses=["naive"])
 
 
 def test_names_from_a_file_are_not_code(tmp_path):

@@ -69,8 +69,6 @@ class ClusterCovariance:
         """
         keep = list(keep)
         q = len(keep)
-        block = np.asarray(estimate, float)[keep]
-        wald = float(block @ np.linalg.solve(self.vcov[np.ix_(keep, keep)], block))
         own = self.own[:, keep][:, :, keep]
         shared = self.shared[:, :, keep]
         expected = own.sum(axis=0) - np.einsum("jks,jkt->st", shared, shared)
@@ -88,7 +86,13 @@ class ClusterCovariance:
                 f"A joint test of {q} terms needs more than {q - 1} effective degrees of freedom; "
                 f"the {self.n_groups} groups carry {nu:.1f}."
             )
-        f = df2 / nu * wald / q
+        block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
+        errors = np.sqrt(np.diag(vcov))
+        if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
+            raise NotEstimableError(
+                f"A joint test of {q} terms needs more than these {self.n_groups} groups."
+            )
+        f = df2 / nu * float(block @ np.linalg.solve(vcov, block)) / q
         return f, q, df2, float(special.fdtrc(q, df2, f))
 
 

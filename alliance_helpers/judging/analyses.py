@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..counts import count_regression
 from ..errors import NotEstimableError
+from ..estimation.design import COLLINEAR
 from ..estimation.mixed import block_test, random_intercept
 from ..estimation.sandwich import cluster_block_test, cluster_robust
 from . import verdicts
@@ -50,11 +51,14 @@ def _r_squared(y: np.ndarray, X: np.ndarray) -> float:
     if n <= k + 1:
         raise NotEstimableError(f"{n} complete dyads are too few for {k} terms")
     design = np.column_stack([np.ones(n), standardise(X)])
-    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    slopes, _, rank, _ = np.linalg.lstsq(design, y, rcond=COLLINEAR**0.5)
+    if rank <= k:
+        raise NotEstimableError("the terms of the block are collinear")
+    residual = y - design @ slopes
     return 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum())
 
 
-def _block_dyads(y, X, groups, bound, worth) -> Effect:
+def _block_dyads(y, X, terms, groups, bound, worth) -> Effect:
     (n, k), share = X.shape, _r_squared(y, X)
     f = share / k / ((1 - share) / (n - k - 1))
     return verdicts.block(f, k, n - k - 1, n, share, bound)
@@ -69,14 +73,12 @@ def _pair_cr2(y, x, groups, bound) -> Effect:
     return _slope(cluster_robust(standardise(y), standardise(x), groups, ["x"]), bound)
 
 
-def _block_mixed(y, X, groups, bound, worth) -> Effect:
-    terms = [f"x{i}" for i in range(X.shape[1])]
+def _block_mixed(y, X, terms, groups, bound, worth) -> Effect:
     test = block_test(random_intercept(y, standardise(X), groups, terms), terms)
     return _wald(test, _r_squared(y, X), bound, worth)
 
 
-def _block_cr2(y, X, groups, bound, worth) -> Effect:
-    terms = [f"x{i}" for i in range(X.shape[1])]
+def _block_cr2(y, X, terms, groups, bound, worth) -> Effect:
     test = cluster_block_test(y, standardise(X), groups, terms, terms)
     return _wald(test, _r_squared(y, X), bound, worth)
 
@@ -94,8 +96,8 @@ def _slope(coefficients: pd.DataFrame, bound: float) -> Effect:
 
 
 def _rate(y, X, terms, groups, low, high) -> Effect:
-    data = pd.DataFrame(X, columns=terms).assign(y=y, group=groups)
-    model = count_regression(data, "y", terms, family="poisson", cluster="group")
+    data = pd.DataFrame(X, columns=terms).assign(**{"the days": y, "case manager": groups})
+    model = count_regression(data, "the days", terms, family="poisson", cluster="case manager")
     row = model.coefficients.set_index("term").loc[terms[0]]
     return verdicts.rate_ratio(
         row["estimate"], row["std_error"], row["df"], int(row["n"]), low, high

@@ -120,3 +120,9 @@ def all_of(verdicts: list[str]) -> tuple[str, str]:
     if all(v == SUPPORTED for v in verdicts):
         return SUPPORTED, criterion
     return (NOT_SUPPORTED if NOT_SUPPORTED in verdicts else INCONCLUSIVE), criterion
+
+
+def not_estimable(error: Exception) -> dict[str, str]:
+    """The verdict of a claim that cannot be estimated, with the reason."""
+    reason = str(error).removeprefix("Not estimable: ")
+    return {"verdict": INCONCLUSIVE, "criterion": f"not estimable: {reason}"}

@@ -122,8 +122,7 @@ class Stressed:
         try:
             found = find(claim)
         except NotEstimableError as error:
-            reason = f"not estimable: {error}"
-            return row | {"verdict": verdicts.INCONCLUSIVE, "criterion": reason}
+            return row | verdicts.not_estimable(error)
         if found is None:
             return None
         effect, (verdict, criterion) = found
