@@ -80,11 +80,11 @@ def server(command: list, url: str, log: Path, env: dict | None = None):
 
 
 @contextmanager
-def voila(folder: Path):
+def voila(folder: Path, *arguments: str):
     """`make seminar-web` on a free port; gives the address of a unit's page."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    command = [sys.executable, ROOT / "tools" / "seminar-web", f"--port={port}"]
+    command = [sys.executable, ROOT / "tools" / "seminar-web", f"--port={port}", *arguments]
     with server(command, f"{base}/", folder / "voila.log"):
         yield lambda unit: f"{base}/voila/render/{unit}.ipynb" if unit else f"{base}/"
 

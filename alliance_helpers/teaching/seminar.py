@@ -42,12 +42,15 @@ class Outcome:
     messages: tuple[str, ...]
 
 
-def units(source: Path = SOURCE) -> list[Path]:
-    """The notebooks of the seminar in their order."""
-    found = sorted(source.glob("unit_*.ipynb"))
+def units(source: Path = SOURCE, numbers: Iterable[int] | None = None) -> list[Path]:
+    """The notebooks of the seminar in their order, or those with the given numbers."""
+    found = {int(p.stem.split("_")[1]): p for p in sorted(source.glob("unit_*.ipynb"))}
     if not found:
         raise ParameterError(f"{source} holds no notebook named unit_*.ipynb.")
-    return found
+    if unknown := set(numbers or ()) - set(found):
+        known = ", ".join(map(str, found))
+        raise ParameterError(f"There is no unit {min(unknown)}; there are {known}.")
+    return [path for number, path in found.items() if not numbers or number in numbers]
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
@@ -104,8 +107,10 @@ def web(notebook: NotebookNode) -> NotebookNode:
 EDITIONS = {"student": student, "instructor": instructor, "web": web}
 
 
-def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
-    """Write one edition of every unit; units that are no longer there are removed.
+def build(
+    edition: str, out: str | Path, source: Path = SOURCE, numbers: Iterable[int] | None = None
+) -> list[Path]:
+    """Write one edition of every unit; units that are no longer asked for are removed.
 
     Parameters
     ----------
@@ -114,6 +119,8 @@ def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
     out : path
         Folder for the notebooks.
     source : path
+    numbers : iterable of int, optional
+        Only these units.
 
     Returns
     -------
@@ -130,7 +137,7 @@ def build(edition: str, out: str | Path, source: Path = SOURCE) -> list[Path]:
     if Path(out).resolve() == source.resolve():
         raise OutputError(f"{out} holds the source; an edition needs another folder.")
     made = []
-    for path in units(source):
+    for path in units(source, numbers):
         notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
         target = Path(out) / path.name
         write_whole(target, lambda part, nb=notebook: nbformat.write(nb, part))
