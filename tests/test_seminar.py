@@ -8,6 +8,7 @@ import pytest
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.exercises import NotYetError, ask, check
 from alliance_helpers.teaching import seminar
+from alliance_helpers.teaching.formulas import FORMULA, drawn
 from alliance_helpers.teaching.seminar import Outcome, shortcomings
 
 UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
@@ -108,6 +109,20 @@ def test_shortcomings(edition, failed, messages, found):
     said = shortcomings(outcome, edition)
     assert len(said) == len(found)
     assert all(part in sentence for part, sentence in zip(found, said, strict=True))
+
+
+def test_formulas_of_the_web_pages_are_drawn():
+    """Every formula is a picture that says what it shows; code keeps its dollars."""
+    for notebook in UNITS.values():
+        asked = sum(len(FORMULA.findall(c.source)) for c in notebook.cells if marks_nothing(c))
+        pages = "".join(c.source for c in seminar.web(notebook).cells if c.cell_type == "markdown")
+        assert pages.count('<img class="formula" alt="') == asked
+        assert "$" not in pages
+    assert drawn("`$x$` and $x < y$").startswith('`$x$` and <img class="formula" alt="x &lt; y"')
+
+
+def marks_nothing(cell) -> bool:
+    return cell.cell_type == "markdown" and not cell.metadata.get("nbgrader")
 
 
 NUMBER = {"expected": 0.30, "within": 0.01, "hint": "Look again.", "traps": {"That is r.": 0.5}}

@@ -15,7 +15,8 @@ from ..figures.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
 from ..judging.analyses import ANALYSES, standardise
 from ..regression import hierarchical_regression
 from ..views import EVERY, alliance_of, predictor_blocks
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
+from .panels import panels
 from .views import study_pairs
 
 ANALYSIS = Choose("Analysis", {word(name): name for name in ANALYSES}, "as_published")

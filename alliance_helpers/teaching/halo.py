@@ -15,8 +15,9 @@ from ..figures.style import INFORMANTS, INK, QUIET, coefficient, word
 from ..halo import halo_contrast
 from ..power import critical_correlation
 from ..simulate import simulate_dyads
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
 from .keeping import kept
+from .panels import panels
 
 OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
 SAME, CROSS = INFORMANTS["case_manager"], "#1D4955"
@@ -239,8 +240,10 @@ def _say_leaks(s: SimpleNamespace) -> str:
 def _draw_leaks(figure: Figure, s: SimpleNamespace) -> None:
     (ax,) = panels(figure, left=0.1, bottom=0.18, right=0.98, top=0.88)
     edges = np.arange(-0.4, 0.81, 0.04)
-    both = (s.r[s.r <= s.limit], s.r[s.r > s.limit])
-    ax.hist(both, edges, stacked=True, color=["#C3CED6", CROSS], edgecolor=INK, lw=0.5)
+    every, dark = (np.histogram(r, edges)[0] for r in (s.r, s.r[s.r > s.limit]))
+    look = {"fill": True, "ec": INK, "lw": 0.6}
+    ax.stairs(every, edges, baseline=every - dark, fc=CROSS, **look)
+    ax.stairs(every - dark, edges, fc="#C3CED6", **look)
     ax.axvline(s.limit, color=INK, lw=1.2, ls=(0, (4, 2)))
     ax.set(xlim=(-0.4, 0.8), ylim=(0, 160), ylabel="Studies")
     ax.set_xlabel("Correlation of alliance with the other rater's symptoms (better to the right)")

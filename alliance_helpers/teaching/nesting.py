@@ -15,8 +15,9 @@ from ..judging.analyses import ANALYSES, standardise
 from ..nesting import effective_n
 from ..power import power_correlation
 from ..views import alliance_of
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
 from .keeping import kept
+from .panels import panels
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
@@ -180,8 +181,8 @@ def _draw_alarms(figure: Figure, s: SimpleNamespace) -> None:
         (right, s.means, RESPECTFUL, "Counting case managers"),
     ):
         heights = np.histogram(p, edges)[0] / COHORTS * 100
-        ax.bar(edges[:-1], heights, width=0.05, align="edge", color=color, edgecolor=INK, lw=0.5,
-               hatch=["////"] + [""] * 19)  # fmt: skip
+        ax.stairs(heights, edges, fill=True, fc=color, ec=INK, lw=0.6)
+        ax.stairs(heights[:1], edges[:2], fill=True, fc=color, ec=INK, lw=0.6, hatch="////")
         ax.axhline(5, color=INK, lw=1, ls=(0, (4, 2)))
         ax.set(xlim=(0, 1), ylim=(0, 70), xlabel="p value")
         ax.set_title(f"{name}: {heights[0]:.0f} % below .05", fontsize=10.5)

@@ -17,8 +17,9 @@ from ..figures.style import INK, QUIET, SHADE, coefficient, figure_number, word
 from ..power import critical_correlation
 from ..selection import bootstrap_selection
 from ..views import EVERY, alliance_of, predictor_blocks
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
 from .keeping import kept
+from .panels import panels
 
 SAMPLES = 300
 FOUND, MISSED = "#00594C", "#9AA5AD"
@@ -257,7 +258,7 @@ def _say_inclusion(s: SimpleNamespace) -> str:
 def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
     (ax,) = panels(figure, left=0.38, bottom=0.12, right=0.97, top=0.92)
     at = np.arange(len(s.table))
-    ax.barh(at, 100 * s.table["inclusion"], height=0.62, color="#4C8797", edgecolor=INK, lw=0.6)
+    ax.hlines(at, 0, 100 * s.table["inclusion"], color="#4C8797", lw=11)
     ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=7, color="#E07B00", mec=INK)
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
     ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])

@@ -16,8 +16,9 @@ from ..inference import bayes_factor_correlation, equivalence, equivalence_corre
 from ..null_results import KAPPAS
 from ..power import critical_correlation, detectable_correlation, power_correlation
 from ..views import days_data
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
 from .keeping import kept
+from .panels import panels
 
 LINE, MARK = "#1D4955", "#E07B00"
 CLIENTS = Slide("Dyads that count as independent", 20, 600, 5, 200)

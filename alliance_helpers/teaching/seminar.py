@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from ..errors import OutputError, ParameterError
 from ..outputs import write_whole
 from ..paths import NOTEBOOKS
+from .formulas import drawn
 
 SOURCE = NOTEBOOKS / "seminar"
 CODE_STUB = "# YOUR CODE HERE"
@@ -85,7 +86,7 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
 
 
 def web(notebook: NotebookNode) -> NotebookNode:
-    """Solutions taken out, every test turned into a box to answer in; needs no nbgrader."""
+    """Solutions taken out, tests as boxes to answer in, formulas drawn; needs no nbgrader."""
     made = nbformat.from_dict(notebook)
     cells = []
     for cell in made.cells:
@@ -96,9 +97,10 @@ def web(notebook: NotebookNode) -> NotebookNode:
             cell.source, changed = CHECK.subn("exercises.ask(", cell.source)
             if changed != 1:
                 raise ParameterError(f"Cell {cell.id!r} needs one call of exercises.check(name, ..")
-        cell["outputs"] = [] if cell.cell_type == "code" else cell.pop("outputs", None)
-        if cell["outputs"] is None:
-            del cell["outputs"]
+        if cell.cell_type == "code":
+            cell.outputs = []
+        else:
+            cell.source = drawn(cell.source)
         cells.append(cell)
     made.cells = [cells[0], nbformat.v4.new_markdown_cell(NOTE, id="about-boxes"), *cells[1:]]
     return made

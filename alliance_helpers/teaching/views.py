@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from ..agreement import agreement
 from ..errors import NotEstimableError
 from ..figures.style import INFORMANTS, INK, PAPER, QUIET, SHADE, coefficient, figure_number
-from .demos import Choose, Demo, Slide, panels
+from .demos import Choose, Demo, Slide
 from .keeping import kept
+from .panels import panels
 
 MIDDLE, SPREAD = 180.0, 25.0
 CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
@@ -161,7 +162,7 @@ def _draw_pairs(figure: Figure, pairs: Pairs) -> None:
     right.tick_params(axis="y", length=0)
     right.set(xlim=(min(0, values.min() - 0.05), 1.15), xticks=[0, 0.5, 1], xlabel="Estimate")
     right.axvline(0, color=INK, lw=0.8)
-    right.set_title("Light: association; dark: agreement", fontsize=10.5)
+    right.set_title("Dark bars: agreement", fontsize=10.5)
 
 
 def _scatter(ax: Axes, pairs: Pairs, limits: tuple[float, float]) -> None:
