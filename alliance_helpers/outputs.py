@@ -14,12 +14,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .errors import OutputError, ParameterError
+from .figures.style import RC
 from .printed.printing import PrettyTable, pretty
 
 DPI = 150
+COMPRESS = 1  # of 9: for files 4 % larger than by the default, 6, in a fifth of the time
+FONT = {"font.sans-serif": RC["font.sans-serif"]}  # matplotlib would look for ten others
 SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"-\d+(\.\d+)?")
@@ -92,7 +96,13 @@ def save_figure(ax: Axes | Figure, out: str | Path | None, name: str) -> Picture
     target = _target(out, "figures", name, ".png") if out else None
     alt = figure.get_label()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None, "Description": alt})
+    figure.set_dpi(DPI)
+    with plt.rc_context(FONT):  # savefig would draw all of it twice to lay it out
+        FigureCanvasAgg(figure).print_png(
+            buffer,
+            metadata={"Software": None, "Description": alt},
+            pil_kwargs={"compress_level": COMPRESS},
+        )
     plt.close(figure)
     png = buffer.getvalue()
     if target:

@@ -111,7 +111,8 @@ def _rows(findings: pd.DataFrame, across: list[str], draw: Callable) -> list[dic
 
 def _is_ratio(rows: pd.DataFrame) -> pd.Series:
     """Which estimates are rate ratios, whose neutral value is 1: their criterion says so."""
-    return rows["criterion"].str.contains("rate ratio", na=False)
+    said = rows.get("criterion", pd.Series("", rows.index))
+    return said.astype("str").str.contains("rate ratio", na=False)
 
 
 def _svg(content: str, words: str) -> Markup:
