@@ -180,9 +180,11 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     done = run_batch(
         Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
     )
+    found = done.out / "findings.csv"
+    where = f"Findings: {found}" if found.is_file() else "No findings: 09_summary writes them."
     click.echo(
         f"{done.done} of {done.runs} runs done, {done.failed} failed, {done.missing} not started "
-        f"({done.seconds:.1f} s). Findings: {done.out / 'findings.csv'}"
+        f"({done.seconds:.1f} s). {where}"
     )
     sys.exit(done.exit_code)
 

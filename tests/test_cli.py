@@ -164,6 +164,16 @@ def test_bad_data_from_a_shell_has_no_traceback(study):
     assert "Traceback" not in done.stderr
 
 
+def test_a_batch_names_only_findings_that_are_there(tmp_path):
+    (tmp_path / "grid.yml").write_text("parameters: {n_clients: [20], scenario: [halo]}")
+    command = ["batch", tmp_path / "grid.yml", "--notebooks", "01_data_cleaning"]
+    done = alliance(*command, "--jobs", "1", "--out", tmp_path / "batch")
+    assert done.exit_code == 0, done.stderr
+    assert "1 of 1 runs done" in done.stdout
+    assert "No findings: 09_summary writes them." in done.stdout
+    assert not (tmp_path / "batch" / "findings.csv").exists()
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from alliance_helpers.cli import main\n"
