@@ -13,6 +13,7 @@ from .codebooks.yaml_text import read_yaml
 from .errors import CodebookError, DataError, Problem
 from .paths import CODEBOOK, RAW, TRUTH
 from .reading.checks import Examined, examine
+from .reading.raw_files import reachable
 from .reading.sources import codebook_beside, completed, read_tables
 
 
@@ -71,9 +72,11 @@ def load_study(
     >>> sorted(load_study().tables)[:2]
     ['case_manager_forms', 'case_managers']
     """
-    study = read_study(source, codebook)
-    if study.examined.problems:
-        raise DataError(study.examined.problems)
+    study, in_codebook, in_data = _everything(source, codebook)
+    if in_codebook:
+        raise CodebookError([*in_codebook, *in_data])
+    if in_data or study is None:
+        raise DataError(in_data)
     return study
 
 
@@ -105,21 +108,30 @@ def check(
     >>> check()
     []
     """
-    place, problems = Path(source) if source else RAW, []
+    _, in_codebook, in_data = _everything(source, codebook)
+    return [*in_codebook, *in_data]
+
+
+def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
+    """The study, if it can be laid out, and the problems of the codebook and of the data."""
+    place, in_codebook = Path(source) if source else RAW, []
     try:
+        reachable(place)
+        given = codebook or codebook_beside(place)
         if not isinstance(codebook, Codebook):
-            codebook = codebook or codebook_beside(place)
-            if codebook is None:
-                codebook = read_codebook()
-            else:
-                _, text = read_yaml(Path(codebook))
-                codebook, problems = draft_codebook(text, Path(codebook).name)
+            path = Path(given or CODEBOOK)
+            codebook, in_codebook = draft_codebook(read_yaml(path)[1], path.name)
         if codebook is None:
-            return problems
+            return None, in_codebook, []
         study, unread = _read(place, codebook, source)
-    except (CodebookError, DataError) as error:
-        return [*problems, *error.problems]
-    return [*problems, *unread, *study.examined.problems]
+        if given is None and len(study.tables) < 2:  # nothing like the shipped study
+            what, remedy = f"is missing from {place.name}.", "Draft it with `alliance describe`."
+            return None, [Problem("codebook.yml", what, remedy)], []
+    except CodebookError as error:
+        return None, [*error.problems], []
+    except DataError as error:
+        return None, in_codebook, [*error.problems]
+    return study, in_codebook, [*unread, *study.examined.problems]
 
 
 def _vouched(book: Codebook, place: Path) -> Codebook:

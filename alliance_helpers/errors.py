@@ -51,7 +51,8 @@ class Problem:
             place += f", row {self.row}"
         if self.column is not None:
             place += f", column {self.column}"
-        return f"{place}: {self.what} {self.remedy}"
+        told = f"{place}: {self.what} {self.remedy}"
+        return "".join(c if c.isprintable() else " " for c in told)
 
     def record(self) -> dict:
         """The same as plain values, for JSON; `rows` are the first that have it."""

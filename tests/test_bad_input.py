@@ -1,58 +1,43 @@
 """Every bad input gives its message: file, place, value, remedy; and nothing else happens."""
 
 import json
-import time
 
 import pytest
 from bad_input import CASES, good, write
-from click.testing import CliRunner
+from bad_input.command import alliance
 
-from alliance_helpers.cli import main
-from alliance_helpers.data import check, load_study
-from alliance_helpers.errors import CodebookError, DataError
+from alliance_helpers.data import check
 
 SECONDS = 2.0
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_message(name, tmp_path):
-    source = write(tmp_path, name)
-    start = time.perf_counter()
-    found = "\n".join(map(str, check(source)))
-    assert time.perf_counter() - start < SECONDS
-    assert found.replace(f"{tmp_path}/", "") == CASES[name][1]
+def commands(source, folder):
+    """The three commands that read a study, and what they must not leave behind."""
+    grid = folder / "grid.yml"
+    grid.write_text(json.dumps({"runs": [{"data": str(source)}]}))
+    yield ["check", "--data", source]
+    yield ["run", "--data", source, "--out", folder / "out"]
+    if source.exists():
+        yield ["batch", grid, "--out", folder / "out"]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_refused_by_the_loader(name, tmp_path):
-    source = write(tmp_path, name)
-    with pytest.raises((CodebookError, DataError)) as refused:
-        load_study(source)
-    told = {line.removeprefix(f"{tmp_path}/") for line in map(str, refused.value.problems)}
-    assert {line.replace(f"{tmp_path}/", "") for line in told} <= set(CASES[name][1].split("\n"))
+def test_refused_by_every_command(name, tmp_path):
+    source = write(tmp_path / "in", name)
+    for arguments in commands(source, tmp_path):
+        done = alliance(tmp_path, *arguments)
+        heading, *lines = done.err.replace(f"{tmp_path}/in/", "").splitlines()
+        assert "\n".join(line.strip() for line in lines) == CASES[name][1], arguments
+        assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
+        assert (done.code, done.out) == (2, "")
+        assert done.seconds < SECONDS
+        assert not (tmp_path / "out").exists()
 
 
 def test_the_unspoilt_study_has_no_problem(tmp_path):
     for file, text in good().items():
         (tmp_path / file).write_text(text)
     assert check(tmp_path) == []
-
-
-@pytest.mark.parametrize("command", ["check", "run"])
-@pytest.mark.parametrize(
-    "name",
-    ["text_for_number", "table_missing", "codebook_aliases", "workbook_bomb", "pickle_given"],
-)
-def test_command_line_exits_with_2(name, command, tmp_path):
-    source, out = write(tmp_path, name), tmp_path / "out"
-    arguments = [command, "--data", str(source)]
-    arguments += ["--out", str(out)] if command == "run" else []
-    done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 2
-    assert "Traceback" not in done.output
-    for line in CASES[name][1].split("\n"):
-        assert line in done.output
-    assert not out.exists()
 
 
 def test_records_are_json(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -71,25 +72,26 @@ def _patterns(raw: dict) -> Iterator:
                     break
                 seen[name] = columns[column] = pattern
             low, high = (settings or {}).get("range", (0, 1))
-            if low > high:
+            if not low <= high:
                 yield place, f"the range {low} to {high} is empty.", "Write [lowest, highest]."
 
 
 def _references(book: Codebook) -> Iterator:
-    known = dyad_variables(book)
+    known, columns = dyad_variables(book), set(_kinds(book))
     asked = [(("study", "client"), book.client)]
     asked += [(("study", r), getattr(book, r)) for r in ("case_manager", "site")]
-    asked += [(("scales", s.name, "items"), i) for s in book.scales.values() for i in s.items]
     asked += [(("derived", d.name, "from"), d.source) for d in book.derived.values()]
     asked += [(("blocks", b), v) for b, names in book.blocks.items() for v in names]
     asked += [(("informants", i, "alliance"), e["alliance"]) for i, e in book.informants.items()]
     asked += [(("days", d.name, "anchor"), d.anchor) for d in book.days.values()]
+    items = [(("scales", s.name, "items"), i) for s in book.scales.values() for i in s.items]
     lost: dict[tuple, list[str]] = {}
-    for place, name in asked:
-        if name is not None and name not in known:
-            lost.setdefault(place, []).append(name)
+    for there, wanted in ((columns, items), (known, asked)):
+        for place, name in wanted:
+            if name is not None and name not in there:
+                lost.setdefault(place, []).append(name)
     for place, names in lost.items():
-        close = get_close_matches(names[0], sorted(known), n=1)
+        close = get_close_matches(names[0], sorted(columns if "items" in place else known), n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
         yield place, f"there is no variable {listed(map(repr, names), 3)}.", hint
 
@@ -195,10 +197,12 @@ def _study(book: Codebook) -> Iterator:
         name = getattr(book, role)
         if name in kinds and kinds[name] != "id":
             yield ("study", role), f"{name!r} is of type {kinds[name]}.", "Give it `type: id`."
-    for derived in book.derived.values():
-        if derived.log and kinds.get(derived.source, "number") not in NUMERIC:
-            what = f"{derived.source!r} has no logarithm: it is of type {kinds[derived.source]}."
-            yield ("derived", derived.name), what, "Take a number."
+    yield from _derived(book, kinds)
+    for block, names in book.blocks.items():
+        for name in names:
+            if kinds.get(name, "number") not in NUMERIC:
+                what = f"{name!r} is of type {kinds[name]}."
+                yield ("blocks", block), what, "Take numbers; of a category, what `derived` makes."
     for informant, entry in book.informants.items():
         if kinds.get(entry["alliance"], "number") not in NUMERIC:
             what = f"{entry['alliance']!r} is of type {kinds[entry['alliance']]}."
@@ -208,3 +212,37 @@ def _study(book: Codebook) -> Iterator:
             if name in kinds:
                 what = f"{name!r} is a column already."
                 yield (kind, name), what, "Give one of the two another name."
+    ratings = [entry["alliance"] for entry in book.informants.values()]
+    items = [set(book.scales[r].items if r in book.scales else (r,)) for r in ratings]
+    if both := set.intersection(*items) if len(items) == 2 else set():
+        what = f"both ratings are made of {listed(sorted(both), 3)}."
+        yield ("informants",), what, "Give each informant items of their own."
+
+
+def _derived(book: Codebook, kinds: dict[str, str]) -> Iterator:
+    """Sources that are not there yet, and values that a source cannot have."""
+    variables = {v.name + s: v for t in book.tables.values()
+                 for v in t.variables.values() for s in (t.suffix.values() or ("",))}  # fmt: skip
+    waiting = list(book.derived)
+    for derived in book.derived.values():
+        place, source, value = ("derived", derived.name), derived.source, derived.is_value
+        kind, v = kinds.get(source, "number"), variables.get(source)
+        if source in waiting or kind in ("id", "date"):
+            what = f"nothing can be made from {source!r}."
+            yield place, what, "Take a number, a category, or what is derived further up."
+        elif derived.log and kind not in NUMERIC:
+            what = f"{source!r} has no logarithm: it is of type {kind}."
+            yield place, what, "Take a number."
+        elif value is not None and kind in NUMERIC and not _is_number(value):
+            yield place, f"{source!r} is a number, and never {show(value)}.", "Give a number."
+        elif value is not None and v and v.values and value not in v.values:
+            what = f"{source!r} is never {show(value)}."
+            yield place, what, f"Give one of {listed(v.values)}."
+        waiting.remove(derived.name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -23,11 +23,13 @@ class _Loader(_Base):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key, _ in node.value:
-        if key.value in seen and isinstance(key, yaml.ScalarNode):
-            raise yaml.MarkedYAMLError(
-                problem=f"{_short(key.value)} stands there twice", problem_mark=key.start_mark
-            )
-        seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        if not isinstance(key, yaml.ScalarNode):
+            what = "a list or mapping stands where a name belongs"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
+        if key.value in seen:
+            what = f"{_short(key.value)} stands there twice"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
+        seen.add(key.value)
     return loader.construct_mapping(node, deep=True)
 
 

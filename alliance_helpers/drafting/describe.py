@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..paths import DATA
 from ..reading.formats import ENDINGS, EXCEL, read_file
-from ..reading.raw_files import NAMES_APART, refuse, repeated_names
+from ..reading.raw_files import NAMES_APART, reachable, refuse, repeated_names
 from ..reading.workbooks import sheet_names
 from .guesses import RESERVED, Guess, plain_name
 from .layout import DraftTable, Layout, lay_out
@@ -60,8 +60,7 @@ def describe(path: str | Path) -> str:
 
 def _read(path: Path) -> dict[str, tuple[str, str | None, object]]:
     """Tables by name: file, sheet, and what was read."""
-    if not path.exists():
-        raise refuse(str(path), "does not exist.", "Name a folder of tables, or a file.")
+    reachable(path)
     files = [path]
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())

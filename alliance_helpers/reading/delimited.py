@@ -77,15 +77,21 @@ def _encoding(path: Path) -> str:
 
 
 def _western(path: Path, until: int) -> None:
-    """Refuse bytes that Windows-1252 leaves undefined."""
+    """Refuse text that is UTF-8 at first, and bytes that Windows-1252 leaves undefined."""
     with path.open("rb") as file:
         head = file.read(until)
-    try:
-        head.decode("cp1252")
-    except UnicodeDecodeError as error:
-        row = head[: error.start].count(b"\n") + 1
-        what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{head[error.start]:02x})."
-        raise refuse(path.name, what, "Save it as UTF-8.", row=row) from None
+    for encoding in ("utf8", "cp1252"):
+        try:
+            head.decode(encoding)
+        except UnicodeDecodeError as error:
+            before, byte = head[: error.start], head[error.start]
+            what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
+            if encoding == "utf8" and before.isascii():
+                continue
+            if encoding == "utf8":
+                what = "is UTF-8 up to here, and goes on in another encoding."
+            row = before.count(b"\n") + 1
+            raise refuse(path.name, what, "Save it as UTF-8.", row=row) from None
 
 
 def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:
@@ -98,7 +104,7 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
     for delimiter in DELIMITERS:
         try:
-            first = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+            first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv.Error:
             continue
         first = [name.strip() for name in first]
@@ -131,8 +137,8 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 encoding=encoding,
-                skip_rows=1,
                 column_names=names,
+                skip_rows_after_names=1,
                 block_size=BLOCK,
             ),
             parse_options=arrow_csv.ParseOptions(

@@ -54,8 +54,24 @@ def refuse(file: str, what: str, remedy: str, row: int | None = None, column=Non
     return DataError([Problem(file, what, remedy, row=row, column=column)])
 
 
+def reachable(path: Path) -> None:
+    """Refuse a folder or file that is not there, or that may not be read."""
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+        elif path.is_file() or not path.exists():
+            path.open("rb").close()
+    except FileNotFoundError:
+        remedy = "Name the folder or the file that holds the tables."
+        raise refuse(str(path), "does not exist.", remedy) from None
+    except OSError as error:
+        remedy = "Ask for the right to read it, or name another."
+        raise refuse(path.name, f"cannot be read ({error.strerror}).", remedy) from None
+
+
 def within_limits(path: Path) -> None:
     """Refuse what is not a file with something in it, or is larger than MAX_BYTES."""
+    reachable(path)
     if not path.is_file():
         raise refuse(path.name, "is not a file.", "Name a file that holds a table.")
     size = path.stat().st_size

@@ -9,7 +9,7 @@ from ..codebooks.dictionary import Codebook, Table, Variable
 from ..codebooks.wording import listed
 from ..errors import DataError, Problem
 from .formats import ENDINGS, EXCEL, read_file
-from .raw_files import RawTable, refuse
+from .raw_files import RawTable, reachable, refuse
 from .workbooks import sheet_names
 
 
@@ -22,9 +22,7 @@ def codebook_beside(source: Path) -> Path | None:
 
 def read_tables(source: Path, book: Codebook) -> tuple[dict[str, RawTable], list[Problem]]:
     """Every table of the codebook that can be read, and why the others cannot."""
-    if not source.exists():
-        what = "does not exist."
-        raise refuse(str(source), what, "Name the folder or the file that holds the tables.")
+    reachable(source)
     tables, problems = {}, []
     for name, table in book.tables.items():
         try:

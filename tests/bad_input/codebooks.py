@@ -398,3 +398,71 @@ book(
     "codebook.yml, row 44: at blocks > pretreatment: there is no variable 'boy'. Check the "
     "spelling.",
 )
+book(
+    "codebook_name_is_a_number",
+    "      age: {",
+    "      12: {",
+    "codebook.yml, row 8: at tables > clients > variables: found '12'; expected text (put "
+    f"numbers and dates in quotes). {SEE}",
+)
+book(
+    "codebook_name_is_a_list",
+    "      age: {",
+    "      [1, 2]: {",
+    "codebook.yml, row 13: is not valid YAML (a list or mapping stands where a name belongs). "
+    + COMPARE,
+)
+book(
+    "codebook_range_of_nothing",
+    "[18, 99]",
+    "[.nan, 99]",
+    "codebook.yml, row 13: at tables > clients > variables > age: the range nan to 99 is empty. "
+    "Write [lowest, highest].",
+)
+book(
+    "codebook_derived_value_unknown",
+    "is: female}",
+    "is: femal}",
+    "codebook.yml, row 40: at derived > woman: 'sex' is never 'femal'. Give one of female, male.",
+)
+book(
+    "codebook_derived_word_of_number",
+    "{from: sex, is: female}",
+    "{from: age, is: old}",
+    "codebook.yml, row 40: at derived > woman: 'age' is a number, and never 'old'. Give a number.",
+)
+book(
+    "codebook_derived_from_itself",
+    "{from: sex, is: female}",
+    "{from: woman, is: female}",
+    "codebook.yml, row 40: at derived > woman: nothing can be made from 'woman'. Take a number, a "
+    "category, or what is derived further up.",
+)
+book(
+    "codebook_derived_from_an_id",
+    "{from: sex, is: female}",
+    "{from: client_id, is: C1}",
+    "codebook.yml, row 40: at derived > woman: nothing can be made from 'client_id'. Take a "
+    "number, a category, or what is derived further up.",
+)
+book(
+    "codebook_block_of_a_category",
+    "[age, woman]",
+    "[age, sex]",
+    "codebook.yml, row 44: at blocks > pretreatment: 'sex' is of type category. Take numbers; of a "
+    "category, what `derived` makes.",
+)
+book(
+    "codebook_scale_of_a_score",
+    'form: WAI-S, items: "wai_{1..12}"',
+    "items: [age, woman, days_in_hospital]",
+    "codebook.yml, row 34: at scales > client_alliance > items: there is no variable 'woman', "
+    "'days_in_hospital'. Check the spelling.",
+)
+book(
+    "codebook_scales_share_items",
+    "  client: {alliance: client_alliance}",
+    "  client: {alliance: client_alliance}\n  case_manager: {alliance: wai_3}",
+    "codebook.yml, row 41: at informants: both ratings are made of wai_3. Give each informant "
+    "items of their own.",
+)

@@ -329,3 +329,103 @@ def _(files):
 )
 def _(files):
     files["codebook.yml"] = files["codebook.yml"].replace("clients.csv", "sub/clients.csv")
+
+
+@case(
+    "data_is_a_circle_of_links",
+    "loop: cannot be read (Too many levels of symbolic links). "
+    "Ask for the right to read it, or name another.",
+    data="loop",
+)
+def _(files):
+    files["loop"] = Path("loop")
+
+
+@case(
+    "table_is_a_broken_link",
+    "clients.csv: is missing from table_is_a_broken_link (found: codebook.yml, stays.csv, "
+    "therapists.csv). Add the table, or drop it from the codebook.",
+)
+def _(files):
+    files[C] = Path("moved.csv")
+
+
+@case(
+    "codebook_missing", "codebook.yml: is missing from codebook_missing. "
+    "Draft it with `alliance describe`.",
+)  # fmt: skip
+def _(files):
+    del files["codebook.yml"]
+
+
+@case(
+    "encoding_changes_halfway",
+    "clients.csv, row 5: is UTF-8 up to here, and goes on in another encoding. Save it as UTF-8.",
+)
+def _(files):
+    text = files[C].replace("C1,", "Cé,").replace("C4,", "C@,")
+    files[C] = text.encode().replace(b"@", "ä".encode("cp1252"))
+
+
+@case(
+    "line_ends_of_three_kinds",
+    "clients.csv, row 7, column age: found 'x'; a number was expected. "
+    "Correct the value, or list it as a missing code.",
+)
+def _(files):
+    lines = files[C].replace(",36,", ",x,").splitlines()
+    files[C] = "".join(line + ("\r\n", "\n", "\r")[i % 3] for i, line in enumerate(lines)).encode()
+
+
+@case(
+    "line_break_in_a_name",
+    "clients.csv, row 3, column age in years: found 'x'; a number was expected. "
+    "Correct the value, or list it as a missing code.",
+)
+def _(files):
+    files[C] = files[C].replace("age", '"age\nin years"').replace(",32,", ",x,")
+    given = 'age: {column: "age\\nin years", '
+    files["codebook.yml"] = files["codebook.yml"].replace("age: {", given)
+
+
+@case(
+    "very_long_cell",
+    f"clients.csv, row 2, column sex: found '{'x' * 37}...'; expected one of female, male. "
+    "Correct the spelling, or add the value to the codebook.",
+)
+def _(files):
+    files[C] = files[C].replace("female", "x" * 5_000_000, 1)
+
+
+@case(
+    "two_header_rows",
+    "clients.csv, column client_id: 18 columns are missing: client_id, therapist_id, site, "
+    "intake, age, sex, wai_1, wai_2 and 10 more. Add them, or drop them from the codebook.\n"
+    "clients.csv, column person: the codebook does not know 18 columns: person, unnamed 2, "
+    "unnamed 3, unnamed 4, unnamed 5, unnamed 6, client's form, unnamed 8 and 10 more. List them "
+    "in the codebook, put them under the table's `ignore`, or leave them out.",
+)
+def _(files):
+    files[C] = "person,,,,,,client's form" + "," * 11 + "\n" + files[C]
+
+
+@case(
+    "workbook_dates_as_numbers",
+    "clients.xlsx, rows 2, 3, 4 and 3 more, column intake: found '32888'; a date was expected. "
+    "Write it as year-month-day, for example 1991-03-27.",
+)
+def _(files):
+    made = rows(files[C])
+    for row in made[1:]:
+        row[3] = 32888
+    instead(files, "clients.xlsx", workbook({"one": made}))
+
+
+@case(
+    "control_signs_in_a_name",
+    "therapists.csv, column  [2Jexperience: the codebook does not know this column. " + UNKNOWN,
+)
+def _(files):
+    head, *lines = files["therapists.csv"].splitlines()
+    made = [f"{head},\x1b[2Jexperience", *(f"{line},1" for line in lines)]
+    files["therapists.csv"] = "\n".join(made)

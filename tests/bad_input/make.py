@@ -75,7 +75,8 @@ def _clients() -> str:
 
 THERAPISTS = "therapist_id,site,experience\nT1,North,4\nT2,South,12\n"
 STAYS = "client_id,admission,discharge\nC1,1990-02-01,1990-02-10\nC2,1990-05-01,1990-05-03\n"
-Files = dict[str, "str | bytes"]
+Files = dict[str, "str | bytes | Path"]
+"""Contents by name; a path is a symbolic link there."""
 
 
 def good() -> Files:
@@ -125,6 +126,9 @@ def write(folder: Path, name: str) -> Path:
     here = folder / name
     here.mkdir(parents=True)
     for file, content in files.items():
+        if isinstance(content, Path):
+            (here / file).symlink_to(content)
+            continue
         raw = content if isinstance(content, bytes) else content.encode()
         (here / file).write_bytes(raw)
     (folder / f"{name}.message.txt").write_text(message + "\n", encoding="utf-8")

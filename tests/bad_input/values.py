@@ -233,3 +233,23 @@ def _(files):
     files["codebook.yml"] = files["codebook.yml"].replace(
         "intake: {type: date}", 'intake: {type: date, format: "%d.%m.%Y"}'
     )
+
+
+@case(
+    "ids_with_zeros_in_one_table",
+    "stays.csv, rows 2, 3, column client_id: found '1', '2'; clients.csv does not have it. "
+    "There it is written '001': write it alike.",
+)
+def _(files):
+    files[C] = files[C].replace("\nC", "\n00")
+    files["stays.csv"] = files["stays.csv"].replace("\nC", "\n")
+
+
+@case(
+    "ids_of_another_kind_of_number",
+    "stays.csv, row 3, column client_id: found '2.5'; clients.csv does not have it. "
+    "Correct the id, or add the record there.",
+)
+def _(files):
+    files[C] = files[C].replace("\nC", "\n")
+    files["stays.csv"] = files["stays.csv"].replace("\nC1", "\n1").replace("\nC2", "\n2.5")
