@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .codebook import Codebook, load_yaml
+from .codebooks.own_words import own_words
 from .codebooks.schema import schema_problems
 from .errors import CodebookError, Problem
 from .paths import FINDINGS
@@ -52,9 +53,18 @@ class Rules:
     bounds: dict[str, float]
     days_adjusted_for: tuple[str, ...]
     raw: dict
+    book: Codebook | None = None
+
+    def told(self, text: str) -> str:
+        """A text of the kit in the study's own words, if the study is known."""
+        return own_words(text, self.book)
 
 
-def read_rules(path: str | Path | None = None, data: str | Path | None = None) -> Rules:
+def read_rules(
+    path: str | Path | None = None,
+    data: str | Path | None = None,
+    book: Codebook | None = None,
+) -> Rules:
     """Read the claims and bounds.
 
     Parameters
@@ -64,6 +74,8 @@ def read_rules(path: str | Path | None = None, data: str | Path | None = None) -
     data : path, optional
         Without `path`: the study's folder, whose own `findings.yml` is used if it has one; else the
         shipped one.
+    book : Codebook, optional
+        The study's, so that its words for clients and case managers are those of the claims.
 
     Raises
     ------
@@ -76,7 +88,10 @@ def read_rules(path: str | Path | None = None, data: str | Path | None = None) -
     if not path.is_file():
         what = "does not exist."
         raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
-    return parse_rules(path.read_text(encoding="utf-8"), path.name)
+    rules = parse_rules(path.read_text(encoding="utf-8"), path.name)
+    rules = replace(rules, book=book)
+    told = (replace(c, text=rules.told(c.text), name=rules.told(c.name)) for c in rules.claims)
+    return replace(rules, claims=tuple(told))
 
 
 def parse_rules(text: str, file: str = "findings.yml") -> Rules:

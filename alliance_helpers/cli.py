@@ -96,9 +96,11 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
         click.echo("No findings were written; see the notebooks named below.", err=True)
         return
     from .claims import read_rules
+    from .data import codebook_of
     from .then_and_now import then_and_now
 
-    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    book = codebook_of(parameters.get("data"), parameters.get("codebook"))
+    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
     click.echo(then_and_now(pd.read_csv(path, dtype={"finding": str}), rules).text())
 
 

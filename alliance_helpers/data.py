@@ -80,13 +80,19 @@ def load_study(
     return study
 
 
+def codebook_of(source: str | Path | None = None, codebook: str | Path | None = None) -> Codebook:
+    """The codebook that goes with the data: the one named, the one beside them, the shipped one."""
+    place = Path(source) if source else RAW
+    return _vouched(read_codebook(codebook or codebook_beside(place)), place)
+
+
 def read_study(
     source: str | Path | None = None, codebook: str | Path | Codebook | None = None
 ) -> Study:
     """Read the tables without checking the values in them."""
     place = Path(source) if source else RAW
     if not isinstance(codebook, Codebook):
-        codebook = _vouched(read_codebook(codebook or codebook_beside(place)), place)
+        codebook = codebook_of(source, codebook)
     study, problems = _read(place, codebook, source)
     if problems:
         raise DataError(problems)
@@ -123,7 +129,7 @@ def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Pro
             codebook, in_codebook = draft_codebook(read_yaml(path)[1], path.name)
         if codebook is None:
             return None, in_codebook, []
-        study, unread = _read(place, codebook, source)
+        study, unread = _read(place, _vouched(codebook, place), source)
         if given is None and len(study.tables) < 2:  # nothing like the shipped study
             what, remedy = f"is missing from {place.name}.", "Draft it with `alliance describe`."
             return None, [Problem("codebook.yml", what, remedy)], []

@@ -16,7 +16,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from .codebook import Codebook
+from .codebooks.own_words import own_words
 from .errors import OutputError, ParameterError
 from .figures.style import RC
 from .printed.printing import PrettyTable, pretty
@@ -77,7 +80,9 @@ def save_table(
     return shown
 
 
-def save_figure(ax: Axes | Figure, out: str | Path | None, name: str) -> Picture:
+def save_figure(
+    ax: Axes | Figure, out: str | Path | None, name: str, codebook: Codebook | None = None
+) -> Picture:
     """Write `out/figures/name.png`, close the figure, and return the picture for display.
 
     Parameters
@@ -86,6 +91,8 @@ def save_figure(ax: Axes | Figure, out: str | Path | None, name: str) -> Picture
         What a function of `plots` returned; the label of its figure is the alt text.
     out, name
         As in :func:`save_table`.
+    codebook : Codebook, optional
+        The study's, for its words for clients and case managers.
 
     Returns
     -------
@@ -94,7 +101,9 @@ def save_figure(ax: Axes | Figure, out: str | Path | None, name: str) -> Picture
     """
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
-    alt = figure.get_label()
+    alt = own_words(figure.get_label(), codebook)
+    for text in figure.findobj(Text):
+        text.set_text(own_words(text.get_text(), codebook))
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
     with plt.rc_context(FONT):  # savefig would draw all of it twice to lay it out

@@ -15,6 +15,9 @@ import nbformat
 import pandas as pd
 
 from .claims import read_rules
+from .codebook import Codebook
+from .codebooks.own_words import own_words
+from .data import codebook_of
 from .outputs import write_whole
 from .paths import ROOT
 from .then_and_now import then_and_now
@@ -56,7 +59,8 @@ def write_report(folder: str | Path) -> Path:
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     failures = {r["notebook"]: r for r in about["notebooks"] if r["status"] != "done"}
     paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
-    sections = [_section(p, failures.get(p.stem)) for p in paths]
+    book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
+    sections = [_section(p, failures.get(p.stem), book) for p in paths]
     sections += [Section(n, n, "", why) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
     banner = _banner(sections)
@@ -64,7 +68,7 @@ def write_report(folder: str | Path) -> Path:
     html = template.render(
         sections=sections,
         about=about,
-        summary=_summary(folder, about["parameters"]),
+        summary=_summary(folder, about["parameters"], book),
         banner=banner,
         synthetic='class="synthetic"' in banner,
         provenance=_provenance(about),
@@ -74,7 +78,7 @@ def write_report(folder: str | Path) -> Path:
     return target
 
 
-def _section(path: Path, failure: dict | None) -> Section:
+def _section(path: Path, failure: dict | None, book: Codebook) -> Section:
     if not path.is_file():
         return Section(path.stem, path.stem, "", _reason(failure))
     notebook = nbformat.read(path, as_version=4)
@@ -82,7 +86,8 @@ def _section(path: Path, failure: dict | None) -> Section:
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
     heading = notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
-    return Section(path.stem, heading, _convert(notebook), _reason(failure) if failure else "")
+    html = _convert(notebook, book)
+    return Section(path.stem, own_words(heading, book), html, _reason(failure) if failure else "")
 
 
 def _reason(failure: dict | None) -> str:
@@ -91,14 +96,15 @@ def _reason(failure: dict | None) -> str:
     return f"{failure['error_name']}: {failure['error_message']}"
 
 
-def _convert(notebook) -> str:
+def _convert(notebook, book: Codebook) -> str:
     """The outputs and the text of a notebook as HTML; only picture, HTML and text outputs."""
     from nbconvert.filters import markdown2html_mistune
 
     parts = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            parts.append(_deeper(str(markdown2html_mistune(cell.source))))
+            html = _deeper(str(markdown2html_mistune(cell.source)))
+            parts.append(own_words(html, book, escape))
         elif cell.cell_type == "code":
             parts += [_output(o) for o in cell.outputs]
     return "\n".join(p for p in parts if p)
@@ -127,12 +133,13 @@ def _output(output) -> str:
     return ""
 
 
-def _summary(folder: Path, parameters: dict) -> str:
+def _summary(folder: Path, parameters: dict, book: Codebook) -> str:
     path = folder / "findings.csv"
     if not path.is_file():
         return "<p>No findings were written.</p>"
-    rules = read_rules(parameters.get("claims"), parameters.get("data"))
-    return then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)._repr_html_()
+    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
+    card = then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)._repr_html_()
+    return own_words(card, book, escape)
 
 
 def _banner(sections: list[Section]) -> str:

@@ -155,7 +155,7 @@ def verdict_sentences(
         key = (claim.finding, claim.claim, claim.informant)
         found = [(a, rows[(*key, a)]) for a in analyses if (*key, a) in rows]
         if found:
-            parts = [f"{WORDS.get(a, a)}: {_reading(claim, row)}." for a, row in found]
+            parts = [f"{rules.told(WORDS.get(a, a))}: {_reading(claim, row)}." for a, row in found]
             sentences.append(" ".join([f"{claim.text.rstrip('.')}.", *parts]))
     return sentences
 

@@ -150,9 +150,10 @@ def _scales(layout: Layout) -> list[str]:
         return [f"# scales:   {GUESS}: no block of numbered items was found", ""]
     lines = ["scales:"]
     for scale in layout.scales:
-        parts = [f"items: {json.dumps(scale.items)}"]
+        parts = [f"label: {quoted(scale.label)}"] if scale.label else []
+        parts.append(f"items: {json.dumps(scale.items)}")
         if scale.form:
-            parts.insert(0, f"form: {scale.form}")
+            parts.insert(-1, f"form: {scale.form}")
             parts.append(f"informant: {scale.informant}")
         else:
             parts.append("score: mean")

@@ -14,6 +14,11 @@ OUTCOME = re.compile(
     r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
     r"post|follow|discharge|end", re.IGNORECASE,
 )  # fmt: skip
+WORDS = {
+    "client": ("Patient", "Participant", "Client"),
+    "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
+                     "Doctor", "Physician", "Therapist"),
+}  # fmt: skip
 RARE = 0.05
 """A client stands in two rows so seldom that the later form corrects the earlier."""
 
@@ -43,6 +48,7 @@ class DraftScale:
     form: str | None
     informant: str | None
     remark: str = ""
+    label: str = ""
 
 
 @dataclass
@@ -223,10 +229,16 @@ def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, end
     if form is None:
         remark = f"{len(block.columns)} items: not a form that is known; give its keys"
     name = layout.name(f"{informant}_alliance{ending}")
-    layout.scales.append(DraftScale(name, items, form, informant, remark))
-    word = "Case manager" if "manag" in (layout.case_manager or "") else "Therapist"
-    label = "Client" if informant == "client" else word
-    layout.informants.setdefault(informant, (label, name))
+    who = _word(informant, getattr(layout, informant) or "")
+    label = f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}"
+    layout.scales.append(DraftScale(name, items, form, informant, remark, label))
+    layout.informants.setdefault(informant, (who, name))
+
+
+def _word(informant: str, name: str) -> str:
+    """What to call an informant: by the name of the id, if it says."""
+    usual = {"client": "Client", "case_manager": "Therapist"}[informant]
+    return next((w for w in WORDS[informant] if w.lower().replace(" ", "_") in name), usual)
 
 
 def _count_rows(layout: Layout) -> None:

@@ -129,6 +129,8 @@ def complete_beside(
     """The same with the covariates and the case managers at hand."""
     ratings = [alliance_of(book, i) for i in claim.informants]
     columns = [*ratings, *([] if claim.kind == "modest" else claim.variables(book))]
+    if claim.block and not book.blocks.get(claim.block):
+        raise NotEstimableError(f"the study has no block {claim.block!r}")
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
     values = np.column_stack([dyads[columns].to_numpy(float), covariates])

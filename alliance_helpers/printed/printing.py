@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..codebook import Codebook
+from ..codebooks.own_words import own_words
 
 COLUMNS = {
     "term": "Term", "estimate": "Estimate", "std_error": "SE", "statistic": "Statistic",
@@ -72,6 +73,7 @@ WORDS = {
 
 TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family", "scale", "block",
               "outcome", "variable", "rater")  # fmt: skip
+SENTENCES = ("criterion", "reason")
 SAME_UNIT = ("estimate", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
 VARIANCES = ("r_squared", "adj_r_squared", "delta_r_squared", "semipartial_r2")
@@ -140,13 +142,17 @@ def pretty(
             text = [_word(v, codebook) for v in cells]
         else:
             text = [_cell(str(column), v, d) for v, d in zip(cells, decimals, strict=True)]
+        if column in SENTENCES:
+            text = [own_words(t, codebook) for t in text]
         shown.append(text)
     heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
+    heads = [own_words(head, codebook) for head in heads]
     kept = [k for k, c in enumerate(flat.columns) if c != "reason" or any(shown[k])]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
-    return PrettyTable(frame, table, caption or "", to_html(table, right, caption))
+    caption = own_words(caption or "", codebook)
+    return PrettyTable(frame, table, caption, to_html(table, right, caption))
 
 
 def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) -> str:
@@ -271,4 +277,4 @@ def _word(value: object, codebook: Codebook | None) -> str:
             return codebook.informant_label(value)
         if value not in WORDS:
             return ":".join(codebook.label(part) for part in value.split(":"))
-    return WORDS.get(value, value)
+    return own_words(WORDS.get(value, value), codebook)

@@ -16,6 +16,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from ..codebooks.own_words import own_words
 from ..data import Study
 from ..errors import OutputError, ParameterError
 from ..outputs import write_whole
@@ -62,7 +63,7 @@ def skipped(study: Study) -> dict[str, str]:
         needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
         gone = [NEEDS[n] for n in needs if not has.get(n)]
         if gone:
-            lacking[path.stem] = f"The study has no {' and no '.join(gone)}."
+            lacking[path.stem] = own_words(f"The study has no {' and no '.join(gone)}.", book)
     return lacking
 
 
