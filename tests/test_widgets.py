@@ -149,6 +149,25 @@ def test_study_pairs_are_the_studys():
     assert f"Clients rate {expected['bias']:.1f} points higher" in said
 
 
+def test_samples_scatter_around_their_truth():
+    """50 studies of 200 dyads: SE of the mean bias .54, SD of a bias 3.8; not the truth itself."""
+    demo = widgets.how_sure()
+    tables = [demo.compute(200, 0.30, 12, sample).table["estimate"] for sample in range(1, 51)]
+    bias, r = (np.array([t[name] for t in tables]) for name in ("bias", "pearson_r"))
+    assert bias.mean() == pytest.approx(12, abs=3.3 * 0.54)
+    assert bias.std() == pytest.approx(3.8, rel=0.4)
+    assert r.mean() == pytest.approx(0.30, abs=3.3 * 0.065 / np.sqrt(50))
+
+
+def test_new_clients_do_not_confirm_noise():
+    """What was not used correlates 0 with the prediction, SE .01; the printed R is far from it."""
+    studies = [demo_noise.noise_sample(40, 200, 0.05, sample) for sample in range(1, 51)]
+    entered = [s for s in studies if len(s.chosen)]
+    assert len(entered) > 30
+    assert max(abs(s.prediction) for s in entered) < 0.04
+    assert min(np.sqrt(s.r_squared) for s in entered) > 0.13
+
+
 @pytest.mark.parametrize("candidates", [10, 20, 30])
 def test_noise_is_found_as_often_as_elsewhere(candidates):
     """.40 .65 .79 of runs with 10, 20, 30 candidates at n 201; 300 studies have SE .03."""

@@ -81,8 +81,8 @@ def leaks() -> Demo:
 
 
 @kept
-def study_contrast(book: Codebook) -> Demo:
-    """The study's own contrast, and that of a study in which there is nothing but halo."""
+def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995) -> Demo:
+    """A study's contrast, and that of a study in which there is nothing but halo."""
 
     def compute(scenario: str, informant: str, seed: int) -> SimpleNamespace:
         dyads = simulate_dyads(scenario, 201, seed)
@@ -98,11 +98,12 @@ def study_contrast(book: Codebook) -> Demo:
         return SimpleNamespace(rows=rows, words=words, scenario=scenario, seed=seed)
 
     informants = {book.informant_label(i): i for i in book.informants}
+    own = {} if scenario in WORLDS.values() else {scenario: scenario}
     return Demo(
         {
-            "scenario": Choose("What the study is drawn from", WORLDS, "published"),
+            "scenario": Choose("What the study is drawn from", WORLDS | own, scenario),
             "informant": Choose("Alliance rated by", informants, list(book.informants)[-1]),
-            "seed": Slide("Another study (number)", 1990, 2020, 1, 1995),
+            "seed": Slide("Another study (number)", min(1990, seed), max(2020, seed), 1, seed),
         },
         compute,
         _say_contrast,

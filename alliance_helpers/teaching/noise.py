@@ -22,6 +22,7 @@ from .keeping import kept
 from .panels import panels
 
 SAMPLES = 300
+NEW_CLIENTS = 10_000
 FOUND, MISSED = "#00594C", "#9AA5AD"
 CONTROLS = {
     "candidates": Slide("Candidates, all of them noise", 5, 40, 5, 20),
@@ -39,7 +40,7 @@ def one_sample() -> Demo:
         _say_sample,
         _draw_sample,
         "Correlation of each candidate with the outcome; the band holds those that p < .05 would "
-        "not pick; selected ones are drawn dark and named.",
+        "not pick; selected ones are drawn dark and named, with a hollow mark for new clients.",
         3.2,
     )
 
@@ -72,7 +73,7 @@ def freedman() -> Demo:
 
 
 @kept
-def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 60) -> Demo:
+def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> Demo:
     """How often each of the study's variables would be selected in another sample of clients."""
     ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
     blocks = predictor_blocks(dyads, book, EVERY)
@@ -110,10 +111,21 @@ def noise_sample(candidates: int, n: int, p_enter: float, sample: int) -> Simple
     )
     chosen = np.flatnonzero(path.selected[0, :, 0])
     r_squared = float(path.r_squared[0, 0])
+    again, prediction = _new_clients(z[:, [*chosen, -1]], sample) if len(chosen) else ([], 0.0)
     return SimpleNamespace(
         r=r, sample=sample, chosen=chosen, r_squared=r_squared, n=n, p_enter=p_enter,
         p_value=_model_p(r_squared, len(chosen), n), limit=critical_correlation(n),
+        again=again, prediction=prediction,
     )  # fmt: skip
+
+
+def _new_clients(z: np.ndarray, sample: int) -> tuple[np.ndarray, float]:
+    """Correlations with the outcome in new clients: those of the predictors, the prediction's."""
+    slopes = np.linalg.lstsq(z[:, :-1], z[:, -1], rcond=None)[0]
+    new = np.random.default_rng([1995, sample]).standard_normal((NEW_CLIENTS, z.shape[1]))
+    predicted = np.column_stack([new[:, :-1], new[:, :-1] @ slopes, new[:, -1]])
+    r = np.corrcoef(predicted, rowvar=False)[-1, :-1]
+    return r[:-1], float(r[-1])
 
 
 def noise_samples(candidates: int, n: int, p_enter: float) -> SimpleNamespace:
@@ -179,7 +191,8 @@ def _say_sample(s: SimpleNamespace) -> str:
         return f"{about}: stepwise enters nothing. {largest}"
     return (
         f"{about}: stepwise enters {len(s.chosen)}, R² {coefficient(s.r_squared, 3)}, and the "
-        f"printed test of the model says {_p(s.p_value)}. {largest}"
+        f"printed test of the model says {_p(s.p_value)}. In {NEW_CLIENTS:,} new clients its "
+        f"prediction correlates {coefficient(s.prediction)} with the outcome. {largest}"
     )
 
 
@@ -192,13 +205,14 @@ def _draw_sample(figure: Figure, s: SimpleNamespace) -> None:
     ax.vlines(at, 0, s.r, color=np.where(chosen, FOUND, MISSED), lw=2)
     ax.plot(at[~chosen], s.r[~chosen], "o", ms=5, color=MISSED)
     ax.plot(at[chosen], s.r[chosen], "D", ms=8, color=FOUND, mec=INK)
+    ax.plot(at[chosen], s.again, "D", ms=7, mfc="white", mec=FOUND, mew=1.6)
     for x, r in zip(at[chosen], s.r[chosen], strict=True):
         ax.annotate(f"x{x}", (x, r), (0, 7 if r > 0 else -15), textcoords="offset points",
                     ha="center", weight="bold")  # fmt: skip
     ax.set(xlim=(0, len(s.r) + 1), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
     ax.set_xlabel("Candidate")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("Diamonds: entered by stepwise; band: p ≥ .05 taken alone", fontsize=10.5)
+    ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients", fontsize=10.5)
 
 
 def _say_samples(s: SimpleNamespace) -> str:
@@ -259,8 +273,9 @@ def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
     (ax,) = panels(figure, left=0.38, bottom=0.12, right=0.97, top=0.92)
     at = np.arange(len(s.table))
     ax.hlines(at, 0, 100 * s.table["inclusion"], color="#4C8797", lw=11)
-    ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=7, color="#E07B00", mec=INK)
+    ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=6, color="#E07B00", mec=INK)
+    ax.axvline(100 * s.table["noise_inclusion"].mean(), color=INK, lw=1.2, ls=(0, (4, 2)))
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
     ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])
     ax.tick_params(axis="y", length=0)
-    ax.set_title("Bars: the study; diamonds: rating shuffled", fontsize=10.5)
+    ax.set_title("Bars: study; diamonds, dashed: shuffled", fontsize=10.5)

@@ -17,7 +17,7 @@ def every_demo() -> list[Demo]:
     return [
         two_informants(), study_pairs(dyads, show_rows=book.synthetic), how_sure(),
         one_sample(), many_samples(), freedman(), study_selection(dyads, book),
-        favour_and_link(), study_contrast(book), own_view_held(), leaks(),
+        favour_and_link(), study_contrast(book, "published", 1995), own_view_held(), leaks(),
         power_of(), equivalent(), bayes_of(), hospital(dyads, book),
         worth(), false_alarms(), study_nested(dyads, book),
     ]  # fmt: skip

@@ -37,7 +37,9 @@ class Pairs:
     forgiven: float = 0.0
 
 
-def made_pairs(bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995) -> Pairs:
+def made_pairs(
+    bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995, exact: bool = True
+) -> Pairs:
     """Pairs of ratings of the same bond, spoiled in three ways.
 
     Parameters
@@ -49,10 +51,14 @@ def made_pairs(bias: float, scale: float, noise: float, n: int = 201, seed: int 
     noise : float
         SD of what each informant adds on their own, in points; the bond itself has SD 25.
     n, seed : int
+    exact : bool
+        Whether these pairs differ by just that bias, or are a sample whose truth it is.
     """
-    bond, own, other = np.random.default_rng(seed).standard_normal((3, n))
-    bond = (bond - bond.mean()) / bond.std()
-    own, other = (v - v.mean() for v in (own, other))
+    drawn = np.random.default_rng(seed).standard_normal((3, n))
+    if exact:
+        drawn -= drawn.mean(axis=1, keepdims=True)
+        drawn[0] /= drawn[0].std()
+    bond, own, other = drawn
     client = MIDDLE + bias / 2 + SPREAD * bond + noise * own
     case_manager = MIDDLE - bias / 2 + scale * (SPREAD * bond + noise * other)
     return Pairs(client, case_manager, agreement(client, case_manager))
@@ -112,16 +118,17 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
 def how_sure() -> Demo:
     """How wide the intervals of the same numbers are in studies of different size."""
 
-    def compute(n: int, r: float, bias: int) -> SimpleNamespace:
+    def compute(n: int, r: float, bias: int, sample: int) -> SimpleNamespace:
         noise = SPREAD * np.sqrt((1 - r) / r)
-        pairs = made_pairs(bias, 1.0, noise, n, seed=7)
-        return SimpleNamespace(n=n, r=r, bias=bias, table=pairs.table)
+        pairs = made_pairs(bias, 1.0, noise, n, seed=sample, exact=False)
+        return SimpleNamespace(n=n, r=r, bias=bias, sample=sample, table=pairs.table)
 
     return Demo(
         {
             "n": Slide("Dyads in the study", 20, 1000, 20, 200),
             "r": Slide("True correlation", 0.1, 0.9, 0.05, 0.3),
             "bias": Slide("True difference (points)", -20, 20, 2, 12),
+            "sample": Slide("Another study (number)", 1, 50, 1, 1),
         },
         compute,
         _say_sure,
@@ -145,7 +152,7 @@ def _say_pairs(pairs: Pairs) -> str:
     low, high = (figure_number(estimate[s], 1) for s in ("loa_low", "loa_high"))
     return (
         f"{pairs.before}{numbers}. {_direction(estimate['bias'])}; "
-        f"for 95 of 100 dyads the difference lies between {low} and {high} points."
+        f"for about 95 of 100 dyads the difference lies between {low} and {high} points."
     )
 
 
@@ -212,8 +219,8 @@ def _say_sure(shown: SimpleNamespace) -> str:
         for name, row in rows.iterrows()
     )
     return (
-        f"One study of {shown.n} dyads, true correlation {coefficient(shown.r)} and difference "
-        f"{shown.bias} points. Estimates with 95 % intervals: {said}."
+        f"Study {shown.sample} of {shown.n} dyads, true correlation {coefficient(shown.r)} and "
+        f"difference {shown.bias} points. Estimates with 95 % intervals: {said}."
     )
 
 
