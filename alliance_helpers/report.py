@@ -23,7 +23,7 @@ from .paths import ROOT
 from .then_and_now import then_and_now
 
 TEMPLATE = Path(__file__).parent / "printed" / "report.html.j2"
-HIDDEN_TAGS = {"explorer", "papermill-error-cell-tag"}
+HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
 
 
 @dataclass(frozen=True)

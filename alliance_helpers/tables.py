@@ -16,6 +16,7 @@ from .reliability import reliability
 
 __all__ = [
     "PrettyTable",
+    "joint_tests",
     "missingness",
     "pretty",
     "reliabilities",
@@ -125,6 +126,47 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             head = {"finding": claim.finding, "text": claim.text, "informant": claim.informant}
             rows.append(head | found)
     return pd.DataFrame(rows, columns=["finding", "text", "informant", *analyses])
+
+
+def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """The joint tests over all specifications, one row per claim.
+
+    Parameters
+    ----------
+    joint : DataFrame
+        `multiverse.Multiverse.joint`.
+    rules : Rules
+        Gives the text of the claims.
+
+    Returns
+    -------
+    DataFrame
+        `finding claim informant n_specifications estimate expected share_significant p_median
+        p_share p_stouffer`: the median estimate and what it is with nothing there, and the
+        permutation p-values of the median, of the share of significant specifications, and of
+        Stouffer's z.
+    """
+    key = ["finding", "claim", "informant"]
+    texts = {(c.finding, c.claim, c.informant): c.text for c in rules.claims}
+    rows = []
+    for name, tests in joint.groupby(key, sort=False):
+        test = tests.set_index("statistic")
+        median = test.loc["median"]
+        rows.append(
+            {
+                "finding": name[0],
+                "claim": texts.get(name, name[1]),
+                "informant": name[2],
+                "n_specifications": median["n_specifications"],
+                "estimate": median["estimate"],
+                "expected": median["expected"],
+                "share_significant": test.loc["share_significant", "estimate"],
+                "p_median": median["p_value"],
+                "p_share": test.loc["share_significant", "p_value"],
+                "p_stouffer": test.loc["stouffer", "p_value"],
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def verdict_sentences(

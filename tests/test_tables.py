@@ -15,6 +15,7 @@ from alliance_helpers.errors import ParameterError
 from alliance_helpers.printed.disclosure import suppressed
 from alliance_helpers.reliability import reliability
 from alliance_helpers.tables import (
+    joint_tests,
     missingness,
     pretty,
     reliabilities,
@@ -336,3 +337,25 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
     assert (age["as_published"], age["nested"]) == ("supported", "inconclusive")
     assert pd.isna(card.loc[0, "nested"])
     assert scorecard(findings[:0], RULES).empty
+
+
+def test_joint_tests_have_one_row_per_claim():
+    claim = RULES.claims[0]
+    joint = pd.DataFrame(
+        {
+            "finding": claim.finding,
+            "claim": claim.claim,
+            "informant": claim.informant,
+            "statistic": ["median", "share_significant", "stouffer"],
+            "estimate": [0.2, 0.7, 2.1],
+            "expected": [0.05, 0.04, 0.1],
+            "p_value": [0.01, 0.02, 0.03],
+            "n_specifications": 90,
+            "n_perm": 200,
+        }
+    )
+    row = joint_tests(joint, RULES).iloc[0]
+    assert row["claim"] == claim.text
+    assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
+    assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
+    assert joint_tests(joint[:0], RULES).empty

@@ -37,7 +37,9 @@ COLUMNS = {
     "any_selected_noise": "Anything selected in noise", "as_full_sample": "As the full sample",
     "r_client": "Client: r", "r_case_manager": "Case manager: r",
     "std": "SD", "n_groups": "Case managers", "n_specifications": "Specifications",
-    "n_perm": "Permutations", "entered": "Entered", "direction": "Direction",
+    "n_perm": "Permutations", "p_median": "p of median",
+    "p_share": "p of share", "p_stouffer": "p of Stouffer's z", "share_significant": "p < .05",
+    "expected": "Expected from nothing", "entered": "Entered", "direction": "Direction",
     "no_association": "No association", "hospital_effect": "Hospital effect",
 }  # fmt: skip
 """Column names in words."""
@@ -74,10 +76,11 @@ WORDS = {
 TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family", "scale", "block",
               "outcome", "variable", "rater")  # fmt: skip
 SENTENCES = ("criterion", "reason")
-SAME_UNIT = ("estimate", "std_error", "conf_low", "conf_high", "low_90", "high_90")
+SAME_UNIT = ("estimate", "expected", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
 VARIANCES = ("r_squared", "adj_r_squared", "delta_r_squared", "semipartial_r2")
 SHORT = 18  # characters of a cell that is not broken over lines
+LONG = 40  # characters of a cell that gets room, so that it is not broken over many
 COUNTS = ("n", "observed", "df1", "row", "step")
 
 
@@ -179,7 +182,8 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
         for at, (cell, side) in enumerate(zip(row, sides, strict=True)):
             tag, scope = ("th", ' scope="row"') if at == 0 else ("td", "")
             short = side == "right" or len(str(cell)) <= SHORT
-            style = f"text-align:{side}" + (";white-space:nowrap" if short else "")
+            wide = ";min-width:16rem" if len(str(cell)) > LONG else ""
+            style = f"text-align:{side}" + (";white-space:nowrap" if short else wide)
             out.append(f'<{tag}{scope} style="{style}">{escape(str(cell))}</{tag}>')
         out.append("</tr>")
     out.append("</tbody></table></div>")
@@ -227,7 +231,8 @@ def decimals_for(width: float) -> int:
 
 def _row_decimals(flat: pd.DataFrame) -> list[int | None]:
     if not {"conf_low", "conf_high"} <= set(flat.columns):
-        return [None] * len(flat)
+        largest = flat["estimate"].abs().max() if "estimate" in flat else math.nan
+        return [2 if 0.1 <= largest < 10 else None] * len(flat)
     widths = (flat["conf_high"] - flat["conf_low"]).abs().to_numpy(float, na_value=np.nan)
     return [decimals_for(w) if w > 0 else None for w in widths]
 
