@@ -227,7 +227,7 @@ def recovery(rules: Rules, analyses: tuple[str, ...] = ("as_published", "nested"
     )
     joined = wide.reindex(columns=list(analyses)).fillna("–").agg(" / ".join, axis=1)
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
-    shipped = read_rules()
+    shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
     texts = {(c.finding, c.claim, c.informant): c.text for c in own}
     if len(own) == len(shipped.claims):
