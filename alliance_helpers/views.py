@@ -43,11 +43,48 @@ def alliance_of(book: Codebook, informant: str) -> str:
     return book.informants[informant]["alliance"]
 
 
-def ratings(dyads: pd.DataFrame, book: Codebook) -> tuple[pd.Series, pd.Series, pd.Series | None]:
-    """Client's rating, case manager's rating, and the case managers (None without them)."""
+def ratings(
+    dyads: pd.DataFrame, book: Codebook, part: str = "total"
+) -> tuple[pd.Series, pd.Series, pd.Series | None]:
+    """Client's rating, case manager's rating, and the case managers (None without them).
+
+    Ratings by unlike forms are percentages of what each form allows (Cohen, Cohen, Aiken & West
+    1999), so that one can be taken from the other; :func:`rating_unit` says so. `part` is a
+    subscale, or the total.
+    """
     columns = [alliance_of(book, i) for i in ("client", "case_manager")]
-    client, case_manager = (dyads[c] for c in columns)
-    return client, case_manager, dyads[book.case_manager] if book.case_manager else None
+    spans = [_allowed(c, book, part) for c in columns]
+    found = [dyads[c if part == "total" else f"{c}_{part}"] for c in columns]
+    if _unlike(spans):
+        found = [
+            100 * (x - low) / (high - low) for x, (low, high) in zip(found, spans, strict=True)
+        ]
+    return *found, dyads[book.case_manager] if book.case_manager else None
+
+
+def rating_unit(book: Codebook) -> str:
+    """What the ratings are measured in, for an axis."""
+    columns = [entry["alliance"] for entry in book.informants.values()]
+    if len(columns) == 2 and _unlike([_allowed(c, book, "total") for c in columns]):
+        return "alliance rating (% of what the form allows)"
+    scale = next((book.scales[c] for c in columns if c in book.scales), None)
+    return f"alliance rating ({f'{scale.score} of items' if scale else 'in its own units'})"
+
+
+def _allowed(rating: str, book: Codebook, part: str) -> tuple[float, float]:
+    """Lowest and highest rating that the codebook allows."""
+    if rating not in book.scales:
+        columns = [v for t in book.tables.values() for v in t.variables.values()]
+        return next(((v.low, v.high) for v in columns if v.name == rating), (-np.inf, np.inf))
+    scale = book.scales[rating]
+    parts = {p: len(items) for p, items in scale.keys.items() if p != "total"}
+    n = parts.get(part, sum(parts.values()) or len(scale.keys.get("total", ())))
+    low, high = scale.limits
+    return (low * n, high * n) if scale.score == "sum" else (low, high)
+
+
+def _unlike(spans: list[tuple[float, float]]) -> bool:
+    return spans[0] != spans[1] and bool(np.isfinite(spans).all())
 
 
 def agreement_by_subscale(
@@ -55,13 +92,11 @@ def agreement_by_subscale(
 ) -> pd.DataFrame:
     """Agreement of the two informants on each subscale that both forms have, and on the total."""
     columns = [alliance_of(book, i) for i in ("client", "case_manager")]
-    groups = dyads[book.case_manager] if book.case_manager else None
     keys = [book.scales[c].keys if c in book.scales else {} for c in columns]
     parts = [p for p in keys[0] if p in keys[1] and p != "total"]
     tables = []
     for part in [*parts, "total"]:
-        names = [c if part == "total" else f"{c}_{part}" for c in columns]
-        table = agreement(dyads[names[0]], dyads[names[1]], groups, conf_level).reset_index()
+        table = agreement(*ratings(dyads, book, part), conf_level).reset_index()
         table.insert(0, "subscale", part)
         tables.append(table[table["statistic"].isin(["pearson_r", "icc_a1", "ccc", "bias"])])
     return pd.concat(tables, ignore_index=True)
@@ -88,18 +123,15 @@ def both_ratings(dyads: pd.DataFrame, book: Codebook):
 
     A study with one informant has an empty column for the other.
     """
-    columns = {
-        informant: dyads[entry["alliance"]].astype(float)
-        for informant, entry in book.informants.items()
-        if entry["alliance"] in dyads
-    }
     names = ["client", "case_manager"]
-    frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names)
-    labels = [book.informant_label(n) for n in names]
-    scale = next((book.scales[e["alliance"]] for e in book.informants.values()
-                  if e["alliance"] in book.scales), None)  # fmt: skip
-    unit = f"{scale.score} of items" if scale else "in its own units"
-    return frame, names, labels, f"Alliance rating ({unit})"
+    columns = {
+        n: dyads[e["alliance"]] for n, e in book.informants.items() if e["alliance"] in dyads
+    }
+    if len(columns) == 2:
+        columns = dict(zip(names, ratings(dyads, book), strict=False))
+    frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names).astype(float)
+    unit = rating_unit(book)
+    return frame, names, [book.informant_label(n) for n in names], unit[0].upper() + unit[1:]
 
 
 def pick_divider(dyads: pd.DataFrame, book: Codebook, by: str) -> str:
@@ -182,10 +214,16 @@ def cleaning_summary(cleaned: CleanStudy) -> pd.DataFrame:
     return counted.rename("values_changed").reset_index()
 
 
-def dyad_summary(cleaned: CleanStudy) -> pd.DataFrame:
-    """Each number of the dyad table: n, mean, SD and quartiles; no single value is shown."""
+def dyad_summary(cleaned: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
+    """Each number of the dyad table: n, mean, SD and quartiles; no single value is shown.
+
+    Indicators are left out, whose means are counts (Table 1 withholds small ones), and so are
+    variables that fewer than `min_cell` people have.
+    """
     numbers = cleaned.dyads.select_dtypes("number")
     numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
+    numbers = numbers.loc[:, ~numbers.isin([0, 1]).where(numbers.notna(), True).all()]
+    numbers = numbers.loc[:, numbers.count() >= min_cell]
     table = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
     return table.rename_axis("term").reset_index().rename(columns={"count": "n"})
 
