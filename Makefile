@@ -50,8 +50,10 @@ seminar: $(SEMINAR)/.seminar
 seminar-web: $(VENV)/.test
 	@$(PY) tools/seminar-web $(ARGS)
 
+# Two workers; `make test WORKERS=0` runs everything in one process.
+WORKERS ?= 2
 test: $(VENV)/.test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	@$(VENV)/bin/ruff check .

@@ -87,7 +87,7 @@ def victims() -> dict[str, list[psutil.Process]]:
 def kills(size: int) -> list[Ratio]:
     """A kernel or a worker killed at random every few seconds; then the rest."""
     luck, hit = random.Random(1995), []
-    fingerprint.helper_files = list  # a helper edited meanwhile would forbid the resume
+    fingerprint.helper_files = dict  # a helper edited meanwhile would forbid the resume
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = small_batch(folder, size, pause=0.3)

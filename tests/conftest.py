@@ -8,6 +8,8 @@ from hypothesis import settings
 settings.register_profile("kit", deadline=None)  # a busy machine is no failure
 settings.load_profile("kit")
 
+# They start processes, watch the clock or a browser: one after another, on the same worker.
+PROCESSES = ("test_batch", "test_cli", "test_kernels", "test_notebooks", "test_runner")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
     "--no-sandbox",
@@ -18,6 +20,18 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def pytest_collection_modifyitems(items):
+    """With several workers a file stays on one; those of `PROCESSES` come first, on one."""
+
+    def group(item):
+        shared = {"shipped_run", "chromium"} & set(getattr(item, "fixturenames", ()))
+        return "processes" if shared or item.path.stem in PROCESSES else item.path.stem
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "processes")
 
 
 @pytest.fixture(scope="session")

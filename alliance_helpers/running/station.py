@@ -26,6 +26,7 @@ STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent p
 SOCKET = "fork"  # of the fork server, in the station's folder
 PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
+HEARD = 2  # seconds within which a fork server hears that it is to end
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
 _lock = threading.Lock()
 _station: Station | None = None
@@ -167,7 +168,11 @@ class Station:
         if self._life is not None:
             os.close(self._life)  # its end tells the server to kill its kernels and go
             self._life = None
-            self.server.wait()
+            try:
+                self.server.wait(HEARD)
+            except subprocess.TimeoutExpired:  # it still loads, and has no kernels yet
+                self.server.kill()
+                self.server.wait()
 
     def close(self) -> None:
         """End the server and every kernel it forked, and remove the folder."""

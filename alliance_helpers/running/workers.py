@@ -10,6 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,10 @@ def run_tasks(
                 call(function, shared, i, tasks[i], marks, os.getpid()) for i in list(attempts)
             )
             try:
+                with _interrupts_held_back():
+                    started = pool(calls)
                 # closed early (Ctrl-C, a full disk) it kills the workers with what they do
-                with contextlib.closing(pool(calls)) as results:
+                with contextlib.closing(started) as results:
                     for index, result in results:
                         del attempts[index]
                         yield index, result
@@ -87,6 +90,20 @@ def run_tasks(
         shutil.rmtree(marks, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started inside are deaf to Ctrl-C from their first instant; this one is not."""
+    if os.name != "posix":
+        yield
+        return
+    resource_tracker.ensure_running()  # would lift the block, if it were started inside
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _in_worker(
     function: Callable[[Any, Any], Any], shared: Any, index: int, task: Any, marks: Path, owner: int
 ) -> tuple[int, Any]:
@@ -94,6 +111,8 @@ def _in_worker(
     if os.getpid() != owner:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if os.name == "posix":
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         die_with_parent(owner)
         os.environ[STATION_VARIABLE] = str(marks.parent)
     (marks / str(index)).touch()
