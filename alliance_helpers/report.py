@@ -19,7 +19,7 @@ from .codebook import Codebook
 from .codebooks.own_words import own_words
 from .data import codebook_of
 from .outputs import write_whole
-from .paths import ROOT
+from .paths import NOTEBOOKS, ROOT
 from .then_and_now import then_and_now
 
 TEMPLATE = Path(__file__).parent / "printed" / "report.html.j2"
@@ -61,7 +61,7 @@ def write_report(folder: str | Path) -> Path:
     paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
     book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
     sections = [_section(p, failures.get(p.stem), book) for p in paths]
-    sections += [Section(n, n, "", why) for n, why in about["skipped"].items()]
+    sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
     banner = _banner(sections)
     template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
@@ -85,9 +85,21 @@ def _section(path: Path, failure: dict | None, book: Codebook) -> Section:
     notebook.cells = [
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
-    heading = notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
+    heading = _heading(notebook)
     html = _convert(notebook, book)
     return Section(path.stem, own_words(heading, book), html, _reason(failure) if failure else "")
+
+
+def _left_out(name: str, why: str, book: Codebook) -> Section:
+    """A notebook that the study lacks the parts for: its heading, and why it is not there."""
+    path = NOTEBOOKS / f"{name}.ipynb"
+    heading = own_words(_heading(nbformat.read(path, as_version=4)), book)
+    html = f"<h2>{escape(heading)}</h2><p>Left out. {escape(why)}</p>"
+    return Section(name, heading, html)
+
+
+def _heading(notebook) -> str:
+    return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
 
 
 def _reason(failure: dict | None) -> str:

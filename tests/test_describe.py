@@ -150,3 +150,24 @@ def test_plain_names():
     assert plain_name("  1. Größe (cm)") == "gr_e_cm"
     assert plain_name("???") == "column"
     assert plain_name("Age", {"age"}) == "age_2"
+
+
+def test_a_labelled_file_and_its_lookup_table(tmp_path):
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {"CASEID": np.arange(101.0, 141), "COUNSEL": np.repeat([1.0, 2, 3, 4], 10)}
+    )
+    for i in range(1, 13):
+        frame[f"V{i:02d}C"] = rng.integers(1, 8, 40).astype(float)
+    labels = {c: "" for c in frame} | {"COUNSEL": "Counsellor number"}
+    labels |= {f"V{i:02d}C": f"WAI-S client item {i}" for i in range(1, 13)}
+    pyreadstat.write_sav(frame, tmp_path / "study.sav", column_labels=labels)
+    pd.DataFrame({"COUNSEL": [1, 2, 3, 4], "YEARS": [1.5, 3, 9, 20]}).to_csv(
+        tmp_path / "counsellors.csv", index=False
+    )
+    book = parse_codebook(describe(tmp_path))
+    assert (book.client, book.case_manager) == ("caseid", "counsel")
+    assert book.tables["counsellors"].row == "case_manager"
+    assert book.scales["client_alliance"].form == "WAI-S"
+    assert book.blocks["treatment"] == ("years",)
+    assert check(tmp_path, book) == []

@@ -78,9 +78,10 @@ def _guess(raw: RawTable, column: str, values: pd.Series) -> Guess:
         return guess
     if types.is_datetime64_any_dtype(values):
         return replace(guess, type="date")
-    role = role_of(column)
+    role = role_of(column) or role_of(label)
     alone = guess.unique and number is None and len(present) > FEW
-    if (alone or (ID.search(column) and not levels)) and _whole(number):
+    named = ID.search(column) or (role and ID.search(label))
+    if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
     if number is not None and not _names_every(levels, number, gone):
         return _number(guess, number[~_declared(raw, column, number)])

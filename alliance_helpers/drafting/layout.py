@@ -19,6 +19,7 @@ WORDS = {
     "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
                      "Doctor", "Physician", "Therapist"),
 }  # fmt: skip
+IDS = {("id", "client"), ("id", "case_manager")}
 RARE = 0.05
 """A client stands in two rows so seldom that the later form corrects the earlier."""
 
@@ -104,12 +105,17 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
 
 
 def _agree(guesses: dict[str, dict[str, Guess]]) -> None:
-    """A column that is a category in one table is the same category in the others."""
-    known = {n: g for table in guesses.values() for n, g in table.items() if g.type == "category"}
+    """A column that is a category, or names somebody, in one table does so in the others."""
+    known: dict[str, Guess] = {}
+    for table in guesses.values():
+        known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
     for table in guesses.values():
         for name, guess in table.items():
-            if name in known and guess.type in ("id", "text") and not guess.unique:
-                table[name] = replace(known[name], column=guess.column, label=guess.label)
+            there = known.get(name, guess)
+            if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
+                table[name] = replace(there, column=guess.column, label=guess.label)
+            elif there.type == "id" and guess.type == "integer":
+                table[name] = replace(there, column=guess.column, unique=guess.unique)
 
 
 def _roles(layout: Layout, guesses: dict[str, dict[str, Guess]]) -> None:
@@ -238,7 +244,9 @@ def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, end
 def _word(informant: str, name: str) -> str:
     """What to call an informant: by the name of the id, if it says."""
     usual = {"client": "Client", "case_manager": "Therapist"}[informant]
-    return next((w for w in WORDS[informant] if w.lower().replace(" ", "_") in name), usual)
+    words = {w: w.lower().replace(" ", "_") for w in WORDS[informant]}
+    return next((w for w, plain in words.items() if plain in name or plain.startswith(name or "-")),
+                usual)  # fmt: skip
 
 
 def _count_rows(layout: Layout) -> None:
