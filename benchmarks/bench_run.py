@@ -1,6 +1,6 @@
 """`alliance run` on the shipped cohort against the `papermill` command, notebook after notebook.
 
-.venv/bin/python -m benchmarks.bench_run
+python -m benchmarks.bench_run [REPEATS of ours]
 """
 
 import os
@@ -63,4 +63,4 @@ def main(repeats: int = 3) -> list[Ratio]:
 
 
 if __name__ == "__main__":
-    print(table(main()))
+    print(table(main(*map(int, sys.argv[1:]))))

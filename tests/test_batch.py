@@ -311,15 +311,36 @@ def test_a_dask_cluster_brings_the_same_bytes_and_survives_a_killed_worker(
 ):
     address, processes = cluster
     (place / "faults").write_text("slow")
-
-    def kill_one():
-        while not list(place.glob("out/runs/*")):
-            time.sleep(0.02)
-        processes[1].kill()
-
-    killer = threading.Thread(target=kill_one)
-    killer.start()
+    killer = kill_after_a_run(place, processes[1])
     summary = run(place, dask=address)
     killer.join()
     assert summary.exit_code == 0
     assert contents(place / "out") == undisturbed
+
+
+def test_a_scheduler_that_dies_stops_the_batch_which_is_resumed_without_it(
+    place, undisturbed, cluster
+):
+    address, processes = cluster
+    (place / "faults").write_text("slow")
+    killer = kill_after_a_run(place, processes[0])
+    with pytest.raises(RunError, match=r"stopped working.*--resume"):
+        run(place, dask=address)
+    killer.join()
+    (place / "faults").unlink()
+    again = run(place, resume=True)
+    assert again.exit_code == 0 and again.resumed
+    assert contents(place / "out") == undisturbed
+
+
+def kill_after_a_run(place: Path, process: subprocess.Popen) -> threading.Thread:
+    """Kill a process of the cluster as soon as the batch has its first run."""
+
+    def kill():
+        while not list(place.glob("out/runs/*")):
+            time.sleep(0.02)
+        process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    return killer

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -186,8 +187,11 @@ def run_on_dask(
             except KilledWorker:
                 result = None
             yield index, result
-    except (OSError, RuntimeError, ImportError, AttributeError) as error:
-        raise RunError(f"The Dask cluster stopped working: {error!r}.") from error
+    except (OSError, RuntimeError, ImportError, AttributeError, CancelledError) as error:
+        raise RunError(
+            f"The Dask cluster stopped working: {error!r}. What is done is kept; --resume goes on "
+            "from it."
+        ) from error
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be what went away
             client.cancel(list(futures))
