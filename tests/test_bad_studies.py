@@ -10,6 +10,7 @@ import pytest
 
 from alliance_helpers.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.associations import associations
+from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.counts import count_ladder, count_regression
 from alliance_helpers.errors import AllianceError
@@ -35,8 +36,8 @@ from alliance_helpers.selection import (
     permutation_test,
     selected_models,
 )
-from alliance_helpers.simulate import simulate_dyads
-from alliance_helpers.stress import STRESS, stress
+from alliance_helpers.simulate import simulate_dyads, simulate_study
+from alliance_helpers.stress import STRESS, all_rows, stress
 from alliance_helpers.two_informants import (
     correlation_differences,
     outcome_surfaces,
@@ -214,3 +215,13 @@ def test_an_answer_or_a_named_error(helper, study):
             return
     for table in tables(result):
         check(table)
+
+
+@pytest.mark.parametrize("n", [5, 8, 20])
+def test_a_very_small_study_gives_verdicts_or_reasons(n):
+    study = clean(simulate_study("published", n, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = all_rows(study, study.codebook)
+    assert rows["verdict"].notna().all()
+    assert (rows["estimate"].notna() | (rows["criterion"].str.len() > 5)).all()

@@ -179,3 +179,12 @@ def test_an_array_is_a_table_without_names():
     assert pd.api.types.is_integer_dtype(scores["n_missing"])
     with pytest.raises(ParameterError, match="1 columns were given"):
         score_wai(answers[0])
+
+
+def test_chance_alone_gives_no_warning():
+    rng = np.random.default_rng(3)
+    for n in (12, 30, 201):
+        items = rng.integers(1, 8, (n, 36))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            score_wai(pd.DataFrame(items))

@@ -138,9 +138,13 @@ class Partial:
         along = shuffled @ self.Q
         explained = np.einsum("bk,bk->b", along, along)
         total = self._total(shuffled)
-        f = explained / self.k / ((total - explained) / self.df)
+        f = self._f(explained, total - explained)
         p = fdtrc(self.k, self.df, f)
         return (explained / total if self.k > 1 else self._slope(along[:, 0])), p
+
+    def _f(self, explained, left) -> np.ndarray:
+        with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
+            return explained / self.k / (np.maximum(left, 0) / self.df)
 
     def _total(self, shuffled) -> np.ndarray:
         """Sum of squares that the covariates leave of the permuted residuals."""
@@ -241,7 +245,7 @@ class Partial:
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
         explained = np.einsum("bk,bk->b", along, along)
         left = self.residual @ self.residual - lost - np.einsum("bq,bq->b", taken, taken)
-        f = explained / self.k / ((left - explained) / self.df)
+        f = self._f(explained, left - explained)
         p = fdtrc(self.k, df2, f)
         if self.k == 1:
             return along[:, 0] / R[0, 0], p

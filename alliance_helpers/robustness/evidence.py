@@ -80,8 +80,11 @@ def bayes(study: Stressed, analysis: str) -> list[dict]:
             factor = bayes_factor_correlation(estimate, worth, s["kappa"])
             prior = f"correlation of rank-normal scores, stretched beta of width {s['kappa']:g}"
         else:
+            k = data.X.shape[1]
+            if worth <= k + 1:
+                raise NotEstimableError(f"{worth:.1f} effective dyads are too few for {k} terms")
             estimate = Partial(data.y, data.X, data.Z, None).observed("ols").estimate
-            factor = bayes_factor_block(estimate, worth, data.X.shape[1], s["r_scale"])
+            factor = bayes_factor_block(estimate, worth, k, s["r_scale"])
             prior = f"Zellner-Siow of width {s['r_scale']:.3f}"
         evidence, need = 1 / factor, s["evidence"]
         verdict = verdicts.INCONCLUSIVE
