@@ -8,7 +8,7 @@ from .teaching.cohorts import open_dyads
 from .teaching.explorers import (
     explore_agreement,
     explore_associations,
-    explore_equivalence,
+    explore_hospital,
     explore_regression,
 )
 from .teaching.halo import favour_and_link, leaks, own_view_held, smallest_leak, study_contrast
@@ -22,7 +22,7 @@ __all__ = [
     "equivalent",
     "explore_agreement",
     "explore_associations",
-    "explore_equivalence",
+    "explore_hospital",
     "explore_regression",
     "false_alarms",
     "favour_and_link",

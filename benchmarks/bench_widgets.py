@@ -22,7 +22,7 @@ from benchmarks.ratio import Ratio, table
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from conftest import CHROMIUM, QUIET
-from seminar_pages import FIGURE, UNITS, Playing, buttons, demos_of, lab, open_lab, open_web, voila
+from seminar_pages import FIGURE, UNITS, Playing, demos_of, lab, open_lab, open_web, voila
 
 MOVES = 30
 VISITORS = 10
@@ -39,15 +39,18 @@ WATCH = """box => { window.took = []; let key = null;
 
 
 def latencies(page, place: int, demo: Demo) -> list[float]:
-    """Milliseconds of 30 moves by keyboard over the sliders of one demonstration in turn."""
+    """Milliseconds of 30 moves by keyboard over the controls of one demonstration in turn.
+
+    Each control goes up to its end and down again, so that hardly a setting comes twice.
+    """
     playing = Playing(page, place, demo)
-    sliders = [name for name, control in demo.controls.items() if not buttons(control)]
-    up = True
+    rising = dict.fromkeys(demo.controls, True)
     page.evaluate(WATCH, playing.box.element_handle())
     for move in range(MOVES):
-        name = sliders[move // 2 % len(sliders)]
-        up = playing.can_rise(name) if move % 2 == 0 else not up  # there and back
-        playing.press(name, up)
+        name = list(rising)[move % len(rising)]
+        if not playing.can_move(name, rising[name]):
+            rising[name] = not rising[name]
+        playing.press(name, rising[name])
         page.wait_for_function(f"window.took.length > {move}", timeout=20_000)
     return page.evaluate("window.took")
 

@@ -192,11 +192,13 @@ class Playing:
         sliders = [n for n, c in self.demo.controls.items() if not buttons(c)]
         return self.box.locator(SLIDER).nth(sliders.index(name))
 
-    def can_rise(self, name: str) -> bool:
-        control = self.demo.controls[name]
+    def can_move(self, name: str, up: bool = True) -> bool:
+        control, value = self.demo.controls[name], self.settings[name]
         if isinstance(control, Choose):
-            return self.settings[name] != list(control.options.values())[-1]
-        return self.settings[name] + control.step <= control.high + 1e-9
+            return value != list(control.options.values())[-1 if up else 0]
+        if up:
+            return value + control.step <= control.high + 1e-9
+        return value - control.step >= control.low - 1e-9
 
     def expected(self) -> str:
         return " ".join(self.demo.text(**self.settings).split())

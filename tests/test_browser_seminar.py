@@ -47,7 +47,7 @@ def move_everything(page, demos) -> None:
         playing = Playing(page, place, demo)
         assert playing.text == playing.expected()
         for name in demo.controls:
-            rises = playing.can_rise(name)
+            rises = playing.can_move(name)
             for up in (rises, not rises):
                 playing.press(name, up)
                 expected = playing.expected()

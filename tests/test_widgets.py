@@ -17,7 +17,7 @@ from alliance_helpers.teaching import halo as demo_halo
 from alliance_helpers.teaching import nesting as demo_nesting
 from alliance_helpers.teaching import noise as demo_noise
 from alliance_helpers.teaching import nulls as demo_nulls
-from alliance_helpers.teaching.explorers import associations_of, equivalence_of, regression_of
+from alliance_helpers.teaching.explorers import associations_of, regression_of
 from alliance_helpers.teaching.views import made_pairs
 
 DYADS, BOOK = widgets.open_dyads()
@@ -42,7 +42,6 @@ MADE = {
     "false_alarms": widgets.false_alarms(),
     "study_nested": widgets.study_nested(DYADS, BOOK),
     "associations_of": associations_of(DYADS, BOOK),
-    "equivalence_of": equivalence_of(DYADS, BOOK),
     "regression_of": regression_of(DYADS, BOOK),
 }
 EVERY = pytest.mark.parametrize("demo", MADE.values(), ids=MADE.keys())

@@ -16,11 +16,11 @@ from ..judging.analyses import ANALYSES, standardise
 from ..regression import hierarchical_regression
 from ..views import EVERY, alliance_of, predictor_blocks
 from .demos import Choose, Demo, Slide
+from .nulls import hospital
 from .panels import panels
 from .views import study_pairs
 
 ANALYSIS = Choose("Analysis", {word(name): name for name in ANALYSES}, "as_published")
-BOUND = Slide("Smallest that would matter (bound)", 0.05, 0.40, 0.05, 0.20)
 
 
 def explore_agreement(dyads: pd.DataFrame, book: Codebook, show_rows: bool = False) -> VBox:
@@ -36,9 +36,9 @@ def explore_associations(dyads: pd.DataFrame, book: Codebook) -> VBox:
     return associations_of(dyads, book).explore()
 
 
-def explore_equivalence(dyads: pd.DataFrame, book: Codebook) -> VBox:
-    """One association against a bound of your own."""
-    return equivalence_of(dyads, book).explore()
+def explore_hospital(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> VBox:
+    """The rate ratio of hospital days against a bound of your own."""
+    return hospital(dyads, book, days).explore()
 
 
 def explore_regression(dyads: pd.DataFrame, book: Codebook) -> VBox:
@@ -66,32 +66,6 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
         "Standardised association of each variable with both informants' alliance, with 95 % "
         "intervals; the shaded ones are too small to matter.",
         4.0,
-    )
-
-
-def equivalence_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
-    """The demonstration behind :func:`explore_equivalence`."""
-    names = [t for b in book.blocks if b != "alliance" for t in _terms(dyads, book, b)]
-    informants = {book.informant_label(i): i for i in book.informants}
-
-    def compute(term: str, informant: str, analysis: str, bound: float) -> SimpleNamespace:
-        effect = _effect(dyads, book, term, informant, analysis, bound)
-        said = f"{book.informant_label(informant)}, {word(term, book)}"
-        return SimpleNamespace(effect=effect, bound=bound, said=said, informant=informant)
-
-    return Demo(
-        {
-            "term": Choose("Alliance with", {word(t, book): t for t in names}, names[0]),
-            "informant": Choose("Alliance rated by", informants, next(iter(book.informants))),
-            "analysis": ANALYSIS,
-            "bound": BOUND,
-        },
-        compute,
-        _say_equivalence,
-        _draw_equivalence,
-        "One association with its 95 % interval (thin) and 90 % interval (thick) against the "
-        "bounds, which are shaded between.",
-        2.2,
     )
 
 
@@ -165,29 +139,6 @@ def _draw_associations(figure: Figure, s: SimpleNamespace) -> None:
     ax.set_yticks(-np.arange(len(terms)), [fill(word(t, s.book), 30) for t in terms])
     ax.tick_params(axis="y", length=0)
     ax.set_title("Circles: client; diamonds: case manager", fontsize=10.5)
-
-
-def _say_equivalence(s: SimpleNamespace) -> str:
-    e = s.effect
-    verdict = "smaller than the bound" if e.equivalent else "not shown to be smaller than the bound"
-    return (
-        f"{s.said}: {coefficient(e.estimate)}, 95 % interval {_interval(e.conf_low, e.conf_high)}, "
-        f"90 % interval {_interval(e.low_90, e.high_90)}; bound ±{coefficient(s.bound)}, "
-        f"p of equivalence {coefficient(e.p_equivalence, 3)}: {verdict}."
-    )
-
-
-def _draw_equivalence(figure: Figure, s: SimpleNamespace) -> None:
-    (ax,) = panels(figure, left=0.04, bottom=0.25, right=0.98, top=0.84)
-    style, e = look(s.informant), s.effect
-    ax.axvspan(-s.bound, s.bound, color=SHADE)
-    ax.axvline(0, color=QUIET, lw=0.9)
-    ax.plot([e.conf_low, e.conf_high], [0, 0], color=style.color, lw=1.6)
-    ax.plot([e.low_90, e.high_90], [0, 0], color=style.color, lw=5, solid_capstyle="butt")
-    ax.plot(e.estimate, 0, style.marker, ms=11, color=style.color, mec=INK)
-    ax.set(xlim=(-0.8, 0.8), ylim=(-1, 1), yticks=[], xlabel="Standardised association")
-    ax.spines["left"].set_visible(False)
-    ax.set_title(s.said, fontsize=10.5)
 
 
 def _say_regression(s: SimpleNamespace) -> str:

@@ -105,13 +105,13 @@ def bayes_of() -> Demo:
 
 
 @kept
-def hospital(dyads: pd.DataFrame, book: Codebook) -> Demo:
+def hospital(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> Demo:
     """The study's own null result: hospital days per SD of an alliance rating."""
 
     def compute(informant: str, bound: float, adjusted: bool) -> SimpleNamespace:
-        data, predictors, cluster = days_data(dyads, book, informant)
+        data, predictors, cluster = days_data(dyads, book, informant, days)
         terms = predictors if adjusted else predictors[:1]
-        model = count_regression(data, "hospital_days", terms, cluster=cluster)
+        model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
         limit = np.log(bound)
         test = equivalence(row["estimate"], row["std_error"], -limit, limit, row["df"]).iloc[0]
