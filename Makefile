@@ -59,8 +59,9 @@ lint: $(VENV)/.test
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 
+# The batches in short form: make bench ARGS=short
 bench: $(VENV)/.test
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks $(ARGS)
 
 clean:
 	rm -rf results build *.egg-info .pytest_cache .ruff_cache .hypothesis
