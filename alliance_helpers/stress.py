@@ -18,7 +18,7 @@ from .errors import ParameterError
 from .findings import COLUMNS, assess
 from .multiverse import Multiverse
 from .robustness.evidence import bayes, days_hurdle, days_negbin, false_discoveries, holm
-from .robustness.fits import adjusted, imputed, rank
+from .robustness.fits import adjusted, imputed, rank, sites
 from .robustness.resampled import every_specification, jackknife, selection
 from .robustness.stressed import Stressed, read_stress
 from .robustness.two_informants import correlations, pulls, stacked_ratings, surfaces
@@ -26,6 +26,7 @@ from .robustness.two_informants import correlations, pulls, stacked_ratings, sur
 STRESS = {
     "imputed": imputed,
     "adjusted": adjusted,
+    "sites": sites,
     "rank": rank,
     "dependent_correlations": correlations,
     "stacked": stacked_ratings,

@@ -19,12 +19,13 @@ from alliance_helpers.estimation.importance import relative_importance
 from alliance_helpers.estimation.mixed import block_test, random_intercept
 from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
 from alliance_helpers.halo import partialled
-from alliance_helpers.informants import dependent_correlations
+from alliance_helpers.informants import correlation_difference
 from alliance_helpers.judging.analyses import ANALYSES, standardise
 from alliance_helpers.missing import impute, pool, pool_blocks
 from alliance_helpers.nesting import effective_n, one_with_many
 from alliance_helpers.reliability import reliability
 from alliance_helpers.simulate import dyad_table, simulate_dyads
+from alliance_helpers.stress import stress
 from alliance_helpers.synthetic.draws import draw
 from alliance_helpers.synthetic.population import population
 from alliance_helpers.views import as_numbers
@@ -126,32 +127,41 @@ def two_informants(null, published, truth) -> Hits:
             yield f"agreement, {method}", row.Index, "coverage", hit
     for kind, data in (("size", null), ("coverage", published)):
         for x in (AGE, "symptoms"):
-            r = np.corrcoef(data[[x, CM, CLIENT]].to_numpy().T)
-            worth = effective_n(data[x], data[CM], data[KEYS])["n_effective"].iloc[0]
-            for name, n in (("n", len(data)), ("effective n", worth)):
-                row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], n).iloc[0]
+            for name, cluster in (("n", None), ("effective n", data[KEYS])):
+                row = correlation_difference(data[x], data[CM], data[CLIENT], cluster).iloc[0]
                 true = truth["difference", x]
                 hit = covers(true, row["conf_low"], row["conf_high"])
                 hit = row["p_value"] <= 0.05 if kind == "size" else hit
                 quantity = f"r with {x}{LEVEL.get(x, '')}, case manager's less client's rating"
                 yield f"dependent_correlations, {name}", quantity, kind, hit
+    differences = ["dependent_correlations", "stacked", "response_surface"]
+    for row in stress(null, BOOK, finding="1", analyses=differences).itertuples():
+        yield f"{row.analysis}, joint test", row.claim, "size", row.p_value <= 0.05
     yield from judgments(published, truth)
 
 
-def judged(data, cluster=None) -> pd.DataFrame:
+def judged(data, cluster=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     bias = truth_and_bias(data[CM], data[CLIENT], data["symptoms"], cluster)
-    surface = response_surface(data["health_sickness"], data[CLIENT] / 36, data[CM] / 36, 4)
-    return pd.concat([bias, surface[surface["term"].str.startswith("a")]])
+    ratings = data[CLIENT] / 36, data[CM] / 36
+    return bias, response_surface(data["health_sickness"], *ratings, 4, cluster)[6:]
 
 
 def judgments(published, truth) -> Hits:
-    for row in judged(published, published[KEYS]).itertuples():
-        method = "response_surface" if row.term.startswith("a") else "truth_and_bias, CR2"
-        yield method, row.term, "coverage", covers(truth[row.term], row.conf_low, row.conf_high)
+    for errors, cluster in (("independent", None), ("CR2", published[KEYS])):
+        tables = judged(published, cluster)
+        for name, table in zip(("truth_and_bias", "response_surface"), tables, strict=True):
+            for row in table.itertuples():
+                hit = covers(truth[row.term], row.conf_low, row.conf_high)
+                yield f"{name}, {errors}", row.term, "coverage", hit
     table = one_with_many(published[CLIENT], published[CM], published[KEYS])
     for row in table[table["conf_low"].notna()].itertuples():
         hit = covers(truth[row.informant, row.term], row.conf_low, row.conf_high)
         yield "one_with_many", f"{row.term}, {row.informant}", "coverage", hit
+
+
+def days(published, seed: int, truth) -> Hits:
+    yield from rates("published", published, truth)
+    yield from rates("hospital_effect", simulate_dyads("hospital_effect", N, seed), truth)
 
 
 def rates(scenario: str, data, truth) -> Hits:
@@ -179,12 +189,20 @@ def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
     return ANALYSES[name].rate(data["hospital_days"].to_numpy(), X, terms, groups, low, high)
 
 
-def alphas(drawn) -> pd.DataFrame:
+def alphas(drawn, cluster=None) -> pd.DataFrame:
     found = []
     for name in (CLIENT, CM):
         keys = [i for part in BOOK.scales[name].keys.values() for i in part]
-        found.append(reliability(drawn.items[name], keys, (1, 7)).assign(scale=name))
+        table = reliability(drawn.items[name], keys, (1, 7), cluster=cluster)
+        found.append(table.assign(scale=name))
     return pd.concat(found)
+
+
+def alpha_hits(drawn, managers, truth) -> Hits:
+    for method, cluster in (("Feldt", None), ("clustered", managers)):
+        for row in alphas(drawn, cluster).itertuples():
+            hit = covers(truth["alpha", row.scale], row.alpha_low, row.alpha_high)
+            yield f"reliability, {method}", f"alpha, {row.scale}", "coverage", hit
 
 
 def partial_hits(null) -> Hits:
@@ -195,6 +213,7 @@ def partial_hits(null) -> Hits:
 
 def slow(null, published, truth, rng) -> Hits:
     """Imputation with Rubin's rules, beside complete cases; permuted relative importance."""
+    yield from partial_hits(null)
     runs = ("coverage", published, [AGE, "symptoms"]), ("size", null, CLINICAL)
     for kind, data, terms in runs:
         gaps = with_gaps(data, rng)
@@ -258,7 +277,7 @@ def truths(seed: int) -> dict:
     for x in (AGE, "symptoms"):
         r = data[[x, CM, CLIENT]].corr().to_numpy()
         truth["difference", x] = r[0, 1] - r[0, 2]
-    truth |= judged(data).set_index("term")["estimate"].to_dict()
+    truth |= pd.concat(judged(data)).set_index("term")["estimate"].to_dict()
     for row in one_with_many(data[CLIENT], data[CM], groups).itertuples():
         truth[row.informant, row.term] = row.estimate
     fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups).coefficients
@@ -270,31 +289,37 @@ def truths(seed: int) -> dict:
     return truth
 
 
-def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool) -> Hits:
+PARTS = (
+    "slopes", "blocks", "standardised", "block_equivalence", "two_informants", "days", "alphas",
+    "slow",
+)  # fmt: skip
+
+
+def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool, only: str) -> Hits:
     rng = np.random.default_rng(seed)
     seeds = [int(s) for s in seed.generate_state(3)]
     null = simulate_dyads("no_association", N, seeds[0])
     drawn = draw(population("published"), N, seeds[1], keep_items=True)
     published = dyad_table(drawn)
-    yield from slopes(null, published, truth)
-    yield from blocks(null)
-    yield from standardised(published, truth)
-    yield from block_equivalence(published, rng)
-    yield from two_informants(null, published, truth)
-    yield from rates("published", published, truth)
-    yield from rates("hospital_effect", simulate_dyads("hospital_effect", N, seeds[2]), truth)
-    for row in alphas(drawn).itertuples():
-        hit = covers(truth["alpha", row.scale], row.alpha_low, row.alpha_high)
-        yield "reliability, Feldt", f"alpha, {row.scale}", "coverage", hit
-    if with_slow:
-        yield from partial_hits(null)
-        yield from slow(null, published, truth, rng)
+    parts = (
+        slopes(null, published, truth),
+        blocks(null),
+        standardised(published, truth),
+        block_equivalence(published, rng),
+        two_informants(null, published, truth),
+        days(published, seeds[2], truth),
+        alpha_hits(drawn, published[KEYS], truth),
+        slow(null, published, truth, rng) if with_slow else (),
+    )
+    for name, hits in zip(PARTS, parts, strict=True):
+        if only in ("", name):
+            yield from hits
 
 
-def counted(seeds, truth: dict) -> tuple[Counter, Counter]:
+def counted(seeds, truth: dict, only: str = "") -> tuple[Counter, Counter]:
     hits, runs = Counter(), Counter()
     for number, seed in enumerate(seeds):
-        for *key, hit in replicate(seed, truth, number % SLOW_SHARE == 0):
+        for *key, hit in replicate(seed, truth, number % SLOW_SHARE == 0, only):
             hits[tuple(key)] += bool(hit)
             runs[tuple(key)] += 1
     return hits, runs

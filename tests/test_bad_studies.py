@@ -177,7 +177,7 @@ HELPERS = {
 
 @cache
 def good() -> pd.DataFrame:
-    return simulate_dyads("published", 90, 5)
+    return simulate_dyads("published", 60, 5)
 
 
 def tables(result) -> list[pd.DataFrame]:

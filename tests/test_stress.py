@@ -174,3 +174,19 @@ def test_seed_decides_what_draws(dyads):
     again = [stress(dyads, analyses=["imputed"], finding="3", seed=s, settings=SMALL)
              for s in (1, 1)]  # fmt: skip
     pd.testing.assert_frame_equal(*again)
+
+
+def test_within_sites_a_difference_between_sites_is_gone(dyads):
+    """A site's level of the rating and of the symptoms must not make an association."""
+    site = dyads["site"].astype("category").cat.codes
+    rng = np.random.default_rng(4)
+    bent = dyads.assign(
+        case_manager_alliance=rng.normal(size=201) - 3 * site,
+        symptoms=rng.normal(size=201) + 3 * site,
+    )
+    rows = stress(bent, analyses=["sites"], finding="2").set_index("claim")["estimate"]
+    nested = assess(bent, analyses=["nested"], finding="2").set_index("claim")["estimate"]
+    assert nested["symptoms"] < -0.5 and abs(rows["symptoms"]) < 0.1
+    numbered = stress(bent.assign(site=site), analyses=["sites"], finding="2")
+    assert numbered["estimate"].dropna().tolist() == pytest.approx(rows.dropna().tolist())
+    assert stress(bent.assign(site="A"), analyses=["sites"]).empty

@@ -48,7 +48,7 @@ WORDS = {
     "as_1995": "As 1995 read it", "as_published": "Dyads independent",
     "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
     "imputed": "Missing values imputed", "adjusted": "Pretreatment held constant",
-    "rank": "Rank-normal scores",
+    "sites": "Within sites", "rank": "Rank-normal scores",
     "dependent_correlations": "Correlations of both ratings compared",
     "stacked": "Both ratings in one model", "truth_and_bias": "The other informant as reference",
     "response_surface": "Surface over both ratings", "holm": "Holm within the finding",

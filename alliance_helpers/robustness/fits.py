@@ -30,6 +30,23 @@ def adjusted(study: Stressed, analysis: str) -> list[dict]:
     return study.rows(analysis, find)
 
 
+def sites(study: Stressed, analysis: str) -> list[dict]:
+    """Within sites: sites as fixed effects above the case managers."""
+    site = study.book.site
+    if site is None or site not in study.dyads or study.dyads[site].nunique() < 2:
+        return []
+    labels = study.dyads[site].map(str, na_action="ignore").astype(object)
+    dyads = study.dyads.assign(**{site: labels})
+
+    def find(claim: Claim) -> Found:
+        # What else is a category of the site (its type) is fixed with it.
+        held = [c for c in _usual(study, claim) if pd.api.types.is_numeric_dtype(dyads[c])]
+        data = claim_data(claim, dyads, study.book, [*held, site])
+        return _judged(study, claim, fitted(claim, data), " (within sites)")
+
+    return study.rows(analysis, find)
+
+
 def rank(study: Stressed, analysis: str) -> list[dict]:
     """Rank-normal scores of ratings and variables, of hospital days too."""
 
