@@ -261,18 +261,20 @@ def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
     >>> adjust([0.01, 0.02, 0.04]).round(2).tolist()
     [0.03, 0.04, 0.04]
     """
-    from statsmodels.stats.multitest import multipletests
-
-    names = {"holm": "holm", "bh": "fdr_bh"}
-    if method not in names:
+    if method not in ("holm", "bh"):
         raise ParameterError(f"method is {method!r}; choose 'holm' or 'bh'.")
     values = as_floats(p_values, "p_values").reshape(-1)
     if ((values < 0) | (values > 1)).any():
         raise ParameterError("p_values holds a number outside 0 to 1.")
-    adjusted = values.copy()
-    known = ~np.isnan(values)
-    if known.any():
-        adjusted[known] = multipletests(values[known], method=names[method])[1]
+    adjusted, known = values.copy(), np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    rank = np.arange(1, len(order) + 1)
+    # The same as statsmodels' multipletests, which empties the garbage of the whole process.
+    if method == "holm":
+        running = np.maximum.accumulate(values[order] * rank[::-1])
+    else:
+        running = np.minimum.accumulate((values[order] * len(order) / rank)[::-1])[::-1]
+    adjusted[order] = np.minimum(running, 1)
     if isinstance(p_values, pd.Series):
         return pd.Series(adjusted, index=p_values.index, name=p_values.name)
     return adjusted

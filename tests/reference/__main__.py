@@ -31,8 +31,14 @@ def known() -> dict[float, tuple[str, str, str]]:
         for row in table.to_dict("records"):
             value = float(row["value"])
             if math.isfinite(value) and value != round(value):
-                found[value] = (path.stem, row.get("dataset", ""), row["statistic"])
+                found[value] = (path.stem, *named(row.get("dataset", ""), row["statistic"]))
     return found
+
+
+def named(dataset: str, statistic: str) -> tuple[str, str]:
+    """The data set without what was done with it, and the statistic without its variable."""
+    dataset = re.sub(r"^(truth|surface|stacked|dependent)_", "", dataset).split("_")[0]
+    return dataset, re.sub(r"^(first|second|difference):.*", "stacked_slope", statistic)
 
 
 class Compared:
@@ -71,7 +77,6 @@ class Compared:
     def table(self) -> pd.DataFrame:
         rows = [(*self.known[value], off) for value, off in self.rows.items()]
         made = pd.DataFrame(rows, columns=["topic", "dataset", "statistic", "off"])
-        made["dataset"] = made["dataset"].str.split("_").str[0]
         digits = -np.log10(made["off"].clip(lower=1e-16))
         groups = made.assign(digits=digits).groupby(["topic", "statistic"], sort=False)
         return groups.agg(
@@ -81,7 +86,9 @@ class Compared:
 
 def main() -> int:
     tests = sorted(HERE.parent.glob("test_*.py"))
-    using = [str(p) for p in tests if re.search(r"numbers\(|reference", p.read_text("utf-8"))]
+    using = [
+        str(p) for p in tests if re.search(r"numbers\(|reference|counts_data", p.read_text("utf-8"))
+    ]
     compared = Compared()
     pytest.approx, np.testing.assert_allclose = compared.near, compared.close
     said = io.StringIO()
@@ -96,7 +103,7 @@ def main() -> int:
         sys.stdout.write(f"\n{topic}.R ({', '.join(used) or 'base R'})\n")
         sys.stdout.write(part.drop(columns="topic").to_string(index=False, float_format="%.1f"))
         sys.stdout.write("\n")
-    sets = {compared.known[v][1].split("_")[0] for v in compared.rows} - {""}
+    sets = {compared.known[value][1] for value in compared.rows} - {""}
     six = sum(off < 5e-7 for off in compared.rows.values())
     sys.stdout.write(
         f"\n{len(compared.rows):,} numbers on {len(sets)} data sets; {six:,} agree to 6 "
