@@ -70,7 +70,7 @@ function labelled(kind, state, ...parts) {
     make("label", { for: parts[0].id }, state.description), ...parts);
 }
 
-function slider(id, state, { low, high, step, read, write, words }) {
+function slider(id, state, { kind = "numbers", low, high, step, read, write, words }) {
   const input = make("input", { type: "range", id: `c-${id}`, min: low, max: high, step });
   const output = make("output", { for: input.id });
   input.addEventListener("input", () => { change(id, write(input.value)); put(); });
@@ -79,7 +79,7 @@ function slider(id, state, { low, high, step, read, write, words }) {
     output.textContent = words();
     input.setAttribute("aria-valuetext", words());
   };
-  const made = labelled("slide", state, input, output);
+  const made = labelled(kind, state, input, output);
   shown(id, put);
   return made;
 }
@@ -95,7 +95,7 @@ const VIEWS = {
   IntSliderModel: number(() => 0),
   FloatSliderModel: number(state => Number(state.readout_format.match(/\d+/)[0])),
   SelectionSliderModel: (id, state) => slider(id, state, {
-    low: 0, high: state._options_labels.length - 1, step: 1,
+    kind: "names", low: 0, high: state._options_labels.length - 1, step: 1,
     read: () => state.index, write: text => ({ index: Number(text) }),
     words: () => state._options_labels[state.index] }),
   ToggleButtonsModel: (id, state) => {
