@@ -18,7 +18,6 @@ from .informants import correlation_difference, stacked
 from .judging.analyses import standardise
 from .views import ratings
 
-BOTH = ("client", "case_manager")
 SLOPES = [
     "block", "informant", "term", "estimate", "std_error", "df", "p_value", "conf_low",
     "conf_high", "n", "reason",
@@ -110,7 +109,7 @@ def outcome_surfaces(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
 
     def find(x: pd.Series) -> pd.DataFrame:
         part = pd.DataFrame({"x": x, "c": client, "m": case_manager}).astype(float).dropna()
-        first, second = common_scale(part["c"].to_numpy(), part["m"].to_numpy(), book)
+        first, second = about_their_middle(part["c"].to_numpy(), part["m"].to_numpy())
         keys = None if groups is None else groups.loc[part.index].to_numpy()
         outcome = standardise(part["x"].to_numpy())
         return response_surface(outcome, second, first, 0.0, keys)[6:].assign(outcome=x.name)
@@ -119,18 +118,10 @@ def outcome_surfaces(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     return _each(dyads, book, find, columns.split(), ["outcome"], "outcome")
 
 
-def common_scale(
-    client: np.ndarray, case_manager: np.ndarray, book: Codebook
+def about_their_middle(
+    client: np.ndarray, case_manager: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both ratings about the mean of both, in units of their standard deviation.
-
-    Raises
-    ------
-    NotEstimableError
-        The two are not answered on the same scale, so that agreement has no meaning.
-    """
-    if len({_answered(book.informants[i]["alliance"], book) for i in BOTH}) > 1:
-        raise NotEstimableError("the two ratings are not given on the same response scale")
+    """Both ratings about the mean of both, in units of their standard deviation."""
     if len(client) < 4:
         raise NotEstimableError("fewer than four dyads are complete")
     unit = np.sqrt((client.var(ddof=1) + case_manager.var(ddof=1)) / 2)
@@ -138,15 +129,6 @@ def common_scale(
         raise NotEstimableError("neither rating varies")
     middle = (client.mean() + case_manager.mean()) / 2
     return (client - middle) / unit, (case_manager - middle) / unit
-
-
-def _answered(rating: str, book: Codebook) -> tuple:
-    """How a rating was answered, as far as the codebook says."""
-    if rating in book.scales:
-        scale = book.scales[rating]
-        return *scale.limits, scale.score, len(scale.items)
-    columns = [v for t in book.tables.values() for v in t.variables.values() if v.name == rating]
-    return tuple((v.low, v.high) for v in columns)
 
 
 def _each(

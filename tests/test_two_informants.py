@@ -6,13 +6,11 @@ import pytest
 from alliance_helpers.agreement import truth_and_bias
 from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
-from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.findings import assess
 from alliance_helpers.inference import adjust
 from alliance_helpers.simulate import simulate_dyads
 from alliance_helpers.stress import stress
 from alliance_helpers.two_informants import (
-    common_scale,
     correlation_differences,
     outcome_surfaces,
     slopes_by_informant,
@@ -120,11 +118,15 @@ def test_a_study_without_case_managers_or_outcomes(dyads):
     assert slopes_by_informant(dyads, replace(BOOK, blocks={})).empty
 
 
-def test_ratings_on_different_scales_have_no_surface(dyads):
+def test_ratings_by_unlike_forms_are_compared_as_percentages(dyads):
+    """A form with half the range, answered alike, changes nothing."""
     scales = dict(BOOK.scales)
-    scales["client_alliance"] = replace(scales["client_alliance"], limits=(1.0, 5.0))
+    scales["client_alliance"] = replace(scales["client_alliance"], limits=(1.0, 4.0))
     other = replace(BOOK, scales=scales)
-    with pytest.raises(NotEstimableError, match="same response scale"):
-        common_scale(np.arange(5.0), np.arange(5.0), other)
-    row = stress(dyads, other, analyses=["response_surface"]).iloc[0]
-    assert row["verdict"] == "inconclusive" and "same response scale" in row["criterion"]
+    shrunk = dyads.assign(client_alliance=(dyads["client_alliance"] - 36) / 2 + 36)
+    wanted, found = outcome_surfaces(dyads, BOOK), outcome_surfaces(shrunk, other)
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"])
+    row = stress(shrunk, other, analyses=["response_surface"]).iloc[0]
+    assert row["estimate"] == pytest.approx(
+        stress(dyads, BOOK, analyses=["response_surface"])["estimate"].iloc[0]
+    )

@@ -21,8 +21,8 @@ from ..judging import verdicts
 from ..judging.analyses import standardise
 from ..judging.claim_data import complete_dyads, verdict_of
 from ..judging.verdicts import Effect
-from ..two_informants import common_scale
-from ..views import alliance_of
+from ..two_informants import about_their_middle
+from ..views import alliance_of, ratings
 from .stressed import Found, Stressed
 
 
@@ -31,11 +31,11 @@ def stacked_ratings(study: Stressed, analysis: str) -> list[dict]:
 
     def find(claim: Claim) -> Found:
         made = complete_dyads(claim, study.dyads, study.book).made()
-        ratings = study.dyads[[alliance_of(study.book, i) for i in claim.informants]].astype(float)
+        pair = study.dyads[[alliance_of(study.book, i) for i in claim.informants]].astype(float)
         X = study.dyads[claim.variables(study.book)].astype(float)
         manager = study.book.case_manager
-        test = stacked(ratings, X, study.dyads[manager] if manager else None).test.iloc[0]
-        n = int((X.notna().all(axis=1) & ratings.notna().any(axis=1)).sum())
+        test = stacked(pair, X, study.dyads[manager] if manager else None).test.iloc[0]
+        n = int((X.notna().all(axis=1) & pair.notna().any(axis=1)).sum())
         share = Partial(made.y, made.X, made.Z, None).observed("ols").estimate
         effect = verdicts.block(
             test["f"], test["df1"], test["df2"], n, share, study.rules.bounds[claim.bound],
@@ -128,7 +128,8 @@ def surfaces(study: Stressed, analysis: str) -> list[dict]:
             return None
         bound, found = study.rules.bounds["correlation"], {}
         data = complete_dyads(claim, study.dyads, book)
-        client, case_manager = common_scale(data.values[:, 0], data.values[:, 1], book)
+        both = [r.to_numpy(float)[data.rows] for r in ratings(study.dyads, book)[:2]]
+        client, case_manager = about_their_middle(*both)
         for name, outcome in zip(names, data.values[:, 2:].T, strict=True):
             table = response_surface(
                 standardise(outcome), case_manager, client, 0.0, data.groups
