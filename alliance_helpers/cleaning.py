@@ -66,12 +66,15 @@ def clean(study: Study) -> CleanStudy:
         changes.append(merged)
     wide = Dyads(tables, book)
     columns = wide.variables()
+    counted = {  # before there are scores, since it takes the most room
+        d.name: _days(tables[d.episodes], columns[d.anchor], wide.clients, d)
+        for d in book.days.values()
+    }
     for scale in book.scales.values():
         scores = wide.scores(scale)
         parts = {p: f"{scale.name}_{p}" for p in scores if p != "total"} | {"total": scale.name}
         columns |= {parts[p]: scores[p].to_numpy() for p in scores}
-    for days in book.days.values():
-        columns[days.name] = _days(tables[days.episodes], columns[days.anchor], wide.clients, days)
+    columns |= counted
     for derived in book.derived.values():
         columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
@@ -85,11 +88,11 @@ def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame
     stays, into = merge_stays(
         frame[columns].set_axis(["client_id", "admission", "discharge"], axis=1)
     )
-    gone = frame.index[~frame.index.isin(stays.index)]
-    before = frame.loc[gone, days.discharge].dt.strftime("%Y-%m-%d").fillna("").to_list()
-    after = [f"merged into row {row}" for row in into.loc[gone]]
+    gone = into.to_numpy() != frame.index.to_numpy()
+    before = frame[days.discharge][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    after = [f"merged into row {row}" for row in into[gone]]
     rule = "overlapping or adjoining stays"
-    change = Change(name, days.discharge, rule, gone.to_numpy(), before, after)
+    change = Change(name, days.discharge, rule, frame.index.to_numpy()[gone], before, after)
     return stays.set_axis(columns, axis=1), change
 
 

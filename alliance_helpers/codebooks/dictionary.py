@@ -203,4 +203,5 @@ def dyad_variables(book: Codebook) -> set[str]:
         if table.row != "episode":
             suffixes = table.suffix.values() or ("",)
             names |= {v + s for v in table.variables for s in suffixes}
+            names |= {book.client} & set(table.variables)
     return names

@@ -152,14 +152,14 @@ def _scale(book: Codebook, scale: Scale) -> Iterator:
 
 
 def _kinds(book: Codebook) -> dict[str, str]:
-    """Type of every variable of the tables, with its occasion's suffix."""
+    """Type of every variable of the tables, with its occasion's suffix; clients have none."""
+    tables = [table for table in book.tables.values() if table.row != "episode"]
     return {
         v.name + suffix: v.type
-        for table in book.tables.values()
-        if table.row != "episode"
+        for table in tables
         for v in table.variables.values()
         for suffix in (table.suffix.values() or ("",))
-    }
+    } | {v.name: v.type for t in tables for v in t.variables.values() if v.name == book.client}
 
 
 def _days(book: Codebook) -> Iterator:

@@ -44,7 +44,9 @@ def _text(values: pd.Series) -> pd.Series:
     stripped = values.map(_words, na_action="ignore") if values.dtype == object else values
     stripped = stripped.astype("str").str.strip()
     gone |= stripped == ""
-    return stripped.mask(gone) if gone.any() else stripped
+    if gone.any():
+        return stripped.mask(gone)
+    return values if stripped.equals(values) else stripped
 
 
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:

@@ -81,7 +81,7 @@ def _union(code: np.ndarray, begin: np.ndarray, finish: np.ndarray, n: int) -> n
     if not len(code):
         return np.zeros(n, np.int64)
     # One time axis on which every client has a stretch of its own, so that one sweep serves all.
-    shift = code * (finish.max() - begin.min()) - begin.min()
+    shift = code * (int(finish.max()) - int(begin.min()))
     begin, finish = begin + shift, finish + shift
     order = np.argsort(begin, kind="stable")
     begin, finish = begin[order], finish[order]
@@ -104,7 +104,7 @@ def _dates(values: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         parsed = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce")
     wrong = parsed.isna().to_numpy() & ~missing
     days = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
-    return days, missing, wrong
+    return np.where(missing | wrong, 0, days).astype(np.int32), missing, wrong
 
 
 def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     ]
     if any(wrong.any() for wrong, *_ in checks):
         raise DataError(_problems(episodes, checks))
-    return admission, np.where(going_on, np.iinfo(np.int64).max, discharge)
+    return admission, np.where(going_on, np.iinfo(np.int32).max, discharge)
 
 
 def _problems(episodes: pd.DataFrame, checks: list[tuple]) -> list[Problem]:

@@ -36,28 +36,31 @@ def merge_stays(episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         Naming every stay without an admission or with a discharge before it.
     """
     _check(episodes)
-    client = pd.factorize(episodes["client_id"])[0].astype(np.int64)
-    begin = _days(episodes["admission"])
-    end = _days(episodes["discharge"].fillna(OPEN))
+    client = pd.factorize(episodes["client_id"])[0]
+    begin, end = _days(episodes["admission"]), _days(episodes["discharge"].fillna(OPEN))
     order = np.lexsort((end, begin, client))
+    if not len(order):
+        return episodes[STAY].copy(), pd.Series(episodes.index, index=episodes.index)
     # One time axis on which every client has a stretch of its own, so that one sweep serves all.
-    shift = client[order] * (max(end.max() - begin.min(), 0) + 2) if len(order) else client
-    starts, ends = begin[order] + shift, end[order] + shift
-    reached = np.maximum.accumulate(ends)
-    first = np.r_[True, starts[1:] > reached[:-1]] if len(order) else np.zeros(0, bool)
-    stay = np.cumsum(first) - 1
-    last = np.flatnonzero(np.r_[first[1:], True]) if len(order) else first.nonzero()[0]
+    starts = client[order].astype(np.int64) * (int(end.max()) - int(begin.min()) + 2)
+    reached = starts + end[order]
+    starts += begin[order]
+    np.maximum.accumulate(reached, out=reached)
+    first = np.r_[True, starts[1:] > reached[:-1]]
+    last = np.r_[first[1:], True]
     heads = order[first]
-    stays = episodes[STAY].iloc[heads].copy()
-    finish = pd.to_datetime((reached[last] - shift[last]).astype("datetime64[D]"))
-    finish = finish.astype(episodes["discharge"].dtype)
+    held = np.empty_like(order)
+    held[order] = heads[np.cumsum(first) - 1]
+    stays = episodes[STAY].iloc[heads]
+    finish = reached[last] - (starts[last] - begin[order[last]])
+    finish = pd.to_datetime(finish.astype("datetime64[D]")).astype(episodes["discharge"].dtype)
     stays["discharge"] = pd.Series(finish, stays.index).mask(finish == OPEN)
-    into = pd.Series(episodes.index[heads][stay], index=episodes.index[order])
-    return stays.sort_index(), into.reindex(episodes.index)
+    return stays.sort_index(), pd.Series(episodes.index[held], index=episodes.index)
 
 
 def _days(dates: pd.Series) -> np.ndarray:
-    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
+    """Days since 1970; four bytes are enough."""
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
 
 
 def _check(episodes: pd.DataFrame) -> None:
