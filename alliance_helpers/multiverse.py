@@ -14,7 +14,7 @@ from .errors import NotEstimableError
 from .estimation.joint_test import Permutations, joint_test
 from .estimation.partial import Partial
 from .estimation.partial_counts import PartialCounts
-from .judging.claim_data import ClaimData, effect_of, verdict_of
+from .judging.claim_data import BLOCKS, ClaimData, effect_of, verdict_of
 from .nesting import effective_n
 from .robustness.specifications import CHOICES, Design, Tables, designs, estimators
 
@@ -132,7 +132,7 @@ def model_of(
     order = None if shuffles is None else shuffles.among(data.rows)
     if claim.kind == "rate_absence":
         return PartialCounts(data.y, data.X[:, 0], data.Z, data.groups), order
-    model = Partial(data.y, data.X, data.Z, data.groups)
+    model = Partial(data.y, data.X, data.Z, data.groups, block=claim.kind in BLOCKS)
     return model, None if order is None else model.shuffle(order)
 
 

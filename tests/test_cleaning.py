@@ -145,3 +145,24 @@ def test_raw_files_are_not_written_to():
     before = {p: p.stat().st_mtime_ns for p in RAW.iterdir()}
     clean(load_study())
     assert {p: p.stat().st_mtime_ns for p in RAW.iterdir()} == before
+
+
+def test_partners_in_two_rows_of_a_couple():
+    book = parse_codebook("""
+study: {title: Couples, client: couple}
+tables:
+  pairs:
+    file: pairs.csv
+    key: [couple, partner]
+    occasion: {column: partner, suffix: {wife: _wife, husband: _husband}}
+    variables:
+      couple: {type: id}
+      partner: {type: category, values: [wife, husband]}
+      joy: {type: number}
+informants: {client: {alliance: joy_wife}, case_manager: {alliance: joy_husband}}
+""")
+    raw = pd.DataFrame({"couple": ["a", "a", "b"], "partner": ["wife", "husband", "wife"]})
+    made = clean(Study({"pairs": raw.assign(joy=[1.0, 2, 3])}, book, "couples")).dyads
+    assert made["couple"].to_list() == ["a", "b"]
+    assert made["joy_wife"].to_list() == [1, 3]
+    assert made["joy_husband"].fillna(-1).to_list() == [2, -1]

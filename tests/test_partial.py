@@ -191,3 +191,21 @@ def test_collinear_covariates_change_nothing():
     for estimator in ESTIMATORS:
         a, b = (Partial(y, X, z, groups).observed(estimator) for z in (Z, twice))
         assert a.estimate == pytest.approx(b.estimate) and a.df2 == pytest.approx(b.df2)
+
+
+@pytest.mark.parametrize("estimator", ["ols", "cr2", "mixed"])
+def test_a_block_of_one_is_told_by_its_share_of_variance(estimator):
+    rng = np.random.default_rng(6)
+    x, z, y = rng.normal(size=(3, 90))
+    groups = np.arange(90) // 6
+    model = Partial(y - x, x[:, None], z[:, None], groups, block=True)
+    plain = Partial(y - x, x[:, None], z[:, None], groups)
+    found, single = model.observed(estimator), plain.observed(estimator)
+    free = [v - np.polyval(np.polyfit(z, v, 1), z) for v in (x, y - x)]
+    assert found.estimate == pytest.approx(np.corrcoef(free)[0, 1] ** 2)
+    assert single.estimate < 0 < found.estimate
+    assert found.p_value == single.p_value
+    order = np.arange(90)[None]
+    estimates, p_values = model.permuted(estimator, model.shuffle(order))
+    assert estimates == pytest.approx([found.estimate])
+    assert p_values == pytest.approx(plain.permuted(estimator, plain.shuffle(order))[1])

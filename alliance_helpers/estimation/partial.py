@@ -51,6 +51,8 @@ class Partial:
     X : ndarray (n, k), the predictors of interest
     Z : ndarray (n, q), covariates; collinear ones are left out, the intercept is added
     groups : ndarray (n,) of labels, or None where dyads are independent
+    block : bool
+        Report a single predictor as a block too: by the share of variance it adds.
 
     Raises
     ------
@@ -66,13 +68,13 @@ class Partial:
     0.73
     """
 
-    def __init__(self, y, X, Z, groups) -> None:
+    def __init__(self, y, X, Z, groups, block: bool = False) -> None:
         codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
         self.order = np.argsort(codes, kind="stable")
         self.codes = codes[self.order]
         self.starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
         self.sizes = np.diff(self.starts, append=len(y))
-        self.nested = groups is not None
+        self.nested, self.one_as_block = groups is not None, block and X.shape[1] == 1
         Z = _independent(_standard(Z[self.order]))
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
@@ -91,7 +93,10 @@ class Partial:
 
     def observed(self, estimator: str) -> Estimate:
         """The full fit."""
-        return getattr(self, f"_{estimator}")
+        found = getattr(self, f"_{estimator}")
+        if self.one_as_block:
+            return replace(found, estimate=self._share, std_error=np.nan)
+        return found
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -106,7 +111,10 @@ class Partial:
         -------
         estimate, p_value : ndarray (b,)
         """
-        return getattr(self, f"_{estimator}_permuted")(shuffled)
+        estimates, p_values = getattr(self, f"_{estimator}_permuted")(shuffled)
+        if self.one_as_block:
+            estimates = (shuffled @ self.Q)[:, 0] ** 2 / self._total(shuffled)
+        return estimates, p_values
 
     def shuffle(self, order: np.ndarray) -> np.ndarray:
         """Residuals in permuted places: `order` (b, n) holds positions among the rows given."""

@@ -83,7 +83,7 @@ def bayes(study: Stressed, analysis: str) -> list[dict]:
             k = data.X.shape[1]
             if worth <= k + 1:
                 raise NotEstimableError(f"{worth:.1f} effective dyads are too few for {k} terms")
-            estimate = Partial(data.y, data.X, data.Z, None).observed("ols").estimate
+            estimate = Partial(data.y, data.X, data.Z, None, block=True).observed("ols").estimate
             factor = bayes_factor_block(estimate, worth, k, s["r_scale"])
             prior = f"Zellner-Siow of width {s['r_scale']:.3f}"
         evidence, need = 1 / factor, s["evidence"]

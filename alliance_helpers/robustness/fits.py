@@ -105,7 +105,7 @@ def fitted(claim: Claim, data: ClaimData) -> Estimate:
     if claim.kind == "rate_absence":
         model = PartialCounts(data.y, data.X[:, 0], data.Z, data.groups)
         return model.observed("poisson" if data.groups is None else "poisson_cr2")
-    model = Partial(data.y, data.X, data.Z, data.groups)
+    model = Partial(data.y, data.X, data.Z, data.groups, block=claim.kind in BLOCKS)
     return model.observed("ols" if data.groups is None else "mixed")
 
 
@@ -144,7 +144,7 @@ def _pooled_block(study: Stressed, claim: Claim, parts: list[ClaimData], words: 
         raise NotEstimableError("the study names no case managers")
     estimates, covariances, shares, df = [], [], [], []
     for data in parts:
-        model = Partial(data.y, data.X, data.Z, data.groups)
+        model = Partial(data.y, data.X, data.Z, data.groups, block=True)
         shares.append(model.observed("ols").estimate)
         k, fit = model.k, model.intercepts
         estimates.append(fit.estimate[1 : k + 1])

@@ -36,7 +36,7 @@ def stacked_ratings(study: Stressed, analysis: str) -> list[dict]:
         manager = study.book.case_manager
         test = stacked(pair, X, study.dyads[manager] if manager else None).test.iloc[0]
         n = int((X.notna().all(axis=1) & pair.notna().any(axis=1)).sum())
-        share = Partial(made.y, made.X, made.Z, None).observed("ols").estimate
+        share = Partial(made.y, made.X, made.Z, None, block=True).observed("ols").estimate
         effect = verdicts.block(
             test["f"], test["df1"], test["df2"], n, share, study.rules.bounds[claim.bound],
             study.worth(claim, n),
