@@ -51,6 +51,7 @@ CAUTIOUS = (
         "the effective n is that of the design effect's formula",
     ),
     ("dependent_correlations, joint", "", "the same, and Holm over the variables"),
+    ("response_surface, CR2", "", "few case managers carry a curve: CR2 is cautious there"),
     ("response_surface, joint", "", "Holm over the outcomes, which go together"),
 )
 

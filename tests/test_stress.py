@@ -190,3 +190,12 @@ def test_within_sites_a_difference_between_sites_is_gone(dyads):
     numbered = stress(bent.assign(site=site), analyses=["sites"], finding="2")
     assert numbered["estimate"].dropna().tolist() == pytest.approx(rows.dropna().tolist())
     assert stress(bent.assign(site="A"), analyses=["sites"]).empty
+
+
+def test_what_is_not_selected_is_not_refuted(dyads):
+    """Nothing related: no claim is refuted by that. A sign turned around is."""
+    none = stress(simulate_dyads("no_association", 201, 5), analyses=["selection"], settings=SMALL)
+    assert not (none["verdict"] == "not_supported").any()
+    turned = dyads.assign(case_manager_outcome=-dyads["case_manager_outcome"])
+    rows = stress(turned, analyses=["selection"], finding="2", settings=SMALL)
+    assert rows.set_index("claim").loc["own_outcome", "verdict"] == "not_supported"

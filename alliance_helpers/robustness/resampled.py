@@ -126,10 +126,10 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
         enough = often >= max(s["inclusion"], s["noise_ratio"] * noise)
         if enough and right and row["same_sign"] >= s["same_sign"]:
             verdict = verdicts.SUPPORTED
-        elif often <= noise + s["noise_margin"] or (enough and not right):
-            verdict = verdicts.NOT_SUPPORTED
         else:
-            verdict = verdicts.INCONCLUSIVE
+            # That a term is not selected says as little as p > .05.
+            against = enough and not right
+            verdict = verdicts.NOT_SUPPORTED if against else verdicts.INCONCLUSIVE
         criterion = (
             f"selected in {s['inclusion']:.0%} of the resamples and {s['noise_ratio']:g} times as "
             f"often as noise ({noise:.0%}), with the claimed sign"
