@@ -20,6 +20,7 @@ ORDER = [
     "bench_selection",
     "bench_multiverse",
     "bench_data",
+    "bench_input",
     "bench_widgets",
 ]
 

@@ -50,12 +50,12 @@ def _r_squared(y: np.ndarray, X: np.ndarray) -> float:
     n, k = X.shape
     if n <= k + 1:
         raise NotEstimableError(f"{n} complete dyads are too few for {k} terms")
-    design = np.column_stack([np.ones(n), standardise(X)])
+    y, design = standardise(y), np.column_stack([np.ones(n), standardise(X)])
     slopes, _, rank, _ = np.linalg.lstsq(design, y, rcond=COLLINEAR**0.5)
     if rank <= k:
         raise NotEstimableError("the terms of the block are collinear")
     residual = y - design @ slopes
-    return 1 - float(residual @ residual) / float(((y - y.mean()) ** 2).sum())
+    return 1 - float(residual @ residual) / (n - 1)
 
 
 def _block_dyads(y, X, terms, groups, bound, worth) -> Effect:

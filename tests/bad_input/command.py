@@ -5,10 +5,22 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 
+HERE = Path(__file__).parent
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["bad_input.warm"])
+
+
+def _start_server() -> None:
+    """The process that commands are forked from; it finds this folder through PYTHONPATH."""
+    FORKS.set_forkserver_preload(["bad_input.warm"])
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE.parent), before)))
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ["PYTHONPATH"] = before
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class Done:
 def alliance(folder: Path, *arguments: object) -> Done:
     """`alliance` with these arguments; what it prints goes through files in the folder."""
     texts = [folder / f"{name}.txt" for name in ("out", "err", "seconds")]
+    _start_server()
     child = FORKS.Process(target=_command, args=([str(a) for a in arguments], *texts))
     child.start()
     child.join()
