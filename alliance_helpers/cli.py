@@ -41,9 +41,11 @@ def main() -> None:
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
 def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     """Run the whole sequence once and write the report."""
+    from .running.station import open_station
+
+    open_station()  # the kernels' libraries load while this process loads its own
     from .running.parameters import all_parameters, parse_parameters
     from .running.sequence import main_notebooks, run_sequence, skipped
-    from .running.station import open_station
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
@@ -51,7 +53,6 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     parameters |= {k: v for k, v in (("data", data), ("codebook", codebook)) if v}
     if show_rows:
         parameters["show_rows"] = True
-    open_station()
     skip = skipped(_check_input(parameters))
     from tqdm import tqdm
 

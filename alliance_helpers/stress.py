@@ -52,6 +52,7 @@ def stress(
     seed: int = 1995,
     settings: dict | None = None,
     specifications: Multiverse | None = None,
+    reselected: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Stress tests of every claim.
 
@@ -73,6 +74,8 @@ def stress(
         By default the shipped `data/stress.yml`, as `stressed.read_stress` returns it.
     specifications : Multiverse, optional
         Every specification of these claims, if it has been worked out already.
+    reselected : DataFrame, optional
+        What `reselection.inclusion` found, likewise.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def stress(
     if codebook is None:
         codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
     study = Stressed(clean, codebook, rules, finding, settings or read_stress(), seed)
-    study.specifications = specifications
+    study.specifications, study.reselected = specifications, reselected
     rows = [row for name in names for row in STRESS[name](study, name)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -116,12 +119,13 @@ def all_rows(
     finding: str | None = None,
     seed: int = 1995,
     specifications: Multiverse | None = None,
+    reselected: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Then and now: the rows of `findings.assess`, followed by those of `stress`.
 
     Parameters
     ----------
-    clean, codebook, rules, finding, seed, specifications
+    clean, codebook, rules, finding, seed, specifications, reselected
         As in `stress`.
 
     Returns
@@ -133,5 +137,6 @@ def all_rows(
     if codebook is None:
         codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
     quick = assess(dyads, codebook, rules, finding=finding)
-    slow = stress(clean, codebook, rules, finding, seed=seed, specifications=specifications)
+    made = {"specifications": specifications, "reselected": reselected}
+    slow = stress(clean, codebook, rules, finding, seed=seed, **made)
     return pd.concat([quick, slow], ignore_index=True)

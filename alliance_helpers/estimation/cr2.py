@@ -159,13 +159,20 @@ def cr2_covariance(
         name = f"'{terms[which]}'" if len(terms) else f"number {which + 1}"
         raise NotEstimableError(f"The term {name} is a linear combination of the terms before it.")
     error = np.asarray(residuals, float)[order] * scale
-    pieces = unweighted if np.ptp(variance) == 0 else _weighted
+    pieces = _unweighted if np.ptp(variance) == 0 else _weighted
     return assemble(*pieces(Q, error, starts, sizes, variance), np.linalg.inv(R), terms)
 
 
-def unweighted(Q, error, starts, sizes, _variance):
-    """Scores and working covariances by group, all from k x k matrices: cost linear in n."""
-    values, vectors = _inside_groups(Q, starts)
+def _unweighted(Q, error, starts, _sizes, _variance):
+    return unweighted(Q, error, starts, inside_groups(Q, starts))
+
+
+def unweighted(Q, error, starts, shares):
+    """Scores and working covariances by group, all from k x k matrices: cost linear in n.
+
+    `shares` is what `inside_groups` makes of Q.
+    """
+    values, vectors = shares
     turned = np.swapaxes(vectors, 1, 2)
     inside = np.clip(values, 0, None)
     inflate = _inflation(values)
@@ -176,13 +183,13 @@ def unweighted(Q, error, starts, sizes, _variance):
     return scores, own, shared
 
 
-def adjustments(Q: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """What inflates each group's scores on the orthonormal basis Q, (J, k, k)."""
-    values, vectors = _inside_groups(Q, starts)
+def adjustments(shares: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """What inflates each group's scores, (J, k, k), from what `inside_groups` returns."""
+    values, vectors = shares
     return (vectors * _inflation(values)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
 
 
-def _inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of every group's share of Q'Q = I."""
     gram = np.empty((len(starts), Q.shape[1], Q.shape[1]))
     for column in range(Q.shape[1]):

@@ -18,7 +18,7 @@ from scipy.special import fdtrc, stdtr
 
 from ..errors import NotEstimableError
 from ..nesting import icc_of
-from .cr2 import adjustments
+from .cr2 import adjustments, inside_groups
 from .design import COLLINEAR, Sample, check_shape, orthonormal
 from .intercepts import Intercepts, fit_intercepts
 from .sandwich import fit_robust
@@ -168,12 +168,16 @@ class Partial:
         return sample
 
     @cached_property
-    def _basis(self) -> tuple[np.ndarray, np.ndarray]:
+    def _basis(self):
         return orthonormal(self._sample)
 
     @cached_property
+    def _shares(self):
+        return inside_groups(self._basis[0], self.starts)
+
+    @cached_property
     def _cr2(self) -> Estimate:
-        estimate, covariance = fit_robust(self._sample, self._basis)
+        estimate, covariance = fit_robust(self._sample, self._basis, self._shares)
         if self.k > 1:
             f, df1, df2, p = covariance.wald(estimate, range(1, self.k + 1))
             return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
@@ -186,7 +190,7 @@ class Partial:
     def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
         """Basis of the whole design, and what turns residuals into group scores."""
         Q, back = self._basis
-        adjust = adjustments(Q, self.starts)
+        adjust = adjustments(self._shares)
         weights = (adjust[self.codes] @ Q[:, :, None])[:, :, 0] @ back[1 : self.k + 1].T
         spread = self._by_group(weights)
         return Q, spread, (spread.T @ Q).T
@@ -291,7 +295,6 @@ def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal basis of what the covariates leave of the predictors, and its triangle."""
     left = X - base @ (base.T @ X)
     Q, R = np.linalg.qr(left - base @ (base.T @ left))
-    size = np.einsum("nk,nk->k", X, X)
-    if (np.diag(R) ** 2 < COLLINEAR * size).any():
+    if (np.diag(R) ** 2 < COLLINEAR * np.einsum("nk,nk->k", X, X)).any():
         raise NotEstimableError("the covariates and the predictors before it determine a predictor")
     return Q, R

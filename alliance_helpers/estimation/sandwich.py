@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from .cr2 import ClusterCovariance, assemble, unweighted
+from .cr2 import ClusterCovariance, assemble, inside_groups, unweighted
 from .design import Sample, complete_rows, orthonormal, positions, tidy
 
 
@@ -116,10 +116,16 @@ def least_squares(
 
 
 def fit_robust(
-    sample: Sample, basis: tuple[np.ndarray, np.ndarray]
+    sample: Sample,
+    basis: tuple[np.ndarray, np.ndarray],
+    shares: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, ClusterCovariance]:
-    """Coefficients and their CR2 covariance; `basis` is what `orthonormal` makes of the sample."""
+    """Coefficients and their CR2 covariance.
+
+    `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
+    """
     Q, back = basis
+    shares = shares or inside_groups(Q, sample.starts)
     gamma = Q.T @ sample.y
     residuals = sample.y - Q @ gamma
     spread = np.linalg.norm(sample.y - sample.y.mean())
@@ -127,6 +133,6 @@ def fit_robust(
         raise NotEstimableError(
             "The outcome does not vary, or the terms fit it perfectly: no error can be estimated."
         )
-    pieces = unweighted(Q, residuals, sample.starts, sample.sizes, None)
+    pieces = unweighted(Q, residuals, sample.starts, shares)
     names = ("intercept", *sample.terms)
     return back @ gamma, assemble(*pieces, back, names)

@@ -133,7 +133,7 @@ def complete_beside(
         raise NotEstimableError(f"the study has no block {claim.block!r}")
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    values = np.column_stack([dyads[columns].to_numpy(float), covariates])
+    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), covariates])
     known = True if managers is None else managers >= 0
     rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
     if len(rows) < 4:

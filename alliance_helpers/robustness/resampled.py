@@ -105,7 +105,9 @@ def _block(study: Stressed, claim: Claim, data: ClaimData) -> Effect:
 def selection(study: Stressed, analysis: str) -> list[dict]:
     """Inclusion of each associated variable in resamples of the stepwise regressions of 1995."""
     s = study.settings["selection"]
-    found = inclusion(study.dyads, study.book, s["n_boot"], study.seed)
+    found = study.reselected
+    if found is None:
+        found = inclusion(study.dyads, study.book, s["n_boot"], study.seed)
 
     def find(claim: Claim) -> Found | None:
         terms = list(claim.composite) or [claim.term]

@@ -73,6 +73,7 @@ class Stressed:
         self.clean, self.book, self.rules = clean, book, rules
         self.finding, self.settings, self.seed = finding, settings, seed
         self.specifications: Multiverse | None = None
+        self.reselected: pd.DataFrame | None = None
         self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
         lacking = unavailable(self.dyads, book, rules)
         gone = set(lacking[["finding", "claim", "informant"]].itertuples(index=False, name=None))

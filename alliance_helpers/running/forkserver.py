@@ -182,12 +182,14 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     sys.path[:] = [entry for entry in sys.path if entry]
     before, stamps = dict(os.environ), helper_stamps()
+    gc.disable()  # what libraries make as they load, stays
     preload()
     warm_up()
     rehearse(sys.argv[3])
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.collect()
     gc.freeze()
+    gc.enable()
     request = Server(listener, int(sys.argv[2])).serve()
     if helper_stamps() != stamps:
         forget_helpers()
