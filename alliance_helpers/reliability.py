@@ -135,8 +135,11 @@ def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
         raise ParameterError(f"{len(codes)} clusters were given for {len(scale)} respondents.")
     codes[codes < 0] = codes.max() + 1 + np.arange((codes < 0).sum())
 
+    seen = scale.notna().to_numpy(float)
+    values = (scale - scale.mean()).fillna(0.0).to_numpy(float)
+
     def log_rest(rows: np.ndarray) -> np.ndarray:
-        cov = scale[rows].cov().to_numpy()
+        cov = _pairwise(values[rows], seen[rows])
         # Also false where a covariance is unknown.
         if not (cov.sum() > 0 and _alpha(cov) < 1):
             raise NotEstimableError("the answers of the others give no alpha")
@@ -145,6 +148,13 @@ def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
     _, covariance, df = leave_one_out(log_rest, codes % MAX_BLOCKS)
     reach = stdtrit(df, 1 - tail) * np.sqrt(covariance[0, 0])
     return np.exp([reach, -reach])
+
+
+def _pairwise(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Covariances of the respondents who answered both items; unanswered ones have the value 0."""
+    n, sums = seen.T @ seen, values.T @ seen
+    with np.errstate(divide="ignore", invalid="ignore"):  # unknown: nobody answered both
+        return (values.T @ values - sums * sums.T / n) / (n - 1)
 
 
 def item_rest_correlations(
