@@ -11,7 +11,11 @@ from .figures.dyads import bland_altman, informants, paired_scatter
 from .figures.evidence import bayes_sensitivity, power_curve
 from .figures.missing import missingness
 from .figures.models import days_distribution, r_squared_blocks
-from .figures.multiverse import information_sources, specification_curve
+from .figures.multiverse import (
+    information_sources,
+    specification_curve,
+    specification_verdicts,
+)
 from .figures.selection import inclusion
 
 __all__ = [
@@ -31,4 +35,5 @@ __all__ = [
     "r_squared_blocks",
     "scorecard",
     "specification_curve",
+    "specification_verdicts",
 ]

@@ -141,8 +141,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant n_specifications estimate expected share_significant p_median
-        p_share p_stouffer`: the median estimate and what it is with nothing there, and the
+        `finding claim n_specifications estimate expected share_significant p_median p_share
+        p_stouffer`: the median estimate and what it is with nothing there, and the
         permutation p-values of the median, of the share of significant specifications, and of
         Stouffer's z.
     """
@@ -156,7 +156,6 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
             {
                 "finding": name[0],
                 "claim": texts.get(name, name[1]),
-                "informant": name[2],
                 "n_specifications": median["n_specifications"],
                 "estimate": median["estimate"],
                 "expected": median["expected"],

@@ -159,6 +159,22 @@ def test_the_curve_says_what_it_shows(every):
     assert "No specification" in empty.figure.get_label()
 
 
+def test_bars_are_the_shares_of_the_verdicts(every):
+    rules = read_rules()
+    ax = multiverse_plots.specification_verdicts(every.specifications, rules)
+    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(-1, 3)
+    shares = every.specifications.groupby(["finding", "claim", "informant"], sort=False)["verdict"]
+    assert len(widths) == shares.ngroups
+    for bar, (name, verdicts) in zip(widths, shares, strict=True):
+        found = verdicts.value_counts(normalize=True)
+        wanted = [found.get(v, 0) for v in ("supported", "inconclusive", "not_supported")]
+        np.testing.assert_allclose(bar / 100, wanted)
+        text = next(c.text for c in rules.claims if (c.finding, c.claim, c.informant) == name)
+        assert text in ax.figure.get_label()
+    empty = multiverse_plots.specification_verdicts(every.specifications.iloc[:0], rules)
+    assert not empty.patches
+
+
 def test_every_form_has_twelve_different_items():
     for form, key in FORMS.items():
         if key:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from alliance_helpers import plots
+from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.figures import style
@@ -142,6 +143,11 @@ def drawings(dyads):
         "correlations": (plots.correlations, [MATRIX, BOOK], {}),
         "scorecard": (plots.scorecard, [CARD], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
+        "specification_verdicts": (
+            plots.specification_verdicts,
+            [SPECIFICATIONS, read_rules()],
+            {},
+        ),
         "inclusion": (plots.inclusion, [INCLUSION, BOOK], {}),
         "information_sources": (plots.information_sources, [SOURCES, BOOK], {}),
     }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from ..claims import Rules
 from ..codebook import Codebook
 from .style import (
     INK,
@@ -33,6 +37,7 @@ WORDS = {
     "ols": "least squares", "cr2": "with CR2 errors", "mixed": "mixed model",
     "poisson": "Poisson", "poisson_cr2": "with CR2 errors", "negbin": "negative binomial",
 }  # fmt: skip
+ORDER = ("supported", "inconclusive", "not_supported")
 CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
 
 
@@ -42,7 +47,7 @@ def specification_curve(
     joint: pd.DataFrame | None = None,
     bound: float | None = None,
     codebook: Codebook | None = None,
-    heading: str | None = None,
+    rules: Rules | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Estimates of one claim under every specification, sorted, over the choices that led there.
@@ -58,7 +63,8 @@ def specification_curve(
         bound).
     codebook : Codebook, optional
         Labels of terms.
-    heading : str, optional
+    rules : Rules, optional
+        The claim's own text becomes the heading.
     ax : Axes, optional
 
     Returns
@@ -97,7 +103,8 @@ def specification_curve(
     ax.set_xticks([])
     term = word(rows["term"].iloc[0], codebook) if len(rows) else ""
     informant = word(rows["informant"].iloc[0], codebook) if len(rows) else ""
-    title(ax, heading or f"{term} ({informant}): every specification")
+    title(ax, _text(rows, rules) or f"{term} ({informant}): every specification")
+    ax.set_ylabel("Rate ratio" if days else "Estimate", y=1 - CURVE / 2 / (depth + CURVE))
     handles = [
         Line2D([], [], ls="", marker="o", ms=6, mfc=v.color, mec=QUIET, label=v.label)
         for v in VERDICTS.values()
@@ -113,6 +120,15 @@ def _first_claim(specifications: pd.DataFrame) -> pd.DataFrame:
         return specifications
     first = specifications.iloc[0][names]
     return specifications[(specifications[names] == first).all(axis=1)]
+
+
+def _text(rows: pd.DataFrame, rules: Rules | None) -> str:
+    """The claim that rows of specifications are about, in its own words."""
+    if rules is None or not len(rows):
+        return ""
+    name = tuple(rows[["finding", "claim", "informant"]].iloc[0])
+    texts = {(c.finding, c.claim, c.informant): c.text for c in rules.claims}
+    return texts.get(name, name[1])
 
 
 def _options(rows: pd.DataFrame) -> list[tuple[str, str | None]]:
@@ -182,6 +198,52 @@ def _said(rows: pd.DataFrame, joint, term: str, informant: str, days: bool) -> s
         p = joint.loc[joint["statistic"] == "median", "p_value"].iloc[0]
         text += f" Joint permutation test of the median: {p_words(p)}."
     return text
+
+
+@styled
+def specification_verdicts(
+    specifications: pd.DataFrame,
+    rules: Rules,
+    heading: str = "What every specification says of each claim",
+    ax: Axes | None = None,
+) -> Axes:
+    """In which share of all specifications each claim gets each verdict.
+
+    Parameters
+    ----------
+    specifications : DataFrame
+        As `multiverse.multiverse` returns them.
+    rules : Rules
+        Gives the text of the claims.
+    heading : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    claims = list(specifications.groupby(["finding", "claim", "informant"], sort=False)["verdict"])
+    ax = canvas(ax, 1.3 + 0.5 * max(len(claims), 1))
+    said = []
+    for at, ((name, _, _), verdicts) in enumerate(claims):
+        left, parts = 0.0, []
+        for verdict in ORDER:
+            style, share = VERDICTS[verdict], 100 * (verdicts == verdict).mean()
+            ax.barh(at + 0.17, share, 0.4, left, color=style.color, edgecolor=QUIET, lw=0.6)
+            left += share
+            parts += [f"{share:.0f} % {style.label}"] if share else []
+        text = _text(specifications.loc[verdicts.index], rules)
+        ax.text(0, at - 0.1, f"{name}: {shorten(text, 72)}", va="bottom", fontsize=9)
+        ax.text(101, at + 0.17, f"{len(verdicts)}", va="center", fontsize=9)
+        said.append(f"{text}: {', '.join(parts)} of {len(verdicts)}")
+    ax.text(101, -0.5, "of", va="center", fontsize=9)
+    ax.set(xlim=(0, 100), ylim=(len(claims) - 0.4, -0.7), yticks=[])
+    ax.set_xlabel("Share of the specifications (%)")
+    ax.spines["left"].set_visible(False)
+    key(ax, [Patch(fc=VERDICTS[v].color, ec=QUIET, label=VERDICTS[v].label) for v in ORDER])
+    title(ax, heading)
+    alt(ax, f"{heading}. {'. '.join(said)}.")
+    return ax
 
 
 @styled

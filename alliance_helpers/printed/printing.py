@@ -78,7 +78,9 @@ TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family",
 SENTENCES = ("criterion", "reason")
 SAME_UNIT = ("estimate", "expected", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
-VARIANCES = ("r_squared", "adj_r_squared", "delta_r_squared", "semipartial_r2")
+VARIANCES = ("adj_r_squared", "delta_r_squared", "semipartial_r2")
+CORRELATIONS = ("r", "r_client", "r_case_manager", "truth_force")
+SHARES = ("frequency", "inclusion", "same_sign", "noise_inclusion", "any_selected_noise")
 SHORT = 18  # characters of a cell that is not broken over lines
 LONG = 40  # characters of a cell that gets room, so that it is not broken over many
 COUNTS = ("n", "observed", "df1", "row", "step")
@@ -251,13 +253,13 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
         return p_text(x)
     if column in COUNTS or column.startswith("n_") or isinstance(value, (int, np.integer)):
         return number(x, 0)
-    if column.startswith("share"):
+    if column.startswith("share") or column in SHARES:
         return f"{100 * x:.1f} %"
     if column.startswith("df"):
         return "∞" if math.isinf(x) else number(x, 0 if x == round(x) else 1)
-    if column in RATIOS:
+    if column in RATIOS or column in CORRELATIONS:
         return number(x, 2)
-    if column in VARIANCES:
+    if column in VARIANCES or column.startswith("r_squared"):
         return number(x, 3)
     return number(x, decimals if column in SAME_UNIT else None)
 
