@@ -22,7 +22,8 @@ COLUMNS = {
     "block": "Block", "step": "Step", "action": "Action", "f": "F", "f_change": "F of change",
     "r_squared": "R²", "adj_r_squared": "Adjusted R²", "delta_r_squared": "R² change",
     "p_change": "p of change", "family": "Model", "llf": "Log-likelihood", "aic": "AIC",
-    "bic": "BIC", "theta": "Theta", "zeros_observed": "Zeros observed",
+    "bic": "BIC", "theta": "Theta", "theta_std_error": "SE of theta", "rater": "Rated by",
+    "zeros_observed": "Zeros observed",
     "zeros_expected": "Zeros expected", "rate_ratio": "Rate ratio",
     "rate_ratio_low": "Rate ratio, low", "rate_ratio_high": "Rate ratio, high",
     "finding": "Finding", "claim": "Claim", "analysis": "Analysis", "informant": "Informant",
@@ -69,12 +70,13 @@ WORDS = {
     "share_case_manager": "Share of the case managers",
     "correlation_case_manager": "Correlation of the case managers' means",
     "correlation_rest": "Correlation within case managers",
+    "any": "any days", "excess_zero": "more zeros", "count": "how many days",
     "poisson": "Poisson", "negbin": "Negative binomial", "hurdle": "Hurdle", "zinb": "ZINB",
 }  # fmt: skip
 """Values in words, where the codebook has no label of its own."""
 
 TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family", "scale", "block",
-              "outcome", "variable", "rater")  # fmt: skip
+              "outcome", "variable", "rater", "part")  # fmt: skip
 SENTENCES = ("criterion", "reason")
 SAME_UNIT = ("estimate", "expected", "std_error", "conf_low", "conf_high", "low_90", "high_90")
 RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
@@ -130,7 +132,7 @@ def pretty(
     -----
     p-values have three decimals, counts none; an estimate with its interval gets the decimals that
     leave two digits of the interval's width, so a table of a million dyads shows more of them. A
-    column of reasons is left out when there are none.
+    column with nothing in it is left out.
 
     Examples
     --------
@@ -152,7 +154,7 @@ def pretty(
         shown.append(text)
     heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
     heads = [own_words(head, codebook) for head in heads]
-    kept = [k for k, c in enumerate(flat.columns) if c != "reason" or any(shown[k])]
+    kept = [k for k, text in enumerate(shown) if k == 0 or any(text) or not len(flat)]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
@@ -218,7 +220,7 @@ def number(x: float, decimals: int | None = None) -> str:
     if decimals is None:
         size = abs(x)
         decimals = 0 if size >= 100 else 1 if size >= 10 else 2
-        if 0 < size < 0.095:
+        if 5e-7 < size < 0.095:
             decimals = min(6, 1 - math.floor(math.log10(size)))
     text = f"{x:,.{decimals}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
