@@ -28,6 +28,8 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+RUN_TO_THE_END = """[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
+  .every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()))"""
 TIMEOUT = 120_000  # ms, for a page on a machine with much else to do
 
 
@@ -150,6 +152,7 @@ def open_lab(browser, url: str, n_demos: int) -> Watched:
     page.click("text=Run All Cells")
     drawn = f"document.querySelectorAll('{FIGURE}').length >= {n_demos}"
     page.wait_for_function(drawn, timeout=TIMEOUT)
+    page.wait_for_function(RUN_TO_THE_END, timeout=TIMEOUT)
     return watched
 
 

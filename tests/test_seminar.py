@@ -1,7 +1,9 @@
 """The seminar's editions: built from one source, nothing given away, every exercise told apart."""
 
+import ast
 import re
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -9,7 +11,7 @@ from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.exercises import NotYetError, ask, check
 from alliance_helpers.teaching import seminar
 from alliance_helpers.teaching.formulas import FORMULA, drawn
-from alliance_helpers.teaching.seminar import Outcome, shortcomings
+from alliance_helpers.teaching.seminar import CHECK, Outcome, shortcomings
 
 UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
 
@@ -63,6 +65,38 @@ def test_the_web_edition_gives_nothing_away_and_asks_every_question(name):
     assert source.count("exercises.ask(") == len(asked)
     assert "exercises.check(" not in source
     assert not [c for c in made.cells if "nbgrader" in c.metadata]
+    essays = [c.source for c in solutions if c.cell_type == "markdown"]
+    assert source.count("<textarea") == len(essays) == 1
+    assert essays[0] not in source
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_every_mistake_gets_the_sentence_meant_for_it(name):
+    """The solution is right, no answer is asked for one, each trap answers for itself."""
+    names: dict = {}
+    found = {}
+    with plt.rc_context():
+        for cell in UNITS[name].cells:
+            if cell.cell_type != "code":
+                continue
+            if not marks(cell, "grade"):
+                source = re.sub(r"\.(picture|explore)\(\)", "", cell.source)
+                exec(source, names)
+            else:
+                call = ast.parse(cell.source).body[-1].value
+                assert ast.unparse(call.func) == "exercises.check"
+                setup = cell.source[: cell.source.index("exercises.check(")]
+                exec(f"{setup}\nasked = {CHECK.sub('dict(', cell.source[len(setup) :])}", names)
+                found[cell.id] = names[ast.unparse(call.args[0])], names["asked"]
+    for cell, (solution, how) in found.items():
+        assert check(solution, **how).startswith("Right"), cell
+        with pytest.raises(NotYetError, match="No answer yet"):
+            check(None, **how)
+        assert how.get("traps"), f"{cell} expects no mistake"
+        for said, wrong in how["traps"].items():
+            with pytest.raises(NotYetError) as error:
+                check(wrong, **how)
+            assert str(error.value).endswith(said), cell
 
 
 def test_the_source_is_left_as_it_was():

@@ -6,17 +6,22 @@ import re
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 from scipy import stats
 
 from alliance_helpers import widgets
 from alliance_helpers.agreement import agreement
 from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.estimation.stepwise import Rule, correlate, run
+from alliance_helpers.figures.style import INFORMANTS, PAPER, SHADE
 from alliance_helpers.nesting import icc
 from alliance_helpers.teaching import demos
 from alliance_helpers.teaching import halo as demo_halo
 from alliance_helpers.teaching import nesting as demo_nesting
 from alliance_helpers.teaching import noise as demo_noise
 from alliance_helpers.teaching import nulls as demo_nulls
+from alliance_helpers.teaching import views as demo_views
 from alliance_helpers.teaching.explorers import associations_of, regression_of
 from alliance_helpers.teaching.views import made_pairs
 
@@ -175,6 +180,25 @@ def test_noise_is_found_as_often_as_elsewhere(candidates):
     assert found == pytest.approx(reference, abs=3.3 * 0.029)
 
 
+@pytest.mark.parametrize("p_enter", [0.05, 0.15])
+def test_one_noise_variable_in_twenty_enters_more_often_than_the_band(p_enter):
+    """600 noise variables of 60 studies: SE .009; none competes, so each is a block of its own."""
+    rng, n, samples, found = np.random.default_rng(20), 201, 200, []
+    for _ in range(60):
+        z = rng.standard_normal((n, 11))
+        weights = rng.multinomial(n, np.full(n, 1 / n), samples)
+        sums = weights @ z
+        squares = np.einsum("bn,ni,nj->ijb", weights, z, z, optimize=True)
+        squares -= np.einsum("bi,bj->ijb", sums, sums) / n
+        for j in range(10):
+            pair = correlate(np.ascontiguousarray(squares[np.ix_([j, 10], [j, 10])]))
+            rule = Rule("stepwise", p_enter, p_enter + 0.05)
+            path = run(pair, np.full(samples, n), [np.arange(1)], rule)
+            found.append(path.selected[0].mean())
+    share = np.mean(np.array(found) > demo_noise.noise_edge(p_enter))
+    assert share == pytest.approx(0.05, abs=3.3 * 0.009)
+
+
 def test_screened_noise_is_the_regression_of_the_kept():
     shown = demo_noise.screened(50, 200, 0.25, 1)
     z = np.random.default_rng([1, 50]).standard_normal((200, 51))
@@ -249,14 +273,17 @@ def test_dyads_are_those_of_the_shipped_cohort_before_gaps():
 
 # Colours.
 
-PAIRS = [
-    ("#1F4E8C", "#E07B00"),  # client, case manager; counting case managers, counting clients
-    ("#00594C", "#9AA5AD"),  # entered, left out
-    ("#93BAC6", "#1D4955"),  # association, agreement
-    ("#4C8797", "#E07B00"),  # the study, shuffled
-    ("#C3CED6", "#1D4955"),  # not refuted, refuted
-    ("#1D4955", "#E07B00"),  # curve, marked setting
-]
+PAIRS = {
+    "client, case manager": (INFORMANTS["client"].color, INFORMANTS["case_manager"].color),
+    "counting clients, case managers": (demo_nesting.NAIVE, demo_nesting.RESPECTFUL),
+    "entered, left out": (demo_noise.FOUND, demo_noise.MISSED),
+    "study, shuffled": (demo_noise.STUDY, demo_noise.SHUFFLED),
+    "association, agreement": (demo_views.ASSOCIATION, demo_views.AGREEMENT),
+    "same rater, somebody else": (demo_halo.SAME.color, demo_halo.CROSS),
+    "as it is, own view held": (demo_halo.CROSS, demo_halo.HELD),
+    "refuted, not refuted": (demo_halo.CROSS, demo_halo.NOT_REFUTED),
+    "curve, chosen setting": (demo_nulls.LINE, demo_nulls.MARK),
+}
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 BLIND = {
     "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
@@ -281,7 +308,7 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", BLIND)
-@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
 def test_colours_stay_apart_for_the_colour_blind(kind, pair):
     """Delta E of 20 and more is told apart at a glance (just noticeable: 2.3)."""
     seen = [lab(np.array(BLIND[kind]) @ linear(c)) for c in pair]
@@ -292,8 +319,23 @@ def test_text_has_contrast():
     html = demos.numbers_html("x") + demos.VISIBLE
     text, paper = re.search(r"background:(#\w+);color:(#\w+)", html).groups()[::-1]
     for ink in (text, demos.QUIET, "#1F4E8C"):
-        light, dark = sorted(
-            (float(np.array([0.2126, 0.7152, 0.0722]) @ linear(c)) for c in (ink, paper)),
-            reverse=True,
-        )
-        assert (light + 0.05) / (dark + 0.05) >= 4.5
+        assert contrast(ink, paper) >= 4.5
+
+
+@EVERY
+def test_text_in_figures_has_contrast(demo):
+    """On white and on the grey of bands."""
+    demo.picture()
+    (figure,) = demo._kept
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+    assert len(texts) > 5
+    for text in texts:
+        for paper in (PAPER, SHADE):
+            assert contrast(to_hex(text.get_color()), paper) >= 4.5, text.get_text()
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Ratio of luminances by WCAG 2."""
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    dark, light = sorted(float(weights @ linear(c)) for c in (ink, paper))
+    return (light + 0.05) / (dark + 0.05)

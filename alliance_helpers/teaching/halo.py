@@ -21,6 +21,7 @@ from .panels import panels
 
 OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
 SAME, CROSS = INFORMANTS["case_manager"], "#1D4955"
+HELD, NOT_REFUTED = "#93BAC6", "#C3CED6"
 STUDIES = 300
 RELIABLE = 0.7
 FAVOUR = Slide("General favour (share of variance)", 0.0, 0.8, 0.05, 0.4)
@@ -212,7 +213,7 @@ def _draw_study(figure: Figure, s: SimpleNamespace) -> None:
 
 def _draw_held(figure: Figure, s: SimpleNamespace) -> None:
     names = ("As it is", "Own view held constant")
-    ax = _two(figure, names, ((s.cross, s.n), (s.held, s.n - 1)), (CROSS, "#93BAC6"))
+    ax = _two(figure, names, ((s.cross, s.n), (s.held, s.n - 1)), (CROSS, HELD))
     ax.set_title("Alliance with the other rater's symptoms", fontsize=10.5)
 
 
@@ -244,7 +245,7 @@ def _draw_leaks(figure: Figure, s: SimpleNamespace) -> None:
     every, dark = (np.histogram(r, edges)[0] for r in (s.r, s.r[s.r > s.limit]))
     look = {"fill": True, "ec": INK, "lw": 0.6}
     ax.stairs(every, edges, baseline=every - dark, fc=CROSS, **look)
-    ax.stairs(every - dark, edges, fc="#C3CED6", **look)
+    ax.stairs(every - dark, edges, fc=NOT_REFUTED, **look)
     ax.axvline(s.limit, color=INK, lw=1.2, ls=(0, (4, 2)))
     ax.set(xlim=(-0.4, 0.8), ylim=(0, 160), ylabel="Studies")
     ax.set_xlabel("Correlation of alliance with the other rater's symptoms (better to the right)")

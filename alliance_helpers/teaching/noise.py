@@ -24,6 +24,7 @@ from .panels import panels
 SAMPLES = 300
 NEW_CLIENTS = 10_000
 FOUND, MISSED = "#00594C", "#9AA5AD"
+STUDY, SHUFFLED = "#4C8797", "#E07B00"
 CONTROLS = {
     "candidates": Slide("Candidates, all of them noise", 5, 40, 5, 20),
     "n": Slide("Clients", 60, 600, 20, 200),
@@ -84,7 +85,10 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         )
         table = table.sort_values("inclusion", kind="stable")
         words = [word(t, book) for t in table["term"]]
-        return SimpleNamespace(table=table, words=words, rating=word(rating, book), n=n_boot)
+        return SimpleNamespace(
+            table=table, words=words, rating=word(rating, book), n=n_boot,
+            edge=noise_edge(p_enter),
+        )  # fmt: skip
 
     return Demo(
         {
@@ -95,9 +99,20 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         _say_inclusion,
         _draw_inclusion,
         "Share of bootstrap samples in which each variable is selected, and the same when the "
-        "rating is shuffled, so that nothing is related to it.",
+        "rating is shuffled, so that nothing is related to it; a band holds 19 of 20 noise "
+        "variables.",
         4.4,
     )
+
+
+def noise_edge(p_enter: float) -> float:
+    """Inclusion frequency that one noise variable in twenty exceeds.
+
+    In one study such a variable has |z| above 1.96; in bootstrap samples z scatters around that
+    value with an SD of 1. Competing candidates and nesting are left out.
+    """
+    z, limit = special.ndtri(0.975), special.ndtri(1 - p_enter / 2)
+    return float(special.ndtr(z - limit) + special.ndtr(-z - limit))
 
 
 def noise_sample(candidates: int, n: int, p_enter: float, sample: int) -> SimpleNamespace:
@@ -250,7 +265,7 @@ def _draw_screened(figure: Figure, s: SimpleNamespace) -> None:
     colors = np.where(s.p < 0.05, FOUND, MISSED)
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
     ax.bar(at, s.p, color=colors, edgecolor=INK, lw=0.6)
-    ax.plot(at, at / (s.kept + 1), color="#E07B00", lw=2)
+    ax.plot(at, at / (s.kept + 1), color=SHUFFLED, lw=2)
     ax.set(xlim=(0, max(s.kept, 1) + 1), ylim=(0, 1), ylabel="p value")
     ax.set_xlabel("Terms of the second regression, sorted")
     ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give", fontsize=10.5)
@@ -265,17 +280,19 @@ def _say_inclusion(s: SimpleNamespace) -> str:
     noise = s.table["noise_inclusion"].mean()
     return (
         f"{s.rating}, {s.n} bootstrap samples. Most often selected: {said}. "
-        f"With the rating shuffled a variable is selected in {100 * noise:.0f} % on average."
+        f"With the rating shuffled a variable is selected in {100 * noise:.0f} % on average; one "
+        f"noise variable in twenty is selected in more than {100 * s.edge:.0f} %."
     )
 
 
 def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
     (ax,) = panels(figure, left=0.38, bottom=0.12, right=0.97, top=0.92)
     at = np.arange(len(s.table))
-    ax.hlines(at, 0, 100 * s.table["inclusion"], color="#4C8797", lw=11)
-    ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=6, color="#E07B00", mec=INK)
+    ax.axvspan(0, 100 * s.edge, color=SHADE)
+    ax.hlines(at, 0, 100 * s.table["inclusion"], color=STUDY, lw=11)
+    ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=6, color=SHUFFLED, mec=INK)
     ax.axvline(100 * s.table["noise_inclusion"].mean(), color=INK, lw=1.2, ls=(0, (4, 2)))
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
     ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])
     ax.tick_params(axis="y", length=0)
-    ax.set_title("Bars: study; diamonds, dashed: shuffled", fontsize=10.5)
+    ax.set_title("Diamonds, dashed: shuffled; shaded: 19 of 20 noise variables", fontsize=10.5)

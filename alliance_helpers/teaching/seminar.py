@@ -19,6 +19,10 @@ SOURCE = NOTEBOOKS / "seminar"
 CODE_STUB = "# YOUR CODE HERE"
 TEXT_STUB = "*Write your answer here.*"
 CHECK = re.compile(r"exercises\.check\(\s*\w+\s*,")
+TEXT_BOX = (
+    '<textarea class="essay" rows="7" aria-label="Your answer"></textarea>\n\n'
+    "*Kept by this page only: copy it before you leave.*"
+)
 NOTE = "*On this page exercises have a box to answer in; as a notebook they are done in code.*"
 
 
@@ -91,15 +95,17 @@ def web(notebook: NotebookNode) -> NotebookNode:
     cells = []
     for cell in made.cells:
         grading = cell.metadata.pop("nbgrader", {})
-        if grading.get("solution"):
+        if grading.get("solution") and cell.cell_type == "code":
             continue
-        if grading.get("grade"):
+        if grading.get("solution"):
+            cell.source = TEXT_BOX
+        elif grading.get("grade"):
             cell.source, changed = CHECK.subn("exercises.ask(", cell.source)
             if changed != 1:
                 raise ParameterError(f"Cell {cell.id!r} needs one call of exercises.check(name, ..")
         if cell.cell_type == "code":
             cell.outputs = []
-        else:
+        elif not grading.get("solution"):
             cell.source = drawn(cell.source)
         cells.append(cell)
     made.cells = [cells[0], nbformat.v4.new_markdown_cell(NOTE, id="about-boxes"), *cells[1:]]

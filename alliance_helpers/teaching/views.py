@@ -23,6 +23,7 @@ CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
 NAMES = {"pearson_r": "Pearson r", "icc_c1": "ICC(C,1)", "icc_a1": "ICC(A,1)", "ccc": "CCC"}
 MARGINS = {"left": 0.095, "bottom": 0.15, "right": 0.985, "top": 0.9}
 DOTS = "#3C4A54"
+ASSOCIATION, AGREEMENT = "#93BAC6", "#1D4955"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _draw_pairs(figure: Figure, pairs: Pairs) -> None:
     _scatter(left, pairs, (60, 300))
     values = pairs.table["estimate"][list(NAMES)]
     at = np.arange(len(NAMES))[::-1]
-    colors = ["#93BAC6", "#93BAC6", "#1D4955", "#1D4955"]
+    colors = [ASSOCIATION, ASSOCIATION, AGREEMENT, AGREEMENT]
     right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
     for y, value in zip(at, values, strict=True):
         right.text(max(value, 0) + 0.02, y, coefficient(value), va="center", weight="bold")
