@@ -53,7 +53,7 @@ seminar-web: $(VENV)/.test
 # Two workers; `make test WORKERS=0` runs everything in one process.
 WORKERS ?= 2
 test: $(VENV)/.test
-	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	@$(VENV)/bin/ruff check .

@@ -1,6 +1,7 @@
 """What several tests share: one run of the whole sequence, and a browser."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -8,8 +9,18 @@ from hypothesis import settings
 settings.register_profile("kit", deadline=None)  # a busy machine is no failure
 settings.load_profile("kit")
 
-# They start processes, watch the clock or a browser: one after another, on the same worker.
-PROCESSES = ("test_batch", "test_cli", "test_kernels", "test_notebooks", "test_runner")
+# They start processes, watch the clock or a browser, or share one run of the sequence: one after
+# another, on the same worker.
+PROCESSES = (
+    "test_batch",
+    "test_browser_report",
+    "test_browser_seminar",
+    "test_cli",
+    "test_confidentiality",
+    "test_kernels",
+    "test_notebooks",
+    "test_runner",
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
     "--no-sandbox",
@@ -22,16 +33,27 @@ QUIET = [
 ]
 
 
+def group(nodeid: str) -> str:
+    """What stays on one worker: a file, or all of `PROCESSES`."""
+    stem = Path(nodeid.split("::")[0]).stem
+    return "processes" if stem in PROCESSES else stem
+
+
 def pytest_collection_modifyitems(items):
-    """With several workers a file stays on one; those of `PROCESSES` come first, on one."""
+    """The longest group first."""
+    items.sort(key=lambda item: group(item.nodeid) != "processes")
 
-    def group(item):
-        shared = {"shipped_run", "chromium"} & set(getattr(item, "fixturenames", ()))
-        return "processes" if shared or item.path.stem in PROCESSES else item.path.stem
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "processes")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of one group on one worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group(nodeid)
+
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
