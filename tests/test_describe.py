@@ -147,7 +147,7 @@ def test_names_in_another_script_are_told_apart(tmp_path):
 
 
 def test_plain_names():
-    assert plain_name("  1. Größe (cm)") == "gr_e_cm"
+    assert plain_name("  1. Größe (cm)") == "groesse_cm"
     assert plain_name("???") == "column"
     assert plain_name("Age", {"age"}) == "age_2"
 
@@ -171,3 +171,68 @@ def test_a_labelled_file_and_its_lookup_table(tmp_path):
     assert book.scales["client_alliance"].form == "WAI-S"
     assert book.blocks["treatment"] == ("years",)
     assert check(tmp_path, book) == []
+
+
+def german_clinic(folder):
+    """A wide table with words for no answer, and a table beside it with a row per ward."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"Code": [f"A{i}" for i in range(60)], "Gruppe": ["Süd", "Nord"] * 30})
+    for i in range(1, 13):
+        frame[f"WAI.{i}"] = rng.integers(1, 6, 60).astype(object)
+        frame.loc[rng.integers(0, 60, 2), f"WAI.{i}"] = "k.A."
+    frame["BDI prä"], frame["BDI post"] = rng.integers(0, 40, (2, 60))
+    frame["Tage im Krankenhaus"] = rng.integers(0, 90, 60)
+    frame["Bemerkung"] = [f"ruft an {i}" for i in range(60)]
+    frame.to_csv(folder / "a.csv", sep=";", index=False, encoding="cp1252")
+    beds = pd.DataFrame({"Gruppe": ["Süd", "Nord"], "Betten": [12, 20]})
+    beds.to_csv(folder / "b.csv", sep=";", index=False, encoding="cp1252")
+
+
+def test_a_clinic_that_does_not_speak_english(tmp_path):
+    german_clinic(tmp_path)
+    text = describe(tmp_path)
+    book = parse_codebook(text)
+    assert 'missing: ["k.A."]' in text
+    assert book.scales["client_alliance"].form == "WAI-SR"
+    assert (book.site, book.tables["b"].row) == ("gruppe", "site")
+    assert book.blocks["pretreatment"] == ("bdi_prae",)
+    assert book.blocks["outcome"] == ("bdi_post", "hospital_days")
+    assert "ruft an" not in text
+    assert book.tables["a"].ignore == ("Bemerkung",)
+    assert check(tmp_path, book) == []
+    assert clean(load_study(tmp_path, book)).dyads["betten"].isin([12, 20]).all()
+
+
+def test_a_word_that_few_cells_hold_is_not_told(tmp_path):
+    ages = ["about 40, says Ms Roe", *map(str, range(20, 59))]
+    pd.DataFrame({"id": [f"p{i}" for i in range(40)], "age": ages}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    assert "Roe" not in describe(tmp_path)
+
+
+def test_pairs_in_two_rows_are_put_side_by_side(tmp_path):
+    pairs = pd.DataFrame({"CoupleID": np.repeat(np.arange(101, 131), 2)})
+    pairs["Gender"] = ["Wife", "Husband"] * 30
+    pairs["Satisfaction"] = np.random.default_rng(1).normal(size=60).round(2)
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.client == "coupleid"
+    dyads = clean(load_study(tmp_path, book)).dyads
+    wives = pairs[pairs["Gender"] == "Wife"]["Satisfaction"]
+    assert dyads["satisfaction_wife"].to_list() == wives.to_list()
+    assert len(dyads) == 30
+
+
+def test_labels_of_missing_codes_are_no_categories(tmp_path):
+    frame = pd.DataFrame({"pid": [f"{i}" for i in range(30)], "sex": [1.0, 2.0, 9.0] * 10})
+    pyreadstat.write_sav(
+        frame,
+        tmp_path / "s.sav",
+        variable_value_labels={"sex": {1: "female", 2: "male", 9: "not said"}},
+        missing_ranges={"sex": [9]},
+    )
+    book = parse_codebook(describe(tmp_path / "s.sav"))
+    assert book.tables["s"].variables["sex"].values == ("female", "male")
+    assert check(tmp_path / "s.sav", book) == []
+    assert clean(load_study(tmp_path / "s.sav", book)).dyads["sex"].isna().sum() == 10

@@ -97,8 +97,8 @@ def _study(layout: Layout, title: str) -> list[str]:
         if name:
             lines.append(f"  {role}: {name}   {GUESS}")
     if layout.codes:
-        codes = ", ".join(f"{code:g}" for code in layout.codes)
-        lines += ["", f"missing: [{codes}]   {GUESS}: far outside the other values"]
+        codes = ", ".join(quoted(c) if isinstance(c, str) else f"{c:g}" for c in layout.codes)
+        lines += ["", f"missing: [{codes}]   {GUESS}: far outside, or words among numbers"]
     return [*lines, ""]
 
 

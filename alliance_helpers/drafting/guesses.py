@@ -7,6 +7,8 @@ that several people share are ever told.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,18 +19,32 @@ from ..reading.cells import plain
 from ..reading.raw_files import RawTable
 
 ROLES = {
-    "client": r"client|patient|participant|subject|person|proband|respondent|couple|dyad|"
+    "client": r"client|klient|patient|participant|subject|person|proband|respondent|couple|dyad|"
     r"case(?!.?(man|load))",
     "case_manager": r"therap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|coach|"
-    r"nurse|(^|_)pcp|doctor|physician",
-    "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school",
+    r"nurse|(^|_)pcp|doctor|physician|behandler|berater",
+    "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school|"
+    r"klinik|einrichtung|standort",
 }
-ID = re.compile(r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$", re.IGNORECASE)
+ID = re.compile(
+    r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$|nummer$|kürzel", re.IGNORECASE
+)
+HOSPITAL_DAYS = re.compile(
+    r"(hospital|inpatient|krankenhaus|klinik|(^|_)kh).*(day|night|tage|nächte)|"
+    r"(days|nights|tage|nächte).*(hospital|inpatient|krankenhaus|klinik)", re.IGNORECASE,
+)  # fmt: skip
+BEFORE = re.compile(
+    r"before|baseline|intake|vorher|beginn|(^|[^a-z])(pre|prae|prä|vor|start|t0)([^a-z]|$)",
+    re.IGNORECASE,
+)
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 FEW = 5
 """A category is named only if the column has at least this many rows per category."""
+UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
+)
 DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
 
 
@@ -42,18 +58,40 @@ class Guess:
     low: float = np.nan
     high: float = np.nan
     values: tuple[str, ...] = ()
-    codes: tuple[float, ...] = ()
+    codes: tuple[float | str, ...] = ()
     role: str | None = None
     unique: bool = False
+    each: int = 0  # in how many rows every value stands, if it is the same number for all
     binary: bool = False
 
 
 def guess_columns(raw: RawTable) -> dict[str, Guess]:
     """A guess for every column, by the name that the codebook may give it."""
     made: dict[str, Guess] = {}
+    words = _words_among_numbers(raw.frame)
     for column in raw.frame:
-        made[plain_name(column, made)] = _guess(raw, column, raw.frame[column])
+        guess = _guess(raw, column, raw.frame[column], words)
+        days = guess.type == "integer" and _hospital_days(column, guess.label)
+        made[plain_name("hospital_days" if days else column, made)] = guess
     return made
+
+
+def _hospital_days(column: str, label: str) -> bool:
+    """Whether a count is the one that finding 4 asks for: not that before the study."""
+    told = (column, label)
+    return any(map(HOSPITAL_DAYS.search, told)) and not any(map(BEFORE.search, told))
+
+
+def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
+    """Words that stand for no answer: where most cells are numbers, in several rows."""
+    counts: Counter[str] = Counter()
+    for _, values in frame.items():
+        if values.dtype.kind in "OT" or types.is_string_dtype(values.dtype):
+            present = values.dropna().astype("str").str.strip()
+            text = present[_converted(present).isna() & (present != "")]
+            if 0 < len(text) < len(present) / 2:
+                counts.update(text)
+    return {word for word, count in counts.items() if count >= FEW}
 
 
 def role_of(name: str) -> str | None:
@@ -62,7 +100,7 @@ def role_of(name: str) -> str | None:
     return found[0] if len(found) == 1 else ("case_manager" if "case_manager" in found else None)
 
 
-def _guess(raw: RawTable, column: str, values: pd.Series) -> Guess:
+def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Guess:
     label = raw.labels.get(column, "")[:300]
     values = values.astype("str").str.strip() if values.dtype.kind in "OT" else values
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -70,10 +108,14 @@ def _guess(raw: RawTable, column: str, values: pd.Series) -> Guess:
     if types.is_string_dtype(values.dtype):
         values = values.mask(values == "")
     present = values.dropna()
-    levels = dict(raw.levels.get(column, {}))
+    said = () if types.is_numeric_dtype(present) else sorted(words & {*present.astype("str")})
+    present = present[~present.isin(said)] if said else present
     gone = {str(code) for code in raw.missing.get(column, ())}
     number = _as_numbers(present)
-    guess = Guess(column, "text", label, unique=bool(len(present)) and present.is_unique)
+    levels = _meant(raw, column, gone)
+    counts = present.value_counts()
+    each = int(counts.iloc[0]) if len(counts) and counts.nunique() == 1 else 0
+    guess = Guess(column, "text", label, codes=(*said,), unique=each == 1, each=each)
     if not len(present):
         return guess
     if types.is_datetime64_any_dtype(values):
@@ -83,8 +125,9 @@ def _guess(raw: RawTable, column: str, values: pd.Series) -> Guess:
     named = ID.search(column) or (role and ID.search(label))
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
-    if number is not None and not _names_every(levels, number, gone):
-        return _number(guess, number[~_declared(raw, column, number)])
+    answers = None if number is None else number[~_declared(raw, column, number)]
+    if answers is not None and not _names_every(levels, answers, gone):
+        return _number(guess, answers)
     if number is None and present.astype("str").str.fullmatch(DATE).mean() > 0.95:
         return replace(guess, type="date")
     names = list(levels.values()) if levels else _spellings(present)
@@ -92,6 +135,14 @@ def _guess(raw: RawTable, column: str, values: pd.Series) -> Guess:
         kept = tuple(str(n) for n in names)
         return replace(guess, type="category", values=kept, role=role, binary=len(kept) == 2)
     return replace(guess, type="id", role=role) if role else guess
+
+
+def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
+    """Value labels of answers, not of codes for missing ones."""
+    levels = {code: name for code, name in raw.levels.get(column, {}).items() if code not in gone}
+    number = pd.to_numeric(pd.Series([*levels]), errors="coerce").to_numpy(float)
+    out = _declared(raw, column, number)
+    return {code: name for (code, name), o in zip(levels.items(), out, strict=True) if not o}
 
 
 def _spellings(present: pd.Series) -> list[str]:
@@ -112,10 +163,15 @@ def _as_numbers(present: pd.Series) -> np.ndarray | None:
     if types.is_bool_dtype(present):
         return None
     if not types.is_numeric_dtype(present):
-        comma = present.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
-        present = pd.to_numeric(comma, errors="coerce")
+        present = _converted(present)
     number = present.to_numpy(dtype=float, na_value=np.nan)
     return number if len(number) and np.isfinite(number).all() else None
+
+
+def _converted(text: pd.Series) -> pd.Series:
+    """Text as numbers, with a point or a comma; NaN where it is none."""
+    comma = text.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
+    return pd.to_numeric(comma, errors="coerce")
 
 
 def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
@@ -134,7 +190,7 @@ def _declared(raw: RawTable, column: str, number: np.ndarray) -> np.ndarray:
 
 def _number(guess: Guess, number: np.ndarray) -> Guess:
     """Range without what looks like a missing code: a far value of -9, 99 and the like."""
-    codes = []
+    codes: list[float] = []
     for code in CODES:
         inside = number[~np.isin(number, [*codes, code])]
         if code in number and len(inside):
@@ -151,7 +207,7 @@ def _number(guess: Guess, number: np.ndarray) -> Guess:
         type="integer" if whole else "number",
         low=float(number.min()),
         high=float(number.max()),
-        codes=tuple(codes),
+        codes=(*guess.codes, *codes),
         binary=bool(whole and set(number) == {0, 1}),
     )
 
@@ -159,9 +215,12 @@ def _number(guess: Guess, number: np.ndarray) -> Guess:
 def plain_name(name: str, taken=()) -> str:
     """A name the codebook allows, unlike those taken.
 
-    >>> plain_name("2. Age at intake", {"age_at_intake"})
-    'age_at_intake_2'
+    >>> plain_name("2. Age at intake", {"age_at_intake"}), plain_name("BDI prä")
+    ('age_at_intake_2', 'bdi_prae')
     """
+    name = unicodedata.normalize("NFC", name).translate(UMLAUTS)
+    name = unicodedata.normalize("NFKD", name)
+    name = "".join(sign for sign in name if not unicodedata.combining(sign))
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
     plain = re.sub(r"^[^a-z]+", "", plain)[:56] or "column"
     plain += "_" if plain in RESERVED else ""

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from ..codebooks.dictionary import RESPONSES, expand
 from ..reading.raw_files import ROW_ID, RawTable
-from .guesses import Guess, guess_columns, plain_name
+from .guesses import BEFORE, ID, Guess, guess_columns, plain_name
+from .roles import agree, find_roles
 from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
 
 OUTCOME = re.compile(
     r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
-    r"post|follow|discharge|end", re.IGNORECASE,
+    r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
 )  # fmt: skip
 WORDS = {
     "client": ("Patient", "Participant", "Client"),
     "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
                      "Doctor", "Physician", "Therapist"),
 }  # fmt: skip
-IDS = {("id", "client"), ("id", "case_manager")}
 RARE = 0.05
 """A client stands in two rows so seldom that the later form corrects the earlier."""
 
@@ -61,7 +61,7 @@ class Layout:
     client: str | None = None
     case_manager: str | None = None
     site: str | None = None
-    codes: list[float] = field(default_factory=list)
+    codes: list[float | str] = field(default_factory=list)
     days: tuple[str, str, str, str, str] | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -76,21 +76,27 @@ class Layout:
         return made
 
 
-def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
-    """Put the guesses about every table together."""
+def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = True) -> Layout:
+    """Put the guesses about every table together.
+
+    With `pairs`, clients may stand in several rows of every table, told apart by a category.
+    """
     layout = Layout()
     guesses = {name: guess_columns(raw) for name, (_, _, raw) in found.items()}
     layout.taken = {name for table in guesses.values() for name in table}
-    _agree(guesses)
-    _roles(layout, guesses)
+    agree(guesses)
+    for role, name in find_roles(guesses, pairs).items():
+        setattr(layout, role, name)
     if layout.client is None and len(found) > 1:
         largest = max(found, key=lambda name: len(found[name][2].frame))
-        layout = lay_out({largest: found[largest]})
+        layout = lay_out({largest: found[largest]}, pairs)
         layout.left_out += [file for name, (file, *_) in found.items() if name != largest]
         return layout
     for name, (file, sheet, raw) in found.items():
         draft = _draft(name, file, sheet, raw, guesses[name], layout)
         layout.tables += [draft] if draft else []
+    if pairs and layout.client and all(table.row != "client" for table in layout.tables):
+        return lay_out(found, pairs=False)
     layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
@@ -102,43 +108,6 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]]) -> Layout:
     _days(layout)
     _sort(layout)
     return layout
-
-
-def _agree(guesses: dict[str, dict[str, Guess]]) -> None:
-    """A column that is a category, or names somebody, in one table does so in the others."""
-    known: dict[str, Guess] = {}
-    for table in guesses.values():
-        known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
-    for table in guesses.values():
-        for name, guess in table.items():
-            there = known.get(name, guess)
-            if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
-                table[name] = replace(there, column=guess.column, label=guess.label)
-            elif there.type == "id" and guess.type == "integer":
-                table[name] = replace(there, column=guess.column, unique=guess.unique)
-
-
-def _roles(layout: Layout, guesses: dict[str, dict[str, Guess]]) -> None:
-    """Which columns name the client, the case manager and the site, over all tables."""
-    columns: dict[str, list[Guess]] = {}
-    for table in guesses.values():
-        for column, guess in table.items():
-            columns.setdefault(column, []).append(guess)
-    for role in ("client", "case_manager", "site"):
-        kinds = ("id", "category") if role == "site" else ("id",)
-        fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
-        named = [c for c, g in fit.items() if any(x.role == role for x in g)]
-        if role == "client" and not named:
-            named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
-        if role == "client":
-            named = [c for c in named if any(g.unique for g in columns[c])]
-        elif layout.client:
-            named = [
-                c for c in named if any({c, layout.client} <= set(t) for t in guesses.values())
-            ]
-        named.sort(key=lambda c: -len(columns[c]))
-        if named:
-            setattr(layout, role, named[0])
 
 
 def _draft(name, file: str, sheet, raw: RawTable, guesses: dict[str, Guess], layout: Layout):
@@ -191,13 +160,20 @@ def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, endings
         column = guess.column
         if column in blocks:
             variables.append(_items(blocks[column], guesses, raw, layout, endings, row))
-        elif column not in inside and guess.type == "text":
+        elif column not in inside and (guess.type == "text" or _remark(name, guess, layout)):
             ignore.append(column)
         elif column not in inside:
             variables.append((name, column, guess))
             if guess.codes:
                 layout.codes += [c for c in guess.codes if c not in layout.codes]
     return variables, tuple(ignore)
+
+
+def _remark(name: str, guess: Guess, layout: Layout) -> bool:
+    """Text that differs from row to row, and is nobody's id by its name or its place."""
+    keys = (layout.client, layout.case_manager, layout.site, "client_id")
+    nobody = guess.role is None and not ID.search(guess.column) and name not in keys
+    return guess.type == "id" and nobody
 
 
 def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: str):
@@ -277,7 +253,8 @@ def _sort(layout: Layout) -> None:
             if "{" in name or table.row in ("episode", "site") or table.occasion:
                 continue
             kind = "treatment" if table.row == "case_manager" else "pretreatment"
-            if OUTCOME.search(name) and kind == "pretreatment":
+            told = f"{name} {guess.label}"
+            if OUTCOME.search(told) and not BEFORE.search(told) and kind == "pretreatment":
                 kind = "outcome"
             if guess.type in ("integer", "number"):
                 blocks[kind].append(name)

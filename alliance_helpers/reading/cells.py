@@ -145,15 +145,24 @@ def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     return coded
 
 
+def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
+    """Which categories or ids are codes for 'no answer', listed or in a declared range."""
+    codes = [str(code) for code in (*v.missing, *v.study_missing)]
+    coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
+    if v.missing_ranges:
+        x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        coded |= np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
+    return coded
+
+
 def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
     """One of the codebook's values, however it is spelled; or any text if it lists none."""
     codes, levels = pd.factorize(values)
     known = {plain(level): level for level in v.values}
-    gone = {str(c) for c in (*v.missing, *v.study_missing)}
     meant, kind = [], []
-    for level in levels:
-        text = _words(level)
-        if text == "" or (text in gone and text not in v.values):
+    texts = pd.Series([_words(level) for level in levels], dtype="str")
+    for text, coded in zip(texts, _no_answer(texts, v), strict=True):
+        if text == "" or (coded and text not in v.values):
             meant.append(None)
             kind.append("missing code" if text else "blank")
             continue
@@ -219,10 +228,7 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     cells = _text(cells)
     if len(cells) and cells.str.fullmatch(r"[0-9]+\.0").fillna(True).all():
         cells = cells.str.removesuffix(".0")
-    gone = cells.isna()
-    for code in (*v.missing, *v.study_missing):
-        gone |= cells == str(code)
-    gone = gone.to_numpy(dtype=bool)
+    gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
     if gone.any() and not v.optional:
         what = f"the {v.label.lower() or 'id'} is missing."
         notes.problem(what, "Fill it in.", v.column, np.flatnonzero(gone))
