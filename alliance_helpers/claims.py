@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from .codebook import Codebook, load_yaml
+from .codebooks.dictionary import dyad_variables
 from .codebooks.own_words import own_words
 from .codebooks.schema import schema_problems
 from .errors import CodebookError, Problem
@@ -47,13 +49,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Rules:
-    """Claims, bounds and words, read by :func:`read_rules`."""
+    """Claims, bounds and words, read by :func:`read_rules`; `own` are not the shipped ones."""
 
     claims: tuple[Claim, ...]
     bounds: dict[str, float]
     days_adjusted_for: tuple[str, ...]
-    raw: dict
     book: Codebook | None = None
+    own: bool = False
 
     def told(self, text: str) -> str:
         """A text of the kit in the study's own words, if the study is known."""
@@ -89,9 +91,38 @@ def read_rules(
         what = "does not exist."
         raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
     rules = parse_rules(path.read_text(encoding="utf-8"), path.name)
-    rules = replace(rules, book=book)
+    rules = replace(rules, book=book, own=path != FINDINGS)
     told = (replace(c, text=rules.told(c.text), name=rules.told(c.name)) for c in rules.claims)
     return replace(rules, claims=tuple(told))
+
+
+@cache
+def _shipped_bounds() -> dict:
+    """What holds where a study's own claims state no bound of that name."""
+    return load_yaml(FINDINGS.read_text(encoding="utf-8"), FINDINGS.name)["bounds"]
+
+
+def left_out(rules: Rules, book: Codebook) -> list[str]:
+    """What to tell of claims that ask for what the codebook does not have."""
+    lacking = [(c, gone) for c in rules.claims if (gone := _lacking(c, book))]
+    if lacking and not rules.own:
+        n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
+        return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
+                "findings.yml beside the data."]  # fmt: skip
+    return [
+        rules.told(
+            f"Claim {claim.claim!r} will be left out: the study has no {', no '.join(gone)}."
+        )
+        for claim, gone in lacking
+    ]
+
+
+def _lacking(claim: Claim, book: Codebook) -> list[str]:
+    there = dyad_variables(book)
+    gone = [f"variable {name!r}" for name in claim.variables(book) if name not in there]
+    gone += [f"block {claim.block!r}"] if claim.block and claim.block not in book.blocks else []
+    raters = [i for i in claim.informants if i not in book.informants]
+    return gone + [f"rating by the {i.replace('_', ' ')}" for i in raters]
 
 
 def parse_rules(text: str, file: str = "findings.yml") -> Rules:
@@ -106,9 +137,10 @@ def parse_rules(text: str, file: str = "findings.yml") -> Rules:
         Claim(**entry | {name: tuple(entry.get(name, ())) for name in lists})
         for entry in raw["claims"]
     )
-    bounds = {name: float(entry["value"]) for name, entry in raw["bounds"].items()}
+    stated = _shipped_bounds() | raw.get("bounds", {})
+    bounds = {name: float(entry["value"]) for name, entry in stated.items()}
     unknown = [c for c in claims if c.bound not in bounds]
     if unknown:
         what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
         raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
-    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())), raw)
+    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))

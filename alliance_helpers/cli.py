@@ -110,11 +110,17 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 @click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
-    """List every problem in the data and the codebook; exit with 2 if there is any."""
+    """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
+    from .claims import left_out, read_rules
     from .data import check as every_problem
-    from .errors import DataError
+    from .data import codebook_of
+    from .errors import CodebookError, DataError
 
-    problems = every_problem(data, codebook)
+    problems, rules = every_problem(data, codebook), None
+    try:
+        rules = read_rules(data=data)
+    except CodebookError as error:
+        problems += error.problems
     if as_json:
         import json
 
@@ -123,6 +129,8 @@ def check(data, codebook, as_json) -> None:
     if problems:
         raise DataError(problems)
     click.echo("No problems found.")
+    for line in left_out(rules, codebook_of(data, codebook)):
+        click.echo(line)
 
 
 @main.command()

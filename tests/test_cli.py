@@ -174,6 +174,38 @@ def test_a_batch_names_only_findings_that_are_there(tmp_path):
     assert not (tmp_path / "batch" / "findings.csv").exists()
 
 
+CLAIM = """
+claims:
+  - {finding: "1", claim: calm, kind: association, informant: client, term: %s, sign: negative}
+"""
+
+
+def test_check_speaks_of_the_claims(study):
+    done = alliance("check", "--data", study)
+    assert done.stdout == "No problems found.\n"
+    own = study / "findings.yml"
+    own.write_text(CLAIM % "symptoms")
+    assert alliance("check", "--data", study).stdout == "No problems found.\n"
+    own.write_text(CLAIM % "symptom")
+    done = alliance("check", "--data", study)
+    assert "Claim 'calm' will be left out: the study has no variable 'symptom'." in done.stdout
+    own.write_text(CLAIM.replace("kind", "kindness") % "symptoms")
+    done = alliance("check", "--data", study)
+    assert done.exit_code == 2
+    assert "findings.yml, row 3" in done.stderr
+
+
+def test_check_says_how_many_shipped_claims_a_study_can_speak_to(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x,y\n" + "".join(f"p{i},{i},{i % 7}\n" for i in range(30)))
+    (tmp_path / "codebook.yml").write_text(
+        "study: {title: Small, client: id}\n"
+        "tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}\n"
+        "informants: {client: {alliance: x}}\nblocks: {pretreatment: [y]}\n"
+    )
+    done = alliance("check", "--data", tmp_path)
+    assert "shipped claims, 1 can be put to this study" in done.stdout, done.output
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from alliance_helpers.cli import main\n"

@@ -141,7 +141,7 @@ def test_names_from_a_file_are_not_code(tmp_path):
     evil = "__import__('os').system('touch owned')"
     dyads[evil] = dyads["symptoms"]
     path = tmp_path / "findings.yml"
-    text = read_rules().raw | {
+    text = {
         "claims": [
             {"finding": "x", "claim": "own", "kind": "association", "informant": "case_manager",
              "term": evil, "sign": "negative", "outcome": True}
@@ -150,6 +150,7 @@ def test_names_from_a_file_are_not_code(tmp_path):
     import yaml
 
     path.write_text(yaml.safe_dump(text))
+    assert read_rules(path).bounds == read_rules().bounds  # none stated
     row = assess(dyads, book, read_rules(path), ["as_published"]).iloc[0]
     symptoms = assess(dyads, book, analyses=["as_published"], finding="2").set_index("claim")
     assert row["estimate"] == symptoms.loc["symptoms", "estimate"]
@@ -166,7 +167,7 @@ def test_rules_that_cannot_be_read_name_every_claim(tmp_path):
     with pytest.raises(CodebookError) as error:
         read_rules(path)
     said = str(error.value)
-    for part in ("findings.yml", "'magic'", "nonsense", "'wide'", "modest_high"):
+    for part in ("findings.yml", "'magic'", "nonsense", "'wide'"):
         assert part in said
 
 

@@ -3,12 +3,16 @@
 import json
 import os
 
+import pandas as pd
 import pytest
 from make_notebook import make_notebook
 
+from alliance_helpers.codebook import parse_codebook
+from alliance_helpers.data import Study
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.running import station
 from alliance_helpers.running.runner import run_notebook, run_notebooks, write_whole
+from alliance_helpers.running.sequence import skipped
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,3 +100,22 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"file\.txt cannot be written: full"):
         write_whole(target, "second")
     assert [p.read_text() for p in target.parent.iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize(("name", "left_out"), [("hospital_days", False), ("days", True)])
+def test_hospital_days_may_be_a_plain_column_of_any_name(name, left_out):
+    frame = pd.DataFrame({"id": ["a", "b"], "x": [1, 2], "nights in 2024": [0, 3]})
+    book = parse_codebook(f"""
+study: {{title: T, client: id}}
+tables:
+  t:
+    file: t.csv
+    key: [id]
+    variables: {{id: {{type: id}}, x: {{}}, {name}: {{column: nights in 2024}}}}
+informants: {{client: {{label: Patient, alliance: x}}}}
+""")
+    reasons = skipped(Study({"t": frame}, book, "t"))
+    assert ("07_finding_4" in reasons) is left_out
+    assert reasons["08_halo"] == "The study has no rating by the case manager."
+    if left_out:
+        assert "a variable named hospital_days" in reasons["07_finding_4"]

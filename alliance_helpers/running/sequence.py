@@ -16,6 +16,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from ..codebooks.dictionary import dyad_variables
 from ..codebooks.own_words import own_words
 from ..data import Study
 from ..errors import OutputError, ParameterError
@@ -30,7 +31,7 @@ FOLDERS = ("notebooks", "tables", "figures")
 NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
-    "days": "hospital days",
+    "days": "hospital days (a variable named hospital_days)",
 }
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
 
@@ -56,8 +57,7 @@ def main_notebooks() -> list[Path]:
 def skipped(study: Study) -> dict[str, str]:
     """Notebooks that this study lacks the parts for, and what they lack."""
     book = study.codebook
-    days = {v for t in study.tables.values() for v in t} | set(book.days)
-    has = {i: True for i in book.informants} | {"days": "hospital_days" in days}
+    has = {i: True for i in book.informants} | {"days": "hospital_days" in dyad_variables(book)}
     lacking = {}
     for path in main_notebooks():
         needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
