@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -34,16 +35,27 @@ NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure: PNG bytes, the text that says the same in words, the width on a page."""
+    """A drawn figure: PNG bytes, the text that says the same in words, the width on a page.
+
+    `live` figures are shown in JupyterLab, which drops the alt text of a plain image, so they come
+    as HTML too; a run's stay half as large.
+    """
 
     png: bytes
     alt: str
     width: int
+    live: bool = False
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         image = base64.b64encode(self.png).decode("ascii")
         metadata = {"alt": self.alt, "width": self.width}
-        return {"image/png": image, "text/plain": self.alt}, {"image/png": metadata}
+        bundle = {"image/png": image, "text/plain": self.alt}
+        if self.live:
+            bundle["text/html"] = (
+                f'<img alt="{escape(self.alt)}" width="{self.width}" '
+                f'style="max-width:100%;height:auto" src="data:image/png;base64,{image}">'
+            )
+        return bundle, {"image/png": metadata}
 
 
 def save_table(
@@ -97,7 +109,7 @@ def save_figure(
     Returns
     -------
     Picture
-        Displayed by Jupyter as a PNG with its alt text in the metadata.
+        Displayed by Jupyter as a PNG with its alt text; without a folder as HTML too.
     """
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
@@ -116,7 +128,8 @@ def save_figure(
     png = buffer.getvalue()
     if target:
         write_whole(target, lambda part: part.write_bytes(png))
-    return Picture(png, alt, round(figure.get_figwidth() * SHOWN_PER_INCH))
+    width = round(figure.get_figwidth() * SHOWN_PER_INCH)
+    return Picture(png, alt, width, live=not out)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

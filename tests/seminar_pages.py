@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from alliance_helpers.paths import ROOT
+from alliance_helpers.paths import NOTEBOOKS, ROOT
 from alliance_helpers.teaching import seminar
 from alliance_helpers.teaching.demos import BUTTONS, Choose, Demo
 
@@ -93,9 +93,9 @@ def voila(folder: Path, *arguments: str):
 
 @contextmanager
 def lab(folder: Path):
-    """JupyterLab on copies of the units, all cells drawn at once; gives a unit's address."""
+    """JupyterLab on copies of the notebooks, every cell drawn; gives a notebook's address."""
     port = free_port()
-    shutil.copytree(seminar.SOURCE, folder / "units")
+    shutil.copytree(NOTEBOOKS, folder / "notebooks")
     for name, values in SETTINGS.items():
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,11 +108,12 @@ def lab(folder: Path):
     command = [
         BIN / "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}",
         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
-        f"--ServerApp.root_dir={folder / 'units'}",
+        f"--ServerApp.root_dir={folder / 'notebooks'}",
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     with server(command, f"{base}/api", folder / "lab.log", env):
-        yield lambda unit: f"{base}/lab/tree/{unit}.ipynb?reset"
+        seat = {unit: f"seminar/{unit}" for unit in UNITS}
+        yield lambda name: f"{base}/lab/tree/{seat.get(name, name)}.ipynb?reset"
 
 
 @dataclass

@@ -1,9 +1,23 @@
 """The seminar in a real browser: every unit, every control, as web page and in JupyterLab."""
 
 import pytest
-from seminar_pages import UNITS, Playing, demos_of, lab, open_lab, open_web, voila
+from playwright.sync_api import expect
+from seminar_pages import (
+    BUTTONS_OF,
+    SLIDER,
+    UNITS,
+    Playing,
+    demos_of,
+    lab,
+    open_lab,
+    open_web,
+    voila,
+)
+
+from alliance_helpers.paths import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+EXPLORED = [p.stem for p in sorted(NOTEBOOKS.glob("0*.ipynb")) if "explore_" in p.read_text()]
 CONTRAST = """() => {
   const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
       .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -74,6 +88,11 @@ def test_jupyterlab(chromium, laboratory, unit):
     demos = demos_of(unit)
     watched = open_lab(chromium, laboratory(unit), len(demos))
     move_everything(watched.page, demos)
+    assert_sound(watched)
+
+
+def assert_sound(watched) -> None:
+    """A notebook in JupyterLab without an error, and with words for every figure."""
     cells = ".jp-Notebook"
     missing = f"[...document.querySelectorAll('{cells} img')].filter(i => !i.alt).length"
     assert watched.page.evaluate(missing) == 0
@@ -81,6 +100,25 @@ def test_jupyterlab(chromium, laboratory, unit):
     assert watched.errors == []
     assert watched.outside == []
     watched.page.close()
+
+
+@pytest.mark.parametrize("name", EXPLORED)
+def test_explorer_of_a_main_notebook(chromium, laboratory, name):
+    """Each slider and each group of buttons changes the sentence."""
+    watched = open_lab(chromium, laboratory(name), 1)
+    box = watched.page.locator(".alliance-demo")
+    sentence = box.locator(".alliance-numbers")
+    sliders, groups = box.locator(SLIDER), box.locator(BUTTONS_OF)
+    moves = [(sliders.nth(i), "ArrowRight") for i in range(sliders.count())]
+    moves += [(groups.nth(i).locator("button").nth(1), "Space") for i in range(groups.count())]
+    for control, key in moves:
+        before = sentence.inner_text()
+        pressed = control.get_attribute("class") or ""
+        if "mod-active" in pressed:  # the second is chosen already: choose the first
+            control = control.locator("xpath=preceding-sibling::button[1]")
+        control.press(key)
+        expect(sentence).not_to_have_text(before, timeout=20_000)
+    assert_sound(watched)
 
 
 def test_code_is_hidden_until_asked_for(chromium, web):

@@ -79,12 +79,14 @@ def test_figure_is_written_closed_and_described(tmp_path, ax):
     data, metadata = picture._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]) == picture.png
     assert metadata["image/png"]["alt"] == picture.alt == data["text/plain"]
+    assert "text/html" not in data
 
 
-def test_nbconvert_shows_the_alt_text(ax):
+@pytest.mark.parametrize("out", [None, "run"])
+def test_nbconvert_shows_the_alt_text(out, tmp_path, ax):
     from nbconvert import HTMLExporter
 
-    picture = save_figure(ax, None, "points")
+    picture = save_figure(ax, out and tmp_path / out, "points")
     data, metadata = picture._repr_mimebundle_()
     output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
     cell = nbformat.v4.new_code_cell("", outputs=[output])

@@ -42,10 +42,13 @@ LOOK_OF_FIGURES = RC | {"axes.titley": 1.0}
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
 
-# Handles and tracks stand out from white, and whatever has the keyboard's focus is framed.
+# In JupyterLab: handles and tracks stand out from white, whatever has the keyboard's focus is
+# framed, and buttons stand beside their name as sliders do.
 VISIBLE = """<style>
 .alliance-demo .noUi-handle { border: 2px solid #1F4E8C; background: #FFFFFF; box-shadow: none; }
 .alliance-demo .noUi-target { background: #767676; border-color: #767676; }
+.alliance-demo .widget-label { flex: none; text-align: left; }
+.alliance-demo .widget-toggle-buttons { display: flex; align-items: baseline; }
 .alliance-demo .widget-readout { max-width: none; width: auto; overflow: visible; }
 .alliance-demo .widget-toggle-button { width: auto; color: #1A1A1A; border: 1px solid #767676; }
 .alliance-demo .widget-toggle-button.mod-active {
