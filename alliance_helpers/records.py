@@ -36,7 +36,9 @@ def note(book: Codebook, source: str) -> Markup:
 
 
 def bullets(sentences: list[str]) -> Markup:
-    """Sentences as a list."""
+    """Sentences about claims as a list; without any, the sentence that there are none."""
+    if not sentences:
+        return Markup("<p>The study can speak to no claim of this finding.</p>")
     items = "".join(f"<li>{escape(s)}</li>" for s in sentences)
     return Markup(f'<ul class="sentences">{items}</ul>')
 

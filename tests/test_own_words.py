@@ -53,3 +53,15 @@ def test_claims_speak_of_the_study(tmp_path):
     assert "Older counsellors rate the alliance lower" in own
     shipped = [c.text for c in read_rules().claims]
     assert [c.text for c in read_rules(data=RAW, book=read_codebook()).claims] == shipped
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("Wife", "the wives' views"),
+        ("Deputy", "the deputies' views"),
+        ("Boss", "the bosses' views"),
+    ],
+)
+def test_several_of_them(word, told):
+    assert own_words("the clients' views", book(client=word)) == told

@@ -162,7 +162,8 @@ class Codebook:
 
     def informant_label(self, name: str) -> str:
         """What to call an informant in words."""
-        return str(self.informants.get(name, {}).get("label", name))
+        usual = name.replace("_", " ").capitalize()
+        return str(self.informants.get(name, {}).get("label", usual))
 
 
 def expand(pattern: str) -> list[str]:

@@ -50,6 +50,7 @@ def own_words(
         if own is None:
             return found.group()
         word = own if found["role"][0].isupper() or own[1:2].isupper() else own.lower()
+        word = _plural(word) if found["several"] else word
         article = found["article"] or ""
         if article:
             vowel = word[0].lower() in "aeiou"
@@ -59,7 +60,23 @@ def own_words(
     return re.sub(pattern, told, text)
 
 
-_ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase manager)(?=s?\b)")
+_ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase manager)(?P<several>s?)\b")
+
+
+def _plural(word: str) -> str:
+    """Several of them: wives, deputies, coaches.
+
+    >>> [_plural(word) for word in ("Nurse", "Wife", "Deputy", "Coach", "GP")]
+    ['Nurses', 'Wives', 'Deputies', 'Coaches', 'GPs']
+    """
+    for ending, several in (
+        (r"fe$", "ves"),
+        (r"(?<=[^aeiou])y$", "ies"),
+        (r"(?<=ss|ch|sh)$|(?<=x)$", "es"),
+    ):
+        if re.search(ending, word):
+            return re.sub(ending, several, word)
+    return f"{word}s"
 
 
 def _words(book: Codebook) -> dict[str, str]:

@@ -54,8 +54,11 @@ def missingness(
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     rest = len(table) - len(shown)
-    complete = f"{rest} other variable{' is' if rest == 1 else 's are'} complete"
+    other = "other " if said else ""
+    complete = f"{rest} {other}variable{' is' if rest == 1 else 's are'} complete"
     ax.set_xlabel(f"Missing (%); {complete}" if rest else "Missing (%)")
+    if not said:
+        ax.text(0.5, 0.5, "Nothing is missing.", transform=ax.transAxes, ha="center", va="center")
     key(ax, [Patch(label="dyads without a value", **_bar("dyads")),
              Patch(label="single answers", **_bar("answers"))])  # fmt: skip
     title(ax, heading)
