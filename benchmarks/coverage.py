@@ -26,11 +26,13 @@ from benchmarks.coverage_checks import PARTS, counted, truths
 from benchmarks.coverage_page import page
 
 ROOT_SEED, PART = 20261125, 24
+EDGE = "at the edge of the band, outside which one row in twenty falls by chance"
 HEAD = ["method", "quantity", "kind"]
 LIBERAL = (
     ("OLS naive", "", "takes dyads as independent: what ignoring case managers costs"),
     ("as_published", "", "takes dyads as independent, as in 1995"),
     ("agreement, independent", "", "takes dyads as independent: give `cluster`"),
+    ("agreement, clustered", "loa", EDGE),
     ("dependent_correlations, n", "", "takes dyads as independent: give it the effective n"),
     ("truth_and_bias, independent", "", "takes dyads as independent: give `cluster`"),
     ("response_surface, independent", "", "takes dyads as independent: give `cluster`"),
@@ -50,6 +52,8 @@ CAUTIOUS = (
         "",
         "the effective n is that of the design effect's formula",
     ),
+    ("Poisson, CR2", "equivalence", EDGE),
+    ("stacked, joint", "", "HTZ is cautious with few case managers (Pustejovsky & Tipton 2018)"),
     ("dependent_correlations, joint", "", "the same, and Holm over the variables"),
     ("response_surface, CR2", "", "few case managers carry a curve: CR2 is cautious there"),
     ("response_surface, joint", "", "Holm over the outcomes, which go together"),
