@@ -96,7 +96,8 @@ def assert_sound(watched) -> None:
     cells = ".jp-Notebook"
     missing = f"[...document.querySelectorAll('{cells} img')].filter(i => !i.alt).length"
     assert watched.page.evaluate(missing) == 0
-    assert watched.page.locator(f"{cells} [data-mime-type*=error]").count() == 0
+    stopped = "[data-mime-type='application/vnd.jupyter.stderr']"  # tracebacks and warnings
+    assert watched.page.locator(f"{cells} {stopped}").count() == 0
     assert watched.errors == []
     assert watched.outside == []
     watched.page.close()

@@ -35,6 +35,7 @@ def test_a_unit_has_its_parts(name):
     code = [c for c in cells if c.cell_type == "code"]
     tests = [c for c in code if marks(c, "grade")]
     assert 4 <= len(tests) <= 6
+    assert all(c.source.startswith("# Run this cell") for c in tests), "shown when it is folded"
     assert not any(c.outputs or c.execution_count for c in code), "outputs in git"
     outside = re.findall(r"^(?:from|import) (?!alliance_helpers)(\S+)", "\n".join(
         c.source for c in code), re.M)  # fmt: skip

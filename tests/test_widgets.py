@@ -324,7 +324,7 @@ def test_text_has_contrast():
 
 @EVERY
 def test_text_in_figures_has_contrast(demo):
-    """On white and on the grey of bands."""
+    """On white and on the grey of bands; and no title or name is cut off at a side."""
     demo.picture()
     (figure,) = demo._kept
     texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
@@ -332,6 +332,12 @@ def test_text_in_figures_has_contrast(demo):
     for text in texts:
         for paper in (PAPER, SHADE):
             assert contrast(to_hex(text.get_color()), paper) >= 4.5, text.get_text()
+    page = figure.bbox
+    for ax in figure.axes:
+        named = (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels())
+        for text in filter(Text.get_text, named):
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
 
 
 def contrast(ink: str, paper: str) -> float:

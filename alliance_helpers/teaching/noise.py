@@ -295,4 +295,4 @@ def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
     ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])
     ax.tick_params(axis="y", length=0)
-    ax.set_title("Diamonds, dashed: shuffled; shaded: 19 of 20 noise variables", fontsize=10.5)
+    ax.set_title("Diamonds: shuffled; shaded: 19 in 20 of noise", fontsize=10.5)
