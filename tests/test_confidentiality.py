@@ -3,12 +3,14 @@
 import base64
 import re
 import shutil
+import subprocess
 
+import nbformat
 import pandas as pd
 import pytest
 
 from alliance_helpers.data import load_study
-from alliance_helpers.paths import CODEBOOK, RAW
+from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT
 from alliance_helpers.running.sequence import run_sequence
 
 
@@ -95,3 +97,42 @@ def test_shown_only_when_asked(real, tmp_path):
     assert (run.out / "dyads.parquet").exists()
     log = pd.read_csv(run.out / "cleaning_log.csv", dtype=str, keep_default_na=False)
     assert "-9" in set(log["before"])
+
+
+def git(folder, *arguments) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def executed(repository) -> list[str]:
+    """Notebooks that git knows, with what running them left in them."""
+    known = git(repository, "ls-files", "-z", "--", "*.ipynb").split("\0")[:-1]
+    cells = {p: nbformat.read(repository / p, as_version=4).cells for p in known}
+    return [
+        p for p, c in cells.items() if any(x.get("outputs") or x.get("execution_count") for x in c)
+    ]
+
+
+@pytest.fixture
+def repository():
+    """This one, if it is one."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    return ROOT
+
+
+def test_no_notebook_in_git_was_executed(repository):
+    assert executed(repository) == []
+
+
+def test_a_committed_notebook_with_outputs_is_found(results, tmp_path):
+    git(tmp_path, "init", "-q")
+    shutil.copy(next((results / "notebooks").glob("01_*.ipynb")), tmp_path / "ran.ipynb")
+    shutil.copy(next(NOTEBOOKS.glob("01_*.ipynb")), tmp_path / "clean.ipynb")
+    git(tmp_path, "add", ".")
+    assert executed(tmp_path) == ["ran.ipynb"]
+
+
+@pytest.mark.parametrize("place", ["results/mine/report.html", "data/private/clinic/codebook.yml"])
+def test_git_ignores_results_and_private_data(place, repository):
+    assert git(repository, "check-ignore", place).strip() == place

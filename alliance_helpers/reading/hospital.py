@@ -70,6 +70,7 @@ def hospital_days(episodes: pd.DataFrame, start, end) -> pd.Series:
     code = code[inside]
     begin = np.maximum(admission[inside], first[code])
     finish = np.minimum(discharge[inside], last[code])
+    del admission, discharge, inside
     days = _union(code, begin, finish, len(clients))
     return pd.Series(days, pd.Index(clients, name="client_id"), name="hospital_days")
 
@@ -83,11 +84,15 @@ def _union(code: np.ndarray, begin: np.ndarray, finish: np.ndarray, n: int) -> n
     # One time axis on which every client has a stretch of its own, so that one sweep serves all.
     shift = code * (int(finish.max()) - int(begin.min()))
     begin, finish = begin + shift, finish + shift
+    del shift  # millions of stays: what is not needed any more makes room
     order = np.argsort(begin, kind="stable")
-    begin, finish = begin[order], finish[order]
-    reached = np.concatenate([begin[:1], np.maximum.accumulate(finish)[:-1]])
-    new = np.maximum(finish - np.maximum(begin, reached), 0)
-    return np.bincount(code[order], weights=new, minlength=n).astype(np.int64)
+    code, begin, finish = code[order], begin[order], finish[order]
+    del order
+    reached = np.maximum.accumulate(finish[:-1])
+    np.maximum(begin[1:], reached, out=begin[1:])
+    del reached
+    finish -= begin
+    return np.bincount(code, weights=np.maximum(finish, 0), minlength=n).astype(np.int64)
 
 
 def _dates(values: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
