@@ -128,3 +128,9 @@ def test_names_cannot_leave_the_folder(name, tmp_path):
     with pytest.raises(ParameterError, match="cannot be a file name"):
         save_table(pd.DataFrame({"n": [1]}), tmp_path, name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_study_calls_its_groups_is_not_respelled():
+    made = pretty(pd.DataFrame({"n_missing": [1], "Klinik Süd": ["3"], "<b>B</b> & co": ["4"]}))
+    assert list(made.shown)[1:] == ["Klinik Süd", "<b>B</b> & co"]
+    assert "<b>" not in made.html

@@ -46,7 +46,7 @@ def own_words(
     pattern = "|".join([*sorted(kept, key=len, reverse=True), _ROLE.pattern])
 
     def told(found: re.Match) -> str:
-        own = words.get((found["role"] or "").lower())
+        own = words.get(" ".join((found["role"] or "").lower().split()))
         if own is None:
             return found.group()
         word = own if found["role"][0].isupper() or own[1:2].isupper() else own.lower()
@@ -60,7 +60,7 @@ def own_words(
     return re.sub(pattern, told, text)
 
 
-_ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase manager)(?P<several>s?)\b")
+_ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase\smanager)(?P<several>s?)\b")
 
 
 def _plural(word: str) -> str:

@@ -103,7 +103,7 @@ def r_squared_blocks(
 @styled
 def days_distribution(
     expected: pd.DataFrame,
-    xlabel: str = "Hospital days in two years",
+    xlabel: str = "Hospital days",
     heading: str = "Hospital days, and what the models expect",
     ax: Axes | None = None,
 ) -> Axes:

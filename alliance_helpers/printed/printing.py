@@ -275,6 +275,9 @@ def _is_numeric(cells: pd.Series, shown: list[str]) -> bool:
 
 
 def _plain(column: object) -> str:
+    """A name of the kit's in words; what a study calls its groups stays as it is."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", str(column)):
+        return str(column)
     return str(column).replace("_", " ").capitalize()
 
 
