@@ -42,8 +42,8 @@ def favour_and_link() -> Demo:
         rated_study,
         _say_study,
         _draw_study,
-        "Correlation of the case manager's alliance rating with two ratings of outcome, one by "
-        "the same person and one by somebody else, with 95 % intervals.",
+        "Expected correlation of the case manager's alliance rating with two ratings of outcome, "
+        "one by the same person and one by somebody else, with 95 % intervals around it.",
         2.4,
     )
 
@@ -56,8 +56,9 @@ def own_view_held() -> Demo:
         rated_study,
         _say_held,
         _draw_held,
-        "Correlation of the alliance rating with somebody else's rating of symptoms, as it is and "
-        "with the case manager's own view of outcome held constant, with 95 % intervals.",
+        "Expected correlation of the alliance rating with somebody else's rating of symptoms, as "
+        "it is and with the case manager's own view of outcome held constant, with 95 % intervals "
+        "around it.",
         2.4,
     )
 
@@ -115,8 +116,8 @@ def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995
     )
 
 
-def rated_study(favour: float, link: float, n: int, seed: int = 3) -> SimpleNamespace:
-    """One study: alliance and outcome rated by one person, and outcome by somebody else.
+def rated_study(favour: float, link: float, n: int) -> SimpleNamespace:
+    """What to expect: alliance and outcome rated by one person, and outcome by somebody else.
 
     Parameters
     ----------
@@ -124,15 +125,19 @@ def rated_study(favour: float, link: float, n: int, seed: int = 3) -> SimpleName
         Share of the variance of both ratings of the case manager that is favour.
     link : float
         Correlation of alliance and outcome apart from it.
-    n, seed : int
+    n : int
+        Clients, for the intervals.
 
     Returns
     -------
     SimpleNamespace
-        Correlations `same`, `cross`, and `held`: `cross` with the own view partialled out.
+        True correlations in the world of :func:`_ratings`: `same`, `cross`, and `held`, which is
+        `cross` with the own view partialled out.
     """
-    alliance, own, other = _ratings(favour, link, 0.0, (1, n), np.random.default_rng(seed))
-    same, cross, both = (_r(*p)[0] for p in ((alliance, own), (alliance, other), (own, other)))
+    seen = np.sqrt(RELIABLE)
+    same = favour + (1 - favour) * link * seen
+    cross = np.sqrt(1 - favour) * link * seen
+    both = np.sqrt(1 - favour) * RELIABLE
     held = (cross - same * both) / np.sqrt((1 - same**2) * (1 - both**2))
     return SimpleNamespace(same=same, cross=cross, held=held, favour=favour, link=link, n=n)
 
