@@ -59,7 +59,8 @@ def bootstrap_selection(
         these the share in which its coefficient has the more frequent sign (NaN if never
         selected). ``noise_inclusion``: the same share when nothing is related to the outcome.
         A term of no importance is selected in 5 % of samples but in about 17 % of bootstrap
-        samples, so compare with this column and not with .05.
+        samples, so compare with this column and not with .05. Resamples repeat a sample's own
+        luck: about one such term in twenty is selected in half of them.
 
     Raises
     ------
