@@ -240,7 +240,9 @@ def final_model(model: BlockRegression) -> pd.DataFrame:
     return rows[rows["block"] == rows["block"].iloc[-1]].drop(columns="block")
 
 
-def recovery(rules: Rules, analyses: tuple[str, ...] = ("as_published", "nested")) -> pd.DataFrame:
+def recovery(
+    rules: Rules, analyses: tuple[str, ...] = ("as_1995", "as_published", "nested")
+) -> pd.DataFrame:
     """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
 
     Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
