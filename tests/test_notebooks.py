@@ -14,6 +14,7 @@ import pytest
 
 from alliance_helpers.findings import COLUMNS
 from alliance_helpers.paths import NOTEBOOKS
+from alliance_helpers.running.runner import run_notebook
 from alliance_helpers.running.sequence import main_notebooks, run_sequence
 
 STANDARD = ["data", "codebook", "out", "scenario", "n_clients", "seed"]
@@ -98,6 +99,19 @@ def test_executed_notebooks_warn_of_nothing(shipped_run):
             if o.output_type == "stream"
         ]
         assert not streams, (path.stem, streams)
+
+
+def test_the_figure_of_rate_ratios_draws_no_slopes(tmp_path):
+    given = {"scenario": "hospital_effect", "seed": 1, "out": str(tmp_path)}
+    done = run_notebook(NOTEBOOKS / "07_finding_4.ipynb", tmp_path / "out.ipynb", given)
+    assert done.status == "done"
+    rows = pd.read_csv(tmp_path / "tables" / "finding_4.csv")
+    assert rows.loc[rows["analysis"] == "as_1995", "estimate"].notna().any(), "days are entered"
+    outputs = [o for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) for o in c.outputs]
+    assert not [o.text for o in outputs if o.output_type == "stream"]
+    alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
+    (shown,) = [alt for alt in alts if "bounds 0.8 to 1.25" in alt]
+    assert "Dyads independent" in shown and "1995" not in shown
 
 
 def test_every_figure_has_alt_text(shipped_run):
