@@ -39,21 +39,30 @@ def output(name: str, short: bool) -> str:
     return "".join(lines)
 
 
+def sections(path: Path) -> dict[str, str]:
+    """What was measured before, by the name of the benchmark."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    parts = (part.split("\n", 1) for part in text.split("\n## ")[1:])
+    return {name.strip(): body for name, body in parts}
+
+
 def main() -> None:
     short = "short" in sys.argv
     names = [word for word in sys.argv[1:] if word != "short"] or ORDER
-    parts = [
-        "# Benchmarks\n\n"
-        f"`make bench`{' in short form' * short}, {date.today()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}. "
-        "Each ratio is against a peer measured in the same run.\n"
-    ]
+    path = HERE / "results.md"
+    found = sections(path)
     for name in names:
         print(f"== {name}", flush=True)
         said = output(name, short).strip()
         shown = said if said.startswith("|") else f"```\n{said}\n```"
-        parts.append(f"\n## {name}\n\n{shown}\n")
-    (HERE / "results.md").write_text("".join(parts), encoding="utf-8")
+        found[name] = f"\n{date.today()}{', in short form' * short}.\n\n{shown}\n"
+        head = (
+            f"# Benchmarks\n\n`make bench`, {os.cpu_count()} cores, "
+            f"Python {platform.python_version()}. Each ratio is against a peer measured in the "
+            "same run. A benchmark that is run by itself replaces its own part.\n"
+        )
+        parts = [f"\n## {n}\n{found[n].rstrip()}\n" for n in ORDER if n in found]
+        path.write_text(head + "".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":
