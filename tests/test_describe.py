@@ -236,3 +236,13 @@ def test_labels_of_missing_codes_are_no_categories(tmp_path):
     assert book.tables["s"].variables["sex"].values == ("female", "male")
     assert check(tmp_path / "s.sav", book) == []
     assert clean(load_study(tmp_path / "s.sav", book)).dyads["sex"].isna().sum() == 10
+
+
+def test_a_name_with_two_meanings_is_in_no_block(tmp_path):
+    ids = [f"p{i}" for i in range(30)]
+    numbers = {"id": ids, "score": range(30), "x": np.arange(30) % 7}
+    pd.DataFrame(numbers).to_csv(tmp_path / "a.csv", index=False)
+    letters = {"id": ids, "score": ["A", "B"] * 15, "when": ["1990-01-02"] * 30}
+    pd.DataFrame(letters).to_csv(tmp_path / "b.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert {name for block in book.blocks.values() for name in block} == {"x"}

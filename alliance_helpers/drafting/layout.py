@@ -248,6 +248,9 @@ def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
     blocks: dict[str, list[str]] = {"pretreatment": [], "treatment": [], "alliance": []}
     blocks["outcome"] = []
+    kinds: dict[str, set[str]] = {}  # a name may mean different things in different tables
+    for name, _, guess in (v for table in layout.tables for v in table.variables):
+        kinds.setdefault(name, set()).add(guess.type)
     for table in layout.tables:
         for name, _, guess in table.variables:
             if "{" in name or table.row in ("episode", "site") or table.occasion:
@@ -256,9 +259,13 @@ def _sort(layout: Layout) -> None:
             told = f"{name} {guess.label}"
             if OUTCOME.search(told) and not BEFORE.search(told) and kind == "pretreatment":
                 kind = "outcome"
-            if guess.type in ("integer", "number"):
+            if kinds[name] <= {"integer", "number"}:
                 blocks[kind].append(name)
-            elif guess.binary and name not in (layout.site, layout.client):
+            elif (
+                kinds[name] == {guess.type}
+                and guess.binary
+                and name not in (layout.site, layout.client)
+            ):
                 value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
                 made = layout.name(f"{name}_{value}")
                 layout.derived.append((made, name, value))
