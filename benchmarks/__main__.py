@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # processor time is compared
 SIZED = ("bench_batch", "bench_faults")
 ORDER = [
     "bench_run",
@@ -29,8 +30,10 @@ def output(name: str, short: bool) -> str:
     """What one benchmark prints, shown as it comes."""
     command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
     command += ["short"] if short and name in SIZED else []
+    env = os.environ | (ONE_THREAD if name == "bench_selection" else {})
+    pipe = {"cwd": HERE.parent, "stdout": subprocess.PIPE, "text": True, "env": env}
     lines = []
-    with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(command, **pipe) as run:
         for line in run.stdout:
             print(line, end="", flush=True)
             lines.append(line)
