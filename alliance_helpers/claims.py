@@ -34,6 +34,11 @@ class Claim:
     of: tuple[str, ...] = ()
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from the others: finding, claim, informant."""
+        return self.finding, self.claim, self.informant
+
+    @property
     def informants(self) -> list[str]:
         """Whose ratings the claim is about."""
         return ["client", "case_manager"] if self.informant == "both" else [self.informant]
@@ -56,6 +61,11 @@ class Rules:
     days_adjusted_for: tuple[str, ...]
     book: Codebook | None = None
     own: bool = False
+
+    @property
+    def texts(self) -> dict[tuple[str, str, str], str]:
+        """The text of each claim by its `key`."""
+        return {claim.key: claim.text for claim in self.claims}
 
     def told(self, text: str) -> str:
         """A text of the kit in the study's own words, if the study is known."""

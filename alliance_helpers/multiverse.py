@@ -146,7 +146,7 @@ class _Claim:
         self.n_same = 0
         self._share: float | None = None
         self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
-        self.key = dict(zip(KEY, (claim.finding, claim.claim, claim.informant), strict=True))
+        self.key = dict(zip(KEY, claim.key, strict=True))
 
     def run(self) -> None:
         """Fit every specification, observed and permuted."""

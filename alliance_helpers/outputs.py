@@ -51,11 +51,17 @@ class Picture:
         metadata = {"alt": self.alt, "width": self.width}
         bundle = {"image/png": image, "text/plain": self.alt}
         if self.live:
-            bundle["text/html"] = (
-                f'<img alt="{escape(self.alt)}" width="{self.width}" '
-                f'style="max-width:100%;height:auto" src="data:image/png;base64,{image}">'
-            )
+            bundle["text/html"] = figure_html(self.png, self.alt, self.width)
         return bundle, {"image/png": metadata}
+
+
+def figure_html(png: bytes, alt: str, width: int) -> str:
+    """An image with its text, complete in itself."""
+    image = base64.b64encode(png).decode("ascii")
+    return (
+        f'<img class="alliance-figure" alt="{escape(alt)}" width="{width}" '
+        f'style="max-width:100%;height:auto" src="data:image/png;base64,{image}">'
+    )
 
 
 def save_table(

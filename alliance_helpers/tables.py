@@ -147,8 +147,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         Stouffer's z.
     """
     key = ["finding", "claim", "informant"]
-    texts = {(c.finding, c.claim, c.informant): c.text for c in rules.claims}
-    rows = []
+    rows, texts = [], rules.texts
     for name, tests in joint.groupby(key, sort=False):
         test = tests.set_index("statistic")
         median = test.loc["median"]

@@ -269,7 +269,7 @@ def recovery(
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
-    texts = {(c.finding, c.claim, c.informant): c.text for c in own}
+    texts = {c.key: c.text for c in own}
     if len(own) == len(shipped.claims):
         texts["all", "every_claim", "both"] = "Every claim at once"
     table = table.reindex(list(texts)).reset_index()

@@ -12,8 +12,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from benchmarks.ratio import ONE_THREAD
+
 HERE = Path(__file__).parent
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # processor time is compared
+OF_ONE_CORE = ("bench_selection", "bench_multiverse")  # they compare time of the processor
 SIZED = ("bench_batch", "bench_faults")
 ORDER = [
     "bench_run",
@@ -30,7 +32,7 @@ def output(name: str, short: bool) -> str:
     """What one benchmark prints, shown as it comes."""
     command = [sys.executable, "-u", "-m", f"benchmarks.{name}"]
     command += ["short"] if short and name in SIZED else []
-    env = os.environ | (ONE_THREAD if name == "bench_selection" else {})
+    env = os.environ | (ONE_THREAD if name in OF_ONE_CORE else {})
     pipe = {"cwd": HERE.parent, "stdout": subprocess.PIPE, "text": True, "env": env}
     lines = []
     with subprocess.Popen(command, **pipe) as run:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ratio import Ratio, table
+from benchmarks.ratio import ONE_THREAD, Ratio, table
 
 SIZES = (10_000, 100_000, 1_000_000)
 FORMS = {"client_interviews": "wai_c_", "case_manager_forms": "wai_cm_"}
@@ -122,10 +122,9 @@ def _with(book, tables):
 
 def run(task: str, folder: Path) -> dict:
     """One measurement in a fresh process with one thread of linear algebra."""
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_data", task, str(folder)],
-        capture_output=True, text=True, env=os.environ | single, check=False,
+        capture_output=True, text=True, env=os.environ | ONE_THREAD, check=False,
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)

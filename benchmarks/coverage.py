@@ -24,6 +24,7 @@ from joblib import Parallel, delayed
 from alliance_helpers.outputs import write_csv
 from benchmarks.coverage_checks import PARTS, counted, truths
 from benchmarks.coverage_page import page
+from benchmarks.ratio import ONE_THREAD
 
 ROOT_SEED, PART = 20261125, 24
 EDGE = "at the edge of the band, outside which one row in twenty falls by chance"
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, default="")
     path = Path(__file__).with_name("coverage.csv")
     args = parser.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for the workers
+    os.environ |= ONE_THREAD  # for the workers
     before = pd.read_csv(path)
     if not args.replicates:
         return write(before, path)

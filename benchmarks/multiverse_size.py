@@ -24,6 +24,7 @@ from alliance_helpers.multiverse import model_of
 from alliance_helpers.outputs import write_csv
 from alliance_helpers.robustness.specifications import Tables, designs, estimators
 from alliance_helpers.simulate import simulate_dyads
+from benchmarks.ratio import ONE_THREAD
 
 CLAIMS = (
     ("2", "age", "case_manager"),
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--cohorts", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    os.environ |= ONE_THREAD
     seeds = np.random.SeedSequence(ROOT_SEED).generate_state(args.cohorts)
     work = [(int(s), free) for free in (False, True) for s in seeds[: args.cohorts]]
     work = work[: args.cohorts + args.cohorts // 4]

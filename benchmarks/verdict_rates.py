@@ -22,6 +22,7 @@ from alliance_helpers.findings import assess
 from alliance_helpers.outputs import write_csv
 from alliance_helpers.paths import VERDICT_RATES
 from alliance_helpers.simulate import simulate_dyads
+from benchmarks.ratio import ONE_THREAD
 
 SCENARIOS = ("published", "no_association", "halo", "hospital_effect")
 KEY = ["scenario", "analysis", "finding", "claim", "informant"]
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=201)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for the workers
+    os.environ |= ONE_THREAD  # for the workers
     sequence = np.random.SeedSequence(ROOT_SEED).spawn(len(SCENARIOS))
     tasks = []
     for scenario, child in zip(SCENARIOS, sequence, strict=True):

@@ -159,12 +159,11 @@ def cr2_covariance(
         name = f"'{terms[which]}'" if len(terms) else f"number {which + 1}"
         raise NotEstimableError(f"The term {name} is a linear combination of the terms before it.")
     error = np.asarray(residuals, float)[order] * scale
-    pieces = _unweighted if np.ptp(variance) == 0 else _weighted
-    return assemble(*pieces(Q, error, starts, sizes, variance), np.linalg.inv(R), terms)
-
-
-def _unweighted(Q, error, starts, _sizes, _variance):
-    return unweighted(Q, error, starts, inside_groups(Q, starts))
+    if np.ptp(variance) == 0:
+        pieces = unweighted(Q, error, starts, inside_groups(Q, starts))
+    else:
+        pieces = _weighted(Q, error, starts, sizes, variance)
+    return assemble(*pieces, np.linalg.inv(R), terms)
 
 
 def unweighted(Q, error, starts, shares):

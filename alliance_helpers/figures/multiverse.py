@@ -127,8 +127,7 @@ def _text(rows: pd.DataFrame, rules: Rules | None) -> str:
     if rules is None or not len(rows):
         return ""
     name = tuple(rows[["finding", "claim", "informant"]].iloc[0])
-    texts = {(c.finding, c.claim, c.informant): c.text for c in rules.claims}
-    return texts.get(name, name[1])
+    return rules.texts.get(name, name[1])
 
 
 def _options(rows: pd.DataFrame) -> list[tuple[str, str | None]]:

@@ -38,14 +38,12 @@ def _several(study: Stressed, analysis: str, method: str, name: str) -> list[dic
     adjusted = {}
     for members in families.values():
         values = adjust([float(study.nested_row(c)["p_value"]) for c in members], method)
-        adjusted |= {
-            (c.finding, c.claim, c.informant): p for c, p in zip(members, values, strict=True)
-        }
+        adjusted |= {c.key: p for c, p in zip(members, values, strict=True)}
 
     def find(claim: Claim) -> Found:
         row, p = (
             study.nested_row(claim),
-            float(adjusted[claim.finding, claim.claim, claim.informant]),
+            float(adjusted[claim.key]),
         )
         if np.isnan(p):
             raise NotEstimableError(str(row["criterion"]).removeprefix("not estimable: "))

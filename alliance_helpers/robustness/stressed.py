@@ -78,9 +78,7 @@ class Stressed:
         lacking = unavailable(self.dyads, book, rules)
         gone = set(lacking[["finding", "claim", "informant"]].itertuples(index=False, name=None))
         self.claims = [
-            c
-            for c in rules.claims
-            if finding in (None, c.finding) and (c.finding, c.claim, c.informant) not in gone
+            c for c in rules.claims if finding in (None, c.finding) and c.key not in gone
         ]
 
     @cached_property

@@ -93,7 +93,7 @@ def _heads(findings: pd.DataFrame) -> dict:
 
 def _rows(findings: pd.DataFrame, across: list[str], draw: Callable) -> list[dict]:
     """A row per claim; a cell per analysis (and value), drawn from its runs and all the claim's."""
-    texts = {(c.finding, c.claim, c.informant): c.text for c in read_rules().claims}
+    texts = read_rules().texts
     heads = [list(dict.fromkeys(findings[c].dropna())) for c in across]
     columns, every = list(product(*heads)), math.prod(map(len, heads[1:]))
     rows, before = [], None

@@ -31,6 +31,7 @@ from matplotlib.figure import Figure
 
 from ..errors import AllianceError, ParameterError
 from ..figures.style import INK, PAPER, QUIET, RC
+from ..outputs import figure_html
 
 DPI = 130
 CSS_DPI = 100
@@ -248,15 +249,6 @@ class _Explorer:
             self.inputs[name].value = control.value
         self.waiting = False
         self.show()
-
-
-def figure_html(png: bytes, alt: str, width: int) -> str:
-    """An image with its text, complete in itself."""
-    image = base64.b64encode(png).decode("ascii")
-    return (
-        f'<img class="alliance-figure" alt="{escape(alt)}" width="{width}" '
-        f'style="max-width:100%;height:auto" src="data:image/png;base64,{image}">'
-    )
 
 
 def numbers_html(text: str) -> str:

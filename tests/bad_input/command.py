@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).parent
 FORKS = multiprocessing.get_context("forkserver")
@@ -16,11 +17,9 @@ def _start_server() -> None:
     """The process that commands are forked from; it finds this folder through PYTHONPATH."""
     FORKS.set_forkserver_preload(["bad_input.warm"])
     before = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE.parent), before)))
-    try:
+    path = os.pathsep.join(filter(None, (str(HERE.parent), before)))
+    with mock.patch.dict(os.environ, PYTHONPATH=path):
         forkserver.ensure_running()
-    finally:
-        os.environ["PYTHONPATH"] = before
 
 
 @dataclass(frozen=True)
