@@ -4,9 +4,8 @@
 
 writes `benchmarks/coverage.csv` and `benchmarks/coverage.md`. A replicate is a fresh
 cohort of 201 dyads and 45 case managers of each of three scenarios: `no_association` (size),
-`published` (coverage), `hospital_effect` (days). What refits twenty times or is slow runs in a
-sixth of the replicates. The files hold what is done so far; `--only two_informants` counts one part
-anew and keeps the other rows; `--replicates 0` only writes notes and page anew.
+`published` (coverage), `hospital_effect` (days). The files hold what is done so far; `--only slow`
+counts one part anew and keeps the other rows; `--replicates 0` only writes notes and page anew.
 """
 
 from __future__ import annotations
@@ -42,6 +41,8 @@ LIBERAL = (
     ("reliability", "client", "Feldt takes items as normal and alike (93.4 with one form each)"),
     ("one_with_many", "share", "exact for normal ratings only; at the edge of the band"),
     ("mixed model, F", "", "df count case managers as if their variance were known"),
+    ("imputed, pooled", "symptoms", EDGE),
+    ("imputed, D1", "", "D1 takes one share of missing information for the whole block"),
 )
 """Explanations by the beginning of a method and a part of a quantity, the first that fits."""
 CAUTIOUS = (

@@ -31,7 +31,7 @@ from alliance_helpers.synthetic.population import population
 from alliance_helpers.views import as_numbers
 
 BOOK = read_codebook()
-N, LARGE, SLOW_SHARE, M = 201, 500_000, 6, 20
+N, LARGE, M = 201, 500_000, 20
 CM, CLIENT, KEYS = "case_manager_alliance", "client_alliance", "case_manager_id"
 AGE, LIVING = "case_manager_age", "living_skills"
 CLINICAL = ["symptoms", "health_sickness", LIVING]
@@ -295,7 +295,7 @@ PARTS = (
 )  # fmt: skip
 
 
-def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool, only: str) -> Hits:
+def replicate(seed: np.random.SeedSequence, truth: dict, only: str) -> Hits:
     rng = np.random.default_rng(seed)
     seeds = [int(s) for s in seed.generate_state(3)]
     null = simulate_dyads("no_association", N, seeds[0])
@@ -309,7 +309,7 @@ def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool, only: 
         two_informants(null, published, truth),
         days(published, seeds[2], truth),
         alpha_hits(drawn, published[KEYS], truth),
-        slow(null, published, truth, rng) if with_slow else (),
+        slow(null, published, truth, rng),
     )
     for name, hits in zip(PARTS, parts, strict=True):
         if only in ("", name):
@@ -318,8 +318,8 @@ def replicate(seed: np.random.SeedSequence, truth: dict, with_slow: bool, only: 
 
 def counted(seeds, truth: dict, only: str = "") -> tuple[Counter, Counter]:
     hits, runs = Counter(), Counter()
-    for number, seed in enumerate(seeds):
-        for *key, hit in replicate(seed, truth, number % SLOW_SHARE == 0, only):
+    for seed in seeds:
+        for *key, hit in replicate(seed, truth, only):
             hits[tuple(key)] += bool(hit)
             runs[tuple(key)] += 1
     return hits, runs

@@ -20,12 +20,11 @@ PAGE = """# Size and coverage at this study's shape
 writes `coverage.csv` and this page; what is counted stands in `coverage_checks.py`. A replicate is
 a fresh cohort of 201 dyads and 45 case managers from each of the kit's own scenarios. The truth of
 an estimator is what it gives for 500,000 clients; the mixed model weighs dyads otherwise than least
-squares, so it has a truth of its own. These numbers are of **{replicates:,}** replicates, {slow:,}
-where a row says so.
+squares, so it has a truth of its own. Every number is of at least **{replicates:,}** replicates.
 
 In % of the replicates. The Monte Carlo band of two errors is {size_low:.1f} to {size_high:.1f} for
-size and {cover_low:.1f} to {cover_high:.1f} for coverage (±{reach:.1f} with {slow:,} replicates).
-What lies outside is bold; by chance alone about one row in twenty would.
+size and {cover_low:.1f} to {cover_high:.1f} for coverage. What lies outside is bold; by
+chance alone about one row in twenty would.
 
 ## What ignoring case managers costs
 
@@ -55,10 +54,10 @@ Bayes factors (no error rate is claimed), inclusion frequencies (noise stands be
 
 def page(rows: pd.DataFrame) -> str:
     """The page for the rows of the table, notes included."""
-    most, slow = rows["replicates"].max(), rows["replicates"].min()
-    wide, reach = (200 * (0.05 * 0.95 / n) ** 0.5 for n in (most, slow))
+    fewest = rows["replicates"].min()
+    wide = 200 * (0.05 * 0.95 / fewest) ** 0.5
     return PAGE.format(
-        replicates=most, slow=slow, reach=reach, compared=_compared(rows), rest=_rest(rows),
+        replicates=fewest, compared=_compared(rows), rest=_rest(rows),
         size_low=5 - wide, size_high=5 + wide, cover_low=95 - wide, cover_high=95 + wide,
         reasons=_reasons(rows),
     )  # fmt: skip
