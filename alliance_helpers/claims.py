@@ -10,7 +10,7 @@ from .codebook import Codebook, load_yaml
 from .codebooks.dictionary import dyad_variables
 from .codebooks.own_words import own_words
 from .codebooks.schema import schema_problems
-from .errors import CodebookError, Problem
+from .errors import CodebookError, ParameterError, Problem
 from .paths import FINDINGS
 
 
@@ -66,6 +66,21 @@ class Rules:
     def texts(self) -> dict[tuple[str, str, str], str]:
         """The text of each claim by its `key`."""
         return {claim.key: claim.text for claim in self.claims}
+
+    def finding(self, name: object) -> str | None:
+        """The finding of that name, a number too; None, for all of them, without a name.
+
+        Raises
+        ------
+        ParameterError
+            No claim is of that finding.
+        """
+        known = dict.fromkeys(claim.finding for claim in self.claims)
+        if name in (None, ""):
+            return None
+        if str(name) not in known:
+            raise ParameterError(f"finding is {str(name)!r}; choose one of {', '.join(known)}.")
+        return str(name)
 
     def told(self, text: str) -> str:
         """A text of the kit in the study's own words, if the study is known."""

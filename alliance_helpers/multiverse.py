@@ -81,6 +81,11 @@ def multiverse(
     -------
     Multiverse
 
+    Raises
+    ------
+    ParameterError
+        A finding that no claim is of.
+
     Notes
     -----
     Choices: scoring of the alliance (36 items, or the short forms WAI-S and WAI-SR from the same
@@ -104,6 +109,7 @@ def multiverse(
     own = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
     tables = Tables(clean, codebook or own)
     rules = rules or read_rules()
+    finding = rules.finding(finding)
     groups = tables.dyads[tables.book.case_manager] if tables.book.case_manager else None
     shuffles = Permutations(groups, len(tables.dyads), n_perm, seed) if n_perm else None
     rows, joint, skipped, n_same = [], [], [], 0

@@ -101,9 +101,7 @@ def stress(
         raise ParameterError(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
-    findings = dict.fromkeys(c.finding for c in rules.claims)
-    if finding is not None and finding not in findings:
-        raise ParameterError(f"finding is {finding!r}; choose one of {', '.join(findings)}.")
+    finding = rules.finding(finding)
     if codebook is None:
         codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
     study = Stressed(clean, codebook, rules, finding, settings or read_stress(), seed)
@@ -136,6 +134,8 @@ def all_rows(
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     if codebook is None:
         codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    rules = rules or read_rules()
+    finding = rules.finding(finding)
     quick = assess(dyads, codebook, rules, finding=finding)
     made = {"specifications": specifications, "reselected": reselected}
     slow = stress(clean, codebook, rules, finding, seed=seed, **made)

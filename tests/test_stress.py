@@ -7,6 +7,7 @@ from alliance_helpers.errors import CodebookError, ParameterError
 from alliance_helpers.findings import COLUMNS, assess
 from alliance_helpers.inference import adjust
 from alliance_helpers.judging import verdicts
+from alliance_helpers.multiverse import multiverse
 from alliance_helpers.robustness.stressed import read_stress
 from alliance_helpers.simulate import simulate_dyads
 from alliance_helpers.stress import STRESS, all_rows, stress
@@ -158,6 +159,9 @@ def test_unknown_names_are_refused(dyads, tmp_path):
         stress(dyads, analyses=["ranks"])
     with pytest.raises(ParameterError, match="finding is '7'"):
         stress(dyads, finding="7")
+    with pytest.raises(ParameterError, match="finding is '7'; choose one of 1, 2, 3, 4, halo"):
+        multiverse(dyads, finding="7", n_perm=0)
+    assert read_rules().finding(3) == "3" and read_rules().finding("") is None
     with pytest.raises(CodebookError, match="does not exist"):
         read_stress(tmp_path / "none.yml")
     (tmp_path / "part.yml").write_text("imputed: {m: 5}\n")
