@@ -1,5 +1,7 @@
 """The seminar in a real browser: every unit, every control, as web page and in JupyterLab."""
 
+import time
+
 import pytest
 from playwright.sync_api import expect
 from seminar_pages import (
@@ -120,6 +122,18 @@ def test_explorer_of_a_main_notebook(chromium, laboratory, name):
         control.press(key)
         expect(sentence).not_to_have_text(before, timeout=20_000)
     assert_sound(watched)
+
+
+def test_no_visitor_waits_for_a_session_to_be_replaced(chromium, web):
+    """Two sessions of a unit are ready; those who come next are served at once too."""
+    took = []
+    for _ in range(4):
+        started = time.monotonic()
+        open_web(chromium, web(UNITS[1]), 4)
+        took.append(time.monotonic() - started)
+    for context in chromium.contexts:
+        context.close()
+    assert max(took) < 10
 
 
 def test_code_is_hidden_until_asked_for(chromium, web):
