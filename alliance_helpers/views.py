@@ -17,6 +17,7 @@ from .regression import BlockRegression
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
+COVARIATES = ("site_type", "hospital_days_before")  # of hospital days, in the shipped claims
 
 
 def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
@@ -170,7 +171,7 @@ def days_data(
     book: Codebook,
     informant: str,
     days: str = "hospital_days",
-    adjust: tuple[str, ...] = ("site_type", "hospital_days_before"),
+    adjust: tuple[str, ...] = COVARIATES,
 ) -> tuple[pd.DataFrame, list[str], str | None]:
     """Numbers for a count regression of hospital days on one standardised alliance rating.
 

@@ -6,11 +6,13 @@ import re
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from seminar_pages import demos_of
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.exercises import NotYetError, ask, check
 from alliance_helpers.teaching import seminar
 from alliance_helpers.teaching.formulas import FORMULA, drawn
+from alliance_helpers.teaching.rehearsal import every_demo
 from alliance_helpers.teaching.seminar import CHECK, Outcome, shortcomings
 
 UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
@@ -98,6 +100,11 @@ def test_every_mistake_gets_the_sentence_meant_for_it(name):
             with pytest.raises(NotYetError) as error:
                 check(wrong, **how)
             assert str(error.value).endswith(said), cell
+
+
+def test_what_the_units_draw_is_drawn_before_the_first_visitor_comes():
+    """The very demonstrations that the units' cells make, in their order."""
+    assert every_demo() == [demo for name in UNITS for demo in demos_of(name)]
 
 
 def test_the_source_is_left_as_it_was():

@@ -12,6 +12,7 @@ from scipy import stats
 
 from alliance_helpers import widgets
 from alliance_helpers.agreement import agreement
+from alliance_helpers.counts import count_regression
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.estimation.stepwise import Rule, correlate, run
 from alliance_helpers.figures.style import INFORMANTS, PAPER, SHADE
@@ -24,6 +25,7 @@ from alliance_helpers.teaching import nulls as demo_nulls
 from alliance_helpers.teaching import views as demo_views
 from alliance_helpers.teaching.explorers import associations_of, regression_of
 from alliance_helpers.teaching.views import made_pairs
+from alliance_helpers.views import days_data
 
 DYADS, BOOK = widgets.open_dyads()
 MADE = {
@@ -256,6 +258,31 @@ def test_without_a_leak_halo_is_rarely_refuted():
 )
 def test_verdicts_in_words(wide, equivalent, said):
     assert demo_nulls.verdict(wide, equivalent) == said
+
+
+@pytest.mark.parametrize("adjust", [("hospital_days_before",), ("client_age", "symptoms_intake")])
+def test_hospital_days_are_adjusted_as_the_claims_say(adjust):
+    """The mean model of the ladder with the same covariates; what a study lacks is left out."""
+    table, predictors, cluster = days_data(DYADS, BOOK, "client", adjust=adjust)
+    assert predictors == ["alliance", *adjust]
+    for adjusted, terms in ((True, predictors), (False, predictors[:1])):
+        model = count_regression(table, "hospital_days", terms, cluster=cluster)
+        expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
+        demo = widgets.hospital(DYADS, BOOK, adjust=(*adjust, "not_in_the_study"))
+        shown = demo.compute(**demo.settings(adjusted=adjusted))
+        assert shown.rr == pytest.approx(expected, rel=1e-12)
+        assert (shown.given == "nothing") is not adjusted
+
+
+def test_without_covariates_there_is_no_switch_for_them():
+    assert "adjusted" not in widgets.hospital(DYADS, BOOK, adjust=("not_in_the_study",)).controls
+
+
+def test_a_demonstration_is_made_once_however_it_is_asked_for():
+    """So that what was rehearsed is found drawn, with defaults left out or written down."""
+    asked = widgets.hospital(DYADS, BOOK, adjust=("site_type", "hospital_days_before"))
+    assert asked is MADE["hospital"]
+    assert widgets.hospital(DYADS.iloc[:100], BOOK) is not asked
 
 
 @pytest.mark.parametrize(("share", "wrong"), [(0.0, 0.05), (0.3, 0.19)])

@@ -14,7 +14,7 @@ from ..codebook import Codebook
 from ..figures.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
 from ..judging.analyses import ANALYSES, standardise
 from ..regression import hierarchical_regression
-from ..views import EVERY, alliance_of, predictor_blocks
+from ..views import COVARIATES, EVERY, alliance_of, predictor_blocks
 from .demos import Choose, Demo, Slide
 from .nulls import hospital
 from .panels import panels
@@ -36,9 +36,14 @@ def explore_associations(dyads: pd.DataFrame, book: Codebook) -> VBox:
     return associations_of(dyads, book).explore()
 
 
-def explore_hospital(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> VBox:
-    """The rate ratio of hospital days against a bound of your own."""
-    return hospital(dyads, book, days).explore()
+def explore_hospital(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    days: str = "hospital_days",
+    adjust: tuple[str, ...] = COVARIATES,
+) -> VBox:
+    """The rate ratio of hospital days against a bound of your own, with and without covariates."""
+    return hospital(dyads, book, days, adjust).explore()
 
 
 def explore_regression(dyads: pd.DataFrame, book: Codebook) -> VBox:

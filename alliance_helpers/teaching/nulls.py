@@ -11,11 +11,20 @@ from scipy import special
 
 from ..codebook import Codebook
 from ..counts import count_regression
-from ..figures.style import INFORMANTS, INK, QUIET, SHADE, coefficient, figure_number
+from ..figures.style import (
+    INFORMANTS,
+    INK,
+    QUIET,
+    SHADE,
+    coefficient,
+    figure_number,
+    p_words,
+    word,
+)
 from ..inference import bayes_factor_correlation, equivalence, equivalence_correlation
 from ..null_results import KAPPAS
 from ..power import critical_correlation, detectable_correlation, power_correlation
-from ..views import days_data
+from ..views import COVARIATES, days_data
 from .demos import Choose, Demo, Slide
 from .keeping import kept
 from .panels import panels
@@ -105,11 +114,21 @@ def bayes_of() -> Demo:
 
 
 @kept
-def hospital(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> Demo:
-    """The study's own null result: hospital days per SD of an alliance rating."""
+def hospital(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    days: str = "hospital_days",
+    adjust: tuple[str, ...] = COVARIATES,
+) -> Demo:
+    """The study's own null result: hospital days per SD of an alliance rating.
 
-    def compute(informant: str, bound: float, adjusted: bool) -> SimpleNamespace:
-        data, predictors, cluster = days_data(dyads, book, informant, days)
+    `adjust` names the covariates, as claims do under `days_adjusted_for`; a study that has none of
+    them gets no switch for them.
+    """
+    covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
+
+    def compute(informant: str, bound: float, adjusted: bool = True) -> SimpleNamespace:
+        data, predictors, cluster = days_data(dyads, book, informant, days, adjust)
         terms = predictors if adjusted else predictors[:1]
         model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
@@ -121,16 +140,19 @@ def hospital(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -
             narrow=np.exp([test["conf_low"], test["conf_high"]]), p=row["p_value"],
             verdict=verdict(np.log(wide), test["equivalent"], "one (no effect)"),
             label=book.informant_label(informant),
+            given=covariates if adjusted and covariates else "nothing",
         )  # fmt: skip
 
     informants = {book.informant_label(i): i for i in book.informants}
-    both = {"site type and earlier days": True, "nothing": False}
+    controls = {
+        "informant": Choose("Alliance rated by", informants, next(iter(book.informants))),
+        "bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25),
+    }
+    if covariates:
+        both = {"the covariates": True, "nothing": False}
+        controls["adjusted"] = Choose("Adjusted for", both, True)
     return Demo(
-        {
-            "informant": Choose("Alliance rated by", informants, next(iter(book.informants))),
-            "bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25),
-            "adjusted": Choose("Adjusted for", both, True),
-        },
+        controls,
         compute,
         _say_hospital,
         _draw_hospital,
@@ -230,7 +252,7 @@ def _say_hospital(s: SimpleNamespace) -> str:
     return (
         f"{s.label}: rate ratio {form(s.rr)} per SD of alliance, 95 % interval "
         f"{_interval(*s.wide, form)}, 90 % interval {_interval(*s.narrow, form)}, "
-        f"p = {coefficient(s.p, 3)}. Bounds {form(1 / s.bound)} to {form(s.bound)}. "
+        f"{p_words(s.p)}. Adjusted for: {s.given}. Bounds {form(1 / s.bound)} to {form(s.bound)}. "
         f"Verdict: {s.verdict}."
     )
 
