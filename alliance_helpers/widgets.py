@@ -5,13 +5,14 @@ Each function returns a :class:`~alliance_helpers.teaching.demos.Demo`: `.pictur
 """
 
 from .teaching.cohorts import open_dyads
+from .teaching.collider import own_view_held
 from .teaching.explorers import (
     explore_agreement,
     explore_associations,
     explore_hospital,
     explore_regression,
 )
-from .teaching.halo import favour_and_link, leaks, own_view_held, smallest_leak, study_contrast
+from .teaching.halo import favour_and_link, leaks, smallest_leak, study_contrast
 from .teaching.nesting import false_alarms, mean_squares, study_nested, worth
 from .teaching.noise import freedman, many_samples, one_sample, study_selection
 from .teaching.nulls import bayes_of, equivalent, hospital, power_of

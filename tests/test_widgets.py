@@ -17,6 +17,7 @@ from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.estimation.stepwise import Rule, correlate, run
 from alliance_helpers.figures.style import INFORMANTS, PAPER, SHADE
 from alliance_helpers.nesting import icc
+from alliance_helpers.teaching import collider as demo_collider
 from alliance_helpers.teaching import demos
 from alliance_helpers.teaching import halo as demo_halo
 from alliance_helpers.teaching import nesting as demo_nesting
@@ -232,13 +233,34 @@ def test_halo_alone_makes_the_same_raters_correlation(favour):
 def test_what_is_expected_of_a_favour_is_what_is_drawn(favour, link):
     """200,000 clients: SE .002; the partial correlation from residuals."""
     expected = demo_halo.rated_study(favour, link, 200)
-    drawn = demo_halo._ratings(favour, link, 0.0, (200_000,), np.random.default_rng(3))
+    parts = np.random.default_rng(3).standard_normal((5, 200_000))
+    drawn = demo_halo.ratings(favour, link, 0.0, parts)
     alliance, own, other = (x.astype(float) for x in drawn)
     left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
     found = [
         np.corrcoef(*pair)[0, 1] for pair in ((alliance, own), (alliance, other), (left, right))
     ]
     assert [expected.same, expected.cross, expected.held] == pytest.approx(found, abs=0.008)
+
+
+@pytest.mark.parametrize(("favour", "link"), [(0.6, 0.0), (0.0, 0.5), (0.4, 0.2)])
+def test_in_finer_groups_of_like_view_the_correlation_nears_the_partial_one(favour, link):
+    """One group is all clients, exactly as expected; from group to group it falls, never below."""
+    shown = [demo_collider.grouped(g, favour, link) for g in range(1, 7)]
+    expected = demo_halo.rated_study(favour, link, 600)
+    assert shown[0].inside == pytest.approx(expected.cross, abs=1e-9)
+    assert (np.diff([s.inside for s in shown]) < 0).all()
+    assert expected.held < shown[-1].inside < expected.held + 0.05
+    for s in shown:
+        assert (np.bincount(s.group) == 600 / s.groups).all()
+
+
+def test_the_points_of_the_groups_are_free_of_chance():
+    alliance, own, other = demo_halo.ratings(0.6, 0.0, 0.0, demo_collider._without_chance())
+    left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
+    held = demo_collider.grouped(3, 0.6, 0.0).held
+    assert np.corrcoef(left, right)[0, 1] == pytest.approx(held, abs=1e-9)
+    assert held < -0.3
 
 
 def test_without_a_leak_halo_is_rarely_refuted():
@@ -317,7 +339,9 @@ PAIRS = {
     "study, shuffled": (demo_noise.STUDY, demo_noise.SHUFFLED),
     "association, agreement": (demo_views.ASSOCIATION, demo_views.AGREEMENT),
     "same rater, somebody else": (demo_halo.SAME.color, demo_halo.CROSS),
-    "as it is, own view held": (demo_halo.CROSS, demo_halo.HELD),
+    "worst, best own view": (demo_collider.SHADES[0], demo_collider.SHADES[-1]),
+    "worst, middle own view": (demo_collider.SHADES[0], demo_collider.SHADES[2]),
+    "middle, best own view": (demo_collider.SHADES[2], demo_collider.SHADES[-1]),
     "refuted, not refuted": (demo_halo.CROSS, demo_halo.NOT_REFUTED),
     "curve, chosen setting": (demo_nulls.LINE, demo_nulls.MARK),
 }

@@ -21,11 +21,9 @@ from .panels import panels
 
 OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
 SAME, CROSS = INFORMANTS["case_manager"], "#1D4955"
-HELD, NOT_REFUTED = "#93BAC6", "#C3CED6"
+NOT_REFUTED = "#C3CED6"
 STUDIES = 300
 RELIABLE = 0.7
-FAVOUR = Slide("General favour (share of variance)", 0.0, 0.8, 0.05, 0.4)
-LINK = Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, 0.2)
 WORLDS = {
     "the published findings": "published",
     "nothing but halo": "halo",
@@ -34,11 +32,19 @@ WORLDS = {
 CLIENTS = Slide("Clients", 50, 1000, 50, 200)
 
 
+def favour_of(start: float) -> Slide:
+    return Slide("General favour (share of variance)", 0.0, 0.8, 0.05, start)
+
+
+def link_of(start: float) -> Slide:
+    return Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, start)
+
+
 @kept
 def favour_and_link() -> Demo:
     """General favour and a true link: which association does each of them make?"""
     return Demo(
-        {"favour": FAVOUR, "link": LINK, "n": CLIENTS},
+        {"favour": favour_of(0.4), "link": link_of(0.2), "n": CLIENTS},
         rated_study,
         _say_study,
         _draw_study,
@@ -49,29 +55,14 @@ def favour_and_link() -> Demo:
 
 
 @kept
-def own_view_held() -> Demo:
-    """What is left of the other rater's association once the own view is held constant."""
-    return Demo(
-        {"favour": FAVOUR, "link": LINK, "n": CLIENTS},
-        rated_study,
-        _say_held,
-        _draw_held,
-        "Expected correlation of the alliance rating with somebody else's rating of symptoms, as "
-        "it is and with the case manager's own view of outcome held constant, with 95 % intervals "
-        "around it.",
-        2.4,
-    )
-
-
-@kept
 def leaks() -> Demo:
     """Can the argument fail? The other rater knows what the case manager thinks."""
     return Demo(
         {
             "leak": Slide("Other rater follows case manager (%)", 0, 60, 5, 0),
-            "favour": FAVOUR,
-            "link": Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, 0.0),
-            "n": Slide("Clients", 50, 1000, 50, 200),
+            "favour": favour_of(0.4),
+            "link": link_of(0.0),
+            "n": CLIENTS,
         },
         refutations,
         _say_leaks,
@@ -131,7 +122,7 @@ def rated_study(favour: float, link: float, n: int) -> SimpleNamespace:
     Returns
     -------
     SimpleNamespace
-        True correlations in the world of :func:`_ratings`: `same`, `cross`, and `held`, which is
+        True correlations in the world of :func:`ratings`: `same`, `cross`, and `held`, which is
         `cross` with the own view partialled out.
     """
     seen = np.sqrt(RELIABLE)
@@ -144,8 +135,8 @@ def rated_study(favour: float, link: float, n: int) -> SimpleNamespace:
 
 def refutations(leak: int, favour: float, link: float, n: int) -> SimpleNamespace:
     """300 such studies in which the other rater follows the case manager a little."""
-    rng = np.random.default_rng(1920)
-    alliance, _, other = _ratings(favour, link, leak / 100, (STUDIES, n), rng)
+    drawn = np.random.default_rng(1920).standard_normal((5, STUDIES, n), np.float32)
+    alliance, _, other = ratings(favour, link, leak / 100, drawn)
     r = _r(alliance, other)
     limit = critical_correlation(n)
     return SimpleNamespace(
@@ -164,9 +155,15 @@ def smallest_leak(share: float = 0.5) -> int:
     raise NotEstimableError(f"No leak up to {slide.high} % does it.")
 
 
-def _ratings(favour, link, leak, shape, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Alliance, own view of outcome, another rater's view; each row a study."""
-    outcome, bond, halo, own_error, other_error = rng.standard_normal((5, *shape), np.float32)
+def ratings(
+    favour: float, link: float, leak: float, drawn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The little world: alliance, own view of outcome, another rater's view.
+
+    `drawn` holds five arrays of independent normal scores, which become the true outcome, the
+    bond, the favour, and the errors of either view.
+    """
+    outcome, bond, halo, own_error, other_error = drawn
     bond = link * outcome + np.sqrt(1 - link**2) * bond
     alliance = np.sqrt(1 - favour) * bond + np.sqrt(favour) * halo
     seen = np.sqrt(RELIABLE) * outcome + np.sqrt(1 - RELIABLE) * own_error
@@ -204,22 +201,9 @@ def _say_study(s: SimpleNamespace) -> str:
     )
 
 
-def _say_held(s: SimpleNamespace) -> str:
-    return (
-        f"{_about(s)}Alliance with the other rater's symptoms: r {_said(s.cross, s.n)}; with the "
-        f"own view of outcome held constant: r {_said(s.held, s.n - 1)}."
-    )
-
-
 def _draw_study(figure: Figure, s: SimpleNamespace) -> None:
     ax = _two(figure, (OWN, OTHERS), ((s.same, s.n), (s.cross, s.n)), (SAME.color, CROSS))
     ax.set_title("The case manager's alliance rating with …", fontsize=10.5)
-
-
-def _draw_held(figure: Figure, s: SimpleNamespace) -> None:
-    names = ("As it is", "Own view held constant")
-    ax = _two(figure, names, ((s.cross, s.n), (s.held, s.n - 1)), (CROSS, HELD))
-    ax.set_title("Alliance with the other rater's symptoms", fontsize=10.5)
 
 
 def _two(figure: Figure, names: tuple, values: tuple, colors: tuple) -> Axes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .cohorts import open_dyads
+from .collider import own_view_held
 from .demos import Demo
-from .halo import favour_and_link, leaks, own_view_held, smallest_leak, study_contrast
+from .halo import favour_and_link, leaks, smallest_leak, study_contrast
 from .nesting import false_alarms, study_nested, worth
 from .noise import freedman, many_samples, one_sample, study_selection
 from .nulls import bayes_of, equivalent, hospital, power_of
