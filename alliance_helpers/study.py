@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 from .cleaning import CleanStudy, clean
 from .data import Study, load_study
 from .errors import ParameterError
+
+_kept: dict[str, CleanStudy] = {}
 
 
 def open_study(
@@ -44,4 +48,20 @@ def open_cohort(
     data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
 ) -> CleanStudy:
     """The same, cleaned: one row per dyad, every change logged."""
-    return clean(open_study(data, codebook, scenario, n_clients, seed))
+    asked = (data, codebook, scenario, n_clients, seed)
+    return _kept.pop(repr(asked), None) or clean(open_study(*asked))
+
+
+def keep_cohort(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> None:
+    """Open a cohort now; the next call of `open_cohort` for it, and only that one, is given it.
+
+    For a process that forks kernels, each of which then finds the cohort open. One that warns is
+    not kept: the warning belongs on the page of the notebook.
+    """
+    asked = (data, codebook, scenario, n_clients, seed)
+    with warnings.catch_warnings(record=True) as warned:
+        cohort = clean(open_study(*asked))
+    if not warned:
+        _kept[repr(asked)] = cohort

@@ -20,6 +20,7 @@ PROCESSES = (
     "test_kernels",
     "test_notebooks",
     "test_runner",
+    "test_shared_cohort",
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .runner import NotebookRun, lost, run_notebook
+from .shared_cohort import shared_cohort
+from .station import forking_from
 
 KEEP = ("all", "failed", "none")
 FINDINGS = "findings.csv"
@@ -105,19 +107,20 @@ def _run_in(
 ) -> RunResult:
     out = folder / "out"
     out.mkdir()
-    records, kept = [], {}
-    for name, text in shared.notebooks.items():
-        if name in gaps:
-            records.append(NotebookRun(name, "skipped", 0.0, None, None, gaps[name]))
-            continue
-        source, executed = folder / f"{name}.ipynb", folder / "executed" / f"{name}.ipynb"
-        source.write_text(text, encoding="utf-8")
-        values = {**parameters, "out": str(out)}
-        record = run_notebook(source, executed, values, shared.timeout, cwd=folder)
-        records.append(record)
-        wanted = shared.keep == "all" or (shared.keep == "failed" and record.status == "failed")
-        if wanted and executed.exists():
-            kept[name] = executed.read_text(encoding="utf-8")
+    values = {**parameters, "out": str(out)}
+    records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
+               for n in shared.notebooks if n in gaps]  # fmt: skip
+    texts, kept = {n: t for n, t in shared.notebooks.items() if n not in gaps}, {}
+    with shared_cohort(parameters, texts.values()) as server, forking_from(server):
+        for name, text in texts.items():
+            source, executed = folder / f"{name}.ipynb", folder / "executed" / f"{name}.ipynb"
+            source.write_text(text, encoding="utf-8")
+            record = run_notebook(source, executed, values, shared.timeout, cwd=folder)
+            records.append(record)
+            failed = record.status == "failed"
+            wanted = shared.keep == "all" or (shared.keep == "failed" and failed)
+            if wanted and executed.exists():
+                kept[name] = executed.read_text(encoding="utf-8")
     if any(record.status == "failed" for record in records):
         return RunResult(number, tuple(records), None, kept)
     if "robustness" in shared.notebooks:

@@ -4,6 +4,9 @@
 listening Unix socket and a pipe that ends when its owner dies. A client connects, sends two file
 descriptors (stdout, stderr) and one line of JSON, and reads back the kernel's process id and,
 when the kernel has ended, its exit code. Closing the connection kills the kernel.
+
+Asked for a cohort instead (with a listening socket), it forks a server like itself that opens the
+cohort first. The notebooks of one run are forked from that one.
 """
 
 from __future__ import annotations
@@ -191,6 +194,28 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     request = Server(listener, int(sys.argv[2])).serve()
-    if helper_stamps() != stamps:
-        forget_helpers()
+    while True:
+        if helper_stamps() != stamps:
+            forget_helpers()
+        if "cohort" not in request:
+            break
+        request = serve_cohort(request)
     become_kernel(request, set_by_imports)
+
+
+def serve_cohort(request: dict) -> dict:
+    """Open a cohort and fork on every request; only a forked child returns, as from `serve`.
+
+    Parameters
+    ----------
+    request : dict
+        ``cohort``, parameters of `study.open_cohort`, and ``streams``, a listening socket.
+    """
+    from alliance_helpers.study import keep_cohort
+
+    with contextlib.suppress(Exception):  # the notebooks will say it
+        keep_cohort(**request["cohort"])
+    gc.freeze()
+    life, _ = os.pipe()  # never ends: the server that forked this one kills it
+    (listener,) = request["streams"]
+    return Server(socket.socket(fileno=listener), life).serve()

@@ -15,7 +15,8 @@ from typing import Any
 from ..codebooks.quick_imports import without_iri_grammar
 from ..errors import OutputError
 from .parameters import all_parameters, check_parameters, notebook_parameters
-from .station import open_station
+from .shared_cohort import shared_cohort
+from .station import forking_from, open_station
 from .workers import run_tasks
 
 # One kernel per core is the parallelism; sums must not depend on how kernels were started.
@@ -190,8 +191,9 @@ def _save(notebook: Any, out_path: Path) -> None:
 
 
 def _run_task(shared: tuple, notebook: Path) -> NotebookRun:
-    out_dir, *rest = shared
-    return run_notebook(notebook, out_dir / notebook.name, *rest)
+    server, out_dir, *rest = shared
+    with forking_from(server):
+        return run_notebook(notebook, out_dir / notebook.name, *rest)
 
 
 def run_notebooks(
@@ -236,12 +238,15 @@ def run_notebooks(
     check_parameters(parameters, all_parameters(notebooks))
     cwd, out_dir = Path(cwd or Path.cwd()), Path(out_dir).absolute()
     open_station()
-    shared = (out_dir, dict(parameters), timeout, cwd)
     records: dict[int, NotebookRun] = {}
-    for index, record in run_tasks(_run_task, shared, [n.absolute() for n in notebooks], jobs):
-        records[index] = record or lost(notebooks[index].stem)
-        if progress is not None:
-            progress(records[index])
+    texts = [notebook.read_text(encoding="utf-8") for notebook in notebooks]
+    with shared_cohort(parameters, texts) as server:
+        shared = (server, out_dir, dict(parameters), timeout, cwd)
+        tasks = run_tasks(_run_task, shared, [n.absolute() for n in notebooks], jobs)
+        for index, record in tasks:
+            records[index] = record or lost(notebooks[index].stem)
+            if progress is not None:
+                progress(records[index])
     return [records[i] for i in range(len(notebooks))]
 
 

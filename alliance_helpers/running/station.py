@@ -18,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from .preload import PRELOAD_ENV
@@ -30,6 +32,7 @@ HEARD = 2  # seconds within which a fork server hears that it is to end
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
 _lock = threading.Lock()
 _station: Station | None = None
+_nearest: ContextVar[str] = ContextVar("nearest", default=SOCKET)  # socket of a fork server
 
 
 def fork_problem() -> str | None:
@@ -64,8 +67,8 @@ def private_folder() -> Path:
     return folder
 
 
-class ForkedKernel:
-    """A kernel's process as its client sees it; the part of ``subprocess.Popen`` Jupyter uses.
+class Forked:
+    """A forked process as its client sees it; the part of ``subprocess.Popen`` Jupyter uses.
 
     Parameters
     ----------
@@ -109,7 +112,7 @@ class ForkedKernel:
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(f"kernel {self.pid}", timeout)
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(0.001)
         return self.returncode
 
@@ -224,25 +227,35 @@ def channel_folder() -> Path:
     return inherited if inherited.is_dir() else open_station(start=False).folder
 
 
-def connect() -> socket.socket:
-    """Connect to the fork server of the inherited station, or of one of this process's own."""
+@contextlib.contextmanager
+def forking_from(name: str) -> Iterator[None]:
+    """Fork the kernels that are started inside from the server at this socket of the station."""
+    token = _nearest.set(name or SOCKET)
     try:
-        return _connected(channel_folder())
-    except OSError:  # none, or it was killed
-        return _connected(open_station().folder)
+        yield
+    finally:
+        _nearest.reset(token)
 
 
-def _connected(folder: Path) -> socket.socket:
+def connect() -> socket.socket:
+    """Connect to the nearest fork server: a cohort's, the station's, or that of an own station."""
+    for name in dict.fromkeys((_nearest.get(), SOCKET)):
+        with contextlib.suppress(OSError):  # none, or it was killed
+            return _connected(channel_folder() / name)
+    return _connected(open_station().folder / SOCKET)
+
+
+def _connected(path: Path) -> socket.socket:
     channel = socket.socket(socket.AF_UNIX)
     try:
-        channel.connect(str(folder / SOCKET))
+        channel.connect(str(path))
     except OSError:
         channel.close()
         raise
     return channel
 
 
-def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> ForkedKernel:
+def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> Forked:
     """Ask a fork server for a kernel.
 
     Parameters
@@ -254,8 +267,12 @@ def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> ForkedKernel:
     env : dict
         Its whole environment.
     """
+    return ask({"argv": argv, "cwd": cwd, "env": env}, [1, 2])
+
+
+def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
+    """Send a fork server a request, with open files for what it forks."""
     channel = connect()
-    request = {"argv": argv, "cwd": cwd, "env": env}
-    socket.send_fds(channel, [b"k"], [1, 2])
+    socket.send_fds(channel, [b"k"], descriptors)
     channel.sendall(json.dumps(request).encode() + b"\n")
-    return ForkedKernel(channel)
+    return Forked(channel)

@@ -1,0 +1,55 @@
+"""One cohort, opened once for all the notebooks of a run.
+
+The station's fork server forks a server that opens the cohort; kernels forked from that one find
+it open. Where that cannot be, each notebook opens the cohort itself, as it does in JupyterLab.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+
+from .station import ask, channel_folder, fork_problem
+
+OPENS = "open_cohort("  # in the text of a notebook
+PARAMETERS = ("data", "codebook", "scenario", "n_clients", "seed")  # of study.open_cohort
+PATHS = PARAMETERS[:2]
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) -> Iterator[str]:
+    """Have a cohort open while the context lasts.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Those of the notebooks.
+    notebooks : iterable of str
+        Their texts.
+
+    Yields
+    ------
+    str
+        What `station.forking_from` takes; empty where the notebooks share nothing.
+    """
+    cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
+    clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
+    shared = clear and sum(OPENS in text for text in notebooks) > 1
+    name = f"cohort-{os.getpid()}-{next(_numbers)}"
+    place, server = channel_folder() / name, None
+    if shared and fork_problem() is None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(place))
+            listener.listen(128)
+            server = ask({"cohort": cohort}, [listener.fileno()])
+    try:
+        yield name if server else ""
+    finally:
+        if server:
+            server.kill()
+            server.wait()
+        place.unlink(missing_ok=True)
