@@ -147,13 +147,22 @@ def usual_analysis(book: Codebook) -> str:
 
 def whose_rating(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     """How much of each rating is the case manager's; no rows where that cannot be told."""
-    client, case_manager, groups = ratings(dyads, book)
-    if groups is None:
-        return pd.DataFrame({"reason": ["The study does not say who the case managers are."]})
     try:
+        client, case_manager, groups = ratings(dyads, book)
+        if groups is None:
+            return pd.DataFrame({"reason": ["The study does not say who the case managers are."]})
         return one_with_many(client, case_manager, groups)
     except NotEstimableError as error:
         return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
+
+
+def pick_informant(book: Codebook, informant: str) -> str:
+    """The informant asked for if there are ratings of theirs, else the one whose ratings there are.
+
+    A name that is neither informant's stays as it is, for an error to name.
+    """
+    other = {"client": "case_manager", "case_manager": "client"}.get(informant)
+    return other if informant not in book.informants and other in book.informants else informant
 
 
 def pick_outcome(book: Codebook, outcome: str) -> str:

@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
+import shutil
 
 import pandas as pd
 import pytest
 from make_notebook import make_notebook
 
 from alliance_helpers.codebook import parse_codebook
-from alliance_helpers.data import Study
+from alliance_helpers.data import Study, load_study
 from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.paths import CODEBOOK, RAW
 from alliance_helpers.running import station
 from alliance_helpers.running.runner import run_notebook, run_notebooks, write_whole
-from alliance_helpers.running.sequence import skipped
+from alliance_helpers.running.sequence import run_sequence, skipped
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,3 +122,28 @@ informants: {{client: {{label: Patient, alliance: x}}}}
     assert reasons["08_halo"] == "The study has no rating by the case manager."
     if left_out:
         assert "a variable named hospital_days" in reasons["07_finding_4"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "left_out"),
+    [
+        ("case_manager", {"03_alliance_agreement", "04_finding_1", "05_finding_2", "08_halo"}),
+        ("client", {"03_alliance_agreement", "04_finding_1", "06_finding_3"}),
+    ],
+)
+def test_a_study_with_one_informant_runs_to_the_end(tmp_path, gone, left_out):
+    folder = tmp_path / "study"
+    shutil.copytree(RAW, folder)
+    (folder / "truth.csv").unlink()
+    text = CODEBOOK.read_text(encoding="utf-8")
+    text, n = re.subn(rf"(?m)^  {gone}: {{label: .*\n", "", text)
+    text, m = re.subn(rf"(  alliance: \[.*?)(, )?{gone}_alliance(, )?", r"\1", text)
+    assert (n, m) == (1, 1)
+    (folder / "codebook.yml").write_text(text, encoding="utf-8")
+    skip, out = skipped(load_study(folder)), tmp_path / "out"
+    assert set(skip) == left_out
+    run = run_sequence({"data": str(folder), "n_perm": 20}, out, skip=skip)
+    assert run.failed == []
+    findings = pd.read_csv(out / "findings.csv")
+    assert gone not in set(findings["informant"])
+    assert {"imputed", "multiverse"} <= set(findings["analysis"])
