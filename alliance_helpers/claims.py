@@ -109,9 +109,7 @@ def read_rules(
     CodebookError
         Naming every claim that cannot be understood.
     """
-    place = Path(data or "")
-    own = (place.parent if place.is_file() else place) / "findings.yml"
-    path = Path(path) if path else own if data and own.is_file() else FINDINGS
+    path = claims_file(path, data)
     if not path.is_file():
         what = "does not exist."
         raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
@@ -119,6 +117,13 @@ def read_rules(
     rules = replace(rules, book=book, own=path != FINDINGS)
     told = (replace(c, text=rules.told(c.text), name=rules.told(c.name)) for c in rules.claims)
     return replace(rules, claims=tuple(told))
+
+
+def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
+    """The file of claims: the one named, the one beside the data, the shipped one."""
+    place = Path(data or "")
+    own = (place.parent if place.is_file() else place) / "findings.yml"
+    return Path(path) if path else own if data and own.is_file() else FINDINGS
 
 
 @cache

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+from hashlib import sha256
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW
 from alliance_helpers.running import station
 from alliance_helpers.running.runner import run_notebook, run_notebooks, write_whole
-from alliance_helpers.running.sequence import run_sequence, skipped
+from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -147,3 +149,25 @@ def test_a_study_with_one_informant_runs_to_the_end(tmp_path, gone, left_out):
     findings = pd.read_csv(out / "findings.csv")
     assert gone not in set(findings["informant"])
     assert {"imputed", "multiverse"} <= set(findings["analysis"])
+
+
+def test_a_run_states_the_files_it_read_and_no_others(tmp_path):
+    for name in ("study/t.csv", "study/codebook.yml", "study/findings.yml", "other/findings.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    own = {"data": str(tmp_path / "study")}
+    assert input_hashes(own) == {
+        name: sha256(f"study/{name}".encode()).hexdigest()
+        for name in ("t.csv", "codebook.yml", "findings.yml")
+    }
+    elsewhere = str(tmp_path / "other" / "findings.yml")
+    named = input_hashes(own | {"claims": elsewhere})
+    assert named[elsewhere] == sha256(b"other/findings.yml").hexdigest()
+    assert {Path(name).name for name in named} == {"t.csv", "codebook.yml", "findings.yml"}
+    assert set(input_hashes({"scenario": "halo"})) == {
+        "scenarios.yml",
+        "codebook.yml",
+        "findings.yml",
+    }
+    shipped = {p.name for p in RAW.iterdir()} | {"codebook.yml", "findings.yml"}
+    assert set(input_hashes({})) == shipped

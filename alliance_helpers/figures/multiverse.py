@@ -276,7 +276,8 @@ def information_sources(
     said = []
     for i, informant in enumerate(informants):
         style, mine = look(informant), shown[shown["informant"] == informant]
-        y = np.array([names.index(label) for label in mine["label"]]) + (i - 0.5) * wide
+        offset = (i - (len(informants) - 1) / 2) * wide
+        y = np.array([names.index(label) for label in mine["label"]]) + offset
         ax.barh(y, mine["estimate"], height=wide * 0.9, color=style.color, hatch=style.hatch,
                 edgecolor=QUIET, lw=0.6, label=word(informant, codebook))  # fmt: skip
         ax.hlines(y, mine["conf_low"], mine["conf_high"], color=INK, lw=1)

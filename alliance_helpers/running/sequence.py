@@ -16,12 +16,14 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from ..claims import claims_file
 from ..codebooks.dictionary import dyad_variables
 from ..codebooks.own_words import own_words
 from ..data import Study
 from ..errors import OutputError, ParameterError
 from ..outputs import write_whole
-from ..paths import NOTEBOOKS, RESULTS
+from ..paths import CODEBOOK, NOTEBOOKS, RAW, RESULTS, SCENARIOS
+from ..reading.sources import codebook_beside
 from .runner import NotebookRun, run_notebooks
 
 RUN_FILE = "run.json"
@@ -196,16 +198,21 @@ def _write_run_file(folder: Path, parameters: dict, records, seconds: float, ski
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
     """SHA-256 of every file that the run read: data, codebook, claims, scenarios."""
-    from ..paths import CODEBOOK, FINDINGS, RAW, SCENARIOS
-
-    data = Path(str(parameters.get("data") or RAW))
-    folder = data if data.is_dir() else data.parent
-    files = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
-    files += [p for p in (folder / "codebook.yml", folder / "findings.yml") if p not in files]
+    given = {name: str(parameters.get(name) or "") for name in ("data", "codebook", "claims")}
+    data = Path(given["data"]) if given["data"] else RAW
     if parameters.get("scenario"):
-        files = [SCENARIOS]
-    files += [Path(str(parameters.get("codebook") or CODEBOOK)), FINDINGS]
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.is_file()}
+        tables = [SCENARIOS]
+    else:
+        tables = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
+    book = Path(given["codebook"]) if given["codebook"] else codebook_beside(data) or CODEBOOK
+    files = list(dict.fromkeys([*tables, book, claims_file(given["claims"], given["data"])]))
+    names = [file.name for file in files]
+    hashes = {}
+    for file in files:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        hashes[file.name if names.count(file.name) == 1 else str(file)] = digest
+    return hashes
 
 
 def _point_latest(folder: Path) -> None:
