@@ -68,6 +68,8 @@ def check(
     for said, value in (traps or {}).items():
         if _same(given, value, within):
             raise NotYetError(f"Not yet: {shown}. {said}")
+    if _share(expected) and _same(given / 100, expected, within):
+        raise NotYetError(f"Not yet: {shown}. Write it as a share, between 0 and 1.")
     raise NotYetError(f"Not yet: {shown}. {hint}".rstrip())
 
 
@@ -86,7 +88,9 @@ def ask(
     def look(_event: object = None) -> None:
         text = str(box.value).strip()
         try:
-            answer = _number(text) if text and isinstance(expected, Real) else text or None
+            answer = text or None
+            if text and isinstance(expected, Real):
+                answer = _number(text, _share(expected))
             said = check(answer, expected, within, hint, traps, choices)._repr_html_()
         except NotYetError as problem:
             said = f'<div role="status">{escape(str(problem))}</div>'
@@ -122,9 +126,16 @@ def _same(given: float | str, value: object, within: float) -> bool:
     return abs(given - float(value)) <= within * (1 + 1e-9)
 
 
-def _number(text: str) -> float:
-    plain = text.replace("−", "-").replace(",", ".").replace("%", "").strip()
+def _share(expected: object) -> bool:
+    """Whether a number below 1 is asked for, which some write as a percentage."""
+    return isinstance(expected, Real) and 0 < abs(expected) < 1
+
+
+def _number(text: str, share: bool) -> float:
+    """A number as people write it: `.5`, `0,5`, `1/2`, `−0.5`, and `50 %` where it is a share."""
+    plain = text.translate(str.maketrans({"−": "-", "–": "-", ",": ".", "%": None}))
+    top, _, bottom = plain.partition("/")
     try:
-        return float(plain)
-    except ValueError:
+        return float(top) / float(bottom or 1) / (100 if share and "%" in text else 1)
+    except (ValueError, ZeroDivisionError):
         raise NotYetError(f"A number is wanted here, not {text!r}.") from None

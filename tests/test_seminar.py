@@ -188,6 +188,7 @@ def test_a_word_is_right(answer):
         (..., NUMBER, "No answer yet. Look again."),
         (0.32, NUMBER, "Not yet: 0.32. Look again."),
         (0.5, NUMBER, "Not yet: 0.5. That is r."),
+        (30, NUMBER, "Not yet: 30. Write it as a share, between 0 and 1."),
         ("a third", NUMBER, "A number is wanted here, not 'a third'. Look again."),
         (True, NUMBER, "A number is wanted here, not True. Look again."),
         (float("nan"), NUMBER, "The answer is not a number (NaN): is a value missing? Look again."),
@@ -205,6 +206,10 @@ def test_a_wrong_answer_is_told_what_to_look_at(answer, how, says):
     ("text", "reply"),
     [
         ("0,30", "Right: 0.3."),
+        ("30 %", "Right: 0.3."),
+        ("3/10", "Right: 0.3."),
+        ("–0.3", "Not yet: -0.3."),
+        ("3/0", "A number is wanted here"),
         ("0.5", "That is r."),
         ("", "No answer yet."),
         ("x", "A number is wanted here, not &#x27;x&#x27;."),

@@ -113,10 +113,10 @@ def test_moving_a_control_and_going_back():
     r, n, bound = box.children[1:4]
     numbers = box.children[-2]
     r.value, n.value, bound.value = 0.30, 400, 0.10
-    assert demo.text(r=0.30, n=400, bound=0.10) in numbers.value
+    assert numbers.value == demos.numbers_html(demo.text(r=0.30, n=400, bound=0.10))
     box.children[4].children[0].click()
     assert (r.value, n.value, bound.value) == (0.06, 200, 0.20)
-    assert demo.text() in numbers.value
+    assert numbers.value == demos.numbers_html(demo.text())
 
 
 def test_a_setting_that_cannot_be_estimated_says_so():
@@ -160,10 +160,20 @@ def test_samples_scatter_around_their_truth():
     """50 studies of 200 dyads: SE of the mean bias .54, SD of a bias 3.8; not the truth itself."""
     demo = widgets.how_sure()
     tables = [demo.compute(200, 0.30, 12, sample).table["estimate"] for sample in range(1, 51)]
-    bias, r = (np.array([t[name] for t in tables]) for name in ("bias", "pearson_r"))
+    bias, r, ccc = (np.array([t[s] for t in tables]) for s in ("bias", "pearson_r", "ccc"))
     assert bias.mean() == pytest.approx(12, abs=3.3 * 0.54)
     assert bias.std() == pytest.approx(3.8, rel=0.4)
     assert r.mean() == pytest.approx(0.30, abs=3.3 * 0.065 / np.sqrt(50))
+    truth = demo.compute(200, 0.30, 12, 1).truth["ccc"]
+    assert ccc.mean() == pytest.approx(truth, abs=3.3 * 0.065 / np.sqrt(50))
+
+
+def test_agreement_in_truth_is_that_of_a_very_large_study():
+    """20,000 dyads: SE .003."""
+    shown = widgets.how_sure().compute(20_000, 0.80, 20, 1)
+    for name, true in shown.truth.items():
+        assert shown.table.loc[name, "estimate"] == pytest.approx(true, abs=0.01)
+    assert shown.truth["ccc"] < 0.70
 
 
 def test_new_clients_do_not_confirm_noise():

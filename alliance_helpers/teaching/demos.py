@@ -257,8 +257,13 @@ def numbers_html(text: str) -> str:
         f'<div class="alliance-numbers" role="status" style="max-width:{WIDTH * CSS_DPI:.0f}px;'
         f"font-size:15px;line-height:1.45;padding:6px 10px;margin:4px 0;"
         f"background:{PAPER};color:{INK};"
-        f'border-left:4px solid {QUIET}">{escape(text)}</div>'
+        f'border-left:4px solid {QUIET}">{unbroken(escape(text))}</div>'
     )
+
+
+def unbroken(text: str) -> str:
+    """No line ends between a number and its per cent sign."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _decimals(step: float) -> int:

@@ -177,9 +177,9 @@ def verdict(wide, equivalent: bool, nothing: str = "zero") -> str:
 def _say_power(s: SimpleNamespace) -> str:
     return (
         f"{s.n} independent dyads, level {coefficient(s.alpha)}: a true correlation of "
-        f"{coefficient(s.rho)} is found with probability {coefficient(s.power, 3)}. Found are "
-        f"correlations above {coefficient(s.critical, 3)}; power .80 is reached at "
-        f"{coefficient(s.detectable, 3)}."
+        f"{coefficient(s.rho)} is found with probability {coefficient(s.power, 3)}. "
+        f"Significant are observed ones beyond ±{coefficient(s.critical, 3)}; power .80 is reached "
+        f"at a true one of {coefficient(s.detectable, 3)}."
     )
 
 

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from ..errors import OutputError, ParameterError
 from ..outputs import write_whole
 from ..paths import NOTEBOOKS
+from .demos import unbroken
 from .formulas import drawn
 
 SOURCE = NOTEBOOKS / "seminar"
@@ -106,7 +107,7 @@ def web(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = []
         elif not grading.get("solution"):
-            cell.source = drawn(cell.source)
+            cell.source = unbroken(drawn(cell.source))
         cells.append(cell)
     made.cells = [cells[0], nbformat.v4.new_markdown_cell(NOTE, id="about-boxes"), *cells[1:]]
     return made

@@ -122,7 +122,10 @@ def how_sure() -> Demo:
     def compute(n: int, r: float, bias: int, sample: int) -> SimpleNamespace:
         noise = SPREAD * np.sqrt((1 - r) / r)
         pairs = made_pairs(bias, 1.0, noise, n, seed=sample, exact=False)
-        return SimpleNamespace(n=n, r=r, bias=bias, sample=sample, table=pairs.table)
+        variance = SPREAD**2 + noise**2
+        agreed = 2 * r * variance / (2 * variance + bias**2)  # with equal spread, of both
+        truth = {"pearson_r": r, "icc_c1": r, "icc_a1": agreed, "ccc": agreed}
+        return SimpleNamespace(n=n, bias=bias, sample=sample, table=pairs.table, truth=truth)
 
     return Demo(
         {
@@ -219,22 +222,24 @@ def _say_sure(shown: SimpleNamespace) -> str:
         f"{form.get(name, coefficient)(row['conf_high'])})"
         for name, row in rows.iterrows()
     )
+    r, ccc = (coefficient(shown.truth[name]) for name in ("pearson_r", "ccc"))
     return (
-        f"Study {shown.sample} of {shown.n} dyads, true correlation {coefficient(shown.r)} and "
-        f"difference {shown.bias} points. Estimates with 95 % intervals: {said}."
+        f"Study {shown.sample} of {shown.n} dyads; in truth Pearson r {r}, CCC {ccc}, bias "
+        f"{shown.bias} points. Estimates with 95 % intervals: {said}."
     )
 
 
 def _draw_sure(figure: Figure, shown: SimpleNamespace) -> None:
     left, right = panels(figure, (1.6, 1), left=0.12, bottom=0.18, right=0.98, top=0.88, wspace=0.2)
-    for at, name in enumerate(NAMES):
-        _interval(left, len(NAMES) - 1 - at, shown.table.loc[name])
-    left.axvline(shown.r, color=CASE_MANAGER.color, lw=1.6, ls=(0, (4, 2)))
+    true = {"color": CASE_MANAGER.color, "lw": 1.6, "ls": (0, (4, 2))}
+    for y, name in zip(range(len(NAMES))[::-1], NAMES, strict=True):
+        left.plot([shown.truth[name]] * 2, [y - 0.45, y + 0.45], **true)
+        _interval(left, y, shown.table.loc[name])
     left.set_yticks(range(len(NAMES))[::-1], NAMES.values())
     left.set(xlim=(-0.3, 1), ylim=(-0.5, len(NAMES) - 0.5), xlabel="Estimate")
-    left.set_title("Dashed: the true correlation", fontsize=10.5)
+    left.set_title("Dashed: the truth", fontsize=10.5)
     _interval(right, 0, shown.table.loc["bias"])
-    right.axvline(shown.bias, color=CASE_MANAGER.color, lw=1.6, ls=(0, (4, 2)))
+    right.axvline(shown.bias, **true)
     right.set(xlim=(-40, 40), ylim=(-1, 1), yticks=[], xlabel="Client minus case manager")
     right.set_title("Dashed: the true difference", fontsize=10.5)
     for ax in (left, right):
