@@ -39,6 +39,8 @@ CONTRAST = """() => {
   return poor; }"""
 
 
+CUT_OFF = """() => [...document.querySelectorAll('.alliance-demo .widget-label')]
+  .filter(label => label.scrollWidth > label.clientWidth).map(label => label.textContent)"""
 COUNT_FIGURES = """box => { window.figures = 0;
   const figure = m => [...m.addedNodes].some(n => n.tagName === 'IMG');
   new MutationObserver(all => { window.figures += all.filter(figure).length })
@@ -100,6 +102,7 @@ def assert_sound(watched) -> None:
     assert watched.page.evaluate(missing) == 0
     stopped = "[data-mime-type='application/vnd.jupyter.stderr']"  # tracebacks and warnings
     assert watched.page.locator(f"{cells} {stopped}").count() == 0
+    assert watched.page.evaluate(CUT_OFF) == []
     assert watched.errors == []
     assert watched.outside == []
     watched.page.close()

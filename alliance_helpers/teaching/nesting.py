@@ -44,8 +44,8 @@ def worth() -> Demo:
         {
             "managers": MANAGERS,
             "caseload": CASELOAD,
-            "share": Slide("Case manager's share of the rating", 0.0, 0.9, 0.05, 0.3),
-            "predictor": Slide("Case manager's share of the predictor", 0.0, 1.0, 0.1, 1.0),
+            "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
+            "predictor": Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
         },
         compute,
         _say_worth,
@@ -63,7 +63,7 @@ def false_alarms() -> Demo:
         {
             "managers": MANAGERS,
             "caseload": CASELOAD,
-            "share": Slide("Case manager's share of the rating", 0.0, 0.9, 0.05, 0.3),
+            "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
         },
         unrelated_cohorts,
         _say_alarms,
