@@ -66,6 +66,8 @@ def information_sources(
             columns=["block", "source", "terms"],
         )
         try:
+            if not groups:
+                raise NotEstimableError("The study has no other variables.")
             if entry["alliance"] not in dyads:
                 raise NotEstimableError(f"The study has no {entry['alliance']}.")
             named = {f"{b}, {s}": terms for (b, s), terms in groups.items()}

@@ -9,10 +9,10 @@ from .figures.claims import equivalence, forest, halo_contrast, scorecard
 from .figures.correlations import correlations
 from .figures.dyads import bland_altman, informants, paired_scatter
 from .figures.evidence import bayes_sensitivity, power_curve
+from .figures.information import information_sources
 from .figures.missing import missingness
 from .figures.models import days_distribution, r_squared_blocks
 from .figures.multiverse import (
-    information_sources,
     specification_curve,
     specification_verdicts,
 )

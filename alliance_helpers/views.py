@@ -239,8 +239,9 @@ def dyad_summary(cleaned: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
 
 
 def correlation_matrix(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
-    """Pearson correlations of alliance, treatment and outcome variables, pairwise complete."""
-    names = [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
+    """Pearson correlations of ratings, treatment and outcome variables, pairwise complete."""
+    names = [entry["alliance"] for entry in book.informants.values()]
+    names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
     return dyads[_usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
 
 

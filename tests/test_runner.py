@@ -2,13 +2,13 @@
 
 import json
 import os
-import re
 import shutil
 from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from make_notebook import make_notebook
 
 from alliance_helpers.codebook import parse_codebook
@@ -127,27 +127,30 @@ informants: {{client: {{label: Patient, alliance: x}}}}
 
 
 @pytest.mark.parametrize(
-    ("gone", "left_out"),
+    ("lacking", "left_out"),
     [
-        ("case_manager", {"03_alliance_agreement", "04_finding_1", "05_finding_2", "08_halo"}),
-        ("client", {"03_alliance_agreement", "04_finding_1", "06_finding_3"}),
+        (["case_manager"], "03_alliance_agreement 04_finding_1 05_finding_2 08_halo"),
+        (["client"], "03_alliance_agreement 04_finding_1 06_finding_3"),
+        (["blocks", "days"], "04_finding_1 07_finding_4"),
     ],
+    ids=["the client alone", "the case manager alone", "two ratings and nothing else"],
 )
-def test_a_study_with_one_informant_runs_to_the_end(tmp_path, gone, left_out):
-    folder = tmp_path / "study"
+def test_a_study_that_lacks_parts_runs_to_the_end(tmp_path, lacking, left_out):
+    folder, out = tmp_path / "study", tmp_path / "out"
     shutil.copytree(RAW, folder)
     (folder / "truth.csv").unlink()
-    text = CODEBOOK.read_text(encoding="utf-8")
-    text, n = re.subn(rf"(?m)^  {gone}: {{label: .*\n", "", text)
-    text, m = re.subn(rf"(  alliance: \[.*?)(, )?{gone}_alliance(, )?", r"\1", text)
-    assert (n, m) == (1, 1)
-    (folder / "codebook.yml").write_text(text, encoding="utf-8")
-    skip, out = skipped(load_study(folder)), tmp_path / "out"
-    assert set(skip) == left_out
+    book = yaml.safe_load(CODEBOOK.read_text(encoding="utf-8"))
+    for part in lacking:
+        gone = (book if part in book else book["informants"]).pop(part)
+        for block in book.get("blocks", {}).values():
+            block[:] = [term for term in block if term != gone.get("alliance")]
+    (folder / "codebook.yml").write_text(yaml.safe_dump(book, sort_keys=False), encoding="utf-8")
+    skip = skipped(load_study(folder))
+    assert set(skip) == set(left_out.split())
     run = run_sequence({"data": str(folder), "n_perm": 20}, out, skip=skip)
     assert run.failed == []
     findings = pd.read_csv(out / "findings.csv")
-    assert gone not in set(findings["informant"])
+    assert not set(lacking) & set(findings["informant"])
     assert {"imputed", "multiverse"} <= set(findings["analysis"])
 
 

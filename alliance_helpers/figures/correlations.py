@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from ..codebook import Codebook
-from .style import INK, alt, canvas, coefficient, styled, title, word
+from .style import INK, alt, canvas, coefficient, nothing, styled, title, word
 
 
 @styled
@@ -34,6 +34,8 @@ def correlations(
     Axes
     """
     names = [word(name, codebook) for name in matrix]
+    if len(names) < 2:
+        return nothing(ax, heading, "There are no two measures to correlate.")
     values = matrix.to_numpy(float)
     hidden = np.triu(np.ones_like(values, dtype=bool))
     ax = canvas(ax, 2.2 + 0.32 * len(names))

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..codebook import Codebook
-from .style import INK, QUIET, alt, canvas, key, look, styled, title, word
+from .style import INK, QUIET, alt, canvas, key, look, nothing, styled, title, word
 
 LABEL, BAR, GAP = 0.2, 0.15, 0.07  # inches
 
@@ -42,10 +42,12 @@ def inclusion(
     'age (Client) 50 % (noise 17 %)'
     """
     rows = table.dropna(subset=["inclusion"])
+    if rows.empty:
+        return nothing(ax, heading, "There are no variables that could be selected.")
     terms = list(dict.fromkeys(rows["term"]))
     informants = list(dict.fromkeys(rows["informant"]))
-    step = LABEL + BAR * max(len(informants), 1) + GAP
-    ax = canvas(ax, step * max(len(terms), 1) + 1.3)
+    step = LABEL + BAR * len(informants) + GAP
+    ax = canvas(ax, step * len(terms) + 1.3)
     for k, term in enumerate(terms):
         ax.text(0, k * step, word(term, codebook), transform=ax.get_yaxis_transform(), va="center")
     for row in rows.itertuples(index=False):
@@ -56,7 +58,7 @@ def inclusion(
         ax.plot([row.noise_inclusion] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
-    ax.set_ylim(step * max(len(terms), 1) - GAP, -LABEL)
+    ax.set_ylim(step * len(terms) - GAP, -LABEL)
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
     ax.set_xlabel("Resamples whose final model holds the variable")

@@ -104,6 +104,16 @@ def canvas(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
+def nothing(ax: Axes | None, heading: str, why: str) -> Axes:
+    """A figure that says why there is nothing to draw."""
+    ax = canvas(ax, 1.2)
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center")
+    ax.set_axis_off()
+    title(ax, heading)
+    alt(ax, f"{heading}. {why}")
+    return ax
+
+
 def title(ax: Axes, text: str) -> None:
     """A title from the left edge of the figure; above the axes if it shares its figure."""
     if len(ax.figure.axes) == 1:

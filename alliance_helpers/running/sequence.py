@@ -34,6 +34,7 @@ NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
+    "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
 
@@ -59,7 +60,10 @@ def main_notebooks() -> list[Path]:
 def skipped(study: Study) -> dict[str, str]:
     """Notebooks that this study lacks the parts for, and what they lack."""
     book = study.codebook
-    has = {i: True for i in book.informants} | {"days": "hospital_days" in dyad_variables(book)}
+    has = {i: True for i in book.informants} | {
+        "days": "hospital_days" in dyad_variables(book),
+        "before": any(book.blocks.get(block) for block in ("pretreatment", "treatment")),
+    }
     lacking = {}
     for path in main_notebooks():
         needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
