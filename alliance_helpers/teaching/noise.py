@@ -224,7 +224,7 @@ def _draw_sample(figure: Figure, s: SimpleNamespace) -> None:
     for x, r in zip(at[chosen], s.r[chosen], strict=True):
         ax.annotate(f"x{x}", (x, r), (0, 7 if r > 0 else -15), textcoords="offset points",
                     ha="center", weight="bold")  # fmt: skip
-    ax.set(xlim=(0, len(s.r) + 1), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
+    ax.set(xlim=(0.3, len(s.r) + 0.7), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
     ax.set_xlabel("Candidate")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients", fontsize=10.5)
@@ -266,7 +266,7 @@ def _draw_screened(figure: Figure, s: SimpleNamespace) -> None:
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
     ax.bar(at, s.p, color=colors, edgecolor=INK, lw=0.6)
     ax.plot(at, at / (s.kept + 1), color=SHUFFLED, lw=2)
-    ax.set(xlim=(0, max(s.kept, 1) + 1), ylim=(0, 1), ylabel="p value")
+    ax.set(xlim=(0.3, max(s.kept, 1) + 0.7), ylim=(0, 1), ylabel="p value")
     ax.set_xlabel("Terms of the second regression, sorted")
     ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give", fontsize=10.5)
 
