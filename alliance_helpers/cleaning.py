@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from .codebook import Codebook, Days, Derived
+from .codebooks.own_words import own_words
 from .data import Study
 from .errors import DataError
 from .reading.dyads import Dyads
@@ -79,7 +80,20 @@ def clean(study: Study) -> CleanStudy:
         columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
     log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
-    return CleanStudy(dyads, log, tables, book, study.source)
+    book, source = _groups(dyads, book, study.source)
+    return CleanStudy(dyads, log, tables, book, source)
+
+
+def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:
+    """Without case managers in the codebook, and so said, where they make no groups of dyads."""
+    if book.case_manager is None:
+        return book, source
+    clients = dyads[book.case_manager].value_counts()
+    if len(clients) > 1 and clients.max() > 1:
+        return book, source
+    why = "every case manager has one client" if len(clients) > 1 else "there is one case manager"
+    why = own_words(f"{why}: dyads taken as independent", book)
+    return replace(book, case_manager=None), f"{source} ({why})"
 
 
 def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame, Change]:

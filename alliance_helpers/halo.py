@@ -15,7 +15,8 @@ from .information import reporter_of
 from .judging.analyses import ANALYSES, standardise
 from .views import alliance_of, usual_analysis
 
-COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n"]
+COLUMNS = ["informant", "term", "rater", "estimate", "conf_low", "conf_high", "p_value", "df", "n",
+           "reason"]  # fmt: skip
 
 
 def halo_contrast(
@@ -29,8 +30,8 @@ def halo_contrast(
     Returns
     -------
     DataFrame
-        `informant term rater estimate conf_low conf_high p_value df n`: standardised slopes, those
-        whose rater is the informant first.
+        `informant term rater estimate conf_low conf_high p_value df n reason`: standardised slopes,
+        those whose rater is the informant first; or the reason why one cannot be estimated.
     """
     rows = [
         _row(dyads, book, informant, term, None, analysis)
@@ -68,16 +69,19 @@ def partialled(
 def _row(
     dyads, book: Codebook, informant: str, term: str, held: list[str] | None, analysis: str | None
 ):
+    row = {"informant": informant, "term": term, "rater": reporter_of(term, book), "reason": ""}
     columns = [alliance_of(book, informant), term, *(held or [])]
     part = dyads[columns].astype(float).dropna()
-    if len(part) < 4 + len(columns):
-        raise NotEstimableError(f"only {len(part)} dyads have all of {', '.join(columns)}")
-    values = standardise(part.to_numpy())
-    x, y = values[:, 0], values[:, 1]
-    if held:
-        design = np.column_stack([np.ones(len(values)), values[:, 2:]])
-        x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
-    keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
-    effect = ANALYSES[analysis or usual_analysis(book)].pair(y, x, pd.factorize(keys)[0], 0.20)
-    found = {c: getattr(effect, c) for c in COLUMNS[3:]}
-    return {"informant": informant, "term": term, "rater": reporter_of(term, book)} | found
+    try:
+        if len(part) < 4 + len(columns):
+            raise NotEstimableError(f"only {len(part)} dyads have all of {', '.join(columns)}")
+        values = standardise(part.to_numpy())
+        x, y = values[:, 0], values[:, 1]
+        if held:
+            design = np.column_stack([np.ones(len(values)), values[:, 2:]])
+            x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
+        keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
+        effect = ANALYSES[analysis or usual_analysis(book)].pair(y, x, pd.factorize(keys)[0], 0.20)
+    except NotEstimableError as error:
+        return row | {"reason": f"not estimable: {error}"}
+    return row | {c: getattr(effect, c) for c in COLUMNS[3:-1]}

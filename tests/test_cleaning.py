@@ -166,3 +166,24 @@ informants: {client: {alliance: joy_wife}, case_manager: {alliance: joy_husband}
     assert made["couple"].to_list() == ["a", "b"]
     assert made["joy_wife"].to_list() == [1, 3]
     assert made["joy_husband"].fillna(-1).to_list() == [2, -1]
+
+
+@pytest.mark.parametrize(
+    ("workers", "why"),
+    [
+        (["w1", "w2", "w2", "w3"], "every case manager has one client"),
+        (["w1"] * 4, "there is one case manager"),
+        (["w1", "w1", "w1", "w2"], ""),
+    ],
+)
+def test_case_managers_who_make_no_groups_are_not_respected_and_so_it_is_said(workers, why):
+    given = study()
+    people = given.tables["people"].assign(worker=workers)
+    years = pd.DataFrame({"worker": sorted(set(workers)), "years": 3})
+    cleaned = clean(
+        Study({**given.tables, "people": people, "workers": years}, given.codebook, "s")
+    )
+    assert cleaned.codebook.case_manager == (None if why else "worker")
+    assert cleaned.source == (f"s ({why}: dyads taken as independent)" if why else "s")
+    assert cleaned.dyads["years"].tolist() == [3, 3, 3]  # looked up all the same
+    assert cleaned.items("alliance").shape == (3, 4)

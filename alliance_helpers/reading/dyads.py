@@ -60,10 +60,9 @@ class Dyads:
     def _looked_up(self) -> list[tuple[pd.DataFrame, str, np.ndarray]]:
         found = []
         for name, table in self.book.tables.items():
-            key = getattr(self.book, table.row, None)
             if table.row not in ("case_manager", "site") or name not in self.tables:
                 continue
-            frame = self.tables[name]
+            (key,), frame = table.key, self.tables[name]
             asked = self._take(key, self._parts)
             found.append((frame, "", place(pd.Series(asked), frame[key])))
         return found
