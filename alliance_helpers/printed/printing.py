@@ -54,7 +54,7 @@ WORDS = {
     "stacked": "Both ratings in one model", "truth_and_bias": "The other informant as reference",
     "response_surface": "Surface over both ratings", "holm": "Holm within the finding",
     "benjamini_hochberg": "False discoveries within the finding",
-    "jackknife": "Case managers left out in turn", "selection": "Selected in resamples",
+    "jackknife": "Jackknife", "selection": "Selected in resamples",
     "bayes": "Evidence for nothing", "multiverse": "Every specification",
     "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
     "client": "Client", "case_manager": "Case manager", "both": "Both", "intercept": "Intercept",
