@@ -13,10 +13,11 @@ from .teaching.explorers import (
     explore_regression,
 )
 from .teaching.halo import favour_and_link, leaks, smallest_leak, study_contrast
-from .teaching.nesting import false_alarms, mean_squares, study_nested, worth
+from .teaching.nesting import false_alarms, worth
 from .teaching.noise import freedman, many_samples, one_sample, study_selection
 from .teaching.nulls import bayes_of, equivalent, hospital, power_of
 from .teaching.views import how_sure, smallest_bias, study_pairs, two_informants
+from .teaching.widening import mean_squares, study_nested
 
 __all__ = [
     "bayes_of",

@@ -5,17 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from scipy import special
 
-from ..codebook import Codebook
-from ..figures.style import INK, QUIET, SHADE, coefficient, figure_number, word
-from ..judging.analyses import ANALYSES, standardise
-from ..nesting import effective_n
+from ..figures.style import INK, coefficient, figure_number
 from ..power import power_correlation
-from ..views import alliance_of
-from .demos import Choose, Demo, Slide
+from .demos import Demo, Slide
 from .keeping import kept
 from .panels import panels
 
@@ -72,46 +67,6 @@ def false_alarms() -> Demo:
         "counting clients, and counting case managers.",
         3.0,
     )
-
-
-@kept
-def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
-    """The study's associations, with dyads as independent and with case managers respected."""
-    rating = alliance_of(book, "case_manager")
-    blocks = [*book.blocks["treatment"], *book.blocks["outcome"]]
-    terms = {word(t, book): t for t in blocks if t in dyads and dyads[t].nunique() > 2}
-
-    def compute(term: str, informant: str) -> SimpleNamespace:
-        return nested_rows(dyads, book, term, informant)
-
-    informants = {book.informant_label(i): i for i in book.informants}
-    first = next(iter(terms.values()))
-    return Demo(
-        {
-            "term": Choose("Alliance with", terms, first),
-            "informant": Choose("Alliance rated by", informants, list(book.informants)[-1]),
-        },
-        compute,
-        _say_nested,
-        _draw_nested,
-        f"Association with {word(rating, book)} by three analyses, each with its 95 % interval; "
-        "associations within ±.20 are shaded.",
-        2.5,
-    )
-
-
-def nested_rows(
-    dyads: pd.DataFrame, book: Codebook, term: str, informant: str = "case_manager"
-) -> SimpleNamespace:
-    """One association by every analysis, and the number of independent dyads behind it."""
-    rating = alliance_of(book, informant)
-    part = dyads[[rating, term, book.case_manager]].dropna()
-    groups = pd.factorize(part[book.case_manager])[0]
-    y, x = standardise(part[[rating, term]].to_numpy(float)).T
-    rows = {name: analysis.pair(y, x, groups, 0.20) for name, analysis in ANALYSES.items()}
-    size = effective_n(x, y, groups).iloc[0]
-    label = f"{book.informant_label(informant)}: alliance with {word(term, book)}"
-    return SimpleNamespace(rows=rows, size=size, label=label)
 
 
 def unrelated_cohorts(managers: int, caseload: int, share: float) -> SimpleNamespace:
@@ -187,52 +142,3 @@ def _draw_alarms(figure: Figure, s: SimpleNamespace) -> None:
         ax.set(xlim=(0, 1), ylim=(0, 70), xlabel="p value")
         ax.set_title(f"{name}: {heights[0]:.0f} % below .05", fontsize=10.5)
     left.set_ylabel("Cohorts (%)")
-
-
-def _say_nested(s: SimpleNamespace) -> str:
-    said = "; ".join(
-        f"{word(name)} {coefficient(e.estimate)} ({coefficient(e.conf_low)} to "
-        f"{coefficient(e.conf_high)})"
-        for name, e in s.rows.items()
-    )
-    return (
-        f"{s.label}. {said}. {s.size['n']:.0f} dyads of {s.size['n_groups']:.0f} case managers, "
-        f"worth {s.size['n_effective']:.0f} independent ones."
-    )
-
-
-def _draw_nested(figure: Figure, s: SimpleNamespace) -> None:
-    (ax,) = panels(figure, left=0.36, bottom=0.22, right=0.97, top=0.88)
-    ax.axvspan(-0.2, 0.2, color=SHADE)
-    ax.axvline(0, color=QUIET, lw=0.9)
-    for at, (name, effect) in enumerate(s.rows.items()):
-        color = NAIVE if name == "as_published" else RESPECTFUL
-        ax.plot([effect.conf_low, effect.conf_high], [-at, -at], color=color, lw=2.2)
-        ax.plot(effect.estimate, -at, "D" if at == 0 else "o", ms=9, color=color, mec=INK)
-    ax.set(xlim=(-0.75, 0.75), ylim=(-len(s.rows) + 0.4, 0.6), xlabel="Standardised association")
-    ax.set_yticks(-np.arange(len(s.rows)), [word(name) for name in s.rows])
-    ax.tick_params(axis="y", length=0)
-    ax.set_title("Shaded: too small to matter", fontsize=10.5)
-
-
-def mean_squares(y: pd.Series, groups: pd.Series) -> pd.DataFrame:
-    """One-way analysis of variance with what the intraclass correlation is made of.
-
-    Returns
-    -------
-    DataFrame, one row
-        `n n_groups ms_between ms_within s0`, s0 the mean group size as the formula needs it.
-    """
-    sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
-    n, J = sizes.sum(), len(sizes)
-    between = float(sizes @ (means - y.mean()) ** 2)
-    total = float(((y - y.mean()) ** 2).sum())
-    return pd.DataFrame(
-        {
-            "n": [int(n)],
-            "n_groups": [J],
-            "ms_between": [between / (J - 1)],
-            "ms_within": [(total - between) / (n - J)],
-            "s0": [(n - (sizes**2).sum() / n) / (J - 1)],
-        }
-    )

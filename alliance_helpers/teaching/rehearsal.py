@@ -6,10 +6,11 @@ from .cohorts import open_dyads
 from .collider import own_view_held
 from .demos import Demo
 from .halo import favour_and_link, leaks, smallest_leak, study_contrast
-from .nesting import false_alarms, study_nested, worth
+from .nesting import false_alarms, worth
 from .noise import freedman, many_samples, one_sample, study_selection
 from .nulls import bayes_of, equivalent, hospital, power_of
 from .views import how_sure, smallest_bias, study_pairs, two_informants
+from .widening import study_nested
 
 
 def every_demo() -> list[Demo]:
