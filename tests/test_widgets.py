@@ -311,6 +311,18 @@ def test_without_covariates_there_is_no_switch_for_them():
     assert "adjusted" not in widgets.hospital(DYADS, BOOK, adjust=("not_in_the_study",)).controls
 
 
+def test_another_count_can_be_asked_about():
+    """Days before intake stand for a user's own count; an unknown one is named."""
+    other = widgets.hospital(DYADS, BOOK, "hospital_days_before", adjust=())
+    table, predictors, cluster = days_data(DYADS, BOOK, "client", "hospital_days_before", ())
+    model = count_regression(table, "hospital_days_before", predictors, cluster=cluster)
+    expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
+    assert other.compute(**other.settings()).rr == pytest.approx(expected, rel=1e-12)
+    assert "Hospital days in the two years before intake: rate ratio" in other.picture().alt
+    with pytest.raises(ParameterError, match="no column 'nights'; name your count in `days`"):
+        widgets.hospital(DYADS, BOOK, "nights")
+
+
 def test_a_demonstration_is_made_once_however_it_is_asked_for():
     """So that what was rehearsed is found drawn, with defaults left out or written down."""
     asked = widgets.hospital(DYADS, BOOK, adjust=("site_type", "hospital_days_before"))

@@ -11,6 +11,7 @@ from scipy import special
 
 from ..codebook import Codebook
 from ..counts import count_regression
+from ..errors import ParameterError
 from ..figures.style import (
     INFORMANTS,
     INK,
@@ -124,7 +125,14 @@ def hospital(
 
     `adjust` names the covariates, as claims do under `days_adjusted_for`; a study that has none of
     them gets no switch for them.
+
+    Raises
+    ------
+    ParameterError
+        The dyads have no column `days`.
     """
+    if days not in dyads:
+        raise ParameterError(f"The data have no column {days!r}; name your count in `days`.")
     covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
 
     def compute(informant: str, bound: float, adjusted: bool = True) -> SimpleNamespace:
@@ -139,7 +147,7 @@ def hospital(
             rr=np.exp(row["estimate"]), wide=wide, bound=bound, informant=informant,
             narrow=np.exp([test["conf_low"], test["conf_high"]]), p=row["p_value"],
             verdict=verdict(np.log(wide), test["equivalent"], "one (no effect)"),
-            label=book.informant_label(informant),
+            label=book.informant_label(informant), count=word(days, book),
             given=covariates if adjusted and covariates else "nothing",
         )  # fmt: skip
 
@@ -156,7 +164,7 @@ def hospital(
         compute,
         _say_hospital,
         _draw_hospital,
-        "Rate ratio of hospital days per SD of alliance with its 95 % interval (thin) and 90 % "
+        f"{word(days, book)}: rate ratio per SD of alliance with its 95 % interval (thin) and 90 % "
         "interval (thick), on a logarithmic axis; the bounds are shaded between.",
         2.2,
     )
@@ -262,7 +270,7 @@ def _draw_hospital(figure: Figure, s: SimpleNamespace) -> None:
     _band(ax, -np.log(s.bound), np.log(s.bound), 0)
     _bar(ax, np.log(s.rr), np.log(s.wide), np.log(s.narrow), s.verdict, s.informant)
     marks = np.array([0.5, 0.67, 0.8, 1, 1.25, 1.5, 2])
-    ax.set(xlim=(-0.78, 0.78), xlabel="Rate ratio of hospital days per SD of alliance")
+    ax.set(xlim=(-0.78, 0.78), xlabel=f"{s.count}: rate ratio per SD of alliance")
     ax.set_xticks(np.log(marks), [f"{m:g}" for m in marks])
 
 
