@@ -158,6 +158,26 @@ def test_an_answer_is_checked_on_the_page(chromium, web):
     page.close()
 
 
+def test_a_tap_enlarges_a_figure_on_a_phone(chromium, web):
+    """It stays large when a control is moved, and the page never scrolls sideways."""
+    demos = demos_of(UNITS[4])
+    page = open_web(chromium, web(UNITS[4]), len(demos)).page
+    page.set_viewport_size({"width": 390, "height": 800})
+    sideways = "document.documentElement.scrollWidth > innerWidth"
+    playing = Playing(page, 2, demos[2])
+    for figure in (page.locator(".output > .alliance-figure").first, playing.box.locator("img")):
+        assert 370 < figure.bounding_box()["width"] <= 390
+        figure.click()
+        assert figure.bounding_box()["width"] == 700
+        assert not page.evaluate(sideways)
+    playing.press("term")
+    playing.wait_for(playing.expected())
+    assert figure.bounding_box()["width"] == 700
+    figure.click()
+    assert figure.bounding_box()["width"] <= 390
+    page.close()
+
+
 def test_the_first_page_leads_to_every_unit(chromium, web):
     page = chromium.new_page()
     page.goto(web(""))

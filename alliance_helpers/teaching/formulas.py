@@ -47,8 +47,10 @@ def _picture(tex: str, large: bool) -> str:
     figure.text(0, (depth + ROOM) / whole, f"${shown}$", fontproperties=font, color=INK)
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
+    place = "display:block;margin:1em auto;" if large else ""
+    style = f"{place}height:{whole / SIZE:.3f}em;vertical-align:{-(depth + ROOM) / SIZE:.3f}em"
     source = base64.b64encode(file.getvalue()).decode("ascii")
     return (
         f'<img class="formula" alt="{escape(tex.strip())}" src="data:image/svg+xml;base64,{source}"'
-        f' style="height:{whole / SIZE:.3f}em;vertical-align:{-(depth + ROOM) / SIZE:.3f}em">'
+        f' style="{style}">'
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import shorten
+from textwrap import fill, shorten
 from types import SimpleNamespace
 
 import numpy as np
@@ -293,6 +293,7 @@ def _draw_inclusion(figure: Figure, s: SimpleNamespace) -> None:
     ax.plot(100 * s.table["noise_inclusion"], at, "D", ms=6, color=SHUFFLED, mec=INK)
     ax.axvline(100 * s.table["noise_inclusion"].mean(), color=INK, lw=1.2, ls=(0, (4, 2)))
     ax.set(xlim=(0, 100), ylim=(-0.6, len(at) - 0.4), xlabel="Selected in bootstrap samples (%)")
-    ax.set_yticks(at, [shorten(w, 32, placeholder=" …") for w in s.words])
+    names = [fill(shorten(w, 60, placeholder=" …"), 26) for w in s.words]
+    ax.set_yticks(at, names, fontsize=9.5, linespacing=1.0)
     ax.tick_params(axis="y", length=0)
     ax.set_title("Diamonds: shuffled; shaded: 19 in 20 of noise", fontsize=10.5)

@@ -200,24 +200,19 @@ def mean_squares(y: pd.Series, groups: pd.Series) -> PrettyTable:
     Returns
     -------
     PrettyTable
-        One row with `n n_groups ms_between ms_within s0`, s0 the mean group size as the formula
-        needs it.
+        A row between and a row within groups: `source df mean_square`. The caption gives the
+        numbers of rows and groups, and s0, the mean group size as the formula needs it.
     """
     sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
-    n, J = sizes.sum(), len(sizes)
+    n, J = int(sizes.sum()), len(sizes)
     between = float(sizes @ (means - y.mean()) ** 2)
     total = float(((y - y.mean()) ** 2).sum())
-    row = {
-        "n": int(n),
-        "n_groups": J,
-        "ms_between": between / (J - 1),
-        "ms_within": (total - between) / (n - J),
-        "s0": (n - (sizes**2).sum() / n) / (J - 1),
-    }
-    names = {
-        "n": "Dyads",
-        "ms_between": "Mean square between case managers, MSb",
-        "ms_within": "Mean square within, MSw",
-        "s0": "Clients of each, s0",
-    }
-    return pretty(pd.DataFrame([row]), names=names)
+    s0 = (n - (sizes**2).sum() / n) / (J - 1)
+    rows = [
+        ("between case managers, MSb", J - 1, between / (J - 1)),
+        ("within case managers, MSw", n - J, (total - between) / (n - J)),
+    ]
+    return pretty(
+        pd.DataFrame(rows, columns=["source", "df", "mean_square"]),
+        caption=f"{n} dyads of {J} case managers; s0 = {figure_number(s0, 2)}",
+    )

@@ -182,6 +182,11 @@ function connect() {
   });
 }
 
+// What is large is the place, so that it stays when a slider puts a new figure there.
+document.addEventListener("click", ({ target }) => {
+  if (target.matches(".alliance-figure")) target.parentElement.classList.toggle("large");
+});
+
 document.getElementById("with-code").addEventListener("change",
   event => document.body.classList.toggle("with-code", event.target.checked));
 window.addEventListener("pagehide", () => {
