@@ -146,9 +146,9 @@ def _say(s: SimpleNamespace) -> str:
         f"{s.rating}: alliance with {row.name}. Case managers hold {coefficient(size['icc_y'])} "
         f"of the rating and {coefficient(row.share)} of the variable. {word('as_published')}: "
         f"{_said(row.independent)}. {word(s.way)}: {_said(row.respected[s.way])}, "
-        f"{_times(row.wider(s.way))} times as wide; by the shares {_times(row.expected)}. "
-        f"All rows from the top: {every}. {size['n']:.0f} dyads of {size['n_groups']:.0f} case "
-        f"managers, worth {size['n_effective']:.0f} independent ones."
+        f"{_times(row.wider(s.way))} times as wide (the shares let one expect "
+        f"{_times(row.expected)}). All rows from the top: {every}. {size['n']:.0f} dyads of "
+        f"{size['n_groups']:.0f} case managers, worth {size['n_effective']:.0f} independent ones."
     )
 
 
@@ -185,7 +185,7 @@ def _draw(figure: Figure, s: SimpleNamespace) -> None:
     times.plot(wider, at, "o", ms=7, color=RESPECTFUL, mec=INK)
     times.plot([r.expected for r in s.rows], at, "|", ms=13, mew=2, color=INK)
     times.set(xlim=(0.5, max(2.3, 1.05 * wider.max())), xlabel="Times as wide")
-    times.set_title("Interval; tick:\nby the shares", fontsize=10)
+    times.set_title("Interval (tick:\nby the shares)", fontsize=10)
 
 
 def _intervals(ax, at, effects: list[Effect], color: str, marker: str, label: str) -> None:
