@@ -67,6 +67,7 @@ def run_parts(
     for word in chosen:
         name, _, size = word.partition("=")
         part, full, short = parts[name]
-        rows += part(int(size or (short if "short" in words else full)))
-        print(rows[-1].row(), file=sys.stderr, flush=True)
+        found = part(int(size or (short if "short" in words else full)))
+        print(*(row.row() for row in found), sep="\n", file=sys.stderr, flush=True)
+        rows += found
     return rows
