@@ -246,7 +246,7 @@ def _say_contrast(s: SimpleNamespace) -> str:
     for name, row in zip(s.words, s.rows.itertuples(index=False), strict=True):
         key = "Same rater" if row.rater == row.informant else "Somebody else"
         said[key].append(f"{name} {coefficient(row.estimate)}")
-    parts = "; ".join(f"{key}: {', '.join(values)}" for key, values in said.items())
+    parts = ". ".join(f"{key}: {', '.join(values)}" for key, values in said.items())
     return f"Scenario {s.scenario}, study {s.seed}, better outcome positive. {parts}."
 
 
