@@ -37,7 +37,7 @@ state = {
     "argv": sys.argv[1:2], "stdin": sys.stdin is None, "leader": os.getsid(0) == os.getpid(),
 }
 own = {"pid": os.getpid(), "random": np.random.random(), "listening": len(listening),
-    "python_random": __import__("random").random(), "forked": "pingouin" in sys.modules}
+    "python_random": __import__("random").random(), "forked": "seaborn" in sys.modules}
 json.dump([state, own], open(PLACE, "w"))
 """
 PICTURE = """
@@ -182,7 +182,7 @@ def test_a_helper_edited_after_the_libraries_were_loaded_is_imported_anew(tmp_pa
 
 def test_the_provisioner_is_chosen_by_an_environment_variable_alone(tmp_path):
     """The papermill command, with notebooks and kernelspecs untouched."""
-    notebook = make_notebook(tmp_path / "n.ipynb", "import sys; print('pingouin' in sys.modules)")
+    notebook = make_notebook(tmp_path / "n.ipynb", "import sys; print('seaborn' in sys.modules)")
     out = tmp_path / "out.ipynb"
     env = os.environ | {kernels.PROVISIONER_VARIABLE: kernels.PROVISIONER}
     command = [sys.executable, "-m", "papermill", str(notebook), str(out)]
