@@ -296,15 +296,27 @@ def test_verdicts_in_words(wide, equivalent, said):
 @pytest.mark.parametrize("adjust", [("hospital_days_before",), ("client_age", "symptoms_intake")])
 def test_hospital_days_are_adjusted_as_the_claims_say(adjust):
     """The mean model of the ladder with the same covariates; what a study lacks is left out."""
-    table, predictors, cluster = days_data(DYADS, BOOK, "client", adjust=adjust)
-    assert predictors == ["alliance", *adjust]
-    for adjusted, terms in ((True, predictors), (False, predictors[:1])):
-        model = count_regression(table, "hospital_days", terms, cluster=cluster)
-        expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
-        demo = widgets.hospital(DYADS, BOOK, adjust=(*adjust, "not_in_the_study"))
+    demo = widgets.hospital(DYADS, BOOK, adjust=(*adjust, "not_in_the_study"))
+    for adjusted in (True, False):
         shown = demo.compute(**demo.settings(adjusted=adjusted))
-        assert shown.rr == pytest.approx(expected, rel=1e-12)
         assert (shown.given == "nothing") is not adjusted
+        for informant, row in zip(("client", "case_manager"), shown.rows, strict=True):
+            table, predictors, cluster = days_data(DYADS, BOOK, informant, adjust=adjust)
+            assert predictors == ["alliance", *adjust]
+            terms = predictors if adjusted else predictors[:1]
+            model = count_regression(table, "hospital_days", terms, cluster=cluster)
+            expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
+            assert row.rr == pytest.approx(expected, rel=1e-12)
+            said = f"{BOOK.informant_label(informant)}: rate ratio {expected:.2f} per SD"
+            assert said in demo.say(shown)
+
+
+def test_each_informant_has_a_verdict_of_its_own():
+    """A bound between the two intervals: one rating's days are equivalent, the other's not yet."""
+    demo = widgets.hospital(DYADS, BOOK)
+    needed = sorted(max(r.narrow[1], 1 / r.narrow[0]) for r in demo.compute(1.25).rows)
+    between = demo.compute(bound=float(np.mean(needed)))
+    assert {r.verdict.split()[0] for r in between.rows} == {"equivalent", "inconclusive"}
 
 
 def test_without_covariates_there_is_no_switch_for_them():
@@ -317,7 +329,7 @@ def test_another_count_can_be_asked_about():
     table, predictors, cluster = days_data(DYADS, BOOK, "client", "hospital_days_before", ())
     model = count_regression(table, "hospital_days_before", predictors, cluster=cluster)
     expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
-    assert other.compute(**other.settings()).rr == pytest.approx(expected, rel=1e-12)
+    assert other.compute(**other.settings()).rows[0].rr == pytest.approx(expected, rel=1e-12)
     assert "Hospital days in the two years before intake: rate ratio" in other.picture().alt
     with pytest.raises(ParameterError, match="no column 'nights'; name your count in `days`"):
         widgets.hospital(DYADS, BOOK, "nights")

@@ -135,7 +135,14 @@ def hospital(
         raise ParameterError(f"The data have no column {days!r}; name your count in `days`.")
     covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
 
-    def compute(informant: str, bound: float, adjusted: bool = True) -> SimpleNamespace:
+    def compute(bound: float, adjusted: bool = True) -> SimpleNamespace:
+        return SimpleNamespace(
+            rows=[fitted(informant, bound, adjusted) for informant in book.informants],
+            bound=bound, count=word(days, book),
+            given=covariates if adjusted and covariates else "nothing",
+        )  # fmt: skip
+
+    def fitted(informant: str, bound: float, adjusted: bool) -> SimpleNamespace:
         data, predictors, cluster = days_data(dyads, book, informant, days, adjust)
         terms = predictors if adjusted else predictors[:1]
         model = count_regression(data, days, terms, cluster=cluster)
@@ -144,18 +151,13 @@ def hospital(
         test = equivalence(row["estimate"], row["std_error"], -limit, limit, row["df"]).iloc[0]
         wide = np.exp([row["conf_low"], row["conf_high"]])
         return SimpleNamespace(
-            rr=np.exp(row["estimate"]), wide=wide, bound=bound, informant=informant,
-            narrow=np.exp([test["conf_low"], test["conf_high"]]), p=row["p_value"],
+            rr=np.exp(row["estimate"]), wide=wide, p=row["p_value"], informant=informant,
+            narrow=np.exp([test["conf_low"], test["conf_high"]]),
             verdict=verdict(np.log(wide), test["equivalent"], "one (no effect)"),
-            label=book.informant_label(informant), count=word(days, book),
-            given=covariates if adjusted and covariates else "nothing",
+            label=book.informant_label(informant),
         )  # fmt: skip
 
-    informants = {book.informant_label(i): i for i in book.informants}
-    controls = {
-        "informant": Choose("Alliance rated by", informants, next(iter(book.informants))),
-        "bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25),
-    }
+    controls = {"bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25)}
     if covariates:
         both = {"the covariates": True, "nothing": False}
         controls["adjusted"] = Choose("Adjusted for", both, True)
@@ -164,9 +166,9 @@ def hospital(
         compute,
         _say_hospital,
         _draw_hospital,
-        f"{word(days, book)}: rate ratio per SD of alliance with its 95 % interval (thin) and 90 % "
-        "interval (thick), on a logarithmic axis; the bounds are shaded between.",
-        2.2,
+        f"{word(days, book)}: rate ratio per SD of each alliance rating with its 95 % interval "
+        "(thin) and 90 % interval (thick), on a logarithmic axis; the bounds are shaded between.",
+        2.6,
     )
 
 
@@ -217,7 +219,8 @@ def _say_equivalent(s: SimpleNamespace) -> str:
 def _draw_equivalent(figure: Figure, s: SimpleNamespace) -> None:
     (ax,) = panels(figure, left=0.04, bottom=0.25, right=0.98, top=0.84)
     _band(ax, -s.bound, s.bound, 0)
-    _bar(ax, s.r, s.wide, s.narrow, s.verdict)
+    _bar(ax, s.r, s.wide, s.narrow)
+    ax.set_title(f"Verdict: {s.verdict}", fontsize=10.5)
     ax.set(xlim=(-0.7, 0.7), xlabel="Correlation")
 
 
@@ -257,20 +260,25 @@ def _draw_bayes(figure: Figure, s: SimpleNamespace) -> None:
 
 def _say_hospital(s: SimpleNamespace) -> str:
     form = figure_number
-    return (
-        f"{s.label}: rate ratio {form(s.rr)} per SD of alliance, 95 % interval "
-        f"{_interval(*s.wide, form)}, 90 % interval {_interval(*s.narrow, form)}, "
-        f"{p_words(s.p)}. Adjusted for: {s.given}. Bounds {form(1 / s.bound)} to {form(s.bound)}. "
-        f"Verdict: {s.verdict}."
-    )
+    said = [
+        f"{row.label}: rate ratio {form(row.rr)} per SD of alliance, 95 % interval "
+        f"{_interval(*row.wide, form)}, 90 % interval {_interval(*row.narrow, form)}, "
+        f"{p_words(row.p)}; verdict: {row.verdict}."
+        for row in s.rows
+    ]
+    bounds = f"Bounds {form(1 / s.bound)} to {form(s.bound)}."
+    return " ".join([*said, f"Adjusted for: {s.given}.", bounds])
 
 
 def _draw_hospital(figure: Figure, s: SimpleNamespace) -> None:
-    (ax,) = panels(figure, left=0.04, bottom=0.25, right=0.98, top=0.84)
+    (ax,) = panels(figure, left=0.04, bottom=0.21, right=0.98, top=0.97)
     _band(ax, -np.log(s.bound), np.log(s.bound), 0)
-    _bar(ax, np.log(s.rr), np.log(s.wide), np.log(s.narrow), s.verdict, s.informant)
+    for y, row in enumerate(s.rows):
+        _bar(ax, np.log(row.rr), np.log(row.wide), np.log(row.narrow), row.informant, y)
+        ax.text(-0.76, y - 0.3, f"{row.label}: {row.verdict}", fontsize=10.5)
     marks = np.array([0.5, 0.67, 0.8, 1, 1.25, 1.5, 2])
     ax.set(xlim=(-0.78, 0.78), xlabel=f"{s.count}: rate ratio per SD of alliance")
+    ax.set_ylim(len(s.rows) - 0.6, -0.65)
     ax.set_xticks(np.log(marks), [f"{m:g}" for m in marks])
 
 
@@ -281,9 +289,8 @@ def _band(ax, low: float, high: float, nothing: float) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def _bar(ax, at: float, wide, narrow, said: str, informant: str = "client") -> None:
+def _bar(ax, at: float, wide, narrow, informant: str = "client", y: float = 0) -> None:
     look = INFORMANTS[informant]
-    ax.plot(wide, [0, 0], color=look.color, lw=1.6)
-    ax.plot(narrow, [0, 0], color=look.color, lw=5, solid_capstyle="butt")
-    ax.plot(at, 0, look.marker, ms=11, color=look.color, mec=INK)
-    ax.set_title(f"Verdict: {said}", fontsize=10.5)
+    ax.plot(wide, [y, y], color=look.color, lw=1.6)
+    ax.plot(narrow, [y, y], color=look.color, lw=5, solid_capstyle="butt")
+    ax.plot(at, y, look.marker, ms=11, color=look.color, mec=INK)
