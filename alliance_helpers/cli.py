@@ -82,11 +82,11 @@ def _no_clash(parameters: dict, options: dict) -> None:
 def _check_input(parameters: dict):
     """The study, after every problem of the data and the claims has had its chance to show."""
     from .claims import read_rules
+    from .running.shared_cohort import PARAMETERS
     from .study import open_study
 
-    names = ("data", "codebook", "scenario", "n_clients", "seed")
     read_rules(parameters.get("claims"), parameters.get("data"))
-    return open_study(**{n: parameters[n] for n in names if n in parameters})
+    return open_study(**{n: parameters[n] for n in PARAMETERS if n in parameters})
 
 
 def _print_scorecard(out: Path, parameters: dict) -> None:

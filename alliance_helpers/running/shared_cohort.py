@@ -38,14 +38,15 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     """
     cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
     clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
-    shared = clear and sum(OPENS in text for text in notebooks) > 1
+    if not clear or sum(OPENS in text for text in notebooks) < 2 or fork_problem() is not None:
+        yield ""
+        return
     name = f"cohort-{os.getpid()}-{next(_numbers)}"
     place, server = channel_folder() / name, None
-    if shared and fork_problem() is None:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(place))
-            listener.listen(128)
-            server = ask({"cohort": cohort}, [listener.fileno()])
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen(128)
+        server = ask({"cohort": cohort}, [listener.fileno()])
     try:
         yield name if server else ""
     finally:

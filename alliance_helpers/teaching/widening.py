@@ -135,19 +135,15 @@ def _said(effect: Effect) -> str:
     return f"{coefficient(effect.estimate)} ({low} to {high})"
 
 
-def _times(x: float) -> str:
-    return figure_number(x, 2)
-
-
 def _say(s: SimpleNamespace) -> str:
     row, size = s.rows[s.chosen], s.rows[s.chosen].size
-    every = ", ".join(_times(r.wider(s.way)) for r in s.rows)
+    every = ", ".join(figure_number(r.wider(s.way)) for r in s.rows)
     return (
         f"{s.rating}: alliance with {row.name}. Case managers hold {coefficient(size['icc_y'])} "
         f"of the rating and {coefficient(row.share)} of the variable. {word('as_published')}: "
         f"{_said(row.independent)}. {word(s.way)}: {_said(row.respected[s.way])}, "
-        f"{_times(row.wider(s.way))} times as wide (the shares let one expect "
-        f"{_times(row.expected)}). All rows from the top: {every}. {size['n']:.0f} dyads of "
+        f"{figure_number(row.wider(s.way))} times as wide (the shares let one expect "
+        f"{figure_number(row.expected)}). All rows from the top: {every}. {size['n']:.0f} dyads of "
         f"{size['n_groups']:.0f} case managers, worth {size['n_effective']:.0f} independent ones."
     )
 
