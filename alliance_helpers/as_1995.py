@@ -17,7 +17,7 @@ from .judging import verdicts
 from .judging.analyses import ANALYSES
 from .judging.verdicts import Effect
 from .regression import hierarchical_regression
-from .views import EVERY, alliance_of, final_model, outcome_blocks, predictor_blocks
+from .views import EVERY, alliance_of, outcome_blocks, predictor_blocks
 
 COLUMNS = [
     "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
@@ -35,7 +35,7 @@ class Stepwise:
         self.dyads, self.book = dyads, book
         self.rule = {"p_enter": p_enter, "p_remove": p_remove}
         self.before = predictor_blocks(dyads, book)
-        self.models: dict[tuple[str, str], tuple[pd.DataFrame, int]] = {}
+        self.models: dict[tuple[str, str], tuple[dict[str, dict], int]] = {}
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
@@ -46,24 +46,25 @@ class Stepwise:
         wanted = term if is_before else alliance
         direction = BEFORE if is_before else AFTER
         row = {"informant": informant, "term": term, "direction": direction, "n": n}
-        if wanted not in terms.index:
+        if wanted not in terms:
             return row | {"entered": False}
-        found = terms.loc[wanted]
+        found = terms[wanted]
         scale = found["beta"] / found["estimate"]
         low, high = sorted((found["conf_low"] * scale, found["conf_high"] * scale))
         limits = {"estimate": found["beta"], "conf_low": low, "conf_high": high}
-        kept = found[["p_value", "semipartial_r2", "df"]].to_dict()
+        kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
         return row | {"entered": True} | limits | kept
 
-    def _model(self, informant: str, outcome: str) -> tuple[pd.DataFrame, int]:
-        """Terms in the final model of an outcome, and the dyads behind it."""
+    def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
+        """Term to its row in the final model of an outcome, and the dyads behind it."""
         key = (informant, outcome)
         if key not in self.models:
             blocks = self.before
             if outcome != alliance_of(self.book, informant):
                 blocks = outcome_blocks(self.dyads, self.book, outcome, informant)
             model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-            self.models[key] = final_model(model).set_index("term"), int(model.fit["n"].iloc[-1])
+            rows = model.final.to_dict("records")
+            self.models[key] = {row["term"]: row for row in rows}, model.n
         return self.models[key]
 
     def read(self, claim: Claim):
@@ -112,6 +113,7 @@ def stepwise_links(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
     informants: tuple[str, ...] | None = None,
+    terms: tuple[str, ...] | None = None,
     p_enter: float = 0.05,
     p_remove: float = 0.10,
 ) -> pd.DataFrame:
@@ -125,6 +127,8 @@ def stepwise_links(
         Says who rates and which variables the blocks hold; the shipped one by default.
     informants : tuple of str, optional
         Whose ratings; everybody's by default.
+    terms : tuple of str, optional
+        Which variables; those of all blocks by default.
     p_enter, p_remove : float
         Probability of F to enter and to remove.
 
@@ -140,8 +144,8 @@ def stepwise_links(
     book = codebook or read_codebook()
     cohort, rows = Stepwise(dyads, book, p_enter, p_remove), []
     for informant in informants or tuple(book.informants):
-        for block, terms in predictor_blocks(dyads, book, EVERY).items():
-            for term in terms:
+        for block, found in predictor_blocks(dyads, book, EVERY).items():
+            for term in found if terms is None else [t for t in found if t in terms]:
                 try:
                     rows.append({"block": block} | cohort.link(informant, term))
                 except NotEstimableError:

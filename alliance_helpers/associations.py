@@ -20,6 +20,7 @@ def associations(
     codebook: Codebook | None = None,
     analysis: str = "as_published",
     bound: float = 0.20,
+    informants: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
     """Standardised association of each block variable with each informant's alliance.
 
@@ -33,6 +34,8 @@ def associations(
         `as_published` (correlations, dyads independent), `nested` or `nested_cr2`.
     bound : float
         Bound of equivalence that the p-values of the analysis look at.
+    informants : tuple of str, optional
+        Whose ratings; everybody's by default.
 
     Returns
     -------
@@ -43,6 +46,8 @@ def associations(
     book = codebook or read_codebook()
     rows = []
     for informant, entry in book.informants.items():
+        if informants is not None and informant not in informants:
+            continue
         for block, terms in book.blocks.items():
             for term in terms:
                 if block == "alliance" or not {term, entry["alliance"]} <= set(dyads):

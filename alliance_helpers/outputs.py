@@ -20,14 +20,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from .codebook import Codebook
-from .codebooks.own_words import own_words
+from .codebooks.own_words import has_own_words, own_words
 from .errors import OutputError, ParameterError
 from .figures.style import RC
 from .printed.printing import PrettyTable, pretty
 
 DPI = 150
 COMPRESS = 1  # of 9: for files 4 % larger than by the default, 6, in a fifth of the time
-FONT = {"font.sans-serif": RC["font.sans-serif"]}  # matplotlib would look for ten others
+DRAWN = {
+    "font.sans-serif": RC["font.sans-serif"],  # matplotlib would look for ten others
+    "text.hinting": "none",  # to whole pixels: takes time, and pages show pictures at other sizes
+}
 SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBER = re.compile(r"-\d+(\.\d+)?")
@@ -120,11 +123,12 @@ def save_figure(
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
-    for text in figure.findobj(Text):
-        text.set_text(own_words(text.get_text(), codebook))
+    if has_own_words(codebook):
+        for text in figure.findobj(Text):
+            text.set_text(own_words(text.get_text(), codebook))
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
-    with plt.rc_context(FONT):  # savefig would draw all of it twice to lay it out
+    with plt.rc_context(DRAWN):  # savefig would draw all of it twice to lay it out
         FigureCanvasAgg(figure).print_png(
             buffer,
             metadata={"Software": None, "Description": alt},

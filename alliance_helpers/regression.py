@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -33,25 +34,48 @@ class BlockRegression:
     coefficients : DataFrame
         block term estimate std_error statistic df p_value conf_low conf_high beta semipartial_r2
         tolerance; the model as it stood after each block, the final model in the last block's rows.
+    final : DataFrame
+        The coefficients after the last block, without the column block.
     steps : DataFrame
         block step action term f p_value r_squared; action is enter, remove or refused_tolerance.
-    n_given : int
-        Rows handed in; ``fit`` has the rows used.
+    n, n_given : int
+        Rows used, and rows handed in.
     """
 
-    fit: pd.DataFrame
-    coefficients: pd.DataFrame
-    steps: pd.DataFrame
+    names: tuple[str, ...]
+    models: tuple[_Model, ...]
+    trace: Trace
+    conf_level: float
     n_given: int
 
+    @property
+    def n(self) -> int:
+        return self.models[-1].n
+
+    @cached_property
+    def fit(self) -> pd.DataFrame:
+        return _fit_table(self.names, self.models)
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        return _coefficient_table(self.names, self.models, self.conf_level)
+
+    @cached_property
+    def final(self) -> pd.DataFrame:
+        last = _coefficient_table(self.names[-1:], self.models[-1:], self.conf_level)
+        return last.drop(columns="block")
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        return _step_table(self.names, self.models[-1].candidates, self.trace)
+
     def _repr_html_(self) -> str:
-        used = int(self.fit["n"].iloc[0])
         tables = (
             ("Blocks", self.fit),
             ("Coefficients after each block", self.coefficients),
             ("Steps", self.steps),
         )
-        head = f"<p>{used:,} of {self.n_given:,} rows are complete and used.</p>"
+        head = f"<p>{self.n:,} of {self.n_given:,} rows are complete and used.</p>"
         return head + "".join(
             f"<h4>{title}</h4>{table.to_html(index=False, na_rep='', float_format='{:.4g}'.format)}"
             for title, table in tables
@@ -135,19 +159,14 @@ def hierarchical_regression(
         y, X, groups = numeric_rows(data, outcome, sums.terms, cluster)
         for model in models:
             model.respect(y, X, groups)
-    return BlockRegression(
-        fit=_fit_table(list(blocks), models),
-        coefficients=_coefficient_table(list(blocks), models, conf_level),
-        steps=_step_table(list(blocks), sums.terms, trace),
-        n_given=len(data),
-    )
+    return BlockRegression(tuple(blocks), tuple(models), trace, conf_level, len(data))
 
 
 class _Model:
     """The model after a block, read off the swept matrix of correlations."""
 
     def __init__(self, sums: Moments, swept: np.ndarray, inside: np.ndarray) -> None:
-        self.n, self.inside = sums.n, inside
+        self.n, self.inside, self.candidates = sums.n, inside, sums.terms
         self.terms = [sums.terms[position] for position in inside]
         self.r_squared = 1 - swept[-1, -1]
         self.df = sums.n - 1 - len(inside)

@@ -20,7 +20,7 @@ from .selection import (
     permutation_test,
     selected_models,
 )
-from .views import alliance_of, final_model, outcome_blocks, predictor_blocks
+from .views import alliance_of, outcome_blocks, predictor_blocks
 
 Blocks = dict[str, list[str]]
 
@@ -45,11 +45,11 @@ def inclusion(
         table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how)
         chosen = hierarchical_regression(dyads, outcome, blocks)
         all_in = hierarchical_regression(dyads, outcome, blocks, "enter", **how)
-        entered = final_model(all_in).set_index("term")
-        table["beta"] = table["term"].map(final_model(chosen).set_index("term")["beta"])
+        entered = all_in.final.set_index("term")
+        table["beta"] = table["term"].map(chosen.final.set_index("term")["beta"])
         table["beta_all_in"] = table["term"].map(entered["beta"])
         table["p_all_in"] = table["term"].map(entered["p_value"])
-        table["n"] = int(chosen.fit["n"].iloc[-1])
+        table["n"] = chosen.n
         if outcome == rating:
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")

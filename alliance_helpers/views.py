@@ -13,7 +13,6 @@ from .data import Study
 from .errors import NotEstimableError
 from .nesting import one_with_many
 from .paths import VERDICT_RATES
-from .regression import BlockRegression
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -243,12 +242,6 @@ def correlation_matrix(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
     return dyads[_usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
-
-
-def final_model(model: BlockRegression) -> pd.DataFrame:
-    """Coefficients after the last block."""
-    rows = model.coefficients
-    return rows[rows["block"] == rows["block"].iloc[-1]].drop(columns="block")
 
 
 def recovery(

@@ -202,6 +202,11 @@ def test_how_a_file_was_read_is_told(tmp_path):
     assert clean(study).dyads["id"].iloc[0] == "é"
 
 
+def test_a_last_letter_decides_the_encoding_too(tmp_path):
+    (tmp_path / "people.csv").write_bytes("id,sex,mood\na,Female,2\nb,Male,\xe9".encode("cp1252"))
+    assert read_file(tmp_path / "people.csv").frame["mood"].to_list() == ["2", "é"]
+
+
 def test_narrow_numbers_stay_narrow(tmp_path):
     frame = pd.DataFrame({"id": ["a", "b"], "x": np.array([1, 2], np.int8)})
     frame.to_parquet(tmp_path / "t.parquet")

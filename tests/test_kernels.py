@@ -83,6 +83,12 @@ def test_a_warm_kernel_is_in_the_state_of_a_cold_one(tmp_path, monkeypatch, capl
     assert len({mine["python_random"] for mine in (first, second, third)}) == 3
 
 
+def test_the_rehearsal_comes_to_its_end():
+    code = "from alliance_helpers.running.preload import rehearse; rehearse()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_the_fork_server_runs_one_thread_and_its_folder_is_private(tmp_path):
     notebook = make_notebook(tmp_path / "n.ipynb", "1")
     assert run_notebook(notebook, None, {}).status == "done"

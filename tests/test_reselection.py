@@ -9,7 +9,7 @@ from alliance_helpers.regression import hierarchical_regression
 from alliance_helpers.reselection import inclusion, models, whole_procedure
 from alliance_helpers.selection import bootstrap_selection, permutation_test
 from alliance_helpers.simulate import simulate_dyads
-from alliance_helpers.views import final_model, outcome_blocks, predictor_blocks
+from alliance_helpers.views import outcome_blocks, predictor_blocks
 
 BOOK = read_codebook()
 CM = "case_manager_alliance"
@@ -32,7 +32,7 @@ def test_inclusion_is_that_of_the_studys_own_regression(dyads, table, outcome):
     if outcome != CM:
         blocks = outcome_blocks(dyads, BOOK, outcome, "case_manager")
     plain = bootstrap_selection(dyads, outcome, blocks, 200, 3, cluster="case_manager_id")
-    chosen = final_model(hierarchical_regression(dyads, outcome, blocks)).set_index("term")["beta"]
+    chosen = hierarchical_regression(dyads, outcome, blocks).final.set_index("term")["beta"]
     terms = plain["term"] if outcome == CM else [CM]
     plain = plain.set_index("term").loc[terms]
     for column in ("inclusion", "same_sign", "noise_inclusion"):

@@ -60,6 +60,11 @@ def own_words(
     return re.sub(pattern, told, text)
 
 
+def has_own_words(book: Codebook | None) -> bool:
+    """Whether the study calls clients or case managers by other words than the kit."""
+    return bool(book and _words(book))
+
+
 _ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase\smanager)(?P<several>s?)\b")
 
 

@@ -219,7 +219,7 @@ def scorecard(
             name = f"Finding {finding}" if finding.isdigit() else finding.capitalize()
             ax.text(0, top[i] - 0.12, name, weight="bold", va="center")
         middle = top[i] + heights[i] / 2
-        ax.text(0, middle, text, va="center", fontsize=9.5, linespacing=1.1)
+        ax.text(0, middle, text, va="center", fontsize=9.5, linespacing=1.1, in_layout=False)
         for j, name in enumerate(analyses):
             _tile(ax, start + (j + 0.5) * TILE_WIDTH, middle, card[name].iloc[i])
     for j, name in enumerate(analyses):
@@ -243,14 +243,13 @@ def scorecard(
 
 def _tile(ax: Axes, x: float, y: float, verdict: object) -> None:
     style = VERDICTS.get(verdict) if isinstance(verdict, str) else None
-    how = {"ha": "center", "va": "center_baseline"}
+    how = {"ha": "center", "va": "center_baseline", "in_layout": False}
     if style is None:
         ax.text(x, y, "–", color=QUIET, **how)
         return
     wide = TILE_WIDTH - 0.06
     corner = (x - wide / 2, y - TILE_HEIGHT / 2)
-    ax.add_patch(
-        Rectangle(corner, wide, TILE_HEIGHT, facecolor=style.color, edgecolor=QUIET, lw=0.6)
-    )
+    box = {"facecolor": style.color, "edgecolor": QUIET, "lw": 0.6, "in_layout": False}
+    ax.add_patch(Rectangle(corner, wide, TILE_HEIGHT, **box))
     ink = "white" if verdict == "supported" else INK
     ax.text(x, y, style.marker, color=ink, weight="bold", **how)

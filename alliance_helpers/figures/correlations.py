@@ -39,19 +39,23 @@ def correlations(
     values = matrix.to_numpy(float)
     hidden = np.triu(np.ones_like(values, dtype=bool))
     ax = canvas(ax, 2.2 + 0.32 * len(names))
-    text = np.vectorize(lambda r: coefficient(r) if np.isfinite(r) else "")(values)
     sns.heatmap(
-        values, mask=hidden, annot=text, fmt="", cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False,
-        ax=ax, linewidths=0.6, linecolor="white", annot_kws={"size": 9, "color": INK},
-        xticklabels=names, yticklabels=names,
+        values, mask=hidden, cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False, ax=ax, linewidths=0.6,
+        linecolor="white", xticklabels=False, yticklabels=False,
     )  # fmt: skip
+    # Its labels and numbers would be drawn twice: seaborn draws to see whether labels overlap.
+    rows, columns = np.tril_indices(len(names), -1)
+    for i, j in zip(rows, columns, strict=True):
+        if np.isfinite(values[i, j]):
+            ax.text(j + 0.5, i + 0.5, coefficient(values[i, j]), size=9, color=INK,
+                    ha="center", va="center", in_layout=False)  # fmt: skip
+    middles = np.arange(len(names)) + 0.5
+    ax.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(middles, names)
     ax.set_xlim(0, len(names) - 1)
     ax.set_ylim(len(names), 1)
     ax.tick_params(length=0)
-    for label in ax.get_xticklabels():
-        label.set(rotation=45, ha="right", rotation_mode="anchor")
     title(ax, heading)
-    rows, columns = np.tril_indices(len(names), -1)
     order = np.argsort(-np.abs(np.nan_to_num(values[rows, columns])), kind="stable")[:5]
     strongest = "; ".join(
         f"{names[rows[i]]} with {names[columns[i]]} {coefficient(values[rows[i], columns[i]])}"

@@ -57,7 +57,9 @@ def _encoding(path: Path) -> str:
     western = codecs.getincrementaldecoder("cp1252")()
     name, done = "utf8", 0
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        block = None
+        while block != b"":  # the empty one at the end tells the decoder that no more will come
+            block = file.read(BLOCK)
             if block.startswith((b"\xff\xfe", b"\xfe\xff")) and not done:
                 what = "is UTF-16 text."
                 raise refuse(path.name, what, "Save it as CSV in UTF-8.")
@@ -65,10 +67,7 @@ def _encoding(path: Path) -> str:
                 what = "holds bytes of zero, so it is not text."
                 raise refuse(path.name, what, "Export it as CSV, or name it by its real format.")
             try:
-                if name == "utf8":
-                    decoder.decode(block)
-                else:
-                    western.decode(block)
+                (decoder if name == "utf8" else western).decode(block, final=not block)
             except UnicodeDecodeError:
                 name = "cp1252"
                 _western(path, done + len(block))
@@ -88,10 +87,13 @@ def _western(path: Path, until: int) -> None:
             what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
             if encoding == "utf8" and before.isascii():
                 continue
+            remedy = "Save it as UTF-8."
             if encoding == "utf8":
                 what = "is UTF-8 up to here, and goes on in another encoding."
+            if encoding == "utf8" and error.reason == "unexpected end of data":
+                what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
             row = before.count(b"\n") + 1
-            raise refuse(path.name, what, "Save it as UTF-8.", row=row) from None
+            raise refuse(path.name, what, remedy, row=row) from None
 
 
 def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:

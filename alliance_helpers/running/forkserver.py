@@ -22,7 +22,7 @@ import socket
 import sys
 import time
 
-from .preload import forget_helpers, helper_stamps, preload, rehearse, warm_up
+from .preload import forget_helpers, helper_stamps, preload, rehearse
 
 PR_SET_PDEATHSIG = 1
 
@@ -162,6 +162,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
         Environment variables that the preloaded libraries set when they were imported.
     """
     import numpy as np
+    from traitlets.config import Config
 
     from alliance_helpers.running.private_kernel import launch
 
@@ -177,7 +178,8 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     if "MPLBACKEND" in os.environ:
         sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
     # parent_handle 1: no polling for the parent's end, the system tells us
-    launch([*request["argv"], "--HistoryManager.enabled=False", "--IPKernelApp.parent_handle=1"])
+    alone = {"HistoryManager": {"enabled": False}, "IPKernelApp": {"parent_handle": 1}}
+    launch(request["argv"], Config(alone))
 
 
 def main() -> None:
@@ -187,10 +189,8 @@ def main() -> None:
     before, stamps = dict(os.environ), helper_stamps()
     gc.disable()  # what libraries make as they load, stays
     preload()
-    warm_up()
     rehearse(sys.argv[3])
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
-    gc.collect()
     gc.freeze()
     gc.enable()
     request = Server(listener, int(sys.argv[2])).serve()

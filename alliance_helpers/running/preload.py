@@ -33,6 +33,7 @@ PRELOAD = (
     "yaml",
     "ipywidgets",
     # what a kernel imports while it starts
+    "alliance_helpers.running.private_kernel",
     "IPython.core.debugger",
     "IPython.core.completerlib",
     "IPython.core.logger",
@@ -91,25 +92,8 @@ def forget_helpers() -> None:
         del sys.modules[name]
 
 
-def warm_up() -> None:
-    """Draw one figure and format one table, so that fonts and formatters are loaded once."""
-    import pandas as pd
-    from IPython.core.pylabtools import print_figure
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure()  # not through pyplot, which would settle on a backend for every kernel
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], label="label")
-    axes.set(xlabel="x", ylabel="y", title="$r$ title")
-    axes.legend()
-    print_figure(figure, bbox_inches="tight")
-    pd.DataFrame({"a": [0.5, 1.5], "b": ["x", "y"]}).describe(include="all")._repr_html_()
-
-
 def rehearse(further: str = "") -> None:
-    """Simulate, clean and assess one cohort, so that every kernel starts with code that has run.
+    """Simulate, clean, assess and draw one cohort: every kernel starts with code that has run.
 
     What stays is what Python and the libraries keep for speed (specialised bytecode, compiled
     patterns, fonts); it takes a fifth off the processor time of a whole run.
@@ -120,12 +104,21 @@ def rehearse(further: str = "") -> None:
         One of the helpers, whose own function `rehearse` is called too.
     """
     try:
+        from matplotlib.figure import Figure
+
+        from alliance_helpers import plots
         from alliance_helpers.claims import read_rules
         from alliance_helpers.findings import assess
+        from alliance_helpers.outputs import save_figure, save_table
         from alliance_helpers.study import open_cohort
+        from alliance_helpers.tables import scorecard
 
-        study = open_cohort(scenario="published")
-        assess(study.dyads, study.codebook, read_rules("", ""))
+        study, rules = open_cohort(scenario="published"), read_rules("", "")
+        rows = assess(study.dyads, study.codebook, rules, limits_90=True)
+        save_table(rows, None, "rehearsal")._repr_html_()
+        for draw, drawn in ((plots.scorecard, scorecard(rows, rules)), (plots.forest, rows[:9])):
+            figure = Figure(layout="constrained")  # pyplot would settle on a backend for all
+            save_figure(draw(drawn, ax=figure.subplots()), None, "rehearsal")
         if further in helper_files():
             importlib.import_module(f"alliance_helpers.{further}").rehearse()
     except Exception as error:  # as above: the notebooks will say it where it matters

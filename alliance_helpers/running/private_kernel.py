@@ -13,6 +13,7 @@ from pathlib import Path
 import zmq
 from ipykernel import kernelapp
 from ipykernel.iostream import IOPubThread
+from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
 from alliance_helpers.running.station import PIPE
@@ -39,20 +40,32 @@ class PrivateIOPubThread(IOPubThread):
         return context, pipe
 
 
-def launch(arguments: list[str]) -> None:
+class PrivateKernelApp(kernelapp.IPKernelApp):
+    """Reads the command line that Jupyter gives a kernel without building a parser for 50 more."""
+
+    def parse_command_line(self, argv: list[str] | None = None) -> None:
+        if len(argv or ()) == 2 and argv[0] == "-f":
+            self.update_config(Config(IPKernelApp={"connection_file": argv[1]}))
+        else:
+            super().parse_command_line(argv)
+
+
+def launch(arguments: list[str], config: Config | None = None) -> None:
     """Run a kernel in this process until it is told to end.
 
     Parameters
     ----------
     arguments : list of str
         What ``python -m ipykernel_launcher`` takes, ``-f connection.json`` among it.
+    config : Config, optional
+        Settings that go with them.
     """
     connection = json.loads(Path(arguments[arguments.index("-f") + 1]).read_text())
     if connection["transport"] == "ipc":
         PrivateIOPubThread.address = f"ipc://{connection['ip']}-{PIPE}"
         kernelapp.IOPubThread = PrivateIOPubThread
     sys.argv = ["ipykernel_launcher", *arguments]
-    kernelapp.IPKernelApp.launch_instance(argv=arguments)
+    PrivateKernelApp.launch_instance(argv=arguments, config=config or Config())
 
 
 if __name__ == "__main__":

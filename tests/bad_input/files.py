@@ -368,6 +368,15 @@ def _(files):
 
 
 @case(
+    "file_cut_off_inside_a_letter",
+    "clients.csv, row 7: ends inside a letter: part of it is lost. Export it again.",
+)
+def _(files):
+    text = files[C].replace("C1,", "Cé,").splitlines()[:6]
+    files[C] = "\n".join([*text, "Cé"]).encode()[:-1]
+
+
+@case(
     "line_ends_of_three_kinds",
     "clients.csv, row 7, column age: found 'x'; a number was expected. "
     "Correct the value, or list it as a missing code.",
