@@ -72,7 +72,8 @@ def run_batch(
     notebooks : sequence of str, optional
         Names or numbers; those of the grid, or all, if not given.
     keep : str
-        Executed notebooks to keep: `all`, `failed` or `none`.
+        Executed notebooks to keep: `all`, `failed` or `none`. Only with `all` are figures drawn;
+        elsewhere their texts stand in their places.
     timeout : float
         Seconds that each notebook may take.
     folder : pathlib.Path

@@ -180,7 +180,7 @@ def simulate(scenario, n_clients, seed, out) -> None:
 @click.option("--notebooks", default=None, metavar="NAMES", help="Only these, with commas between.")
 @click.option("--keep", default="failed", show_default=True,
               type=click.Choice(["all", "failed", "none"]),
-              help="Executed notebooks to keep.")  # fmt: skip
+              help="Executed notebooks to keep. Only with all are figures drawn.")  # fmt: skip
 @click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS",
               help="Time that a notebook may take.")  # fmt: skip
 def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:

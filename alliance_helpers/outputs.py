@@ -23,6 +23,7 @@ from .codebook import Codebook
 from .codebooks.own_words import has_own_words, own_words
 from .errors import OutputError, ParameterError
 from .figures.style import RC
+from .paths import UNSEEN_VARIABLE
 from .printed.printing import PrettyTable, pretty
 
 DPI = 150
@@ -40,8 +41,9 @@ NUMBER = re.compile(r"-\d+(\.\d+)?")
 class Picture:
     """A drawn figure: PNG bytes, the text that says the same in words, the width on a page.
 
-    `live` figures are shown in JupyterLab, which drops the alt text of a plain image, so they come
-    as HTML too; a run's stay half as large.
+    Without bytes it is one that was not drawn, and shown as its text. `live` figures are shown in
+    JupyterLab, which drops the alt text of a plain image, so they come as HTML too; a run's stay
+    half as large.
     """
 
     png: bytes
@@ -50,6 +52,8 @@ class Picture:
     live: bool = False
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        if not self.png:
+            return {"text/plain": f"[not drawn] {self.alt}"}, {}
         image = base64.b64encode(self.png).decode("ascii")
         metadata = {"alt": self.alt, "width": self.width}
         bundle = {"image/png": image, "text/plain": self.alt}
@@ -119,10 +123,19 @@ def save_figure(
     -------
     Picture
         Displayed by Jupyter as a PNG with its alt text; without a folder as HTML too.
+
+    Notes
+    -----
+    Where the environment has ALLIANCE_UNSEEN, as in a batch that drops its notebooks, nothing is
+    drawn or written, and the picture is its text.
     """
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
+    width = round(figure.get_figwidth() * SHOWN_PER_INCH)
+    if os.environ.get(UNSEEN_VARIABLE):
+        plt.close(figure)
+        return Picture(b"", alt, width)
     if has_own_words(codebook):
         for text in figure.findobj(Text):
             text.set_text(own_words(text.get_text(), codebook))
@@ -138,7 +151,6 @@ def save_figure(
     png = buffer.getvalue()
     if target:
         write_whole(target, lambda part: part.write_bytes(png))
-    width = round(figure.get_figwidth() * SHOWN_PER_INCH)
     return Picture(png, alt, width, live=not out)
 
 

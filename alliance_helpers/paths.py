@@ -1,4 +1,4 @@
-"""Where the project's folders are, from whatever directory the kit is called."""
+"""Where the project's folders are, from whatever directory the kit is called; a shared name."""
 
 from pathlib import Path
 
@@ -12,3 +12,4 @@ SCENARIOS = DATA / "scenarios.yml"
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
 VERDICT_RATES = DATA / "verdict_rates.csv"
+UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody will see the figures

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,11 +34,14 @@ def grid(folder: Path, parameters: str) -> Path:
     return path
 
 
-def cohorts(folder: Path, first: int, last: int, notebooks: tuple[str, ...] = ()) -> float:
+def cohorts(
+    folder: Path, first: int, last: int, notebooks: tuple[str, ...] = (), keep: str = "all"
+) -> float:
     """Seconds that a batch of simulated cohorts takes; without names the numbered notebooks."""
     path = grid(folder, f"scenario: [published], seed: {{from: {first}, to: {last}}}")
+    out = folder / f"{keep}{first}"
     started = time.perf_counter()
-    summary = run_batch(path, folder / f"batch{first}", jobs=JOBS, notebooks=notebooks, keep="all")
+    summary = run_batch(path, out, jobs=JOBS, notebooks=notebooks, keep=keep)
     if summary.exit_code:
         raise SystemExit(pd.read_csv(summary.out / "runs.csv").to_string())
     return time.perf_counter() - started
@@ -70,14 +74,21 @@ def throughput(size: int) -> list[Ratio]:
     """Cohorts per minute: the numbered notebooks, and for a few cohorts the longest one too."""
     few = 2 * max(1, size // (2 * SLOWER))
     every = tuple(notebook.stem for notebook in main_notebooks())
+    nine = "the nine numbered notebooks"
+    kept = {"all": (f"{nine}, all kept", ">= 5"), "failed": (f"{nine}, no figures drawn", "")}
     return [
-        compared(size, (), "the nine numbered notebooks", ">= 5"),
-        compared(few, every, "with the robustness notebook too", ""),
+        *compared(size, (), kept),
+        *compared(few, every, {"all": ("with the robustness notebook too", "")}),
     ]
 
 
-def compared(size: int, notebooks: tuple[str, ...], named: str, goal: str) -> Ratio:
-    """Against the peer, which runs before and after, so that other work falls on both."""
+def compared(
+    size: int, notebooks: tuple[str, ...], kept: dict[str, tuple[str, str]]
+) -> list[Ratio]:
+    """Against the peer, which runs before and after, so that other work falls on both.
+
+    `kept` maps what is kept of the notebooks to a row's name and goal.
+    """
     peer_size = max(2, size // SLOWER)
     half = peer_size // 2
     with (
@@ -86,22 +97,25 @@ def compared(size: int, notebooks: tuple[str, ...], named: str, goal: str) -> Ra
     ):
         folder = Path(name)
         peer = cold_pool(pool, folder, 1, half, notebooks)
-        ours = cohorts(folder, 1, size, notebooks)
+        ours = {keep: cohorts(folder, 1, size, notebooks, keep) for keep in kept}
         peer += cold_pool(pool, folder, half + 1, peer_size, notebooks)
-        table_of = pd.read_csv(folder / "batch1" / "findings.csv", dtype=str)
-        for seed in range(1, peer_size + 1):
+        for keep, seed in product(kept, range(1, peer_size + 1)):
+            table_of = pd.read_csv(folder / f"{keep}1" / "findings.csv", dtype=str)
             theirs = pd.read_csv(folder / "cold" / str(seed) / "findings.csv", dtype=str)
             mine = table_of[table_of["run"] == str(seed)][theirs.columns]
             mine = mine[mine["analysis"].isin(theirs["analysis"])].reset_index(drop=True)
             pd.testing.assert_frame_equal(mine, theirs)
-    mine, theirs = 60 * size / ours, 60 * peer_size / peer
-    return Ratio(
-        f"throughput, {size} cohorts, {named}, {JOBS} jobs, same findings",
-        f"{mine:.1f} cohorts a minute",
-        f"a pool of {JOBS} running papermill with ordinary kernels: {theirs:.1f}",
-        mine / theirs,
-        goal,
-    )
+    theirs = 60 * peer_size / peer
+    return [
+        Ratio(
+            f"throughput, {size} cohorts, {named}, {JOBS} jobs, same findings",
+            f"{60 * size / ours[keep]:.1f} cohorts a minute",
+            f"a pool of {JOBS} running papermill with ordinary kernels: {theirs:.1f}",
+            60 * size / ours[keep] / theirs,
+            goal,
+        )
+        for keep, (named, goal) in kept.items()
+    ]
 
 
 def plain(task: tuple[str, int]) -> None:

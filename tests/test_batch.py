@@ -17,6 +17,7 @@ from make_notebook import FINDINGS, SUMMARY, make_notebook
 
 from alliance_helpers import batch
 from alliance_helpers.errors import OutputError, ParameterError, RunError
+from alliance_helpers.paths import UNSEEN_VARIABLE
 from alliance_helpers.running import station
 
 HERE = Path(__file__).parent
@@ -104,6 +105,28 @@ def test_a_kernel_killed_a_hang_and_an_error_cost_their_own_runs_only(place, und
     assert contents(place / "out") == undisturbed
     assert not list((place / "out" / "notebooks").rglob("*.ipynb"))
     assert not (place / "out" / ".scratch").exists()
+
+
+DRAWS = """
+from alliance_helpers.outputs import save_figure
+picture = save_figure(plt.figure(label="Nothing."), out, "nothing")
+picture"""
+
+
+@pytest.mark.parametrize(("keep", "jobs"), [("all", 1), ("failed", 1), ("none", 2), ("all", 2)])
+def test_figures_are_drawn_only_where_every_notebook_is_kept(place, keep, jobs):
+    (place / "faults").write_text("raise")
+    trouble = TROUBLE.replace("FAULTS", repr(str(place / "faults")))
+    make_notebook(place / "02_summary.ipynb", SUMMARY, DRAWS, trouble, FINDINGS)
+    (place / "grid.yml").write_text("parameters: {seed: [3, 4]}")
+    assert run(place, keep=keep, jobs=jobs).failed == 1
+    kept = sorted((place / "out" / "notebooks").rglob("*.ipynb"))
+    assert len(kept) == {"all": 2, "failed": 1, "none": 0}[keep]
+    for notebook in kept:
+        text = notebook.read_text()
+        assert ("image/png" in text) == (keep == "all")
+        assert ("[not drawn] Nothing." in text) == (keep != "all")
+    assert UNSEEN_VARIABLE not in os.environ
 
 
 def test_a_killed_worker_costs_nothing(place, undisturbed):

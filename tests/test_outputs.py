@@ -11,6 +11,7 @@ import pytest
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.outputs import save_figure, save_table, write_whole
+from alliance_helpers.paths import UNSEEN_VARIABLE
 from alliance_helpers.printed.printing import pretty
 
 
@@ -80,6 +81,15 @@ def test_figure_is_written_closed_and_described(tmp_path, ax):
     assert base64.b64decode(data["image/png"]) == picture.png
     assert metadata["image/png"]["alt"] == picture.alt == data["text/plain"]
     assert "text/html" not in data
+
+
+def test_a_figure_that_nobody_will_see_is_not_drawn(tmp_path, monkeypatch, ax):
+    monkeypatch.setenv(UNSEEN_VARIABLE, "1")
+    number, words = ax.figure.number, ax.figure.get_label()
+    picture = save_figure(ax, tmp_path, "points")
+    assert not plt.fignum_exists(number)
+    assert picture._repr_mimebundle_() == ({"text/plain": f"[not drawn] {words}"}, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("out", [None, "run"])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import pyreadstat
 
 from ..errors import DataError
 from .raw_files import RawTable, numbered, refuse, within_limits
 
 READERS = {
-    ".sav": ("an SPSS file", pyreadstat.read_sav),
-    ".zsav": ("an SPSS file", pyreadstat.read_sav),
-    ".dta": ("a Stata file", pyreadstat.read_dta),
+    ".sav": ("an SPSS file", "read_sav"),
+    ".zsav": ("an SPSS file", "read_sav"),
+    ".dta": ("a Stata file", "read_dta"),
 }
 
 
@@ -25,10 +24,12 @@ def read_labelled(path: Path) -> RawTable:
     DataError
         If the file is not what its name says.
     """
+    import pyreadstat  # takes a while, and most studies come as text
+
     within_limits(path)
     kind, reader = READERS[path.suffix.lower()]
     try:
-        frame, meta = reader(str(path), user_missing=True)
+        frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
     except DataError:
         raise
     except Exception as error:  # the parser raises bare exceptions of several kinds

@@ -5,12 +5,15 @@ from __future__ import annotations
 import zipfile
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import openpyxl
 import pandas as pd
 
 from ..errors import DataError
 from .raw_files import RawTable, numbered, refuse, within_limits
+
+if TYPE_CHECKING:
+    import openpyxl
 
 MAX_UNPACKED = 500_000_000
 MAX_RATIO = 200
@@ -105,6 +108,8 @@ class _Book:
         self.path = path
 
     def __enter__(self) -> openpyxl.Workbook:
+        import openpyxl  # takes a while, and most studies come as text
+
         _unpacks_within_limits(self.path)
         try:
             self.book = openpyxl.load_workbook(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..paths import UNSEEN_VARIABLE
 from .runner import NotebookRun, lost, run_notebook
 from .shared_cohort import shared_cohort
 from .station import forking_from
@@ -25,7 +29,8 @@ class Shared:
         Name to text: notebooks travel with the work, so that a worker on another machine, or an
         edit while the batch runs, changes nothing.
     keep : str
-        Which executed notebooks to bring back: `all`, `failed` or `none`.
+        Which executed notebooks to bring back: `all`, `failed` or `none`. Figures are drawn only
+        if all are.
     timeout : float
         Seconds for each notebook.
     scratch : str or None
@@ -111,7 +116,11 @@ def _run_in(
     records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
                for n in shared.notebooks if n in gaps]  # fmt: skip
     texts, kept = {n: t for n, t in shared.notebooks.items() if n not in gaps}, {}
-    with shared_cohort(parameters, texts.values()) as server, forking_from(server):
+    with (
+        shared_cohort(parameters, texts.values()) as server,
+        forking_from(server),
+        _figures(drawn=shared.keep == "all"),
+    ):
         for name, text in texts.items():
             source, executed = folder / f"{name}.ipynb", folder / "executed" / f"{name}.ipynb"
             source.write_text(text, encoding="utf-8")
@@ -130,6 +139,17 @@ def _run_in(
     findings = out / FINDINGS
     text = findings.read_text(encoding="utf-8") if findings.exists() else None
     return RunResult(number, tuple(records), text, kept)
+
+
+@contextlib.contextmanager
+def _figures(drawn: bool) -> Iterator[None]:
+    """Have kernels that start inside draw their figures, or leave out what nobody will see."""
+    if not drawn:
+        os.environ[UNSEEN_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(UNSEEN_VARIABLE, None)
 
 
 def lost_run(shared: Shared, number: int) -> RunResult:
