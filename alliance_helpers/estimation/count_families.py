@@ -93,7 +93,7 @@ def negbin(design: Design) -> Fit:
     ones = np.ones((len(y), 1))
     guess = np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y))
     best = maximise(
-        lambda eta, t: negbin_rows(y, eta + design.offset, t),
+        lambda eta, t, **how: negbin_rows(y, eta + design.offset, t, **how),
         [design.Z, ones],
         np.append(start.b, guess),
     )
@@ -121,7 +121,7 @@ def hurdle(design: Design) -> Fit:
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
     everywhere = np.ones(len(y), bool)
     refuse_separation(design, everywhere, ~positive, True, "rows with days from rows without")
-    zero = maximise(lambda eta: logit_rows(positive, eta), [design.Z], np.zeros(k))
+    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], np.zeros(k))
     count = _truncated(design)
     log_theta = count.x[k]
     reason = _not_identified(count, design.terms, log_theta) or _not_identified(zero, design.terms)
@@ -222,11 +222,11 @@ def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
 def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
     """Best of several starts, theta free; the limit of no over-dispersion where that is as good."""
 
-    def free(eta, log_theta, *rest):
-        return rows(y, eta + offset, log_theta, *rest)
+    def free(eta, log_theta, *rest, **how):
+        return rows(y, eta + offset, log_theta, *rest, **how)
 
-    def limit(eta, *rest):
-        ll, by = rows(y, eta + offset, np.full(len(y), NO_SPREAD), *rest)
+    def limit(eta, *rest, **how):
+        ll, by = rows(y, eta + offset, np.full(len(y), NO_SPREAD), *rest, **how)
         return ll, (by[0], *by[2:])
 
     k = blocks[0].shape[1]

@@ -1,7 +1,8 @@
 """Log-likelihoods of logit, negative binomial and its zero-truncated and zero-inflated kin.
 
 Each returns one value per row and its exact derivatives by the row's linear predictors, so that
-one optimiser serves all of them: gradient and Hessian follow from the design blocks.
+one optimiser serves all of them: gradient and Hessian follow from the design blocks. A Hessian
+needs no values: without `value` there are none.
 """
 
 from __future__ import annotations
@@ -19,45 +20,50 @@ STEPS = 12  # of Newton, before a trust region is called for
 NO_SPREAD = 23.0  # log theta from which a negative binomial is a Poisson to ten digits
 
 
-def logit_rows(event: np.ndarray, eta: np.ndarray):
+def logit_rows(event: np.ndarray, eta: np.ndarray, *, value: bool = True):
     """Bernoulli log-likelihood of `event` (0/1) with log-odds `eta`, and its derivative."""
-    return event * eta - np.logaddexp(0, eta), (event - expit(eta),)
+    ll = event * eta - np.logaddexp(0, eta) if value else None
+    return ll, (event - expit(eta),)
 
 
-def negbin_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray):
+def negbin_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
     """Negative binomial, mean exp(eta), variance mean + mean**2 / theta; by eta and log theta.
 
     Written so that nothing cancels as theta grows and the Poisson is approached.
     """
     mu, theta = _mu_theta(eta, log_theta)
-    some = np.maximum(y, 1)
-    rising = np.where(y > 0, gammaln(some) - betaln(theta, some) - y * np.log(theta), 0)
     spread = np.log1p(mu / theta)
-    ll = rising + y * np.log(mu) - (y + theta) * spread - gammaln(y + 1)
     by_eta = (y - mu) * theta / (theta + mu)
     by_theta = digamma(y + theta) - digamma(theta) - spread + (mu - y) / (theta + mu)
+    ll = None
+    if value:
+        some = np.maximum(y, 1)
+        rising = np.where(y > 0, gammaln(some) - betaln(theta, some) - y * np.log(theta), 0)
+        ll = rising + y * np.log(mu) - (y + theta) * spread - gammaln(y + 1)
     return ll, (by_eta, theta * by_theta)
 
 
-def truncated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray):
+def truncated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
     """Negative binomial given that the count is not 0; `y` above 0."""
-    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta)
+    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
     log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
     odds = 1 / np.expm1(-log_p0)
-    ll = ll - np.log(-np.expm1(log_p0))
+    ll = ll - np.log(-np.expm1(log_p0)) if value else None
     return ll, (by_eta + odds * eta0, by_theta + odds * theta0)
 
 
-def inflated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, zeta: np.ndarray):
+def inflated_rows(
+    y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, zeta: np.ndarray, *, value: bool = True
+):
     """Negative binomial mixed with excess zeros, whose log-odds are `zeta`."""
-    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta)
+    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
     log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
     log_share, log_rest = -np.logaddexp(0, -zeta), -np.logaddexp(0, zeta)
     log_any_zero = np.logaddexp(log_share, log_rest + log_p0)
     excess = np.exp(log_share - log_any_zero)
     zero = y == 0
     return (
-        np.where(zero, log_any_zero, log_rest + ll),
+        np.where(zero, log_any_zero, log_rest + ll) if value else None,
         (
             np.where(zero, (1 - excess) * eta0, by_eta),
             np.where(zero, (1 - excess) * theta0, by_theta),
@@ -99,7 +105,8 @@ def maximise(rows: Rows, blocks: Sequence[np.ndarray], start: np.ndarray) -> Opt
     Parameters
     ----------
     rows : callable
-        Takes one linear predictor per block; returns log-likelihoods and their derivatives.
+        Takes one linear predictor per block, and by name whether a `value` is wanted; returns
+        log-likelihoods and their derivatives.
     blocks : sequence of ndarray, shape (n, k_j)
     start : ndarray, shape (sum of k_j,)
     """
@@ -117,7 +124,8 @@ def maximise(rows: Rows, blocks: Sequence[np.ndarray], start: np.ndarray) -> Opt
         for c, block in enumerate(blocks):
             up, down = list(at), list(at)
             up[c], down[c] = at[c] + STEP, at[c] - STEP
-            for r, (u, d) in enumerate(zip(rows(*up)[1], rows(*down)[1], strict=True)):
+            by_up, by_down = (rows(*moved, value=False)[1] for moved in (up, down))
+            for r, (u, d) in enumerate(zip(by_up, by_down, strict=True)):
                 bend = (d - u) / (2 * STEP)
                 out[ends[r] : ends[r + 1], ends[c] : ends[c + 1]] = (blocks[r].T * bend) @ block
         return (out + out.T) / 2
