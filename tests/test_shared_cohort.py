@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import pandas as pd
 import psutil
@@ -99,7 +100,10 @@ def test_a_cohort_that_warns_warns_in_each_notebook(texts, tmp_path):
 def test_a_killed_cohort_server_costs_nothing_but_time(texts, tmp_path):
     path = make_notebook(tmp_path / "n.ipynb", LOOK)
     with shared_cohort.shared_cohort(HALO, texts.values()) as server:
-        (process,) = psutil.Process(station.open_station().server.pid).children()
+        forks, deadline = psutil.Process(station.open_station().server.pid), time.monotonic() + 10
+        while not forks.children() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (process,) = forks.children()
         os.kill(process.pid, signal.SIGKILL)
         with station.forking_from(server):
             record = run_notebook(path, tmp_path / "out.ipynb", HALO)

@@ -57,7 +57,7 @@ class Fit:
     reason: str = ""
 
 
-def poisson(design: Design) -> Fit:
+def poisson(design: Design, near: Fit | None = None) -> Fit:
     """Poisson regression with log link, by iteratively reweighted least squares."""
     y, Z, offset = design.y, design.Z, design.offset
     mu, deviance = (y + y.mean()) / 2, np.inf
@@ -79,11 +79,12 @@ def poisson(design: Design) -> Fit:
     return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, len(b), mu, np.zeros(len(y)))
 
 
-def negbin(design: Design) -> Fit:
+def negbin(design: Design, near: Fit | None = None) -> Fit:
     """Negative binomial, variance mu + mu**2 / theta.
 
-    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information
-    at theta, of theta from the observed information at the coefficients.
+    `near` is the fit of almost the same rows, to start from. Standard errors as MASS::glm.nb gives
+    them: of the coefficients from the expected information at theta, of theta from the observed
+    information at the coefficients.
     """
     start = poisson(design)
     y, mu, k = design.y, start.mu, len(design.terms)
@@ -91,11 +92,11 @@ def negbin(design: Design) -> Fit:
         why = "no over-dispersion: this is the Poisson model, theta is infinite"
         return replace(start, family="negbin", n_parameters=k + 1, reason=why)
     ones = np.ones((len(y), 1))
-    guess = np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y))
+    guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
     best = maximise(
         lambda eta, t, **how: negbin_rows(y, eta + design.offset, t, **how),
         [design.Z, ones],
-        np.append(start.b, guess),
+        guess if near is None or np.isinf(near.theta) else np.append(near.b, np.log(near.theta)),
     )
     b, theta = best.x[:k], float(np.exp(best.x[k]))
     mu = np.exp(design.Z @ b + design.offset)
@@ -111,18 +112,19 @@ def negbin(design: Design) -> Fit:
     return Fit("negbin", ("count",), b, vcov, best.llf, k + 1, mu, np.zeros(len(y)), theta, error)
 
 
-def hurdle(design: Design) -> Fit:
+def hurdle(design: Design, near: Fit | None = None) -> Fit:
     """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
 
-    The two parts share no parameter, so each is fitted by itself.
+    The two parts share no parameter, so each is fitted by itself. `near` is as in `negbin`.
     """
     y, positive, k = design.y, design.positive, len(design.terms)
     if positive.all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
     everywhere = np.ones(len(y), bool)
     refuse_separation(design, everywhere, ~positive, True, "rows with days from rows without")
-    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], np.zeros(k))
-    count = _truncated(design)
+    start = np.zeros(k) if near is None else near.b[k:]
+    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
+    count = _truncated(design, near)
     log_theta = count.x[k]
     reason = _not_identified(count, design.terms, log_theta) or _not_identified(zero, design.terms)
     return Fit(
@@ -172,7 +174,7 @@ def zinb(design: Design) -> Fit:
     )
 
 
-FAMILIES: dict[str, Callable[[Design], Fit]] = {
+FAMILIES: dict[str, Callable[..., Fit]] = {
     "poisson": poisson,
     "negbin": negbin,
     "hurdle": hurdle,
@@ -180,7 +182,7 @@ FAMILIES: dict[str, Callable[[Design], Fit]] = {
 }
 
 
-def _truncated(design: Design) -> Optimum:
+def _truncated(design: Design, near: Fit | None = None) -> Optimum:
     """Zero-truncated negative binomial on the rows with any days."""
     at = design.positive
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
@@ -198,9 +200,15 @@ def _truncated(design: Design) -> Optimum:
     if reasons:
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
     refuse_separation(design, at, design.y == 1, False, "counts of 1 from the larger ones")
+    blocks = [Z, np.ones((len(y), 1))]
+    if near is not None and np.isfinite(near.theta):
+        start = np.append(near.b[: Z.shape[1]], np.log(near.theta))
+        found = _maximise_theta(truncated_rows, y, offset, blocks, [start])
+        if found.settled:
+            return found
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
     starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
-    return _maximise_theta(truncated_rows, y, offset, [Z, np.ones((len(y), 1))], starts)
+    return _maximise_theta(truncated_rows, y, offset, blocks, starts)
 
 
 def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:

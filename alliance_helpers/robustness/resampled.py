@@ -10,6 +10,7 @@ import pandas as pd
 from ..claims import Claim, Rules
 from ..errors import NotEstimableError
 from ..estimation.count_effects import log_mean_ratio
+from ..estimation.count_families import Fit
 from ..estimation.leave_one_out import leave_one_out
 from ..judging import verdicts
 from ..judging.analyses import standardise
@@ -38,9 +39,14 @@ def jackknife(study: Stressed, analysis: str) -> list[dict]:
 def jackknifed_rate(study: Stressed, claim: Claim, data: ClaimData, family: str) -> Found:
     """Rate ratio per SD with errors by leaving out case managers."""
     X = np.column_stack([standardise(data.X), data.Z])
-    estimate, covariance, df = leave_one_out(
-        lambda rows: np.array([log_mean_ratio(data.y[rows], X[rows], family)]), units(study, data)
-    )
+    fits: list[Fit] = []  # the first, of all rows: the others start where it ends
+
+    def ratio(rows: np.ndarray) -> np.ndarray:
+        found, fit = log_mean_ratio(data.y[rows], X[rows], family, *fits[:1])
+        fits.append(fit)
+        return np.array([found])
+
+    estimate, covariance, df = leave_one_out(ratio, units(study, data))
     limits = study.rules.bounds["rate_ratio_low"], study.rules.bounds["rate_ratio_high"]
     error = math.sqrt(covariance[0, 0])
     effect = verdicts.rate_ratio(float(estimate[0]), error, df, len(data.y), *limits)

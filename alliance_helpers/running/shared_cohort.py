@@ -11,8 +11,9 @@ import itertools
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
-from .station import ask, channel_folder, fork_problem
+from .station import Forked, ask, channel_folder, fork_problem
 
 OPENS = "open_cohort("  # in the text of a notebook
 PARAMETERS = ("data", "codebook", "scenario", "n_clients", "seed")  # of study.open_cohort
@@ -42,15 +43,22 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
         yield ""
         return
     name = f"cohort-{os.getpid()}-{next(_numbers)}"
-    place, server = channel_folder() / name, None
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place))
-        listener.listen(128)
-        server = ask({"cohort": cohort}, [listener.fileno()])
-    try:
-        yield name if server else ""
-    finally:
-        if server:
-            server.kill()
-            server.wait()
-        place.unlink(missing_ok=True)
+    place = channel_folder() / name
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(place))
+    listener.listen(128)
+    with ThreadPoolExecutor(1) as thread:  # the fork server may be loading; workers can start
+        server = thread.submit(_server, cohort, listener)
+        try:
+            yield name
+        finally:
+            if found := server.result():
+                found.kill()
+                found.wait()
+            place.unlink(missing_ok=True)
+
+
+def _server(cohort: dict[str, object], listener: socket.socket) -> Forked | None:
+    """The process that has the cohort open and forks kernels, or None."""
+    with listener, contextlib.suppress(OSError):
+        return ask({"cohort": cohort}, [listener.fileno()])
