@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import offset_copy
 
 from .style import INK, QUIET, SHADE, canvas, coefficient, figure_number, key, look, title, word
 
@@ -37,12 +38,12 @@ def draw_rows(
     everything = pd.concat(groups.values())
     first = everything["analysis"].iloc[0] if "analysis" in everything and len(everything) else None
     across = ax.get_yaxis_transform()
+    beside = offset_copy(across, ax.figure, x=108, units="points")
     for y_at, what, content in lines:
         if what == "row":
             _interval(ax, content, y_at, first is not None and content.analysis != first)
             text = f"{form(content.estimate)} [{form(content.conf_low)}, {form(content.conf_high)}]"
-            ax.annotate(text, (1, y_at), (108, 0), xycoords=across, textcoords="offset points",
-                        ha="right", va="center_baseline", fontsize=9.5)  # fmt: skip
+            ax.text(1, y_at, text, transform=beside, ha="right", va="center_baseline", fontsize=9.5)
         else:
             weight = "bold" if what == "heading" else "normal"
             label = ax.text(0, y_at, content, transform=across, va="center", weight=weight)
