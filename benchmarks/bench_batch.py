@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from itertools import product
+from itertools import pairwise, product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -85,37 +85,41 @@ def throughput(size: int) -> list[Ratio]:
 def compared(
     size: int, notebooks: tuple[str, ...], kept: dict[str, tuple[str, str]]
 ) -> list[Ratio]:
-    """Against the peer, which runs before and after, so that other work falls on both.
+    """Against the peer, which runs before and after each, so that other work falls on both.
 
     `kept` maps what is kept of the notebooks to a row's name and goal.
     """
-    peer_size = max(2, size // SLOWER)
-    half = peer_size // 2
+    half = max(1, size // SLOWER // 2)
     with (
         tempfile.TemporaryDirectory() as name,
         ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool,
     ):
         folder = Path(name)
-        peer = cold_pool(pool, folder, 1, half, notebooks)
-        ours = {keep: cohorts(folder, 1, size, notebooks, keep) for keep in kept}
-        peer += cold_pool(pool, folder, half + 1, peer_size, notebooks)
-        for keep, seed in product(kept, range(1, peer_size + 1)):
+        ours, peers, first = {}, [], 1
+        for keep in (*kept, None):
+            peers.append(cold_pool(pool, folder, first, first + half - 1, notebooks))
+            first += half
+            if keep:
+                ours[keep] = cohorts(folder, 1, size, notebooks, keep)
+        for keep, seed in product(kept, range(1, first)):
             table_of = pd.read_csv(folder / f"{keep}1" / "findings.csv", dtype=str)
             theirs = pd.read_csv(folder / "cold" / str(seed) / "findings.csv", dtype=str)
             mine = table_of[table_of["run"] == str(seed)][theirs.columns]
             mine = mine[mine["analysis"].isin(theirs["analysis"])].reset_index(drop=True)
             pd.testing.assert_frame_equal(mine, theirs)
-    theirs = 60 * peer_size / peer
-    return [
-        Ratio(
-            f"throughput, {size} cohorts, {named}, {JOBS} jobs, same findings",
-            f"{60 * size / ours[keep]:.1f} cohorts a minute",
-            f"a pool of {JOBS} running papermill with ordinary kernels: {theirs:.1f}",
-            60 * size / ours[keep] / theirs,
-            goal,
+    rows = []
+    for (keep, (named, goal)), around in zip(kept.items(), pairwise(peers), strict=True):
+        mine, theirs = 60 * size / ours[keep], 60 * 2 * half / sum(around)
+        rows.append(
+            Ratio(
+                f"throughput, {size} cohorts, {named}, {JOBS} jobs, same findings",
+                f"{mine:.1f} cohorts a minute",
+                f"a pool of {JOBS} running papermill with ordinary kernels: {theirs:.1f}",
+                mine / theirs,
+                goal,
+            )
         )
-        for keep, (named, goal) in kept.items()
-    ]
+    return rows
 
 
 def plain(task: tuple[str, int]) -> None:
