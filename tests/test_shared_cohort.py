@@ -111,6 +111,12 @@ def test_a_killed_cohort_server_costs_nothing_but_time(texts, tmp_path):
     assert said((tmp_path / "out.ipynb").read_text())[0] == 0
 
 
+def test_where_no_socket_can_be_made_each_notebook_opens_the_cohort(texts, monkeypatch, tmp_path):
+    monkeypatch.setattr(shared_cohort, "channel_folder", lambda: tmp_path / "gone")
+    with shared_cohort.shared_cohort(HALO, texts.values()) as server:
+        assert server == ""
+
+
 @pytest.mark.parametrize("name", ["data", "codebook"])
 def test_a_path_that_depends_on_the_folder_is_not_shared(texts, name):
     with shared_cohort.shared_cohort({name: "study"}, texts.values()) as server:

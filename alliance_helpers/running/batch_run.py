@@ -144,8 +144,10 @@ def _run_in(
 @contextlib.contextmanager
 def _figures(drawn: bool) -> Iterator[None]:
     """Have kernels that start inside draw their figures, or leave out what nobody will see."""
-    if not drawn:
-        os.environ[UNSEEN_VARIABLE] = "1"
+    if drawn:
+        yield
+        return
+    os.environ[UNSEEN_VARIABLE] = "1"
     try:
         yield
     finally:

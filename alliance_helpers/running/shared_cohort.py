@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from .station import Forked, ask, channel_folder, fork_problem
 
@@ -39,14 +40,13 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     """
     cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
     clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
-    if not clear or sum(OPENS in text for text in notebooks) < 2 or fork_problem() is not None:
+    shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
+    name = f"cohort-{os.getpid()}-{next(_numbers)}"
+    listener = _listening(channel_folder() / name) if shared else None
+    if listener is None:
         yield ""
         return
-    name = f"cohort-{os.getpid()}-{next(_numbers)}"
-    place = channel_folder() / name
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(place))
-    listener.listen(128)
+    place = listener.getsockname()
     with ThreadPoolExecutor(1) as thread:  # the fork server may be loading; workers can start
         server = thread.submit(_server, cohort, listener)
         try:
@@ -55,7 +55,19 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
             if found := server.result():
                 found.kill()
                 found.wait()
-            place.unlink(missing_ok=True)
+            Path(place).unlink(missing_ok=True)
+
+
+def _listening(place: Path) -> socket.socket | None:
+    """A socket that kernels can already ask, or None where none can be made."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(place))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        return None
+    return listener
 
 
 def _server(cohort: dict[str, object], listener: socket.socket) -> Forked | None:
