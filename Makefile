@@ -64,4 +64,4 @@ bench: $(VENV)/.test
 	@$(PY) -m benchmarks $(ARGS)
 
 clean:
-	rm -rf results build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build *.egg-info .pytest_cache .ruff_cache .hypothesis

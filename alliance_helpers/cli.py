@@ -144,14 +144,16 @@ def describe(path, out) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    from .outputs import write_whole
+    import os
+
+    from .writing import write_whole
 
     target = Path(out)
-    if target.exists():
+    if os.path.lexists(target):
         from .errors import OutputError
 
         raise OutputError(f"{target} exists already. Name another file.")
-    write_whole(target, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(target, text)
     click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
 
 

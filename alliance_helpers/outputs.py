@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -21,10 +19,11 @@ from matplotlib.text import Text
 
 from .codebook import Codebook
 from .codebooks.own_words import has_own_words, own_words
-from .errors import OutputError, ParameterError
+from .errors import ParameterError
 from .figures.style import RC
 from .paths import UNSEEN_VARIABLE
 from .printed.printing import PrettyTable, pretty
+from .writing import write_whole
 
 DPI = 150
 COMPRESS = 1  # of 9: for files 4 % larger than by the default, 6, in a fifth of the time
@@ -150,7 +149,7 @@ def save_figure(
     plt.close(figure)
     png = buffer.getvalue()
     if target:
-        write_whole(target, lambda part: part.write_bytes(png))
+        write_whole(target, png)
     return Picture(png, alt, width, live=not out)
 
 
@@ -164,29 +163,6 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     for c in text:
         safe.isetitem(c, safe.iloc[:, c].astype(object).map(_harmless))
     write_whole(path, lambda part: safe.to_csv(part, index=False, lineterminator="\n"))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside the target, then put it in place in one step.
-
-    Raises
-    ------
-    OutputError
-        Naming the folder, and what to do about it.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(
-            f"{path} cannot be written ({reason}). Name another output folder, or make room in it."
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:

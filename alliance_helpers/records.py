@@ -11,7 +11,8 @@ import pandas as pd
 
 from .cleaning import CleanStudy
 from .codebook import Codebook
-from .outputs import write_csv, write_whole
+from .outputs import write_csv
+from .writing import write_whole
 
 HIDDEN = "hidden"
 

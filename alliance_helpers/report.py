@@ -18,9 +18,9 @@ from .claims import read_rules
 from .codebook import Codebook
 from .codebooks.own_words import own_words
 from .data import codebook_of
-from .outputs import write_whole
 from .paths import NOTEBOOKS, ROOT
 from .then_and_now import then_and_now
+from .writing import write_whole
 
 TEMPLATE = Path(__file__).parent / "printed" / "report.html.j2"
 HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
@@ -74,7 +74,7 @@ def write_report(folder: str | Path) -> Path:
         provenance=_provenance(about),
     )
     target = folder / "report.html"
-    write_whole(target, lambda part: part.write_text(html, encoding="utf-8"))
+    write_whole(target, html)
     return target
 
 

@@ -7,11 +7,13 @@ study's data entry leaves (`synthetic.raw_tables`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,17 @@ from .synthetic.draws import Draws, draw
 from .synthetic.population import SITE_TYPES, population
 from .synthetic.raw_tables import labels, raw_tables
 from .synthetic.truth import truth_table
+from .writing import (
+    LIST,
+    Known,
+    is_known,
+    listed,
+    refuse_others,
+    remove,
+    sha256,
+    start_list,
+    survey,
+)
 
 MOST_CLIENTS = 10_000_000
 COLUMNS = (
@@ -133,8 +146,8 @@ def write_study(study: Study, out: str | Path) -> Path:
     study : Study
         From :func:`simulate_study`.
     out : path
-        A folder that does not exist yet, is empty, or holds an earlier synthetic study, which is
-        then replaced.
+        A folder that does not exist yet, is empty, or holds an earlier synthetic study as it was
+        written, which is then replaced.
 
     Returns
     -------
@@ -150,36 +163,44 @@ def write_study(study: Study, out: str | Path) -> Path:
     """
     if study.truth is None:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
-    out = Path(os.path.abspath(out))
+    out = Path(os.path.realpath(out))
+    before = _earlier(out)
     tables = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    _check_target(out, {*tables, TRUTH, "README.md"})
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    new, old = (out.with_name(f".{out.name}.{uuid4().hex[:8]}.{way}") for way in ("new", "old"))
     try:
-        partial.mkdir(parents=True)
+        new.mkdir(parents=True)
         for file, table in (tables | {TRUTH: study.truth}).items():
-            table.to_csv(partial / file, index=False, float_format="%.10g")
-        (partial / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
+            table.to_csv(new / file, index=False, float_format="%.10g")
+        (new / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
+        start_list(new, {p.name: [sha256(p)] for p in sorted(new.iterdir())})
         if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
+            out.rename(old)
+        new.rename(out)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            if old.exists() and not out.exists():
+                old.rename(out)
         raise OutputError(f"{out} cannot be written ({error.strerror}); name another.") from None
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)  # made here, under a name of its own
+    with contextlib.suppress(OSError):  # whatever came into it meanwhile stays
+        ours = [name for name in before if is_known(old / name, name, before)]
+        remove(old, [*ours, LIST])
+        old.rmdir()
     return out
 
 
-def _check_target(out: Path, own: set[str]) -> None:
+def _earlier(out: Path) -> Known:
+    """The files of the synthetic study in a folder; it holds no others."""
+    if not out.exists():
+        return {}
     try:
-        present = {p.name for p in out.iterdir()} if out.exists() else set()
+        known = listed(out) if TRUTH in listed(out) else {}
+        _, others = survey(out, known)
     except OSError as error:
         raise OutputError(f"{out} cannot be used ({error.strerror}); name a folder.") from None
-    if present and (present - own or TRUTH not in present):
-        other = sorted(present - own or present)[0]
-        raise OutputError(
-            f"{out} already holds {other}, which is no part of a synthetic study; "
-            "name a new folder."
-        )
+    refuse_others(out, others)
+    return known
 
 
 def _check(n_clients: int, seed: int) -> None:

@@ -17,7 +17,7 @@ MODULES = {
 }
 # What people and notebooks call stands at the top of the package; a folder holds what is behind it.
 LAYERS = {
-    "ground": "paths errors codebook codebooks",
+    "ground": "paths errors codebook codebooks writing",
     "data": "data cleaning scoring simulate study reading drafting synthetic",
     "models": """reliability agreement regression selection counts inference missing nesting power
         estimation""",

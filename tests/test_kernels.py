@@ -96,7 +96,7 @@ def test_the_fork_server_runs_one_thread_and_its_folder_is_private(tmp_path):
     assert len(list(Path(f"/proc/{place.server.pid}/task").iterdir())) == 1
     assert stat.S_IMODE(place.folder.stat().st_mode) & 0o777 == 0o700
     left = {entry.name for entry in place.folder.iterdir()}
-    assert left == {"lock", station.SOCKET}  # the kernel's channels are gone
+    assert left == {station.LOCK, station.SOCKET}  # the kernel's channels are gone
 
 
 def test_what_a_forked_child_prints_reaches_the_notebook(tmp_path):
@@ -202,15 +202,15 @@ def test_folders_of_dead_owners_are_swept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path("/tmp")))
     dead, living = Path("/tmp/alliance-dead"), station.private_folder()
     dead.mkdir()
-    (dead / "lock").touch()
+    (dead / station.LOCK).touch()
     for folder in (dead, living):
-        os.utime(folder / "lock", (0, 0))
+        os.utime(folder / station.LOCK, (0, 0))
     another = station.private_folder()
     try:
         assert not dead.exists()
         assert living.exists()
     finally:
-        living.joinpath("lock").unlink()
-        another.joinpath("lock").unlink()
+        living.joinpath(station.LOCK).unlink()
+        another.joinpath(station.LOCK).unlink()
         living.rmdir()
         another.rmdir()

@@ -88,6 +88,11 @@ def test_what_a_run_writes(shipped_run):
     assert list(log.columns) == ["table", "row", "column", "before", "after", "rule"]
     about = json.loads((shipped_run.out / "run.json").read_text())
     assert {"parameters", "seed", "versions", "inputs_sha256", "notebooks"} <= set(about)
+    files = [p for p in shipped_run.out.rglob("*") if p.is_file() and p.name != "run.json"]
+    assert about["files"] == {
+        p.relative_to(shipped_run.out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+    }
 
 
 def test_executed_notebooks_warn_of_nothing(shipped_run):

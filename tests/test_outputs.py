@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.errors import OutputError, ParameterError
-from alliance_helpers.outputs import save_figure, save_table, write_whole
+from alliance_helpers.outputs import save_figure, save_table
 from alliance_helpers.paths import UNSEEN_VARIABLE
 from alliance_helpers.printed.printing import pretty
+from alliance_helpers.writing import write_whole
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from alliance_helpers.data import Study, load_study
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW
 from alliance_helpers.running import station
-from alliance_helpers.running.runner import run_notebook, run_notebooks, write_whole
+from alliance_helpers.running.runner import run_notebook, run_notebooks
 from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
+from alliance_helpers.writing import write_whole
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,7 +103,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "deep" / "file.txt"
     write_whole(target, "first")
     monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "full")))
-    with pytest.raises(OutputError, match=r"file\.txt cannot be written: full"):
+    with pytest.raises(OutputError, match=r"file\.txt cannot be written \(full"):
         write_whole(target, "second")
     assert [p.read_text() for p in target.parent.iterdir()] == ["first"]
 

@@ -115,12 +115,18 @@ def test_the_source_is_left_as_it_was():
 
 
 def test_an_edition_is_written(tmp_path):
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "unit_9_of_old.ipynb").touch()
-    made = seminar.build("web", tmp_path / "web")
-    assert sorted((tmp_path / "web").iterdir()) == made
+    out = tmp_path / "web"
+    made = seminar.build("web", out)
+    assert sorted(out.glob("[!.]*")) == made
     assert [p.stem for p in made] == list(UNITS)
     assert all(nbformat.read(p, as_version=4).cells for p in made)
+    (out / "unit_9_of_mine.ipynb").write_text("mine")
+    made[1].write_text("changed")
+    first = seminar.build("web", out, numbers=[1])
+    assert sorted(out.glob("[!.]*")) == [*first, made[1], out / "unit_9_of_mine.ipynb"]
+    with pytest.raises(OutputError, match=f"holds 1 file .*since: {made[1].name}"):
+        seminar.build("web", out)
+    assert made[1].read_text() == "changed"
 
 
 def test_what_cannot_be_built(tmp_path):

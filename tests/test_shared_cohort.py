@@ -66,7 +66,7 @@ def test_every_notebook_of_a_run_finds_the_cohort_open_and_a_second_call_opens_i
     (kept, _, expected, _) = said(alone.notebooks["01_a"])
     assert kept == 0  # one notebook shares nothing
     assert [said(t) for t in together.notebooks.values()] == [[1, 0, expected, expected]] * 2
-    assert left(one_station) == ({"lock", station.SOCKET}, [])
+    assert left(one_station) == ({station.LOCK, station.SOCKET}, [])
 
 
 def test_notebooks_side_by_side_share_it_too(texts, tmp_path):

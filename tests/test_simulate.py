@@ -399,7 +399,7 @@ def test_a_written_study_reads_back(tmp_path):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"already holds notes\.txt"):
+    with pytest.raises(OutputError, match=r"holds 1 file .*notes\.txt"):
         write_study(simulate_study(n_clients=20), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 

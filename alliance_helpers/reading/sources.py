@@ -8,6 +8,7 @@ from pathlib import Path
 from ..codebooks.dictionary import Codebook, Table, Variable
 from ..codebooks.wording import listed
 from ..errors import DataError, Problem
+from ..writing import LIST
 from .formats import ENDINGS, EXCEL, read_file
 from .raw_files import RawTable, reachable, refuse
 from .workbooks import sheet_names
@@ -60,7 +61,7 @@ def _main_table(source: Path, book: Codebook) -> str:
 
 def _other_ending(folder: Path, table: Table) -> Path:
     stem = Path(table.file).stem
-    found = sorted(p for p in folder.iterdir() if p.is_file())
+    found = sorted(p for p in folder.iterdir() if p.is_file() and p.name != LIST)
     same = [p for p in found if p.stem == stem and p.suffix.lower() in ENDINGS]
     if len(same) == 1:
         return same[0]

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError, ParameterError
-from .batch_run import RunResult
+from ..errors import ParameterError
+from ..writing import LIST, Known, is_known, is_part, listed, refuse_others, remove, write_whole
+from .batch_run import PREFIX, RunResult
+from .claim import held, told
 from .fingerprint import Fingerprint, changes
-from .runner import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PLAN = "batch.json"
+TABLES = ("findings.csv", "findings.parquet", "runs.csv", "batch.html")
 TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
 FAILURE = ("error_notebook", "error_cell", "error_name", "error_message")
 
@@ -69,7 +70,7 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
-        self._lock_file: int | None = None
+        self._known: Known = {}
 
     @contextlib.contextmanager
     def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
@@ -87,11 +88,26 @@ class BatchFolder:
         ParameterError
             The folder holds something else, or what the batch depends on has changed.
         OutputError
-            It cannot be written.
+            It cannot be written, another process writes to it, or files in it that would be
+            written again are no longer as the batch wrote them.
         """
-        held = self._held()
-        if held is None:
-            strangers = self.path.is_dir() and any(self.path.iterdir())
+        with held(self.path):
+            self._known = listed(self.path)
+            self._fits(plan, resume)
+            with told(self.path):
+                self._clear_scratch()
+                self.scratch.mkdir(exist_ok=True)
+            try:
+                yield self
+            finally:
+                self._clear_scratch()
+
+    def _fits(self, plan: Fingerprint, resume: bool) -> None:
+        """Refuse a folder that is not for this batch; begin one that is empty."""
+        before = self._plan()
+        if before is None:
+            with told(self.path):
+                strangers = [p for p in self.path.iterdir() if p.name != LIST and not is_part(p)]
             if strangers:
                 raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
             write_whole(self.path / PLAN, json.dumps(plan, indent=1))
@@ -101,7 +117,7 @@ class BatchFolder:
                 "what is missing from that one."
             )
         else:
-            different = changes(held, plan)
+            different = changes(before, plan)
             if different:
                 shown = [
                     *different[:10],
@@ -111,47 +127,42 @@ class BatchFolder:
                     f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
                     f"{'; '.join(shown)}. Name another folder to start over."
                 )
-        self._lock()
-        try:
-            with self._told():
-                shutil.rmtree(self.scratch, ignore_errors=True)
-                self.scratch.mkdir(parents=True, exist_ok=True)
-            yield self
-        finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            if self._lock_file is not None:
-                os.close(self._lock_file)
-                self._lock_file = None
+            with told(self.path):
+                refuse_others(self.path, self._changed(plan))
 
-    def _held(self) -> Fingerprint | None:
+    def _plan(self) -> Fingerprint | None:
         """The plan of the batch that the folder holds, if it holds one."""
-        with self._told():
+        with told(self.path):
             try:
-                return json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+                plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
             except (FileNotFoundError, ValueError):
                 return None
+        return plan if isinstance(plan, dict) else None
 
-    def _lock(self) -> None:
-        """Keep a second batch out while this process lives."""
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        with self._told():
-            self._lock_file = os.open(self.path / PLAN, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ParameterError(f"Another process is running the batch in {self.path}.") from None
-        except OSError:  # a file system without locks
-            return
+    def _changed(self, plan: Fingerprint) -> list[str]:
+        """Files that the runs still to be done would replace, and that are somebody else's."""
+        files = [self.path / name for name in TABLES]
+        runs = [*self.path.glob("runs/*.json"), *self.path.glob("notebooks/*")]
+        for run in {int(path.stem) for path in runs if path.stem.isdecimal()}:
+            if (self.load(run) or {}).get("status") != "done":
+                files += [self._record(run), *self._kept(run)]
+                files += [self.notebooks(run) / f"{name}.ipynb" for name in plan["notebooks"]]
+        there = {self._name(path) for path in files if path.exists() or path.is_symlink()}
+        return sorted(n for n in there if not is_known(self.path / n, n, self._known))
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be used: {error.strerror}.") from error
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+    def _kept(self, run: int) -> list[Path]:
+        """Notebooks of a run that are on the folder's list."""
+        files = self.notebooks(run).glob("*.ipynb")
+        return [file for file in files if self._name(file) in self._known]
+
+    def _clear_scratch(self) -> None:
+        for run in self.scratch.glob(f"{PREFIX}*"):
+            shutil.rmtree(run, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not there, or not empty
+            self.scratch.rmdir()
 
     def _record(self, run: int) -> Path:
         return self.path / "runs" / f"{run:06d}.json"
@@ -162,7 +173,9 @@ class BatchFolder:
 
     def save(self, result: RunResult) -> None:
         """Write what a run brought; its record comes last, and makes it count."""
-        shutil.rmtree(self.notebooks(result.run), ignore_errors=True)
+        kept = [self._name(path) for path in self._kept(result.run)]
+        with told(self.path):
+            remove(self.path, [n for n in kept if is_known(self.path / n, n, self._known)])
         for name, text in result.notebooks.items():
             write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
         write_whole(self._record(result.run), json.dumps(result.as_json()))
@@ -171,7 +184,7 @@ class BatchFolder:
         """What a run brought, or None if it has not been run."""
         try:
             return json.loads(self._record(run).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return None
 
     def done(self, runs: int) -> set[int]:

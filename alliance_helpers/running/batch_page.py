@@ -12,8 +12,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from ..claims import read_rules
+from ..writing import write_whole
 from .batch_folder import BatchSummary
-from .runner import write_whole
 
 TEMPLATE = Path(__file__).with_name("batch.html.j2")
 CLAIM = ["finding", "claim", "informant"]

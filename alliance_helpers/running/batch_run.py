@@ -17,6 +17,7 @@ from .station import forking_from
 
 KEEP = ("all", "failed", "none")
 FINDINGS = "findings.csv"
+PREFIX = "run-"  # of the folder that a run has while it lasts
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def run_one(shared: Shared, task: Task) -> RunResult:
     number, parameters, gaps = task
     try:
         with tempfile.TemporaryDirectory(
-            prefix="run-", dir=shared.scratch, ignore_cleanup_errors=True
+            prefix=PREFIX, dir=shared.scratch, ignore_cleanup_errors=True
         ) as folder:
             return _run_in(Path(folder), shared, number, parameters, gaps)
     except OSError as error:  # no room, or no right, to make the folder

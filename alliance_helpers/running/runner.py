@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..codebooks.quick_imports import without_iri_grammar
 from ..errors import OutputError
+from ..writing import write_whole
 from .parameters import all_parameters, check_parameters, notebook_parameters
 from .shared_cohort import shared_cohort
 from .station import forking_from, open_station
@@ -69,30 +69,6 @@ class _Watch:
 
     def remaining(self, cell: Any) -> int:
         return max(1, math.ceil(self.deadline - time.monotonic()))
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it appears whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be written, or the disk is full.
-    """
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def run_notebook(

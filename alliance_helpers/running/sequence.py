@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,16 +19,14 @@ from ..claims import claims_file
 from ..codebooks.dictionary import dyad_variables
 from ..codebooks.own_words import own_words
 from ..data import Study
-from ..errors import OutputError, ParameterError
-from ..outputs import write_whole
 from ..paths import CODEBOOK, NOTEBOOKS, RAW, RESULTS, SCENARIOS
 from ..reading.sources import codebook_beside
+from ..writing import LIST, sha256, write_whole
+from .claim import RUN_FILE, drop_list, empty_for_a_run, held, told, written_files
+from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 
-RUN_FILE = "run.json"
 LONGEST = "robustness"
-WRITTEN = ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", RUN_FILE)
-FOLDERS = ("notebooks", "tables", "figures")
 NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
@@ -101,24 +98,26 @@ def run_sequence(
         Before anything is run or written.
     """
     started = time.perf_counter()
-    parameters = _absolute(parameters)
-    skip, folder = dict(skip or {}), _claim_folder(out)
+    parameters, skip = _absolute(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
+    check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
+    folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
-    try:
+    with held(folder, made=not out):
+        empty_for_a_run(folder)
         longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
         records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
-    except ParameterError:
-        _give_back(folder, out)
-        raise
-    records.sort(key=lambda record: record.notebook)
-    seconds = time.perf_counter() - started
-    add_stress_rows(folder)
-    _write_run_file(folder, parameters, records, seconds, skip)
-    from ..report import write_report
+        records.sort(key=lambda record: record.notebook)
+        seconds = time.perf_counter() - started
+        add_stress_rows(folder)
+        about = _about(parameters, records, seconds, skip)
+        _write_run_file(folder, about)
+        from ..report import write_report
 
-    write_report(folder)
-    if out is None:
+        write_report(folder)
+        _write_run_file(folder, about | {"files": written_files(folder)})
+        drop_list(folder)
+    if not out:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)
 
@@ -151,41 +150,20 @@ def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
     return made
 
 
-def _claim_folder(out: str | Path | None) -> Path:
-    """An empty folder to write to; an earlier run's files are cleared from it."""
-    folder = Path(out).absolute() if out else RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
+def _new_folder() -> Path:
+    """A folder in results/ that no other run has, however many start at once."""
+    first = folder = RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
     n = 1
-    while out is None and folder.exists():
+    while True:
+        with told(folder), contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
         n += 1
-        folder = folder.with_name(f"{folder.name.split('_')[0]}_{n}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        strangers = {p.name for p in folder.iterdir()} - {*WRITTEN, *FOLDERS}
-        if strangers:
-            raise OutputError(
-                f"{folder} holds other files ({', '.join(sorted(strangers)[:3])}). "
-                "Name an empty folder, or one that an earlier run wrote."
-            )
-        if not os.access(folder, os.W_OK):
-            raise OutputError(f"{folder} cannot be written. Name another output folder.")
-        for name in WRITTEN:
-            (folder / name).unlink(missing_ok=True)
-        for name in FOLDERS:
-            shutil.rmtree(folder / name, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}). Name another output folder."
-        ) from None
-    return folder
+        folder = first.with_name(f"{first.name}_{n}")
 
 
-def _give_back(folder: Path, out: str | Path | None) -> None:
-    if out is None:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write_run_file(folder: Path, parameters: dict, records, seconds: float, skip: dict) -> None:
-    about = {
+def _about(parameters: dict, records, seconds: float, skip: dict) -> dict[str, object]:
+    return {
         "parameters": {k: v for k, v in parameters.items() if k != "out"},
         "seed": parameters.get("seed", 1995),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -196,8 +174,10 @@ def _write_run_file(folder: Path, parameters: dict, records, seconds: float, ski
         "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
         "platform": sys.platform,
     }
-    text = json.dumps(about, indent=2, ensure_ascii=False)
-    write_whole(folder / RUN_FILE, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+
+
+def _write_run_file(folder: Path, about: dict[str, object]) -> None:
+    write_whole(folder / RUN_FILE, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
@@ -207,19 +187,29 @@ def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
     if parameters.get("scenario"):
         tables = [SCENARIOS]
     else:
-        tables = sorted(p for p in data.iterdir() if p.is_file()) if data.is_dir() else [data]
+        tables = [data]
+        if data.is_dir():
+            tables = sorted(p for p in data.iterdir() if p.is_file() and p.name != LIST)
     book = Path(given["codebook"]) if given["codebook"] else codebook_beside(data) or CODEBOOK
     files = list(dict.fromkeys([*tables, book, claims_file(given["claims"], given["data"])]))
     names = [file.name for file in files]
     hashes = {}
     for file in files:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        hashes[file.name if names.count(file.name) == 1 else str(file)] = digest
+        hashes[file.name if names.count(file.name) == 1 else str(file)] = sha256(file)
     return hashes
 
 
 def _point_latest(folder: Path) -> None:
+    """Let results/latest lead to the run, unless that is a folder or a link of the user's own."""
     link, part = RESULTS / "latest", RESULTS / f".latest.{os.getpid()}"
-    part.symlink_to(folder.name, target_is_directory=True)
-    os.replace(part, link)
+    with contextlib.suppress(OSError):  # a file system without links; a run is not lost for one
+        if os.path.lexists(link) and not (link.is_symlink() and _beside(os.readlink(link))):
+            return
+        if part.is_symlink():  # of a process that was killed
+            part.unlink()
+        part.symlink_to(folder.name, target_is_directory=True)
+        os.replace(part, link)
+
+
+def _beside(target: str) -> bool:
+    return os.path.basename(target) == target

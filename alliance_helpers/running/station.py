@@ -28,6 +28,7 @@ STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent p
 SOCKET = "fork"  # of the fork server, in the station's folder
 PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
+LOCK = "alliance-kit.lock"  # a name that no folder of anybody else holds
 HEARD = 2  # seconds within which a fork server hears that it is to end
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
 _lock = threading.Lock()
@@ -55,14 +56,14 @@ def private_folder() -> Path:
     fits = [b for b in bases if b and len(b) <= LONGEST_FOLDER and os.access(b, os.W_OK | os.X_OK)]
     if not fits:
         raise OSError(f"no writable folder with a short path among {bases}; set TMPDIR to one")
-    for old in Path(fits[0]).glob("alliance-*/lock"):
+    for old in Path(fits[0]).glob(f"alliance-*/{LOCK}"):
         with contextlib.suppress(OSError), old.open("rb") as lock:
             if time.time() - old.stat().st_mtime < 60:  # perhaps not locked by its maker yet
                 continue
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="alliance-", dir=fits[0]))
-    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # held until the process ends: the descriptor stays open
     return folder
 

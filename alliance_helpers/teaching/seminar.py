@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from ..errors import OutputError, ParameterError
-from ..outputs import write_whole
 from ..paths import NOTEBOOKS
+from ..running.claim import held
+from ..writing import is_known, listed, refuse_others, remove, write_whole
 from .demos import unbroken
 from .formulas import drawn
 
@@ -119,7 +121,10 @@ EDITIONS = {"student": student, "instructor": instructor, "web": web}
 def build(
     edition: str, out: str | Path, source: Path = SOURCE, numbers: Iterable[int] | None = None
 ) -> list[Path]:
-    """Write one edition of every unit; units that are no longer asked for are removed.
+    """Write one edition of every unit.
+
+    Units of an earlier call that are no longer asked for are removed. A unit that somebody has
+    changed since is neither removed nor written over.
 
     Parameters
     ----------
@@ -140,20 +145,26 @@ def build(
     ParameterError
         Unknown edition, or no units in the source.
     OutputError
+        The folder cannot be written, another process writes to it, or it holds a unit of these
+        names that is somebody's own.
     """
     if edition not in EDITIONS:
         raise ParameterError(f"edition is {edition!r}; use one of {', '.join(EDITIONS)}.")
     if Path(out).resolve() == source.resolve():
         raise OutputError(f"{out} holds the source; an edition needs another folder.")
-    made = []
+    out, texts = Path(out), {}
     for path in units(source, numbers):
         notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
-        target = Path(out) / path.name
-        write_whole(target, lambda part, nb=notebook: nbformat.write(nb, part))
-        made.append(target)
-    for old in set(Path(out).glob("unit_*.ipynb")) - set(made):
-        old.unlink()
-    return made
+        texts[path.name] = nbformat.writes(notebook) + "\n"
+    with held(out):
+        before = listed(out)
+        there = [name for name in texts if os.path.lexists(out / name)]
+        refuse_others(out, [name for name in there if not is_known(out / name, name, before)])
+        for name, text in texts.items():
+            write_whole(out / name, text)
+        gone = [name for name in before if name not in texts and is_known(out / name, name, before)]
+        remove(out, gone)
+    return [out / name for name in texts]
 
 
 def run(path: Path, timeout: int = 300) -> Outcome:
