@@ -13,6 +13,7 @@ export PYTHONDONTWRITEBYTECODE=
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
+# Its plain kernels import nothing from where they run, which may be a study's folder.
 define install
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	@echo "Installing $(2) into $(1) ..."
@@ -20,18 +21,19 @@ define install
 	@test $(INSTALLER) = uv && $(1)/bin/uv pip install -q --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2) \
 	  || $(1)/bin/python -m pip install -q --compile --disable-pip-version-check --require-hashes -r $(2)
 	@$(1)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(1)/bin/python -m ipykernel install --sys-prefix --env PYTHONSAFEPATH 1 >/dev/null 2>&1
 	@$(1)/bin/python -m compileall -q alliance_helpers
 endef
 
-$(VENV)/.run: requirements.txt requirements-build.txt pyproject.toml
+$(VENV)/.run: requirements.txt requirements-build.txt pyproject.toml Makefile
 	$(call install,$(VENV),requirements.txt)
 	@touch $@
 
-$(VENV)/.test: requirements-test.txt requirements-build.txt pyproject.toml
+$(VENV)/.test: requirements-test.txt requirements-build.txt pyproject.toml Makefile
 	$(call install,$(VENV),requirements-test.txt)
 	@touch $(VENV)/.run $@
 
-$(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.toml
+$(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.toml Makefile
 	$(call install,$(SEMINAR),requirements-seminar.txt)
 	@touch $@
 

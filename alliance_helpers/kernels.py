@@ -20,6 +20,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
+from .running.own_modules import SAFE_PATH
 from .running.station import PIPE, channel_folder, fork_kernel, fork_problem
 
 PROVISIONER_VARIABLE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
@@ -29,7 +30,7 @@ PROVISIONER = "alliance-warm"
 def warm_arguments(cmd: list[str]) -> list[str] | None:
     """The arguments of a kernel command that a fork can stand in for, else None."""
     same_python = Path(cmd[0]).parent.absolute() == Path(sys.executable).parent.absolute()
-    rest = [part for part in cmd[1:] if part != "-Xfrozen_modules=off"]
+    rest = [part for part in cmd[1:] if part not in ("-P", "-Xfrozen_modules=off")]
     if same_python and rest[:2] == ["-m", "ipykernel_launcher"]:
         return rest[2:]
     return None
@@ -39,7 +40,10 @@ class WarmProvisioner(LocalProvisioner):
     """Forks kernels where it can, starts ordinary ones where not, and keeps both off TCP."""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Move the channels from TCP to sockets in a folder only this user can read."""
+        """Move the channels from TCP to sockets in a folder only this user can read.
+
+        The kernel imports nothing from its working folder, which may be a study's.
+        """
         km = self.parent
         untouched = km is not None and km.transport == "tcp" and not any(km.ports)
         if untouched and os.name == "posix" and zmq.has("ipc"):
@@ -49,7 +53,11 @@ class WarmProvisioner(LocalProvisioner):
             km.cache_ports = False
             if not km.connection_file:
                 km.connection_file = f"{channel}.json"
-        return await super().pre_launch(**kwargs)
+        prepared = await super().pre_launch(**kwargs)
+        prepared["env"] |= SAFE_PATH
+        if not os.path.isabs(prepared["env"].get("PYTHONSTARTUP", "")):
+            prepared["env"].pop("PYTHONSTARTUP", None)  # IPython would run what lies there
+        return prepared
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Fork the kernel; if that cannot be, say why and start it the ordinary way."""

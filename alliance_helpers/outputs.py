@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from . import figures  # noqa: F401  loads matplotlib with its own settings
+
+# isort: split
 import base64
 import io
 import os

@@ -21,6 +21,7 @@ PROCESSES = (
     "test_notebooks",
     "test_runner",
     "test_shared_cohort",
+    "test_traps",
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [

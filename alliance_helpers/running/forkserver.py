@@ -185,7 +185,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
 def main() -> None:
     """Entry point of the server process: ``main`` reads two file descriptors from ``sys.argv``."""
     listener = socket.socket(fileno=int(sys.argv[1]))
-    sys.path[:] = [entry for entry in sys.path if entry]
+    os.chdir(os.path.dirname(os.path.abspath(__file__)))  # matplotlib reads a file where it is
     before, stamps = dict(os.environ), helper_stamps()
     gc.disable()  # what libraries make as they load, stays
     preload()

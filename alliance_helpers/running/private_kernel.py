@@ -65,9 +65,10 @@ def launch(arguments: list[str], config: Config | None = None) -> None:
         PrivateIOPubThread.address = f"ipc://{connection['ip']}-{PIPE}"
         kernelapp.IOPubThread = PrivateIOPubThread
     sys.argv = ["ipykernel_launcher", *arguments]
-    PrivateKernelApp.launch_instance(argv=arguments, config=config or Config())
+    config = config or Config()
+    config.InteractiveShellApp.ignore_cwd = True  # IPython before 9.7 would import from there
+    PrivateKernelApp.launch_instance(argv=arguments, config=config)
 
 
 if __name__ == "__main__":
-    sys.path[:] = sys.path[1:]  # as ipykernel_launcher does; the kernel puts "" back
     launch(sys.argv[1:])

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
+from .own_modules import SAFE_PATH
 from .preload import PRELOAD_ENV
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
@@ -164,7 +165,7 @@ class Station:
                 pass_fds=ends,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=os.environ | PRELOAD_ENV,
+                env=os.environ | PRELOAD_ENV | SAFE_PATH,
             )
         os.close(life)
 

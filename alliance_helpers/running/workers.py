@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from ..errors import ParameterError, RunError
 from .forkserver import die_with_parent
+from .own_modules import installed_modules_only
 from .station import STATION_VARIABLE, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
@@ -62,7 +63,9 @@ def run_tasks(
     barren = 0
     call = delayed(_in_worker)
     warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
-    try:
+    with contextlib.ExitStack() as held:
+        held.callback(shutil.rmtree, marks, ignore_errors=True)
+        held.enter_context(installed_modules_only())
         while attempts:
             pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
             calls = (
@@ -87,8 +90,6 @@ def run_tasks(
                     if attempts[index] == ATTEMPTS:
                         del attempts[index]
                         yield index, None
-    finally:
-        shutil.rmtree(marks, ignore_errors=True)
 
 
 @contextlib.contextmanager
