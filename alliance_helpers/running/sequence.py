@@ -20,10 +20,11 @@ from ..claims import claims_file
 from ..codebooks.dictionary import dyad_variables
 from ..codebooks.own_words import own_words
 from ..data import Study
-from ..errors import OutputError, ParameterError
+from ..errors import OutputError
 from ..outputs import write_whole
 from ..paths import CODEBOOK, NOTEBOOKS, RAW, RESULTS, SCENARIOS
 from ..reading.sources import codebook_beside
+from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 
 RUN_FILE = "run.json"
@@ -102,15 +103,13 @@ def run_sequence(
     """
     started = time.perf_counter()
     parameters = _absolute(parameters)
-    skip, folder = dict(skip or {}), _claim_folder(out)
+    skip = dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
+    check_parameters(parameters, all_parameters(notebooks))
+    folder = _claim_folder(out)
     values = parameters | {"out": str(folder)}
-    try:
-        longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
-        records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
-    except ParameterError:
-        _give_back(folder, out)
-        raise
+    longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
+    records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
     records.sort(key=lambda record: record.notebook)
     seconds = time.perf_counter() - started
     add_stress_rows(folder)
@@ -177,11 +176,6 @@ def _claim_folder(out: str | Path | None) -> Path:
             f"{folder} cannot be written ({error.strerror}). Name another output folder."
         ) from None
     return folder
-
-
-def _give_back(folder: Path, out: str | Path | None) -> None:
-    if out is None:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_run_file(folder: Path, parameters: dict, records, seconds: float, skip: dict) -> None:
