@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -66,6 +67,11 @@ class Rules:
     def texts(self) -> dict[tuple[str, str, str], str]:
         """The text of each claim by its `key`."""
         return {claim.key: claim.text for claim in self.claims}
+
+    def parts(self, claim: Claim) -> list[Claim]:
+        """The claims that a claim is made of, whoever's ratings they are about."""
+        wanted = {(claim.finding, name) for name in claim.of}
+        return [c for c in self.claims if (c.finding, c.claim) in wanted]
 
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
@@ -134,7 +140,7 @@ def _shipped_bounds() -> dict:
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
-    lacking = [(c, gone) for c in rules.claims if (gone := _lacking(c, book))]
+    lacking = [(c, gone) for c in rules.claims if (gone := _lacking(c, rules, book))]
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
         return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
@@ -147,12 +153,25 @@ def left_out(rules: Rules, book: Codebook) -> list[str]:
     ]
 
 
-def _lacking(claim: Claim, book: Codebook) -> list[str]:
+def _lacking(claim: Claim, rules: Rules, book: Codebook) -> list[str]:
     there = dyad_variables(book)
     gone = [f"variable {name!r}" for name in claim.variables(book) if name not in there]
     gone += [f"block {claim.block!r}"] if claim.block and claim.block not in book.blocks else []
     raters = [i for i in claim.informants if i not in book.informants]
-    return gone + [f"rating by the {i.replace('_', ' ')}" for i in raters]
+    gone += [f"rating by the {i.replace('_', ' ')}" for i in raters]
+    return gone + lacking_parts(rules.parts(claim), gone, lambda part: _lacking(part, rules, book))
+
+
+def lacking_parts(
+    parts: list[Claim], gone: list[str], lacking: Callable[[Claim], list[str]]
+) -> list[str]:
+    """What a claim made of others lacks beyond `gone`, each with the part that needs it.
+
+    Such a claim can be put to a study only if each of its parts can.
+    """
+    found = [(part, [x for x in lacking(part) if x not in gone]) for part in parts]
+    told = [f"{' and '.join(more)} (for {part.claim})" for part, more in found if more]
+    return list(dict.fromkeys(told))
 
 
 def parse_rules(text: str, file: str = "findings.yml") -> Rules:
@@ -170,7 +189,21 @@ def parse_rules(text: str, file: str = "findings.yml") -> Rules:
     stated = _shipped_bounds() | raw.get("bounds", {})
     bounds = {name: float(entry["value"]) for name, entry in stated.items()}
     unknown = [c for c in claims if c.bound not in bounds]
+    if lost := _lost_parts(claims):
+        remedy = "Name claims of the same finding that stand further up."
+        raise CodebookError([Problem(file, what, remedy) for what in lost])
     if unknown:
         what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
         raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
     return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))
+
+
+def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
+    """Parts that no claim above is: they would be passed over in silence."""
+    lost = []
+    for n, claim in enumerate(claims):
+        above = {c.claim for c in claims[:n] if c.finding == claim.finding}
+        below = {c.claim for c in claims[n:] if c.finding == claim.finding}
+        wrong = [name for name in claim.of if name not in above or name in below]
+        lost += [f"claim {claim.claim!r}: there is no claim {name!r} above it." for name in wrong]
+    return lost

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .as_1995 import Stepwise
-from .claims import Claim, Rules, read_rules
+from .claims import Claim, Rules, lacking_parts, read_rules
 from .codebook import Codebook, read_codebook
 from .errors import NotEstimableError, ParameterError
 from .judging import verdicts
@@ -74,16 +74,16 @@ def assess(
         raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
     cohort, rows = _Cohort(dyads, book), []
     claims = [c for c in rules.claims if finding in (None, c.finding)]
-    claims = [c for c in claims if not _lacking(c, dyads, book)]
+    claims = [c for c in claims if not _lacking(c, dyads, book, rules)]
     if not book.case_manager:
         analyses = [a for a in analyses if not a.startswith("nested")]
     for name in analyses:
-        made: dict[tuple[str, str], list[str]] = {}
+        made: dict[tuple[str, str, str], str] = {}
         reader = Stepwise(dyads, book) if name == "as_1995" else _Reader(cohort, rules, name)
         for claim in claims:
-            row = _row(claim, name, reader, made)
+            row = _row(claim, name, reader, rules.parts(claim), made)
             if row:
-                made.setdefault((claim.finding, claim.claim), []).append(row["verdict"])
+                made[claim.key] = row["verdict"]
                 rows.append(row)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(LIMITS_90 if limits_90 else ())])
 
@@ -91,7 +91,7 @@ def assess(
 def unavailable(
     dyads: pd.DataFrame, codebook: Codebook | None = None, rules: Rules | None = None
 ) -> pd.DataFrame:
-    """Claims that these data cannot speak to, and the variables they lack."""
+    """Claims that these data cannot speak to, and the variables that they or their parts lack."""
     book, rules = codebook or read_codebook(), rules or read_rules()
     rows = [
         {
@@ -101,31 +101,33 @@ def unavailable(
             "lacking": ", ".join(gone),
         }
         for c in rules.claims
-        if (gone := _lacking(c, dyads, book))
+        if (gone := _lacking(c, dyads, book, rules))
     ]
     return pd.DataFrame(rows, columns=["finding", "claim", "informant", "lacking"])
 
 
-def _lacking(claim: Claim, dyads: pd.DataFrame, book: Codebook) -> list[str]:
+def _lacking(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> list[str]:
     need = claim.variables(book) + ([book.case_manager] if book.case_manager else [])
     if claim.block and claim.block not in book.blocks:
         need.append(f"block {claim.block}")
     for informant in claim.informants:
         need.append(book.informants.get(informant, {}).get("alliance", f"alliance of {informant}"))
-    return [name for name in need if name not in dyads or dyads[name].isna().all()]
+    gone = [name for name in need if name not in dyads or dyads[name].isna().all()]
+    parts = rules.parts(claim)
+    return gone + lacking_parts(parts, gone, lambda part: _lacking(part, dyads, book, rules))
 
 
-def _row(claim: Claim, analysis: str, reader, made: dict) -> dict | None:
+def _row(claim: Claim, analysis: str, reader, parts: list[Claim], made: dict) -> dict | None:
     name = claim.name or claim.block or claim.term or ""
     row = {
         "finding": claim.finding, "claim": claim.claim, "analysis": analysis,
         "informant": claim.informant, "term": name,
     }  # fmt: skip
     if claim.kind == "all_of":
-        parts = [v for c in claim.of for v in made.get((claim.finding, c), [])]
-        if not parts:
+        found = [made[part.key] for part in parts if part.key in made]
+        if len(found) < len(parts):  # the analysis does not speak to each of them
             return None
-        row["verdict"], row["criterion"] = verdicts.all_of(parts)
+        row["verdict"], row["criterion"] = verdicts.all_of(found)
         return row
     try:
         found = reader.read(claim)

@@ -30,11 +30,13 @@ table = pd.DataFrame({"finding": ["1", "2"], "claim": "c", "analysis": "as_publi
 table.to_csv(Path(out) / "findings.csv", index=False)"""
 
 
-def make_notebook(path: Path, *cells: str, parameters: str = STANDARD) -> Path:
+def make_notebook(
+    path: Path, *cells: str, parameters: str = STANDARD, tags: tuple[str, ...] = ("parameters",)
+) -> Path:
     """Write a notebook with a parameters cell and the given code cells."""
     code = [new_code_cell(text) for text in cells]
     first = new_code_cell(parameters)
-    first.metadata.tags = ["parameters"]
+    first.metadata.tags = [*tags]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=[first, *code], metadata={"kernelspec": kernel}), path)

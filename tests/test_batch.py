@@ -17,7 +17,7 @@ from make_notebook import FINDINGS, SUMMARY, make_notebook
 
 from alliance_helpers import batch
 from alliance_helpers.errors import OutputError, ParameterError, RunError
-from alliance_helpers.paths import UNSEEN_VARIABLE
+from alliance_helpers.paths import RAW, UNSEEN_VARIABLE
 from alliance_helpers.running import station
 
 HERE = Path(__file__).parent
@@ -278,6 +278,19 @@ def test_wrong_options_start_nothing(place, options, message, monkeypatch):
     monkeypatch.setattr("alliance_helpers.running.workers.ANSWER", 1)
     with pytest.raises(ParameterError, match=message):
         run(place, **options)
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"tags": ()}, {"parameters": "seed: int = 1"}],
+    ids=["no cell is tagged", "the tagged cell has no data"],
+)
+def test_a_notebook_that_would_show_another_study_starts_no_batch(place, how):
+    make_notebook(place / "01_first.ipynb", "print(1)", **how)
+    (place / "grid.yml").write_text(f"parameters: {{data: [{json.dumps(str(RAW))}]}}")
+    with pytest.raises(ParameterError, match=r"(?s)01_first.*tagged `parameters`"):
+        run(place, notebooks=["01", "02"])
     assert not (place / "out").exists()
 
 

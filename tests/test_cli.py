@@ -189,6 +189,10 @@ def test_check_speaks_of_the_claims(study):
     own.write_text(CLAIM % "symptom")
     done = alliance("check", "--data", study)
     assert "Claim 'calm' will be left out: the study has no variable 'symptom'." in done.stdout
+    part = '  - {finding: "1", claim: all, kind: all_of, informant: client, of: [calm]}\n'
+    own.write_text(CLAIM % "symptom" + part)
+    done = alliance("check", "--data", study)
+    assert "'all' will be left out: the study has no variable 'symptom' (for calm)." in done.stdout
     own.write_text(CLAIM.replace("kind", "kindness") % "symptoms")
     done = alliance("check", "--data", study)
     assert done.exit_code == 2

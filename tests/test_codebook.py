@@ -1,8 +1,10 @@
 import json
 
+import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator
 
+from alliance_helpers.cleaning import clean
 from alliance_helpers.codebook import (
     draft_codebook,
     dyad_variables,
@@ -11,7 +13,8 @@ from alliance_helpers.codebook import (
     read_codebook,
 )
 from alliance_helpers.codebooks.yaml_text import load_yaml
-from alliance_helpers.errors import CodebookError
+from alliance_helpers.data import Study
+from alliance_helpers.errors import CodebookError, DataError
 from alliance_helpers.paths import CODEBOOK, DATA
 
 SMALL = """
@@ -103,3 +106,124 @@ def test_forms_bring_their_keys_and_responses(form):
     scale = parse_codebook(text).scales["score"]
     assert sorted(abs(i) for part in scale.keys.values() for i in part) == list(range(1, n + 1))
     assert scale.limits == ((1, 5) if form == "WAI-SR" else (1, 7))
+
+
+TWO = """
+study: {{title: Two, client: id, case_manager: therapist, site: clinic}}
+tables:
+  people:
+    file: people.csv
+    key: [id]
+    variables:
+      id: {{type: id}}
+      therapist: {{type: id}}
+      clinic: {{type: {site}}}
+      mood: {{type: {kind}}}
+      "q_{{1..2}}": {{}}
+  others:
+    file: others.csv
+{others}
+      {again}
+"""
+OTHERS = {
+    "clients": "    key: [id]\n    variables:\n      id: {type: id}",
+    "case managers": "    row: case_manager\n    key: [therapist]\n    variables:\n"
+    "      therapist: {type: id}\n      clinic: {type: category}",
+    "sites": "    row: site\n    key: [clinic]\n    variables:\n      clinic: {type: id}",
+    "occasions": "    key: [id, wave]\n    occasion: {column: wave, suffix: {a: _a, b: ''}}\n"
+    "    variables:\n      id: {type: id}\n      wave: {type: category, values: [a, b]}",
+    "stays": "    row: episode\n    key: [id]\n    duplicates: allow\n"
+    "    variables:\n      id: {type: id}",
+}
+
+
+def two_tables(others, again, kind="number", site="category"):
+    return draft_codebook(TWO.format(others=OTHERS[others], again=again, kind=kind, site=site))[1]
+
+
+@pytest.mark.parametrize("kind", ["number", "integer", "category", "date", "id"])
+@pytest.mark.parametrize("others", ["clients", "case managers", "sites", "occasions"])
+def test_a_name_stands_for_one_column_only(others, kind):
+    (problem,) = two_tables(others, f"mood: {{type: {kind}, column: Mood 2}}", kind)
+    assert problem.file == "codebook.yml"
+    for part in ("'mood'", "'Mood 2'", "'people'", "'others'"):
+        assert part in problem.what
+    assert '`others_mood: {column: "Mood 2"}`' in problem.remedy
+    assert two_tables(others, f"others_mood: {{type: {kind}, column: Mood 2}}", kind) == []
+
+
+@pytest.mark.parametrize(
+    "again",
+    ['"q_{1..2}": {}', '"q_{2..3}": {column: "item {2..3}"}', "q_1: {}", '"q_{1..2}_a": {}'],
+)
+def test_items_and_occasions_have_names_of_their_own(again):
+    others = "occasions" if "_a" in again else "clients"
+    if others == "occasions":  # q_1 at occasion a is q_1_a
+        again = '"p_{1..2}": {}\n      ' + again.replace("q_", "p_")
+    (problem,) = two_tables(others, again)
+    assert "only one of them would be used" in problem.what
+
+
+@pytest.mark.parametrize("others", OTHERS)
+def test_tables_share_the_names_they_are_joined_by(others):
+    assert two_tables(others, "x: {}") == []
+
+
+def test_stays_are_not_in_a_row_of_a_client():
+    assert two_tables("stays", "mood: {}") == []
+
+
+@pytest.mark.parametrize(("site", "wrong"), [("number", True), ("date", True), ("id", False)])
+def test_a_link_is_of_one_type(site, wrong):
+    problems = two_tables("case managers", "x: {}", site=site)
+    assert [f"of type {site} in table 'people'" in p.what for p in problems] == [True] * wrong
+
+
+@pytest.mark.parametrize("kind", ["number", "category", "id"])
+def test_two_tables_must_say_the_same_of_a_link(kind):
+    book = parse_codebook(
+        TWO.format(others=OTHERS["clients"], again=f"clinic: {{type: {kind}}}", kind="number",
+                   site=kind)
+    )  # fmt: skip
+    people = pd.DataFrame({"id": ["a", "b"], "therapist": ["t", "t"], "clinic": ["1", "2"]})
+    people = people.assign(mood="1", q_1="1", q_2="1")
+    others = pd.DataFrame({"id": ["a", "b"], "clinic": ["1", "2"]})
+    assert len(clean(Study({"people": people, "others": others}, book, "t")).dyads) == 2
+    others["clinic"] = ["1", "3"]
+    with pytest.raises(DataError, match=r"but people\.csv says"):
+        clean(Study({"people": people, "others": others}, book, "t"))
+
+
+def test_a_column_of_the_same_name_is_used_under_its_own():
+    book = parse_codebook(
+        TWO.format(
+            others=OTHERS["clients"], kind="number", site="category",
+            again='mood_2: {column: mood}\n      "r_{1..2}": {column: "q_{1..2}"}',
+        )
+        + 'scales: {mine: {items: "q_{1..2}"}, theirs: {items: "r_{1..2}"}}\n'
+    )  # fmt: skip
+    ids = {"id": ["a", "b"]}
+    people = pd.DataFrame(ids | {"therapist": ["t", "t"], "clinic": "N", "mood": ["1", "2"]})
+    people = people.assign(q_1="1", q_2="2")
+    others = pd.DataFrame(ids | {"mood": ["8", "9"], "q_1": ["5", "5"], "q_2": ["6", "7"]})
+    dyads = clean(Study({"people": people, "others": others}, book, "t")).dyads
+    assert dyads[["mood", "mood_2"]].to_numpy().tolist() == [[1, 8], [2, 9]]
+    assert dyads[["mine", "theirs"]].to_numpy().tolist() == [[3, 11], [3, 12]]
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ("derived: {rated: {from: rated, log: true}}", "rated"),
+        ("derived: {score: {from: rated, log: true}}", "score"),
+        ("derived: {score_a: {from: rated, log: true}}", "score_a"),
+        ("scales: {rate: {items: [rated], keys: {d: [1]}}}", "rate_d"),
+    ],
+)
+def test_what_is_made_has_a_name_of_its_own(more, name):
+    text = SMALL.replace("rated: {", "rate_d: {}\n      rated: {")
+    text = text.replace("derived:\n  rated_log: {from: rated, log: true}\n", "")
+    if more.startswith("scales"):
+        text, more = text.replace("scales:\n", "scales:\n  " + more[9:-1] + "\n"), ""
+    problems = draft_codebook(text + more)[1]
+    assert sum(f"{name!r} is " in p.what for p in problems) == 1

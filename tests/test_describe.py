@@ -238,11 +238,106 @@ def test_labels_of_missing_codes_are_no_categories(tmp_path):
     assert clean(load_study(tmp_path / "s.sav", book)).dyads["sex"].isna().sum() == 10
 
 
-def test_a_name_with_two_meanings_is_in_no_block(tmp_path):
+def test_a_name_with_two_meanings_is_two_names(tmp_path):
     ids = [f"p{i}" for i in range(30)]
     numbers = {"id": ids, "score": range(30), "x": np.arange(30) % 7}
     pd.DataFrame(numbers).to_csv(tmp_path / "a.csv", index=False)
     letters = {"id": ids, "score": ["A", "B"] * 15, "when": ["1990-01-02"] * 30}
     pd.DataFrame(letters).to_csv(tmp_path / "b.csv", index=False)
     book = parse_codebook(describe(tmp_path))
-    assert {name for block in book.blocks.values() for name in block} == {"x"}
+    assert {name for block in book.blocks.values() for name in block} == {
+        "a_score", "b_score_b", "x"
+    }  # fmt: skip
+    dyads = clean(load_study(tmp_path, book)).dyads
+    assert dyads["a_score"].to_list() == [*range(30)]
+    assert dyads["b_score"].to_list() == letters["score"]
+
+
+def two_files(kind):
+    """A table of clients, and one beside it that has columns of the same names."""
+    rng = np.random.default_rng(5)
+    n = {"a row per client": 60, "a row per therapist": 6, "occasions": 120, "twice": 61}[kind]
+    client = pd.DataFrame({"client_id": [f"c{i}" for i in range(60)]})
+    client["therapist_id"] = [f"t{i % 6}" for i in range(60)]
+    other = pd.DataFrame({"client_id": [f"c{i % 60}" for i in range(n)]})
+    if kind == "a row per therapist":
+        other = pd.DataFrame({"therapist_id": [f"t{i}" for i in range(6)]})
+    if kind == "occasions":
+        other["wave"] = ["pre"] * 60 + ["post"] * 60
+    if kind == "twice":
+        other["filled"] = ["1990-01-02"] * 60 + ["1990-02-02"]
+    for frame, shift in ((client, 0), (other, 40)):
+        frame["age"] = rng.integers(18, 40, len(frame)) + shift
+        frame["sex"] = rng.choice(["female", "male"], len(frame))
+        for i in range(1, 5):
+            frame[f"po_{i}"] = rng.integers(1, 4, len(frame)) + (3 if shift else 0)
+        frame["mood_pre"] = rng.normal(shift, 1, len(frame)).round(3)
+        frame["mood"] = rng.normal(shift, 1, len(frame)).round(3)
+    return client, other.drop(columns=["mood_pre"]) if kind == "occasions" else other
+
+
+@pytest.mark.parametrize("kind", ["a row per client", "a row per therapist", "occasions", "twice"])
+@pytest.mark.parametrize("files", [("a_client", "b_other"), ("b_client", "a_other")])
+def test_columns_of_the_same_name_are_told_apart(kind, files, tmp_path):
+    client, other = two_files(kind)
+    client.to_csv(tmp_path / f"{files[0]}.csv", index=False)
+    other.to_csv(tmp_path / f"{files[1]}.csv", index=False)
+    (tmp_path / "codebook.yml").write_text(describe(tmp_path))
+    assert check(tmp_path) == []
+    book = parse_codebook((tmp_path / "codebook.yml").read_text())
+    found = {t.name: {v.column: v.name for v in t.variables.values()} for t in book.tables.values()}
+    one, two = (found[f] for f in files)
+    joined = {"client_id", "therapist_id"}
+    assert {n for n in one.values() if n in two.values()} <= joined
+    dyads = clean(load_study(tmp_path)).dyads
+    ending = "_post" if kind == "occasions" else ""
+    mine = other[other["wave"] == "post"] if ending else other
+    if kind == "twice":
+        mine = mine.drop_duplicates("client_id", keep="last").sort_index()
+        mine = client[["client_id"]].merge(mine)
+    key = "therapist_id" if kind == "a row per therapist" else "client_id"
+    wanted = client[["client_id", "therapist_id"]].merge(mine.drop(columns="x", errors="ignore"),
+                                                         on=key, how="left")  # fmt: skip
+    for column in ("age", "sex", "mood"):
+        assert dyads[one[column]].to_list() == client[column].to_list()
+        assert dyads[two[column] + ending].to_list() == wanted[column].to_list()
+    if kind != "a row per therapist":
+        scores = {s.items[0]: n for n, s in book.scales.items()}
+        means = wanted[[f"po_{i}" for i in range(1, 5)]].mean(axis=1)
+        assert dyads[scores[two["po_1"] + ending]].to_list() == means.to_list()
+        assert len(scores) == (3 if ending else 2)
+
+
+@pytest.mark.parametrize("beside", ["a row per client", "a row per therapist"])
+def test_what_two_tables_say_alike_is_drafted_once(beside, tmp_path):
+    client, other = two_files(beside)
+    key = other.columns[0]
+    firsts = client.drop_duplicates(key).set_index(key)
+    client["team"] = client["sex"] if key == "client_id" else client[key].map(firsts["sex"])
+    client["code"] = client[key].str[1:].astype(int) + 1_234_567
+    named = client.drop_duplicates(key)[[key, "team", "code"]]
+    other = other[[key, "age"]].merge(named)
+    client.to_csv(tmp_path / "a.csv", index=False)
+    other.astype({"code": float}).iloc[::-1].to_csv(tmp_path / "b.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert set(book.tables["b"].ignore) == {"team", "code"}
+    assert {"team", "code", "a_age"} <= set(book.tables["a"].variables)
+    assert check(tmp_path, book) == []
+    other["code"] = other["code"].to_numpy()[[1, 0, *range(2, len(other))]]
+    other.to_csv(tmp_path / "b.csv", index=False)
+    assert parse_codebook(describe(tmp_path)).tables["b"].ignore == ("team",)
+
+
+def test_a_wai_in_two_files_is_each_rater_s_own(tmp_path):
+    rng = np.random.default_rng(6)
+    ids = {"id": [f"c{i}" for i in range(40)]}
+    names = [f"wai_{i}" for i in range(1, 13)]
+    for file, high in (("counselor", 7), ("patient", 5)):
+        frame = pd.DataFrame(rng.integers(1, high + 1, (40, 12)), columns=names)
+        frame.assign(**ids).to_csv(tmp_path / f"{file}.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert {n: (s.form, s.items[0]) for n, s in book.scales.items()} == {
+        "client_alliance": ("WAI-SR", "patient_wai_1"),
+        "case_manager_alliance": ("WAI-S", "counselor_wai_1"),
+    }
+    assert check(tmp_path, book) == []

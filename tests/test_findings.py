@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from alliance_helpers.claims import read_rules
 from alliance_helpers.codebook import read_codebook
@@ -78,10 +79,64 @@ def test_one_finding_alone_gives_the_same_rows():
 def test_missing_parts_switch_off_claims():
     dyads = simulate_dyads("published", 201, 3).drop(columns=["hospital_days", "symptoms"])
     gone = unavailable(dyads)
-    assert set(gone["lacking"]) == {"hospital_days", "symptoms"}
+    alone = gone[~gone["claim"].isin(["all_seven", "neither"])]
+    assert set(alone["lacking"]) == {"hospital_days", "symptoms"}
     rows = assess(dyads, analyses=["as_published"])
     assert not {"4"} & set(rows["finding"])
     assert "symptoms" not in set(rows["claim"])
+
+
+SEVEN = {
+    "age": "case_manager_age",
+    "experience": "case_manager_experience_log",
+    "caseload_difficulty": "caseload_difficulty",
+    "symptoms": "symptoms",
+    "health_sickness": "health_sickness",
+    "living_skills": "living_skills",
+    "own_outcome": "case_manager_outcome",
+}
+
+
+@pytest.mark.parametrize("how", ["no column", "empty"])
+@pytest.mark.parametrize("gone", [[part] for part in SEVEN] + [[*SEVEN][:-1], []])
+def test_a_claim_of_parts_waits_for_each_of_them(gone, how):
+    dyads = simulate_dyads("published", 201, 3)
+    columns = [SEVEN[part] for part in gone]
+    dyads = dyads.drop(columns=columns) if how == "no column" else dyads.assign(
+        **dict.fromkeys(columns, np.nan)
+    )  # fmt: skip
+    rows = assess(dyads, finding="2")
+    assert ("all_seven" in set(rows["claim"])) is (not gone)
+    lacking = unavailable(dyads).set_index("claim")["lacking"]
+    told = ", ".join(f"{SEVEN[part]} (for {part})" for part in gone)
+    assert lacking.get("all_seven", "") == told
+
+
+def rules_of(tmp_path, claims):
+    path = tmp_path / "findings.yml"
+    path.write_text(yaml.safe_dump({"claims": claims}))
+    return read_rules(path)
+
+
+OWN = {"finding": "x", "informant": "case_manager"}
+CALM = OWN | {"claim": "calm", "kind": "association", "term": "symptoms", "sign": "negative"}
+HOME = OWN | {"claim": "home", "kind": "rate_absence", "term": "hospital_days"}
+BOTH = OWN | {"claim": "both", "kind": "all_of", "of": ["calm", "home"]}
+
+
+@pytest.mark.parametrize("claims", [[CALM, BOTH], [CALM, BOTH, HOME], [BOTH, CALM, HOME]])
+def test_parts_must_be_claims_that_stand_above(tmp_path, claims):
+    with pytest.raises(CodebookError, match=r"claim 'both': there is no claim '\w+' above it"):
+        rules_of(tmp_path, claims)
+
+
+def test_an_analysis_that_is_silent_on_a_part_is_silent_on_the_whole(tmp_path):
+    dyads = simulate_dyads("published", 201, 3)
+    rows = assess(dyads, rules=rules_of(tmp_path, [CALM, HOME, BOTH]))
+    spoken = rows.groupby("analysis")["claim"].agg(set)
+    assert any("home" not in claims for claims in spoken)
+    for claims in spoken:
+        assert ("both" in claims) is ("home" in claims)
 
 
 def test_a_claim_that_cannot_be_estimated_says_why():
@@ -147,8 +202,6 @@ def test_names_from_a_file_are_not_code(tmp_path):
              "term": evil, "sign": "negative", "outcome": True}
         ]
     }  # fmt: skip
-    import yaml
-
     path.write_text(yaml.safe_dump(text))
     assert read_rules(path).bounds == read_rules().bounds  # none stated
     row = assess(dyads, book, read_rules(path), ["as_published"]).iloc[0]

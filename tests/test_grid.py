@@ -19,7 +19,9 @@ limit: float | None = None  # none: no limit"""
 @pytest.fixture
 def declared(tmp_path):
     first = make_notebook(tmp_path / "01_first.ipynb", parameters=PARAMETERS)
-    second = make_notebook(tmp_path / "02_second.ipynb", parameters="seed: int = 1")
+    second = make_notebook(
+        tmp_path / "02_second.ipynb", parameters="seed: int = 1\nscenario: str = ''"
+    )
     return all_parameters([first, second])
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from make_notebook import make_notebook
+from click.testing import CliRunner
+from make_notebook import STANDARD, make_notebook
 
+from alliance_helpers.cli import main
 from alliance_helpers.codebook import parse_codebook
 from alliance_helpers.data import Study, load_study
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW
-from alliance_helpers.running import station
+from alliance_helpers.running import sequence, station
 from alliance_helpers.running.runner import run_notebook, run_notebooks
 from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
 from alliance_helpers.writing import write_whole
@@ -59,6 +61,34 @@ def test_wrong_parameters_start_nothing(tmp_path):
         run_notebooks([notebook], tmp_path / "out", {"sead": 1, "seed": "x"}, cwd=tmp_path)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "ran").exists()
+
+
+LOST = {
+    "no cell is tagged": {"tags": ()},
+    "another tag": {"tags": ("hide",)},
+    "the tag is on a cell without data": {"parameters": STANDARD.replace("data:", "place:")},
+    "the tag is on an empty cell": {"parameters": ""},
+}
+
+
+@pytest.mark.parametrize("how", LOST.values(), ids=LOST.keys())
+@pytest.mark.parametrize("lost", ["02_lost", "robustness"])
+def test_a_notebook_that_would_show_another_study_starts_nothing(tmp_path, monkeypatch, lost, how):
+    ran = tmp_path / "ran"
+    for name in ("01_a", "02_lost", "robustness"):
+        cell = f"open({str(ran)!r}, 'w')"
+        make_notebook(tmp_path / f"{name}.ipynb", cell, **(how if name == lost else {}))
+    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
+    (tmp_path / "out").mkdir()
+    earlier = tmp_path / "out" / "report.html"
+    earlier.write_text("of an earlier run")
+    done = CliRunner().invoke(main, ["run", "--data", str(RAW), "--out", str(earlier.parent)])
+    assert done.exit_code == 2, done.output
+    assert f"{lost}" in done.output
+    assert "tagged `parameters`" in done.output
+    assert "01_a" not in done.output.split("The notebooks take")[0]
+    assert not ran.exists()
+    assert earlier.read_text() == "of an earlier run"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"source": "1"}]}', "\x00"])

@@ -18,6 +18,7 @@ from .dictionary import (
     dyad_variables,
     expand,
 )
+from .same_names import made_names, same_names
 from .wording import listed, show
 from .yaml_text import row_of
 
@@ -32,6 +33,7 @@ def rule_problems(book: Codebook, raw: dict) -> list[Problem]:
         return [Problem(book.file, what, "Leave out the columns that are not needed.")]
     found = [
         *_patterns(raw),
+        *same_names(book, raw),
         *_references(book),
         *(entry for table in book.tables.values() for entry in _table(book, table)),
         *(entry for scale in book.scales.values() for entry in _scale(book, scale)),
@@ -207,11 +209,7 @@ def _study(book: Codebook) -> Iterator:
         if kinds.get(entry["alliance"], "number") not in NUMERIC:
             what = f"{entry['alliance']!r} is of type {kinds[entry['alliance']]}."
             yield ("informants", informant), what, "Name a scale or a number."
-    for kind in ("scales", "days", "derived"):
-        for name in getattr(book, kind):
-            if name in kinds:
-                what = f"{name!r} is a column already."
-                yield (kind, name), what, "Give one of the two another name."
+    yield from made_names(book, kinds)
     ratings = [entry["alliance"] for entry in book.informants.values()]
     items = [set(book.scales[r].items if r in book.scales else (r,)) for r in ratings]
     if both := set.intersection(*items) if len(items) == 2 else set():

@@ -115,7 +115,7 @@ def _table(table: DraftTable) -> list[str]:
         pairs = ", ".join(f"{quoted(v)}: {json.dumps(s)}" for v, s in table.suffix.items())
         lines.append(f"    occasion: {{column: {table.occasion}, suffix: {{{pairs}}}}}   {GUESS}")
     if table.ignore:
-        lines.append(f"    ignore:   {GUESS}: free text or empty")
+        lines.append(f"    ignore:   {GUESS}: free text, empty, or told in another table")
         lines += [f"      - {quoted(glob.escape(c).replace('{', '[{]'))}" for c in table.ignore]
     lines.append("    variables:")
     for name, column, guess in table.variables:

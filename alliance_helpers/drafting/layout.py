@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from ..codebooks.dictionary import RESPONSES, expand
 from ..reading.raw_files import ROW_ID, RawTable
+from .apart import Apart, said_twice
 from .guesses import BEFORE, ID, Guess, guess_columns, plain_name
+from .places import place_of
 from .roles import agree, find_roles
 from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
 
@@ -20,8 +22,6 @@ WORDS = {
     "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
                      "Doctor", "Physician", "Therapist"),
 }  # fmt: skip
-RARE = 0.05
-"""A client stands in two rows so seldom that the later form corrects the earlier."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class DraftScale:
     label: str = ""
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is known of a table before its columns are named; `same` are told in an earlier one."""
+
+    name: str
+    row: str
+    occasion: str | None
+    endings: tuple[str, ...]
+    same: set[str]
+
+
 @dataclass
 class Layout:
     """The whole draft, before it is written down."""
@@ -68,6 +79,13 @@ class Layout:
     blocks: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
+    apart: Apart | None = None
+
+    def called(self, wish: str, table: _Told, also=()) -> str:
+        """What a column or a block of items is called: in a client's row, like no other."""
+        if table.row == "episode" or wish == table.occasion or self.apart is None:
+            return wish
+        return self.apart.name(wish, table.name, table.endings, self.taken, also)
 
     def name(self, wish: str) -> str:
         """A name like the one wished for, which nothing in the draft has yet."""
@@ -92,9 +110,18 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
         layout = lay_out({largest: found[largest]}, pairs)
         layout.left_out += [file for name, (file, *_) in found.items() if name != largest]
         return layout
-    for name, (file, sheet, raw) in found.items():
-        draft = _draft(name, file, sheet, raw, guesses[name], layout)
-        layout.tables += [draft] if draft else []
+    roles = (layout.client, layout.case_manager, layout.site)
+    places = {name: place_of(raw, guesses[name], roles) for name, (_, _, raw) in found.items()}
+    layout.left_out += [found[name][0] for name, place in places.items() if place is None]
+    places = {name: place for name, place in places.items() if place}
+    same = said_twice(found, guesses, places, {*roles})
+    of_clients = {
+        name: {n: g for n, g in guesses[name].items() if g.column not in same[name]}
+        for name, (row, *_) in places.items() if row != "episode"
+    }  # fmt: skip
+    layout.apart = Apart(of_clients, {*roles} - {None})
+    for name, place in places.items():
+        layout.tables.append(_draft(name, found[name], guesses[name], layout, place, same[name]))
     if pairs and layout.client and all(table.row != "client" for table in layout.tables):
         return lay_out(found, pairs=False)
     layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
@@ -110,60 +137,36 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
     return layout
 
 
-def _draft(name, file: str, sheet, raw: RawTable, guesses: dict[str, Guess], layout: Layout):
-    """One table's draft, or None if it has no id that tells its rows apart."""
-    roles = (layout.client, layout.case_manager, layout.site)
-    client, manager, site = map(guesses.get, roles)
-    row, key, occasion, latest = "client", (layout.client,), None, None
-    if client is not None and client.unique:
-        pass
-    elif client is not None:
-        row, key, occasion = _repeated(raw, guesses, client, layout.client)
-        if row == "client" and not occasion:
-            latest = next(n for n, g in guesses.items() if g.type == "date")
-    elif layout.client and manager is not None and manager.unique:
-        row, key = "case_manager", (layout.case_manager,)
-    elif layout.client and site is not None and site.unique:
-        row, key = "site", (layout.site,)
-    elif layout.client:
-        layout.left_out.append(file)
-        return None
-    else:
-        key = ("client_id",)
+def _draft(name: str, found, guesses: dict[str, Guess], layout: Layout, place, same: set[str]):
+    """One table's draft."""
+    (file, sheet, raw), (row, key, occasion, latest) = found, place
     fixed = {n: replace(g, type="id") if n == key[0] else g for n, g in guesses.items()}
     suffix = {}
     if occasion:
         suffix = {level: f"_{plain_name(level)}" for level in guesses[occasion].values}
-    variables, ignore = _variables(raw, fixed, layout, [*suffix.values()] or [""], row)
+    told = _Told(name, row, occasion, tuple(suffix.values()) or ("",), same)
+    variables, ignore = _variables(raw, fixed, layout, told)
+    called = {guess.column: n for n, _, guess in variables}
+    key = tuple(called.get(guesses[k].column, k) if k in guesses else k for k in key)
+    occasion, latest = (n and called.get(guesses[n].column, n) for n in (occasion, latest))
     return DraftTable(name, file, sheet, row, key, variables, ignore, occasion, suffix, latest)
 
 
-def _repeated(raw: RawTable, guesses: dict[str, Guess], client: Guess, name: str):
-    """A client in several rows: occasions, a few forms filled in again, or episodes."""
-    for variable, guess in guesses.items():
-        if guess.type == "category" and len(guess.values) <= 6:
-            pair = raw.frame[[client.column, guess.column]]
-            if not pair.duplicated().any():
-                return "client", (name, variable), variable
-    dates = [n for n, g in guesses.items() if g.type == "date"]
-    if dates and raw.frame[client.column].duplicated().mean() < RARE:
-        return "client", (name,), None
-    return "episode", (name, *dates[:1]), None
-
-
-def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, endings, row: str):
+def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, table: _Told):
     numeric = {g.column: g for g in guesses.values() if g.type in ("integer", "number")}
-    blocks = {b.columns[0]: b for b in item_blocks([*numeric])}
+    blocks = {b.columns[0]: b for b in item_blocks([c for c in numeric if c not in table.same])}
     inside = {c for b in blocks.values() for c in b.columns}
     variables, ignore = [], []
     for name, guess in guesses.items():
         column = guess.column
         if column in blocks:
-            variables.append(_items(blocks[column], guesses, raw, layout, endings, row))
-        elif column not in inside and (guess.type == "text" or _remark(name, guess, layout)):
+            variables.append(_items(blocks[column], guesses, raw, layout, table))
+        elif column not in inside and (
+            guess.type == "text" or column in table.same or _remark(name, guess, layout)
+        ):
             ignore.append(column)
         elif column not in inside:
-            variables.append((name, column, guess))
+            variables.append((layout.called(name, table), column, guess))
             if guess.codes:
                 layout.codes += [c for c in guess.codes if c not in layout.codes]
     return variables, tuple(ignore)
@@ -176,7 +179,7 @@ def _remark(name: str, guess: Guess, layout: Layout) -> bool:
     return guess.type == "id" and nobody
 
 
-def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: str):
+def _items(block: Block, guesses, raw: RawTable, layout: Layout, table: _Told):
     """A block of numbered items as one entry, and the scale it seems to make."""
     members = [g for g in guesses.values() if g.column in block.columns]
     layout.codes += [c for c in {c for g in members for c in g.codes} if c not in layout.codes]
@@ -193,18 +196,23 @@ def _items(block: Block, guesses, raw: RawTable, layout: Layout, endings, row: s
     others = {n for n, g in guesses.items() if g.column not in block.columns}
     while others & {*expand(pattern)}:
         pattern = f"items_{pattern}"
+    plain = pattern
+    pattern = layout.called(plain, table, {*guesses} - others)
+    stem = pattern.replace(plain, block.stem) if pattern != plain else block.stem
     guess = Guess(pattern, "integer" if whole else "number", "", low, high)
-    for ending in endings if row == "client" else ():
-        _scale(layout, block, pattern + ending, form, wai, label, ending)
+    for ending in table.endings if table.row == "client" else ():
+        _scale(layout, block, stem, pattern + ending, form, wai, label, ending)
     return pattern, block.pattern(), guess
 
 
-def _scale(layout: Layout, block: Block, items: str, form, wai: bool, label, ending: str) -> None:
+def _scale(
+    layout: Layout, block: Block, stem: str, items: str, form, wai: bool, label, ending: str
+) -> None:
     if not wai:
-        name = layout.name(f"{block.stem}_score{ending}")
+        name = layout.name(f"{stem}_score{ending}")
         layout.scales.append(DraftScale(name, items, None, None, "no item reversed"))
         return
-    informant = informant_of(block.stem, label)
+    informant = informant_of(block.stem, label) or informant_of(stem)
     remark = "" if informant else "whose rating this is was not to be seen"
     if informant is None:
         informant = "case_manager" if "client" in layout.informants else "client"
@@ -248,9 +256,7 @@ def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
     blocks: dict[str, list[str]] = {"pretreatment": [], "treatment": [], "alliance": []}
     blocks["outcome"] = []
-    kinds: dict[str, set[str]] = {}  # a name may mean different things in different tables
-    for name, _, guess in (v for table in layout.tables for v in table.variables):
-        kinds.setdefault(name, set()).add(guess.type)
+    links = (layout.client, layout.case_manager, layout.site)
     for table in layout.tables:
         for name, _, guess in table.variables:
             if "{" in name or table.row in ("episode", "site") or table.occasion:
@@ -259,13 +265,9 @@ def _sort(layout: Layout) -> None:
             told = f"{name} {guess.label}"
             if OUTCOME.search(told) and not BEFORE.search(told) and kind == "pretreatment":
                 kind = "outcome"
-            if kinds[name] <= {"integer", "number"}:
+            if guess.type in ("integer", "number"):
                 blocks[kind].append(name)
-            elif (
-                kinds[name] == {guess.type}
-                and guess.binary
-                and name not in (layout.site, layout.client)
-            ):
+            elif guess.type == "category" and guess.binary and name not in links:
                 value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
                 made = layout.name(f"{name}_{value}")
                 layout.derived.append((made, name, value))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from .guesses import Guess
 
 Tables = dict[str, dict[str, Guess]]
+NONE = float("nan")
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
@@ -38,6 +39,10 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
             roles[role] = named[0]
     if "client" in roles:
         _from_lookups(guesses, roles)
+    for name in roles.values():
+        types = {table[name].type for table in guesses.values() if name in table}
+        if len(types) > 1 and not types <= {"id", "category"}:
+            _as_ids(guesses, name)
     return roles
 
 
@@ -75,4 +80,4 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
 def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses.values():
         if name in table:
-            table[name] = replace(table[name], type="id", low=float("nan"), high=float("nan"))
+            table[name] = replace(table[name], type="id", low=NONE, high=NONE, values=())

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..codebooks.dictionary import Codebook, Table
+from ..codebooks.same_names import KINDS, links
 from ..codebooks.wording import show
 from .cells import plain
 from .notes import Change, Notes
@@ -97,10 +98,12 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
         base = typed[home.name]
         for name, frame in typed.items():
             if name != home.name and role in frame:
-                _against(frame, base, role, home, notes[name])
+                _against(frame, base, role, home, notes[name], links(book))
 
 
-def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) -> None:
+def _against(
+    frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
+) -> None:
     table, ids = notes.table, frame[role]
     at = place(ids, base[role])
     lost = (at < 0) & ids.notna().to_numpy()
@@ -114,7 +117,8 @@ def _against(frame, base: pd.DataFrame, role: str, home: Table, notes: Notes) ->
         column = table.variables[role].column
         notes_on(frame, notes).wrong(column, lost, ids.to_numpy(), what, remedy)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
-        if table.variables[shared].type not in ("id", "category"):
+        kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
+        if len(kinds) > 1 or not (shared in joined or (table.row == "episode" and "id" in kinds)):
             continue
         there, here = base[shared].array.take(at, allow_fill=True), frame[shared].array
         differ = np.asarray(here != there, dtype=bool) & ~(pd.isna(here) | pd.isna(there))

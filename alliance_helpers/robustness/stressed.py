@@ -131,9 +131,7 @@ class Stressed:
         return row | values | {"criterion": criterion, "verdict": verdict, "n_effective": worth}
 
     def _all_of(self, claim: Claim, analysis: str, made: list[dict]) -> list[dict]:
-        wanted = [
-            c for c in self.rules.claims if c.finding == claim.finding and c.claim in claim.of
-        ]
+        wanted = self.rules.parts(claim)
         parts = [
             row["verdict"]
             for row in made

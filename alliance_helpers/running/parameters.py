@@ -22,6 +22,8 @@ TYPES: dict[str, type] = {
     "dict": dict,
     "None": type(None),
 }
+STUDY = ("data", "codebook", "scenario")
+"""Which study a notebook shows: one that does not take them shows the shipped cohort."""
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
 
@@ -87,18 +89,23 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     Raises
     ------
     ParameterError
-        The file is not a notebook, or its parameters cell holds something else than literals.
+        The file is not a notebook, no cell of it is tagged `parameters` (another editor may drop
+        tags), or that cell holds something else than literals.
     """
     try:
         cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-        source = next(
-            ("".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])),
-            "",
-        )
+        tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+        source = "".join(tagged[0]["source"]) if tagged else None
     except FileNotFoundError:
         raise ParameterError(f"There is no notebook {notebook}.") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise ParameterError(f"{notebook} is not a notebook: {error!r}.") from error
+    if source is None:
+        raise ParameterError(
+            f"{notebook} has no cell tagged `parameters`, so that it would show the shipped cohort "
+            "and not the study asked for. Tag the cell that sets its parameters (in JupyterLab: "
+            "Property Inspector, Cell Tags), or put back the notebook as it was."
+        )
     found = {}
     try:
         for statement in ast.parse(source).body:
@@ -151,6 +158,8 @@ def check_parameters(
 ) -> None:
     """Refuse names no notebook takes and values of the wrong type, all of them at once.
 
+    What names the study (`STUDY`) must be taken by every notebook.
+
     Parameters
     ----------
     values : mapping
@@ -168,6 +177,12 @@ def check_parameters(
         takers = {nb: ps[name] for nb, ps in declared.items() if name in ps}
         if not takers:
             problems.append(f"No notebook takes a parameter {name!r}.")
+        others = [nb for nb in declared if nb not in takers]
+        if takers and others and value and name in STUDY:
+            problems.append(
+                f"{', '.join(others)} takes no parameter {name!r}, and would show another study: "
+                f"let its cell tagged `parameters` set {name}, or leave the notebook out."
+            )
         wrong = {nb: p for nb, p in takers.items() if not p.accepts(value)}
         if wrong:
             expected = " or ".join(sorted({p.annotation for p in wrong.values()}))

@@ -466,3 +466,12 @@ book(
     "codebook.yml, row 41: at informants: both ratings are made of wai_3. Give each informant "
     "items of their own.",
 )
+book(
+    "codebook_same_name_in_two_tables",
+    "      experience: {type: number",
+    "      age: {type: number, column: experience",
+    "codebook.yml, row 23: at tables > therapists > variables > age: 'age' would stand for column "
+    "'experience' of table 'therapists' and for column 'age' of table 'clients'; only one of them "
+    "would be used. Give one of the two another name and say which column it is, here for example "
+    "`therapists_age: {column: experience}`; or put it under `ignore`, if both are the same.",
+)
