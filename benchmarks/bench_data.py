@@ -26,7 +26,7 @@ CLOCK = time.process_time
 
 def write(folder: Path, n: int, narrow: bool = False) -> None:
     """The five raw tables of a simulated study; items in four bytes, or narrow ones in one."""
-    from alliance_helpers.simulate import simulate_study
+    from alliance_helpers.cohorts.simulate import simulate_study
 
     for name, frame in simulate_study(n_clients=n, seed=1).tables.items():
         if narrow:
@@ -43,10 +43,10 @@ def memory(status: str = "VmRSS") -> float:
 
 def measure(folder: Path) -> dict:
     """Seconds and megabytes of one size, in this process."""
-    from alliance_helpers.cleaning import clean
-    from alliance_helpers.data import read_study
+    from alliance_helpers.models.regression import hierarchical_regression
     from alliance_helpers.paths import CODEBOOK
-    from alliance_helpers.regression import hierarchical_regression
+    from alliance_helpers.study.clean import clean
+    from alliance_helpers.study.load import read_study
 
     before = memory()
     found, clock = {}, [CLOCK()]
@@ -77,9 +77,9 @@ def beside_reading(folder: Path) -> dict:
     """Checking and scoring both WAI forms, beside bare reads of the same items."""
     import pandas as pd
 
-    from alliance_helpers.codebook import read_codebook
-    from alliance_helpers.data import Study
-    from alliance_helpers.scoring import score_scale
+    from alliance_helpers.study.load import Study
+    from alliance_helpers.study.read_codebook import read_codebook
+    from alliance_helpers.study.score import score_scale
 
     book = read_codebook()
     scales = {"client_interviews": "client_alliance", "case_manager_forms": "case_manager_alliance"}

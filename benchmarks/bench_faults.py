@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from alliance_helpers.batch import run_batch
-from alliance_helpers.running import fingerprint, station
+from alliance_helpers.running import batch_folder as fingerprint
+from alliance_helpers.running import station
+from alliance_helpers.running.batch import run_batch
 from benchmarks.bench_batch import JOBS, grid
 from benchmarks.ratio import Ratio, run_parts, table
 

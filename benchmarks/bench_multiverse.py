@@ -14,12 +14,11 @@ import warnings
 import numpy as np
 import statsmodels.api as sm
 
-from alliance_helpers.claims import read_rules
-from alliance_helpers.estimation.joint_test import Permutations
-from alliance_helpers.estimation.partial import ESTIMATORS
-from alliance_helpers.judging.claim_data import claim_data
-from alliance_helpers.multiverse import multiverse
-from alliance_helpers.study import open_cohort
+from alliance_helpers.claims.evidence import claim_data
+from alliance_helpers.claims.multiverse import multiverse
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.models.partial import ESTIMATORS, Permutations
 
 from .ratio import Ratio, table
 

@@ -12,13 +12,12 @@ import sys
 import numpy as np
 import pandas as pd
 
-from alliance_helpers.counts import count_regression
-from alliance_helpers.nesting import effective_n, icc
-from alliance_helpers.simulate import dyad_table
-from alliance_helpers.synthetic.draws import Draws, draw
-from alliance_helpers.synthetic.latent_links import DAYS
-from alliance_helpers.synthetic.population import SITE_TYPES, population
-from alliance_helpers.synthetic.truth import ALLIANCES, truth_table
+from alliance_helpers.cohorts.draws import Draws, draw
+from alliance_helpers.cohorts.latent import DAYS
+from alliance_helpers.cohorts.population import ALLIANCES, SITE_TYPES, population, truth_table
+from alliance_helpers.cohorts.simulate import dyad_table
+from alliance_helpers.models.counts import count_regression
+from alliance_helpers.models.nesting import effective_n, icc
 
 KEYS = ["quantity", "informant", "term"]
 

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from alliance_helpers.counts import count_regression
+from alliance_helpers.models.counts import count_regression
 
 CLIENTS, MANAGERS, PSYCHIATRIC, WINDOW = 201, 45, 18, 731
 MEANS = np.log([115.0, 365.0])  # general sites, neuropsychiatric sites; before the cap

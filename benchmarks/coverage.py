@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.outputs import write_csv
+from alliance_helpers.pages.outputs import write_csv
 from benchmarks.coverage_checks import PARTS, counted, truths
 from benchmarks.coverage_page import page
 from benchmarks.ratio import ONE_THREAD

@@ -13,22 +13,22 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress, t
 
-from alliance_helpers.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.codebook import read_codebook
-from alliance_helpers.estimation.importance import relative_importance
-from alliance_helpers.estimation.mixed import block_test, random_intercept
-from alliance_helpers.estimation.sandwich import cluster_block_test, cluster_robust
-from alliance_helpers.halo import partialled
-from alliance_helpers.informants import correlation_difference
-from alliance_helpers.judging.analyses import ANALYSES, standardise
-from alliance_helpers.missing import impute, pool, pool_blocks
-from alliance_helpers.nesting import effective_n, one_with_many
-from alliance_helpers.reliability import reliability
-from alliance_helpers.simulate import dyad_table, simulate_dyads
-from alliance_helpers.stress import stress
-from alliance_helpers.synthetic.draws import draw
-from alliance_helpers.synthetic.population import population
-from alliance_helpers.views import as_numbers
+from alliance_helpers.claims.analyses import ANALYSES, standardise
+from alliance_helpers.claims.halo import partialled
+from alliance_helpers.claims.stress import stress
+from alliance_helpers.claims.views import as_numbers
+from alliance_helpers.cohorts.draws import draw
+from alliance_helpers.cohorts.population import population
+from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
+from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
+from alliance_helpers.models.importance import relative_importance
+from alliance_helpers.models.informants import correlation_difference
+from alliance_helpers.models.missing import impute, pool, pool_blocks
+from alliance_helpers.models.mixed import block_test, random_intercept
+from alliance_helpers.models.nesting import effective_n, one_with_many
+from alliance_helpers.models.reliability import reliability
+from alliance_helpers.models.robust import cluster_block_test, cluster_robust
+from alliance_helpers.study.read_codebook import read_codebook
 
 BOOK = read_codebook()
 N, LARGE, M = 201, 500_000, 20

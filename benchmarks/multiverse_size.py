@@ -17,13 +17,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims import read_rules
-from alliance_helpers.codebook import read_codebook
-from alliance_helpers.estimation.joint_test import Permutations, joint_test
-from alliance_helpers.multiverse import model_of
-from alliance_helpers.outputs import write_csv
-from alliance_helpers.robustness.specifications import Tables, designs, estimators
-from alliance_helpers.simulate import simulate_dyads
+from alliance_helpers.claims.multiverse import Tables, designs, estimators, model_of
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.simulate import simulate_dyads
+from alliance_helpers.models.partial import Permutations, joint_test
+from alliance_helpers.pages.outputs import write_csv
+from alliance_helpers.study.read_codebook import read_codebook
 from benchmarks.ratio import ONE_THREAD
 
 CLAIMS = (

@@ -20,7 +20,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from alliance_helpers.estimation.permutation import permutation_test
+from alliance_helpers.models.resamples import permutation_test
 
 MANAGERS, DYADS, PERMUTATIONS = 45, 201, 199
 CLIENT_SHARES = np.array([0, 0, 0.1, 0.1, 0.3, 0.3, 0.05, 0.05])

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims import read_rules
-from alliance_helpers.codebook import read_codebook
-from alliance_helpers.findings import assess
-from alliance_helpers.outputs import write_csv
+from alliance_helpers.claims.assess import assess
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.simulate import simulate_dyads
+from alliance_helpers.pages.outputs import write_csv
 from alliance_helpers.paths import VERDICT_RATES
-from alliance_helpers.simulate import simulate_dyads
+from alliance_helpers.study.read_codebook import read_codebook
 from benchmarks.ratio import ONE_THREAD
 
 SCENARIOS = ("published", "no_association", "halo", "hospital_effect")

@@ -1,1 +1,1 @@
-"""A first codebook from a study's own files, every guess marked."""
+"""An unknown file to a draft codebook."""

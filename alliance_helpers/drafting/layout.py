@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..codebooks.dictionary import RESPONSES, expand
-from ..reading.raw_files import ROW_ID, RawTable
-from .apart import Apart, said_twice
-from .guesses import BEFORE, ID, Guess, guess_columns, plain_name
-from .places import place_of
-from .roles import agree, find_roles
+import pandas as pd
+
+from ..study.codebook import RESPONSES, expand
+from ..study.raw_tables import ROW_ID, RawTable
+from .guesses import BEFORE, FEW, ID, Guess, agree, find_roles, guess_columns, plain_name
 from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
 
 OUTCOME = re.compile(
@@ -277,3 +278,129 @@ def _sort(layout: Layout) -> None:
     blocks["outcome"] += [s.name for s in layout.scales if s.name not in ratings]
     blocks["outcome"] += layout.days[:1] if layout.days else ()
     layout.blocks = {block: names for block, names in blocks.items() if names}
+
+
+RARE = 0.05
+"""A client stands in two rows so seldom that the later form corrects the earlier."""
+
+
+def place_of(raw: RawTable, guesses: dict[str, Guess], roles: tuple[str | None, ...]):
+    """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
+    client, manager, site = map(guesses.get, roles)
+    if client is not None and client.unique:
+        return "client", (roles[0],), None, None
+    if client is not None:
+        row, key, occasion = _repeated(raw, guesses, client, roles[0])
+        dates = (n for n, g in guesses.items() if g.type == "date")
+        return row, key, occasion, next(dates) if row == "client" and not occasion else None
+    if roles[0] and manager is not None and manager.unique:
+        return "case_manager", (roles[1],), None, None
+    if roles[0] and site is not None and site.unique:
+        return "site", (roles[2],), None, None
+    return None if roles[0] else ("client", ("client_id",), None, None)
+
+
+def _repeated(raw: RawTable, guesses: dict[str, Guess], client: Guess, name: str):
+    """A client in several rows: occasions, a few forms filled in again, or episodes."""
+    for variable, guess in guesses.items():
+        if guess.type == "category" and len(guess.values) <= 6:
+            pair = raw.frame[[client.column, guess.column]]
+            if not pair.duplicated().any():
+                return "client", (name, variable), variable
+    dates = [n for n, g in guesses.items() if g.type == "date"]
+    if dates and raw.frame[client.column].duplicated().mean() < RARE:
+        return "client", (name,), None
+    return "episode", (name, *dates[:1]), None
+
+
+Guesses = Mapping[str, Mapping[str, Guess]]
+
+
+class Apart:
+    """Gives every variable of a client's row a name of its own.
+
+    Parameters
+    ----------
+    guesses : mapping
+        By table, those of its columns by name; only tables that a client's row is made of.
+    links : set of str
+        Names that tables are joined by, and may share.
+    """
+
+    def __init__(self, guesses: Guesses, links: set[str]) -> None:
+        counts = Counter(name for columns in guesses.values() for name in columns)
+        self.links = links
+        self.twice = {name for name, count in counts.items() if count > 1} - links
+        self.used: set[str] = set()
+
+    def name(self, wish: str, table: str, endings: Iterable[str], taken: set[str], also=()) -> str:
+        """The name or pattern wished for, with the table's in front if another has it too.
+
+        `endings` tell occasions apart, `taken` are names not to make, `also` what the columns
+        behind a pattern were called.
+        """
+        if wish in self.links:
+            return wish
+        made, names = wish, {*expand(wish)}
+        if (names | {*also}) & self.twice or self._all(names, endings) & self.used:
+            made = f"{table[:20]}_{wish}"
+            if names == {wish}:
+                made = plain_name(made, taken)
+            while {*expand(made)} & taken or self._all(expand(made), endings) & self.used:
+                made = f"{'items' if names != {wish} else 'column'}_{made}"
+        self.used |= self._all(expand(made), endings)
+        taken |= {*expand(made)}
+        return made
+
+    def _all(self, names: Iterable[str], endings: Iterable[str]) -> set[str]:
+        return {name + ending for name in names for ending in endings}
+
+
+def said_twice(found, guesses: Guesses, places, links: set) -> dict[str, set[str]]:
+    """By table, its columns that hold what an earlier table of clients says already."""
+    same: dict[str, set[str]] = {}
+    earlier: list[tuple[RawTable, Mapping[str, Guess]]] = []
+    for name, (row, key, occasion, latest) in places.items():
+        raw, columns = found[name][2], guesses[name]
+        same[name] = set()
+        if occasion or latest or row == "episode":
+            continue
+        same[name] = {
+            g.column for n, g in columns.items()
+            if n not in links and _said_before(n, raw, columns, key[0], earlier)
+        }  # fmt: skip
+        earlier += [(raw, columns)] if row == "client" else []
+    return same
+
+
+def _said_before(
+    name: str, raw: RawTable, guesses: Mapping[str, Guess], key: str,
+    earlier: Iterable[tuple[RawTable, Mapping[str, Guess]]],
+) -> bool:  # fmt: skip
+    """Whether an earlier table of clients holds the same values under the same name.
+
+    The tables are put side by side by `key`, which tells this table's rows apart.
+    """
+    for other, known in earlier:
+        if name in known and key in known and name != key:
+            ids = _text(raw.frame[guesses[key].column])
+            here = _text(raw.frame[guesses[name].column]).set_axis(ids)
+            here = here[ids.notna().to_numpy() & ~ids.duplicated().to_numpy()]
+            asked = _text(other.frame[known[key].column])
+            there = _text(other.frame[known[name].column])
+            if _alike(pd.Series(asked.map(here).array), pd.Series(there.array)):
+                return True
+    return False
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Values as text, numbers alike however they were written, None where there is none."""
+    text = values.astype("object").where(values.notna(), None)
+    number = pd.to_numeric(text, errors="coerce")
+    text = text.map(lambda v: None if v is None else str(v).strip() or None)
+    return text.where(number.isna(), number.map("{:.15g}".format)).astype("object")
+
+
+def _alike(here: pd.Series, there: pd.Series) -> bool:
+    both = here.notna() & there.notna()
+    return bool(both.sum() >= FEW and (here[both] == there[both]).all())

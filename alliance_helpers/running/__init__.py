@@ -1,1 +1,1 @@
-"""Running notebooks, one or thousands: kernels, workers, batches."""
+"""Notebooks to runs and batches."""

@@ -11,8 +11,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from ..claims import read_rules
-from ..writing import write_whole
+from ..claims.rules import read_rules
+from ..paths import write_whole
 from .batch_folder import BatchSummary
 
 TEMPLATE = Path(__file__).with_name("batch.html.j2")

@@ -164,7 +164,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     import numpy as np
     from traitlets.config import Config
 
-    from alliance_helpers.running.private_kernel import launch
+    from .kernels import launch
 
     nothing = os.open(os.devnull, os.O_RDONLY)
     for target, source in enumerate((nothing, *request["streams"])):
@@ -211,7 +211,7 @@ def serve_cohort(request: dict) -> dict:
     request : dict
         ``cohort``, parameters of `study.open_cohort`, and ``streams``, a listening socket.
     """
-    from alliance_helpers.study import keep_cohort
+    from ..cohorts.open import keep_cohort
 
     with contextlib.suppress(Exception):  # the notebooks will say it
         keep_cohort(**request["cohort"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import alliance_helpers
 
-from ..codebooks.quick_imports import without_iri_grammar
+from ..study.check_codebook import without_iri_grammar
 
 INLINE = "module://matplotlib_inline.backend_inline"
 PRELOAD = (
@@ -33,7 +33,7 @@ PRELOAD = (
     "yaml",
     "ipywidgets",
     # what a kernel imports while it starts
-    "alliance_helpers.running.private_kernel",
+    "alliance_helpers.running.kernels",
     "IPython.core.debugger",
     "IPython.core.completerlib",
     "IPython.core.logger",
@@ -48,7 +48,7 @@ PRELOAD = (
     "tornado.platform.asyncio",
 )
 # These run notebooks rather than being called from one.
-EDGE = ("batch", "cli", "kernels", "report", "running")
+EDGE = ("running",)
 # Read when the libraries load: no helper threads (they do not survive a fork), and the backend
 # that a kernel started the ordinary way has when matplotlib is imported in it.
 PRELOAD_ENV = {
@@ -106,12 +106,12 @@ def rehearse(further: str = "") -> None:
     try:
         from matplotlib.figure import Figure
 
-        from alliance_helpers import plots
-        from alliance_helpers.claims import read_rules
-        from alliance_helpers.findings import assess
-        from alliance_helpers.outputs import save_figure, save_table
-        from alliance_helpers.study import open_cohort
-        from alliance_helpers.tables import scorecard
+        from ..claims.assess import assess
+        from ..claims.rules import read_rules
+        from ..cohorts.open import open_cohort
+        from ..pages import plots
+        from ..pages.outputs import save_figure, save_table
+        from ..pages.tables import scorecard
 
         study, rules = open_cohort(scenario="published"), read_rules("", "")
         rows = assess(study.dyads, study.codebook, rules, limits_90=True)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..codebooks.quick_imports import without_iri_grammar
 from ..errors import OutputError
-from ..writing import write_whole
+from ..paths import write_whole
+from ..study.check_codebook import without_iri_grammar
 from .parameters import all_parameters, check_parameters, notebook_parameters
-from .shared_cohort import shared_cohort
-from .station import forking_from, open_station
+from .station import forking_from, open_station, shared_cohort
 from .workers import run_tasks
 
 # One kernel per core is the parallelism; sums must not depend on how kernels were started.
@@ -135,7 +134,7 @@ def _papermill() -> tuple[Callable[..., Any], dict[str, Any]]:
     with without_iri_grammar():
         from papermill import execute_notebook
 
-    from ..kernels import PROVISIONER, PROVISIONER_VARIABLE, PromptKernelManager
+    from .kernels import PROVISIONER, PROVISIONER_VARIABLE, PromptKernelManager
 
     os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
     for name in ONE_THREAD:

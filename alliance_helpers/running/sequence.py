@@ -15,14 +15,26 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from ..claims import claims_file
-from ..codebooks.dictionary import dyad_variables
-from ..codebooks.own_words import own_words
-from ..data import Study
-from ..paths import CODEBOOK, NOTEBOOKS, RAW, RESULTS, SCENARIOS
-from ..reading.sources import codebook_beside
-from ..writing import LIST, sha256, write_whole
-from .claim import RUN_FILE, drop_list, empty_for_a_run, held, told, written_files
+from ..claims.rules import claims_file
+from ..paths import (
+    CODEBOOK,
+    LIST,
+    NOTEBOOKS,
+    RAW,
+    RESULTS,
+    RUN_FILE,
+    SCENARIOS,
+    drop_list,
+    empty_for_a_run,
+    held,
+    sha256,
+    told,
+    write_whole,
+    written_files,
+)
+from ..study.codebook import dyad_variables, own_words
+from ..study.load import Study
+from ..study.read_tables import codebook_beside
 from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 
@@ -112,7 +124,7 @@ def run_sequence(
         add_stress_rows(folder)
         about = _about(parameters, records, seconds, skip)
         _write_run_file(folder, about)
-        from ..report import write_report
+        from ..pages.report import write_report
 
         write_report(folder)
         _write_run_file(folder, about | {"files": written_files(folder)})

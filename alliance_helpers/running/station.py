@@ -1,13 +1,10 @@
-"""A private folder for kernels' channels, and the fork server that makes the kernels.
-
-The process that starts a set of runs opens a station; its worker processes find the station
-through the environment and share it, so that the libraries are loaded once for all of them.
-"""
+"""A private folder for kernels' channels, and the fork server that makes the kernels."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -18,12 +15,43 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 
-from .own_modules import SAFE_PATH
+from ..paths import ROOT
 from .preload import PRELOAD_ENV
+
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # of the environment; IPython's kernels heed it too
+
+
+@contextlib.contextmanager
+def installed_modules_only() -> Iterator[None]:
+    """Start Python processes inside that import nothing from the working folder.
+
+    Those that copy this process's own path (joblib's do) find it without that folder as well.
+    """
+    before = {name: os.environ.get(name) for name in SAFE_PATH}
+    here = os.path.realpath(os.curdir)
+    kept = os.path.realpath(ROOT)  # where the kit itself may come from
+    left_out = [
+        (i, entry) for i, entry in enumerate(sys.path) if os.path.realpath(entry) == here != kept
+    ]
+    for _, entry in left_out:
+        sys.path.remove(entry)
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for i, entry in left_out:
+            sys.path.insert(i, entry)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
 SOCKET = "fork"  # of the fork server, in the station's folder
@@ -278,3 +306,63 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
     socket.send_fds(channel, [b"k"], descriptors)
     channel.sendall(json.dumps(request).encode() + b"\n")
     return Forked(channel)
+
+
+OPENS = "open_cohort("  # in the text of a notebook
+PARAMETERS = ("data", "codebook", "scenario", "n_clients", "seed")  # of study.open_cohort
+PATHS = PARAMETERS[:2]
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) -> Iterator[str]:
+    """Have a cohort open while the context lasts.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Those of the notebooks.
+    notebooks : iterable of str
+        Their texts.
+
+    Yields
+    ------
+    str
+        What `station.forking_from` takes; empty where the notebooks share nothing.
+    """
+    cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
+    clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
+    shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
+    name = f"cohort-{os.getpid()}-{next(_numbers)}"
+    listener = _listening(channel_folder() / name) if shared else None
+    if listener is None:
+        yield ""
+        return
+    place = listener.getsockname()
+    with ThreadPoolExecutor(1) as thread:  # the fork server may be loading; workers can start
+        server = thread.submit(_server, cohort, listener)
+        try:
+            yield name
+        finally:
+            if found := server.result():
+                found.kill()
+                found.wait()
+            Path(place).unlink(missing_ok=True)
+
+
+def _listening(place: Path) -> socket.socket | None:
+    """A socket that kernels can already ask, or None where none can be made."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(place))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        return None
+    return listener
+
+
+def _server(cohort: dict[str, object], listener: socket.socket) -> Forked | None:
+    """The process that has the cohort open and forks kernels, or None."""
+    with listener, contextlib.suppress(OSError):
+        return ask({"cohort": cohort}, [listener.fileno()])

@@ -20,8 +20,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from ..errors import ParameterError, RunError
 from .forkserver import die_with_parent
-from .own_modules import installed_modules_only
-from .station import STATION_VARIABLE, open_station
+from .station import STATION_VARIABLE, installed_modules_only, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
 BARREN = 10  # pools in a row that died before any of their workers took up a task

@@ -1,3 +1,3 @@
-"""The seminar's figures with controls, its editions and its cohorts."""
+"""Demonstrations, explorers and exercises; they draw with `pages`."""
 
-from .. import figures  # noqa: F401  loads matplotlib with its own settings
+from .. import pages  # noqa: F401  loads matplotlib with its own settings

@@ -1,9 +1,4 @@
-"""Something to play with: one helper call behind a few controls, with a figure and its numbers.
-
-A demonstration is shown twice in a notebook: as a picture, which every reader of a printed or
-headless run sees too, and as a widget. Both come from the same three functions: one computes, one
-says the numbers in a sentence, one draws.
-"""
+"""A figure with controls: still, live and in words."""
 
 from __future__ import annotations
 
@@ -11,10 +6,14 @@ import base64
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from html import escape
-from typing import Any
+from inspect import signature
+from typing import Any, NamedTuple
 
+import joblib
 import matplotlib.pyplot as plt
+import pandas as pd
 from ipywidgets import (
     HTML,
     Button,
@@ -26,12 +25,53 @@ from ipywidgets import (
     ToggleButtons,
     VBox,
 )
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..cohorts.open import open_cohort
+from ..cohorts.simulate import simulate_dyads
 from ..errors import AllianceError, ParameterError
-from ..figures.style import INK, PAPER, QUIET, RC
-from ..outputs import figure_html
+from ..pages.outputs import figure_html
+from ..pages.style import INK, PAPER, QUIET, RC
+from ..study.codebook import Codebook
+from ..study.read_codebook import read_codebook
+
+LABEL_BELOW, LABEL_LEFT = 0.27, 0.44  # inches from the axes
+
+
+def panels(figure: Figure, widths: tuple[float, ...] = (1,), **margins: float) -> list[Axes]:
+    """Empty axes side by side: new ones at first, later the same ones wiped.
+
+    Ticks and labels are most of the work of drawing axes; what is wiped keeps them.
+
+    Parameters
+    ----------
+    figure : Figure
+        The one that `Demo.draw` was given.
+    widths : tuple of float
+        One relative width per panel.
+    **margins
+        Handed to `subplots_adjust`: left, right, bottom, top, wspace.
+    """
+    if figure.axes:
+        for ax in figure.axes:
+            for bars in list(ax.containers):
+                bars.remove()
+            for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts):
+                artist.remove()
+            if ax.get_legend():
+                ax.get_legend().remove()
+            ax.relim()
+        return list(figure.axes)
+    made = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
+    figure.subplots_adjust(**margins)
+    for ax in made:
+        box = ax.get_window_extent()
+        ax.xaxis.set_label_coords(0.5, -LABEL_BELOW * figure.dpi / box.height)
+        ax.yaxis.set_label_coords(-LABEL_LEFT * figure.dpi / box.width, 0.5)
+    return list(made)
+
 
 DPI = 130
 CSS_DPI = 100
@@ -268,3 +308,62 @@ def unbroken(text: str) -> str:
 
 def _decimals(step: float) -> int:
     return len(f"{step:.6f}".rstrip("0").split(".")[1])
+
+
+def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:
+    """Give the same demonstration whenever a function is called with the same data and settings.
+
+    Data are compared by content, so that dyads a student has changed are drawn anew; what is left
+    out counts as its default.
+    """
+    made: dict[str, Demo] = {}
+
+    @wraps(make)
+    def demo(*args: object, **named: object) -> Demo:
+        called = signature(make).bind(*args, **named)
+        called.apply_defaults()
+        key = joblib.hash(called.arguments)
+        if key not in made:
+            made[key] = make(*args, **named)
+        return made[key]
+
+    return demo
+
+
+class Dyads(NamedTuple):
+    """One row per client, and the codebook that says what the columns are."""
+
+    dyads: pd.DataFrame
+    codebook: Codebook
+
+
+def open_dyads(
+    data: str = "",
+    codebook: str = "",
+    scenario: str = "published",
+    n_clients: int = 201,
+    seed: int = 1995,
+) -> Dyads:
+    """Your own study's dyads, cleaned and scored, or synthetic ones without gaps or slips.
+
+    Parameters
+    ----------
+    data, codebook : str
+        Folder of your own study, and its codebook; with `data` empty dyads are simulated.
+    scenario, n_clients, seed
+        Of the simulation. As they stand these are the 201 clients of the shipped cohort, before
+        answers went missing and slips were made.
+
+    Raises
+    ------
+    ScenarioError, ParameterError, DataError, CodebookError
+
+    Examples
+    --------
+    >>> len(open_dyads().dyads)
+    201
+    """
+    if data:
+        opened = open_cohort(data, codebook)
+        return Dyads(opened.dyads, opened.codebook)
+    return Dyads(simulate_dyads(scenario, n_clients, seed), read_codebook())

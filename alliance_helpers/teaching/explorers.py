@@ -10,15 +10,14 @@ import pandas as pd
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from ..codebook import Codebook
-from ..figures.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
-from ..judging.analyses import ANALYSES, standardise
-from ..regression import hierarchical_regression
-from ..views import COVARIATES, EVERY, alliance_of, predictor_blocks
-from .demos import Choose, Demo, Slide
-from .nulls import hospital
-from .panels import panels
-from .views import study_pairs
+from ..claims.analyses import ANALYSES, standardise
+from ..claims.views import COVARIATES, EVERY, alliance_of, predictor_blocks
+from ..models.regression import hierarchical_regression
+from ..pages.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
+from ..study.codebook import Codebook
+from .demos import Choose, Demo, Slide, panels
+from .no_effect import hospital
+from .two_views import study_pairs
 
 ANALYSIS = Choose("Analysis", {word(name): name for name in ANALYSES}, "as_published")
 

@@ -11,15 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import special
 
-from ..codebook import Codebook
-from ..estimation.stepwise import Rule, correlate, run
-from ..figures.style import INK, QUIET, SHADE, coefficient, figure_number, word
-from ..power import critical_correlation
-from ..selection import bootstrap_selection
-from ..views import EVERY, alliance_of, predictor_blocks
-from .demos import Choose, Demo, Slide
-from .keeping import kept
-from .panels import panels
+from ..claims.views import EVERY, alliance_of, predictor_blocks
+from ..models.power import critical_correlation
+from ..models.selection import bootstrap_selection
+from ..models.stepwise import Rule, correlate, run
+from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word
+from ..study.codebook import Codebook
+from .demos import Choose, Demo, Slide, kept, panels
 
 SAMPLES = 300
 NEW_CLIENTS = 10_000

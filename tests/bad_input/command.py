@@ -48,7 +48,7 @@ def _command(arguments: list[str], out: Path, err: Path, seconds: Path) -> None:
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     os.environ["ALLIANCE_COLD_KERNELS"] = "1"  # no kernels are loaded for input that is refused
-    from alliance_helpers.cli import main
+    from alliance_helpers.running.cli import main
 
     start = time.process_time()
     try:

@@ -1,0 +1,1 @@
+"""A claim and a cohort to an estimate and a verdict."""

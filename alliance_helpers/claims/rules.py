@@ -1,0 +1,208 @@
+"""The study's claims, their bounds and words: data that a user can change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from ..errors import CodebookError, ParameterError, Problem
+from ..paths import FINDINGS
+from ..study.check_codebook import schema_problems
+from ..study.codebook import Codebook, dyad_variables, own_words
+from ..study.yaml_text import load_yaml
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement that data can support or not; see `data/findings.yml`."""
+
+    finding: str
+    claim: str
+    kind: str
+    informant: str
+    text: str = ""
+    term: str | None = None
+    block: str | None = None
+    terms: tuple[str, ...] = ()
+    composite: dict[str, float] = field(default_factory=dict)
+    name: str = ""
+    sign: str = "positive"
+    outcome: bool = False
+    bound: str = "correlation"
+    of: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from the others: finding, claim, informant."""
+        return self.finding, self.claim, self.informant
+
+    @property
+    def informants(self) -> list[str]:
+        """Whose ratings the claim is about."""
+        return ["client", "case_manager"] if self.informant == "both" else [self.informant]
+
+    def variables(self, book: Codebook) -> list[str]:
+        """The variables it relates to the alliance."""
+        if self.kind == "modest":
+            return []
+        if self.block:
+            return list(book.blocks.get(self.block, ()))
+        return [*self.terms, *self.composite, *([self.term] if self.term else [])]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Claims, bounds and words, read by :func:`read_rules`; `own` are not the shipped ones."""
+
+    claims: tuple[Claim, ...]
+    bounds: dict[str, float]
+    days_adjusted_for: tuple[str, ...]
+    book: Codebook | None = None
+    own: bool = False
+
+    @property
+    def texts(self) -> dict[tuple[str, str, str], str]:
+        """The text of each claim by its `key`."""
+        return {claim.key: claim.text for claim in self.claims}
+
+    def parts(self, claim: Claim) -> list[Claim]:
+        """The claims that a claim is made of, whoever's ratings they are about."""
+        wanted = {(claim.finding, name) for name in claim.of}
+        return [c for c in self.claims if (c.finding, c.claim) in wanted]
+
+    def finding(self, name: object) -> str | None:
+        """The finding of that name, a number too; None, for all of them, without a name.
+
+        Raises
+        ------
+        ParameterError
+            No claim is of that finding.
+        """
+        known = dict.fromkeys(claim.finding for claim in self.claims)
+        if name in (None, ""):
+            return None
+        if str(name) not in known:
+            raise ParameterError(f"finding is {str(name)!r}; choose one of {', '.join(known)}.")
+        return str(name)
+
+    def told(self, text: str) -> str:
+        """A text of the kit in the study's own words, if the study is known."""
+        return own_words(text, self.book)
+
+
+def read_rules(
+    path: str | Path | None = None,
+    data: str | Path | None = None,
+    book: Codebook | None = None,
+) -> Rules:
+    """Read the claims and bounds.
+
+    Parameters
+    ----------
+    path : path, optional
+        A file like `data/findings.yml`.
+    data : path, optional
+        Without `path`: the study's folder, whose own `findings.yml` is used if it has one; else the
+        shipped one.
+    book : Codebook, optional
+        The study's, so that its words for clients and case managers are those of the claims.
+
+    Raises
+    ------
+    CodebookError
+        Naming every claim that cannot be understood.
+    """
+    path = claims_file(path, data)
+    if not path.is_file():
+        what = "does not exist."
+        raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
+    rules = parse_rules(path.read_text(encoding="utf-8"), path.name)
+    rules = replace(rules, book=book, own=path != FINDINGS)
+    told = (replace(c, text=rules.told(c.text), name=rules.told(c.name)) for c in rules.claims)
+    return replace(rules, claims=tuple(told))
+
+
+def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
+    """The file of claims: the one named, the one beside the data, the shipped one."""
+    place = Path(data or "")
+    own = (place.parent if place.is_file() else place) / "findings.yml"
+    return Path(path) if path else own if data and own.is_file() else FINDINGS
+
+
+@cache
+def _shipped_bounds() -> dict:
+    """What holds where a study's own claims state no bound of that name."""
+    return load_yaml(FINDINGS.read_text(encoding="utf-8"), FINDINGS.name)["bounds"]
+
+
+def left_out(rules: Rules, book: Codebook) -> list[str]:
+    """What to tell of claims that ask for what the codebook does not have."""
+    lacking = [(c, gone) for c in rules.claims if (gone := _lacking(c, rules, book))]
+    if lacking and not rules.own:
+        n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
+        return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
+                "findings.yml beside the data."]  # fmt: skip
+    return [
+        rules.told(
+            f"Claim {claim.claim!r} will be left out: the study has no {', no '.join(gone)}."
+        )
+        for claim, gone in lacking
+    ]
+
+
+def _lacking(claim: Claim, rules: Rules, book: Codebook) -> list[str]:
+    there = dyad_variables(book)
+    gone = [f"variable {name!r}" for name in claim.variables(book) if name not in there]
+    gone += [f"block {claim.block!r}"] if claim.block and claim.block not in book.blocks else []
+    raters = [i for i in claim.informants if i not in book.informants]
+    gone += [f"rating by the {i.replace('_', ' ')}" for i in raters]
+    return gone + lacking_parts(rules.parts(claim), gone, lambda part: _lacking(part, rules, book))
+
+
+def lacking_parts(
+    parts: list[Claim], gone: list[str], lacking: Callable[[Claim], list[str]]
+) -> list[str]:
+    """What a claim made of others lacks beyond `gone`, each with the part that needs it.
+
+    Such a claim can be put to a study only if each of its parts can.
+    """
+    found = [(part, [x for x in lacking(part) if x not in gone]) for part in parts]
+    told = [f"{' and '.join(more)} (for {part.claim})" for part, more in found if more]
+    return list(dict.fromkeys(told))
+
+
+def parse_rules(text: str, file: str = "findings.yml") -> Rules:
+    """The same from the text itself."""
+    raw = load_yaml(text, file)
+    remedy = "Compare it with data/findings.yml."
+    problems = schema_problems(raw, text, file, "findings.schema.json", remedy)
+    if problems:
+        raise CodebookError(problems)
+    lists = ("terms", "of")
+    claims = tuple(
+        Claim(**entry | {name: tuple(entry.get(name, ())) for name in lists})
+        for entry in raw["claims"]
+    )
+    stated = _shipped_bounds() | raw.get("bounds", {})
+    bounds = {name: float(entry["value"]) for name, entry in stated.items()}
+    unknown = [c for c in claims if c.bound not in bounds]
+    if lost := _lost_parts(claims):
+        remedy = "Name claims of the same finding that stand further up."
+        raise CodebookError([Problem(file, what, remedy) for what in lost])
+    if unknown:
+        what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
+        raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
+    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))
+
+
+def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
+    """Parts that no claim above is: they would be passed over in silence."""
+    lost = []
+    for n, claim in enumerate(claims):
+        above = {c.claim for c in claims[:n] if c.finding == claim.finding}
+        below = {c.claim for c in claims[n:] if c.finding == claim.finding}
+        wrong = [name for name in claim.of if name not in above or name in below]
+        lost += [f"claim {claim.claim!r}: there is no claim {name!r} above it." for name in wrong]
+    return lost

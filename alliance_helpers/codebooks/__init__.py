@@ -1,1 +1,0 @@
-"""The data dictionary behind `codebook`: its parts, its rules, and safe YAML."""

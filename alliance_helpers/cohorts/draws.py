@@ -1,0 +1,322 @@
+"""Draws of one cohort: people, items, ratings, days and stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..study.codebook import Scale
+from .latent import BETWEEN, DAYS, MANAGER, SCALES, WITHIN, ItemScale
+from .population import Population, case_managers, caseload_concentration
+
+# The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
+# stream, so that a new one never changes what the others draw.
+PARTS = (
+    "caseloads", "between", "within", "dates", "background", "contacts",
+    *SCALES,
+    "episodes", "missing", "dirt",
+)  # fmt: skip
+TABLES = (
+    "client_interviews", "case_manager_forms", "case_managers", "clinical_ratings",
+    "hospital_episodes",
+)  # fmt: skip
+CHUNK = 50_000
+LEAST_CONCENTRATION = 0.2  # where a study of a few case managers cannot have the wanted spread
+
+
+def stream(seed: int, part: str, table: str | None = None) -> np.random.Generator:
+    """The random numbers of one part of the study with this seed, or of a table's share in it."""
+    key = (PARTS.index(part),) if table is None else (PARTS.index(part), TABLES.index(table))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """What was drawn, without error or gap; clients are rows, case managers are numbers from 0.
+
+    Attributes
+    ----------
+    manager : ndarray of int, shape (n,)
+        Each client's case manager.
+    site, neuropsychiatric : ndarray, shape (n_managers,)
+        Each case manager's site (from 0), and whether it is a neuropsychiatric one.
+    managers : dict of ndarray, shape (n_managers,)
+    scores : dict of ndarray, shape (n,)
+        Totals, subscales and single measures.
+    items : dict of int8 ndarray, shape (n, k)
+        Raw answers by scale, as the form has them; empty unless asked for.
+    intake : datetime64[D], shape (n,)
+    window, window_before : ndarray of int, shape (n,)
+        Days in the two years after and before intake (730 or 731).
+    diagnosis : ndarray of int
+        Place in the scenario's list of diagnoses.
+    """
+
+    population: Population
+    seed: int
+    manager: np.ndarray
+    site: np.ndarray
+    neuropsychiatric: np.ndarray
+    managers: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    items: dict[str, np.ndarray]
+    intake: np.ndarray
+    window: np.ndarray
+    window_before: np.ndarray
+    diagnosis: np.ndarray
+
+
+def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws:
+    """Draw n clients and their case managers.
+
+    Parameters
+    ----------
+    made : Population
+    n : int
+        Clients; the case managers scale with them, at the scenario's mean caseload.
+    seed : int
+    keep_items : bool
+        Keep the answers (1 byte each, 124 a client) beside the scores.
+    """
+    manager, site, neuropsychiatric = _caseloads(made, n, stream(seed, "caseloads"))
+    normal = stream(seed, "between").standard_normal((len(site), len(made.between)))
+    between = dict(zip(BETWEEN, (normal @ made.between.T).T, strict=True))
+    normal = stream(seed, "within").standard_normal((n, len(made.within)))
+    within = dict(zip(WITHIN, (normal @ made.within.T).T, strict=True))
+    latent = {name: _join(made, name, between, within, manager) for name in WITHIN}
+    intake, window, before = _windows(made, n, stream(seed, "dates"))
+    scores, items = {}, {}
+    for name in SCALES:
+        answers = _Answers(made.scales[name], made.codebook.scales[name], keep_items, n)
+        answers.draw(latent[name], stream(seed, name))
+        scores |= answers.scores
+        if keep_items:
+            items[name] = answers.raw
+    for name in ("health_sickness", "health_sickness_intake", "client_age"):
+        scores[name] = made.steps[name].draw(latent[name])
+    for name, length in zip(DAYS, (window, before), strict=True):
+        by_type = [steps.draw(latent[name]) for steps in made.days[name]]
+        scores[name] = np.minimum(np.where(neuropsychiatric[manager], *by_type), length)
+    female, diagnosis = _background(made, n, stream(seed, "background"))
+    scores |= {"client_female": female, "schizophrenia": (diagnosis == 0).astype(float)}
+    scores["contacts"] = _contacts(made, n, stream(seed, "contacts"))
+    managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
+    years = np.exp(managers["case_manager_experience_log"])
+    managers["case_manager_experience"] = np.round(years, 1)
+    return Draws(
+        made, seed, manager, site, neuropsychiatric, managers, scores, items,
+        intake, window, before, diagnosis,
+    )  # fmt: skip
+
+
+def _caseloads(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Each client's case manager; each case manager's site and site type."""
+    value = made.scenario.value
+    n_managers = case_managers(made, n)
+    chance = np.full(n_managers, 1 / n_managers)
+    concentration = caseload_concentration(made.scenario, n, n_managers)
+    if np.isfinite(concentration):
+        weight = rng.gamma(max(concentration, LEAST_CONCENTRATION), size=n_managers)
+        chance = weight / weight.sum()
+    loads = 1 + rng.multinomial(n - n_managers, chance)
+    manager = rng.permutation(np.repeat(np.arange(n_managers), loads))
+    n_sites = value("study", "n_sites")
+    site = np.sort(np.arange(n_managers) % n_sites)
+    # Site types alternate in proportion: sites 3, 5, 8 and 10 of ten are neuropsychiatric.
+    step = np.floor(np.arange(n_sites + 1) * value("study", "n_neuropsychiatric") / n_sites + 1e-9)
+    return manager, site, np.diff(step)[site] > 0
+
+
+def _join(made: Population, name: str, between: dict, within: dict, manager) -> np.ndarray:
+    share = made.variables[name].share
+    if not share:
+        return within[name]
+    return np.sqrt(share) * between[name][manager] + np.sqrt(1 - share) * within[name]
+
+
+def _windows(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Intake dates, and the days of the two years after and before each."""
+    first = np.datetime64(made.scenario.value("study", "first_intake"), "D")
+    intake = first + rng.integers(made.scenario.value("study", "intake_days"), size=n)
+    month = intake.astype("datetime64[M]")
+    day = (intake - month.astype("datetime64[D]")).astype(int)
+    leap_day = (day == 28) & (month.astype(int) % 12 == 1)  # 29 February has no second year
+    intake, day, month = intake + leap_day, np.where(leap_day, 0, day), month + leap_day
+    after = (month + 24).astype("datetime64[D]") + day
+    before = (month - 24).astype("datetime64[D]") + day
+    return intake, (after - intake).astype(int), (intake - before).astype(int)
+
+
+def _background(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    female = (rng.random(n) < made.scenario.value("other", "female_share")).astype(float)
+    shares = np.array(list(made.scenario.value("other", "diagnoses").values()))
+    return female, np.searchsorted(np.cumsum(shares / shares.sum())[:-1], rng.random(n))
+
+
+def _contacts(made: Population, n: int, rng: np.random.Generator) -> np.ndarray:
+    spec = made.scenario.value("other", "contacts")
+    rate = rng.gamma(spec["shape"], spec["mean"] / spec["shape"], size=n)
+    return np.minimum(rng.poisson(rate), 99).astype(float)
+
+
+class _Answers:
+    """The answers to one scale and its scores, drawn in chunks to bound memory."""
+
+    def __init__(self, model: ItemScale, scale: Scale, keep: bool, n: int) -> None:
+        self.model, self.scale = model, scale
+        low, high = scale.limits
+        k = len(scale.items)
+        self.reversed = np.zeros(k, bool)
+        for numbers in scale.keys.values():
+            self.reversed[[-i - 1 for i in numbers if i < 0]] = True
+        self.ends = np.int8(low + high)
+        self.raw = np.empty((n if keep else 0, k), np.int8)
+        names = [part for part in scale.keys if part != "total"]
+        self.parts = {f"{scale.name}_{p}": np.abs(scale.keys[p]) - 1 for p in names}
+        self.scores = {name: np.empty(n) for name in (scale.name, *self.parts)}
+
+    def draw(self, latent: np.ndarray, rng: np.random.Generator) -> None:
+        general, specific = self.model.general, self.model.specific
+        cuts = np.ascontiguousarray(self.model.cuts.T, dtype=np.float32)
+        noise = np.float32(np.sqrt(1 - general - specific))
+        n_groups = self.model.groups.max() + 1
+        for start in range(0, len(latent), CHUNK):
+            rows = slice(start, start + CHUNK)
+            common = np.float32(np.sqrt(general) * latent[rows])[:, None]
+            x = rng.standard_normal((len(common), cuts.shape[1]), dtype=np.float32)
+            x *= noise
+            if specific:
+                factor = rng.standard_normal((len(common), n_groups), dtype=np.float32)
+                common = common + np.float32(np.sqrt(specific)) * factor
+                common = common[:, self.model.groups]
+            x += common
+            answers = np.full(x.shape, np.int8(self.model.low))
+            for cut in cuts:
+                answers += x > cut
+            self._keep(answers, rows)
+
+    def _keep(self, answers: np.ndarray, rows: slice) -> None:
+        for name, columns in self.parts.items():
+            self.scores[name][rows] = self._score(answers[:, columns])
+        self.scores[self.scale.name][rows] = self._score(answers)
+        if len(self.raw):
+            self.raw[rows] = np.where(self.reversed, self.ends - answers, answers)
+
+    def _score(self, answers: np.ndarray) -> np.ndarray:
+        total = answers.sum(axis=1, dtype=np.int16)
+        return total / answers.shape[1] if self.scale.score == "mean" else total
+
+
+def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Client, admission and discharge of every stay, sorted; days relative to intake.
+
+    Merged and cut at the windows' ends, the stays of a client last exactly the `hospital_days`
+    and `hospital_days_before` drawn. Some go on beyond a window's end, or run across intake. Then
+    a few are recorded twice over: in two overlapping or adjoining parts, or with another inside.
+    """
+    rng = stream(drawn.seed, "episodes")
+    stay = drawn.population.scenario.value("other", "stays")
+    after = drawn.scores["hospital_days"].astype(int)
+    before = drawn.scores["hospital_days_before"].astype(int)
+    across = (rng.random(len(after)) < stay["across_intake"]) & (after > 0) & (before > 0)
+    stays_on = rng.random(len(after)) < after / drawn.window
+    there_already = rng.random(len(after)) < before / drawn.window_before
+    first = _Window(before, drawn.window_before, there_already, across, stay["days"], rng)
+    second = _Window(after, drawn.window, across, stays_on, stay["days"], rng)
+    beyond = rng.geometric(1 / stay["beyond"], size=(2, len(after)))
+    first.start[first.opening] -= beyond[0, first.touches_start]
+    second.end[second.closing] += beyond[1, second.touches_end]
+    start = first.start - drawn.window_before[first.client]
+    end = first.end - drawn.window_before[first.client]
+    merged = first.touches_end & second.touches_start
+    end[first.last[merged]] = second.end[second.first[merged]]
+    keep = np.ones(len(second.client), bool)
+    keep[second.first[merged]] = False
+    stays = np.array(
+        [
+            np.concatenate([first.client, second.client[keep]]),
+            np.concatenate([start, second.start[keep]]),
+            np.concatenate([end, second.end[keep]]),
+        ]
+    )
+    stays = _recorded_twice(stays, drawn)
+    return tuple(stays[:, np.lexsort((stays[2], stays[1], stays[0]))])
+
+
+class _Window:
+    """Stays inside [0, length) of every client, in order; they neither overlap nor adjoin."""
+
+    def __init__(self, days, length, touches_start, touches_end, per_stay, rng) -> None:
+        full = days == length
+        free = length - days
+        touches_end = full | (touches_end & (days > 0) & ~(touches_start & (days < 2)))
+        touches_start = full | (touches_start & (days > 0))
+        touches_start |= (free == 1) & ~touches_end
+        most = np.minimum(days, free - 1 + touches_start + touches_end)
+        least = 1 + (touches_start & touches_end & ~full)
+        number = np.clip(1 + rng.poisson(days / per_stay), least, most)
+        number = np.where(days > 0, number, 0)
+        self.touches_start = touches_start & (days > 0)
+        self.touches_end = touches_end & (days > 0)
+        self.client = np.repeat(np.arange(len(days)), number)
+        lengths = 1 + _split(days - number, number, rng.exponential(size=number.sum()))
+        gaps = self._gaps(free, number, rng)
+        ends = np.cumsum(gaps + lengths)
+        base = np.concatenate([[0], ends])[np.cumsum(number) - number]
+        self.end = ends - np.repeat(base, number)
+        self.start = self.end - lengths
+        self.first = np.cumsum(number) - number
+        self.last = np.cumsum(number) - 1
+        self.opening = self.first[self.touches_start]
+        self.closing = self.last[self.touches_end]
+
+    def _gaps(self, free, number, rng) -> np.ndarray:
+        """Days out of hospital before each stay; at least one between two stays."""
+        size = np.where(number > 0, number + 1, 0)
+        stop = np.cumsum(size)
+        inside = np.ones(stop[-1], int)
+        inside[(stop - size)[self.touches_start]] = 0
+        inside[stop[self.touches_end] - 1] = 0
+        needed = np.bincount(np.repeat(np.arange(len(number)), size), inside, len(number))
+        spare = np.where(number > 0, free - needed.astype(int), 0)
+        gaps = inside + _split(spare, size, rng.exponential(size=len(inside)) * inside)
+        return np.delete(gaps, stop[number > 0] - 1)
+
+
+def _split(total: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Each total in so many whole parts, roughly in proportion to the weights."""
+    if not len(weights):
+        return np.zeros(0, int)
+    stop = np.cumsum(parts)
+    some = parts > 0
+    sums = np.cumsum(weights)
+    base = np.where(stop > parts, sums[stop - parts - 1], 0)
+    running = sums - np.repeat(base, parts)
+    whole = running[stop[some] - 1]
+    share = running / np.repeat(np.where(whole > 0, whole, 1), parts[some])
+    reached = np.floor(np.repeat(total, parts) * share).astype(int)
+    first = np.zeros(len(weights), bool)
+    first[(stop - parts)[some]] = True
+    previous = np.where(first, 0, np.concatenate([[0], reached[:-1]]))
+    return reached - previous
+
+
+def _recorded_twice(stays: np.ndarray, drawn: Draws) -> np.ndarray:
+    """Some stays in two overlapping or adjoining records, some with another record inside."""
+    rng = stream(drawn.seed, "dirt", "hospital_episodes")
+    rates = [
+        drawn.population.scenario.value("dirt", f"stay_{kind}")
+        for kind in ("overlapping", "adjoining", "nested")
+    ]
+    wanted = [max(1, round(rate * len(drawn.manager))) for rate in rates]
+    long = rng.permutation(np.flatnonzero(stays[2] - stays[1] >= 6))
+    overlapping, adjoining, nested, _ = np.split(long, np.cumsum(wanted))
+    stays, records = stays.copy(), [stays]
+    for rows, overlap in ((overlapping, 2), (adjoining, 0)):
+        middle = (stays[1, rows] + stays[2, rows]) // 2
+        later = np.array([stays[0, rows], middle, stays[2, rows]])
+        stays[2, rows] = middle + overlap
+        records.append(later)
+    inside = np.array([stays[0, nested], stays[1, nested] + 1, stays[2, nested] - 2])
+    return np.concatenate([stays, *records[1:], inside], axis=1)

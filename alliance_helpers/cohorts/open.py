@@ -1,0 +1,67 @@
+"""The cohort that a notebook works on: the shipped one, your own, or a simulated one."""
+
+from __future__ import annotations
+
+import warnings
+
+from ..errors import ParameterError
+from ..study.clean import CleanStudy, clean
+from ..study.load import Study, load_study
+
+_kept: dict[str, CleanStudy] = {}
+
+
+def open_study(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> Study:
+    """The raw tables that the notebooks' standard parameters ask for.
+
+    Parameters
+    ----------
+    data : str
+        Folder or file of your own study; empty for the shipped synthetic cohort.
+    codebook : str
+        Its data dictionary; empty for the one beside the data.
+    scenario : str
+        With `data` empty: simulate a study from this scenario of `data/scenarios.yml` instead.
+    n_clients, seed : int
+        Of the simulated study.
+
+    Raises
+    ------
+    ParameterError
+        If both `data` and `scenario` are given.
+    DataError, CodebookError, ScenarioError
+    """
+    if data and scenario:
+        raise ParameterError(
+            f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
+        )
+    if scenario:
+        from .simulate import simulate_study
+
+        return simulate_study(scenario, n_clients, seed)
+    return load_study(data or None, codebook or None)
+
+
+def open_cohort(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> CleanStudy:
+    """The same, cleaned: one row per dyad, every change logged."""
+    asked = (data, codebook, scenario, n_clients, seed)
+    return _kept.pop(repr(asked), None) or clean(open_study(*asked))
+
+
+def keep_cohort(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> None:
+    """Open a cohort now; the next call of `open_cohort` for it, and only that one, is given it.
+
+    For a process that forks kernels, each of which then finds the cohort open. One that warns is
+    not kept: the warning belongs on the page of the notebook.
+    """
+    asked = (data, codebook, scenario, n_clients, seed)
+    with warnings.catch_warnings(record=True) as warned:
+        cohort = clean(open_study(*asked))
+    if not warned:
+        _kept[repr(asked)] = cohort

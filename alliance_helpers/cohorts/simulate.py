@@ -1,0 +1,215 @@
+"""Synthetic studies with a stated truth: the dyad table at once, or raw tables with their dirt.
+
+The population is worked out from `data/scenarios.yml` (`synthetic.population`), drawn once
+(`synthetic.draws`), and written down either without error or gap, or as the five raw tables that a
+study's data entry leaves (`synthetic.raw_tables`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from functools import lru_cache
+from numbers import Integral
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+
+from ..errors import OutputError, ParameterError
+from ..paths import (
+    LIST,
+    TRUTH,
+    Known,
+    is_known,
+    listed,
+    refuse_others,
+    remove,
+    sha256,
+    start_list,
+    survey,
+)
+from ..study.load import Study
+from .draws import Draws, draw
+from .population import SITE_TYPES, population, truth_table
+from .raw_study import labels, raw_tables
+
+MOST_CLIENTS = 10_000_000
+COLUMNS = (
+    "client_age", "client_female", "schizophrenia", "symptoms_intake", "health_sickness_intake",
+    "hospital_days_before", "case_manager_age", "case_manager_experience",
+    "case_manager_experience_log", "caseload_difficulty", "contacts",
+    "client_alliance", "client_alliance_task", "client_alliance_bond", "client_alliance_goal",
+    "case_manager_alliance", "case_manager_alliance_task", "case_manager_alliance_bond",
+    "case_manager_alliance_goal", "client_outcome", "case_manager_outcome", "symptoms",
+    "health_sickness", "living_skills", "hospital_days",
+)  # fmt: skip
+README = """# Synthetic study
+
+SYNTHETIC DATA: no person stands behind any row. Made by alliance-kit, {source}.
+`truth.csv` holds what it was drawn from.
+"""
+
+
+def simulate_dyads(
+    scenario: str = "published", n_clients: int = 201, seed: int = 1995
+) -> pd.DataFrame:
+    """One row per client as a study without error or gap would have it.
+
+    The same clients as :func:`simulate_study` draws with the same arguments, scored.
+
+    Parameters
+    ----------
+    scenario : str
+        A name in `data/scenarios.yml`: published, no_association, halo, hospital_effect.
+    n_clients : int
+        Clients; the case managers scale with them (45 for 201).
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        Ids (text) and scores (float): the columns of the cleaned study's dyad table.
+
+    Raises
+    ------
+    ScenarioError
+        Unknown scenario, or targets that cannot be reached.
+    ParameterError
+        `n_clients` or `seed` that cannot be used.
+
+    Examples
+    --------
+    >>> simulate_dyads("published", 201, seed=1995).shape
+    (201, 29)
+    """
+    _check(n_clients, seed)
+    drawn = draw(population(scenario), int(n_clients), int(seed))
+    return dyad_table(drawn)
+
+
+def dyad_table(drawn: Draws) -> pd.DataFrame:
+    """The dyad table of what was drawn."""
+    manager, n_sites = drawn.manager, drawn.population.scenario.value("study", "n_sites")
+    columns = {
+        "client_id": _labels("C", 3, len(manager)),
+        "case_manager_id": _labels("M", 2, len(drawn.site)).take(manager),
+        "site": _labels("Site ", 2, n_sites).take(drawn.site[manager]),
+        "site_type": pd.array(SITE_TYPES, dtype="str").take(
+            np.where(drawn.neuropsychiatric[manager], 0, 1)
+        ),
+    }
+    for name in COLUMNS:
+        per_manager = drawn.managers.get(name)
+        columns[name] = drawn.scores[name] if per_manager is None else per_manager[manager]
+    return pd.DataFrame(columns, copy=False)
+
+
+def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int = 1995) -> Study:
+    """A synthetic study's five raw tables, with missing answers, dirt and a stated truth.
+
+    Parameters
+    ----------
+    scenario, n_clients, seed
+        As in :func:`simulate_dyads`.
+
+    Returns
+    -------
+    Study
+        `truth` has the columns `quantity informant term target tag`.
+
+    Raises
+    ------
+    ScenarioError, ParameterError
+
+    Examples
+    --------
+    >>> study = simulate_study(n_clients=20)
+    >>> len(study.tables["client_interviews"])
+    20
+    """
+    _check(n_clients, seed)
+    made = population(scenario)
+    drawn = draw(made, int(n_clients), int(seed), keep_items=True)
+    source = f"synthetic, scenario {scenario}, {n_clients:,} clients, seed {seed}"
+    return Study(raw_tables(drawn), made.codebook, source, truth_table(made, int(n_clients)))
+
+
+def write_study(study: Study, out: str | Path) -> Path:
+    """Write a synthetic study's tables, its truth and a README as a folder, whole or not at all.
+
+    Parameters
+    ----------
+    study : Study
+        From :func:`simulate_study`.
+    out : path
+        A folder that does not exist yet, is empty, or holds an earlier synthetic study as it was
+        written, which is then replaced.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something else, or cannot be written.
+    ParameterError
+        The study is not synthetic.
+    """
+    if study.truth is None:
+        raise ParameterError("Only a synthetic study is written; this one has no truth.")
+    out = Path(os.path.realpath(out))
+    before = _earlier(out)
+    tables = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
+    new, old = (out.with_name(f".{out.name}.{uuid4().hex[:8]}.{way}") for way in ("new", "old"))
+    try:
+        new.mkdir(parents=True)
+        for file, table in (tables | {TRUTH: study.truth}).items():
+            table.to_csv(new / file, index=False, float_format="%.10g")
+        (new / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
+        start_list(new, {p.name: [sha256(p)] for p in sorted(new.iterdir())})
+        if out.exists():
+            out.rename(old)
+        new.rename(out)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            if old.exists() and not out.exists():
+                old.rename(out)
+        raise OutputError(f"{out} cannot be written ({error.strerror}); name another.") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)  # made here, under a name of its own
+    with contextlib.suppress(OSError):  # whatever came into it meanwhile stays
+        ours = [name for name in before if is_known(old / name, name, before)]
+        remove(old, [*ours, LIST])
+        old.rmdir()
+    return out
+
+
+def _earlier(out: Path) -> Known:
+    """The files of the synthetic study in a folder; it holds no others."""
+    if not out.exists():
+        return {}
+    try:
+        known = listed(out) if TRUTH in listed(out) else {}
+        _, others = survey(out, known)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be used ({error.strerror}); name a folder.") from None
+    refuse_others(out, others)
+    return known
+
+
+def _check(n_clients: int, seed: int) -> None:
+    whole = isinstance(n_clients, Integral) and not isinstance(n_clients, bool)
+    if not whole or not 2 <= n_clients <= MOST_CLIENTS:
+        raise ParameterError(
+            f"n_clients is {n_clients!r}; give a whole number from 2 to {MOST_CLIENTS:,}."
+        )
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ParameterError(f"seed is {seed!r}; give a whole number, 0 or more.")
+
+
+_labels = lru_cache(maxsize=8)(labels)

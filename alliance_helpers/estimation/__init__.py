@@ -1,1 +1,0 @@
-"""The engines behind the models: least squares, stepwise, CR2, mixed, counts, resamples."""

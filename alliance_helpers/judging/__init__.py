@@ -1,1 +1,0 @@
-"""From an estimate to a verdict: behind `findings`."""

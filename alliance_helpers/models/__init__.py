@@ -1,0 +1,1 @@
+"""Arrays to tidy tables; nothing here knows a codebook or a claim."""

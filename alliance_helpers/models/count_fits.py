@@ -1,0 +1,404 @@
+"""Count models and their maxima: Poisson, negative binomial, hurdle, zero-inflated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.optimize import minimize
+from scipy.special import betaln, digamma, expit, gammaln, logit, polygamma, xlogy
+
+from ..errors import NotEstimableError
+from .count_design import Design, collinear, refuse_separation
+
+Rows = Callable[..., tuple[np.ndarray, tuple[np.ndarray, ...]]]
+STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
+STEPS = 12  # of Newton, before a trust region is called for
+NO_SPREAD = 23.0  # log theta from which a negative binomial is a Poisson to ten digits
+
+
+def logit_rows(event: np.ndarray, eta: np.ndarray, *, value: bool = True):
+    """Bernoulli log-likelihood of `event` (0/1) with log-odds `eta`, and its derivative."""
+    ll = event * eta - np.logaddexp(0, eta) if value else None
+    return ll, (event - expit(eta),)
+
+
+def negbin_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
+    """Negative binomial, mean exp(eta), variance mean + mean**2 / theta; by eta and log theta.
+
+    Written so that nothing cancels as theta grows and the Poisson is approached.
+    """
+    mu, theta = _mu_theta(eta, log_theta)
+    spread = np.log1p(mu / theta)
+    by_eta = (y - mu) * theta / (theta + mu)
+    by_theta = digamma(y + theta) - digamma(theta) - spread + (mu - y) / (theta + mu)
+    ll = None
+    if value:
+        some = np.maximum(y, 1)
+        rising = np.where(y > 0, gammaln(some) - betaln(theta, some) - y * np.log(theta), 0)
+        ll = rising + y * np.log(mu) - (y + theta) * spread - gammaln(y + 1)
+    return ll, (by_eta, theta * by_theta)
+
+
+def truncated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
+    """Negative binomial given that the count is not 0; `y` above 0."""
+    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
+    log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
+    odds = 1 / np.expm1(-log_p0)
+    ll = ll - np.log(-np.expm1(log_p0)) if value else None
+    return ll, (by_eta + odds * eta0, by_theta + odds * theta0)
+
+
+def inflated_rows(
+    y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, zeta: np.ndarray, *, value: bool = True
+):
+    """Negative binomial mixed with excess zeros, whose log-odds are `zeta`."""
+    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
+    log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
+    log_share, log_rest = -np.logaddexp(0, -zeta), -np.logaddexp(0, zeta)
+    log_any_zero = np.logaddexp(log_share, log_rest + log_p0)
+    excess = np.exp(log_share - log_any_zero)
+    zero = y == 0
+    return (
+        np.where(zero, log_any_zero, log_rest + ll) if value else None,
+        (
+            np.where(zero, (1 - excess) * eta0, by_eta),
+            np.where(zero, (1 - excess) * theta0, by_theta),
+            np.where(zero, excess, 0) - expit(zeta),
+        ),
+    )
+
+
+def _mu_theta(eta, log_theta):
+    return np.exp(np.clip(eta, -50, 50)), np.exp(np.clip(log_theta, -20, NO_SPREAD))
+
+
+def _log_zero(eta, log_theta):
+    mu, theta = _mu_theta(eta, log_theta)
+    spread = np.log1p(mu / theta)
+    share = mu / (theta + mu)
+    return -theta * spread, (-theta * share, -theta * (spread - share))
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """Where the likelihood is highest: parameters, log-likelihood, observed information.
+
+    `vcov` is NaN when the information is not positive definite or the gradient is not 0.
+    """
+
+    x: np.ndarray
+    llf: float
+    vcov: np.ndarray
+
+    @property
+    def settled(self) -> bool:
+        return bool(np.isfinite(self.vcov).all())
+
+
+def maximise(rows: Rows, blocks: Sequence[np.ndarray], start: np.ndarray) -> Optimum:
+    """Maximise the sum of `rows` over the coefficients of all design blocks.
+
+    Parameters
+    ----------
+    rows : callable
+        Takes one linear predictor per block, and by name whether a `value` is wanted; returns
+        log-likelihoods and their derivatives.
+    blocks : sequence of ndarray, shape (n, k_j)
+    start : ndarray, shape (sum of k_j,)
+    """
+    ends = np.cumsum([0, *(b.shape[1] for b in blocks)])
+
+    def predictors(x):
+        return [b @ x[i:j] for b, i, j in zip(blocks, ends, ends[1:], strict=False)]
+
+    def loss(x):
+        ll, by = rows(*predictors(x))
+        return -ll.sum(), -np.concatenate([b.T @ d for b, d in zip(blocks, by, strict=True)])
+
+    def hessian(x):
+        at, out = predictors(x), np.empty((ends[-1], ends[-1]))
+        for c, block in enumerate(blocks):
+            up, down = list(at), list(at)
+            up[c], down[c] = at[c] + STEP, at[c] - STEP
+            by_up, by_down = (rows(*moved, value=False)[1] for moved in (up, down))
+            for r, (u, d) in enumerate(zip(by_up, by_down, strict=True)):
+                bend = (d - u) / (2 * STEP)
+                out[ends[r] : ends[r + 1], ends[c] : ends[c + 1]] = (blocks[r].T * bend) @ block
+        return (out + out.T) / 2
+
+    near = _newton(loss, hessian, start)
+    if near.settled:
+        return near
+    options = {"gtol": 1e-5, "maxiter": 300}
+    found = minimize(loss, start, jac=True, hess=hessian, method="trust-exact", options=options)
+    return _newton(loss, hessian, found.x)
+
+
+def _newton(loss, hessian, x: np.ndarray) -> Optimum:
+    """Newton steps to the last digit while they climb; without a maximum there, no covariance."""
+    unknown = np.full((len(x), len(x)), np.nan)
+    before = np.inf
+    for _ in range(STEPS):
+        value, gradient = loss(x)
+        if value > before + 1e-9 * abs(value):
+            break
+        before = value
+        information = hessian(x)
+        if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 1e-9:
+            break
+        vcov = np.linalg.inv(information)
+        step = vcov @ gradient
+        if gradient @ step < 1e-16 * max(1.0, abs(value)):
+            return Optimum(x - step, -float(value), vcov)
+        x = x - step
+    return Optimum(x, -float(value), unknown)
+
+
+NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
+LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
+SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
+SAME = 1e-4  # log-likelihoods closer than this are the same fit
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a family's fit hands back, on the standardised predictors.
+
+    `b` holds the coefficients of one part after the other, `vcov` their covariance.
+    `mu` is the mean of the Poisson or NB before zeros are added or taken away. `share` is the
+    probability of zero (hurdle), of an excess zero (ZINB), else 0. `reason` says why a fit is not
+    identified, or what it collapsed to.
+    """
+
+    family: str
+    parts: tuple[str, ...]
+    b: np.ndarray
+    vcov: np.ndarray
+    llf: float
+    n_parameters: int
+    mu: np.ndarray
+    share: np.ndarray
+    theta: float = np.inf
+    theta_std_error: float = np.nan
+    identified: bool = True
+    reason: str = ""
+
+
+def poisson(design: Design, near: Fit | None = None) -> Fit:
+    """Poisson regression with log link, by iteratively reweighted least squares."""
+    y, Z, offset = design.y, design.Z, design.offset
+    mu, deviance = (y + y.mean()) / 2, np.inf
+    for _ in range(100):
+        weight = np.sqrt(mu)
+        q, r = np.linalg.qr(Z * weight[:, None])
+        b = np.linalg.solve(r, q.T @ (weight * (np.log(mu) - offset + (y - mu) / mu)))
+        mu = np.exp(np.clip(Z @ b + offset, -700, 700))
+        before, deviance = deviance, np.sum(mu - xlogy(y, mu))
+        if abs(before - deviance) <= 1e-13 * abs(deviance):
+            break
+    else:
+        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
+        raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
+    if mu.min() < 1e-5 * y.mean():
+        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
+    inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
+    llf = float(-deviance - gammaln(y + 1).sum())
+    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, len(b), mu, np.zeros(len(y)))
+
+
+def negbin(design: Design, near: Fit | None = None) -> Fit:
+    """Negative binomial, variance mu + mu**2 / theta.
+
+    `near` is the fit of almost the same rows, to start from. Standard errors as MASS::glm.nb gives
+    them: of the coefficients from the expected information at theta, of theta from the observed
+    information at the coefficients.
+    """
+    start = poisson(design)
+    y, mu, k = design.y, start.mu, len(design.terms)
+    if np.sum((y - mu) ** 2 - y) <= 0:
+        why = "no over-dispersion: this is the Poisson model, theta is infinite"
+        return replace(start, family="negbin", n_parameters=k + 1, reason=why)
+    ones = np.ones((len(y), 1))
+    guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
+    best = maximise(
+        lambda eta, t, **how: negbin_rows(y, eta + design.offset, t, **how),
+        [design.Z, ones],
+        guess if near is None or np.isinf(near.theta) else np.append(near.b, np.log(near.theta)),
+    )
+    b, theta = best.x[:k], float(np.exp(best.x[k]))
+    mu = np.exp(design.Z @ b + design.offset)
+    vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
+    information = np.sum(
+        polygamma(1, theta)
+        - polygamma(1, y + theta)
+        - 1 / theta
+        + 2 / (mu + theta)
+        - (y + theta) / (mu + theta) ** 2
+    )
+    error = float(information**-0.5)
+    return Fit("negbin", ("count",), b, vcov, best.llf, k + 1, mu, np.zeros(len(y)), theta, error)
+
+
+def hurdle(design: Design, near: Fit | None = None) -> Fit:
+    """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
+
+    The two parts share no parameter, so each is fitted by itself. `near` is as in `negbin`.
+    """
+    y, positive, k = design.y, design.positive, len(design.terms)
+    if positive.all():
+        raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
+    everywhere = np.ones(len(y), bool)
+    refuse_separation(design, everywhere, ~positive, True, "rows with days from rows without")
+    start = np.zeros(k) if near is None else near.b[k:]
+    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
+    count = _truncated(design, near)
+    log_theta = count.x[k]
+    reason = _not_identified(count, design.terms, log_theta) or _not_identified(zero, design.terms)
+    return Fit(
+        "hurdle",
+        ("count", "any"),
+        np.append(count.x[:k], zero.x),
+        _known(block_diag(count.vcov[:k, :k], zero.vcov), reason),
+        count.llf + zero.llf,
+        2 * k + 1,
+        np.exp(design.Z @ count.x[:k] + design.offset),
+        expit(-design.Z @ zero.x),
+        float(np.exp(log_theta)),
+        np.nan if reason else _theta_error(count, k),
+        not reason,
+        reason or _at_limit(log_theta, "among the counts above 0"),
+    )
+
+
+def zinb(design: Design) -> Fit:
+    """Negative binomial mixed with excess zeros (pscl::zeroinfl)."""
+    y, Z, k = design.y, design.Z, len(design.terms)
+    if design.positive.all():
+        raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
+    plain = negbin(design)
+    best = _maximise_theta(
+        inflated_rows, y, design.offset, [Z, np.ones((len(y), 1)), Z], _zinb_starts(design, plain)
+    )
+    log_theta, share = best.x[k], expit(Z @ best.x[k + 1 :])
+    if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
+        reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
+    else:
+        terms = (*design.terms, "theta", *design.terms)
+        reason = _not_identified(best, terms, log_theta, "excess zeros from other zeros")
+    return Fit(
+        "zinb",
+        ("count", "excess_zero"),
+        np.delete(best.x, k),
+        _known(np.delete(np.delete(best.vcov, k, 0), k, 1), reason),
+        best.llf,
+        2 * k + 1,
+        np.exp(Z @ best.x[:k] + design.offset),
+        share,
+        float(np.exp(log_theta)),
+        np.nan if reason else _theta_error(best, k),
+        not reason,
+        reason or _at_limit(log_theta, "beside the excess zeros"),
+    )
+
+
+FAMILIES: dict[str, Callable[..., Fit]] = {
+    "poisson": poisson,
+    "negbin": negbin,
+    "hurdle": hurdle,
+    "zinb": zinb,
+}
+
+
+def _truncated(design: Design, near: Fit | None = None) -> Optimum:
+    """Zero-truncated negative binomial on the rows with any days."""
+    at = design.positive
+    y, Z, offset = design.y[at], design.Z[at], design.offset[at]
+    where = "Not estimable: among the rows with a count above 0"
+    if len(y) <= Z.shape[1] + 1:
+        raise NotEstimableError(
+            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
+        )
+    if (y == y[0]).all():
+        raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
+    spread = Z[:, 1:].std(axis=0)
+    reasons = [f"'{design.terms[j + 1]}' is constant" for j in np.flatnonzero(spread < 1e-10)]
+    if not reasons:
+        reasons = collinear((Z[:, 1:] - Z[:, 1:].mean(axis=0)) / spread, design.terms[1:])
+    if reasons:
+        raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
+    refuse_separation(design, at, design.y == 1, False, "counts of 1 from the larger ones")
+    blocks = [Z, np.ones((len(y), 1))]
+    if near is not None and np.isfinite(near.theta):
+        start = np.append(near.b[: Z.shape[1]], np.log(near.theta))
+        found = _maximise_theta(truncated_rows, y, offset, blocks, [start])
+        if found.settled:
+            return found
+    log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
+    starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
+    return _maximise_theta(truncated_rows, y, offset, blocks, starts)
+
+
+def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
+    """The NB with a few excess zeros; the Poisson, and the hurdle where there is one, with many."""
+    k, y = len(design.terms), design.y
+    b, log_theta = plain.b, np.log(min(plain.theta, 1e3))
+    zeros = np.mean(y == 0)
+    few = np.r_[logit(0.1 * zeros), np.zeros(k - 1)]
+    many = np.r_[logit(0.9 * zeros), np.zeros(k - 1)]
+    starts = [np.r_[b, log_theta, few], np.r_[poisson(design).b, 0.0, many]]
+    try:
+        split = hurdle(design)
+    except NotEstimableError:
+        return starts
+    more = min(max(split.theta, 1e-3), 1e3)
+    return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]
+
+
+def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
+    """Best of several starts, theta free; the limit of no over-dispersion where that is as good."""
+
+    def free(eta, log_theta, *rest, **how):
+        return rows(y, eta + offset, log_theta, *rest, **how)
+
+    def limit(eta, *rest, **how):
+        ll, by = rows(y, eta + offset, np.full(len(y), NO_SPREAD), *rest, **how)
+        return ll, (by[0], *by[2:])
+
+    k = blocks[0].shape[1]
+    best = max((maximise(free, blocks, s) for s in starts), key=lambda o: o.llf)
+    if best.x[k] < NEARLY_POISSON:
+        return best
+    held = maximise(limit, [blocks[0], *blocks[2:]], np.delete(best.x, k))
+    if held.llf < best.llf - NO_GAIN:
+        return best
+    vcov = np.insert(np.insert(held.vcov, k, 0, axis=0), k, 0, axis=1)
+    return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
+
+
+def _not_identified(
+    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
+) -> str:
+    if log_theta < SMALLEST:
+        return "theta goes to 0: the counts spread more than a negative binomial can"
+    if not fit.settled:
+        return f"the data do not tell {tell} (singular information matrix)"
+    error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
+    wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
+    return f"the data do not determine {', '.join(wide)}" if wide else ""
+
+
+def _at_limit(log_theta: float, where: str) -> str:
+    return f"no over-dispersion {where}: theta is infinite" if np.isinf(log_theta) else ""
+
+
+def _theta_error(fit: Optimum, k: int) -> float:
+    return float(np.exp(fit.x[k]) * np.sqrt(fit.vcov[k, k])) if np.isfinite(fit.x[k]) else np.nan
+
+
+def _known(vcov: np.ndarray, reason: str) -> np.ndarray:
+    """Covariance of an identified fit; unknown where there is a reason against it."""
+    return np.full_like(vcov, np.nan) if reason else vcov

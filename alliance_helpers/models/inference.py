@@ -1,0 +1,350 @@
+"""Equivalence, Bayes factors, multiplicity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import integrate, special
+from scipy.special import gammaln
+from scipy.stats import ncf
+
+from ..errors import ParameterError
+from . import arguments
+from .design import as_floats
+
+
+def equivalence(
+    estimate: float,
+    std_error: float,
+    low: float,
+    high: float,
+    df: float = np.inf,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Two one-sided tests that an effect lies between two bounds.
+
+    Parameters
+    ----------
+    estimate, std_error : float
+        On a scale where the estimate is close to normal (a coefficient, a log rate ratio).
+    low, high : float
+        Bounds of what would be too small to matter, on the same scale; choose them before
+        looking.
+    df : float
+        Degrees of freedom of t; infinite for the normal distribution.
+    alpha : float
+        Level of each test; the interval has confidence 1 - 2 alpha.
+
+    Returns
+    -------
+    DataFrame, one row
+        ``p_value`` (the larger of the two), ``conf_low conf_high`` (90 %) and ``equivalent``,
+        true when the interval lies inside the bounds.
+
+    Raises
+    ------
+    ParameterError
+        Bounds in the wrong order, a standard error that is not above zero, a value that is no
+        finite number.
+
+    Notes
+    -----
+    Schuirmann (1987).
+
+    Examples
+    --------
+    >>> bool(equivalence(0.02, 0.05, low=-0.2, high=0.2)["equivalent"].iloc[0])
+    True
+    """
+    arguments.finite(estimate=estimate, std_error=std_error, low=low, high=high)
+    arguments.positive(std_error=std_error, df=df)
+    arguments.share(alpha=alpha)
+    if low >= high:
+        raise ParameterError(f"The lower bound {low} must lie below the upper bound {high}.")
+    p = max(
+        special.stdtr(df, -(estimate - low) / std_error),
+        special.stdtr(df, (estimate - high) / std_error),
+    )
+    reach = special.stdtrit(df, 1 - alpha) * std_error
+    return _row(p, estimate - reach, estimate + reach, p < alpha)
+
+
+def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.05) -> pd.DataFrame:
+    """Two one-sided tests that a correlation lies within plus and minus a bound.
+
+    Parameters
+    ----------
+    r : float
+        Observed correlation.
+    n : float
+        Number of independent pairs; an effective n where they are not independent.
+    bound : float
+        Smallest correlation that would matter, above 0 and below 1.
+    alpha : float
+        Level of each test.
+
+    Returns
+    -------
+    DataFrame, one row
+        As :func:`equivalence`, the interval on the scale of r.
+
+    Raises
+    ------
+    ParameterError
+        r outside -1 to 1, n not above 3, a bound outside 0 to 1.
+
+    Notes
+    -----
+    On Fisher's z with standard error 1 / sqrt(n - 3). With n = 201 correlations below .086 are
+    equivalent to zero within .20; none is within .10.
+
+    Examples
+    --------
+    >>> equivalence_correlation(0.085, 201, bound=0.20)["equivalent"].tolist()
+    [True]
+    """
+    arguments.correlation(r, n, above=3)
+    arguments.share(bound=bound)
+    if abs(r) == 1:
+        return _row(1.0, r, r, False)
+    limit = np.arctanh(bound)
+    row = equivalence(np.arctanh(r), 1 / np.sqrt(n - 3), -limit, limit, alpha=alpha)
+    row[["conf_low", "conf_high"]] = np.tanh(row[["conf_low", "conf_high"]])
+    return row
+
+
+def equivalence_block(
+    f: float, df1: float, df2: float, n: float, r_squared_bound: float, alpha: float = 0.05
+) -> pd.DataFrame:
+    """Test that a whole block of predictors explains less than a bound.
+
+    Parameters
+    ----------
+    f, df1, df2 : float
+        F test of the block and its degrees of freedom.
+    n : float
+        Rows used, or the effective n.
+    r_squared_bound : float
+        Smallest share of variance (of the block, given the other terms) that would matter.
+    alpha : float
+        Level of the test.
+
+    Returns
+    -------
+    DataFrame, one row
+        ``p_value`` P(F <= f) if the block explained exactly the bound, ``critical`` the value
+        that f must stay below, ``equivalent``.
+
+    Raises
+    ------
+    ParameterError
+        A negative F, degrees of freedom not above zero, a bound outside 0 to 1.
+
+    Notes
+    -----
+    Noncentral F with lambda = n R^2 / (1 - R^2) (Murphy & Myors 1999; Campbell & Lakens 2021).
+
+    Examples
+    --------
+    >>> equivalence_block(0.5, 6, 194, 201, r_squared_bound=0.09)["equivalent"].tolist()
+    [True]
+    """
+    arguments.finite(f=f, df1=df1, n=n)
+    arguments.positive(df1=df1, df2=df2, n=n)
+    arguments.share(r_squared_bound=r_squared_bound, alpha=alpha)
+    if f < 0:
+        raise ParameterError(f"f is {f}; an F statistic is never negative.")
+    if np.isinf(df2):
+        raise ParameterError("df2 must be finite: the F test of a block has residual rows.")
+    noncentrality = n * r_squared_bound / (1 - r_squared_bound)
+    p = float(ncf.cdf(f, df1, df2, noncentrality))
+    critical = float(ncf.ppf(alpha, df1, df2, noncentrality))
+    return pd.DataFrame([{"p_value": p, "critical": critical, "equivalent": p < alpha}])
+
+
+def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool = False) -> float:
+    """Evidence for a correlation against none (BF10).
+
+    Parameters
+    ----------
+    r : float
+        Observed Pearson correlation (of rank-normal scores where the data are far from normal).
+    n : float
+        Number of independent pairs, or the effective n.
+    kappa : float
+        Width of the stretched beta prior: 1 is uniform on -1 to 1 (JASP), 1/3 is the "medium"
+        of R's BayesFactor. Always state it: at r = 0 and n = 201 the evidence for no correlation
+        is 11 to 1 with the first and 6 to 1 with the second.
+    log : bool
+        Return the natural logarithm, which never overflows.
+
+    Returns
+    -------
+    float
+        BF10; infinite where it exceeds the largest float.
+
+    Raises
+    ------
+    ParameterError
+        r outside -1 to 1, n not above 2, kappa not above zero.
+
+    Notes
+    -----
+    Exact, after Ly, Verhagen & Wagenmakers (2016), with Euler's transformation of the
+    hypergeometric function, so that large n cannot overflow.
+
+    Examples
+    --------
+    >>> round(1 / bayes_factor_correlation(0.0, 201), 1)
+    11.3
+    """
+    arguments.correlation(r, n, above=2)
+    arguments.finite(kappa=kappa)
+    arguments.positive(kappa=kappa)
+    if abs(r) == 1:
+        return np.inf
+    a, c = (1 + 2 / kappa) / 2, (n + 2 / kappa) / 2
+    value = (
+        (1 - 2 / kappa) * np.log(2)
+        + np.log(np.pi) / 2
+        - special.betaln(1 / kappa, 1 / kappa)
+        + special.gammaln(c - 0.5)
+        - special.gammaln(c)
+        + (1 + 1 / kappa - n / 2) * np.log1p(-(r**2))
+        + _log_hyp2f1(a, c, r**2)
+    )
+    if log:
+        return float(value)
+    with np.errstate(over="ignore"):
+        return float(np.exp(value))
+
+
+def _log_hyp2f1(a: float, c: float, z: float) -> float:
+    """Logarithm of 2F1(a, a; c; z); by its series where scipy finds none (large c, z near 1)."""
+    with np.errstate(all="ignore"):
+        value = special.hyp2f1(a, a, c, z)
+    if np.isfinite(value):
+        return np.log(value)
+    j = np.arange(100_000)
+    ratios = 2 * np.log(a + j) - np.log(c + j) - np.log1p(j) + np.log(z)
+    return np.logaddexp(0, special.logsumexp(np.cumsum(ratios)))
+
+
+def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
+    """p-values adjusted for being several.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        One family of tests; NaN stays NaN and does not count.
+    method : {"holm", "bh"}
+        Holm (1979) keeps the risk of even one false claim, Benjamini & Hochberg (1995) the
+        share of false ones among the claims made.
+
+    Returns
+    -------
+    Series with the index of the input, or ndarray
+
+    Raises
+    ------
+    ParameterError
+        Another method, a value outside 0 to 1.
+
+    Examples
+    --------
+    >>> adjust([0.01, 0.02, 0.04]).round(2).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    if method not in ("holm", "bh"):
+        raise ParameterError(f"method is {method!r}; choose 'holm' or 'bh'.")
+    values = as_floats(p_values, "p_values").reshape(-1)
+    if ((values < 0) | (values > 1)).any():
+        raise ParameterError("p_values holds a number outside 0 to 1.")
+    adjusted, known = values.copy(), np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    rank = np.arange(1, len(order) + 1)
+    # The same as statsmodels' multipletests, which empties the garbage of the whole process.
+    if method == "holm":
+        running = np.maximum.accumulate(values[order] * rank[::-1])
+    else:
+        running = np.minimum.accumulate((values[order] * len(order) / rank)[::-1])[::-1]
+    adjusted[order] = np.minimum(running, 1)
+    if isinstance(p_values, pd.Series):
+        return pd.Series(adjusted, index=p_values.index, name=p_values.name)
+    return adjusted
+
+
+def _row(p, low, high, equivalent) -> pd.DataFrame:
+    row = {"p_value": p, "conf_low": low, "conf_high": high, "equivalent": bool(equivalent)}
+    return pd.DataFrame([row])
+
+
+MEDIUM = np.sqrt(2) / 4
+"""The "medium" prior width of R's BayesFactor for regressions."""
+
+
+def bayes_factor_block(
+    r_squared: float, n: float, k: int, r_scale: float = MEDIUM, log: bool = False
+) -> float:
+    """Evidence for a block of predictors against none of them (BF10).
+
+    Parameters
+    ----------
+    r_squared : float
+        Share of variance that the block explains.
+    n : float
+        Number of independent rows, or the effective n.
+    k : int
+        Predictors of the block.
+    r_scale : float
+        Width of the prior on standardised coefficients; always state it.
+    log : bool
+        Return the natural logarithm.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ParameterError
+        R-squared outside 0 to 1, n not above k + 1, a width not above 0.
+
+    Notes
+    -----
+    Coefficients have Zellner and Siow's prior, g an inverse gamma (1/2, n r_scale**2 / 2): Rouder &
+    Morey (2012), Multivariate Behav Res 47:877-903, equation 11; equal to
+    ``BayesFactor::linearReg.R2stat``. The integral is taken over log g around its peak.
+
+    Examples
+    --------
+    >>> round(1 / bayes_factor_block(0.05, 201, 6), 1)
+    29.3
+    """
+    arguments.finite(r_squared=r_squared, n=n)
+    arguments.positive(k=k, r_scale=r_scale)
+    if not 0 <= r_squared < 1:
+        raise ParameterError(f"r_squared is {r_squared}; give a share from 0 to below 1.")
+    if n <= k + 1:
+        raise ParameterError(f"n is {n}; more than {k + 1} rows are needed for {k} predictors.")
+    b = n * r_scale**2 / 2
+    constant = 0.5 * np.log(b) - gammaln(0.5)
+
+    def log_integrand(t):
+        # With g = exp(t); the last term is the inverse gamma density times dg / dt.
+        g = np.exp(t)
+        gain = (n - 1 - k) / 2 * np.log1p(g) - (n - 1) / 2 * np.log1p((1 - r_squared) * g)
+        return gain + constant - t / 2 - b * np.exp(-t)
+
+    grid = np.linspace(-30, 60, 1801)
+    values = log_integrand(grid)
+    peak = float(values.max())
+    near = grid[values > peak - 45]
+    low, high = near[0] - 0.1, near[-1] + 0.1
+    area = integrate.quad(
+        lambda t: np.exp(log_integrand(t) - peak), low, high, epsabs=0, epsrel=1e-10, limit=500
+    )[0]
+    value = peak + np.log(area)
+    return float(value) if log else float(np.exp(value))

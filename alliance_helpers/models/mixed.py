@@ -1,0 +1,345 @@
+"""The random-intercept model by REML, and its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.special import fdtrc
+
+from ..errors import NotEstimableError
+from .design import Sample, complete_rows, orthonormal, positions, tidy
+
+SHARES = np.array(
+    [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
+)
+"""Shares of the groups at which the likelihood is looked at before the best is refined."""
+
+
+@dataclass(frozen=True)
+class Intercepts:
+    """A fitted random-intercept model, the intercept first.
+
+    Attributes
+    ----------
+    estimate, df : ndarray (k + 1,)
+    vcov : ndarray (k + 1, k + 1)
+    ratio : float
+        Variance between groups / variance within.
+    within : float
+        Variance within groups.
+    criterion : float
+        Minus twice the restricted log-likelihood, with all constants.
+    """
+
+    estimate: np.ndarray
+    df: np.ndarray
+    vcov: np.ndarray
+    ratio: float
+    within: float
+    criterion: float
+
+    @property
+    def std_error(self) -> np.ndarray:
+        return np.sqrt(np.diag(self.vcov))
+
+    def wald(self, keep: Sequence[int]) -> tuple[float, int, float, float]:
+        """F test that the estimates at the positions `keep` are all 0: f, df1, df2, p_value."""
+        keep = list(keep)
+        estimate = self.estimate[keep]
+        f = float(estimate @ np.linalg.solve(self.vcov[np.ix_(keep, keep)], estimate)) / len(keep)
+        df2 = float(self.df[keep].min())
+        return f, len(keep), df2, float(fdtrc(len(keep), df2, f))
+
+
+def fit_intercepts(
+    sample: Sample,
+    basis: tuple[np.ndarray, np.ndarray] | None = None,
+    between: Collection[str] | None = None,
+) -> Intercepts:
+    """Fit a random-intercept model by REML.
+
+    Parameters
+    ----------
+    sample : Sample
+    basis : (Q, back), optional
+        What `orthonormal` makes of the sample, if it is at hand.
+    between : collection of str, optional
+        Terms that belong to the group; by default those constant inside every group.
+
+    Raises
+    ------
+    NotEstimableError
+        As `mixed.random_intercept`.
+    """
+    Q, back = basis or orthonormal(sample)
+    profile = _Profile(sample, Q)
+    ratio = profile.best_ratio()
+    gamma, covariance, within, criterion = profile.solution(ratio)
+    return Intercepts(
+        estimate=back @ gamma,
+        df=_degrees_of_freedom(sample, between),
+        vcov=within * back @ covariance @ back.T,
+        ratio=ratio,
+        within=within,
+        criterion=float(criterion - 2 * np.linalg.slogdet(back)[1]),
+    )
+
+
+class _Profile:
+    """The REML criterion as a function of the variance ratio between / within alone.
+
+    With group means m and sizes s, the cross-products of [Q, y] weighted by the inverse
+    covariance are A(ratio) = W + sum s / (1 + ratio s) m m', W being the cross-products within
+    groups (Bates, Maechler, Bolker & Walker 2015, J Stat Softw 67(1), specialised).
+    """
+
+    def __init__(self, sample: Sample, Q: np.ndarray) -> None:
+        centre = sample.y.mean()
+        columns = np.column_stack([Q, sample.y - centre])
+        self.shift = centre * Q.sum(axis=0)
+        self.sizes = sample.sizes.astype(float)
+        self.n, self.p = Q.shape
+        means = np.add.reduceat(columns, sample.starts) / self.sizes[:, None]
+        deviations = columns - np.repeat(means, sample.sizes, axis=0)
+        self.within = deviations.T @ deviations
+        self.squares = (means[:, :, None] * means[:, None, :]).reshape(len(means), -1)
+        total = columns[:, -1] @ columns[:, -1]
+        if total <= (1e-12 * abs(centre)) ** 2 * self.n:
+            raise NotEstimableError(f"The outcome has the same value in all {self.n} rows.")
+        if sample.n_groups == sample.n:
+            raise NotEstimableError(
+                f"Every one of the {sample.n} groups holds a single row: "
+                f"groups cannot be told from rows."
+            )
+        left = np.linalg.lstsq(self.within[:-1, :-1], self.within[:-1, -1], rcond=1e-10)[0]
+        unexplained = self.within[-1, -1] - self.within[:-1, -1] @ left
+        if unexplained <= 1e-12 * total:
+            raise NotEstimableError(
+                "Within groups the outcome does not vary, or the terms fit it perfectly."
+            )
+
+    def products(self, weights: np.ndarray) -> np.ndarray:
+        return (weights @ self.squares).reshape(*weights.shape[:-1], self.p + 1, self.p + 1)
+
+    def criterion(self, ratios: np.ndarray) -> np.ndarray:
+        inflated = 1 + np.multiply.outer(ratios, self.sizes)
+        L = np.linalg.cholesky(self.within + self.products(self.sizes / inflated))
+        logs = 2 * np.log(np.diagonal(L, axis1=-2, axis2=-1))
+        rows = self.n - self.p
+        deviance = rows * (1 + np.log(2 * np.pi / rows) + logs[..., -1])
+        return np.log(inflated).sum(axis=-1) + logs[..., :-1].sum(axis=-1) + deviance
+
+    def slopes(self, ratio: float) -> tuple[float, float]:
+        """First and second derivative of the criterion by the ratio."""
+        w = self.sizes / (1 + ratio * self.sizes)
+        L = np.linalg.cholesky(self.within + self.products(w))
+        root = np.linalg.inv(L)
+        first = -root @ self.products(w**2) @ root.T
+        second = 2 * root @ self.products(w**3) @ root.T
+        fixed, last, rows = first[:-1, :-1], first[-1, :-1], self.n - self.p
+        slope = w.sum() + np.trace(fixed) + rows * first[-1, -1]
+        bend = (
+            -(w**2).sum()
+            + np.trace(second[:-1, :-1])
+            - (fixed**2).sum()
+            + rows * (second[-1, -1] - first[-1, -1] ** 2 - 2 * last @ last)
+        )
+        return slope, bend
+
+    def best_ratio(self) -> float:
+        ratios = SHARES / (1 - SHARES)
+        best = int(np.argmin(self.criterion(ratios)))
+        if best == 0 and self.slopes(0.0)[0] >= 0:
+            return 0.0
+        low = ratios[max(best - 1, 0)]
+        high = ratios[best + 1] if best + 1 < len(ratios) else 1e12
+        ratio = ratios[best] if best else ratios[1] / 2
+        for _ in range(60):
+            slope, bend = self.slopes(ratio)
+            low, high = (ratio, high) if slope < 0 else (low, ratio)
+            step = ratio - slope / bend if bend > 0 else np.inf
+            new = step if low < step < high else (low + high) / 2
+            if abs(new - ratio) <= 1e-12 * ratio:
+                return new
+            ratio = new
+        return ratio
+
+    def solution(self, ratio: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+        A = self.within + self.products(self.sizes / (1 + ratio * self.sizes))
+        covariance = np.linalg.inv(A[:-1, :-1])
+        gamma = covariance @ A[:-1, -1]
+        within = (A[-1, -1] - A[:-1, -1] @ gamma) / (self.n - self.p)
+        return gamma + self.shift, covariance, within, float(self.criterion(np.array(ratio)))
+
+
+def _degrees_of_freedom(sample: Sample, between: Collection[str] | None) -> np.ndarray:
+    if between is None:
+        spread = np.add.reduceat(sample.X, sample.starts) / sample.sizes[:, None]
+        inside = np.abs(sample.X - np.repeat(spread, sample.sizes, axis=0)).max(axis=0, initial=0)
+        total = np.abs(sample.X - sample.X.mean(axis=0)).max(axis=0, initial=0)
+        above = inside <= 1e-10 * total
+    else:
+        if between:
+            positions(list(between), sample.terms)
+        above = np.array([term in between for term in sample.terms], dtype=bool)
+    df_between = sample.n_groups - int(above.sum()) - 1
+    df_within = sample.n - sample.n_groups - int((~above).sum())
+    if df_between < 1 or (df_within < 1 and not above.all()):
+        raise NotEstimableError(
+            f"{int(above.sum())} group-level and {int((~above).sum())} other terms are too many "
+            f"for {sample.n} rows in {sample.n_groups} groups."
+        )
+    return np.array([df_between, *np.where(above, df_between, df_within)], dtype=float)
+
+
+@dataclass(frozen=True)
+class MixedFit:
+    """A random-intercept model fitted by REML.
+
+    Attributes
+    ----------
+    coefficients : DataFrame
+        term estimate std_error statistic df p_value conf_low conf_high n
+    variance : DataFrame, one row
+        sigma2_between sigma2_within icc
+    vcov : DataFrame (k + 1, k + 1)
+        Covariance of the coefficients.
+    reml_criterion : float
+        Minus twice the restricted log-likelihood, with all constants, as lme4 prints it.
+    n, n_groups : int
+    singular : bool
+        True where the variance between groups is estimated as zero.
+    fit : Intercepts
+        The same as arrays.
+    """
+
+    coefficients: pd.DataFrame
+    variance: pd.DataFrame
+    vcov: pd.DataFrame
+    reml_criterion: float
+    n: int
+    n_groups: int
+    singular: bool
+    fit: Intercepts = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return self.coefficients.to_html(index=False) + self.variance.to_html(index=False)
+
+
+def random_intercept(
+    y,
+    X,
+    groups,
+    terms: Sequence[str] | None = None,
+    between: Collection[str] | None = None,
+    conf_level: float = 0.95,
+) -> MixedFit:
+    """Linear model with a random intercept for each group, by REML.
+
+    Parameters
+    ----------
+    y : array-like (n,)
+        Outcome in its own units.
+    X : array-like (n, k) or (n,), DataFrame or None
+        Predictors; the intercept is added. None gives the model of the mean alone.
+    groups : array-like (n,)
+        The case manager of each row. Groups of one row are allowed.
+    terms : sequence of k names, optional
+    between : collection of str, optional
+        Terms that belong to the group (a case manager's age). By default those found constant
+        inside every group.
+    conf_level : float
+
+    Returns
+    -------
+    MixedFit
+
+    Raises
+    ------
+    NotEstimableError
+        One group, only groups of one row, a constant or collinear term, fewer rows than terms,
+        no variation left within groups, more group-level terms than groups.
+
+    Notes
+    -----
+    Degrees of freedom, as in ``nlme::lme``: a term between groups has the groups minus the terms
+    between minus 1, a term within groups the rows minus the groups minus the terms within. The
+    intercept, a mean over groups, is given those of the terms between (nlme: within). Estimates,
+    standard errors, variances and the criterion agree with ``lme4::lmer``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1995)
+    >>> groups = np.repeat(np.arange(20), 5)
+    >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
+    >>> fit = random_intercept(y, None, groups)
+    >>> fit.variance.columns.tolist()
+    ['sigma2_between', 'sigma2_within', 'icc']
+    """
+    sample = complete_rows(y, X, groups, terms)
+    fit = fit_intercepts(sample, between=between)
+    names = ["intercept", *sample.terms]
+    table = tidy(names, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
+    variance = pd.DataFrame(
+        {
+            "sigma2_between": [fit.ratio * fit.within],
+            "sigma2_within": [fit.within],
+            "icc": [fit.ratio / (1 + fit.ratio)],
+        }
+    )
+    return MixedFit(
+        coefficients=table,
+        variance=variance,
+        vcov=pd.DataFrame(fit.vcov, index=names, columns=names),
+        reml_criterion=fit.criterion,
+        n=sample.n,
+        n_groups=sample.n_groups,
+        singular=bool(fit.ratio == 0),
+        fit=fit,
+    )
+
+
+def block_test(fit: MixedFit, block: Sequence[str]) -> pd.DataFrame:
+    """Wald F test that a block of terms of a mixed model adds nothing.
+
+    Parameters
+    ----------
+    fit : MixedFit
+    block : sequence of str
+        Terms tested together.
+
+    Returns
+    -------
+    DataFrame, one row : f df1 df2 p_value n n_groups
+        ``df2`` is the smallest of the terms' degrees of freedom.
+
+    Raises
+    ------
+    ParameterError
+        A term that is not in the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1995)
+    >>> X = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
+    >>> fit = random_intercept(X["a"], X[["b", "c"]], np.arange(100) % 20)
+    >>> int(block_test(fit, ["b", "c"])["df1"].iloc[0])
+    2
+    """
+    keep = [1 + p for p in positions(block, list(fit.coefficients["term"])[1:])]
+    f, df1, df2, p_value = fit.fit.wald(keep)
+    return pd.DataFrame(
+        {
+            "f": [f],
+            "df1": [df1],
+            "df2": [df2],
+            "p_value": [p_value],
+            "n": [fit.n],
+            "n_groups": [fit.n_groups],
+        }
+    )

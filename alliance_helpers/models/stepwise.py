@@ -1,0 +1,431 @@
+"""Moments, and stepwise regression worked out on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from ..errors import NotEstimableError, ParameterError
+from . import arguments
+
+CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a regression needs to know of its complete rows.
+
+    Attributes
+    ----------
+    terms : tuple of p candidate names, block after block
+    blocks : tuple of integer arrays, positions of each block's candidates in `terms`
+    n : int, complete rows
+    means : ndarray (p + 1,), the outcome last
+    products : ndarray (p + 1, p + 1), sums of products about the means
+    """
+
+    terms: tuple[str, ...]
+    blocks: tuple[np.ndarray, ...]
+    n: int
+    means: np.ndarray
+    products: np.ndarray
+
+
+def moments(
+    data: pd.DataFrame,
+    outcome: str,
+    blocks: Mapping[str, Sequence[str]],
+    cluster: str | None = None,
+) -> Moments:
+    """Check the columns and gather their means and cross-products over complete rows.
+
+    Parameters
+    ----------
+    data : DataFrame
+    outcome : str
+    blocks : mapping of block name to column names
+    cluster : str, optional
+        Rows without a label here are left out too.
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    ParameterError
+        Unknown, repeated, non-numeric or infinite columns, an empty block.
+    NotEstimableError
+        No more complete rows than terms plus one, or a constant column; the message names it.
+
+    Notes
+    -----
+    Sums are taken about the means of the first rows, then moved to the means of all: rounding
+    does not depend on where a variable's zero lies (Chan, Golub & LeVeque 1983, Am Stat 37:242).
+
+    Examples
+    --------
+    >>> data = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [2.0, 4, 6, 9]})
+    >>> moments(data, "y", {"block": ["x"]}).products.tolist()
+    [[5.0, 11.5], [11.5, 26.75]]
+    """
+    terms = check_columns(data, outcome, blocks, cluster)
+    columns = [*terms, outcome]
+    m = len(columns)
+    n, shift, total, products = 0, None, np.zeros(m), np.zeros((m, m))
+    for start in range(0, len(data), CHUNK):
+        rows = _complete(data.iloc[start : start + CHUNK], columns, cluster)[0]
+        if not len(rows):
+            continue
+        shift = rows.mean(axis=0) if shift is None else shift
+        rows -= shift
+        n += len(rows)
+        total += rows.sum(axis=0)
+        products += rows.T @ rows
+    if n <= len(terms) + 1:
+        raise NotEstimableError(
+            f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates: "
+            f"at least {len(terms) + 2} are needed."
+        )
+    moved = total / n
+    products -= n * np.outer(moved, moved)
+    means = shift + moved
+    flat = np.diag(products) <= n * (1e-12 * np.maximum(np.abs(means), 1e-300)) ** 2
+    if flat.any():
+        raise NotEstimableError(
+            f"The column '{columns[int(np.argmax(flat))]}' has the same value in all {n} complete "
+            f"rows: leave it out."
+        )
+    sizes = np.cumsum([0, *(len(columns) for columns in blocks.values())])
+    positions = tuple(np.arange(a, b) for a, b in pairwise(sizes))
+    return Moments(terms, positions, n, means, products)
+
+
+def numeric_rows(data, outcome: str, terms: Sequence[str], cluster: str | None):
+    """Complete rows as arrays: outcome (n,), predictors (n, p), labels (n,) or None."""
+    values, labels = _complete(data, [*terms, outcome], cluster)
+    return values[:, -1], values[:, :-1], labels
+
+
+def check_columns(data, outcome, blocks, cluster=None) -> tuple[str, ...]:
+    """Names of all candidates, block after block; ParameterError with every problem found."""
+    if blocks is not None and not isinstance(blocks, Mapping):
+        raise ParameterError("blocks maps each block's name to a list of columns.")
+    if not blocks or any(len(columns) == 0 for columns in blocks.values()):
+        raise ParameterError("Each block needs at least one column, and there must be a block.")
+    if any(isinstance(columns, str) for columns in blocks.values()):
+        raise ParameterError("Each block is a list of columns, not a single name.")
+    terms = tuple(column for columns in blocks.values() for column in columns)
+    wanted = [*terms, outcome]
+    used = dict.fromkeys([*wanted, *([] if cluster is None else [cluster])])
+    arguments.table(data, *used)
+    problems, kinds = [], data.dtypes.to_dict()
+    for column in used:
+        if column not in kinds:
+            problems.append(f"there is no column '{column}'")
+        elif wanted.count(column) > 1:
+            problems.append(f"'{column}' is named more than once")
+        elif column in wanted and not _is_number(kinds[column]):
+            problems.append(f"'{column}' holds {kinds[column]}, not numbers")
+    if problems:
+        raise ParameterError(f"The blocks cannot be used: {'; '.join(problems)}.")
+    return terms
+
+
+def _is_number(dtype) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
+
+
+def _complete(data, columns, cluster) -> tuple[np.ndarray, np.ndarray | None]:
+    values = data[columns].to_numpy(dtype=float, na_value=np.nan, copy=True)
+    keep = ~np.isnan(values).any(axis=1)
+    if cluster is not None:
+        keep &= data[cluster].notna().to_numpy()
+    if np.isinf(values).any():
+        name = columns[int(np.argmax(np.isinf(values).any(axis=0)))]
+        raise ParameterError(f"The column '{name}' holds an infinite value.")
+    labels = None if cluster is None else data[cluster].to_numpy()[keep]
+    return (values if keep.all() else values[keep]), labels
+
+
+NOTHING_LEFT = 1e-12
+"""Share of the outcome's variance below which a fit counts as perfect and stops."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a term enters and leaves.
+
+    Parameters
+    ----------
+    method : "stepwise" or "enter"
+        "enter" takes every term of a block that passes the tolerance, the largest tolerance first.
+    p_enter, p_remove : float
+        Probability of F to enter and to remove; the first must be the smaller.
+    tolerance : float
+        A term enters only if 1 - R2 on the terms in the model is at least this for itself, and
+        stays at least this for each of them.
+
+    Raises
+    ------
+    ParameterError
+
+    Examples
+    --------
+    >>> Rule(p_enter=0.05, p_remove=0.10).tolerance
+    0.0001
+    """
+
+    method: str = "stepwise"
+    p_enter: float = 0.05
+    p_remove: float = 0.10
+    tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if self.method not in ("stepwise", "enter"):
+            raise ParameterError(f"method is 'stepwise' or 'enter'; '{self.method}' was given.")
+        arguments.finite(p_enter=self.p_enter, p_remove=self.p_remove, tolerance=self.tolerance)
+        if not 0 < self.p_enter < self.p_remove < 1:
+            raise ParameterError(
+                f"p_remove ({self.p_remove}) must be larger than p_enter ({self.p_enter}), both "
+                f"between 0 and 1: otherwise the same term enters and leaves for ever."
+            )
+        if not 0 < self.tolerance < 1:
+            raise ParameterError(f"tolerance lies between 0 and 1; {self.tolerance} was given.")
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where the rule ended, after each block and for each resample.
+
+    Attributes
+    ----------
+    selected : ndarray of bool (blocks, p, B)
+    beta : ndarray (blocks, p, B)
+        Standardised coefficients, 0 for terms that are out.
+    r_squared : ndarray (blocks, B)
+    """
+
+    selected: np.ndarray
+    beta: np.ndarray
+    r_squared: np.ndarray
+
+
+@dataclass
+class Trace:
+    """What happened to a single sample: each step, and the swept matrix after each block.
+
+    A step is (block, action, term, F, p value, R2 after it); a swept matrix holds the standardised
+    coefficients in its last row and minus the inverse correlations of the terms in the model.
+    """
+
+    steps: list[tuple] = field(default_factory=list)
+    matrices: list[np.ndarray] = field(default_factory=list)
+
+
+def correlate(products: np.ndarray) -> np.ndarray:
+    """Correlations from centred cross-products of shape (p + 1, p + 1, B), the outcome last.
+
+    A column without variance gets correlations and a diagonal of 0, so that no tolerance admits
+    it; an outcome without variance keeps a diagonal of 1.
+    """
+    spread = np.sqrt(np.maximum(np.einsum("iib->ib", products), 0))
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    out = products * scale[:, None]
+    out *= scale[None]
+    out[-1, -1] = 1.0
+    return out
+
+
+def run(
+    correlations: np.ndarray,
+    n: np.ndarray,
+    blocks: Sequence[np.ndarray],
+    rule: Rule,
+    trace: Trace | None = None,
+) -> Path:
+    """Apply the rule to every resample at once.
+
+    Parameters
+    ----------
+    correlations : ndarray (p + 1, p + 1, B)
+        Of the candidates and, last, the outcome. Overwritten.
+    n : ndarray (B,)
+        Rows of each resample.
+    blocks : sequence of integer arrays
+        Positions of each block's candidates, in the order in which blocks enter. Terms of
+        earlier blocks stay.
+    rule : Rule
+    trace : Trace, optional
+        Filled with the story of the sample; for B = 1 only.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> R = np.array([[1, 0.2, 0.6], [0.2, 1, 0.1], [0.6, 0.1, 1]])[:, :, None]
+    >>> run(R, np.array([100]), [np.array([0, 1])], Rule()).selected[0, :, 0].tolist()
+    [True, False]
+    """
+    work = _Work(correlations, np.asarray(n, dtype=np.intp), blocks, rule, trace)
+    while work.ids.size:
+        work.step()
+    return work.path
+
+
+class _Work:
+    """The resamples still under way: each is in some block, with some terms in its model."""
+
+    def __init__(self, A, n, blocks, rule, trace) -> None:
+        m, _, B = A.shape
+        self.p, self.rule, self.trace = m - 1, rule, trace
+        self.A, self.n, self.ids = A, n, np.arange(B)
+        self.member = np.zeros((len(blocks), self.p), dtype=bool)
+        for position, block in enumerate(blocks):
+            self.member[position, block] = True
+        self.path = Path(
+            np.zeros((len(blocks), self.p, B), dtype=bool),
+            np.zeros((len(blocks), self.p, B)),
+            np.zeros((len(blocks), B)),
+        )
+        self.inside = np.zeros((self.p, B), dtype=bool)
+        self.barred = np.zeros((self.p, B), dtype=bool)
+        self.block = np.zeros(B, dtype=np.intp)
+        self.size = np.zeros(B, dtype=np.intp)
+        self.first_df = max(int(n.min()) - self.p - 2, 1)
+        df = np.arange(self.first_df, int(n.max()))
+        self.f_enter = special.stdtrit(df, 1 - rule.p_enter / 2) ** 2
+        self.f_remove = special.stdtrit(df, 1 - rule.p_remove / 2) ** 2
+
+    def step(self) -> None:
+        """One action of every resample: a term leaves, a term enters, or the block is done."""
+        A, p = self.A, self.p
+        at = np.arange(len(self.ids))
+        diagonal = np.einsum("iib->ib", A)[:p]
+        with_outcome, rest = A[p, :p], A[p, p]
+        current = self.member[self.block].T
+        open_fit = rest > NOTHING_LEFT
+        remove, leaving, f_leave = self._leaver(diagonal, with_outcome, rest, current, at)
+        remove &= open_fit
+        enter, coming, f_come = self._comer(diagonal, with_outcome, rest, current, at)
+        enter &= open_fit & ~remove
+        refused = self._collinear(coming, diagonal, at) & enter
+        self.barred[coming[refused], at[refused]] = True
+        enter &= ~refused
+        done = ~(remove | enter | refused)
+        if done.any():
+            self._close_block(np.flatnonzero(done))
+        act = remove | enter
+        if act.any():
+            self._sweep(np.where(remove, leaving, coming), act, remove)
+        if self.trace is not None and act[0]:
+            self._tell(bool(remove[0]), int((leaving if remove[0] else coming)[0]), f_leave, f_come)
+        self._forget_finished()
+
+    def _leaver(self, diagonal, with_outcome, rest, current, at):
+        if self.rule.method == "enter":
+            none = np.zeros(len(at), dtype=bool)
+            return none, np.zeros(len(at), dtype=np.intp), rest
+        candidates = self.inside & current
+        loss = np.full(diagonal.shape, np.inf)
+        np.divide(with_outcome**2, -diagonal, out=loss, where=candidates)
+        weakest = loss.argmin(axis=0)
+        df = self.n - 1 - self.size
+        f = loss[weakest, at] * df / np.maximum(rest, NOTHING_LEFT)
+        return f < self.f_remove[np.maximum(df - self.first_df, 0)], weakest, f
+
+    def _comer(self, diagonal, with_outcome, rest, current, at):
+        candidates = current & ~self.inside & ~self.barred & (diagonal >= self.rule.tolerance)
+        gain = np.full(diagonal.shape, -1.0)
+        np.divide(with_outcome**2, diagonal, out=gain, where=candidates)
+        df = self.n - 2 - self.size
+        if self.rule.method == "enter":
+            best = np.where(candidates, diagonal, -1.0).argmax(axis=0)
+            wanted = candidates[best, at]
+        else:
+            best = gain.argmax(axis=0)
+            wanted = gain[best, at] >= 0
+        left = np.maximum(rest - gain[best, at], NOTHING_LEFT**2)
+        f = gain[best, at] * df / left
+        if self.rule.method == "stepwise":
+            wanted &= f > self.f_enter[np.maximum(df - self.first_df, 0)]
+        return wanted & (df >= 1), best, f
+
+    def _collinear(self, coming, diagonal, at):
+        """Would entering push the tolerance of a term in the model below the limit?"""
+        column = self.A[: self.p, coming, at]
+        inflation = -diagonal + column**2 / np.maximum(diagonal[coming, at], self.rule.tolerance)
+        return (self.inside & (inflation * self.rule.tolerance > 1)).any(axis=0)
+
+    def _sweep(self, pivot, act, reverse) -> None:
+        A, at = self.A, np.flatnonzero(act)
+        k = pivot[at]
+        column = np.zeros(A.shape[1:])
+        column[:, at] = A[:, k, at]
+        divisor = np.ones(A.shape[2])
+        divisor[at] = A[k, k, at]
+        scaled = column / divisor
+        for row in range(A.shape[0]):
+            A[row] -= column[row] * scaled
+        signed = np.where(reverse, -1.0, 1.0) * scaled
+        A[:, k, at] = signed[:, at]
+        A[k, :, at] = signed[:, at].T
+        A[k, k, at] = -1 / divisor[at]
+        self.inside[k, at] = ~reverse[at]
+        self.size[at] += np.where(reverse[at], -1, 1)
+        self.barred[:, at] = False
+
+    def _close_block(self, done) -> None:
+        block, ids = self.block[done], self.ids[done]
+        inside = self.inside[:, done]
+        self.path.selected[block, :, ids] = inside.T
+        self.path.beta[block, :, ids] = np.where(inside, self.A[-1, :-1, done].T, 0.0).T
+        self.path.r_squared[block, ids] = 1 - self.A[-1, -1, done]
+        if self.trace is not None:
+            self._tell_refused()
+            self.trace.matrices.append(self.A[:, :, 0].copy())
+        self.block[done] += 1
+        self.barred[:, done] = False
+
+    def _forget_finished(self) -> None:
+        """Drop resamples that are through, once they are many enough to be worth the copy."""
+        going = self.block < len(self.member)
+        finished = len(going) - np.count_nonzero(going)
+        if finished == len(going) or finished > 0.2 * len(going):
+            self._keep(np.flatnonzero(going))
+        elif finished:
+            self.block[~going] = len(self.member) - 1
+
+    def _keep(self, going) -> None:
+        self.A = self.A[:, :, going]
+        self.inside, self.barred = self.inside[:, going], self.barred[:, going]
+        self.n, self.ids = self.n[going], self.ids[going]
+        self.block, self.size = self.block[going], self.size[going]
+
+    def _tell(self, removed: bool, term: int, f_leave, f_come) -> None:
+        f = float((f_leave if removed else f_come)[0])
+        df = self.n[0] - 1 - self.size[0] - int(removed)
+        action = "remove" if removed else "enter"
+        p_value = float(special.fdtrc(1, df, f))
+        self.trace.steps.append(
+            (int(self.block[0]), action, term, f, p_value, float(1 - self.A[-1, -1, 0]))
+        )
+
+    def _tell_refused(self) -> None:
+        diagonal = np.diagonal(self.A[:-1, :-1, 0])
+        for term in np.flatnonzero(self.member[self.block[0]] & ~self.inside[:, 0]):
+            column = self.A[:-1, term, 0]
+            inflation = -diagonal + column**2 / max(diagonal[term], self.rule.tolerance)
+            crowded = (self.inside[:, 0] & (inflation * self.rule.tolerance > 1)).any()
+            if diagonal[term] < self.rule.tolerance or crowded:
+                r_squared = float(1 - self.A[-1, -1, 0])
+                self.trace.steps.append(
+                    (int(self.block[0]), "refused_tolerance", int(term), np.nan, np.nan, r_squared)
+                )

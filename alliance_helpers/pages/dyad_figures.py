@@ -1,0 +1,352 @@
+"""Figures of dyads: scatter, Bland-Altman, distributions, correlations, missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from ..errors import ParameterError
+from ..study.codebook import Codebook
+from .style import (
+    INFORMANTS,
+    INK,
+    QUIET,
+    alt,
+    canvas,
+    coefficient,
+    figure_number,
+    key,
+    nothing,
+    styled,
+    title,
+    word,
+)
+
+CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
+BAND, POINT = "#D3DBE1", "#3C4A54"
+PER_GROUP = 20  # dyads in each group where single dyads are not shown
+
+
+@styled
+def informants(
+    dyads: pd.DataFrame,
+    columns: Sequence[str] = ("client_alliance", "case_manager_alliance"),
+    labels: Sequence[str] = ("Client", "Case manager"),
+    ylabel: str = "Alliance rating (sum of items)",
+    heading: str = "The two informants side by side",
+    bins: int = 18,
+    ax: Axes | None = None,
+) -> Axes:
+    """Two informants' distributions back to back on one scale.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+    columns : two column names
+        The client's rating, then the case manager's; missing values are left out.
+    labels : two str
+    ylabel, heading : str
+        The measure with its unit; the title.
+    bins : int
+    ax : Axes, optional
+        New axes in a figure of their own by default.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> ratings = pd.DataFrame({"a": [4.0, 5, 6], "b": [3.0, 5, None]})
+    >>> informants(ratings, ["a", "b"]).figure.get_label()[-36:]
+    'Case manager: mean 4.0, SD 1.4, n 2.'
+    """
+    ax = canvas(ax, 4.6)
+    values = [dyads[c].dropna().to_numpy(float) for c in columns]
+    pooled = np.concatenate(values)
+    edges = np.histogram_bin_edges(pooled, bins) if len(pooled) else np.array([0.0, 1.0])
+    counts = [np.histogram(v, edges)[0] for v in values]
+    most = max(1, *(c.max() for c in counts))
+    said = []
+    for at, (look, label, numbers) in enumerate(
+        zip((CLIENT, CASE_MANAGER), labels, values, strict=True)
+    ):
+        side = 2 * at - 1
+        ax.barh(
+            edges[:-1], side * counts[at], height=np.diff(edges), align="edge", color=look.color,
+            edgecolor="white", hatch=look.hatch, lw=0.6,
+        )  # fmt: skip
+        text = "no ratings"
+        if len(numbers):
+            mean = numbers.mean()
+            spread = figure_number(numbers.std(ddof=1), 1) if len(numbers) > 1 else "unknown"
+            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {len(numbers):,}"
+            ax.plot([0, side * most * 1.1], [mean, mean], color=INK, lw=2)
+        ax.text(0.25 + 0.5 * at, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
+        ax.text(0.25 + 0.5 * at, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)
+        said.append(f"{label}: {text}")
+    ax.axvline(0, color="white", lw=2)
+    ax.set_xlim(-most * 1.12, most * 1.12)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
+    ax.set(xlabel="Number of dyads (black lines: means)", ylabel=ylabel)
+    title(ax, heading)
+    alt(ax, f"{heading}: {ylabel}. {'; '.join(said)}.")
+    return ax
+
+
+@styled
+def paired_scatter(
+    client: pd.Series,
+    case_manager: pd.Series,
+    agreement_table: pd.DataFrame,
+    unit: str = "alliance rating (sum of items)",
+    show_rows: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Each dyad's two ratings, the line of equal ratings and both means.
+
+    Parameters
+    ----------
+    client, case_manager : Series, paired
+        Pairs with a missing rating are left out.
+    agreement_table : DataFrame
+        As `agreement.agreement` returns it; r and CCC are read from it.
+    unit : str
+        What the axes measure, after the informant's name.
+    show_rows : bool
+        With False no single dyad is drawn: the median and the middle half of the case manager's
+        ratings, for groups of at least 20 clients with similar ratings.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    ax = canvas(ax, 5.7)
+    x, y = _pairs(client, case_manager)
+    _cloud(ax, x, y, show_rows)
+    means = "no complete pair"
+    if len(x):
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        room = 0.04 * (high - low) or 1.0
+        ends = [low - room, high + room]
+        ax.plot(ends, ends, color=INK, lw=1.3, ls=(0, (6, 3)), label="equal ratings", zorder=4)
+        ax.axvline(x.mean(), color=CLIENT.color, lw=2, label="client mean", zorder=3)
+        ax.axhline(y.mean(), color=CASE_MANAGER.color, lw=2.4, ls=(0, (1, 1)),
+                   label="case manager mean", zorder=3)  # fmt: skip
+        ax.set(xlim=ends, ylim=ends, aspect="equal")
+        key(ax)
+        means = f"means {figure_number(x.mean(), 1)} and {figure_number(y.mean(), 1)}"
+    ax.set(xlabel=f"Client: {unit}", ylabel=f"Case manager: {unit}")
+    r, ccc = (_with_interval(agreement_table, s) for s in ("pearson_r", "ccc"))
+    title(ax, f"r = {r}, CCC = {ccc}")
+    shown = "" if show_rows else ", in groups"
+    alt(
+        ax,
+        f"Case manager's against client's {unit}, {len(x):,} dyads{shown}: r = {r}, "
+        f"concordance = {ccc}; {means}.",
+    )
+    return ax
+
+
+@styled
+def bland_altman(
+    client: pd.Series,
+    case_manager: pd.Series,
+    agreement_table: pd.DataFrame,
+    unit: str = "alliance rating (sum of items)",
+    show_rows: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Differences against means, with the bias and the limits of agreement and their intervals.
+
+    Parameters
+    ----------
+    client, case_manager, agreement_table, unit, show_rows, ax
+        As for :func:`paired_scatter`.
+
+    Returns
+    -------
+    Axes
+
+    References
+    ----------
+    Bland & Altman (1999).
+    """
+    ax = canvas(ax, 4.8)
+    x, y = _pairs(client, case_manager)
+    _cloud(ax, (x + y) / 2, x - y, show_rows)
+    said = {}
+    for name, text in (("loa_high", "upper limit"), ("bias", "bias"), ("loa_low", "lower limit")):
+        row = agreement_table.loc[name]
+        value, low, high = (float(row[c]) for c in ("estimate", "conf_low", "conf_high"))
+        interval = f"{figure_number(low, 1)} to {figure_number(high, 1)}"
+        ax.axhspan(low, high, color=BAND, zorder=0)
+        ax.axhline(value, color=INK, lw=1.4, ls="-" if name == "bias" else (0, (6, 3)), zorder=3)
+        ax.text(1.012, value, f"{text} {figure_number(value, 1)}\n({interval})", va="center",
+                transform=ax.get_yaxis_transform(), fontsize=9.5)  # fmt: skip
+        said[name] = f"{figure_number(value, 1)} ({interval})"
+    ax.axhline(0, color=QUIET, lw=0.9, ls=(0, (1, 2)), zorder=2)
+    ax.set(xlabel=f"Mean of the two: {unit}", ylabel="Client minus case manager")
+    title(ax, f"Client minus case manager: {said['bias']} points")
+    alt(
+        ax,
+        f"Difference against mean of {len(x):,} dyads, {unit}: bias {said['bias']}, limits of "
+        f"agreement {said['loa_low']} and {said['loa_high']}.",
+    )
+    return ax
+
+
+def _pairs(client: pd.Series, case_manager: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(client, float), np.asarray(case_manager, float)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ParameterError(f"Give pairs of ratings; the shapes are {x.shape} and {y.shape}.")
+    keep = ~(np.isnan(x) | np.isnan(y))
+    return x[keep], y[keep]
+
+
+def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray, show_rows: bool) -> None:
+    """Dyads as points, or medians and middle halves of y in groups of similar x."""
+    if show_rows:
+        alpha = float(np.clip(8 / np.sqrt(max(len(x), 1)), 0.03, 0.6))
+        many = len(x) > 20_000
+        ax.scatter(x, y, s=24, color=POINT, alpha=alpha, lw=0, zorder=2, rasterized=many)
+        return
+    groups = int(np.clip(len(x) // PER_GROUP, 1, 8)) if len(x) >= PER_GROUP else 0
+    for part in np.array_split(np.argsort(x, kind="stable"), groups) if groups else []:
+        at = x[part].mean()
+        low, middle, high = np.quantile(y[part], [0.25, 0.5, 0.75])
+        ax.plot([at, at], [low, high], color=POINT, lw=7, alpha=0.45, zorder=2,
+                solid_capstyle="butt")  # fmt: skip
+        ax.plot(at, middle, "o", color=POINT, mec="white", ms=8, zorder=5)
+    if groups:
+        ax.plot([], [], "o-", color=POINT, lw=5, ms=7, label="median, middle half")
+
+
+def _with_interval(table: pd.DataFrame, name: str) -> str:
+    row = table.loc[name]
+    low, high = coefficient(row["conf_low"]), coefficient(row["conf_high"])
+    return f"{coefficient(row['estimate'])} [{low}, {high}]"
+
+
+@styled
+def correlations(
+    matrix: pd.DataFrame,
+    codebook: Codebook | None = None,
+    heading: str = "How the measures hang together",
+    ax: Axes | None = None,
+) -> Axes:
+    """The lower triangle of a correlation matrix, each cell with its number.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        Square, as `views.correlation_matrix` returns it.
+    codebook : Codebook, optional
+        Labels of variables.
+    heading : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    names = [word(name, codebook) for name in matrix]
+    if len(names) < 2:
+        return nothing(ax, heading, "There are no two measures to correlate.")
+    values = matrix.to_numpy(float)
+    hidden = np.triu(np.ones_like(values, dtype=bool))
+    ax = canvas(ax, 2.2 + 0.32 * len(names))
+    sns.heatmap(
+        values, mask=hidden, cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False, ax=ax, linewidths=0.6,
+        linecolor="white", xticklabels=False, yticklabels=False,
+    )  # fmt: skip
+    # Its labels and numbers would be drawn twice: seaborn draws to see whether labels overlap.
+    rows, columns = np.tril_indices(len(names), -1)
+    for i, j in zip(rows, columns, strict=True):
+        if np.isfinite(values[i, j]):
+            ax.text(j + 0.5, i + 0.5, coefficient(values[i, j]), size=9, color=INK,
+                    ha="center", va="center", in_layout=False)  # fmt: skip
+    middles = np.arange(len(names)) + 0.5
+    ax.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(middles, names)
+    ax.set_xlim(0, len(names) - 1)
+    ax.set_ylim(len(names), 1)
+    ax.tick_params(length=0)
+    title(ax, heading)
+    order = np.argsort(-np.abs(np.nan_to_num(values[rows, columns])), kind="stable")[:5]
+    strongest = "; ".join(
+        f"{names[rows[i]]} with {names[columns[i]]} {coefficient(values[rows[i], columns[i]])}"
+        for i in order
+    )
+    alt(ax, f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}.")
+    return ax
+
+
+DYADS, ANSWERS = "#2F4B5C", "#A9C4D2"
+
+
+@styled
+def missingness(
+    table: pd.DataFrame,
+    codebook: Codebook | None = None,
+    heading: str = "What is missing",
+    ax: Axes | None = None,
+) -> Axes:
+    """Share of dyads without a value, and of single answers that are missing.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tables.missingness` returns it; complete variables are only counted.
+    codebook : Codebook, optional
+        Labels of variables.
+    heading : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    table = table.fillna({"share_missing": 0.0, "share_items_missing": 0.0})
+    shown = table[(table["share_missing"] > 0) | (table["share_items_missing"] > 0)]
+    ax = canvas(ax, 1.6 + 0.56 * max(len(shown), 1))
+    said, most = [], 1.0
+    for at, row in enumerate(shown.itertuples(index=False)):
+        name = word(row.term, codebook)
+        ax.text(0, at - 0.2, name, transform=ax.get_yaxis_transform(), va="center")
+        values = {"dyads": 100 * row.share_missing, "answers": 100 * row.share_items_missing}
+        drawn = [(kind, v) for kind, v in values.items() if v > 0]
+        for k, (kind, value) in enumerate(drawn):
+            y = at + 0.12 + 0.25 * k
+            ax.barh(y, value, height=0.22, **_bar(kind))
+            ax.text(value, y, f" {value:.1f} %", va="center_baseline", fontsize=9)
+            most = max(most, value)
+        said.append(f"{name}: " + ", ".join(f"{v:.1f} % of {kind}" for kind, v in drawn))
+    ax.set_ylim(max(len(shown), 1) - 0.35, -0.5)
+    ax.set_xlim(0, most * 1.15)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    rest = len(table) - len(shown)
+    other = "other " if said else ""
+    complete = f"{rest} {other}variable{' is' if rest == 1 else 's are'} complete"
+    ax.set_xlabel(f"Missing (%); {complete}" if rest else "Missing (%)")
+    if not said:
+        ax.text(0.5, 0.5, "Nothing is missing.", transform=ax.transAxes, ha="center", va="center")
+    key(ax, [Patch(label="dyads without a value", **_bar("dyads")),
+             Patch(label="single answers", **_bar("answers"))])  # fmt: skip
+    title(ax, heading)
+    alt(ax, f"{heading}. {'; '.join(said) or 'Nothing'}. {complete}.")
+    return ax
+
+
+def _bar(kind: str) -> dict:
+    if kind == "dyads":
+        return {"facecolor": DYADS, "edgecolor": DYADS, "lw": 0.6}
+    return {"facecolor": ANSWERS, "edgecolor": DYADS, "hatch": "////", "lw": 0.6}

@@ -1,0 +1,32 @@
+"""Figures: a result goes in, an Axes comes out. Nothing here fits anything.
+
+Every function takes `ax=` to draw into, and sets the label of its figure to a text that says what
+the figure shows, numbers included; `outputs.save_figure` keeps it as the alt text. The same
+informant has the same colour, marker and hatch everywhere (`style`).
+"""
+
+from .claim_figures import equivalence, forest, halo_contrast, scorecard
+from .dyad_figures import bland_altman, correlations, informants, missingness, paired_scatter
+from .evidence_figures import bayes_sensitivity, inclusion, information_sources, power_curve
+from .model_figures import days_distribution, r_squared_blocks
+from .multiverse_figures import specification_curve, specification_verdicts
+
+__all__ = [
+    "bayes_sensitivity",
+    "bland_altman",
+    "correlations",
+    "days_distribution",
+    "equivalence",
+    "forest",
+    "halo_contrast",
+    "inclusion",
+    "informants",
+    "information_sources",
+    "missingness",
+    "paired_scatter",
+    "power_curve",
+    "r_squared_blocks",
+    "scorecard",
+    "specification_curve",
+    "specification_verdicts",
+]

@@ -1,0 +1,166 @@
+"""One HTML file from a run: the scorecard, then every notebook as it was executed, without code.
+
+The file is whole in itself: pictures are inside it, and it asks no other host for anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from ..claims.rules import read_rules
+from ..paths import NOTEBOOKS, ROOT, write_whole
+from ..study.codebook import Codebook, own_words
+from ..study.load import codebook_of
+from .tables import then_and_now
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One notebook's page in the report."""
+
+    anchor: str
+    title: str
+    html: str
+    failure: str = ""
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write `report.html` into a run's folder.
+
+    Parameters
+    ----------
+    folder : path
+        What `alliance run` wrote: `run.json`, `findings.csv` and the executed `notebooks/`.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    import jinja2
+
+    folder = Path(folder)
+    about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    failures = {r["notebook"]: r for r in about["notebooks"] if r["status"] != "done"}
+    paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
+    book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
+    sections = [_section(p, failures.get(p.stem), book) for p in paths]
+    sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
+    sections.sort(key=lambda s: s.anchor)
+    banner = _banner(sections)
+    template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
+    html = template.render(
+        sections=sections,
+        about=about,
+        summary=_summary(folder, about["parameters"], book),
+        banner=banner,
+        synthetic='class="synthetic"' in banner,
+        provenance=_provenance(about),
+    )
+    target = folder / "report.html"
+    write_whole(target, html)
+    return target
+
+
+def _section(path: Path, failure: dict | None, book: Codebook) -> Section:
+    if not path.is_file():
+        return Section(path.stem, path.stem, "", _reason(failure))
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [
+        c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
+    ]
+    heading = _heading(notebook)
+    html = _convert(notebook, book)
+    return Section(path.stem, own_words(heading, book), html, _reason(failure) if failure else "")
+
+
+def _left_out(name: str, why: str, book: Codebook) -> Section:
+    """A notebook that the study lacks the parts for: its heading, and why it is not there."""
+    path = NOTEBOOKS / f"{name}.ipynb"
+    heading = own_words(_heading(nbformat.read(path, as_version=4)), book)
+    html = f"<h2>{escape(heading)}</h2><p>Left out. {escape(why)}</p>"
+    return Section(name, heading, html)
+
+
+def _heading(notebook) -> str:
+    return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
+
+
+def _reason(failure: dict | None) -> str:
+    if not failure:
+        return "This notebook did not run."
+    return f"{failure['error_name']}: {failure['error_message']}"
+
+
+def _convert(notebook, book: Codebook) -> str:
+    """The outputs and the text of a notebook as HTML; only picture, HTML and text outputs."""
+    from nbconvert.filters import markdown2html_mistune
+
+    parts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            html = _deeper(str(markdown2html_mistune(cell.source)))
+            parts.append(own_words(html, book, escape))
+        elif cell.cell_type == "code":
+            parts += [_output(o) for o in cell.outputs]
+    return "\n".join(p for p in parts if p)
+
+
+def _deeper(html: str) -> str:
+    """Headings one level down, so that the report has one first-level heading."""
+    html = re.sub(r"<a class=\"anchor-link\".*?</a>", "", html)
+    return re.sub(r"(</?h)([1-5])", lambda m: m.group(1) + str(int(m.group(2)) + 1), html)
+
+
+def _output(output) -> str:
+    if output.output_type == "error":
+        return f'<pre class="error">{escape(output.ename)}: {escape(output.evalue)}</pre>'
+    data = output.get("data", {})
+    if "image/png" in data:
+        about = output.metadata.get("image/png", {})
+        alt, width = escape(str(about.get("alt", ""))), int(about.get("width", 700))
+        png = data["image/png"].replace("\n", "")
+        return (
+            f'<figure><img alt="{alt}" style="max-width:min(100%,{width}px)" '
+            f'src="data:image/png;base64,{png}"></figure>'
+        )
+    if "text/html" in data:
+        return f'<div class="output">{data["text/html"]}</div>'
+    return ""
+
+
+def _summary(folder: Path, parameters: dict, book: Codebook) -> str:
+    path = folder / "findings.csv"
+    if not path.is_file():
+        return "<p>No findings were written.</p>"
+    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
+    card = then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)._repr_html_()
+    return own_words(card, book, escape)
+
+
+def _banner(sections: list[Section]) -> str:
+    """The notebooks' own note on where the data come from."""
+    found = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0].html, re.S)
+    return found.group(0) if found else ""
+
+
+def _provenance(about: dict) -> list[tuple[str, str]]:
+    rows = [("Finished", about["finished"]), ("Seconds", f"{about['seconds']:.1f}")]
+    rows += [(f"Parameter {k}", str(v)) for k, v in about["parameters"].items()]
+    rows += [(k, v) for k, v in about["versions"].items()]
+    rows += [(f"SHA-256 of {k}", v) for k, v in about["inputs_sha256"].items()]
+    return [(k, v.replace(str(ROOT), ".")) for k, v in rows]

@@ -1,0 +1,206 @@
+"""Table 1, with small cells withheld."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ParameterError
+from ..study.codebook import Codebook
+from .printing import number
+
+
+def suppressed(counts: np.ndarray, min_cell: int = 5, column_sums: bool = True) -> np.ndarray:
+    """Which cells of a table of counts to withhold when the totals around them are known.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (levels, groups)
+        Inner cells. The sum of each row is public unless it is small itself.
+    min_cell : int
+        Counts from 1 to below this are withheld; 0 or 1 withholds nothing.
+    column_sums : bool
+        Whether the sum of each column (the size of the group) is public too.
+
+    Returns
+    -------
+    ndarray of bool, shape (levels, groups + 1)
+        The last column is the row's total.
+
+    Notes
+    -----
+    Primary suppression, then complementary: as long as a withheld cell follows from what is shown
+    by adding and subtracting (its unit vector lies in the row space of the sums), the smallest
+    shown cell in its row or column is withheld as well (Willenborg & de Waal 2001).
+
+    Examples
+    --------
+    >>> suppressed(np.array([[3, 40], [57, 60]])).astype(int).tolist()
+    [[1, 1, 0], [1, 1, 0]]
+    >>> suppressed(np.array([[3, 90, 50]]), column_sums=False).astype(int).tolist()
+    [[1, 0, 1, 0]]
+    """
+    full = np.column_stack([counts, counts.sum(axis=1)])
+    small = (full > 0) & (full < min_cell)
+    hidden = small.copy()
+    while (small & _exposed(hidden, column_sums)).any() and not hidden.all():
+        hidden[_next(full, hidden)] = True
+    for at in sorted(zip(*np.nonzero(hidden & ~small), strict=True), key=lambda c: -full[c]):
+        hidden[at] = False
+        hidden[at] = (small & _exposed(hidden, column_sums)).any()
+    return hidden
+
+
+def _exposed(hidden: np.ndarray, column_sums: bool) -> np.ndarray:
+    """Withheld cells that the public sums determine."""
+    cells = np.argwhere(hidden)
+    out = np.zeros_like(hidden)
+    if not len(cells):
+        return out
+    last = hidden.shape[1] - 1
+    rows = [
+        np.where(cells[:, 0] == i, np.where(cells[:, 1] == last, -1, 1), 0)
+        for i in set(cells[:, 0])
+    ]
+    columns = [(cells[:, 1] == j).astype(int) for j in set(cells[:, 1])]
+    sums = np.array(rows + columns * column_sums, dtype=float)
+    _, values, vt = np.linalg.svd(sums)
+    free = vt[(values > 1e-9).sum() :]
+    out[tuple(cells.T)] = (np.abs(free) < 1e-9).all(axis=0)
+    return out
+
+
+def _next(full: np.ndarray, hidden: np.ndarray) -> tuple[int, int]:
+    """The smallest shown count beside a withheld one; inner cells before totals."""
+    near = hidden.any(axis=1, keepdims=True) | hidden.any(axis=0, keepdims=True)
+    shown = np.argwhere(~hidden & near) if (~hidden & near).any() else np.argwhere(~hidden)
+    last = full.shape[1] - 1
+    return min((tuple(c) for c in shown), key=lambda c: (c[1] == last, full[c], c))
+
+
+WITHHELD = "withheld"
+
+
+def table_one(
+    dyads: pd.DataFrame,
+    codebook: Codebook,
+    by: str = "site_type",
+    min_cell: int = 5,
+    columns: list[str] | None = None,
+) -> pd.DataFrame:
+    """Describe the dyads, all together and by group, without giving small counts away.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook
+        Gives labels and units; variables of its `days` are shown by median and quartiles.
+    by : str
+        Column of groups; dyads without a value are a group `not known`. Empty: all together.
+    min_cell : int
+        Counts from 1 to below this are shown as `<5`. What they would follow from is `withheld`:
+        other counts, means of few people, and everything about a group whose size is withheld.
+    columns : list of str, optional
+        Variables to describe; by default those of the codebook's blocks that the dyads have.
+
+    Returns
+    -------
+    DataFrame of text
+        `variable`, `level`, `missing`, `Overall`, then one column per group. A table for print:
+        its cells are rounded.
+
+    Notes
+    -----
+    Written with pandas: tableone 0.9.6 raises deprecation warnings under pandas 3 and does not
+    suppress counts.
+    """
+    if not by:
+        every = table_one(dyads.assign(every="every"), codebook, "every", min_cell, columns)
+        return every.drop(columns="every")
+    if by not in dyads:
+        raise ParameterError(f"There is no column {by!r} to divide the dyads by.")
+    if columns is None:
+        listed = [v for names in codebook.blocks.values() for v in names if v in dyads]
+        columns = list(dict.fromkeys(listed))
+    groups = {str(g): dyads[by] == g for g in sorted(dyads[by].dropna().unique(), key=str)}
+    if dyads[by].isna().any():
+        groups["not known"] = dyads[by].isna()
+    sizes = np.array([[mask.sum() for mask in groups.values()]])
+    small = suppressed(sizes, min_cell, column_sums=False)
+    head = {"variable": "Dyads", "level": "n", "missing": ""}
+    rows = [head | _counts(sizes[0], small[0], groups, min_cell)]
+    for name in columns:
+        values = dyads[name]
+        label, unit = codebook.describe(name)
+        gone = int(values.isna().sum())
+        missing = f"<{min_cell}" if 0 < gone < min_cell else f"{gone:,}"
+        head = {"variable": label, "missing": missing}
+        if _is_category(values.dropna()):
+            made = _category_rows(values, groups, min_cell)
+        else:
+            skewed = name in codebook.days
+            how = "median (quartiles)" if skewed else "mean (SD)"
+            level = f"{unit}, {how}" if unit else how
+            made = [{"level": level} | _number_cells(values, groups, skewed, min_cell)]
+        for row in made:
+            hidden = {g: WITHHELD for g, h in zip(groups, small[0], strict=False) if h}
+            rows.append(head | row | hidden)
+    return pd.DataFrame(rows, columns=["variable", "level", "missing", "Overall", *groups])
+
+
+def _is_category(values: pd.Series) -> bool:
+    if not pd.api.types.is_numeric_dtype(values):
+        return True
+    return len(values) > 0 and bool(values.isin([0, 1]).all())
+
+
+def _category_rows(values: pd.Series, groups: dict, min_cell: int) -> list[dict]:
+    """One row per level with counts and percentages; of an indicator the row of 1."""
+    binary = pd.api.types.is_numeric_dtype(values)
+    levels = [0, 1] if binary else sorted(values.dropna().unique(), key=str)
+    counts = np.array([[(values[m] == level).sum() for m in groups.values()] for level in levels])
+    if not len(levels):
+        return [{"level": "n (%)"}]
+    hidden = suppressed(counts, min_cell)
+    return [
+        {"level": "n (%)" if binary else f"{level}, n (%)"}
+        | _counts(counts[at], hidden[at], groups, min_cell, counts.sum(axis=0))
+        for at, level in enumerate(levels)
+        if not (binary and level == 0)
+    ]
+
+
+def _counts(counts, hidden, groups: dict, min_cell: int, of=None) -> dict[str, str]:
+    """Counts of one row as text, the total first, with percentages `of` the group sizes."""
+    sizes = None if of is None else [of.sum(), *of]
+    cells = {}
+    for k, name in enumerate(["Overall", *groups]):
+        count = counts.sum() if k == 0 else counts[k - 1]
+        if hidden[k - 1]:
+            cells[name] = f"<{min_cell}" if 0 < count < min_cell else WITHHELD
+        else:
+            share = f" ({100 * count / sizes[k]:.0f} %)" if sizes and sizes[k] else ""
+            cells[name] = f"{count:,}{share}"
+    return cells
+
+
+def _number_cells(values: pd.Series, groups: dict, skewed: bool, min_cell: int) -> dict[str, str]:
+    """Centre and spread; withheld where few have a value, and where that would follow."""
+    known = np.array([[values[mask].notna().sum() for mask in groups.values()]])
+    hidden = suppressed(known, min_cell, column_sums=False)[0]
+    cells = {"Overall": WITHHELD if hidden[-1] else _centre(values.dropna(), skewed)}
+    for (name, mask), hide in zip(groups.items(), hidden, strict=False):
+        cells[name] = WITHHELD if hide else _centre(values[mask].dropna(), skewed)
+    return cells
+
+
+def _centre(values: pd.Series, skewed: bool) -> str:
+    if not len(values):
+        return ""
+    if skewed:
+        low, middle, high = (number(q, 0) for q in values.quantile([0.25, 0.5, 0.75]))
+        return f"{middle} ({low} to {high})"
+    mean, sd = values.mean(), values.std()
+    digits = 2 if abs(mean) < 10 and not sd >= 10 else 1
+    return f"{mean:,.{digits}f} ({number(sd, digits)})"

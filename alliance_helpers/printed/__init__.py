@@ -1,1 +1,0 @@
-"""Tables for reading: rounding, words, and small counts withheld."""

@@ -1,1 +1,0 @@
-"""The stress tests and the specifications behind `stress` and `multiverse`."""

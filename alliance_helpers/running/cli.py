@@ -1,0 +1,206 @@
+"""The command line. Heavy libraries are imported only by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ..errors import AllianceError
+
+
+class _Group(click.Group):
+    """Errors meant for the user end in a message and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except AllianceError as error:
+            click.echo(f"alliance: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("alliance: stopped.", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="alliance-kit")
+def main() -> None:
+    """From raw questionnaires to a verdict on each published claim about the alliance."""
+
+
+@main.command()
+@click.option("--data", default="", help="Folder or file of your own study.", metavar="PATH")
+@click.option("--codebook", default="", help="Its data dictionary.", metavar="FILE")
+@click.option("--out", default=None, help="Folder for the results.", metavar="DIR")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
+              help="Notebooks side by side.")  # fmt: skip
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="A notebook parameter; may be repeated.")  # fmt: skip
+@click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
+def run(data, codebook, out, jobs, pairs, show_rows) -> None:
+    """Run the whole sequence once and write the report."""
+    from .station import open_station
+
+    open_station()  # the kernels' libraries load while this process loads its own
+    from .parameters import all_parameters, parse_parameters
+    from .sequence import main_notebooks, run_sequence, skipped
+
+    declared = all_parameters(main_notebooks())
+    parameters = parse_parameters(pairs, declared)
+    _no_clash(parameters, {"data": data, "codebook": codebook, "out": out})
+    parameters |= {k: v for k, v in (("data", data), ("codebook", codebook)) if v}
+    if show_rows:
+        parameters["show_rows"] = True
+    skip = skipped(_check_input(parameters))
+    from tqdm import tqdm
+
+    with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
+        result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
+    _print_scorecard(result.out, parameters)
+    for name, reason in skip.items():
+        click.echo(f"{name} was left out. {reason}")
+    for record in result.failed:
+        place = f", cell {record.error_cell}" if record.error_cell else ""
+        click.echo(
+            f"{record.notebook}{place}: {record.error_name}: {record.error_message}", err=True
+        )
+    click.echo(f"Report: {result.out / 'report.html'}  ({result.seconds:.1f} s)")
+    sys.exit(1 if result.failed else 0)
+
+
+def _no_clash(parameters: dict, options: dict) -> None:
+    from ..errors import ParameterError
+
+    clash = [name for name in ("data", "codebook", "out") if name in parameters and options[name]]
+    if "out" in parameters or clash:
+        name = clash[0] if clash else "out"
+        raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
+
+
+def _check_input(parameters: dict):
+    """The study, after every problem of the data and the claims has had its chance to show."""
+    from ..claims.rules import read_rules
+    from ..cohorts.open import open_study
+    from .station import PARAMETERS
+
+    read_rules(parameters.get("claims"), parameters.get("data"))
+    return open_study(**{n: parameters[n] for n in PARAMETERS if n in parameters})
+
+
+def _print_scorecard(out: Path, parameters: dict) -> None:
+    import pandas as pd
+
+    path = out / "findings.csv"
+    if not path.is_file():
+        click.echo("No findings were written; see the notebooks named below.", err=True)
+        return
+    from ..claims.rules import read_rules
+    from ..pages.tables import then_and_now
+    from ..study.load import codebook_of
+
+    book = codebook_of(parameters.get("data"), parameters.get("codebook"))
+    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
+    click.echo(then_and_now(pd.read_csv(path, dtype={"finding": str}), rules).text())
+
+
+@main.command()
+@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH")
+@click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
+def check(data, codebook, as_json) -> None:
+    """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
+    from ..claims.rules import left_out, read_rules
+    from ..errors import CodebookError, DataError
+    from ..study.load import check as every_problem
+    from ..study.load import codebook_of
+
+    problems, rules = every_problem(data, codebook), None
+    try:
+        rules = read_rules(data=data)
+    except CodebookError as error:
+        problems += error.problems
+    if as_json:
+        import json
+
+        click.echo(json.dumps([p.record() for p in problems], indent=2))
+        sys.exit(2 if problems else 0)
+    if problems:
+        raise DataError(problems)
+    click.echo("No problems found.")
+    for line in left_out(rules, codebook_of(data, codebook)):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("path")
+@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE")
+def describe(path, out) -> None:
+    """Draft a codebook from a file's own names and labels; every guess is marked."""
+    from ..drafting.describe import describe as draft
+
+    text = draft(path)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    import os
+
+    from ..paths import write_whole
+
+    target = Path(out)
+    if os.path.lexists(target):
+        from ..errors import OutputError
+
+        raise OutputError(f"{target} exists already. Name another file.")
+    write_whole(target, text)
+    click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
+
+
+@main.command()
+@click.option("--scenario", default="published", show_default=True, metavar="NAME")
+@click.option("--n-clients", default=201, show_default=True, type=int, metavar="N")
+@click.option("--seed", default=1995, show_default=True, type=int, metavar="N")
+@click.option("--out", required=True, help="Folder for the raw tables.", metavar="DIR")
+def simulate(scenario, n_clients, seed, out) -> None:
+    """Write a synthetic study's raw tables and the truth they were drawn from."""
+    from ..cohorts.simulate import simulate_study, write_study
+
+    write_study(simulate_study(scenario, n_clients, seed), out)
+    click.echo(f"Synthetic study: {out}")
+
+
+@main.command()
+@click.argument("grid", metavar="GRID.yml")
+@click.option("--out", required=True, help="Folder for the batch.", metavar="DIR")
+@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
+              help="Runs side by side on this machine.")  # fmt: skip
+@click.option("--dask", default=None, metavar="ADDRESS",
+              help="Send the runs to the workers of this Dask scheduler.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Run only what is missing or failed.")
+@click.option("--yes", is_flag=True, help="More than 10,000 runs are meant.")
+@click.option("--notebooks", default=None, metavar="NAMES", help="Only these, with commas between.")
+@click.option("--keep", default="failed", show_default=True,
+              type=click.Choice(["all", "failed", "none"]),
+              help="Executed notebooks to keep. Only with all are figures drawn.")  # fmt: skip
+@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS",
+              help="Time that a notebook may take.")  # fmt: skip
+def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
+    """Run the notebooks for every combination of a grid; one table of findings."""
+    from .batch import run_batch
+
+    chosen = [n.strip() for n in notebooks.split(",")] if notebooks else None
+    done = run_batch(
+        Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
+    )
+    found = done.out / "findings.csv"
+    where = f"Findings: {found}" if found.is_file() else "No findings: 09_summary writes them."
+    click.echo(
+        f"{done.done} of {done.runs} runs done, {done.failed} failed, {done.missing} not started "
+        f"({done.seconds:.1f} s). {where}"
+    )
+    sys.exit(done.exit_code)
+
+
+if __name__ == "__main__":
+    main()

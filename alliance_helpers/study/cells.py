@@ -1,0 +1,319 @@
+"""Cells checked against their variables; what was noticed and changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from ..errors import Problem, show
+from .codebook import Table, Variable
+
+LOG = ["table", "row", "column", "before", "after", "rule"]
+NAMED = 3
+"""How many rows of a repeated problem are named one by one."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Values of one column that one rule changed; `before` and `after`: one for all, or each."""
+
+    table: str
+    column: str
+    rule: str
+    rows: np.ndarray
+    before: object
+    after: object
+
+
+def as_log(changes: list[Change]) -> pd.DataFrame:
+    """The cleaning log: one row per changed value, columns LOG."""
+    columns: dict[str, list] = {name: [] for name in LOG}
+    for c in changes:
+        n = len(c.rows)
+        columns["row"].append(np.asarray(c.rows))
+        for name, value in (("before", c.before), ("after", c.after)):
+            each = np.empty(n, dtype=object)
+            each[:] = value if isinstance(value, str) else list(value)
+            columns[name].append(each)
+        for name in ("table", "column", "rule"):
+            columns[name].append(np.repeat(np.array([getattr(c, name)], dtype=object), n))
+    made = {name: np.concatenate(parts) if parts else [] for name, parts in columns.items()}
+    log = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in made.items()})
+    return log.astype({"row": "int64", "table": "str", "column": "str", "rule": "str"})
+
+
+@dataclass
+class Notes:
+    """Changes and problems of one table; `rows` are numbered as in the file."""
+
+    table: Table
+    rows: np.ndarray
+    changes: list[Change] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def changed(self, name: str, mask: np.ndarray, before, after, rule: str) -> None:
+        """Note values that were changed: `before` and `after` hold one entry per marked row."""
+        if mask.any():
+            rows = self.rows[mask]
+            self.changes.append(Change(self.table.name, name, rule, rows, before, after))
+
+    def wrong(self, column: str, mask: np.ndarray, values, what: str, remedy: str) -> None:
+        """Note one problem that the marked rows of a column share; `what` follows the values."""
+        where = np.flatnonzero(mask)
+        if len(where):
+            first = [values[i] for i in where[:NAMED]]
+            found = ", ".join(dict.fromkeys(show(value) for value in first))
+            self.problem(f"found {found}; {what}", remedy, column, where, first[0])
+
+    def problem(self, what: str, remedy: str, column=None, where=(), value=None) -> None:
+        """Note one problem of the table, at these positions if any."""
+        rows = tuple(int(self.rows[i]) for i in where[:NAMED])
+        self.problems.append(
+            Problem(
+                self.table.file,
+                what,
+                remedy,
+                row=rows[0] if rows else None,
+                column=None if column is None else str(column)[:64],
+                value=value,
+                rows=rows if len(where) > 1 else (),
+                count=max(len(where), 1),
+            )
+        )
+
+
+CORRECT = "Correct the value, or list it as a missing code."
+DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
+MAX_ID = 200
+
+
+def plain(value: str) -> str:
+    """A spelling without case, punctuation and leading zeros: 'SITE-03' is 'site 3'."""
+    words = re.sub(r"[\W_]+", " ", str(value).casefold()).strip()
+    return re.sub(r"\b0+(?=\d)", "", words)
+
+
+def _words(value: object) -> str:
+    """A category or id as text: 3.0 is '3', text is stripped."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Text cells stripped, blanks as NA; numbers and dates unchanged."""
+    if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
+        return values
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    gone = values.isna()
+    stripped = values.map(_words, na_action="ignore") if values.dtype == object else values
+    stripped = stripped.astype("str").str.strip()
+    gone |= stripped == ""
+    if gone.any():
+        return stripped.mask(gone)
+    return values if stripped.equals(values) else stripped
+
+
+def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
+    """A number or whole number; missing codes and (if declared) values outside become NaN."""
+    x, bad = _numbers(values, v, notes)
+    at = np.flatnonzero(_odd(x, v) | bad) if bad is not None else np.flatnonzero(_odd(x, v))
+    if not len(at):
+        return x
+    odd = x[at]
+    wrong = bad[at] if bad is not None else np.zeros(len(at), bool)
+    wrong |= np.isinf(odd)
+    outside = ((odd < v.low) | (odd > v.high)) & ~wrong
+    coded = _coded(odd, outside, v) & ~wrong
+    outside &= ~coded
+    limits = f"{v.low:g} to {v.high:g}"
+    broken = ~wrong & ~coded & ~outside if v.type == "integer" else np.zeros(len(at), bool)
+    told = [(wrong, "a number was expected.", CORRECT)]
+    told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
+    told += [(broken, "a whole number was expected.", "Correct the value.")]
+    for marked, what, remedy in told:
+        if marked.any():
+            notes.wrong(v.column, _mask(at[marked], len(x)), values.to_numpy(), what, remedy)
+    for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
+        if marked.any():
+            mask = _mask(at[marked], len(x))
+            notes.changed(v.name, mask, values[mask].to_list(), "", rule)
+    clear = coded | outside
+    if clear.any():
+        x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
+        x[at[clear]] = np.nan
+    return x
+
+
+def _mask(at: np.ndarray, n: int) -> np.ndarray:
+    mask = np.zeros(n, bool)
+    mask[at] = True
+    return mask
+
+
+def _odd(x: np.ndarray, v: Variable) -> np.ndarray:
+    """Which numbers need a second look: outside, possibly a code, infinite, or not whole."""
+    bounded = v.low > float("-inf") or v.high < float("inf")
+    if x.dtype.kind in "iu" and len(x) and bounded and v.low <= x.min() and x.max() <= v.high:
+        fine = np.ones(len(x), bool)
+    else:
+        fine = (x >= v.low) & (x <= v.high)
+        if v.type == "integer" and x.dtype.kind == "f":
+            fine &= np.rint(x) == x
+        if not bounded:
+            fine &= ~_coded(x, ~fine, v) & ~np.isinf(x)
+    if v.missing or v.missing_ranges:
+        fine &= ~_coded(x, ~fine, v)
+    return ~fine & (x == x)
+
+
+def _numbers(values: pd.Series, v: Variable, notes: Notes):
+    """Cells as numbers, and which are neither number, blank nor code (None: none can be)."""
+    if types.is_datetime64_any_dtype(values):
+        return np.full(len(values), np.nan), values.notna().to_numpy()
+    if types.is_bool_dtype(values):
+        values = values.astype("Int8" if values.isna().any() else np.int8)
+    if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
+        return _from_numbers(values), None
+    cells = _text(values)
+    x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    bad = np.isnan(x) & cells.notna().to_numpy()
+    if bad.any():
+        named = cells[bad].isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
+        code = bad.copy()
+        code[bad] = named
+        bad &= ~code
+        notes.changed(v.name, code, cells[code].to_list(), "", "missing code")
+    return x, bad
+
+
+def _from_numbers(values: pd.Series) -> np.ndarray:
+    if not types.is_extension_array_dtype(values.dtype):
+        return values.to_numpy()
+    if not values.isna().any():
+        return values.to_numpy(dtype=values.dtype.numpy_dtype)
+    small = values.dtype.itemsize < 3
+    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan)
+
+
+def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
+    """Which numbers are codes for 'no answer' (see :class:`Variable` on which codes hold when)."""
+    own = [c for c in v.missing if isinstance(c, (int, float))]
+    study = [c for c in v.study_missing if isinstance(c, (int, float))]
+    coded = np.isin(x, own) if own else np.zeros(len(x), bool)
+    for low, high in v.missing_ranges:
+        coded |= (x >= low) & (x <= high)
+    if study and np.isinf(v.low) and np.isinf(v.high):
+        coded |= np.isin(x, study)
+    elif study and outside.any():
+        coded |= outside & np.isin(x, study)
+    return coded
+
+
+def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
+    """Which categories or ids are codes for 'no answer', listed or in a declared range."""
+    codes = [str(code) for code in (*v.missing, *v.study_missing)]
+    coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
+    if v.missing_ranges:
+        x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        coded |= np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
+    return coded
+
+
+def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
+    """One of the codebook's values, however it is spelled; or any text if it lists none."""
+    codes, levels = pd.factorize(values)
+    known = {plain(level): level for level in v.values}
+    meant, kind = [], []
+    texts = pd.Series([_words(level) for level in levels], dtype="str")
+    for text, coded in zip(texts, _no_answer(texts, v), strict=True):
+        if text == "" or (coded and text not in v.values):
+            meant.append(None)
+            kind.append("missing code" if text else "blank")
+            continue
+        code = text if text in v.codes else re.sub(r"\.0+$", "", text)
+        decoded = v.codes.get(code, text)
+        found = known.get(plain(decoded)) if known else decoded
+        meant.append(found)
+        same = "same" if found == text or code in v.codes else "spelling"
+        kind.append("unknown" if found is None else same)
+    kinds = np.array([*kind, "blank"])[codes]
+    what = f"expected one of {', '.join(v.values[:20])}."
+    remedy = "Correct the spelling, or add the value to the codebook."
+    if "unknown" in kind:
+        raw = values.astype(object).to_numpy()
+        notes.wrong(v.column, kinds == "unknown", raw, what, remedy)
+    for rule in ("spelling", "missing code"):
+        if rule in kind:
+            mask = kinds == rule
+            after = [meant[code] or "" for code in codes[mask]]
+            notes.changed(v.name, mask, values[mask].to_list(), after, rule)
+    return pd.array([*meant, None], dtype="str").take(codes)
+
+
+def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
+    """A day, without a time of day."""
+    if types.is_datetime64_any_dtype(values):
+        naive = values.dt.tz_localize(None) if values.dt.tz is not None else values
+        dates, bad = pd.Series(_midnight(naive.to_numpy())), np.zeros(len(values), bool)
+    else:
+        cells = _text(values)
+        codes = cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
+        if v.format:
+            dates = pd.to_datetime(cells.mask(codes), format=v.format, errors="coerce")
+        else:
+            iso = cells.astype("str").str.fullmatch(r"\d{4}-\d\d-\d\d([T ].*)?").fillna(False)
+            day = cells.astype("str").str[:10].where(iso.astype(bool) & ~codes)
+            dates = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce")
+        bad = dates.isna().to_numpy() & cells.notna().to_numpy() & ~codes
+        notes.changed(v.name, codes, cells.to_numpy()[codes], "", "missing code")
+    remedy = "Write it as year-month-day, for example 1991-03-27."
+    if v.format:
+        remedy = f"Write it as the codebook says ({v.format})."
+    if bad.any():
+        notes.wrong(v.column, bad, values.to_numpy(), "a date was expected.", remedy)
+    far = ((dates < DATES[0]) | (dates >= DATES[1])).to_numpy()
+    if far.any():
+        days = dates.dt.strftime("%Y-%m-%d").to_numpy()
+        what = "a date from 1850 to 2199 was expected."
+        notes.wrong(v.column, far, days, what, CORRECT)
+        dates = dates.mask(far)
+    return dates.to_numpy()
+
+
+def _midnight(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[D]").astype("datetime64[us]")
+
+
+def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:
+    """An id as text; every record must have one."""
+    cells = values
+    if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
+        cells = values.astype(object).where(values.notna(), None)
+    cells = _text(cells)
+    if len(cells) and cells.str.fullmatch(r"[0-9]+\.0").fillna(True).all():
+        cells = cells.str.removesuffix(".0")
+    gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
+    if gone.any() and not v.optional:
+        what = f"the {v.label.lower() or 'id'} is missing."
+        notes.problem(what, "Fill it in.", v.column, np.flatnonzero(gone))
+    if len(cells) and cells.str.len().max() > MAX_ID:
+        long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)
+        what = f"an id of at most {MAX_ID} characters was expected."
+        notes.wrong(v.column, long, cells.to_numpy(), what, "Shorten it.")
+    return cells.mask(gone).array if gone.any() else cells.array
+
+
+CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {
+    "number": number,
+    "integer": number,
+    "category": category,
+    "date": date,
+    "id": identifier,
+}

@@ -1,0 +1,239 @@
+"""Every table against the codebook: duplicates, links between tables, stays."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import Problem, listed, show
+from .cells import CHECKS, Change, Notes, as_log, plain
+from .check_codebook import KINDS, links
+from .codebook import Codebook, Table
+from .raw_tables import NAMES_APART, ROW_ID, repeated_names
+
+
+def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """The table with each record once: an earlier duplicate is left out, or it is a problem."""
+    table = notes.table
+    key = [k for k in table.key if k in frame]
+    if len(key) < len(table.key) or table.duplicates == "allow":
+        return frame
+    record = _numbered(frame, key)
+    if record.is_unique:
+        return frame
+    repeated = record.duplicated(keep=False) & (record >= 0)
+    if not repeated.any():
+        return frame
+    if table.duplicates == "error" or table.latest not in frame:
+        later = (record.duplicated() & repeated).to_numpy()
+        column = " and ".join(table.variables[k].column for k in key)
+        cells = frame[key].astype(object).fillna("").astype(str)
+        values = cells.agg(", ".join, axis=1).to_numpy()
+        what = "it is there already, and may stand once."
+        notes.wrong(column, later, values, what, "Remove one of the records, or correct the id.")
+        return frame
+    kept = frame.sort_values(table.latest, kind="stable", na_position="first")
+    kept = kept.drop_duplicates(key, keep="last").index
+    dropped = frame.index[repeated & ~frame.index.isin(kept)]
+    before = frame.loc[dropped, table.latest].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    rule = "an earlier duplicate"
+    notes.changes.append(
+        Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
+    )
+    return frame[~frame.index.isin(dropped)]
+
+
+def _numbered(frame: pd.DataFrame, key: list[str]) -> pd.Series:
+    """A number for each record that its key tells apart; below 0 where part of it is missing."""
+    number, gone = np.zeros(len(frame), np.int64), np.zeros(len(frame), bool)
+    for name in key:
+        code, levels = pd.factorize(frame[name])
+        gone |= code < 0
+        number = number * len(levels) + code
+    return pd.Series(np.where(gone, -1 - np.arange(len(frame)), number), index=frame.index)
+
+
+def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
+    """Stays without an admission, or that end before they begin."""
+    for days in codebook.days.values():
+        if days.episodes != notes.table.name or not {days.admission, days.discharge} <= set(frame):
+            continue
+        begin, end = frame[days.admission], frame[days.discharge]
+        if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
+            return
+        variables = notes.table.variables
+        column = variables[days.discharge].column
+        remedy = "Correct one of the two dates."
+        for day, found in end[end < begin].groupby(begin[end < begin]):
+            where = np.isin(frame.index.to_numpy(), found.index.to_numpy())
+            what = f"it lies before the admission on {day.date()}."
+            text = end.dt.strftime("%Y-%m-%d").to_numpy()
+            notes.wrong(column, where, text, what, remedy)
+        gone = begin.isna().to_numpy()
+        if gone.any():
+            what = "the admission is missing."
+            notes.problem(
+                what, "Fill it in.", variables[days.admission].column, np.flatnonzero(gone)
+            )
+        return
+
+
+def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
+    """Ids that lead nowhere, and values that two tables tell differently."""
+    for role, kind in ((book.client, "client"), (book.case_manager, "case_manager")):
+        home = next(
+            (
+                t
+                for t in book.tables.values()
+                if t.row == kind and not t.occasion and role in typed.get(t.name, ())
+            ),
+            None,
+        )
+        if role is None or home is None:
+            continue
+        base = typed[home.name]
+        for name, frame in typed.items():
+            if name != home.name and role in frame:
+                _against(frame, base, role, home, notes[name], links(book))
+
+
+def _against(
+    frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
+) -> None:
+    table, ids = notes.table, frame[role]
+    at = place(ids, base[role])
+    lost = (at < 0) & ids.notna().to_numpy()
+    if lost.any():
+        spelled = {_squeezed(i): i for i in base[role].dropna()}
+        close = spelled.get(_squeezed(ids[lost].iloc[0]))
+        remedy = "Correct the id, or add the record there."
+        if close:
+            remedy = f"There it is written {show(close)}: write it alike."
+        what = f"{home.file} does not have it."
+        column = table.variables[role].column
+        notes_on(frame, notes).wrong(column, lost, ids.to_numpy(), what, remedy)
+    for shared in sorted((set(frame) & set(base.columns)) - {role}):
+        kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
+        if len(kinds) > 1 or not (shared in joined or (table.row == "episode" and "id" in kinds)):
+            continue
+        there, here = base[shared].array.take(at, allow_fill=True), frame[shared].array
+        differ = np.asarray(here != there, dtype=bool) & ~(pd.isna(here) | pd.isna(there))
+        if differ.any():
+            other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
+            column = table.variables[shared].column
+            what = f"but {home.file} says {other}."
+            notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+
+
+def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
+    """Position of each id among others, -1 where it is not; quick if both are in step."""
+    asked, known = pa.array(ids.astype("str")), pa.array(among.astype("str"))
+    if len(asked) == len(known) and pc.all(pc.equal(asked, known), skip_nulls=False).as_py():
+        return np.arange(len(asked))
+    found = pc.index_in(asked, value_set=known, skip_nulls=True)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+
+
+def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:
+    """The same notes, numbered by the rows that are left."""
+    return Notes(notes.table, frame.index.to_numpy(), notes.changes, notes.problems)
+
+
+FIRST_ROW = 2
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Typed tables (index: row in the file), the changes made, and what cannot be used."""
+
+    tables: dict[str, pd.DataFrame]
+    log: pd.DataFrame
+    problems: tuple[Problem, ...]
+
+
+def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
+    """Check and type every raw table, then check the tables against one another.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        Raw tables by codebook name; cells as text or already typed. They are not changed. An
+        index named `row` holds the rows of the file; otherwise they count from 2.
+    codebook : Codebook
+
+    Returns
+    -------
+    Examined
+    """
+    notes, typed = {}, {}
+    for name, table in codebook.tables.items():
+        if name in tables:
+            frame = tables[name]
+            notes[name] = Notes(table, _rows(frame))
+            typed[name] = duplicates(_typed(frame, notes[name]), notes[name])
+            stays(typed[name], codebook, notes[name])
+    across(typed, codebook, notes)
+    changes = [change for note in notes.values() for change in note.changes]
+    problems = tuple(problem for note in notes.values() for problem in note.problems)
+    return Examined(typed, as_log(changes), problems)
+
+
+def _rows(frame: pd.DataFrame) -> np.ndarray:
+    if frame.index.name == "row":
+        return frame.index.to_numpy()
+    return np.arange(FIRST_ROW, FIRST_ROW + len(frame))
+
+
+def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """The columns the codebook knows, typed, under the codebook's names."""
+    expected = {v.column: v for v in notes.table.variables.values()}
+    columns = [str(c) for c in frame.columns]
+    if twice := repeated_names(frame):
+        notes.problem(f"the header has {twice} more than once.", NAMES_APART)
+    _header(columns, expected, notes)
+    if frame.empty:
+        notes.problem("has no rows.", "Put the records under the header.")
+    typed = {}
+    for position, column in enumerate(columns):
+        v = expected.get(column)
+        if v and v.name not in typed:
+            typed[v.name] = CHECKS[v.type](frame.iloc[:, position], v, notes)
+    if ROW_ID in expected:
+        typed[expected[ROW_ID].name] = pd.array(notes.rows.astype(str), dtype="str")
+    return pd.DataFrame(typed, index=pd.Index(notes.rows, name="row"), copy=False)
+
+
+def _header(present: list[str], expected: dict, notes: Notes) -> None:
+    table: Table = notes.table
+    missing = [c for c in expected if c not in {ROW_ID, *present}]
+    unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
+    folded = {c.casefold(): c for c in unknown}
+    for column in missing if len(missing) <= 3 else ():
+        close = folded.get(column.casefold()) or next(
+            iter(get_close_matches(column, unknown[:500], n=1, cutoff=0.8)), None
+        )
+        hint = f"The file has {close[:64]!r}: rename one. " if close else ""
+        remedy = f"{hint}Add it, or drop it from the codebook."
+        notes.problem("the column is missing.", remedy, column)
+    if len(missing) > 3:
+        what = f"{len(missing)} columns are missing: {listed(missing)}."
+        notes.problem(what, "Add them, or drop them from the codebook.", missing[0])
+    remedy = "List it in the codebook, put it under the table's `ignore`, or leave it out."
+    if 0 < len(unknown) <= 3:
+        for column in unknown:
+            notes.problem("the codebook does not know this column.", remedy, column)
+    elif unknown:
+        what = f"the codebook does not know {len(unknown)} columns: {listed(unknown)}."
+        notes.problem(
+            what, remedy.replace("it ", "them ").replace("leave it", "leave them"), unknown[0]
+        )

@@ -1,0 +1,243 @@
+"""From raw tables to one row per dyad and a log of every change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from .cells import Change, as_log
+from .check import place
+from .codebook import Codebook, Days, Derived, Scale, own_words
+from .days import hospital_days, merge_stays
+from .load import Study
+from .score import score_scale
+
+
+class Dyads:
+    """The rows of clients that several cleaned tables share; nothing is copied until asked for.
+
+    Parameters
+    ----------
+    tables : dict of DataFrame
+        Cleaned tables by codebook name.
+    book : Codebook
+
+    Attributes
+    ----------
+    clients : Series
+        The clients: those of the first table of clients.
+    """
+
+    def __init__(self, tables: dict[str, pd.DataFrame], book: Codebook) -> None:
+        self.tables, self.book = tables, book
+        first = next(n for n, t in book.tables.items() if t.row == "client" and n in tables)
+        ids = tables[first][book.client]
+        self.clients = ids.drop_duplicates() if book.tables[first].occasion else ids
+        self._parts: list[tuple[pd.DataFrame, str, np.ndarray]] | None = None
+
+    def parts(self) -> list[tuple[pd.DataFrame, str, np.ndarray]]:
+        """Every (table, ending of its names, its row for each client or -1), look-ups last."""
+        if self._parts is None:
+            self._parts = [*self._of_clients()]
+            self._parts += self._looked_up()
+        return self._parts
+
+    def _of_clients(self) -> Iterator[tuple[pd.DataFrame, str, np.ndarray]]:
+        for name, table in self.book.tables.items():
+            if table.row != "client" or name not in self.tables:
+                continue
+            frame = self.tables[name]
+            if not table.occasion:
+                yield frame, "", self._rows(frame[self.book.client])
+            for occasion, ending in table.suffix.items():
+                at = np.flatnonzero(frame[table.occasion] == occasion)
+                rows = self._rows(frame[self.book.client].iloc[at])
+                rows = np.where(rows < 0, -1, at[rows]) if len(at) else rows
+                yield frame, ending, rows
+
+    def _rows(self, ids: pd.Series) -> np.ndarray:
+        return place(self.clients, ids)
+
+    def _looked_up(self) -> list[tuple[pd.DataFrame, str, np.ndarray]]:
+        found = []
+        for name, table in self.book.tables.items():
+            if table.row not in ("case_manager", "site") or name not in self.tables:
+                continue
+            (key,), frame = table.key, self.tables[name]
+            asked = self._take(key, self._parts)
+            found.append((frame, "", place(pd.Series(asked), frame[key])))
+        return found
+
+    def _take(self, name: str, parts):
+        """One variable's values, a row per client, from the first table that has it."""
+        for frame, ending, rows in parts:
+            column = name.removesuffix(ending) if ending else name
+            if name.endswith(ending) and column in frame:
+                return _at(frame[column], rows)
+        raise KeyError(name)
+
+    def variables(self) -> dict[str, object]:
+        """Every variable but the client's id and plain items of scales, numbers as floats."""
+        items = {item for scale in self.book.scales.values() for item in scale.items}
+        items -= {name for names in self.book.blocks.values() for name in names}
+        items -= {derived.source for derived in self.book.derived.values()}
+        hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
+        columns: dict[str, object] = {}
+        for frame, ending, rows in self.parts():
+            for column in frame:
+                name = f"{column}{ending}"
+                taken = name in items or name in columns or column in hidden
+                if not taken:
+                    columns[name] = _at(frame[column], rows)
+        return columns
+
+    def items(self, scale: Scale) -> pd.DataFrame:
+        """A scale's items as answered, one row per client."""
+        columns = {item: self._take(item, self.parts()) for item in scale.items}
+        return pd.DataFrame(columns, index=pd.Index(self.clients, name=self.book.client))
+
+    def scores(self, scale: Scale) -> pd.DataFrame:
+        """A scale's scores, one row per client; scored in its own table if one has all items."""
+        for frame, ending, rows in self.parts():
+            names = [item.removesuffix(ending) for item in scale.items if item.endswith(ending)]
+            if len(names) == len(scale.items) and set(names) <= set(frame.columns):
+                there = rows >= 0
+                chosen = frame[names]
+                if len(frame) != there.sum():
+                    chosen, rows = chosen.iloc[rows[there]], np.cumsum(there) - 1
+                    rows[~there] = -1
+                scores = score_scale(chosen.set_axis(list(scale.items), axis=1), scale)
+                return pd.DataFrame({part: _at(scores[part], rows) for part in scores})
+        return score_scale(self.items(scale), scale)
+
+
+def _at(values: pd.Series, rows: np.ndarray):
+    """Values at these rows, missing where the row is -1; numbers as floats."""
+    if not len(values):
+        values = values.reindex([0])
+    whole = len(rows) == len(values) and bool((rows == np.arange(len(rows))).all())
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        return numbers if whole else np.where(rows < 0, np.nan, numbers[rows])
+    return values.array if whole else values.array.take(rows, allow_fill=True)
+
+
+@dataclass(frozen=True)
+class CleanStudy:
+    """A study ready for analysis.
+
+    Attributes
+    ----------
+    dyads : DataFrame
+        One row per client: ids, variables, scores, hospital days. Numbers are floats with NaN.
+    log : DataFrame
+        `table row column before after rule`: one row per changed value; `row` counts as a
+        spreadsheet does (the header is row 1).
+    tables : dict of DataFrame
+        The cleaned tables.
+    codebook : Codebook
+    source : str
+    """
+
+    dyads: pd.DataFrame
+    log: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    codebook: Codebook
+    source: str
+
+    def items(self, scale: str) -> pd.DataFrame:
+        """The cleaned items of one scale, before reversing, one row per client."""
+        return Dyads(self.tables, self.codebook).items(self.codebook.scales[scale])
+
+
+def clean(study: Study) -> CleanStudy:
+    """Clean a study by the rules of its codebook; the study itself is not changed.
+
+    Rules: missing codes and (where the codebook says so) out-of-range values become missing;
+    categories get the codebook's spelling; of a duplicated form the latest is kept; overlapping
+    and adjoining stays are merged.
+
+    Raises
+    ------
+    DataError
+        If the tables do not fit the codebook.
+    """
+    examined = study.examined
+    if examined.problems:
+        raise DataError(examined.problems)
+    book, tables, changes = study.codebook, dict(examined.tables), []
+    for name in {d.episodes for d in book.days.values()} & set(tables):
+        tables[name], merged = _merge(tables[name], name, book)
+        changes.append(merged)
+    wide = Dyads(tables, book)
+    columns = wide.variables()
+    counted = {  # before there are scores, since it takes the most room
+        d.name: _days(tables[d.episodes], columns[d.anchor], wide.clients, d)
+        for d in book.days.values()
+    }
+    for scale in book.scales.values():
+        scores = wide.scores(scale)
+        parts = {p: f"{scale.name}_{p}" for p in scores if p != "total"} | {"total": scale.name}
+        columns |= {parts[p]: scores[p].to_numpy() for p in scores}
+    columns |= counted
+    for derived in book.derived.values():
+        columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
+    dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
+    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
+    book, source = _groups(dyads, book, study.source)
+    return CleanStudy(dyads, log, tables, book, source)
+
+
+def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:
+    """Without case managers in the codebook, and so said, where they make no groups of dyads."""
+    if book.case_manager is None:
+        return book, source
+    clients = dyads[book.case_manager].value_counts()
+    if len(clients) > 1 and clients.max() > 1:
+        return book, source
+    why = "every case manager has one client" if len(clients) > 1 else "there is one case manager"
+    why = own_words(f"{why}: dyads taken as independent", book)
+    return replace(book, case_manager=None), f"{source} ({why})"
+
+
+def _merge(frame: pd.DataFrame, name: str, book: Codebook) -> tuple[pd.DataFrame, Change]:
+    days = next(d for d in book.days.values() if d.episodes == name)
+    columns = [book.client, days.admission, days.discharge]
+    stays, into = merge_stays(
+        frame[columns].set_axis(["client_id", "admission", "discharge"], axis=1)
+    )
+    gone = into.to_numpy() != frame.index.to_numpy()
+    before = frame[days.discharge][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    after = [f"merged into row {row}" for row in into[gone]]
+    rule = "overlapping or adjoining stays"
+    change = Change(name, days.discharge, rule, frame.index.to_numpy()[gone], before, after)
+    return stays.set_axis(columns, axis=1), change
+
+
+def _days(episodes: pd.DataFrame, anchor, clients: pd.Series, days: Days) -> np.ndarray:
+    """Days in the window of each client with a known anchor; clients are numbered for speed."""
+    known = pd.Series(anchor).dropna()
+    start = known + pd.DateOffset(years=days.from_years)
+    end = known + pd.DateOffset(years=days.to_years)
+    stays = pd.DataFrame(
+        {
+            "client_id": place(episodes[clients.name], clients),
+            "admission": episodes[days.admission].to_numpy(),
+            "discharge": episodes[days.discharge].to_numpy(),
+        }
+    )
+    counted = hospital_days(stays, start, end)
+    return counted.astype(float).reindex(range(len(clients))).to_numpy()
+
+
+def _derive(source: pd.Series, derived: Derived) -> np.ndarray:
+    if derived.log:
+        return np.log(source.astype(float).where(source > 0)).to_numpy()
+    value: object = derived.is_value
+    if pd.api.types.is_numeric_dtype(source):
+        value = float(value)
+    return (source == value).astype(float).where(source.notna()).to_numpy()

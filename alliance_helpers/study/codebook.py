@@ -1,0 +1,301 @@
+"""What a codebook says: tables, variables, scales, informants, blocks; and a study's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+SUBSCALES = {
+    "WAI-36": {
+        "task": [2, 4, -7, -11, 13, -15, 16, 18, 24, -31, -33, 35],
+        "bond": [-1, 5, 8, 17, 19, -20, 21, 23, 26, 28, -29, 36],
+        "goal": [-3, 6, -9, -10, -12, 14, 22, 25, -27, 30, 32, -34],
+    },
+    "WAI-S": {"task": [1, 2, 8, 12], "bond": [3, 5, 7, 9], "goal": [-4, 6, -10, 11]},
+    "WAI-SR": {"task": [1, 2, 10, 12], "bond": [3, 5, 7, 9], "goal": [4, 6, 8, 11]},
+}
+"""Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
+(1989), Hatcher & Gillaspy (2006)."""
+RESPONSES = {"WAI-36": (1, 7), "WAI-S": (1, 7), "WAI-SR": (1, 5)}
+N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
+MAX_SPAN = 1_000
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column of one table.
+
+    `codes` maps what a cell holds to the category it means; `format` is how dates are written,
+    if not as year-month-day. The variable's own codes for "no answer" always hold
+    (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only.
+    """
+
+    name: str
+    table: str
+    column: str
+    type: str = "number"
+    label: str = ""
+    unit: str = ""
+    low: float = float("-inf")
+    high: float = float("inf")
+    values: tuple[str, ...] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple = ()
+    study_missing: tuple = ()
+    missing_ranges: tuple[tuple[float, float], ...] = ()
+    out_of_range: str = "error"
+    format: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One raw table: where it is and what one of its rows stands for."""
+
+    name: str
+    file: str
+    row: str
+    key: tuple[str, ...]
+    variables: Mapping[str, Variable]
+    sheet: str | None = None
+    duplicates: str = "error"
+    latest: str | None = None
+    occasion: str | None = None
+    suffix: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+    def ignores(self, column: str) -> bool:
+        """Whether the codebook leaves this column of the file aside."""
+        return any(fnmatchcase(column, pattern) for pattern in self.ignore)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A score made from items; `keys` maps a subscale to signed item numbers."""
+
+    name: str
+    items: tuple[str, ...]
+    keys: Mapping[str, tuple[int, ...]]
+    limits: tuple[float, float]
+    label: str = ""
+    unit: str = ""
+    form: str | None = None
+    score: str = "sum"
+    max_missing: float = 0.2
+    informant: str = ""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days of hospital stays inside a window counted from an anchor date."""
+
+    name: str
+    episodes: str
+    admission: str
+    discharge: str
+    anchor: str
+    from_years: float
+    to_years: float
+    label: str = ""
+    unit: str = "days"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A variable made from one other: an indicator of one value, or a logarithm."""
+
+    name: str
+    source: str
+    is_value: str | None = None
+    log: bool = False
+    label: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """A study's data dictionary, read by :func:`read_codebook`."""
+
+    title: str
+    synthetic: bool
+    client: str
+    case_manager: str | None
+    site: str | None
+    tables: Mapping[str, Table]
+    scales: Mapping[str, Scale]
+    days: Mapping[str, Days]
+    derived: Mapping[str, Derived]
+    informants: Mapping[str, Mapping[str, str]]
+    blocks: Mapping[str, tuple[str, ...]]
+    file: str = "codebook.yml"
+    text: str = ""
+
+    def describe(self, name: str) -> tuple[str, str]:
+        """Label and unit of a dyad-level variable, for printing; the name itself if unknown."""
+        for kind in (self.scales, self.days, self.derived):
+            if name in kind:
+                return kind[name].label or name, kind[name].unit
+        for table in self.tables.values():
+            if name in table.variables:
+                v = table.variables[name]
+                return v.label or name, v.unit
+            for suffix in table.suffix.values():
+                base = name.removesuffix(suffix)
+                if suffix and base in table.variables:
+                    v = table.variables[base]
+                    return f"{v.label or base} ({suffix.strip('_')})", v.unit
+        for scale in self.scales.values():
+            part = name.removeprefix(f"{scale.name}_")
+            if part in scale.keys:
+                return f"{scale.label or scale.name}: {part}", scale.unit
+        return name, ""
+
+    def label(self, name: str) -> str:
+        """Label of a dyad-level variable, for printing."""
+        return self.describe(name)[0]
+
+    def informant_label(self, name: str) -> str:
+        """What to call an informant in words."""
+        usual = name.replace("_", " ").capitalize()
+        return str(self.informants.get(name, {}).get("label", usual))
+
+
+def expand(pattern: str) -> list[str]:
+    """Names a pattern with one ``{first..last}`` stands for; zeros in front are kept.
+
+    At most MAX_SPAN names: a longer or backward span gives none, which the codebook's rules report.
+
+    >>> expand("bprs_{08..10}_intake")
+    ['bprs_08_intake', 'bprs_09_intake', 'bprs_10_intake']
+    """
+    found = re.search(r"\{(\d{1,4})\.\.(\d{1,4})\}", pattern)
+    if not found:
+        return [pattern]
+    first, last = found.groups()
+    if int(last) - int(first) >= MAX_SPAN:
+        return []
+    width = len(first) if first.startswith("0") else 1
+    before, after = pattern[: found.start()], pattern[found.end() :]
+    return [f"{before}{i:0{width}d}{after}" for i in range(int(first), int(last) + 1)]
+
+
+def columns_of(pattern: str, settings: Mapping | None) -> list[str]:
+    """The file's columns that an entry of `variables` names; braces count if the name's do.
+
+    >>> columns_of("q_{1..2}", {"column": "Q{1..2}"}), columns_of("q", {"column": "Q{1..2}"})
+    (['Q1', 'Q2'], ['Q{1..2}'])
+    """
+    column = (settings or {}).get("column", pattern)
+    return expand(column) if expand(pattern) != [pattern] else [column]
+
+
+def dyad_variables(book: Codebook) -> set[str]:
+    """Every name that the dyad table can have."""
+    names = set(book.scales) | set(book.days) | set(book.derived)
+    for scale in book.scales.values():
+        names |= {f"{scale.name}_{part}" for part in scale.keys if part != "total"}
+    for table in book.tables.values():
+        if table.row != "episode":
+            suffixes = table.suffix.values() or ("",)
+            names |= {v + s for v in table.variables for s in suffixes}
+            names |= {book.client} & set(table.variables)
+    return names
+
+
+ROLES = {"client": "client", "case_manager": "case manager"}
+THEIR_OWN = "Neale"
+"""A text that speaks of the study of 1995 keeps its words."""
+
+
+def own_words(
+    text: str, book: Codebook | None, escape: Callable[[str], str] = lambda word: word
+) -> str:
+    """A text of the kit, with clients and case managers called as the study calls them.
+
+    Parameters
+    ----------
+    text : str
+        Plain text, or markup made from it; what the study itself labels stays as it is.
+    book : Codebook or None
+        Its informants' labels are the words, else the labels of their ids.
+    escape : callable, optional
+        Makes a word safe inside markup.
+
+    Examples
+    --------
+    >>> from alliance_helpers.codebook import parse_codebook
+    >>> book = parse_codebook('''
+    ... study: {title: A ward, client: id}
+    ... tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}
+    ... informants:
+    ...   client: {label: Inpatient, alliance: x}
+    ...   case_manager: {label: GP, alliance: y}
+    ... ''')
+    >>> own_words("A client's rating, and case managers'", book)
+    "An inpatient's rating, and GPs'"
+    """
+    words = _words(book) if book else {}
+    if not words or THEIR_OWN in text:
+        return text
+    kept = [re.escape(label) for label in _labels(book) if _ROLE.search(label)]
+    pattern = "|".join([*sorted(kept, key=len, reverse=True), _ROLE.pattern])
+
+    def told(found: re.Match) -> str:
+        own = words.get(" ".join((found["role"] or "").lower().split()))
+        if own is None:
+            return found.group()
+        word = own if found["role"][0].isupper() or own[1:2].isupper() else own.lower()
+        word = _plural(word) if found["several"] else word
+        article = found["article"] or ""
+        if article:
+            vowel = word[0].lower() in "aeiou"
+            article = article[0] + ("n " if vowel else " ")
+        return article + escape(word)
+
+    return re.sub(pattern, told, text)
+
+
+def has_own_words(book: Codebook | None) -> bool:
+    """Whether the study calls clients or case managers by other words than the kit."""
+    return bool(book and _words(book))
+
+
+_ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase\smanager)(?P<several>s?)\b")
+
+
+def _plural(word: str) -> str:
+    """Several of them: wives, deputies, coaches.
+
+    >>> [_plural(word) for word in ("Nurse", "Wife", "Deputy", "Coach", "GP")]
+    ['Nurses', 'Wives', 'Deputies', 'Coaches', 'GPs']
+    """
+    for ending, several in (
+        (r"fe$", "ves"),
+        (r"(?<=[^aeiou])y$", "ies"),
+        (r"(?<=ss|ch|sh)$|(?<=x)$", "es"),
+    ):
+        if re.search(ending, word):
+            return re.sub(ending, several, word)
+    return f"{word}s"
+
+
+def _words(book: Codebook) -> dict[str, str]:
+    """What the study calls each role, where that is another word than the kit's."""
+    words = {}
+    for role, word in ROLES.items():
+        name = getattr(book, role)
+        label = book.informants.get(role, {}).get("label")
+        if not label and name and book.label(name) != name:
+            label = re.sub(r"(?i)[\s_-]*(id|code|number|no\.?)$", "", book.label(name))
+        if label and label.lower() != word:
+            words[word] = label
+    return words
+
+
+def _labels(book: Codebook) -> set[str]:
+    """Every label that the study gives."""
+    parts = (book.scales, book.days, book.derived, *(t.variables for t in book.tables.values()))
+    return {book.title, *(v.label for part in parts for v in part.values())} - {""}

@@ -1,0 +1,311 @@
+"""One raw table from one file, every cell as it stands: Excel, SPSS, Stata, Parquet."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError, Problem, listed
+
+MAX_BYTES = 8_000_000_000
+MAX_COLUMNS = 20_000
+NAMES_APART = "Give each column a name of its own."
+ROW_ID = "#row"
+"""As a column in the codebook: the row's number stands for an id that the file lacks."""
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """One table as its file holds it, and what the file says about its columns.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Cells unchanged; the index, named `row`, numbers the records as the file's own program
+        shows them (a spreadsheet counts the header, SPSS and Stata do not).
+    labels : dict
+        Column to its label.
+    levels : dict
+        Column to {code as text: label}.
+    missing, missing_ranges : dict
+        Column to the codes, or (low, high) pairs, that the file declares as missing.
+    file : str
+        The file's name as messages give it, with its sheet if it has several.
+    note : str
+        How the file was read, if that was not plain.
+    """
+
+    frame: pd.DataFrame
+    labels: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    missing: Mapping[str, tuple] = field(default_factory=dict)
+    missing_ranges: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    file: str = ""
+    note: str = ""
+
+
+def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:
+    """One problem of a file as an error to raise."""
+    return DataError([Problem(file, what, remedy, row=row, column=column)])
+
+
+def reachable(path: Path) -> None:
+    """Refuse a folder or file that is not there, or that may not be read."""
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+        elif path.is_file() or not path.exists():
+            path.open("rb").close()
+    except FileNotFoundError:
+        remedy = "Name the folder or the file that holds the tables."
+        raise refuse(str(path), "does not exist.", remedy) from None
+    except OSError as error:
+        remedy = "Ask for the right to read it, or name another."
+        raise refuse(path.name, f"cannot be read ({error.strerror}).", remedy) from None
+
+
+def within_limits(path: Path) -> None:
+    """Refuse what is not a file with something in it, or is larger than MAX_BYTES."""
+    reachable(path)
+    if not path.is_file():
+        raise refuse(path.name, "is not a file.", "Name a file that holds a table.")
+    size = path.stat().st_size
+    if size == 0:
+        raise refuse(path.name, "is empty.", "Put a header and the records in it.")
+    if size > MAX_BYTES:
+        what = f"has {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read."
+        raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+
+
+def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFrame:
+    """The frame without its wholly blank records, rows numbered from `first` (or as given).
+
+    A column without a name, or with the name of the row's number, is called after its position:
+    'unnamed 3'.
+    """
+    if frame.shape[1] > MAX_COLUMNS:
+        what = f"has {frame.shape[1]:,} columns; at most {MAX_COLUMNS:,} are read."
+        raise refuse(file, what, "Leave out columns that the codebook does not need.")
+    names = enumerate(map(str, frame.columns), 1)
+    frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
+    rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
+    frame.index = pd.Index(rows, name="row")
+    if frame.shape[1] and len(frame):
+        maybe = _blank(frame.iloc[:, 0])
+        for position in range(1, frame.shape[1]):
+            if not maybe.any():
+                return frame
+            maybe[maybe] = _blank(frame.iloc[:, position][maybe])
+        if maybe.any():
+            return frame[~maybe]
+    return frame
+
+
+def repeated_names(frame: pd.DataFrame) -> str:
+    """The columns' names that stand there more than once, as a message lists them."""
+    return listed(map(repr, frame.columns[frame.columns.duplicated()].unique()))
+
+
+def _blank(values: pd.Series) -> np.ndarray:
+    gone = values.isna().to_numpy(dtype=bool)
+    if pd.api.types.is_string_dtype(values.dtype):
+        return gone | (values.astype("str").str.strip() == "").to_numpy(dtype=bool, na_value=True)
+    return gone
+
+
+READERS = {
+    ".sav": ("an SPSS file", "read_sav"),
+    ".zsav": ("an SPSS file", "read_sav"),
+    ".dta": ("a Stata file", "read_dta"),
+}
+
+
+def read_labelled(path: Path) -> RawTable:
+    """An SPSS or Stata file; codes stay codes, and what they mean comes beside them.
+
+    Raises
+    ------
+    DataError
+        If the file is not what its name says.
+    """
+    import pyreadstat  # takes a while, and most studies come as text
+
+    within_limits(path)
+    kind, reader = READERS[path.suffix.lower()]
+    try:
+        frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
+    except DataError:
+        raise
+    except Exception as error:  # the parser raises bare exceptions of several kinds
+        what = f"cannot be read as {kind} ({str(error)[:80]})."
+        raise refuse(path.name, what, "Save it again, or export it as CSV.") from None
+    missing, ranges = {}, {}
+    for column, declared in meta.missing_ranges.items():
+        spans = [(d["lo"], d["hi"]) for d in declared]
+        ranges[column] = tuple(s for s in spans if not isinstance(s[0], str))
+        missing[column] = tuple(low for low, _ in spans if isinstance(low, str))
+    for column, codes in meta.missing_user_values.items():
+        missing[column] = (*missing.get(column, ()), *codes)
+    return RawTable(
+        numbered(frame, 1, path.name),
+        file=path.name,
+        labels={c: text for c, text in meta.column_names_to_labels.items() if text},
+        levels={c: _levels(levels) for c, levels in meta.variable_value_labels.items()},
+        missing=missing,
+        missing_ranges=ranges,
+    )
+
+
+def _levels(levels: dict) -> dict[str, str]:
+    """Value labels by code as text; a whole number without its decimals."""
+    whole = {
+        str(int(code)) if isinstance(code, float) and code.is_integer() else str(code): str(label)
+        for code, label in levels.items()
+    }
+    return {code: label.strip() for code, label in whole.items() if not pd.isna(label)}
+
+
+if TYPE_CHECKING:
+    import openpyxl
+
+MAX_UNPACKED = 500_000_000
+MAX_RATIO = 200
+MAX_PARTS = 2_000
+SMALL = 10_000_000
+MAX_ROWS = 1_048_576
+ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
+
+
+def sheet_names(path: Path) -> list[str]:
+    """The sheets of a workbook, in order."""
+    with _Book(path) as book:
+        return list(book.sheetnames)
+
+
+def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
+    """One sheet: the first row holds the columns' names, formulas count by their stored result.
+
+    Parameters
+    ----------
+    path : path
+        An .xlsx or .xlsm workbook; macros and links in it are never followed.
+    sheet : str, optional
+        By default the only sheet.
+
+    Raises
+    ------
+    DataError
+        Not a workbook, too large once unpacked, no such sheet, cells that hold an Excel error.
+    """
+    with _Book(path) as book:
+        names = book.sheetnames
+        if sheet is None and len(names) == 1:
+            sheet = names[0]
+        if sheet not in names:
+            what = f"has no sheet {sheet!r}" if sheet else "has several sheets"
+            what += f" (found: {', '.join(names[:10])})."
+            raise refuse(path.name, what, "Name one as the table's `sheet` in the codebook.")
+        place = f"{path.name} [{sheet}]" if len(names) > 1 else path.name
+        page = book[sheet]
+        if not hasattr(page, "iter_rows"):
+            raise refuse(place, "is a chart, not a table.", "Name a sheet that holds a table.")
+        page.reset_dimensions()
+        cells = page.iter_rows(values_only=True, max_row=MAX_ROWS)
+        header = _trim(next(cells, ()))
+        if not header:
+            raise refuse(place, "is empty.", "Put a header in the first row, the records below.")
+        width = len(header)
+        rows = [_fit(row, width, place, i) for i, row in enumerate(cells, start=2)]
+    names = ["" if name is None else str(name).strip() for name in header]
+    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
+    frame = pd.concat([_column(cells) for cells in columns], axis=1)
+    frame.columns = names
+    return RawTable(numbered(frame, 2, place), file=place)
+
+
+def _column(cells) -> pd.Series:
+    """Numbers as numbers; text, dates and mixtures as the objects they are."""
+    kinds = {type(cell) for cell in cells} - {type(None)}
+    if kinds and kinds <= {int, float}:
+        return pd.Series(cells, dtype=float)
+    return pd.Series(list(cells), dtype=object)
+
+
+def _trim(row: tuple) -> list:
+    row = list(row)
+    while row and (row[-1] is None or str(row[-1]).strip() == ""):
+        row.pop()
+    return row
+
+
+def _fit(row: tuple, width: int, place: str, number: int) -> list:
+    """The row at the header's width; more cells than that are a problem."""
+    if len(row) > width:
+        extra = _trim(row)
+        if len(extra) > width:
+            what = f"has {len(extra)} cells where the header has {width}."
+            raise refuse(place, what, "Give every column a name in the first row.", row=number)
+    kept = [*islice(row, width)]
+    for cell in kept:
+        if isinstance(cell, str) and cell in ERRORS:
+            what = f"found {cell!r}, an Excel error."
+            raise refuse(place, what, "Correct the formula, or leave the cell blank.", row=number)
+    return kept + [None] * (width - len(kept))
+
+
+class _Book:
+    """A workbook opened for reading only, and closed again."""
+
+    def __init__(self, path: Path) -> None:
+        within_limits(path)
+        self.path = path
+
+    def __enter__(self) -> openpyxl.Workbook:
+        import openpyxl  # takes a while, and most studies come as text
+
+        _unpacks_within_limits(self.path)
+        try:
+            self.book = openpyxl.load_workbook(
+                self.path, read_only=True, data_only=True, keep_links=False
+            )
+        except Exception as error:  # openpyxl raises many kinds on a broken file
+            raise _broken(self.path, error) from None
+        return self.book
+
+    def __exit__(self, kind, error, trace) -> None:
+        self.book.close()
+        if error is not None and not isinstance(error, DataError) and isinstance(error, Exception):
+            raise _broken(self.path, error) from None
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    what = f"cannot be read as an Excel workbook ({type(error).__name__})."
+    return refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.")
+
+
+def _unpacks_within_limits(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            parts = packed.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        what = "is not an .xlsx workbook."
+        raise refuse(path.name, what, "Save it as .xlsx (not .xls), or as CSV.") from None
+    size = sum(part.file_size for part in parts)
+    packed_size = max(path.stat().st_size, 1)
+    if (
+        size > MAX_UNPACKED
+        or len(parts) > MAX_PARTS
+        or (size > SMALL and size / packed_size > MAX_RATIO)
+    ):
+        what = (
+            f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
+            f"({len(parts):,} parts); that is refused."
+        )
+        raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")

@@ -1,1 +1,0 @@
-"""What synthetic studies are drawn from, and how: behind `simulate`."""

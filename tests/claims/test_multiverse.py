@@ -1,0 +1,182 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from alliance_helpers.claims.assess import assess
+from alliance_helpers.claims.multiverse import CHOICES, FORMS, Tables, covariate_sets, multiverse
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.simulate import simulate_dyads
+from alliance_helpers.pages import multiverse_figures as multiverse_plots
+from alliance_helpers.study.read_codebook import read_codebook
+from alliance_helpers.study.score import score_wai
+
+RULES = read_rules()
+CLAIMS = {(c.finding, c.claim, c.informant): c for c in RULES.claims}
+WAI_S = [2, 4, 8, 12, 21, 22, 23, 24, 26, 27, 32, 35]
+WAI_SR = [25, 4, 8, 30, 19, 22, 23, 24, 36, 16, 32, 35]
+
+
+@pytest.fixture(scope="module")
+def study():
+    return open_cohort()
+
+
+@pytest.fixture(scope="module")
+def every(study):
+    return multiverse(study, finding="3", n_perm=99)
+
+
+@pytest.mark.parametrize(("form", "numbers"), [("WAI-S", WAI_S), ("WAI-SR", WAI_SR)])
+def test_short_forms_are_the_published_items_of_the_36(study, form, numbers):
+    """The short form's own key on its own twelve items, found through item numbers."""
+    items = study.items("client_alliance").iloc[:, [n - 1 for n in numbers]]
+    if form == "WAI-SR":  # its own responses end at 5; shifting them is no change of order
+        whole = Tables(study, study.codebook).table(form, "prorated")["client_alliance"]
+        complete = items.notna().all(axis=1).to_numpy()
+        assert (items.sum(axis=1).to_numpy()[complete] == whole.to_numpy()[complete]).all()
+        return
+    expected = score_wai(items, form)["total"].to_numpy()
+    found = Tables(study, study.codebook).table(form, "prorated")["client_alliance"].to_numpy()
+    np.testing.assert_allclose(found, expected)
+
+
+def test_item_rules_differ_where_an_answer_is_missing_and_only_there(study):
+    tables = Tables(study, study.codebook)
+    name = "client_alliance"
+    all_answered = tables.table("WAI-36", "all answered")[name].to_numpy()
+    prorated = tables.table("WAI-36", "prorated")[name].to_numpy()
+    gaps = study.items(name).isna().any(axis=1).to_numpy()
+    assert np.isnan(all_answered[gaps]).all() and gaps.any()
+    assert (all_answered[~gaps] == prorated[~gaps]).all()
+    np.testing.assert_array_equal(prorated, study.dyads[name].to_numpy())
+
+
+def test_specifications_are_distinct(every):
+    table = every.specifications
+    assert not table.duplicated(["finding", "claim", "informant", *CHOICES]).any()
+    results = table[["claim", "estimate", "p_value", "n"]].round(12)
+    assert not results.duplicated().any()
+    assert len(table) > 500 and every.n_same > 0
+
+
+def test_the_plain_specification_is_the_nested_row_of_findings(study, every):
+    plain = every.specifications.query(
+        "scoring == 'WAI-36' and items == 'prorated' and covariates == 'none' "
+        "and outliers == 'kept' and estimator == 'mixed'"
+    ).set_index("claim")
+    rows = assess(study.dyads, analyses=("nested",), finding="3").set_index("claim")
+    for claim in ("own_outcome", "alone"):
+        assert plain.loc[claim, "estimate"] == pytest.approx(rows.loc[claim, "estimate"])
+        assert plain.loc[claim, "p_value"] == pytest.approx(rows.loc[claim, "p_value"])
+        assert plain.loc[claim, "verdict"] == rows.loc[claim, "verdict"]
+
+
+def test_units_do_not_make_a_new_specification():
+    dyads = simulate_dyads("published", 201, 5)
+    first = multiverse(dyads, finding="halo", n_perm=0)
+    scaled = dyads.assign(case_manager_alliance=dyads["case_manager_alliance"] / 36)
+    again = multiverse(scaled, finding="halo", n_perm=0)
+    np.testing.assert_allclose(
+        first.specifications["estimate"], again.specifications["estimate"], rtol=1e-9
+    )
+
+
+def test_nothing_a_claim_is_about_is_held_constant():
+    dyads, book = simulate_dyads("published", 201, 5), read_codebook()
+    for claim in RULES.claims:
+        if claim.kind == "all_of":
+            continue
+        sets = covariate_sets(claim, dyads, book, RULES)
+        held = {c for columns in sets.values() for c in columns}
+        ratings = {"client_alliance", "case_manager_alliance"}
+        assert not held & ({*claim.variables(book)} | ratings)
+        assert len({frozenset(c) for c in sets.values()}) == len(sets)
+
+
+def test_case_managers_own_variables_are_never_tested_as_if_dyads_were_independent():
+    dyads = simulate_dyads("published", 201, 5)
+    found = multiverse(dyads, finding="2", n_perm=0).specifications
+    used = found.groupby("claim")["estimator"].agg(set)
+    assert used["age"] == {"cr2", "mixed"}
+    assert used["symptoms"] == {"ols", "cr2", "mixed"}
+
+
+def test_joint_test_finds_what_is_there_and_not_what_is_not():
+    found = multiverse(simulate_dyads("published", 600, 5), finding="2", n_perm=39)
+    joint = found.joint.query("statistic == 'median'").set_index("claim")
+    assert (joint.loc[["symptoms", "health_sickness", "own_outcome"], "p_value"] == 1 / 40).all()
+    medians = found.specifications.groupby("claim")["estimate"].median()
+    assert medians["symptoms"] == pytest.approx(-0.25, abs=0.07)
+    assert medians["own_outcome"] == pytest.approx(0.50, abs=0.07)
+    none = multiverse(simulate_dyads("no_association", 600, 5), finding="2", n_perm=39)
+    assert (none.joint["p_value"] > 0.05).mean() > 0.8
+
+
+def test_seed_decides_permutations_and_nothing_else():
+    dyads = simulate_dyads("published", 201, 5)
+    a, b, c = (multiverse(dyads, finding="halo", n_perm=50, seed=s) for s in (1, 1, 2))
+    assert a.joint.equals(b.joint) and not a.joint.equals(c.joint)
+    assert a.specifications.equals(c.specifications)
+
+
+def _with(**columns):
+    return lambda d: d.assign(**columns)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _with(symptoms=4.0), _with(symptoms=np.nan), _with(case_manager_alliance=100.0),
+        _with(case_manager_id="M1"), lambda d: d.assign(case_manager_id=d["client_id"]),
+        lambda d: d.iloc[:5], _with(hospital_days=0.0), _with(hospital_days=9.0),
+        lambda d: d.assign(symptoms=d["case_manager_alliance"] * 2),
+    ],
+    ids=["constant", "all missing", "constant rating", "one case manager", "one client each",
+         "five dyads", "no days", "equal days", "copy"],
+)  # fmt: skip
+def test_bad_input_is_a_reason_and_never_a_warning(change):
+    dyads = change(simulate_dyads("published", 120, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = multiverse(dyads, n_perm=19)
+    table = found.specifications
+    directed = table[table["claim"].isin(["symptoms", "hospital_days", "modest"])]
+    assert directed[["estimate", "conf_low", "conf_high", "p_value"]].notna().all().all()
+    assert table[["estimate", "p_value", "verdict"]].notna().all().all()
+    assert (found.skipped["reason"].str.len() > 5).all()
+    assert len(found.joint) == 0 or found.joint[["estimate", "p_value"]].notna().all().all()
+
+
+def test_the_curve_says_what_it_shows(every):
+    ax = multiverse_plots.specification_curve(every.specifications, every.joint, bound=0.2)
+    label = ax.figure.get_label()
+    n = (every.specifications["claim"] == "own_outcome").sum()
+    assert f"{n} specifications" in label and "Joint permutation test" in label
+    empty = multiverse_plots.specification_curve(every.specifications.iloc[:0])
+    assert "No specification" in empty.figure.get_label()
+
+
+def test_bars_are_the_shares_of_the_verdicts(every):
+    rules = read_rules()
+    ax = multiverse_plots.specification_verdicts(every.specifications, rules)
+    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(-1, 3)
+    shares = every.specifications.groupby(["finding", "claim", "informant"], sort=False)["verdict"]
+    assert len(widths) == shares.ngroups
+    for bar, (name, verdicts) in zip(widths, shares, strict=True):
+        found = verdicts.value_counts(normalize=True)
+        wanted = [found.get(v, 0) for v in ("supported", "inconclusive", "not_supported")]
+        np.testing.assert_allclose(bar / 100, wanted)
+        text = next(c.text for c in rules.claims if (c.finding, c.claim, c.informant) == name)
+        assert text in ax.figure.get_label()
+    empty = multiverse_plots.specification_verdicts(every.specifications.iloc[:0], rules)
+    assert not empty.patches
+
+
+def test_every_form_has_twelve_different_items():
+    for form, key in FORMS.items():
+        if key:
+            numbers = [abs(i) for part in key.values() for i in part]
+            assert len(set(numbers)) == 12, form
+    assert {abs(i) for part in FORMS["WAI-SR"].values() for i in part} == set(WAI_SR)

@@ -1,0 +1,87 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims.as_1995 import stepwise_links
+from alliance_helpers.claims.reselection import frequent_models as models
+from alliance_helpers.claims.reselection import inclusion, whole_procedure
+from alliance_helpers.claims.views import outcome_blocks, predictor_blocks
+from alliance_helpers.cohorts.simulate import simulate_dyads
+from alliance_helpers.models.regression import hierarchical_regression
+from alliance_helpers.models.resamples import permutation_test
+from alliance_helpers.models.selection import bootstrap_selection
+from alliance_helpers.pages import plots
+from alliance_helpers.study.read_codebook import read_codebook
+
+BOOK = read_codebook()
+CM = "case_manager_alliance"
+
+
+@pytest.fixture(scope="module")
+def dyads():
+    return simulate_dyads("published", 201, 12)
+
+
+@pytest.fixture(scope="module")
+def table(dyads):
+    return inclusion(dyads, BOOK, n_boot=200, seed=3)
+
+
+@pytest.mark.parametrize("outcome", [CM, "symptoms"])
+def test_inclusion_is_that_of_the_studys_own_regression(dyads, table, outcome):
+    mine = table[(table["informant"] == "case_manager") & (table["outcome"] == outcome)]
+    blocks = predictor_blocks(dyads, BOOK)
+    if outcome != CM:
+        blocks = outcome_blocks(dyads, BOOK, outcome, "case_manager")
+    plain = bootstrap_selection(dyads, outcome, blocks, 200, 3, cluster="case_manager_id")
+    chosen = hierarchical_regression(dyads, outcome, blocks).final.set_index("term")["beta"]
+    terms = plain["term"] if outcome == CM else [CM]
+    plain = plain.set_index("term").loc[terms]
+    for column in ("inclusion", "same_sign", "noise_inclusion"):
+        np.testing.assert_array_equal(mine[column], plain[column])
+    np.testing.assert_allclose(mine["beta"], chosen.reindex(terms))
+    z = dyads[[outcome, *(t for block in blocks.values() for t in block)]].astype(float)
+    z = (z - z.mean()) / z.std()
+    slopes = np.linalg.lstsq(z.iloc[:, 1:].to_numpy(), z[outcome].to_numpy(), rcond=None)[0]
+    all_in = pd.Series(slopes, index=z.columns[1:])[terms]
+    np.testing.assert_allclose(mine["beta_all_in"], all_in, rtol=1e-8)
+
+
+def test_what_1995_enters_is_what_is_in_the_model(dyads, table):
+    links = stepwise_links(dyads, BOOK).set_index(["informant", "term"])["entered"]
+    found = table.set_index(["informant", "term"])["beta"].notna()
+    assert (found == links.loc[found.index].astype(bool)).all() and len(found) == len(links)
+
+
+def test_models_and_procedures_are_there_for_both_informants(dyads):
+    listed = models(dyads, BOOK, n_boot=100, top=3)
+    assert listed["informant"].tolist() == ["client"] * 3 + ["case_manager"] * 3
+    whole = whole_procedure(dyads, BOOK, n_perm=49, n_boot=50).set_index(["informant", "outcome"])
+    assert len(whole) == 14
+    assert (whole["r_squared_corrected"] < whole["r_squared"] + 1e-12).all()
+    assert (whole["r_squared_all_in"] >= whole["r_squared"] - 1e-12).all()
+    test = permutation_test(dyads, CM, predictor_blocks(dyads, BOOK), "case_manager_id", 49)
+    assert whole.loc[("case_manager", CM), "p_value"] == test["p_value"].iloc[0]
+
+
+def test_noise_is_selected_as_often_as_noise():
+    """Over 15 variables the inclusion of nothing is near its own reference."""
+    found = inclusion(simulate_dyads("no_association", 201, 8), BOOK, n_boot=200)
+    for _, rows in found.groupby("informant"):
+        assert abs(rows["inclusion"].mean() - rows["noise_inclusion"].mean()) < 0.12
+
+
+def test_a_rating_that_does_not_vary_has_a_reason(dyads):
+    bad = dyads.assign(client_alliance=100.0)
+    for made in (inclusion(bad, BOOK, 20), models(bad, BOOK, 20), whole_procedure(bad, BOOK, 9, 9)):
+        reasons = made.groupby("informant")["reason"].agg(set)
+        assert reasons["client"] == {"not estimable: client_alliance does not vary"}
+        assert reasons["case_manager"] == {""}
+
+
+def test_figure_says_its_numbers(table):
+    ax = plots.inclusion(table, BOOK)
+    row = table.iloc[0]
+    label = ax.figure.get_label()
+    assert f"{100 * row['inclusion']:.0f} % (noise {100 * row['noise_inclusion']:.0f} %)" in label
+    assert len(ax.patches) == len(table)

@@ -1,0 +1,205 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.assess import COLUMNS, assess
+from alliance_helpers.claims.multiverse import multiverse
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.stress import STRESS, all_rows, stress
+from alliance_helpers.claims.stressed import read_stress
+from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.simulate import simulate_dyads
+from alliance_helpers.errors import CodebookError, ParameterError
+from alliance_helpers.models.inference import adjust
+from alliance_helpers.pages.tables import then_and_now
+
+KEY = ["finding", "claim", "informant"]
+QUICK = [name for name in STRESS if name != "multiverse"]
+SMALL = read_stress()
+SMALL = SMALL | {
+    "imputed": SMALL["imputed"] | {"m": 3},
+    "selection": SMALL["selection"] | {"n_boot": 60},
+    "multiverse": SMALL["multiverse"] | {"n_perm": 19},
+}
+
+
+@pytest.fixture(scope="module")
+def dyads():
+    return simulate_dyads("published", 201, 12)
+
+
+@pytest.fixture(scope="module")
+def rows(dyads):
+    return stress(dyads, analyses=QUICK, settings=SMALL)
+
+
+def _by_claim(table, analysis):
+    return table[table["analysis"] == analysis].set_index(KEY)
+
+
+def test_rows_have_the_columns_of_findings_and_a_verdict_each(rows):
+    assert list(rows.columns) == COLUMNS
+    assert set(rows["analysis"]) == set(QUICK)
+    assert rows["verdict"].isin(["supported", "not_supported", "inconclusive"]).all()
+    assert (rows["criterion"].str.len() > 10).all()
+    assert not rows.duplicated([*KEY, "analysis"]).any()
+
+
+def test_every_claim_is_under_several_stress_tests(rows):
+    spoken = rows.groupby(KEY)["analysis"].nunique()
+    for claim in read_rules().claims:
+        assert spoken[claim.finding, claim.claim, claim.informant] >= 3, claim.text
+
+
+def test_nothing_missing_makes_imputation_change_nothing(dyads, rows):
+    """Simulated dyads are complete: pooling must give back the one answer."""
+    nested = _by_claim(assess(dyads, analyses=("nested",)), "nested")
+    imputed = _by_claim(rows, "imputed")
+    for name in ("estimate", "p_value"):
+        a, b = nested[name].dropna(), imputed[name].dropna()
+        # Barnard-Rubin degrees of freedom fall short of complete ones even where nothing is
+        # missing: (df + 1) / (df + 3) of them.
+        np.testing.assert_allclose(a, b.loc[a.index], rtol=0.12, atol=0.004)
+    np.testing.assert_allclose(nested["estimate"].dropna(), imputed["estimate"].dropna(), rtol=1e-9)
+
+
+def test_holm_and_false_discoveries_are_the_adjusted_nested_p_values(dyads, rows):
+    nested = _by_claim(assess(dyads, analyses=("nested",), finding="2"), "nested")
+    nested = nested[nested["p_value"].notna()]
+    for analysis, method in (("holm", "holm"), ("benjamini_hochberg", "bh")):
+        mine = _by_claim(rows, analysis).loc[nested.index]
+        np.testing.assert_allclose(mine["p_value"], adjust(nested["p_value"].to_numpy(), method))
+        lost = (nested["verdict"] == "supported") & (mine["p_value"] >= 0.05)
+        assert (mine["verdict"] == nested["verdict"].mask(lost, "inconclusive")).all()
+    holm, bh = _by_claim(rows, "holm")["p_value"], _by_claim(rows, "benjamini_hochberg")["p_value"]
+    assert (holm.dropna() >= bh.dropna() - 1e-12).all()
+
+
+def test_absence_claims_are_not_adjusted_for_being_several(rows):
+    mine = rows[rows["analysis"].isin(["holm", "benjamini_hochberg"])]
+    assert not mine["claim"].isin(["unrelated_pretreatment", "alone", "hospital_days"]).any()
+
+
+def test_evidence_is_asked_for_absences_alone(rows):
+    mine = rows[rows["analysis"] == "bayes"]
+    assert set(mine["claim"]) == {"unrelated_pretreatment", "alone", "hospital_days", "neither"}
+    assert mine.loc[mine["estimate"].notna(), "criterion"].str.contains("effective n of").all()
+
+
+def test_all_of_follows_its_parts(rows):
+    for analysis in ("rank", "jackknife", "holm"):
+        table = _by_claim(rows[rows["finding"] == "2"], analysis)
+        parts = table[table["estimate"].notna()]["verdict"].tolist()
+        assert table.loc["2", "all_seven", "case_manager"]["verdict"] == verdicts.all_of(parts)[0]
+
+
+def test_ranks_do_not_see_how_a_rating_is_stretched(dyads, rows):
+    bent = dyads.assign(
+        case_manager_alliance=np.exp(dyads["case_manager_alliance"] / 30),
+        client_alliance=dyads["client_alliance"] ** 3,
+    )
+    again = stress(bent, analyses=["rank"], finding="2")
+    first = _by_claim(rows, "rank").loc["2"]["estimate"].dropna()
+    np.testing.assert_allclose(first, again.set_index(KEY).loc["2"]["estimate"].dropna())
+
+
+@pytest.mark.parametrize("analysis", ["adjusted", "rank", "jackknife", "negbin", "hurdle"])
+def test_large_cohorts_tell_scenarios_apart(analysis):
+    """With many clients a true claim is supported and an effect on days is not an absence."""
+    n = 700 if analysis == "hurdle" else 1500
+    published = stress(simulate_dyads("published", n, 5), analyses=[analysis])
+    days = stress(simulate_dyads("hospital_effect", n, 5), analyses=[analysis], finding="4")
+    found = published[published["claim"] != "all_seven"]
+    if analysis in ("adjusted", "rank", "jackknife"):
+        wanted = found[found["claim"].isin(["symptoms", "health_sickness", "own_outcome"])]
+        assert (wanted["verdict"] == "supported").all() and len(wanted) == 4
+    mine = published[published["claim"] == "hospital_days"]
+    assert (mine["verdict"] == "supported").all() and len(mine) == 2
+    assert not (days["verdict"] == "supported").any() and len(days) == 3
+
+
+def test_selection_finds_strong_terms_and_not_noise():
+    rows = stress(simulate_dyads("published", 2000, 5), analyses=["selection"], finding="2")
+    assert rows.set_index("claim").loc["own_outcome", "verdict"] == "supported"
+    none = stress(simulate_dyads("no_association", 201, 5), analyses=["selection"])
+    none = none[none["estimate"].notna()]
+    assert (none["verdict"] != "supported").mean() > 0.8
+
+
+def test_bayes_factors_tell_an_effect_on_days_from_none():
+    effect = stress(simulate_dyads("hospital_effect", 1500, 5), analyses=["bayes"], finding="4")
+    none = stress(simulate_dyads("published", 1500, 5), analyses=["bayes"], finding="4")
+    assert (effect["verdict"] == "not_supported").all()
+    assert (none["verdict"] == "supported").all()
+
+
+def test_a_study_without_case_managers_is_taken_as_independent():
+    from dataclasses import replace
+
+    from alliance_helpers.study.read_codebook import read_codebook
+
+    book = replace(read_codebook(), case_manager=None)
+    dyads = simulate_dyads("published", 201, 12).drop(columns="case_manager_id")
+    rows = stress(dyads, book, analyses=["adjusted", "rank", "jackknife"], finding="3")
+    assert rows["estimate"].notna().all()
+
+
+def test_all_rows_go_into_then_and_now():
+    rows = all_rows(open_cohort(), finding="3")
+    assert list(rows.columns) == COLUMNS
+    card = then_and_now(rows)
+    elsewhere = {"negbin", "hurdle", "dependent_correlations", "stacked", "response_surface"}
+    assert set(STRESS) - elsewhere <= set(card.frame.columns)
+    assert "Every specification" in card._repr_html_()
+
+
+def test_unknown_names_are_refused(dyads, tmp_path):
+    with pytest.raises(ParameterError, match="Unknown stress tests: ranks"):
+        stress(dyads, analyses=["ranks"])
+    with pytest.raises(ParameterError, match="finding is '7'"):
+        stress(dyads, finding="7")
+    with pytest.raises(ParameterError, match="finding is '7'; choose one of 1, 2, 3, 4, halo"):
+        multiverse(dyads, finding="7", n_perm=0)
+    assert read_rules().finding(3) == "3" and read_rules().finding("") is None
+    with pytest.raises(CodebookError, match="does not exist"):
+        read_stress(tmp_path / "none.yml")
+    (tmp_path / "part.yml").write_text("imputed: {m: 5}\n")
+    with pytest.raises(CodebookError, match="lacks adjusted"):
+        read_stress(tmp_path / "part.yml")
+
+
+def test_settings_say_why_and_where_from():
+    for name, entry in read_stress().items():
+        assert name in STRESS and entry["why"] and entry["source"]
+
+
+def test_seed_decides_what_draws(dyads):
+    again = [stress(dyads, analyses=["imputed"], finding="3", seed=s, settings=SMALL)
+             for s in (1, 1)]  # fmt: skip
+    pd.testing.assert_frame_equal(*again)
+
+
+def test_within_sites_a_difference_between_sites_is_gone(dyads):
+    """A site's level of the rating and of the symptoms must not make an association."""
+    site = dyads["site"].astype("category").cat.codes
+    rng = np.random.default_rng(4)
+    bent = dyads.assign(
+        case_manager_alliance=rng.normal(size=201) - 3 * site,
+        symptoms=rng.normal(size=201) + 3 * site,
+    )
+    rows = stress(bent, analyses=["sites"], finding="2").set_index("claim")["estimate"]
+    nested = assess(bent, analyses=["nested"], finding="2").set_index("claim")["estimate"]
+    assert nested["symptoms"] < -0.5 and abs(rows["symptoms"]) < 0.1
+    numbered = stress(bent.assign(site=site), analyses=["sites"], finding="2")
+    assert numbered["estimate"].dropna().tolist() == pytest.approx(rows.dropna().tolist())
+    assert stress(bent.assign(site="A"), analyses=["sites"]).empty
+
+
+def test_what_is_not_selected_is_not_refuted(dyads):
+    """Nothing related: no claim is refuted by that. A sign turned around is."""
+    none = stress(simulate_dyads("no_association", 201, 5), analyses=["selection"], settings=SMALL)
+    assert not (none["verdict"] == "not_supported").any()
+    turned = dyads.assign(case_manager_outcome=-dyads["case_manager_outcome"])
+    rows = stress(turned, analyses=["selection"], finding="2", settings=SMALL)
+    assert rows.set_index("claim").loc["own_outcome", "verdict"] == "not_supported"

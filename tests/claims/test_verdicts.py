@@ -1,0 +1,108 @@
+"""The verdict rules, one by one; numbers from R in reference/verdicts.csv."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Effect
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "verdicts.csv"
+R = pd.read_csv(REFERENCE, index_col="statistic")["value"]
+
+
+def made(low, high, low_90=None, high_90=None, p=0.01, p_equivalence=0.9):
+    low_90 = low + 0.02 if low_90 is None else low_90
+    high_90 = high - 0.02 if high_90 is None else high_90
+    return Effect((low + high) / 2, p, 201, 199, low, high, low_90, high_90, p_equivalence)
+
+
+@pytest.mark.parametrize(
+    ("effect", "sign", "expected"),
+    [
+        (made(0.05, 0.30), "positive", SUPPORTED),
+        (made(-0.30, -0.05), "negative", SUPPORTED),
+        (made(-0.30, -0.05), "positive", NOT_SUPPORTED),
+        (made(0.05, 0.30), "negative", NOT_SUPPORTED),
+        (made(-0.05, 0.30), "positive", INCONCLUSIVE),
+        (made(-0.15, 0.17), "positive", NOT_SUPPORTED),
+        (made(0.001, 0.003, p_equivalence=1e-9), "positive", NOT_SUPPORTED),  # a trifle
+    ],
+)
+def test_association(effect, sign, expected):
+    assert verdicts.association(effect, sign, 0.20)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.05, 0.45, SUPPORTED),
+        (0.05, 0.55, INCONCLUSIVE),
+        (-0.02, 0.30, INCONCLUSIVE),
+        (-0.2, 0.18, NOT_SUPPORTED),
+        (0.55, 0.70, NOT_SUPPORTED),
+        (0.02, 0.10, NOT_SUPPORTED),  # a trifle, seen by very many dyads
+    ],
+)
+def test_modest(low, high, expected):
+    assert verdicts.modest(made(low, high), 0.20, 0.50)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("p", "p_equivalence", "expected"),
+    [
+        (0.60, 0.01, SUPPORTED),
+        (0.001, 0.01, SUPPORTED),  # equivalence is looked at first
+        (0.60, 0.20, INCONCLUSIVE),  # p > .05 alone never supports an absence
+        (0.01, 0.20, NOT_SUPPORTED),
+    ],
+)
+def test_absence(p, p_equivalence, expected):
+    effect = made(-0.1, 0.1, p=p, p_equivalence=p_equivalence)
+    assert verdicts.absence(effect, "anything")[0] == expected
+
+
+def test_difference_needs_a_test_and_all_of_needs_all():
+    assert verdicts.difference(made(0, 1, p=0.04), "b")[0] == SUPPORTED
+    assert verdicts.difference(made(0, 1, p=0.4, p_equivalence=0.01), "b")[0] == NOT_SUPPORTED
+    assert verdicts.difference(made(0, 1, p=0.4, p_equivalence=0.4), "b")[0] == INCONCLUSIVE
+    # a trifle, seen by very many dyads
+    assert verdicts.difference(made(0, 1, p=0.001, p_equivalence=0.01), "b")[0] == NOT_SUPPORTED
+    assert verdicts.all_of([SUPPORTED, SUPPORTED])[0] == SUPPORTED
+    assert verdicts.all_of([SUPPORTED, INCONCLUSIVE])[0] == INCONCLUSIVE
+    assert verdicts.all_of([SUPPORTED, INCONCLUSIVE, NOT_SUPPORTED])[0] == NOT_SUPPORTED
+
+
+def test_correlation_against_r():
+    e = verdicts.correlation(0.23, 201, 0.20)
+    assert e.p_value == pytest.approx(R["p"], rel=1e-9)
+    for name in ("conf_low", "conf_high", "low_90", "high_90"):
+        assert getattr(e, name) == pytest.approx(R[name], rel=1e-9)
+
+
+def test_equivalence_needs_r_below_086_at_n_201():
+    # FACTS: within +-.20 equivalence needs |r| < .086
+    assert verdicts.correlation(0.085, 201, 0.20).equivalent
+    assert not verdicts.correlation(0.087, 201, 0.20).equivalent
+
+
+def test_block_is_equivalent_exactly_below_the_5_percent_point():
+    critical = R["block_critical"]
+    assert verdicts.block(critical - 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
+    assert not verdicts.block(critical + 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
+
+
+def test_a_block_that_explains_nothing_is_an_absence():
+    effect = verdicts.block(-1e-15, 6, 194, 201, 0.0, 0.09)
+    assert effect.p_value == 1
+    assert effect.equivalent
+
+
+def test_rate_ratio_is_symmetric():
+    up = verdicts.rate_ratio(0.1, 0.05, 40, 201, 0.8, 1.25)
+    down = verdicts.rate_ratio(-0.1, 0.05, 40, 201, 0.8, 1.25)
+    assert up.p_equivalence == pytest.approx(down.p_equivalence)
+    assert up.conf_low == pytest.approx(1 / down.conf_high)
+    assert up.estimate == pytest.approx(math.exp(0.1))

@@ -1,0 +1,321 @@
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from counts_data import REFERENCE, prepare
+
+from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.models.counts import count_ladder, count_regression, expected_counts
+from benchmarks.count_size import cohort
+
+pytestmark = pytest.mark.filterwarnings("error")
+FITS = list(REFERENCE.groupby(["dataset", "family"], sort=False).groups)
+
+# One over what is left: R's optimisers stop when the log-likelihood is still, some 1e-6 of a
+# standard error from its top, so estimates are compared on the scale of their standard errors.
+OF_AN_ERROR = 2e-6
+# pscl's own errors rest on optim's Hessian with a difference step of 1e-3; see counts.R.
+PSCL_HESSIAN = 2e-3
+
+
+@pytest.mark.parametrize(("dataset", "family"), FITS)
+def test_agrees_with_r(dataset, family):
+    data, outcome, predictors, roles = prepare(dataset)
+    exposure = roles.get("exposure")
+    model = count_regression(data, outcome, predictors, family, exposure)
+    assert model.fit["identified"].item()
+    table = model.coefficients.set_index(["part", "term"])
+    if family == "poisson" and "cluster" in roles:
+        robust = count_regression(data, outcome, predictors, family, **roles).coefficients
+        robust = robust.set_index(["part", "term"]).add_prefix("cr2_")
+        table = table.join(robust)
+    fit = model.fit.iloc[0]
+    expected = expected_counts(model, range(6)).set_index("low")[family]
+    for ref in REFERENCE.query("dataset == @dataset and family == @family").itertuples():
+        if ref.statistic == "estimate":
+            error = table.loc[(ref.part, ref.term), "std_error"]
+            found, within = table.loc[(ref.part, ref.term), "estimate"], OF_AN_ERROR * error
+        elif ref.statistic == "std_error_pscl":
+            found, within = table.loc[(ref.part, ref.term), "std_error"], PSCL_HESSIAN * ref.value
+        elif ref.part:
+            found, within = table.loc[(ref.part, ref.term), ref.statistic], 3e-6 * ref.value
+        elif ref.statistic == "expected":
+            # The last bin of expected_counts holds everything from 5 up to the largest count.
+            if ref.term == "5":
+                continue
+            found, within = expected[int(ref.term)], 1e-6 * ref.value
+        else:
+            found, within = fit[ref.statistic], 1e-6 * abs(ref.value)
+            within *= 3 if ref.statistic == "theta_std_error" else 1
+        assert abs(found - ref.value) <= within, (ref, found)
+
+
+def test_there_are_enough_references():
+    assert len(REFERENCE) > 1000
+    assert REFERENCE["dataset"].nunique() >= 12
+
+
+@pytest.mark.parametrize(
+    ("dataset", "family", "column", "value"),
+    [
+        ("quine", "negbin", "theta", 1.274893),
+        ("bioChemists", "poisson", "llf", -1651.056),
+        ("bioChemists", "negbin", "llf", -1560.958),
+        ("bioChemists", "negbin", "theta", 2.264388),
+        ("bioChemists", "hurdle", "llf", -1552.597),
+        ("bioChemists", "zinb", "llf", -1549.991),
+    ],
+)
+def test_published_numbers(dataset, family, column, value):
+    data, outcome, predictors, _ = prepare(dataset)
+    found = count_regression(data, outcome, predictors, family).fit[column].item()
+    assert found == pytest.approx(value, abs=5.1 * 10 ** -len(str(value).split(".")[1]) / 10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_poisson_agrees_with_statsmodels(seed):
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame(rng.normal(size=(80, 3)) * [1, 100, 0.01] + [0, 50, 3], columns=list("abc"))
+    data["time"] = rng.uniform(0.5, 3, 80)
+    data["y"] = rng.negative_binomial(1, 0.02, 80)
+    found = count_regression(data, "y", list("abc"), exposure="time")
+    design = sm.add_constant(data[list("abc")])
+    family = sm.families.Poisson()
+    glm = sm.GLM(data["y"], design, family, offset=np.log(data["time"])).fit(tol=1e-14)
+    # Normal equations in statsmodels' own units lose digits that standardised columns keep.
+    np.testing.assert_allclose(found.coefficients["estimate"], glm.params, rtol=1e-8)
+    np.testing.assert_allclose(found.coefficients["std_error"], glm.bse, rtol=1e-8)
+    assert found.fit["llf"].item() == pytest.approx(glm.llf, rel=1e-12)
+
+
+def hurdle_data(n=4000, seed=1995):
+    """More likely to have days with x (log-odds +0.6), but fewer of them (log mean -0.3)."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    mu, theta = np.exp(3 - 0.3 * x), 1.5
+    days = rng.negative_binomial(theta, theta / (theta + mu))
+    while (zero := days == 0).any():
+        days[zero] = rng.negative_binomial(theta, theta / (theta + mu[zero]))
+    return pd.DataFrame({"x": x, "days": days * (rng.random(n) < 1 / (1 + np.exp(-1 - 0.6 * x)))})
+
+
+def zinb_data(n=4000, seed=1995):
+    """An excess zero is the likelier the lower x (log-odds -1), the mean rises by 0.4."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    mu, theta = np.exp(2 + 0.4 * x), 2.0
+    days = rng.negative_binomial(theta, theta / (theta + mu))
+    return pd.DataFrame({"x": x, "days": days * (rng.random(n) > 1 / (1 + np.exp(1 + x)))})
+
+
+@pytest.mark.parametrize(
+    ("make", "family", "truth", "theta"),
+    [
+        (hurdle_data, "hurdle", [3, -0.3, 1, 0.6], 1.5),
+        (zinb_data, "zinb", [2, 0.4, -1, -1], 2.0),
+    ],
+)
+def test_recovers_both_parts_with_their_signs(make, family, truth, theta):
+    model = count_regression(make(), "days", ["x"], family)
+    z = (model.coefficients["estimate"] - truth) / model.coefficients["std_error"]
+    assert z.abs().max() < 3.5
+    fit = model.fit.iloc[0]
+    assert abs(fit["theta"] - theta) / fit["theta_std_error"] < 3.5
+
+
+def test_a_rate_ratio_is_the_exponential_of_the_estimate():
+    table = count_regression(hurdle_data(), "days", ["x"], "negbin", conf_level=0.9).coefficients
+    np.testing.assert_allclose(table["rate_ratio_low"], np.exp(table["conf_low"]))
+    np.testing.assert_allclose(table["rate_ratio"], np.exp(table["estimate"]))
+    reach = (table["conf_high"] - table["estimate"]) / table["std_error"]
+    np.testing.assert_allclose(reach, 1.6448536269514722)
+
+
+def test_rows_with_gaps_are_left_out_and_counted():
+    data = zinb_data(300)
+    data.loc[3, "x"], data.loc[7, "days"] = np.nan, np.nan
+    model = count_regression(data, "days", ["x"])
+    assert model.coefficients["n"].tolist() == [298, 298]
+    assert not {3, 7} & set(model.rows.index)
+    whole = count_regression(data.drop([3, 7]), "days", ["x"])
+    pd.testing.assert_frame_equal(model.coefficients, whole.coefficients)
+
+
+def test_zinb_without_excess_zeros_collapses_and_says_so():
+    rng = np.random.default_rng(1995)
+    data = pd.DataFrame({"x": rng.normal(size=500), "y": rng.negative_binomial(1, 0.2, 500)})
+    data.loc[data.query("y == 0").index[::2], "y"] = 1  # fewer zeros than a NB would have
+    model = count_regression(data, "y", ["x"], "zinb")
+    fit = model.fit.iloc[0]
+    assert not fit["identified"]
+    assert "collapses to the negative binomial" in fit["reason"]
+    assert model.coefficients["std_error"].isna().all()
+    negbin = count_regression(data, "y", ["x"], "negbin").fit["llf"].item()
+    assert fit["llf"] == pytest.approx(negbin, abs=1e-4)
+
+
+def test_zinb_of_grouseticks_is_not_identified():
+    # In R: estimates of -17 and -15 with standard errors above 1,200, and no word about it.
+    data, outcome, predictors, _ = prepare("grouseticks")
+    fit = count_regression(data, outcome, predictors, "zinb").fit.iloc[0]
+    assert "do not tell excess zeros from other zeros" in fit["reason"]
+
+
+def test_negbin_without_over_dispersion_is_the_poisson():
+    rng = np.random.default_rng(1995)
+    data = pd.DataFrame({"x": rng.normal(size=300), "y": rng.binomial(6, 0.5, 300)})
+    ladder = count_ladder(data, "y", ["x"])
+    fit = ladder.fit.set_index("family")
+    assert np.isinf(fit.loc["negbin", "theta"])
+    assert "no over-dispersion" in fit.loc["negbin", "reason"]
+    assert fit.loc["negbin", "llf"] == fit.loc["poisson", "llf"]
+    columns = ["estimate", "std_error"]
+    found = [ladder.coefficients.query("family == @f")[columns] for f in ("poisson", "negbin")]
+    np.testing.assert_array_equal(*found)
+
+
+def days(n=60, seed=1995, **columns):
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"a": rng.normal(size=n), "b": rng.normal(size=n)})
+    data["days"] = rng.negative_binomial(1, 0.05, n) * (np.arange(n) % 4 > 0)
+    data["who"] = [f"M{i % 9}" for i in range(n)]
+    return data.assign(**columns)
+
+
+BAD = {
+    "all zero": (days(days=0), {}, "'days' is 0 in every row"),
+    "all equal": (days(days=4), {}, "'days' is 4 in every row"),
+    "negative": (days(days=np.arange(60) - 2), {}, "2 value\\(s\\) do not, -2 the first"),
+    "fraction": (days(days=np.arange(60) / 2), {}, "30 value\\(s\\) do not, 0.5 the first"),
+    "infinite": (days(a=np.where(np.arange(60) == 4, np.inf, 1)), {}, "'a' holds an infinite"),
+    "constant": (days(a=3.1, b=1e8), {}, "'a' is constant; 'b' is constant"),
+    "collinear": (
+        days().assign(c=lambda d: d["a"] - 2 * d["b"]),
+        {},
+        "'c' is a linear .* 'a', 'b'",
+    ),
+    "wide": (days(3), {}, "3 complete rows cannot carry 2 predictors"),
+    "empty": (days(a=np.nan), {}, "no row is complete"),
+    "one manager": (days(who="M1"), {"cluster": "who"}, "all rows belong to one 'who'"),
+    "no manager": (days(who=None), {"cluster": "who"}, "no row is complete"),
+    "exposure": (days(time=0.0), {"exposure": "time"}, "'time' must be above 0"),
+    "separation": (
+        days().assign(a=lambda d: (d["days"] == 0) & (d["b"] > 0)),
+        {},
+        "'a' separates rows without any days",
+    ),
+    "several": (days(a=1.0, days=-1), {}, "60 value.*; 'a' is constant"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_says_why_nothing_can_be_estimated(case):
+    data, options, message = BAD[case]
+    predictors = [c for c in "abc" if c in data]
+    with pytest.raises(NotEstimableError, match=message):
+        count_regression(data, "days", predictors, **options)
+    ladder = count_ladder(data, "days", predictors, **options)
+    poisson = ladder.fit.iloc[0]
+    assert not poisson["identified"]
+    assert poisson["reason"]
+
+
+@pytest.mark.parametrize(
+    ("data", "family", "message"),
+    [
+        (days(days=np.arange(60) + 1), "hurdle", "no count is zero"),
+        (days(days=np.arange(60) + 1), "zinb", "no count is zero"),
+        (days(days=np.arange(60) % 2), "hurdle", "above 0, every count is 1"),
+        (days().assign(a=lambda d: d["days"] > 0), "hurdle", "'a' separates rows with days from"),
+        (
+            days().assign(a=lambda d: (d["days"] == 0) & (d["b"] > 0)),
+            "hurdle",
+            "'a' separates rows with days from",
+        ),
+        (days(days=[5, 9, 2] + [0] * 57), "hurdle", "too few for 3 coefficients"),
+        (
+            days().assign(a=lambda d: np.where(d["days"] > 0, 1, d["a"] - d["a"].min())),
+            "hurdle",
+            "above 0, 'a' is constant",
+        ),
+    ],
+)
+def test_says_why_the_zeros_cannot_be_modelled(data, family, message):
+    with pytest.raises(NotEstimableError, match=message):
+        count_regression(data, "days", ["a", "b"], family)
+    fit = count_ladder(data, "days", ["a", "b"]).fit.set_index("family")
+    assert not fit.loc[family, "identified"]
+    assert fit.loc[family, "reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"family": "gamma"}, "Unknown family 'gamma': choose one of poisson, negbin"),
+        ({"predictors": ["a", "z"]}, "no column 'z'"),
+        ({"data": pd.concat([days(), days()[["b"]]], axis=1)}, "more than one column 'b'"),
+        ({"data": None}, "data must be a DataFrame"),
+        ({"predictors": ["a", "a"]}, "more than once: 'a'"),
+        ({"predictors": ["a", "who"]}, "'who' is not numeric"),
+        ({"family": "negbin", "cluster": "who"}, "'poisson' only"),
+    ],
+)
+def test_arguments_that_cannot_be_used(options, message):
+    with pytest.raises(ParameterError, match=message):
+        count_regression(
+            **({"data": days(), "outcome": "days", "predictors": ["a", "b"]} | options)
+        )
+
+
+def test_names_of_columns_are_never_code():
+    name = "__import__('os').abort()"
+    model = count_regression(days().rename(columns={"a": name}), "days", [name], "hurdle")
+    assert model.coefficients["term"].tolist() == ["intercept", name] * 2
+
+
+def test_ladder_sets_the_families_beside_each_other():
+    data, outcome, predictors, roles = prepare("epil")
+    ladder = count_ladder(data, outcome, predictors, **roles)
+    assert ladder.fit["family"].tolist() == ["poisson", "negbin", "hurdle", "zinb"]
+    assert ladder.coefficients.columns[:3].tolist() == ["family", "part", "term"]
+    df = ladder.coefficients.groupby("family")["df"].max()
+    assert df["poisson"] < 60 < df["negbin"]
+    assert "<table" in ladder._repr_html_()
+    assert "<table" in ladder.models["negbin"]._repr_html_()
+
+
+def test_expected_counts_add_up():
+    data, outcome, predictors, _ = prepare("NMES1988")
+    ladder = count_ladder(data, outcome, predictors)
+    table = expected_counts(ladder)
+    fit = ladder.fit.set_index("family")
+    assert table["observed"].sum() == len(data)
+    assert (table["low"].iloc[0], table["high"].iloc[0]) == (0, 0)
+    assert (table["low"].iloc[1:].to_numpy() == table["high"].iloc[:-1] + 1).all()
+    assert 10 < len(table) < 40
+    for family in ladder.models:
+        assert table[family].sum() == pytest.approx(len(data), rel=1e-12)
+        assert table[family].iloc[0] == pytest.approx(fit.loc[family, "zeros_expected"], rel=1e-9)
+    with pytest.raises(ParameterError, match="ascend from 0"):
+        expected_counts(ladder, [0, 5, 5])
+
+
+def test_covariance_of_the_two_parts():
+    model = count_regression(zinb_data(1000), "days", ["x"], "zinb")
+    np.testing.assert_allclose(np.sqrt(np.diag(model.vcov)), model.coefficients["std_error"])
+    assert model.vcov.loc[("count", "intercept"), ("excess_zero", "intercept")] != 0
+
+
+def test_clustered_poisson_holds_its_size_on_hospital_days():
+    rng = np.random.default_rng(1995)
+    rejected, zeros, capped = [], [], []
+    for _ in range(1000):
+        data = cohort(rng)
+        table = count_regression(data, "days", ["client", "psychiatric"], cluster="manager")
+        rejected.append(table.coefficients["p_value"].iloc[1] < 0.05)
+        zeros.append((data["days"] == 0).mean())
+        capped.append((data["days"] == 731).mean())
+    assert np.mean(zeros) == pytest.approx(0.19, abs=0.01)
+    assert np.mean(capped) == pytest.approx(0.05, abs=0.02)
+    # 2,000 cohorts a row stand in benchmarks/count_size.csv.
+    assert 0.04 <= np.mean(rejected) <= 0.07

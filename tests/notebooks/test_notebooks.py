@@ -1,0 +1,158 @@
+"""The notebooks: how they are built, that they run, and what a run leaves behind."""
+
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims.assess import COLUMNS
+from alliance_helpers.paths import NOTEBOOKS
+from alliance_helpers.running.runner import run_notebook
+from alliance_helpers.running.sequence import main_notebooks, run_sequence
+
+STANDARD = ["data", "codebook", "out", "scenario", "n_clients", "seed"]
+NAMES = [path.stem for path in main_notebooks()]
+FEW_CALLS = 14  # code cells, with imports, parameters and loading
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def code(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def test_the_sequence_is_numbered_without_gaps():
+    numbered = [name[:2] for name in NAMES if name != "robustness"]
+    assert numbered == [f"{i:02d}" for i in range(1, len(numbered) + 1)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_structure(name):
+    notebook = read(name)
+    cells = notebook.cells
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert cells[0].cell_type == "markdown"
+    assert cells[0].source.startswith("# ")
+    assert cells[0].source.rstrip().endswith("?"), "the first cell ends with the question"
+    assert "## What this shows, and what it does not" in cells[-1].source
+    assert len(code(notebook)) <= FEW_CALLS
+    assert not any(c.outputs or c.execution_count for c in code(notebook)), "outputs in git"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_annotated_literals_with_comments(name):
+    tagged = [c for c in code(read(name)) if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    lines = tagged[0].source.splitlines()
+    assert all(re.fullmatch(r"\w+: (str|int|float|bool) = .+  # .+", line) for line in lines)
+    assigned = [n.target.id for n in ast.parse(tagged[0].source).body]
+    assert assigned[: len(STANDARD)] == STANDARD
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_tells_and_helpers_compute(name):
+    notebook = read(name)
+    tree = ast.parse("\n".join(c.source for c in code(notebook)))
+    banned = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try, ast.Lambda)
+    assert not [n for n in ast.walk(tree) if isinstance(n, banned)]
+    imported = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom | ast.Import)]
+    assert all(getattr(n, "module", "").startswith("alliance_helpers") for n in imported)
+    before = [c.cell_type for c in notebook.cells]
+    first = before.index("code", 4)
+    assert before[first - 1] == "markdown", "each call comes after a sentence"
+
+
+def test_every_notebook_runs(shipped_run):
+    assert [(r.notebook, r.error_message) for r in shipped_run.failed] == []
+    assert [r.notebook for r in shipped_run.records] == NAMES
+
+
+def test_what_a_run_writes(shipped_run):
+    for name in ("report.html", "findings.csv", "cleaning_log.csv", "dyads.parquet", "run.json"):
+        assert (shipped_run.out / name).stat().st_size > 0
+    assert {p.stem for p in (shipped_run.out / "notebooks").glob("*.ipynb")} == set(NAMES)
+    assert len(list((shipped_run.out / "figures").glob("*.png"))) >= 10
+    assert not list(shipped_run.out.rglob(".*")), "a part of a file was left behind"
+    findings = pd.read_csv(shipped_run.out / "findings.csv", dtype={"finding": str})
+    assert list(findings.columns) == COLUMNS
+    log = pd.read_csv(shipped_run.out / "cleaning_log.csv")
+    assert list(log.columns) == ["table", "row", "column", "before", "after", "rule"]
+    about = json.loads((shipped_run.out / "run.json").read_text())
+    assert {"parameters", "seed", "versions", "inputs_sha256", "notebooks"} <= set(about)
+    files = [p for p in shipped_run.out.rglob("*") if p.is_file() and p.name != "run.json"]
+    assert about["files"] == {
+        p.relative_to(shipped_run.out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+    }
+
+
+def test_executed_notebooks_warn_of_nothing(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
+        streams = [
+            o.text
+            for c in code(nbformat.read(path, as_version=4))
+            for o in c.outputs
+            if o.output_type == "stream"
+        ]
+        assert not streams, (path.stem, streams)
+
+
+def test_the_figure_of_rate_ratios_draws_no_slopes(tmp_path):
+    given = {"scenario": "hospital_effect", "seed": 1, "out": str(tmp_path)}
+    done = run_notebook(NOTEBOOKS / "07_finding_4.ipynb", tmp_path / "out.ipynb", given)
+    assert done.status == "done"
+    rows = pd.read_csv(tmp_path / "tables" / "finding_4.csv")
+    assert rows.loc[rows["analysis"] == "as_1995", "estimate"].notna().any(), "days are entered"
+    outputs = [o for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) for o in c.outputs]
+    assert not [o.text for o in outputs if o.output_type == "stream"]
+    alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
+    (shown,) = [alt for alt in alts if "bounds 0.8 to 1.25" in alt]
+    assert "Dyads independent" in shown and "1995" not in shown
+
+
+def test_every_figure_has_alt_text(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
+        for cell in code(nbformat.read(path, as_version=4)):
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    assert len(output.metadata["image/png"]["alt"]) > 40, path.stem
+
+
+def test_synthetic_is_said_everywhere(shipped_run):
+    for path in (shipped_run.out / "notebooks").glob("*.ipynb"):
+        assert "Synthetic data" in path.read_text("utf-8"), path.stem
+    assert "Synthetic data" in (shipped_run.out / "report.html").read_text("utf-8")
+
+
+def test_the_report_asks_no_other_host(shipped_run):
+    html = (shipped_run.out / "report.html").read_text("utf-8")
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", html)
+    assert "@import" not in html
+    assert html.count("<h1") == 1
+
+
+def test_one_worker_gives_the_same_bytes(shipped_run, tmp_path):
+    alone = run_sequence({}, tmp_path / "alone", jobs=1)
+
+    def digest(folder: Path) -> str:
+        return hashlib.sha256((folder / "findings.csv").read_bytes()).hexdigest()
+
+    assert digest(alone.out) == digest(shipped_run.out)
+
+
+def test_plain_papermill_from_another_directory(tmp_path):
+    notebook = NOTEBOOKS / "03_alliance_agreement.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb")]
+    command += ["-p", "scenario", "halo", "-p", "seed", "3", "--no-progress-bar"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"], "with `out` empty nothing else"

@@ -1,0 +1,146 @@
+"""Tables and figures on disk: whole, harmless to spreadsheets, and readable without eyes."""
+
+import base64
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.pages.outputs import save_figure, save_table
+from alliance_helpers.pages.printing import pretty
+from alliance_helpers.paths import UNSEEN_VARIABLE, write_whole
+
+
+@pytest.fixture
+def ax():
+    axes = plt.subplots(figsize=(6, 3))[1]
+    axes.plot([1, 2], [3, 4])
+    axes.figure.set_label('Two points, 3 and 4, and <b> & quotes "')
+    yield axes
+    plt.close("all")
+
+
+def test_table_keeps_every_digit_and_named_index(tmp_path):
+    values = np.array([np.pi, -1 / 3, 1e-300])
+    frame = pd.DataFrame(
+        {"estimate": values}, index=pd.Index(["r", "ccc", "bias"], name="statistic")
+    )
+    save_table(frame, tmp_path, "agreement")
+    back = pd.read_csv(tmp_path / "tables" / "agreement.csv")
+    assert back.columns.tolist() == ["statistic", "estimate"]
+    assert np.array_equal(back["estimate"], values)
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path):
+    risky = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", "fine", "a=b"]
+    frame = pd.DataFrame({"=head": risky, "number": -np.arange(7.0)})
+    save_table(frame, tmp_path, "risky")
+    back = pd.read_csv(tmp_path / "tables" / "risky.csv")
+    assert back["'=head"].tolist() == ["'" + c for c in risky[:5]] + risky[5:]
+    assert back["number"].tolist() == frame["number"].tolist()
+    assert frame["=head"].tolist() == risky  # the frame itself is as it was
+
+
+def test_categories_and_missing_text_survive(tmp_path):
+    frame = pd.DataFrame({"kind": pd.Categorical(["=a", None, "b"]), "text": ["x", None, np.nan]})
+    save_table(frame, tmp_path, "kinds")
+    back = pd.read_csv(tmp_path / "tables" / "kinds.csv", keep_default_na=False)
+    assert back["kind"].tolist() == ["'=a", "", "b"]
+    assert back["text"].tolist() == ["x", "", ""]
+
+
+@pytest.mark.parametrize("out", [None, ""])
+def test_nothing_is_written_without_a_folder(out, tmp_path, monkeypatch, ax):
+    monkeypatch.chdir(tmp_path)
+    table = save_table(pd.DataFrame({"n": [201]}), out, "t", caption="How many")
+    picture = save_figure(ax, out, "f")
+    assert "201" in table._repr_html_() and "How many" in table._repr_html_()
+    assert picture.png.startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pretty_table_is_written_with_the_frame_behind_it(tmp_path):
+    shown = pretty(pd.DataFrame({"estimate": [0.123456789]}), caption="One")
+    assert save_table(shown, tmp_path, "one") is shown
+    assert "0.123456789" in (tmp_path / "tables" / "one.csv").read_text()
+
+
+def test_figure_is_written_closed_and_described(tmp_path, ax):
+    number = ax.figure.number
+    picture = save_figure(ax, tmp_path, "points")
+    file = tmp_path / "figures" / "points.png"
+    assert file.read_bytes() == picture.png
+    assert [p.name for p in file.parent.iterdir()] == ["points.png"]
+    assert not plt.fignum_exists(number)
+    assert int.from_bytes(picture.png[16:20]) == 6 * 150  # width in the PNG's header
+    data, metadata = picture._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == picture.png
+    assert metadata["image/png"]["alt"] == picture.alt == data["text/plain"]
+    assert "text/html" not in data
+
+
+def test_a_figure_that_nobody_will_see_is_not_drawn(tmp_path, monkeypatch, ax):
+    monkeypatch.setenv(UNSEEN_VARIABLE, "1")
+    number, words = ax.figure.number, ax.figure.get_label()
+    picture = save_figure(ax, tmp_path, "points")
+    assert not plt.fignum_exists(number)
+    assert picture._repr_mimebundle_() == ({"text/plain": f"[not drawn] {words}"}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("out", [None, "run"])
+def test_nbconvert_shows_the_alt_text(out, tmp_path, ax):
+    from nbconvert import HTMLExporter
+
+    picture = save_figure(ax, out and tmp_path / out, "points")
+    data, metadata = picture._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+    cell = nbformat.v4.new_code_cell("", outputs=[output])
+    html, _ = HTMLExporter(template_name="classic").from_notebook_node(
+        nbformat.v4.new_notebook(cells=[cell])
+    )
+    shown = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            shown.append(dict(attrs).get("alt") if tag == "img" else None)
+
+    Reader().feed(html)
+    assert picture.alt in shown
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    def fail(part):
+        part.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"table\.csv cannot be written \(No space left"):
+        write_whole(target, fail)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, ax):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="Name another output folder"):
+        save_figure(ax, tmp_path / "file", "points")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 101])
+def test_names_cannot_leave_the_folder(name, tmp_path):
+    with pytest.raises(ParameterError, match="cannot be a file name"):
+        save_table(pd.DataFrame({"n": [1]}), tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_study_calls_its_groups_is_not_respelled():
+    made = pretty(pd.DataFrame({"n_missing": [1], "Klinik Süd": ["3"], "<b>B</b> & co": ["4"]}))
+    assert list(made.shown)[1:] == ["Klinik Süd", "<b>B</b> & co"]
+    assert "<b>" not in made.html

@@ -1,0 +1,360 @@
+"""Tables for reading: words and rounding, small counts, reliabilities, verdicts in sentences."""
+
+import html.parser
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import linprog
+
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.errors import ParameterError
+from alliance_helpers.models.reliability import reliability
+from alliance_helpers.pages.printing import pretty
+from alliance_helpers.pages.table_one import suppressed, table_one
+from alliance_helpers.pages.tables import (
+    joint_tests,
+    missingness,
+    reliabilities,
+    scorecard,
+    verdict_sentences,
+)
+from alliance_helpers.study.clean import CleanStudy
+from alliance_helpers.study.read_codebook import read_codebook
+
+BOOK = read_codebook()
+RULES = read_rules()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [
+        ("p_value", 0.0312, ".031"),
+        ("p_change", 0.00004, "< .001"),
+        ("p_equivalence", 0.99999, "1.000"),
+        ("n", 201.0, "201"),
+        ("n_missing", 12345.0, "12,345"),
+        ("df", 43.0, "43"),
+        ("df", 13.27, "13.3"),
+        ("rate_ratio", 1.0649, "1.06"),
+        ("share_missing", 0.0448, "4.5 %"),
+        ("statistic", -2.3456, "-2.35"),
+        ("aic", 3120.94, "3,121"),
+        ("estimate", -0.00001, "-0.000010"),
+        ("estimate", float("nan"), ""),
+        ("verdict", "not_supported", "not supported"),
+        ("term", "symptoms", "Symptom severity"),
+        ("informant", "case_manager", "Case manager"),
+        ("term", "client_age:symptoms", "Client age:Symptom severity"),
+    ],
+)
+def test_cells_are_rounded_by_what_they_are(column, value, text):
+    assert pretty(pd.DataFrame({column: [value]}), BOOK).shown.iloc[0, 0] == text
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "texts"),
+    [
+        (-0.17123, -0.3049, -0.0412, ["-0.17", "-0.30", "-0.04"]),
+        (143.27, 130.21, 156.4, ["143.3", "130.2", "156.4"]),
+        (1432.7, 1302.1, 1564.0, ["1,433", "1,302", "1,564"]),
+        (0.171234, 0.169266, 0.173199, ["0.1712", "0.1693", "0.1732"]),
+    ],
+)
+def test_decimals_follow_the_interval(estimate, low, high, texts):
+    frame = pd.DataFrame({"estimate": [estimate], "conf_low": [low], "conf_high": [high]})
+    table = pretty(frame)
+    assert table.shown.iloc[0].tolist() == texts
+    assert table.frame["estimate"].iloc[0] == estimate  # nothing is lost behind it
+
+
+def test_html_is_escaped_scoped_and_without_scripts():
+    frame = pd.DataFrame({"term": ["<script>alert(1)</script>"], "estimate": [0.5]})
+    shown = pretty(frame, caption='Mine & "yours" <b>')._repr_html_()
+    seen = []
+
+    class Reader(html.parser.HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            seen.append((tag, dict(attrs)))
+
+    Reader().feed(shown)
+    tags = [t for t, _ in seen]
+    assert "script" not in tags and "b" not in tags
+    assert "caption" in tags
+    scopes = [a.get("scope") for t, a in seen if t == "th"]
+    assert scopes == ["col", "col", "row"]
+    cell = next(a for t, a in seen if t == "td")
+    assert "text-align:right" in cell["style"]
+
+
+def test_a_column_with_nothing_in_it_is_left_out():
+    frame = pd.DataFrame({"family": ["hurdle"], "reason": [""]})
+    assert pretty(frame).shown.columns.tolist() == ["Model"]
+    assert "Reason" in pretty(frame.assign(reason="no zero")).shown
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame([[1, 2.5, pd.Timestamp("1995-06-01")]], columns=["a", "a", "b"]),
+        pd.DataFrame({"flag": [True, None], "when": pd.to_datetime(["1995-06-01", None])}),
+    ],
+    ids=["same name twice", "flags and dates"],
+)
+def test_odd_frames_are_shown(frame):
+    table = pretty(frame)
+    assert table.shown.shape == frame.shape
+    assert table._repr_html_().count('<th scope="col"') == frame.shape[1]
+
+
+def test_an_empty_table_is_said_in_words():
+    empty = pretty(pd.DataFrame({"term": [], "estimate": []}), caption="Claims without data")
+    assert empty._repr_html_() == "<p>Claims without data: none.</p>"
+
+
+def _exposed_cells(counts, min_cell=5):
+    """Small cells whose value the shown sums pin down, found by linear programming."""
+    hidden = suppressed(counts, min_cell)
+    full = np.column_stack([counts, counts.sum(axis=1)])
+    cells = [tuple(c) for c in np.argwhere(hidden)]
+    at = {c: k for k, c in enumerate(cells)}
+    last = full.shape[1] - 1
+    sums, known = [], []
+    for i in range(len(full)):
+        sums.append([(-1 if j == last else 1) if r == i else 0 for r, j in cells])
+        shown = np.where(hidden[i], 0, full[i])
+        known.append(shown[last] - shown[:last].sum())
+    for j in range(last + 1):
+        sums.append([int(c == j) for _, c in cells])
+        known.append(full[hidden[:, j], j].sum())
+    found = []
+    for cell in cells:
+        if 0 < full[cell] < min_cell:
+            aim = np.eye(len(cells))[at[cell]]
+            low = linprog(aim, A_eq=sums, b_eq=known).fun
+            high = -linprog(-aim, A_eq=sums, b_eq=known).fun
+            found.append(high - low < 0.5)
+    return hidden, full, found
+
+
+def test_small_counts_cannot_be_worked_out():
+    rng = np.random.default_rng(5)
+    looked_at = 0
+    for _ in range(60):
+        shape = (rng.integers(2, 5), rng.integers(2, 6))
+        counts = rng.poisson(rng.choice([2, 6, 20]), shape)
+        counts = counts[counts.sum(axis=1) > 0]
+        if len(counts) < 2:
+            continue
+        hidden, full, found = _exposed_cells(counts)
+        assert hidden[(full > 0) & (full < 5)].all()
+        assert not any(found)
+        looked_at += len(found)
+    assert looked_at > 100
+
+
+def test_nothing_is_withheld_without_need():
+    assert not suppressed(np.array([[5, 40], [60, 0]])).any()
+    assert not suppressed(np.array([[1, 40], [60, 2]]), min_cell=1).any()
+
+
+@pytest.fixture
+def dyads():
+    rng = np.random.default_rng(2)
+    n = 60
+    site = np.repeat(["general", "neuropsychiatric"], [40, 20])
+    female = np.r_[np.ones(12), np.zeros(28), np.ones(3), np.zeros(17)]
+    diagnosis = np.r_[
+        ["other"] * 20, ["mood disorder"] * 20, ["other"] * 10, ["mood disorder"] * 10
+    ]
+    return pd.DataFrame(
+        {
+            "site_type": site, "client_female": female, "diagnosis": diagnosis,
+            "client_age": rng.normal(45, 10, n), "hospital_days": rng.poisson(90, n).astype(float),
+        }
+    )  # fmt: skip
+
+
+def test_table_one_counts_and_means(dyads):
+    dyads.loc[[0, 1], "client_age"] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = table_one(dyads, BOOK, columns=["client_age", "diagnosis", "hospital_days"])
+    cell = table.set_index(["variable", "level"])
+    assert cell.loc[("Dyads", "n"), ["Overall", "general", "neuropsychiatric"]].tolist() == [
+        "60", "40", "20",
+    ]  # fmt: skip
+    mean, sd = dyads["client_age"].mean(), dyads["client_age"].std()
+    assert cell.loc[("Client age", "years, mean (SD)"), "Overall"] == f"{mean:.1f} ({sd:.1f})"
+    assert cell.loc[("Client age", "years, mean (SD)"), "missing"] == "<5"
+    assert cell.loc[("Diagnosis", "other, n (%)"), "general"] == "20 (50 %)"
+    middle = dyads["hospital_days"].quantile([0.5, 0.25, 0.75]).tolist()
+    row = ("Hospital days in two years", "days, median (quartiles)")
+    assert cell.loc[row, "Overall"] == "{:.0f} ({:.0f} to {:.0f})".format(*middle)
+
+
+def test_table_one_withholds_small_counts_and_what_gives_them_away(dyads):
+    row = table_one(dyads, BOOK, columns=["client_female"]).iloc[1]
+    assert row["neuropsychiatric"] == "<5"  # three women
+    assert row["general"] == "withheld"  # 15 in all would tell
+    assert row["Overall"] == "15 (25 %)"
+    free = table_one(dyads, BOOK, columns=["client_female"], min_cell=1).iloc[1]
+    assert (free["general"], free["neuropsychiatric"]) == ("12 (30 %)", "3 (15 %)")
+
+
+def test_table_one_says_nothing_about_a_tiny_group(dyads):
+    dyads.loc[[0, 59], "site_type"] = None
+    table = table_one(dyads, BOOK, columns=["client_age", "client_female"])
+    assert table["not known"].tolist() == ["<5", "withheld", "withheld"]
+    assert table["neuropsychiatric"].tolist() == ["withheld"] * 3  # the sizes add up to 60
+    assert table.loc[1, "general"] != "withheld"
+
+
+def test_table_one_withholds_means_that_would_follow(dyads):
+    dyads.loc[3:39, "client_age"] = np.nan  # three known ages in one group
+    row = table_one(dyads, BOOK, columns=["client_age"]).iloc[1]
+    assert (row["general"], row["neuropsychiatric"]) == ("withheld", "withheld")
+    assert row["Overall"] != "withheld"
+
+
+def test_table_one_names_an_unknown_group_column(dyads):
+    with pytest.raises(ParameterError, match="no column 'ward'"):
+        table_one(dyads, BOOK, by="ward")
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Items of every scale of the shipped codebook; some missing."""
+    rng = np.random.default_rng(7)
+    n = 80
+    columns = {"client_id": [f"C{i:03d}" for i in range(n)]}
+    for scale in BOOK.scales.values():
+        low, high = scale.limits
+        person = rng.normal(0, 1, n)
+        signs = {abs(i): np.sign(i) for part in scale.keys.values() for i in part}
+        for k, item in enumerate(scale.items, start=1):
+            noisy = signs.get(k, 1) * person + rng.normal(0, 1, n)
+            columns[item] = np.clip(np.round((low + high) / 2 + noisy), low, high)
+    wide = pd.DataFrame(columns)
+    wide.loc[:7, "wai_c_01"] = np.nan
+    scores = {s: wide[list(BOOK.scales[s].items)].sum(axis=1) for s in BOOK.scales}
+    made = pd.DataFrame(scores).assign(client_id=wide["client_id"], client_age=45.0)
+    made.loc[:3, "client_age"] = np.nan
+    made.loc[:1, "client_alliance"] = np.nan
+
+    class Study(CleanStudy):
+        def items(self, scale):
+            return wide[list(BOOK.scales[scale].items)]
+
+    return Study(made, pd.DataFrame(), {}, BOOK, "made for a test")
+
+
+def test_reliabilities_cover_scales_and_subscales(clean):
+    table = reliabilities(clean)
+    rows = table.set_index(["scale", "subscale"])
+    assert {"task", "bond", "goal", "total"} == set(rows.loc["client_alliance"].index)
+    assert set(rows.index.get_level_values("scale")) == set(BOOK.scales)
+    assert rows.loc[("client_alliance", "total"), "n_items"] == 36
+    scale = BOOK.scales["client_alliance"]
+    alone = reliability(clean.items("client_alliance"), list(scale.keys["bond"]), scale.limits)
+    assert rows.loc[("client_alliance", "bond"), "alpha"] == alone["alpha"].iloc[0]
+    assert (table["reason"] == "").all()
+
+
+def test_a_scale_that_cannot_be_estimated_says_why(clean, monkeypatch):
+    gone = clean.items("living_skills").iloc[:2]
+    whole = type(clean).items
+    pick = lambda self, scale: gone if scale == "living_skills" else whole(self, scale)  # noqa: E731
+    monkeypatch.setattr(type(clean), "items", pick)
+    rows = reliabilities(clean).set_index("scale")
+    assert np.isnan(rows.loc["living_skills", "alpha"])
+    assert "at least 4" in rows.loc["living_skills", "reason"]
+
+
+def test_missingness_counts_dyads_and_answers(clean):
+    rows = missingness(clean).set_index("term")
+    assert rows.loc["client_age", ["n", "n_missing", "share_missing"]].tolist() == [80, 4, 0.05]
+    assert rows.loc["client_alliance", "share_missing"] == 2 / 80
+    assert rows.loc["client_alliance", "share_items_missing"] == pytest.approx(8 / (80 * 36))
+    assert np.isnan(rows.loc["client_age", "share_items_missing"])
+    assert missingness(clean)["share_missing"].is_monotonic_decreasing
+
+
+def finding(number, claim, informant, analysis, verdict, *figures):
+    names = ("estimate", "conf_low", "conf_high", "p_value", "p_equivalence")
+    row = dict.fromkeys(names, np.nan) | dict(zip(names, figures, strict=False))
+    head = {"finding": number, "claim": claim, "informant": informant, "analysis": analysis}
+    return head | {"verdict": verdict, "criterion": "a rule", "n": 201.0} | row
+
+
+@pytest.fixture
+def findings():
+    rows = [
+        finding("2", "age", "case_manager", "as_published", "supported", -0.171, -0.302, -0.0391),
+        finding("1", "modest", "both", "as_published", "supported", 0.28, 0.15, 0.4),
+        finding("1", "unrelated_pretreatment", "client", "as_published", "inconclusive",
+                0.0601, np.nan, np.nan, 0.0588, 0.0612),
+        finding("4", "hospital_days", "client", "as_published", "supported", 1.012, 0.861, 1.19),
+        finding("4", "neither", "both", "as_published", "not_supported"),
+        finding("2", "age", "case_manager", "nested", "inconclusive", -0.15, -0.39, 0.09),
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_sentences_carry_estimate_interval_and_verdict(findings):
+    assert verdict_sentences(findings, RULES, ["as_published"]) == [
+        "The two alliance ratings are modestly associated. Dyads independent: r = .28 "
+        "(95 % CI .15 to .40), supported.",
+        "The client's rating is unrelated to pretreatment variables. Dyads independent: R² = .060, "
+        "p = .059 (being smaller than the bound: p = .061), inconclusive.",
+        "Older case managers rate the alliance lower. Dyads independent: r = -.17 "
+        "(95 % CI -.30 to -.04), supported.",
+        "The client's rating is unrelated to hospital days. Dyads independent: rate ratio per SD = "
+        "1.01 (95 % CI 0.86 to 1.19), supported.",
+        "Neither rating is related to hospital days. Dyads independent: not supported.",
+    ]
+    assert verdict_sentences(findings, RULES)[2].endswith(
+        "supported. Case managers respected: beta = -.15 (95 % CI -.39 to .09), inconclusive."
+    )
+    assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
+
+
+def test_a_claim_that_cannot_be_estimated_says_why(findings):
+    findings.loc[0, ["estimate", "criterion", "verdict"]] = [
+        np.nan, "not estimable: a variable does not vary", "inconclusive",
+    ]  # fmt: skip
+    said = " ".join(verdict_sentences(findings, RULES))
+    assert "not estimable: a variable does not vary, inconclusive." in said
+
+
+def test_scorecard_is_in_the_order_of_the_claims(findings):
+    card = scorecard(findings, RULES)
+    assert card.columns.tolist() == ["finding", "text", "informant", "as_published", "nested"]
+    assert card["finding"].tolist() == ["1", "1", "2", "4", "4"]
+    age = card[card["text"].str.startswith("Older")].iloc[0]
+    assert (age["as_published"], age["nested"]) == ("supported", "inconclusive")
+    assert pd.isna(card.loc[0, "nested"])
+    assert scorecard(findings[:0], RULES).empty
+
+
+def test_joint_tests_have_one_row_per_claim():
+    claim = RULES.claims[0]
+    joint = pd.DataFrame(
+        {
+            "finding": claim.finding,
+            "claim": claim.claim,
+            "informant": claim.informant,
+            "statistic": ["median", "share_significant", "stouffer"],
+            "estimate": [0.2, 0.7, 2.1],
+            "expected": [0.05, 0.04, 0.1],
+            "p_value": [0.01, 0.02, 0.03],
+            "n_specifications": 90,
+            "n_perm": 200,
+        }
+    )
+    row = joint_tests(joint, RULES).iloc[0]
+    assert row["claim"] == claim.text
+    assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
+    assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
+    assert joint_tests(joint[:0], RULES).empty

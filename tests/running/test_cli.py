@@ -1,0 +1,221 @@
+"""The command line as a user meets it: exit codes, messages, nothing half-written."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from alliance_helpers.paths import RAW, RESULTS
+from alliance_helpers.running.cli import main
+
+
+def alliance(*args):
+    """The command in this process: exit code and what it said; a traceback fails the test."""
+    result = CliRunner().invoke(main, [str(a) for a in args], prog_name="alliance")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A copy of the shipped tables that a test may spoil."""
+    folder = tmp_path / "study"
+    shutil.copytree(RAW, folder)
+    return folder
+
+
+def spoil(folder: Path, file: str, change) -> None:
+    path = folder / file
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    change(table).to_csv(path, index=False)
+
+
+def cell(row: int, column: str, value: str):
+    """A change of one cell; the header is row 1."""
+
+    def change(table):
+        table.loc[row - 2, column] = value
+        return table
+
+    return change
+
+
+CASES = {
+    "missing table": (
+        lambda d: (d / "case_managers.csv").unlink(),
+        ["case_managers.csv", "is missing"],
+    ),
+    "unknown column": (
+        lambda d: spoil(d, "case_managers.csv", lambda t: t.assign(shoe_size="42")),
+        ["case_managers.csv", "shoe_size", "codebook"],
+    ),
+    "non-numeric response": (
+        lambda d: spoil(d, "client_interviews.csv", cell(5, "wai_c_03", "often")),
+        ["client_interviews.csv", "row 5", "wai_c_03", "often", "number"],
+    ),
+    "item outside its range": (
+        lambda d: spoil(d, "client_interviews.csv", cell(7, "wai_c_04", "9")),
+        ["client_interviews.csv", "row 7", "wai_c_04", "'9'", "1 to 7"],
+    ),
+    "duplicated client id": (
+        lambda d: spoil(d, "client_interviews.csv", lambda t: pd.concat([t, t.iloc[[3]]])),
+        ["client_interviews.csv", "row 203", "client_id"],
+    ),
+    "client without a case manager": (
+        lambda d: spoil(d, "client_interviews.csv", cell(9, "case_manager_id", "")),
+        ["client_interviews.csv", "row 9", "case_manager_id"],
+    ),
+    "discharge before admission": (
+        lambda d: spoil(d, "hospital_episodes.csv", cell(4, "discharge", "1901-01-01")),
+        ["hospital_episodes.csv", "row 4", "discharge", "1901-01-01"],
+    ),
+    "empty file": (
+        lambda d: (d / "clinical_ratings.csv").write_text(""),
+        ["clinical_ratings.csv", "empty"],
+    ),
+    "no rows": (
+        lambda d: spoil(d, "clinical_ratings.csv", lambda t: t.head(0)),
+        ["clinical_ratings.csv", "no rows"],
+    ),
+    "wrong encoding": (
+        lambda d: (d / "case_managers.csv").write_bytes(b"\x81\xfe\x00\x9d" * 40),
+        ["case_managers.csv"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_data_is_named_and_nothing_is_written(name, study, tmp_path):
+    change, words = CASES[name]
+    change(study)
+    out = tmp_path / "out"
+    for args in (["check", "--data", study], ["run", "--data", study, "--out", out]):
+        done = alliance(*args)
+        assert done.exit_code == 2, done.output
+        assert not [w for w in words if w not in done.output], done.output
+    assert not out.exists()
+
+
+def test_all_problems_at_once(study):
+    spoil(study, "client_interviews.csv", cell(5, "wai_c_03", "often"))
+    spoil(study, "case_managers.csv", cell(3, "case_manager_age", "7"))
+    said = alliance("check", "--data", study)
+    for word in ("wai_c_03", "case_manager_age"):
+        assert word in said.output
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["-p", "scenari", "published"], ["scenari", "scenario"]),
+        (["-p", "n_clients", "many"], ["n_clients", "many"]),
+        (["-p", "scenario", "nonsense"], ["nonsense", "published"]),
+        (["--data", "/nowhere/at/all"], ["/nowhere/at/all"]),
+        (["--codebook", "/nowhere.yml"], ["nowhere.yml"]),
+        (["-p", "claims", "/nowhere.yml"], ["nowhere.yml"]),
+        (["--data", str(RAW), "-p", "scenario", "halo"], ["scenario"]),
+        (["--out", "/proc/results"], ["/proc/results"]),
+    ],
+)
+def test_bad_usage(args, words, tmp_path):
+    before = set(RESULTS.iterdir()) if RESULTS.is_dir() else set()
+    if "--out" not in args:
+        args = [*args, "--out", tmp_path / "out"]
+    done = alliance("run", *args)
+    assert done.exit_code == 2, done.output
+    assert not [w for w in words if w not in done.stderr], done.stderr
+    assert not (tmp_path / "out").exists()
+    assert before == (set(RESULTS.iterdir()) if RESULTS.is_dir() else set())
+
+
+def test_an_output_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.docx").write_text("precious")
+    done = alliance("run", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "thesis.docx" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_simulate_writes_the_shipped_cohort(tmp_path):
+    done = alliance("simulate", "--out", tmp_path / "again")
+    assert done.exit_code == 0, done.stderr
+    for path in RAW.glob("*.csv"):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_simulate_refuses_what_it_does_not_know(tmp_path):
+    done = alliance("simulate", "--scenario", "null", "--out", tmp_path / "x")
+    assert done.exit_code == 2
+    assert "no_association" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_bad_data_from_a_shell_has_no_traceback(study):
+    spoil(study, "client_interviews.csv", cell(5, "wai_c_03", "often"))
+    command = [sys.executable, "-m", "alliance_helpers.running.cli", "run", "--data", str(study)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert "often" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_batch_names_only_findings_that_are_there(tmp_path):
+    (tmp_path / "grid.yml").write_text("parameters: {n_clients: [20], scenario: [halo]}")
+    command = ["batch", tmp_path / "grid.yml", "--notebooks", "01_data_cleaning"]
+    done = alliance(*command, "--jobs", "1", "--out", tmp_path / "batch")
+    assert done.exit_code == 0, done.stderr
+    assert "1 of 1 runs done" in done.stdout
+    assert "No findings: 09_summary writes them." in done.stdout
+    assert not (tmp_path / "batch" / "findings.csv").exists()
+
+
+CLAIM = """
+claims:
+  - {finding: "1", claim: calm, kind: association, informant: client, term: %s, sign: negative}
+"""
+
+
+def test_check_speaks_of_the_claims(study):
+    done = alliance("check", "--data", study)
+    assert done.stdout == "No problems found.\n"
+    own = study / "findings.yml"
+    own.write_text(CLAIM % "symptoms")
+    assert alliance("check", "--data", study).stdout == "No problems found.\n"
+    own.write_text(CLAIM % "symptom")
+    done = alliance("check", "--data", study)
+    assert "Claim 'calm' will be left out: the study has no variable 'symptom'." in done.stdout
+    part = '  - {finding: "1", claim: all, kind: all_of, informant: client, of: [calm]}\n'
+    own.write_text(CLAIM % "symptom" + part)
+    done = alliance("check", "--data", study)
+    assert "'all' will be left out: the study has no variable 'symptom' (for calm)." in done.stdout
+    own.write_text(CLAIM.replace("kind", "kindness") % "symptoms")
+    done = alliance("check", "--data", study)
+    assert done.exit_code == 2
+    assert "findings.yml, row 3" in done.stderr
+
+
+def test_check_says_how_many_shipped_claims_a_study_can_speak_to(tmp_path):
+    (tmp_path / "t.csv").write_text("id,x,y\n" + "".join(f"p{i},{i},{i % 7}\n" for i in range(30)))
+    (tmp_path / "codebook.yml").write_text(
+        "study: {title: Small, client: id}\n"
+        "tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}\n"
+        "informants: {client: {alliance: x}}\nblocks: {pretreatment: [y]}\n"
+    )
+    done = alliance("check", "--data", tmp_path)
+    assert "shipped claims, 1 can be put to this study" in done.stdout, done.output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from alliance_helpers.running.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('numpy', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr

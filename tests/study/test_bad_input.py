@@ -1,0 +1,47 @@
+"""Every bad input gives its message: file, place, value, remedy; and nothing else happens."""
+
+import json
+
+import pytest
+from bad_input import CASES, good, write
+from bad_input.command import alliance
+
+from alliance_helpers.study.load import check
+
+
+def commands(source, folder):
+    """The three commands that read a study, and what they must not leave behind."""
+    grid = folder / "grid.yml"
+    grid.write_text(json.dumps({"runs": [{"data": str(source)}]}))
+    yield ["check", "--data", source]
+    yield ["run", "--data", source, "--out", folder / "out"]
+    if source.exists():
+        yield ["batch", grid, "--out", folder / "out"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_by_every_command(name, tmp_path):
+    source = write(tmp_path / "in", name)
+    for arguments in commands(source, tmp_path):
+        done = alliance(tmp_path, *arguments)
+        heading, *lines = done.err.replace(f"{tmp_path}/in/", "").splitlines()
+        assert "\n".join(line.strip() for line in lines) == CASES[name][1], arguments
+        assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
+        assert (done.code, done.out) == (2, "")
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_unspoilt_study_has_no_problem(tmp_path):
+    for file, text in good().items():
+        (tmp_path / file).write_text(text)
+    assert check(tmp_path) == []
+
+
+def test_records_are_json(tmp_path):
+    problems = check(write(tmp_path, "same_problem_in_many_rows"))
+    record = json.loads(json.dumps([p.record() for p in problems]))[0]
+    assert record["file"] == "clients.csv"
+    assert record["column"] == "age"
+    assert record["rows"] == [2, 3, 4]
+    assert record["count"] == 6
+    assert record["value"] == "531"

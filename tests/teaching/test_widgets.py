@@ -1,0 +1,488 @@
+"""Figures with controls: right numbers, a sentence and an alt text for each, readable colours."""
+
+import io
+import re
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from scipy import stats
+
+from alliance_helpers.claims.views import days_data
+from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.models.agreement import agreement
+from alliance_helpers.models.counts import count_regression
+from alliance_helpers.models.nesting import icc
+from alliance_helpers.models.stepwise import Rule, correlate, run
+from alliance_helpers.pages.style import INFORMANTS, PAPER, SHADE
+from alliance_helpers.teaching import caseloads as demo_nesting
+from alliance_helpers.teaching import caseloads as demo_widening
+from alliance_helpers.teaching import demos, widgets
+from alliance_helpers.teaching import favour as demo_collider
+from alliance_helpers.teaching import favour as demo_halo
+from alliance_helpers.teaching import no_effect as demo_nulls
+from alliance_helpers.teaching import noise as demo_noise
+from alliance_helpers.teaching import two_views as demo_views
+from alliance_helpers.teaching.explorers import associations_of, regression_of
+from alliance_helpers.teaching.two_views import made_pairs
+
+DYADS, BOOK = widgets.open_dyads()
+MADE = {
+    "two_informants": widgets.two_informants(),
+    "study_pairs": widgets.study_pairs(DYADS),
+    "study_pairs_hidden": widgets.study_pairs(DYADS, show_rows=False),
+    "how_sure": widgets.how_sure(),
+    "one_sample": widgets.one_sample(),
+    "many_samples": widgets.many_samples(),
+    "freedman": widgets.freedman(),
+    "study_selection": widgets.study_selection(DYADS, BOOK, n_boot=20),
+    "favour_and_link": widgets.favour_and_link(),
+    "own_view_held": widgets.own_view_held(),
+    "study_contrast": widgets.study_contrast(BOOK),
+    "leaks": widgets.leaks(),
+    "power_of": widgets.power_of(),
+    "equivalent": widgets.equivalent(),
+    "bayes_of": widgets.bayes_of(),
+    "hospital": widgets.hospital(DYADS, BOOK),
+    "worth": widgets.worth(),
+    "false_alarms": widgets.false_alarms(),
+    "study_nested": widgets.study_nested(DYADS, BOOK),
+    "associations_of": associations_of(DYADS, BOOK),
+    "regression_of": regression_of(DYADS, BOOK),
+}
+EVERY = pytest.mark.parametrize("demo", MADE.values(), ids=MADE.keys())
+
+
+def ends(control):
+    """Values at both ends of a control, and every choice."""
+    if isinstance(control, demos.Choose):
+        return list(control.options.values())
+    return [control.low, control.high]
+
+
+@EVERY
+def test_every_end_of_every_control_can_be_reached(demo):
+    """Each end gives a figure and a sentence of finite numbers; both ends differ."""
+    for name, control in demo.controls.items():
+        stills = [demo.picture(**{name: value}) for value in ends(control)]
+        for still in stills:
+            assert "nan" not in still.text.lower()
+            assert still.text in still.alt
+            assert len(still.alt) > len(still.text) + 20
+        assert len({s.text for s in stills}) == len(stills), name
+
+
+@EVERY
+def test_a_step_changes_the_sentence(demo):
+    for name, control in demo.controls.items():
+        if isinstance(control, demos.Slide):
+            up = 1 if control.value < control.high else -1
+            stepped = type(control.value)(control.value + up * control.step)
+            assert demo.text(**{name: stepped}) != demo.text(), name
+
+
+@EVERY
+def test_the_widget_shows_what_the_picture_shows(demo):
+    box = demo.explore()
+    numbers, figure = box.children[-2:]
+    still = demo.picture()
+    assert demos.numbers_html(still.text) == numbers.value
+    assert demos.figure_html(still.png, still.alt, still.width) == figure.value
+
+
+@EVERY
+def test_a_reused_figure_is_drawn_as_a_new_one(demo):
+    """What was drawn before leaves nothing behind."""
+    name, control = next(iter(demo.controls.items()))
+    first = demo.picture().png
+    demo.picture(**{name: ends(control)[-1]})
+    demo._drawn.clear()
+    again = demo.picture().png
+    assert np.abs(pixels(again) - pixels(first)).max() <= 1 / 255
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return matplotlib.image.imread(io.BytesIO(png))
+
+
+def test_moving_a_control_and_going_back():
+    demo = widgets.equivalent()
+    box = demo.explore()
+    r, n, bound = box.children[1:4]
+    numbers = box.children[-2]
+    r.value, n.value, bound.value = 0.30, 400, 0.10
+    assert numbers.value == demos.numbers_html(demo.text(r=0.30, n=400, bound=0.10))
+    box.children[4].children[0].click()
+    assert (r.value, n.value, bound.value) == (0.06, 200, 0.20)
+    assert numbers.value == demos.numbers_html(demo.text())
+
+
+def test_a_setting_that_cannot_be_estimated_says_so():
+    def fail(x: int):
+        raise NotEstimableError("too few dyads")
+
+    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None, "Nothing.")
+    assert "too few dyads" in demo.explore().children[-2].value
+
+
+def test_settings_are_checked():
+    demo = widgets.equivalent()
+    with pytest.raises(ParameterError, match="'x' is no control here; use r, n, bound"):
+        demo.picture(x=1)
+    with pytest.raises(ParameterError, match=r"n is 5; give 20 to 600"):
+        demo.picture(n=5)
+    with pytest.raises(ParameterError, match="'cat'; choose one of 'published', 'halo'"):
+        widgets.study_contrast(BOOK).picture(scenario="cat")
+
+
+# What the units claim.
+
+
+@pytest.mark.parametrize("bias", [-30, 12, 30])
+def test_bias_moves_agreement_only(bias):
+    plain, biased = (made_pairs(b, 1.0, 20).table["estimate"] for b in (0, bias))
+    same = ["pearson_r", "icc_c1"]
+    assert biased[same].to_numpy() == pytest.approx(plain[same].to_numpy(), abs=1e-12)
+    assert (biased[["icc_a1", "ccc"]] < plain[["icc_a1", "ccc"]] - 0.01).all()
+    assert biased["bias"] == pytest.approx(bias, abs=1e-9)
+
+
+def test_study_pairs_are_the_studys():
+    said = MADE["study_pairs"].text()
+    expected = agreement(DYADS["client_alliance"], DYADS["case_manager_alliance"])["estimate"]
+    assert f"Pearson r {expected['pearson_r']:.2f}".replace("0.", ".") in said
+    assert f"Clients rate {expected['bias']:.1f} points higher" in said
+
+
+def test_samples_scatter_around_their_truth():
+    """50 studies of 200 dyads: SE of the mean bias .54, SD of a bias 3.8; not the truth itself."""
+    demo = widgets.how_sure()
+    tables = [demo.compute(200, 0.30, 12, sample).table["estimate"] for sample in range(1, 51)]
+    bias, r, ccc = (np.array([t[s] for t in tables]) for s in ("bias", "pearson_r", "ccc"))
+    assert bias.mean() == pytest.approx(12, abs=3.3 * 0.54)
+    assert bias.std() == pytest.approx(3.8, rel=0.4)
+    assert r.mean() == pytest.approx(0.30, abs=3.3 * 0.065 / np.sqrt(50))
+    truth = demo.compute(200, 0.30, 12, 1).truth["ccc"]
+    assert ccc.mean() == pytest.approx(truth, abs=3.3 * 0.065 / np.sqrt(50))
+
+
+def test_agreement_in_truth_is_that_of_a_very_large_study():
+    """20,000 dyads: SE .003."""
+    shown = widgets.how_sure().compute(20_000, 0.80, 20, 1)
+    for name, true in shown.truth.items():
+        assert shown.table.loc[name, "estimate"] == pytest.approx(true, abs=0.01)
+    assert shown.truth["ccc"] < 0.70
+
+
+def test_new_clients_do_not_confirm_noise():
+    """What was not used correlates 0 with the prediction, SE .01; the printed R is far from it."""
+    studies = [demo_noise.noise_sample(40, 200, 0.05, sample) for sample in range(1, 51)]
+    entered = [s for s in studies if len(s.chosen)]
+    assert len(entered) > 30
+    assert max(abs(s.prediction) for s in entered) < 0.04
+    assert min(np.sqrt(s.r_squared) for s in entered) > 0.13
+
+
+@pytest.mark.parametrize("candidates", [10, 20, 30])
+def test_noise_is_found_as_often_as_elsewhere(candidates):
+    """.40 .65 .79 of runs with 10, 20, 30 candidates at n 201; 300 studies have SE .03."""
+    reference = {10: 0.40, 20: 0.65, 30: 0.79}[candidates]
+    found = demo_noise.noise_samples(candidates, 201, 0.05).found
+    assert found == pytest.approx(reference, abs=3.3 * 0.029)
+
+
+@pytest.mark.parametrize("p_enter", [0.05, 0.15])
+def test_one_noise_variable_in_twenty_enters_more_often_than_the_band(p_enter):
+    """600 noise variables of 60 studies: SE .009; none competes, so each is a block of its own."""
+    rng, n, samples, found = np.random.default_rng(20), 201, 200, []
+    for _ in range(60):
+        z = rng.standard_normal((n, 11))
+        weights = rng.multinomial(n, np.full(n, 1 / n), samples)
+        sums = weights @ z
+        squares = np.einsum("bn,ni,nj->ijb", weights, z, z, optimize=True)
+        squares -= np.einsum("bi,bj->ijb", sums, sums) / n
+        for j in range(10):
+            pair = correlate(np.ascontiguousarray(squares[np.ix_([j, 10], [j, 10])]))
+            rule = Rule("stepwise", p_enter, p_enter + 0.05)
+            path = run(pair, np.full(samples, n), [np.arange(1)], rule)
+            found.append(path.selected[0].mean())
+    share = np.mean(np.array(found) > demo_noise.noise_edge(p_enter))
+    assert share == pytest.approx(0.05, abs=3.3 * 0.009)
+
+
+def test_screened_noise_is_the_regression_of_the_kept():
+    shown = demo_noise.screened(50, 200, 0.25, 1)
+    z = np.random.default_rng([1, 50]).standard_normal((200, 51))
+    design = np.column_stack([np.ones(200), z[:, :-1]])
+    kept = _p_values(design, z[:, -1])[1:] < 0.25
+    again = _p_values(design[:, np.append(True, kept)], z[:, -1])[1:]
+    assert shown.kept == kept.sum()
+    assert shown.p == pytest.approx(np.sort(again), rel=1e-9)
+
+
+def _p_values(X, y):
+    inverse = np.linalg.inv(X.T @ X)
+    b = inverse @ X.T @ y
+    residual = y - X @ b
+    df = len(y) - X.shape[1]
+    t = b / np.sqrt(residual @ residual / df * np.diag(inverse))
+    return 2 * stats.t.sf(abs(t), df)
+
+
+@pytest.mark.parametrize("favour", [0.3, 0.6])
+def test_halo_alone_makes_the_same_raters_correlation(favour):
+    """The favour's share, and nothing for the other rater."""
+    shown = demo_halo.rated_study(favour, 0.0, 200)
+    assert (shown.same, shown.cross) == (favour, 0)
+    assert shown.held < -0.05
+
+
+@pytest.mark.parametrize(("favour", "link"), [(0.0, 0.5), (0.4, 0.2), (0.8, 0.3)])
+def test_what_is_expected_of_a_favour_is_what_is_drawn(favour, link):
+    """200,000 clients: SE .002; the partial correlation from residuals."""
+    expected = demo_halo.rated_study(favour, link, 200)
+    parts = np.random.default_rng(3).standard_normal((5, 200_000))
+    drawn = demo_halo.ratings(favour, link, 0.0, parts)
+    alliance, own, other = (x.astype(float) for x in drawn)
+    left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
+    found = [
+        np.corrcoef(*pair)[0, 1] for pair in ((alliance, own), (alliance, other), (left, right))
+    ]
+    assert [expected.same, expected.cross, expected.held] == pytest.approx(found, abs=0.008)
+
+
+@pytest.mark.parametrize(("favour", "link"), [(0.6, 0.0), (0.0, 0.5), (0.4, 0.2)])
+def test_in_finer_groups_of_like_view_the_correlation_nears_the_partial_one(favour, link):
+    """One group is all clients, exactly as expected; from group to group it falls, never below."""
+    shown = [demo_collider.grouped(g, favour, link) for g in range(1, 7)]
+    expected = demo_halo.rated_study(favour, link, 600)
+    assert shown[0].inside == pytest.approx(expected.cross, abs=1e-9)
+    assert (np.diff([s.inside for s in shown]) < 0).all()
+    assert expected.held < shown[-1].inside < expected.held + 0.05
+    for s in shown:
+        assert (np.bincount(s.group) == 600 / s.groups).all()
+
+
+def test_the_points_of_the_groups_are_free_of_chance():
+    alliance, own, other = demo_halo.ratings(0.6, 0.0, 0.0, demo_collider._without_chance())
+    left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
+    held = demo_collider.grouped(3, 0.6, 0.0).held
+    assert np.corrcoef(left, right)[0, 1] == pytest.approx(held, abs=1e-9)
+    assert held < -0.3
+
+
+def test_without_a_leak_halo_is_rarely_refuted():
+    """2.5 % by chance (one of two tails); 300 studies have SE .9 %."""
+    assert demo_halo.refutations(0, 0.4, 0.0, 200).share < 0.06
+    assert demo_halo.refutations(40, 0.4, 0.0, 200).share > 0.5
+
+
+@pytest.mark.parametrize(
+    ("wide", "equivalent", "said"),
+    [
+        ((-0.1, 0.1), True, "equivalent to zero"),
+        ((0.01, 0.1), True, "different from zero, but too small to matter"),
+        ((0.1, 0.4), False, "different from zero"),
+        ((-0.1, 0.4), False, "inconclusive"),
+    ],
+)
+def test_verdicts_in_words(wide, equivalent, said):
+    assert demo_nulls.verdict(wide, equivalent) == said
+
+
+@pytest.mark.parametrize("adjust", [("hospital_days_before",), ("client_age", "symptoms_intake")])
+def test_hospital_days_are_adjusted_as_the_claims_say(adjust):
+    """The mean model of the ladder with the same covariates; what a study lacks is left out."""
+    demo = widgets.hospital(DYADS, BOOK, adjust=(*adjust, "not_in_the_study"))
+    for adjusted in (True, False):
+        shown = demo.compute(**demo.settings(adjusted=adjusted))
+        assert (shown.given == "nothing") is not adjusted
+        for informant, row in zip(("client", "case_manager"), shown.rows, strict=True):
+            table, predictors, cluster = days_data(DYADS, BOOK, informant, adjust=adjust)
+            assert predictors == ["alliance", *adjust]
+            terms = predictors if adjusted else predictors[:1]
+            model = count_regression(table, "hospital_days", terms, cluster=cluster)
+            expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
+            assert row.rr == pytest.approx(expected, rel=1e-12)
+            said = f"{BOOK.informant_label(informant)}: rate ratio {expected:.2f} per SD"
+            assert said in demo.say(shown)
+
+
+def test_each_informant_has_a_verdict_of_its_own():
+    """A bound between the two intervals: one rating's days are equivalent, the other's not yet."""
+    demo = widgets.hospital(DYADS, BOOK)
+    needed = sorted(max(r.narrow[1], 1 / r.narrow[0]) for r in demo.compute(1.25).rows)
+    between = demo.compute(bound=float(np.mean(needed)))
+    assert {r.verdict.split()[0] for r in between.rows} == {"equivalent", "inconclusive"}
+
+
+def test_without_covariates_there_is_no_switch_for_them():
+    assert "adjusted" not in widgets.hospital(DYADS, BOOK, adjust=("not_in_the_study",)).controls
+
+
+def test_another_count_can_be_asked_about():
+    """Days before intake stand for a user's own count; an unknown one is named."""
+    other = widgets.hospital(DYADS, BOOK, "hospital_days_before", adjust=())
+    table, predictors, cluster = days_data(DYADS, BOOK, "client", "hospital_days_before", ())
+    model = count_regression(table, "hospital_days_before", predictors, cluster=cluster)
+    expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
+    assert other.compute(**other.settings()).rows[0].rr == pytest.approx(expected, rel=1e-12)
+    assert "Hospital days in the two years before intake: rate ratio" in other.picture().alt
+    with pytest.raises(ParameterError, match="no column 'nights'; name your count in `days`"):
+        widgets.hospital(DYADS, BOOK, "nights")
+
+
+def test_a_demonstration_is_made_once_however_it_is_asked_for():
+    """So that what was rehearsed is found drawn, with defaults left out or written down."""
+    asked = widgets.hospital(DYADS, BOOK, adjust=("site_type", "hospital_days_before"))
+    assert asked is MADE["hospital"]
+    assert widgets.hospital(DYADS.iloc[:100], BOOK) is not asked
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(0.0, 0.05), (0.3, 0.19)])
+def test_false_alarms_of_counting_clients(share, wrong):
+    """z with variance 1 + (m - 1) share exceeds 1.96 in about this share; SE of 300 is .023."""
+    expected = 2 * stats.norm.sf(1.96 / np.sqrt(1 + 4 * share))
+    assert expected == pytest.approx(wrong, abs=0.005)
+    made = demo_nesting.unrelated_cohorts(45, 5, share)
+    assert (made.naive < 0.05).mean() == pytest.approx(expected, abs=3.3 * 0.023)
+    assert (made.means < 0.05).mean() == pytest.approx(0.05, abs=3.3 * 0.0126)
+
+
+def test_mean_squares_give_the_share_and_are_in_words():
+    table = widgets.mean_squares(DYADS["case_manager_alliance"], DYADS["case_manager_id"])
+    between, within = table.frame["mean_square"]
+    s0 = float(table.caption.rpartition(" ")[2])
+    share = (between - within) / (between + (s0 - 1) * within)
+    expected = icc(DYADS["case_manager_alliance"], DYADS["case_manager_id"])
+    assert share == pytest.approx(expected, abs=0.001)  # s0 is printed with two decimals
+    assert list(table.shown) == ["Source", "df", "Mean square"]
+
+
+@pytest.mark.parametrize("informant", BOOK.informants)
+def test_intervals_are_compared_like_with_like(informant):
+    """Both of a slope of standardised values, so that only the case managers differ."""
+    for term in MADE["study_nested"].controls["term"].options.values():
+        row = demo_widening.widened(DYADS, BOOK, term, informant)
+        x, y = (stats.zscore(DYADS[name]) for name in (term, f"{informant}_alliance"))
+        slope = stats.linregress(x, y)
+        reach = stats.t.ppf(0.975, len(x) - 2) * slope.stderr
+        low, high = slope.slope - reach, slope.slope + reach
+        assert (row.independent.conf_low, row.independent.conf_high) == pytest.approx((low, high))
+        for way, effect in row.respected.items():
+            wider = (effect.conf_high - effect.conf_low) / (2 * reach)
+            assert row.wider(way) == pytest.approx(wider)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_belongs_to_the_case_manager_pays_for_the_case_managers(seed):
+    """Where the share is 1 the interval widens as the shares say, where it is small it does not.
+
+    The shares say it of a slope that counts dyads alike; the mixed model weighs caseloads of
+    unlike size better, by 6 to 8 % of the width here.
+    """
+    dyads, book = widgets.open_dyads(n_clients=2000, seed=seed)
+    shown = widgets.study_nested(dyads, book).compute("symptoms", "case_manager", "nested")
+    shares = np.array([row.share for row in shown.rows])
+    wider = np.array([row.wider("nested") for row in shown.rows])
+    expected = np.array([row.expected for row in shown.rows])
+    assert (np.diff(shares) <= 1e-9).all()
+    whole, little = shares > 0.99, shares < 0.15
+    assert whole.sum() == 3
+    assert little.sum() >= 4
+    assert wider[whole] == pytest.approx(expected[whole], rel=0.10)
+    assert (wider[whole] > 1.3).all()
+    assert (wider[little] < 1).all()
+    assert shown.rows[shown.chosen].name == "Symptom severity"
+
+
+def test_a_study_without_case_managers_is_told_so():
+    alone = BOOK.__class__(**{**vars(BOOK), "case_manager": None})
+    with pytest.raises(NotEstimableError, match="does not say who the case managers are"):
+        widgets.study_nested(DYADS, alone)
+
+
+def test_dyads_are_those_of_the_shipped_cohort_before_gaps():
+    assert len(DYADS) == 201
+    assert DYADS["case_manager_id"].nunique() == 45
+    assert not DYADS.isna().any(axis=None)
+
+
+# Colours.
+
+PAIRS = {
+    "client, case manager": (INFORMANTS["client"].color, INFORMANTS["case_manager"].color),
+    "counting clients, case managers": (demo_nesting.NAIVE, demo_nesting.RESPECTFUL),
+    "entered, left out": (demo_noise.FOUND, demo_noise.MISSED),
+    "study, shuffled": (demo_noise.STUDY, demo_noise.SHUFFLED),
+    "association, agreement": (demo_views.ASSOCIATION, demo_views.AGREEMENT),
+    "same rater, somebody else": (demo_halo.SAME.color, demo_halo.CROSS),
+    "worst, best own view": (demo_collider.SHADES[0], demo_collider.SHADES[-1]),
+    "worst, middle own view": (demo_collider.SHADES[0], demo_collider.SHADES[2]),
+    "middle, best own view": (demo_collider.SHADES[2], demo_collider.SHADES[-1]),
+    "refuted, not refuted": (demo_halo.CROSS, demo_halo.NOT_REFUTED),
+    "curve, chosen setting": (demo_nulls.LINE, demo_nulls.MARK),
+}
+# Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
+BLIND = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def linear(color: str) -> np.ndarray:
+    c = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x = xyz @ np.clip(rgb, 0, 1) / np.array([0.9505, 1.0, 1.089])
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("kind", BLIND)
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
+def test_colours_stay_apart_for_the_colour_blind(kind, pair):
+    """Delta E of 20 and more is told apart at a glance (just noticeable: 2.3)."""
+    seen = [lab(np.array(BLIND[kind]) @ linear(c)) for c in pair]
+    assert np.linalg.norm(seen[0] - seen[1]) > 20
+
+
+def test_text_has_contrast():
+    html = demos.numbers_html("x") + demos.VISIBLE
+    text, paper = re.search(r"background:(#\w+);color:(#\w+)", html).groups()[::-1]
+    for ink in (text, demos.QUIET, "#1F4E8C"):
+        assert contrast(ink, paper) >= 4.5
+
+
+@EVERY
+def test_text_in_figures_has_contrast(demo):
+    """On white and on the grey of bands; and no title or name is cut off at a side."""
+    demo.picture()
+    (figure,) = demo._kept
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+    assert len(texts) > 5
+    for text in texts:
+        for paper in (PAPER, SHADE):
+            assert contrast(to_hex(text.get_color()), paper) >= 4.5, text.get_text()
+    page = figure.bbox
+    for ax in figure.axes:
+        named = (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels())
+        for text in filter(Text.get_text, named):
+            box = text.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
+
+
+def contrast(ink: str, paper: str) -> float:
+    """Ratio of luminances by WCAG 2."""
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    dark, light = sorted(float(weights @ linear(c)) for c in (ink, paper))
+    return (light + 0.05) / (dark + 0.05)
