@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress, t
 
-from alliance_helpers.claims.analyses import ANALYSES, standardise
+from alliance_helpers.claims.analyses import ANALYSES
 from alliance_helpers.claims.halo import partialled
 from alliance_helpers.claims.stress import stress
 from alliance_helpers.claims.views import as_numbers
@@ -21,6 +21,7 @@ from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
+from alliance_helpers.models.design import standardise
 from alliance_helpers.models.importance import relative_importance
 from alliance_helpers.models.informants import correlation_difference
 from alliance_helpers.models.missing import impute, pool, pool_blocks

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.counts import count_regression
-from ..models.design import COLLINEAR
+from ..models.design import COLLINEAR, standardise
 from ..models.mixed import block_test, random_intercept
 from ..models.robust import cluster_block_test, cluster_robust
 from . import verdicts
@@ -28,16 +28,6 @@ class Analysis:
     pair: Callable[..., Effect]
     block: Callable[..., Effect]
     rate: Callable[..., Effect] | None
-
-
-def standardise(x: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated."""
-    if len(x) < 4:
-        raise NotEstimableError("fewer than four dyads are complete")
-    sd = x.std(axis=0, ddof=1)
-    if np.any(sd <= 1e-12 * np.abs(x.mean(axis=0))):
-        raise NotEstimableError("a variable does not vary")
-    return (x - x.mean(axis=0)) / sd
 
 
 def _pair_dyads(y, x, groups, bound) -> Effect:

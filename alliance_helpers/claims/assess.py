@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
+from ..models.design import standardise
 from ..models.nesting import effective_n
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from . import verdicts
-from .analyses import ANALYSES, standardise
+from .analyses import ANALYSES
 from .as_1995 import Stepwise
 from .rules import Claim, Rules, lacking_parts, read_rules
 from .views import as_numbers

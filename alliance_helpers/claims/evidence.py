@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.design import standardise
 from ..models.partial import Estimate
 from ..study.codebook import Codebook
 from . import verdicts
-from .analyses import standardise
 from .rules import Claim, Rules
 from .verdicts import Effect
 from .views import alliance_of, as_numbers

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.design import standardise
 from ..study.codebook import Codebook
-from .analyses import ANALYSES, standardise
+from .analyses import ANALYSES
 from .information import reporter_of
 from .views import alliance_of, usual_analysis
 

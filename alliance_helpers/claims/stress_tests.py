@@ -12,12 +12,12 @@ from ..errors import NotEstimableError
 from ..models.agreement import response_surface, truth_and_bias
 from ..models.count_fits import Fit
 from ..models.counts import log_mean_ratio
+from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
 from ..models.informants import correlation_difference, stacked
 from ..models.jackknife import leave_one_out
 from ..models.partial import Partial
 from . import verdicts
-from .analyses import standardise
 from .evidence import BLOCKS, ClaimData, claim_data, complete_dyads, verdict_of
 from .information import reporter_of
 from .multiverse import Multiverse, multiverse

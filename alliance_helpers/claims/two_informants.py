@@ -13,9 +13,9 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.agreement import response_surface, truth_and_bias
+from ..models.design import standardise
 from ..models.informants import correlation_difference, stacked
 from ..study.codebook import Codebook
-from .analyses import standardise
 from .views import ratings
 
 SLOPES = [

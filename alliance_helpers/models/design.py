@@ -147,6 +147,26 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return Q, to_raw @ np.linalg.inv(R)
 
 
+def standardise(x: np.ndarray) -> np.ndarray:
+    """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated.
+
+    Parameters
+    ----------
+    x : ndarray (n,) or (n, k), complete
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than four rows, or a column that does not vary.
+    """
+    if len(x) < 4:
+        raise NotEstimableError("fewer than four dyads are complete")
+    sd = x.std(axis=0, ddof=1)
+    if np.any(sd <= 1e-12 * np.abs(x.mean(axis=0))):
+        raise NotEstimableError("a variable does not vary")
+    return (x - x.mean(axis=0)) / sd
+
+
 def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
     """Where the terms of a block stand among the model's terms; ParameterError if one does not."""
     unknown = [term for term in block if term not in terms]

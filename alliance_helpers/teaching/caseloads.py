@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from scipy import special
 
 from ..claims import verdicts
-from ..claims.analyses import ANALYSES, standardise
+from ..claims.analyses import ANALYSES
 from ..claims.verdicts import Effect
 from ..claims.views import alliance_of
 from ..errors import NotEstimableError
+from ..models.design import standardise
 from ..models.nesting import effective_n
 from ..models.power import power_correlation
 from ..pages.printing import PrettyTable, pretty

@@ -10,8 +10,9 @@ import pandas as pd
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from ..claims.analyses import ANALYSES, standardise
+from ..claims.analyses import ANALYSES
 from ..claims.views import COVARIATES, EVERY, alliance_of, predictor_blocks
+from ..models.design import standardise
 from ..models.regression import hierarchical_regression
 from ..pages.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
 from ..study.codebook import Codebook
