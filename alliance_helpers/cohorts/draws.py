@@ -18,7 +18,7 @@ from .population import (
     Population,
     case_managers,
     caseload_concentration,
-)  # fmt: skip
+)
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.

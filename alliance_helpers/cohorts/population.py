@@ -104,7 +104,7 @@ class Population:
     levels : dict of tuple
         The variables that differ `between` case managers, or `within` them between clients, and
         the Cholesky root of their latent correlations.
-    truth : list of tuple
+    truth : list of list
         Rows of the truth table for the scenario's own number of clients.
     """
 
@@ -115,7 +115,7 @@ class Population:
     days: Mapping[str, tuple[Steps, ...]]
     shares: Mapping[str, float]
     levels: Mapping[str, tuple[tuple[str, ...], np.ndarray]]
-    truth: list[tuple]
+    truth: list[list]
 
 
 @cache
@@ -205,7 +205,7 @@ def made_of(calibrated: Mapping[str, Any], book: Codebook) -> Population:
         days,
         calibrated["case_manager_shares"],
         levels,
-        [tuple(row) for row in calibrated["truth"]],
+        calibrated["truth"],
     )
 
 

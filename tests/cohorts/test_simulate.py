@@ -18,7 +18,7 @@ from alliance_helpers.cohorts.population import (
     population,
     read_scenarios,
     truth_table,
-)  # fmt: skip
+)
 from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study, write_study
 from alliance_helpers.errors import OutputError, ParameterError, ScenarioError
 from alliance_helpers.paths import CALIBRATION, LIST, RAW, SCENARIOS
@@ -26,7 +26,7 @@ from alliance_helpers.study.clean import clean
 from alliance_helpers.study.days import hospital_days
 from alliance_helpers.study.load import load_study
 from alliance_helpers.study.read_codebook import read_codebook
-from tools.calibrate.__main__ import laid_out
+from tools.calibrate.__main__ import laid_out, tried
 from tools.calibrate.latent import item_scale, step_moments, tilted_mean
 from tools.calibrate.realised import calibration_table, realised
 from tools.calibrate.scenarios import TAGS
@@ -360,6 +360,17 @@ def test_case_managers_scale_with_clients():
 def test_targets_that_cannot_be_reached_are_named(edits, message):
     with pytest.raises(ScenarioError, match=message):
         changed(**edits)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [("other", "stays", {"days": 90}), ("measures", "client_age", {"mean": 46, "sd": 11})],
+)
+def test_entries_that_lack_a_number_are_told(part, entry, value):
+    raw = deepcopy(read_scenarios())
+    raw[part][entry] = assumed(value)
+    with pytest.raises(ScenarioError, match=r"'halo' cannot be drawn from.*every number"):
+        tried(raw, "halo")
 
 
 def test_unknown_scenario_names_those_there_are():

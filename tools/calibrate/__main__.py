@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from alliance_helpers.cohorts.population import read_scenarios
-from alliance_helpers.errors import AllianceError
+from alliance_helpers.cohorts.draws import draw
+from alliance_helpers.cohorts.population import made_of, read_scenarios
+from alliance_helpers.cohorts.raw_study import raw_tables
+from alliance_helpers.errors import AllianceError, ScenarioError
 from alliance_helpers.paths import CALIBRATION, write_whole
+from alliance_helpers.study.read_codebook import read_codebook
 
 from .realised import printed
 from .targets import calibrate
@@ -33,13 +37,28 @@ def main() -> int:
             print(printed(given.table, given.cohorts))
         else:
             raw = read_scenarios()
-            made = {name: calibrate(raw, name) for name in raw["scenarios"]}
+            made = {name: tried(raw, name) for name in raw["scenarios"]}
             write_whole(CALIBRATION, laid_out(made) + "\n")
             print(f"{CALIBRATION}: {', '.join(made)}")
     except AllianceError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def tried(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A scenario's calibration, from which a small study can be drawn."""
+    try:
+        made = calibrate(raw, name)
+        raw_tables(draw(made_of(made, read_codebook()), 50, 1995, keep_items=True))
+    except ScenarioError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScenarioError(
+            f"Scenario {name!r} cannot be drawn from ({error!r}); see that it has every number of "
+            "the shipped data/scenarios.yml, in the same form."
+        ) from error
+    return made
 
 
 def laid_out(node: Any, depth: int = 0) -> str:

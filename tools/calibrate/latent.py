@@ -15,7 +15,7 @@ from alliance_helpers.cohorts.population import (
     ItemScale,
     Steps,
     hospital_steps,
-)  # fmt: skip
+)
 from alliance_helpers.errors import ScenarioError
 
 from .scenarios import Link, Scenario

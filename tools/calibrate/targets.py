@@ -23,7 +23,7 @@ from alliance_helpers.cohorts.population import (
     groups,
     hospital_steps,
     rounded_normal,
-)  # fmt: skip
+)
 from alliance_helpers.errors import ScenarioError
 from alliance_helpers.study.codebook import Codebook, Scale
 from alliance_helpers.study.read_codebook import read_codebook
@@ -40,7 +40,7 @@ from .latent import (
     shift_below,
     solve_hospital,
     step_moments,
-)  # fmt: skip
+)
 from .scenarios import Scenario, resolve
 
 ALLIANCES = {"client": "client_alliance", "case_manager": "case_manager_alliance"}
@@ -52,9 +52,7 @@ RELATED = (
 SETTINGS = ("study", "other", "missing", "dirt")  # what is drawn as it is written
 
 
-def calibrate(
-    raw: Mapping[str, Any], name: str = "published", codebook: Codebook | None = None
-) -> dict[str, Any]:
+def calibrate(raw: Mapping[str, Any], name: str = "published") -> dict[str, Any]:
     """Work out what a scenario's targets imply.
 
     Parameters
@@ -62,8 +60,6 @@ def calibrate(
     raw : mapping
         From :func:`alliance_helpers.cohorts.population.read_scenarios`.
     name : str
-    codebook : Codebook, optional
-        Of the scales' items; the shipped one by default.
 
     Returns
     -------
@@ -79,9 +75,9 @@ def calibrate(
     --------
     >>> from alliance_helpers.cohorts.population import read_scenarios
     >>> round(calibrate(read_scenarios())["scales"]["client_alliance"]["general"], 4)
-    0.2611
+    0.2895
     """
-    book, scenario = codebook or read_codebook(), resolve(raw, name)
+    book, scenario = read_codebook(), resolve(raw, name)
     solved = _Solved(scenario, book)
     share = {v: x.share for v, x in solved.variables.items() if v in WITHIN and x.share}
     roots = {
@@ -216,12 +212,9 @@ def _truth(made: _Solved) -> list[tuple]:
 
 
 def _design(made: _Solved) -> list[tuple]:
+    value, tag = made.scenario.value, made.scenario.tag
     names = ("n_clients", "n_case_managers", "n_sites", "caseload_spread")
-    study = [(name, ("study", name)) for name in names]
-    return [
-        (name, "", "", float(made.scenario.value(*at)), made.scenario.tag(*at))
-        for name, at in study
-    ]
+    return [(name, "", "", float(value("study", name)), tag("study", name)) for name in names]
 
 
 def _informant(name: str) -> str:
@@ -236,9 +229,9 @@ def _scores(made: _Solved) -> list[tuple]:
     value, tag, rows = made.scenario.value, made.scenario.tag, []
     for name in SCALES:
         who = _informant(name)
-        for quantity, key in (("alpha", "alpha"), ("case_manager_share", "case_manager_share")):
-            target = float(value("scales", name, key))
-            rows.append((quantity, who, name, target, tag("scales", name, key)))
+        for quantity in ("alpha", "case_manager_share"):
+            at = ("scales", name, quantity)
+            rows.append((quantity, who, name, float(value(*at)), tag(*at)))
         size = len(made.scales[name].cuts) if made.codebook.scales[name].score == "mean" else 1
         v = made.variables[name]
         rows += [("mean", who, name, v.mean / size, "assumed")]
