@@ -224,6 +224,8 @@ def _ordinal(model: ItemScale, latent: np.ndarray, rng: np.random.Generator) -> 
 def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Client, admission and discharge of every stay, sorted; days relative to intake.
 
+    The window after intake is [0, window), the one before [-window_before, 0). A stay is half-open:
+    the day of discharge is not a day in hospital.
     Merged and cut at the windows' ends, the stays of a client last exactly the `hospital_days`
     and `hospital_days_before` drawn. Some go on beyond a window's end, or run across intake. Then
     a few are recorded twice over: in two overlapping or adjoining parts, or with another inside.
@@ -246,13 +248,8 @@ def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     end[first.last[merged]] = second.end[second.first[merged]]
     keep = np.ones(len(second.client), bool)
     keep[second.first[merged]] = False
-    stays = np.array(
-        [
-            np.concatenate([first.client, second.client[keep]]),
-            np.concatenate([start, second.start[keep]]),
-            np.concatenate([end, second.end[keep]]),
-        ]
-    )
+    later = np.array([second.client, second.start, second.end])[:, keep]
+    stays = np.concatenate([[first.client, start, end], later], axis=1)
     stays = _recorded_twice(stays, drawn)
     return tuple(stays[:, np.lexsort((stays[2], stays[1], stays[0]))])
 

@@ -1,4 +1,10 @@
-"""Latent scores behind the items, and the correlations between them that a scenario asks for."""
+"""Latent scores behind the items, and the correlations between them that a scenario asks for.
+
+Every score of a synthetic study is a step function of normal variables: an item is its response
+category, a count its number. Expanded in Hermite polynomials, the covariance of two such scores is
+a power series in the correlation of the normals (Mehler's formula; Kendall & Stuart, vol. 2), so
+the attenuation of any pair, and the alpha of any scale, follow from thresholds and loadings alone.
+"""
 
 from __future__ import annotations
 
