@@ -23,10 +23,9 @@ from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.design import standardise
 from alliance_helpers.models.importance import relative_importance
-from alliance_helpers.models.informants import correlation_difference
+from alliance_helpers.models.informants import correlation_difference, one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
-from alliance_helpers.models.mixed import block_test, random_intercept
-from alliance_helpers.models.nesting import effective_n, one_with_many
+from alliance_helpers.models.nesting import block_test, effective_n, random_intercept
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -256,7 +255,7 @@ def with_gaps(data, rng) -> pd.DataFrame:
 def fit_of(table, terms, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     fit = random_intercept(table[CM], table[terms], groups)
     rows = fit.coefficients.iloc[1:]
-    return rows["estimate"].to_numpy(), fit.vcov.to_numpy()[1:, 1:], rows["df"].to_numpy()
+    return rows["estimate"].to_numpy(), fit.fit.vcov[1:, 1:], rows["df"].to_numpy()
 
 
 def truths(seed: int) -> dict:

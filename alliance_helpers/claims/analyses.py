@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.counts import count_regression
 from ..models.design import COLLINEAR, standardise
-from ..models.mixed import block_test, random_intercept
+from ..models.nesting import block_test, random_intercept
 from ..models.robust import cluster_block_test, cluster_robust
 from . import verdicts
 from .verdicts import Effect

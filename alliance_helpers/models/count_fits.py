@@ -11,7 +11,8 @@ from scipy.optimize import minimize
 from scipy.special import betaln, digamma, expit, gammaln, logit, polygamma, xlogy
 
 from ..errors import NotEstimableError
-from .count_design import Design, collinear, refuse_separation
+from .count_design import Design, refuse_separation, unusable
+from .robust import ClusterCovariance, cr2_covariance
 
 Rows = Callable[..., tuple[np.ndarray, tuple[np.ndarray, ...]]]
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
@@ -187,6 +188,25 @@ class Fit:
     identified: bool = True
     reason: str = ""
 
+    @property
+    def log_zero(self) -> np.ndarray:
+        """Log probability of 0 under the Poisson or NB inside the model."""
+        if np.isinf(self.theta):
+            return -self.mu
+        return -self.theta * np.log1p(self.mu / self.theta)
+
+    @property
+    def zero(self) -> np.ndarray:
+        """Probability of 0."""
+        if self.family == "hurdle":
+            return self.share
+        return self.share + (1 - self.share) * np.exp(self.log_zero)
+
+    @property
+    def mean(self) -> np.ndarray:
+        given_any = -np.expm1(self.log_zero) if self.family == "hurdle" else 1.0
+        return (1 - self.share) * self.mu / given_any
+
 
 def poisson(design: Design, near: Fit | None = None) -> Fit:
     """Poisson regression with log link, by iteratively reweighted least squares."""
@@ -305,6 +325,12 @@ def zinb(design: Design) -> Fit:
     )
 
 
+def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
+    """CR2 covariance of a Poisson's coefficients in the predictors' own units."""
+    gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
+    return cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
+
+
 FAMILIES: dict[str, Callable[..., Fit]] = {
     "poisson": poisson,
     "negbin": negbin,
@@ -324,11 +350,7 @@ def _truncated(design: Design, near: Fit | None = None) -> Optimum:
         )
     if (y == y[0]).all():
         raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
-    spread = Z[:, 1:].std(axis=0)
-    reasons = [f"'{design.terms[j + 1]}' is constant" for j in np.flatnonzero(spread < 1e-10)]
-    if not reasons:
-        reasons = collinear((Z[:, 1:] - Z[:, 1:].mean(axis=0)) / spread, design.terms[1:])
-    if reasons:
+    if reasons := unusable(Z[:, 1:], design.terms[1:]):
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
     refuse_separation(design, at, design.y == 1, False, "counts of 1 from the larger ones")
     blocks = [Z, np.ones((len(y), 1))]

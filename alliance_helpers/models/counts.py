@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,11 +11,9 @@ import pandas as pd
 from scipy.special import betainc, expit, pdtr
 
 from ..errors import NotEstimableError, ParameterError
-from ..study.days import hospital_days
 from .count_design import Design, from_arrays, make_design
-from .count_fits import FAMILIES, Fit
+from .count_fits import FAMILIES, Fit, fit_cr2
 from .design import tidy
-from .robust import cr2_covariance
 
 FIT = [
     *("family", "n", "llf", "aic", "bic", "theta", "theta_std_error"),
@@ -40,33 +38,15 @@ class CountModel:
         One row: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
         identified reason`. `reason` says why a model is not identified (its standard errors are
         NaN then), or what it collapsed to. `theta` is infinite where there is no over-dispersion.
-    vcov : DataFrame
-        Covariance of the estimates, rows and columns by (part, term).
-    rows : DataFrame
-        Per row used: `observed`, `mean` (fitted mean of the outcome), `mu` (mean of the Poisson
-        or NB inside the model) and `share` (probability of a zero in a hurdle, of an excess zero
-        in a ZINB, else 0).
     """
 
     coefficients: pd.DataFrame
     _design: Design = field(repr=False)
     _found: Fit = field(repr=False)
-    _vcov: np.ndarray = field(repr=False)
 
     @cached_property
     def fit(self) -> pd.DataFrame:
         return _fit_row(self._design, self._found)
-
-    @cached_property
-    def vcov(self) -> pd.DataFrame:
-        labels = pd.MultiIndex.from_frame(self.coefficients[["part", "term"]])
-        return pd.DataFrame(self._vcov, index=labels, columns=labels)
-
-    @cached_property
-    def rows(self) -> pd.DataFrame:
-        found = self._found
-        values = {"observed": self._design.y, "mean": _mean(found), "mu": found.mu}
-        return pd.DataFrame(values | {"share": found.share}, index=self._design.index)
 
     def _repr_html_(self) -> str:
         return self.coefficients.to_html(index=False) + self.fit.to_html(index=False)
@@ -79,15 +59,14 @@ def as_model(design: Design, fit: Fit, conf_level: float) -> CountModel:
     if design.groups is None:
         vcov, df = back @ fit.vcov @ back.T, np.inf
     else:
-        gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
-        robust = cr2_covariance(gradient, design.y - fit.mu, design.groups, fit.mu, design.terms)
+        robust = fit_cr2(design, fit, design.groups)
         vcov, df = robust.vcov, robust.df
     table = tidy(design.terms * m, back @ fit.b, np.sqrt(np.diag(vcov)), df, n, conf_level)
     part = pd.DataFrame({"part": np.repeat(fit.parts, len(design.terms)).tolist()})
     ratios = np.exp(np.column_stack([table[c].to_numpy() for c in RATIOS.values()]))
     # Put together at once: inserting column by column takes a third of the time of a whole fit.
     table = pd.concat([part, table, pd.DataFrame(ratios, columns=[*RATIOS])], axis=1)
-    return CountModel(table, design, fit, vcov)
+    return CountModel(table, design, fit)
 
 
 def share_up_to(count: int, model: CountModel) -> np.ndarray:
@@ -96,45 +75,20 @@ def share_up_to(count: int, model: CountModel) -> np.ndarray:
     mu, theta, share = found.mu, found.theta, found.share
     below = pdtr(count, mu) if np.isinf(theta) else betainc(theta, count + 1, theta / (theta + mu))
     if found.family == "hurdle":
-        none = np.exp(_log_zero(mu, theta))
+        none = np.exp(found.log_zero)
         below = (below - none) / (1 - none)
     return share + (1 - share) * below
 
 
 def _fit_row(design: Design, fit: Fit) -> pd.DataFrame:
     n = len(design.y)
-    zeros = (
-        fit.share
-        if fit.family == "hurdle"
-        else (fit.share + (1 - fit.share) * np.exp(_log_zero(fit.mu, fit.theta)))
-    )
     values = (
         *(fit.family, n, fit.llf, 2 * fit.n_parameters - 2 * fit.llf),
         *(np.log(n) * fit.n_parameters - 2 * fit.llf, fit.theta, fit.theta_std_error),
-        *(int((design.y == 0).sum()), float(zeros.sum()), fit.identified, fit.reason),
+        *(int((design.y == 0).sum()), float(fit.zero.sum()), fit.identified, fit.reason),
     )
     return pd.DataFrame({c: [v] for c, v in zip(FIT, values, strict=True)})
 
-
-def _mean(fit: Fit) -> np.ndarray:
-    if fit.family == "hurdle":
-        return (1 - fit.share) * fit.mu / -np.expm1(_log_zero(fit.mu, fit.theta))
-    return (1 - fit.share) * fit.mu
-
-
-def _log_zero(mu: np.ndarray, theta: float) -> np.ndarray:
-    """Log probability of 0 under the Poisson or NB inside the model."""
-    return -mu if np.isinf(theta) else -theta * np.log1p(mu / theta)
-
-
-__all__ = [
-    "CountLadder",
-    "CountModel",
-    "count_ladder",
-    "count_regression",
-    "expected_counts",
-    "hospital_days",
-]
 
 ROUND = np.array([1, 2, 5, 10, 20, 25, 50])
 BINS = 20
@@ -292,7 +246,7 @@ def expected_counts(
     models = fitted.models if isinstance(fitted, CountLadder) else {None: fitted}
     if not models:
         raise NotEstimableError("No family could be fitted: there is nothing to expect.")
-    observed = next(iter(models.values())).rows["observed"].to_numpy()
+    observed = next(iter(models.values()))._design.y
     low = _edges(int(observed.max())) if edges is None else np.asarray(edges)
     if low[0] != 0 or (np.diff(low) <= 0).any() or low[-1] > observed.max():
         raise ParameterError("Bins must ascend from 0 and begin at or below the largest count.")
@@ -354,12 +308,9 @@ def log_mean_ratio(y, X, family: str, near: Fit | None = None) -> tuple[float, F
     if family != "hurdle":
         return float(parts[0, 1]), fit
     count, some = parts
-    whole = np.column_stack([np.ones(len(y)), X])
     totals = []
     for shift in (0.5, -0.5):
-        moved = whole.copy()
-        moved[:, 1] += shift
-        mu, theta = np.exp(moved @ count), fit.theta
-        none = -mu if np.isinf(theta) else -theta * np.log1p(mu / theta)
-        totals.append(np.sum(expit(moved @ some) * mu / -np.expm1(none)))
+        moved = np.column_stack([np.ones(len(y)), X[:, 0] + shift, X[:, 1:]])
+        share = expit(-moved @ some)
+        totals.append(replace(fit, mu=np.exp(moved @ count), share=share).mean.sum())
     return float(np.log(totals[0] / totals[1])), fit

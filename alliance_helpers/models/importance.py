@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .design import COLLINEAR
-from .resamples import Resampler, batches, permuted_rows
+from .design import COLLINEAR, require
+from .selection import Resampler
 
 MOST_UNITS = 15
 CELLS_AT_ONCE = 1 << 22
@@ -85,12 +84,11 @@ def relative_importance(
     [1.0, 0.0]
     """
     groups = _groups(predictors)
-    arguments.share(conf_level=conf_level)
+    require("share", conf_level=conf_level)
     source = Resampler(data, outcome, groups, cluster)
     widths = [len(columns) for columns in groups.values()]
-    whole = source.Z.T @ source.Z / source.n
-    _refuse_collinear(whole[:-1, :-1], widths, list(groups))
-    r_squared = subset_r_squared(whole[None], widths)
+    _refuse_collinear(source.R[:-1, :-1], widths, list(groups))
+    r_squared = subset_r_squared(source.R[None], widths)
     full = len(r_squared) - 1
     single = 1 << np.arange(len(widths))
     estimate = lmg(r_squared)[:, 0]
@@ -216,12 +214,8 @@ def _rank(matrix: np.ndarray) -> int:
 def _bootstrap(source, widths, n_boot, seed, conf_level) -> np.ndarray:
     if not n_boot:
         return np.full((2, len(widths)), np.nan)
-    rng = np.random.default_rng(seed)
-    drawn = [source.weights(source.draw(rng, size)) for size in batches(n_boot)]
-    parts = [
-        _by_resample(source.batch(weights).correlations.transpose(2, 0, 1), widths)
-        for weights in drawn
-    ]
+    batches = source.resampled(n_boot, seed)
+    parts = [_by_resample(batch.correlations, widths) for batch in batches]
     tail = (1 - conf_level) / 2
     return np.quantile(np.concatenate(parts, axis=1), [tail, 1 - tail], axis=1)
 
@@ -229,16 +223,11 @@ def _bootstrap(source, widths, n_boot, seed, conf_level) -> np.ndarray:
 def _noise(source, widths, n_noise, seed) -> np.ndarray:
     if not n_noise:
         return np.empty((len(widths), 0))
-    rng = np.random.default_rng([seed, 1])
-    order = permuted_rows(source.codes, source.n, n_noise, rng)
-    whole = source.Z.T @ source.Z / source.n
-    matrices = np.repeat(whole[None], n_noise, axis=0)
-    with_outcome = source.Z[order, -1] @ source.Z[:, :-1] / source.n
-    matrices[:, :-1, -1] = matrices[:, -1, :-1] = with_outcome
-    return _by_resample(matrices, widths)
+    return _by_resample(source.permuted(n_noise, np.random.default_rng([seed, 1])), widths)
 
 
-def _by_resample(matrices: np.ndarray, widths) -> np.ndarray:
+def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
+    matrices = correlations.transpose(2, 0, 1)
     at_once = max(1, CELLS_AT_ONCE >> len(widths))
     parts = [
         lmg(subset_r_squared(matrices[start : start + at_once], widths))

@@ -1,4 +1,8 @@
-"""Does a variable go with one informant's rating more than with the other's?"""
+"""Both informants' ratings of the same dyads, side by side.
+
+Does a variable go with one informant's rating more than with the other's, and how much of each
+rating is the case manager?
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .design import as_floats
-from .nesting import effective_n
+from .design import (
+    Sample,
+    as_floats,
+    complete,
+    complete_rows,
+    require_correlation,
+    standardise,
+    tidy,
+)
+from .nesting import anova, effective_n, with_outcome
 from .robust import cluster_block_test, cluster_robust
+
+ZERO = 1e-6
+"""Share of the total variance below which a component counts as estimated at zero."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,8 @@ def stacked(
         )
     X, both = as_floats(predictors, "the predictors"), as_floats(ratings, "the ratings")
     used = ~np.isnan(X).any(axis=1) & ~np.isnan(both).all(axis=1)
-    X, both = _standard(X[used], predictors.columns), _standard(both[used], ratings.columns)
+    X = standardise(X[used], predictors.columns)
+    both = standardise(both[used], ratings.columns)
     n, k = X.shape
     groups = np.arange(n) if cluster is None else np.asarray(cluster)[used]
     y, long = both.T.ravel(), np.concatenate([X, X])
@@ -136,11 +151,11 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     [[200.0, 0.71]]
     """
     values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
-    keep = ~np.isnan(values).any(axis=1)
-    z = _standard(values[keep], ("x", "the first rating", "the second rating"))
+    rows, codes = complete(values, cluster)
+    z = standardise(values[rows], ("x", "the first rating", "the second rating"))
     n = worth = len(z)
-    if cluster is not None:
-        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], np.asarray(cluster)[keep])
+    if codes is not None:
+        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)
         worth = float(table["n_effective"].iloc[0])
     r = np.corrcoef(z.T)
     try:
@@ -148,16 +163,6 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     except ParameterError as error:
         raise NotEstimableError(str(error)) from None
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
-
-
-def _standard(values: np.ndarray, names) -> np.ndarray:
-    """Mean 0 and standard deviation 1 over the values given, column by column."""
-    if len(values) < 4 or (np.isfinite(values).sum(axis=0) < 2).any():
-        raise NotEstimableError(f"{len(values)} dyads with ratings and all variables are too few")
-    spread = np.nanstd(values, axis=0, ddof=1)
-    if (flat := spread <= 1e-12 * np.abs(np.nanmean(values, axis=0))).any():
-        raise NotEstimableError(f"{names[int(np.argmax(flat))]} does not vary")
-    return (values - np.nanmean(values, axis=0)) / spread
 
 
 def dependent_correlations(
@@ -200,8 +205,7 @@ def dependent_correlations(
     [[0.35, 0.0]]
     """
     for r in (r_xy, r_xz, r_yz):
-        arguments.correlation(r, n, above=3)
-    arguments.share(conf_level=conf_level)
+        require_correlation(r, n, above=3)
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
     if determinant <= 0 or max(abs(r_xy), abs(r_xz), abs(r_yz)) == 1:
         raise ParameterError(
@@ -211,20 +215,9 @@ def dependent_correlations(
     difference = r_xy - r_xz
     spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
     std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
-    t = difference / std_error
     low, high = _zou(r_xy, r_xz, r_yz, n, special.ndtri(0.5 + conf_level / 2))
-    row = {
-        "term": "r_xy - r_xz",
-        "estimate": difference,
-        "std_error": std_error,
-        "statistic": t,
-        "df": n - 3,
-        "p_value": 2 * special.stdtr(n - 3, -abs(t)),
-        "conf_low": low,
-        "conf_high": high,
-        "n": n,
-    }
-    return pd.DataFrame([row])
+    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n, conf_level)
+    return row.assign(conf_low=low, conf_high=high)
 
 
 def _zou(r_xy, r_xz, r_yz, n, quantile) -> tuple[float, float]:
@@ -241,3 +234,176 @@ def _zou(r_xy, r_xz, r_yz, n, quantile) -> tuple[float, float]:
     difference = r_xy - r_xz
     low = difference - combine(r_xy - low1, high2 - r_xz)
     return float(low), float(difference + combine(high1 - r_xy, r_xz - low2))
+
+
+def one_with_many(
+    client_ratings, case_manager_ratings, groups, conf_level: float = 0.95
+) -> pd.DataFrame:
+    """How much of each informant's rating is the case manager, and how much the rest.
+
+    Each client has one case manager, so client, dyad and error cannot be told apart: together
+    they are "the rest". For the case manager's form the case manager is the rater (a habit of
+    rating, the actor effect); for the client's form the one who is rated (the partner effect).
+
+    Parameters
+    ----------
+    client_ratings, case_manager_ratings : array-like (n,)
+        Both informants' ratings of the same dyads; rows with a missing value are dropped.
+    groups : array-like (n,)
+        The case manager of each dyad.
+    conf_level : float
+
+    Returns
+    -------
+    DataFrame : informant term estimate conf_low conf_high p_value n n_groups reason
+        For each informant ``variance_case_manager``, ``variance_rest`` (in squared units of the
+        rating) and ``share_case_manager``; for ``both`` the correlations between the two forms
+        across case managers (``correlation_case_manager``) and inside them
+        (``correlation_rest``). ``reason`` says in words why a cell is empty.
+
+    Raises
+    ------
+    NotEstimableError
+        One group, only groups of one row, or a rating without variation within groups.
+
+    Notes
+    -----
+    Variances and correlations are REML estimates of the model with two correlated random
+    intercepts and two correlated residuals (Marcus, Kashy & Baldwin 2009, J Couns Psychol
+    56:537-548), as ``nlme::lme`` gives. The interval of the share inverts the exact F test of
+    each informant's one-way analysis of variance (Wald 1940, Ann Math Stat 11:96-100), and its
+    p value tests the share against zero. The interval of the correlation inside case managers is
+    Fisher's on the rows minus the groups; that across case managers has none.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> manager = np.repeat(np.arange(40), 5)
+    >>> habit = rng.normal(size=40)[manager]
+    >>> table = one_with_many(rng.normal(size=200), habit + rng.normal(size=200), manager)
+    >>> table["informant"].unique().tolist()
+    ['client', 'case_manager', 'both']
+    """
+    sample = complete_rows(
+        client_ratings, as_floats(case_manager_ratings, "the ratings"), groups, ["case_manager"]
+    )
+    ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
+    shares = {
+        name: _share_interval(with_outcome(sample, values), name, conf_level)
+        for name, values in ratings.items()
+    }
+    between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
+    rows = []
+    for position, (name, (low, high, p_value)) in enumerate(shares.items()):
+        b, w = between[position, position], within[position, position]
+        at_zero = b <= ZERO * (b + w)
+        b = 0.0 if at_zero else b
+        between[position, position] = b
+        why = "no difference between case managers found" if at_zero else ""
+        rows += [
+            (name, "variance_case_manager", b, np.nan, np.nan, p_value, why or _SHARE),
+            (name, "variance_rest", w, np.nan, np.nan, np.nan, _SHARE),
+            (name, "share_case_manager", b / (b + w), low, high, p_value, why),
+        ]
+    rows += [_between_correlation(between), _within_correlation(within, sample, conf_level)]
+    columns = "informant term estimate conf_low conf_high p_value reason"
+    table = pd.DataFrame(rows, columns=columns.split())
+    table.insert(6, "n", sample.n)
+    table.insert(7, "n_groups", sample.n_groups)
+    return table
+
+
+_SHARE = "the interval is given for the share"
+
+
+def _share_interval(sample: Sample, what: str, conf_level: float) -> tuple[float, float, float]:
+    """Exact limits of the share of the groups, and the p value of no share at all."""
+    _, means, msw = anova(sample, f"the {what.replace('_', ' ')} form")
+    if msw <= 1e-24 * sample.y.var():
+        raise NotEstimableError(f"Within case managers the {what} form does not vary.")
+    df1, df2 = sample.n_groups - 1, sample.n - sample.n_groups
+
+    def f(share: float) -> float:
+        weights = sample.sizes / (1 + share / (1 - share) * sample.sizes)
+        centre = weights @ means / weights.sum()
+        return float(weights @ (means - centre) ** 2 / df1 / msw)
+
+    def limit(probability: float) -> float:
+        quantile = special.fdtri(df1, df2, probability)
+        if f(0.0) <= quantile:
+            return 0.0
+        return float(optimize.brentq(lambda share: f(share) - quantile, 0.0, 1 - 1e-9, xtol=1e-12))
+
+    tail = (1 - conf_level) / 2
+    return limit(1 - tail), limit(tail), float(special.fdtrc(df1, df2, f(0.0)))
+
+
+def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """REML covariance between and within groups of two variables; both 2 x 2."""
+    n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
+    scale = ratings.std(axis=0)
+    ratings = (ratings - ratings.mean(axis=0)) / scale
+    means = np.add.reduceat(ratings, sample.starts) / sample.sizes[:, None]
+    deviations = ratings - np.repeat(means, sample.sizes, axis=0)
+    sscp = deviations.T @ deviations
+    if abs(np.corrcoef(deviations.T)[0, 1]) > 1 - 1e-10:
+        raise NotEstimableError("Within case managers the two forms are copies of each other.")
+    lower = np.tril_indices(2)
+
+    def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        roots = np.zeros((2, 2, 2))
+        roots[0][lower], roots[1][lower] = parameters[:3], parameters[3:]
+        between, within = roots @ np.swapaxes(roots, 1, 2)
+        of_means = np.linalg.inv(between + within / sizes)
+        total = of_means.sum(axis=0)
+        centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, means))
+        weighted = np.einsum("jab,jb->ja", of_means, means - centre)
+        inverse = np.linalg.inv(within)
+        value = (
+            -(n - J) * np.linalg.slogdet(inverse)[1]
+            + np.sum(inverse * sscp)
+            - np.linalg.slogdet(of_means)[1].sum()
+            + np.sum(weighted * (means - centre))
+            + np.linalg.slogdet(total)[1]
+        )
+        by_mean = of_means - weighted[:, :, None] * weighted[:, None, :]
+        by_mean -= of_means @ np.linalg.inv(total) @ of_means
+        by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
+        slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots
+        return float(value), np.concatenate([slopes[0][lower], slopes[1][lower]])
+
+    start_within = np.linalg.cholesky(sscp / (n - J))
+    start = np.concatenate([0.5 * start_within[lower], start_within[lower]])
+    found = optimize.minimize(
+        criterion, start, jac=True, method="BFGS", options={"gtol": 1e-9 * n, "maxiter": 500}
+    )
+    roots = np.zeros((2, 2, 2))
+    roots[0][lower], roots[1][lower] = found.x[:3], found.x[3:]
+    between, within = roots @ np.swapaxes(roots, 1, 2) * np.outer(scale, scale)
+    return between, within
+
+
+def _between_correlation(between: np.ndarray) -> tuple:
+    head = ("both", "correlation_case_manager")
+    if np.diag(between).min() == 0:
+        lacking = "client" if between[0, 0] == 0 else "case manager"
+        reason = f"the {lacking} form shows no difference between case managers to correlate"
+        return (*head, np.nan, np.nan, np.nan, np.nan, reason)
+    r = between[0, 1] / np.sqrt(between[0, 0] * between[1, 1])
+    reason = "no interval: too few case managers for one that can be relied on"
+    if abs(r) > 1 - ZERO:
+        r, reason = float(np.sign(r)), "at its limit: too little variance between case managers"
+    return (*head, r, np.nan, np.nan, np.nan, reason)
+
+
+def _within_correlation(within: np.ndarray, sample: Sample, conf_level: float) -> tuple:
+    df = sample.n - sample.n_groups
+    r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
+    if df < 4:
+        reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
+        return ("both", "correlation_rest", r, np.nan, np.nan, np.nan, reason)
+    reach = special.ndtri(0.5 + conf_level / 2) / np.sqrt(df - 2)
+    low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
+    t = r * np.sqrt((df - 1) / (1 - r**2))
+    p_value = 2 * special.stdtr(df - 1, -abs(t))
+    return ("both", "correlation_rest", r, low, high, p_value, "")

@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .design import as_floats, tidy
+from .design import as_floats, require, require_table, require_whole, tidy
 from .imputation import Chains
 
 SMALLEST_SHARE = 1e-4
@@ -300,9 +299,9 @@ def impute(
     >>> len(completed), int(completed[0].isna().sum().sum())
     (3, 0)
     """
-    arguments.table(data, *getattr(data, "columns", ()))
-    arguments.whole(1, m=m, n_iter=n_iter)
-    arguments.whole(0, seed=seed)
+    require_table(data, *getattr(data, "columns", ()))
+    require_whole(1, m=m, n_iter=n_iter)
+    require_whole(0, seed=seed)
     if method not in ("pmm", "norm"):
         raise ParameterError(f"method is {method!r}; choose 'pmm' or 'norm'.")
     labels = _labels(data, cluster)
@@ -343,7 +342,7 @@ def _by_term(values, what: str, terms) -> tuple[np.ndarray, list[str]]:
 
 
 def _complete_df(n, k, df_complete, p: int) -> np.ndarray:
-    arguments.positive(n=n)
+    require("positive", n=n)
     df = np.asarray(n - k if df_complete is None else df_complete, float)
     if df.shape not in ((), (p,)) or not (df > 0).all():
         raise ParameterError(

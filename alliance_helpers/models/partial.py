@@ -1,4 +1,9 @@
-"""One predictor, or a block, beside covariates: observed, and under permutations of the outcome."""
+"""One predictor, or a block, beside covariates: observed, and under permutations.
+
+Of ratings (`Partial`) the outcome's residuals change places, of counts (`PartialCounts`) what the
+covariates leave of the rating does (Potter 2005, Stat Med 24:693-708); a permuted count model is
+the score test of the null model, whose one-step estimate stands in for the fit.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csr_array
-from scipy.special import fdtrc, ndtri, stdtr
+from scipy.special import fdtrc, ndtr, stdtr
 
-from ..errors import NotEstimableError, ParameterError
-from .design import COLLINEAR, Sample, check_shape, orthonormal
-from .mixed import Intercepts, fit_intercepts
-from .nesting import icc_of
-from .resamples import permuted_rows
-from .robust import adjustments, fit_robust, inside_groups
+from ..errors import NotEstimableError
+from .count_design import Design, from_arrays
+from .count_fits import Fit, fit_cr2, negbin, poisson
+from .design import COLLINEAR, Sample, check_shape, orthonormal, standardise
+from .nesting import Intercepts, anova, fit_intercepts
+from .robust import fit_robust, inside_groups
 
 ESTIMATORS = ("ols", "cr2", "mixed")
+COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,13 @@ class Partial:
         self.starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
         self.sizes = np.diff(self.starts, append=len(y))
         self.nested, self.one_as_block = groups is not None, block and X.shape[1] == 1
-        Z = _independent(_standard(Z[self.order]))
+        Z = _independent(Z[self.order])
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
             raise NotEstimableError(
                 f"{self.n} complete dyads are too few for {self.k + self.q} variables"
             )
-        self.y, self.X, self.Z = _unit(y[self.order]), _unit(X[self.order]), Z
+        self.y, self.X, self.Z = standardise(y[self.order]), standardise(X[self.order]), Z
         self.df = self.n - self.q - 1 - self.k
         self.base = np.linalg.qr(np.column_stack([np.ones(self.n), Z]))[0]
         self.residual = self.y - self.base @ (self.base.T @ self.y)
@@ -91,6 +96,9 @@ class Partial:
         if self.one_as_block:
             return replace(found, estimate=self._share, std_error=np.nan)
         return found
+
+    def _block(self, f, df1, df2, p_value) -> Estimate:
+        return Estimate(self._share, np.nan, f, df1, df2, p_value, self.n)
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -121,15 +129,11 @@ class Partial:
         along = self.Q.T @ self.residual
         explained = along @ along
         left = self.residual @ self.residual - explained
+        if self.k == 1:
+            error = np.sqrt(left / self.df) / abs(self.R[0, 0])
+            return _slope(along[0] / self.R[0, 0], error, self.df, self.n)
         f = explained / self.k / (left / self.df)
-        p = float(fdtrc(self.k, self.df, f))
-        if self.k > 1:
-            return Estimate(self._share, np.nan, f, self.k, self.df, p, self.n)
-        error = np.sqrt(left / self.df) / abs(self.R[0, 0])
-        return Estimate(self._slope(along[0]), error, f, 1, self.df, p, self.n)
-
-    def _slope(self, along):
-        return along / self.R[0, 0]
+        return self._block(f, self.k, self.df, float(fdtrc(self.k, self.df, f)))
 
     @property
     def _share(self) -> float:
@@ -142,7 +146,7 @@ class Partial:
         total = self._total(shuffled)
         f = self._f(explained, total - explained)
         p = fdtrc(self.k, self.df, f)
-        return (explained / total if self.k > 1 else self._slope(along[:, 0])), p
+        return (explained / total if self.k > 1 else along[:, 0] / self.R[0, 0]), p
 
     def _f(self, explained, left) -> np.ndarray:
         with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
@@ -173,18 +177,14 @@ class Partial:
     def _cr2(self) -> Estimate:
         estimate, covariance = fit_robust(self._sample, self._basis, self._shares)
         if self.k > 1:
-            f, df1, df2, p = covariance.wald(estimate, range(1, self.k + 1))
-            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
-        error, df = float(np.sqrt(covariance.vcov[1, 1])), float(covariance.df[1])
-        t = estimate[1] / error
-        p = 2 * float(stdtr(df, -abs(t)))
-        return Estimate(float(estimate[1]), error, t * t, 1, df, p, self.n)
+            return self._block(*covariance.wald(estimate, range(1, self.k + 1)))
+        return _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
 
     @cached_property
     def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
         """Basis of the whole design, and what turns residuals into group scores."""
         Q, back = self._basis
-        adjust = adjustments(self._shares)
+        adjust = self._shares[1]
         weights = (adjust[self.codes] @ Q[:, :, None])[:, :, 0] @ back[1 : self.k + 1].T
         spread = self._by_group(weights)
         return Q, spread, (spread.T @ Q).T
@@ -222,17 +222,15 @@ class Partial:
     def _mixed(self) -> Estimate:
         fit = self.intercepts
         if self.k > 1:
-            f, df1, df2, p = fit.wald(range(1, self.k + 1))
-            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
-        estimate, error, df = (float(v[1]) for v in (fit.estimate, fit.std_error, fit.df))
-        t = estimate / error
-        p = 2 * float(stdtr(df, -abs(t)))
-        return Estimate(estimate, error, t**2, 1, df, p, self.n)
+            return self._block(*fit.wald(range(1, self.k + 1)))
+        return _slope(fit.estimate[1], fit.std_error[1], fit.df[1], self.n)
 
     @cached_property
     def _whitened(self):
         """Shrinkage by group, and the bases of covariates and predictors after whitening."""
-        share = float(np.clip(icc_of(replace(self._sample, y=self.residual)), 0, 0.99))
+        share = float(
+            np.clip(anova(replace(self._sample, y=self.residual), "the outcome")[0], 0, 0.99)
+        )
         ratio = share / (1 - share)
         shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
         base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
@@ -259,30 +257,24 @@ class Partial:
         return np.einsum("bk,bk->b", plain, plain) / self._total(shuffled), p
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Mean 0 and standard deviation 1."""
-    spread = values.std(axis=0, ddof=1)
-    if np.any(spread <= 1e-12 * np.maximum(np.abs(values.mean(axis=0)), 1e-300)):
-        raise NotEstimableError("a variable does not vary among the complete dyads")
-    return (values - values.mean(axis=0)) / spread
-
-
-def _standard(Z: np.ndarray) -> np.ndarray:
-    spread = Z.std(axis=0)
-    varies = spread > 1e-12 * np.maximum(np.abs(Z.mean(axis=0)), 1e-300)
-    return (Z[:, varies] - Z[:, varies].mean(axis=0)) / spread[varies]
+def _slope(estimate, std_error, df, n: int) -> Estimate:
+    t = float(estimate / std_error)
+    p_value = 2 * float(stdtr(df, -abs(t)))
+    return Estimate(float(estimate), float(std_error), t * t, 1, float(df), p_value, n)
 
 
 def _independent(Z: np.ndarray) -> np.ndarray:
-    """The columns that those before them do not determine."""
+    """The columns that neither the intercept nor those before them determine, about their means."""
+    means = Z.mean(axis=0)
+    away = Z - means
     kept, basis = [], np.empty((len(Z), 0))
-    for j, column in enumerate(Z.T):
+    for j, column in enumerate(away.T):
         left = column - basis @ (basis.T @ column)
-        norm = np.linalg.norm(left)
-        if norm**2 > COLLINEAR * (column @ column):
+        norm = left @ left
+        if norm > COLLINEAR * (column @ column) and norm > len(Z) * (1e-12 * means[j]) ** 2:
             kept.append(j)
-            basis = np.column_stack([basis, left / norm])
-    return Z[:, kept]
+            basis = np.column_stack([basis, left / np.sqrt(norm)])
+    return away[:, kept]
 
 
 def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -294,101 +286,103 @@ def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return Q, R
 
 
-SIGNIFICANT = 0.05
+class PartialCounts:
+    """Counts, one predictor and covariates on complete rows.
 
-
-class Permutations:
-    """Permutations of a cohort's dyads, and what they become for a part of its rows.
-
-    Parameters
-    ----------
-    groups : array-like (n,) of case managers, or None
-        Given, rows change places inside a case manager and whole case managers of like size change
-        places (`resamples.permuted_rows`): valid for predictors of case managers as of dyads.
-    n : int
-        Dyads.
-    n_perm : int
-    seed : int
-
-    Examples
-    --------
-    >>> permutations = Permutations(None, 5, n_perm=2, seed=1)
-    >>> permutations.among(np.array([0, 2, 3])).shape
-    (3, 3)
-    """
-
-    def __init__(self, groups, n: int, n_perm: int = 500, seed: int = 1995) -> None:
-        if n_perm < 1:
-            raise ParameterError(f"n_perm is {n_perm}; give at least 1 permutation.")
-        rng = np.random.default_rng(seed)
-        order = permuted_rows(groups, n, n_perm, rng)
-        self.order = np.vstack([np.arange(n), order])
-        self._known: dict[bytes, np.ndarray] = {}
-
-    def among(self, rows: np.ndarray) -> np.ndarray:
-        """The identity, then each permutation, among these rows alone: positions (1 + b, m).
-
-        A row that would get the value of a row left out gets that of the next in the same cycle
-        that is not; so specifications with nearly the same rows are permuted nearly alike, and a
-        uniform permutation stays uniform.
-        """
-        key = rows.tobytes()
-        if key not in self._known:
-            place = np.full(self.order.shape[1], -1)
-            place[rows] = np.arange(len(rows))
-            giver = self.order[:, rows]
-            out = place[giver]
-            where = np.nonzero(out < 0)
-            while len(where[0]):
-                giver[where] = self.order[where[0], giver[where]]
-                out[where] = place[giver[where]]
-                still = out[where] < 0
-                where = tuple(axis[still] for axis in where)
-            self._known[key] = out
-        return self._known[key]
-
-
-def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
-    """Three tests of all specifications of a claim at once.
+    Three estimators of the rate ratio: `poisson` (errors by dyad), `poisson_cr2` (errors by case
+    manager) and `negbin`.
 
     Parameters
     ----------
-    estimates, p_values : ndarray (s, 1 + b)
-        One row per specification; the observed first, then the permutations.
-    directed : bool
-        Estimates have a sign; False for shares of variance.
+    y : ndarray (n,) of counts
+    x : ndarray (n,)
+        Standardised here: log rate ratios are per standard deviation.
+    Z : ndarray (n, q), covariates
+    groups : ndarray (n,) of labels, or None where dyads are independent
 
-    Returns
-    -------
-    DataFrame : statistic estimate expected p_value n_specifications n_perm
-        ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
-        of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
-        the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
-        (1 + b), two-sided where estimates have a sign.
+    Raises
+    ------
+    NotEstimableError
+        As `counts.count_regression`; a rating that does not vary or that covariates determine.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(1)
-    >>> z = rng.normal(size=(1, 200)) + rng.normal(size=(20, 200)) / 4
-    >>> from scipy.special import ndtr
-    >>> joint_test(z, 2 * ndtr(-abs(z)))["statistic"].tolist()
-    ['median', 'share_significant', 'stouffer']
+    >>> rng = np.random.default_rng(1995)
+    >>> x = rng.normal(size=300)
+    >>> model = PartialCounts(rng.poisson(np.exp(1 + 0.3 * x)), x, np.empty((300, 0)), None)
+    >>> round(float(np.exp(model.observed("poisson").estimate)), 2)
+    1.36
     """
-    few = p_values < SIGNIFICANT
-    safe = np.clip(p_values, 1e-300, 1 - 1e-16)
-    median = np.median(estimates, axis=0)
-    if directed:
-        up = estimates > 0
-        share = np.maximum((few & up).mean(axis=0), (few & ~up).mean(axis=0))
-        z = (np.sign(estimates) * -ndtri(safe / 2)).mean(axis=0)
-    else:
-        share = few.mean(axis=0)
-        z = -ndtri(safe).mean(axis=0)
-    rows = []
-    for name, values in (("median", median), ("share_significant", share), ("stouffer", z)):
-        size = np.abs(values) if directed else values
-        reached = int((size[1:] >= size[0] - 1e-12).sum())
-        b = len(size) - 1
-        rows.append((name, values[0], size[1:].mean(), (1 + reached) / (1 + b), len(estimates), b))
-    columns = "statistic estimate expected p_value n_specifications n_perm"
-    return pd.DataFrame(rows, columns=columns.split())
+
+    def __init__(self, y, x, Z, groups) -> None:
+        self.y, self.groups = np.asarray(y, float), groups
+        linear = Partial(self.y, np.asarray(x, float)[:, None], Z, groups)
+        back = np.empty(len(self.y), int)
+        back[linear.order] = np.arange(len(self.y))
+        self.x, self.Z = linear.X[back, 0], linear.Z[back]
+        self.n = len(self.y)
+        base = linear.base[back]
+        self.residual = self.x - base @ (base.T @ self.x)
+
+    def observed(self, estimator: str) -> Estimate:
+        """The full fit; the estimate is the log rate ratio."""
+        design = self._design
+        fit = self._negbin if estimator == "negbin" else self._poisson
+        b = (design.back @ fit.b)[1]
+        if estimator == "negbin":
+            variance, df = (design.back @ fit.vcov @ design.back.T)[1, 1], np.inf
+        else:
+            by_dyad = estimator == "poisson" or self.groups is None
+            groups = np.arange(self.n) if by_dyad else self.groups
+            covariance = fit_cr2(design, fit, groups)
+            variance, df = covariance.vcov[1, 1], covariance.df[1]
+        return _slope(b, np.sqrt(variance), df, self.n)
+
+    def permuted(self, estimator: str, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One-step log rate ratios and p-values for each permutation, `order` (b, n) of rows."""
+        mean, theta = self._null(estimator)
+        weight = mean / (1 + mean / theta)
+        score = (self.y - mean) / (1 + mean / theta)
+        root = np.sqrt(weight)
+        basis = np.linalg.qr(np.column_stack([np.ones(self.n), self.Z]) * root[:, None])[0]
+        moved = self.residual[order]
+        taken = (moved * root) @ basis
+        left = moved - (taken @ basis.T) / root
+        information = (left * left) @ weight
+        reached = left @ score
+        if estimator == "negbin":
+            variance = information
+        elif estimator == "poisson" or self.groups is None:
+            variance = (left * left) @ (score * score)
+        else:
+            codes = np.unique(self.groups, return_inverse=True)[1]
+            by_group = np.argsort(codes, kind="stable")
+            starts = np.flatnonzero(np.diff(codes[by_group], prepend=-1))
+            sums = np.add.reduceat((left * score)[:, by_group], starts, axis=1)
+            variance = np.einsum("bj,bj->b", sums, sums)
+        return reached / information, 2 * ndtr(-np.abs(reached) / np.sqrt(variance))
+
+    @cached_property
+    def _design(self) -> Design:
+        return self._make(np.column_stack([self.x, self.Z]))
+
+    def _make(self, X: np.ndarray) -> Design:
+        return from_arrays(self.y, X, "days", [f"x{i}" for i in range(X.shape[1])])
+
+    @cached_property
+    def _poisson(self) -> Fit:
+        return poisson(self._design)
+
+    @cached_property
+    def _negbin(self) -> Fit:
+        return negbin(self._design)
+
+    def _null(self, estimator: str) -> tuple[np.ndarray, float]:
+        """Means without the rating, and theta, infinite where there is no over-dispersion."""
+        mean = self._null_mean
+        spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
+        return mean, float(np.sum(mean**2) / spread) if spread > 0 else np.inf
+
+    @cached_property
+    def _null_mean(self) -> np.ndarray:
+        return poisson(self._make(self.Z)).mu

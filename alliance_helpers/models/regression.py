@@ -17,7 +17,7 @@ from scipy import special
 from ..errors import NotEstimableError
 from .design import t_tests
 from .robust import ClusterCovariance, least_squares
-from .stepwise import NOTHING_LEFT, Moments, Rule, Trace, correlate, moments, numeric_rows, run
+from .stepwise import NOTHING_LEFT, Moments, Rule, Trace, correlate, moments, run
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,8 @@ def hierarchical_regression(
     inside = (np.flatnonzero(block) for block in path.selected[:, :, 0])
     models = [_Model(sums, *pair) for pair in zip(trace.matrices, inside, strict=True)]
     if cluster is not None:
-        y, X, groups = numeric_rows(data, outcome, sums.terms, cluster)
         for model in models:
-            model.respect(y, X, groups)
+            model.respect(sums)
     return BlockRegression(tuple(blocks), tuple(models), trace, conf_level, len(data))
 
 
@@ -182,9 +181,12 @@ class _Model:
 
         self.covariance: ClusterCovariance | None = None
 
-    def respect(self, y, X, groups) -> None:
+    def respect(self, sums: Moments) -> None:
         """Take errors and degrees of freedom that respect groups instead."""
-        _, _, self.covariance = least_squares(y, X[:, self.inside], groups, self.terms)
+        rows = sums.rows + sums.means
+        _, _, self.covariance = least_squares(
+            rows[:, -1], rows[:, self.inside], sums.codes, self.terms
+        )
         self.std_error = np.sqrt(np.diag(self.covariance.vcov))
 
     def change(self, before: _Model | None) -> tuple[float, float, int, float, float]:

@@ -11,8 +11,7 @@ from scipy.special import stdtrit
 from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from .concordance import MAX_BLOCKS
-from .jackknife import leave_one_out
+from .robust import MAX_BLOCKS, leave_one_out
 
 LARGEST_COMMUNALITY = 0.995  # psych's bound: a uniqueness below .005 is a Heywood case
 MIN_RESPONDENTS = 4
@@ -145,7 +144,7 @@ def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
             raise NotEstimableError("the answers of the others give no alpha")
         return np.array([np.log(1 - _alpha(cov))])
 
-    _, covariance, df = leave_one_out(log_rest, codes % MAX_BLOCKS)
+    _, covariance, df = leave_one_out(log_rest, codes, MAX_BLOCKS)
     reach = stdtrit(df, 1 - tail) * np.sqrt(covariance[0, 0])
     return np.exp([reach, -reach])
 

@@ -1,8 +1,12 @@
-"""Errors that respect groups: CR2 with Satterthwaite degrees of freedom."""
+"""Errors that respect groups: CR2 with Satterthwaite degrees of freedom, and the jackknife.
+
+CR2 (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018, J Bus Econ Stat 36:672-683) and its tests
+agree with R's clubSandwich; a group may hold any number of rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +14,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError
-from .design import Sample, complete_rows, orthonormal, positions, tidy
+from .design import Sample, complete_rows, f_test, group_products, orthonormal, positions, tidy
 
 SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
@@ -18,6 +22,8 @@ SINGULAR = 1e-12
 
 LARGE = 256
 """Rows from which a group's adjustment is found by quadrature."""
+MAX_BLOCKS = 200
+"""Groups, or blocks of more groups than these, that a jackknife leaves out in turn."""
 BIASED = 1e-6
 """CR2 is unbiased under the working model unless a group determines a term; then it refuses."""
 
@@ -93,7 +99,7 @@ class ClusterCovariance:
 
 
 def cr2_covariance(
-    gradient, residuals, groups, variance=None, terms: Sequence[str] = ()
+    gradient, residuals, groups, variance, terms: Sequence[str] = ()
 ) -> ClusterCovariance:
     """CR2 covariance of the estimates of a least-squares or generalised linear model.
 
@@ -106,9 +112,8 @@ def cr2_covariance(
         Outcome minus fitted mean, on the scale of the outcome.
     groups : array-like (n,)
         No missing labels.
-    variance : ndarray (n,), optional
-        Working variance of each row, up to a factor: the fitted mean for Poisson. Constant by
-        default.
+    variance : ndarray (n,)
+        Working variance of each row, up to a factor: the fitted mean for Poisson.
     terms : sequence of k names, optional
         Used in error messages.
 
@@ -144,7 +149,7 @@ def cr2_covariance(
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes
-    variance = np.ones(len(codes)) if variance is None else np.asarray(variance, float)[order]
+    variance = np.asarray(variance, float)[order]
     variance = variance / variance.mean()
     scale = 1 / np.sqrt(variance)
     white = np.asarray(gradient, float)[order] * scale[:, None]
@@ -155,10 +160,7 @@ def cr2_covariance(
         name = f"'{terms[which]}'" if len(terms) else f"number {which + 1}"
         raise NotEstimableError(f"The term {name} is a linear combination of the terms before it.")
     error = np.asarray(residuals, float)[order] * scale
-    if np.ptp(variance) == 0:
-        pieces = unweighted(Q, error, starts, inside_groups(Q, starts))
-    else:
-        pieces = _weighted(Q, error, starts, sizes, variance)
+    pieces = _weighted(Q, error, starts, sizes, variance)
     return assemble(*pieces, np.linalg.inv(R), terms)
 
 
@@ -167,35 +169,24 @@ def unweighted(Q, error, starts, shares):
 
     `shares` is what `inside_groups` makes of Q.
     """
-    values, vectors = shares
-    turned = np.swapaxes(vectors, 1, 2)
-    inside = np.clip(values, 0, None)
-    inflate = _inflation(values)
+    gram, adjust = shares
     scores = np.add.reduceat(Q * error[:, None], starts)
-    scores = (vectors @ (inflate[:, :, None] * (turned @ scores[:, :, None])))[:, :, 0]
-    own = (vectors * (inflate**2 * inside)[:, None, :]) @ turned
-    shared = (vectors * (inflate * inside)[:, None, :]) @ turned
-    return scores, own, shared
-
-
-def adjustments(shares: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """What inflates each group's scores, (J, k, k), from what `inside_groups` returns."""
-    values, vectors = shares
-    return (vectors * _inflation(values)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    shared = adjust @ gram
+    return (adjust @ scores[:, :, None])[:, :, 0], shared @ adjust, shared
 
 
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of every group's share of Q'Q = I."""
-    gram = np.empty((len(starts), Q.shape[1], Q.shape[1]))
-    for column in range(Q.shape[1]):
-        gram[:, column] = np.add.reduceat(Q * Q[:, [column]], starts)
-    return np.linalg.eigh(gram)
+    """Every group's share G of Q'Q = I, and (I - G)^(-1/2), which inflates its scores."""
+    gram = group_products(Q, starts)
+    values, vectors = np.linalg.eigh(gram)
+    inflate = _inverse_roots(1 - values, 1.0)
+    return gram, (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
 
 
-def _inflation(values: np.ndarray) -> np.ndarray:
-    rest = 1 - np.clip(values, 0, None)
-    singular = rest <= SINGULAR
-    return np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, rest)))
+def _inverse_roots(values: np.ndarray, largest) -> np.ndarray:
+    """One over the root of each eigenvalue; 0 where it counts as zero beside the largest."""
+    singular = values <= SINGULAR * largest
+    return np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, values)))
 
 
 def _weighted(Q, error, starts, sizes, variance):
@@ -221,8 +212,7 @@ def _weighted(Q, error, starts, sizes, variance):
         middle = -q @ np.swapaxes(q, 1, 2)
         middle[:, range(width), range(width)] += 1.0
         values, vectors = np.linalg.eigh(v[:, :, None] * middle * v[:, None, :])
-        singular = values <= SINGULAR * values[:, -1:]
-        power = np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, values)))
+        power = _inverse_roots(values, values[:, -1:])
         # On whitened rows the adjustment is G^(-1/2) V, with G = V (I - QQ') V.
         adjusted = (vectors * power[:, None, :]) @ (np.swapaxes(vectors, 1, 2) @ q)
         scaled = v[..., None] * adjusted
@@ -302,8 +292,9 @@ def cluster_robust(
         Outcome in its own units.
     X : array-like (n, k) or (n,), DataFrame or None
         Predictors; the intercept is added.
-    groups : array-like (n,)
-        The case manager of each row. Groups of one row are allowed.
+    groups : array-like (n,) or None
+        The case manager of each row. Groups of one row are allowed. None takes rows as
+        independent, with the usual errors and degrees of freedom.
     terms : sequence of k names, optional
     conf_level : float
 
@@ -332,11 +323,14 @@ def cluster_robust(
     >>> cluster_robust(y, x, groups, ["x"])["term"].tolist()
     ['intercept', 'x']
     """
-    sample, estimate, covariance = least_squares(y, X, groups, terms)
-    names = ("intercept", *sample.terms)
-    return tidy(
-        names, estimate, np.sqrt(np.diag(covariance.vcov)), covariance.df, sample.n, conf_level
-    )
+    sample = complete_rows(y, X, groups, terms)
+    basis = orthonormal(sample)
+    if groups is None:
+        estimate, errors, df = _ordinary(sample, basis)
+    else:
+        estimate, covariance = fit_robust(sample, basis)
+        errors, df = np.sqrt(np.diag(covariance.vcov)), covariance.df
+    return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
 
 
 def cluster_block_test(
@@ -370,17 +364,7 @@ def cluster_block_test(
     """
     sample, estimate, covariance = least_squares(y, X, groups, terms)
     keep = [1 + position for position in positions(block, sample.terms)]
-    f, df1, df2, p_value = covariance.wald(estimate, keep)
-    return pd.DataFrame(
-        {
-            "f": [f],
-            "df1": [df1],
-            "df2": [df2],
-            "p_value": [p_value],
-            "n": [sample.n],
-            "n_groups": [sample.n_groups],
-        }
-    )
+    return f_test(covariance.wald(estimate, keep), sample)
 
 
 def least_squares(
@@ -415,3 +399,70 @@ def fit_robust(
     pieces = unweighted(Q, residuals, sample.starts, shares)
     names = ("intercept", *sample.terms)
     return back @ gamma, assemble(*pieces, back, names)
+
+
+def _ordinary(sample: Sample, basis: tuple[np.ndarray, np.ndarray]):
+    """Coefficients, standard errors and degrees of freedom of independent rows."""
+    Q, back = basis
+    gamma = Q.T @ sample.y
+    residuals = sample.y - Q @ gamma
+    df = sample.n - Q.shape[1]
+    return back @ gamma, np.sqrt((back**2).sum(axis=1) * (residuals @ residuals) / df), df
+
+
+def leave_one_out(
+    statistic: Callable[[np.ndarray], np.ndarray], groups: np.ndarray, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """An estimate, its jackknife covariance over groups, and the degrees of freedom.
+
+    Parameters
+    ----------
+    statistic : callable
+        From the rows to use, an array of bool (n,), to k estimates; on a scale close to normal
+        (Fisher's z of a correlation, the log of a ratio).
+    groups : ndarray (n,) of labels
+        The case manager of each row.
+    most : int, optional
+        Of more groups than this, as many blocks of groups are left out in turn.
+
+    Returns
+    -------
+    estimate : ndarray (k,), with every row
+    covariance : ndarray (k, k)
+    df : int, groups minus 1
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than three groups; what `statistic` raises, with the group that was left out.
+
+    Notes
+    -----
+    (J - 1) / J times the cross-products of the estimates without one group about their mean
+    (Efron & Stein 1981, Ann Stat 9:586-596).
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 3.0, 6.0])
+    >>> estimate, covariance, df = leave_one_out(lambda rows: x[rows].mean(keepdims=True),
+    ...                                          np.arange(4))
+    >>> bool(np.isclose(covariance[0, 0], x.var(ddof=1) / 4)), df
+    (True, 3)
+    """
+    labels, codes = np.unique(np.asarray(groups), return_inverse=True)
+    if most is not None and len(labels) > most:
+        codes, labels = codes % most, np.array([f"{first}, and others" for first in labels[:most]])
+    J = len(labels)
+    if J < 3:
+        raise NotEstimableError(
+            f"{J} case manager{'s' * (J != 1)}: leaving one out at a time needs at least three"
+        )
+    estimate = np.atleast_1d(statistic(np.ones(len(codes), bool)))
+    without = np.empty((J, len(estimate)))
+    for j in range(J):
+        try:
+            without[j] = statistic(codes != j)
+        except NotEstimableError as error:
+            raise NotEstimableError(f"without case manager {labels[j]}: {error}") from None
+    away = without - without.mean(axis=0)
+    return estimate, (J - 1) / J * away.T @ away, J - 1

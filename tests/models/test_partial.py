@@ -5,9 +5,9 @@ from nested_data import nested
 
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models.counts import count_regression
-from alliance_helpers.models.mixed import block_test, random_intercept
-from alliance_helpers.models.partial import ESTIMATORS, Partial, Permutations, joint_test
-from alliance_helpers.models.partial_counts import COUNT_ESTIMATORS, PartialCounts
+from alliance_helpers.models.nesting import block_test, random_intercept
+from alliance_helpers.models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
+from alliance_helpers.models.permutations import Permutations, joint_test
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.models.resamples import permutation_test
+from alliance_helpers.models.selection import permutation_test
 
 
 def _nested(seed, icc, managers=45, n=201):

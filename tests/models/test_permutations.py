@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from alliance_helpers.models.resamples import permuted_rows, strata
+from alliance_helpers.models.permutations import permuted_rows, strata
 
 
 def test_permutations_are_permutations_and_reach_every_row():
