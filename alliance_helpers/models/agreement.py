@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -23,12 +21,7 @@ LIMITS_Z = special.ndtri(0.975)
 MIN_PAIRS = 4
 
 
-def agreement(
-    client: pd.Series | np.ndarray,
-    case_manager: pd.Series | np.ndarray,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def agreement(client, case_manager, cluster=None, conf_level: float = 0.95) -> pd.DataFrame:
     """Association, agreement and bias of two informants rating the same thing.
 
     Which row answers which question: ``pearson_r`` and ``spearman_rho``, do they order the dyads
@@ -86,24 +79,18 @@ def agreement(
             "column given twice?"
         )
     estimate = _statistics(x, y, _order_codes(x), _order_codes(y))
+    names = ["conf_low", "conf_high", "p_value"]
     if groups is None:
-        low, high, p = _intervals(x, y, estimate, conf_level)
+        ends = _intervals(x, y, estimate, conf_level)
     else:
-        low, high, p = _jackknife(x, y, groups, estimate, conf_level)
+        ends = _jackknife(x, y, groups, estimate, conf_level)
         bias = cluster_robust(x - y, None, groups, conf_level=conf_level).iloc[0]
-        at = STATISTICS.index("bias")
-        low[at], high[at], p[at] = bias[["conf_low", "conf_high", "p_value"]]
-    columns = {"estimate": estimate, "conf_low": low, "conf_high": high, "p_value": p}
-    return pd.DataFrame(columns, index=pd.Index(STATISTICS, name="statistic")).assign(n=len(x))
+        ends[:, STATISTICS.index("bias")] = bias[names]
+    columns = {"estimate": estimate, **dict(zip(names, ends, strict=True)), "n": len(x)}
+    return pd.DataFrame(columns, index=pd.Index(STATISTICS, name="statistic"))
 
 
-def truth_and_bias(
-    judgment: pd.Series | np.ndarray,
-    truth: pd.Series | np.ndarray,
-    bias: pd.Series | np.ndarray,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def truth_and_bias(judgment, truth, bias, cluster=None) -> pd.DataFrame:
     """What pulls a judgment: a reference, a biasing variable, and a constant shift.
 
     The truth and bias model of West & Kenny (2011). Nobody holds the truth about an alliance:
@@ -115,8 +102,6 @@ def truth_and_bias(
         Judgment and truth in the same units. Rows with a missing value are left out.
     cluster : array-like, shape (n,), optional
         Clusters for CR2 errors with Satterthwaite degrees of freedom.
-    conf_level : float
-        Level of the intervals.
 
     Returns
     -------
@@ -146,20 +131,13 @@ def truth_and_bias(
     judged, true, pull = data.T
     if np.ptp(judged - true) == 0:
         raise NotEstimableError("judgment and truth differ by the same amount in all rows.")
-    forces = cluster_robust(judged, np.column_stack([true, pull]), groups, names[1:], conf_level)
-    shift = cluster_robust(judged - true, None, groups, conf_level=conf_level)
+    forces = cluster_robust(judged, np.column_stack([true, pull]), groups, names[1:])
+    shift = cluster_robust(judged - true, None, groups)
     terms = ["directional_bias", "truth_force", "bias_force"]
     return pd.concat([shift, forces[1:]], ignore_index=True).assign(term=terms)
 
 
-def response_surface(
-    outcome: pd.Series | np.ndarray,
-    x: pd.Series | np.ndarray,
-    y: pd.Series | np.ndarray,
-    midpoint: float,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def response_surface(outcome, x, y, midpoint: float, cluster=None) -> pd.DataFrame:
     """How an outcome depends on two ratings together, and on their agreement.
 
     Polynomial regression with response surface analysis (Edwards & Parry 1993; Shanock et al.
@@ -174,8 +152,6 @@ def response_surface(
         the answers given, where the slopes a1 and a3 are then taken.
     cluster : array-like, shape (n,), optional
         Clusters for CR2 errors with Satterthwaite degrees of freedom.
-    conf_level : float
-        Level of the intervals.
 
     Returns
     -------
@@ -202,11 +178,11 @@ def response_surface(
     out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
     curved = np.column_stack([first, second, first**2, first * second, second**2])
     names = ("x", "y", "x squared", "x times y", "y squared")
-    table = cluster_robust(out, curved, groups, names, conf_level)
+    table = cluster_robust(out, curved, groups, names)
     # The same surface in coordinates whose coefficients are a1 to a4, and one that is not needed.
     along, across = (first + second) / 2, (first - second) / 2
     turned = np.column_stack([along, along**2, across, across**2, 2 * along * across])
-    lines = cluster_robust(out, turned, groups, ("a1", "a2", "a3", "a4", "twist"), conf_level)
+    lines = cluster_robust(out, turned, groups, ("a1", "a2", "a3", "a4", "twist"))
     table = table.assign(term=[f"b{i}" for i in range(6)])
     return pd.concat([table, lines[1:5]], ignore_index=True)
 
@@ -220,9 +196,7 @@ def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
         if any(not c.index.equals(first) for c in series.values()):
             raise ParameterError(f"The indexes of {', '.join(series)} differ: align them first.")
     vectors = {name: as_floats(values, name) for name, values in columns.items()}
-    sizes = {name: v.shape for name, v in vectors.items()}
-    if cluster is not None:
-        sizes["cluster"] = np.shape(cluster)
+    sizes = {name: np.shape(values) for name, values in (given | vectors).items()}
     if len(set(sizes.values())) > 1 or any(len(s) != 1 for s in sizes.values()):
         listed = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
         raise ParameterError(f"Give columns of equal length; their shapes are: {listed}.")
@@ -258,10 +232,8 @@ def _statistics(x: np.ndarray, y: np.ndarray, codes_x, codes_y) -> np.ndarray:
     return np.array([_pearson(x, y), rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
 
 
-def _intervals(
-    x: np.ndarray, y: np.ndarray, estimate: np.ndarray, conf_level: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Low ends, high ends and p-values of the STATISTICS when pairs are independent."""
+def _intervals(x, y, estimate: np.ndarray, conf_level: float) -> np.ndarray:
+    """Low ends, high ends and p-values (rows) of the STATISTICS when pairs are independent."""
     n = len(x)
     r, rho, icc_a1, _, ccc, bias = estimate[:6]
     quantile = special.ndtri(0.5 + conf_level / 2)
@@ -285,13 +257,11 @@ def _intervals(
     reach = special.stdtrit(n - 1, 0.5 + conf_level / 2) * errors
     p = [2 * special.stdtr(n - 1, -abs(bias) / error), np.nan, np.nan]
     ends[:, 5:] = estimate[5:] - reach, estimate[5:] + reach, p
-    return ends[0], ends[1], ends[2]
+    return ends
 
 
-def _jackknife(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray, estimate: np.ndarray, conf_level: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Low ends, high ends and p-values of the STATISTICS by leaving out one cluster at a time.
+def _jackknife(x, y, groups, estimate: np.ndarray, conf_level: float) -> np.ndarray:
+    """The same by leaving out one cluster at a time.
 
     The limits of agreement put together the intervals of the mean difference and of its spread,
     the latter on the log scale (MOVER; Zou 2013, Stat Methods Med Res 22:630-642).
@@ -319,15 +289,14 @@ def _jackknife(
             f"{named}: exactly 1 or -1, with or without some cluster, so that no interval can be "
             "computed. Leave cluster out."
         )
-    low, high = scale - reach, scale + reach
-    for ends in (low, high):
-        ends[:CORRELATIONS] = np.tanh(ends[:CORRELATIONS])
+    low, high, _ = ends = np.array([scale - reach, scale + reach, p])
+    ends[:2, :CORRELATIONS] = np.tanh(ends[:2, :CORRELATIONS])
     shift, half = reach[CORRELATIONS], np.exp([low[-1], scale[-1], high[-1]]) / 2
     inward, outward = np.hypot(shift, half[1] - half[0]), np.hypot(shift, half[2] - half[1])
     low[-2:] = estimate[-2:] - np.array([outward, inward])
     high[-2:] = estimate[-2:] + np.array([inward, outward])
-    p[-2:] = np.nan
-    return low, high, p
+    ends[2, -2:] = np.nan
+    return ends
 
 
 def _cross(x, y) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import linprog
 
 from ..errors import NotEstimableError
@@ -42,18 +41,8 @@ class Design:
     terms: tuple[str, ...]
     groups: np.ndarray | None
 
-    @property
-    def positive(self) -> np.ndarray:
-        return self.y > 0
 
-
-def make_design(
-    data: pd.DataFrame,
-    outcome: str,
-    predictors: Sequence[str],
-    exposure: str | None = None,
-    cluster: str | None = None,
-) -> Design:
+def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> Design:
     """Take the complete rows of the named columns and check that a count model has a chance.
 
     Raises
@@ -66,7 +55,8 @@ def make_design(
     predictors = [predictors] if isinstance(predictors, str) else list(predictors)
     numeric = [outcome, *predictors, *([exposure] if exposure else [])]
     check_columns(data, numeric, [cluster] if cluster else [])
-    values = data[numeric].to_numpy(dtype=float, na_value=np.nan)
+    columns = [data[name].to_numpy(dtype=float, na_value=np.nan) for name in numeric]
+    values = np.column_stack(columns)
     rows, groups = complete(values, data[cluster] if cluster else None)
     values = values[rows]
     y, X, offset, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], None, []
@@ -81,15 +71,7 @@ def make_design(
     return from_arrays(y, X, outcome, predictors, offset, groups, reasons)
 
 
-def from_arrays(
-    y: np.ndarray,
-    X: np.ndarray,
-    outcome: str,
-    predictors: Sequence[str],
-    offset: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-    reasons: Sequence[str] = (),
-) -> Design:
+def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:
     """The same from arrays without holes: counts (n,) and predictors (n, k).
 
     `reasons` are those already found why no count model can be fitted.
@@ -99,10 +81,10 @@ def from_arrays(
         reasons.append(
             f"{len(y)} complete rows cannot carry {len(predictors)} predictors and an intercept"
         )
-        raise NotEstimableError(_sentence(reasons))
-    reasons += unusable(X, predictors)
+    else:
+        reasons += unusable(X, predictors)
     if reasons:
-        raise NotEstimableError(_sentence(reasons))
+        raise NotEstimableError(f"Not estimable: {'; '.join(reasons)}.")
     mean, sd = X.mean(axis=0), X.std(axis=0)
     back = np.diag([1, *(1 / sd)])
     back[0, 1:] = -mean / sd
@@ -150,21 +132,12 @@ def separated(Z: np.ndarray, low: np.ndarray, both: bool) -> bool:
     """
     move = Z[low].sum(axis=0) - (Z[~low].sum(axis=0) if both else 0.0)
     rows = np.vstack([Z[low], -Z[~low]]) if both else Z[low]
-    found = linprog(
-        move,
-        A_ub=rows,
-        b_ub=np.zeros(len(rows)),
-        A_eq=None if both else Z[~low],
-        b_eq=None if both else np.zeros((~low).sum()),
-        bounds=(-1, 1),
-        method="highs",
-    )
+    held = Z[:0] if both else Z[~low]
+    found = linprog(move, rows, np.zeros(len(rows)), held, np.zeros(len(held)), (-1, 1))
     return found.status == 0 and -found.fun > LP_MARGIN * len(Z)
 
 
-def refuse_separation(
-    design: Design, rows: np.ndarray, low: np.ndarray, both: bool, what: str
-) -> None:
+def refuse_separation(design, low, both: bool, what: str, rows=slice(None)) -> None:
     """Raise when predictors mark off rows at the floor, naming those it cannot do without."""
     Z, low = design.Z[rows], low[rows]
     if not separated(Z, low, both):
@@ -191,7 +164,3 @@ def _about_counts(y: np.ndarray, outcome: str) -> list[str]:
     if (y == y[0]).all():
         return [f"'{outcome}' is {y[0]:g} in every row"]
     return []
-
-
-def _sentence(reasons: list[str]) -> str:
-    return f"Not estimable: {'; '.join(reasons)}."

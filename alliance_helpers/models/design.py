@@ -47,7 +47,7 @@ def require_whole(least: int, **values: int) -> None:
             raise ParameterError(f"{name} is {value!r}; give a whole number of at least {least}.")
 
 
-def require_correlation(r: float, n: float, above: int) -> None:
+def require_pairs(r: float, n: float, above: int) -> None:
     """A correlation with the number of pairs behind it."""
     require("finite", r=r, n=n)
     if abs(r) > 1:
@@ -71,14 +71,14 @@ def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> N
     """Numeric columns, each named once, and others; ParameterError with every problem found."""
     used = dict.fromkeys([*numeric, *others])
     require_table(data, *used)
-    problems, kinds = [], data.dtypes.to_dict()
+    problems = []
     for column in used:
-        if column not in kinds:
+        if column not in data.columns:
             problems.append(f"there is no column '{column}'")
         elif numeric.count(column) > 1:
             problems.append(f"'{column}' is named more than once")
-        elif column in numeric and not _is_number(kinds[column]):
-            problems.append(f"'{column}' holds {kinds[column]}, not numbers")
+        elif column in numeric and not _is_number(kind := data[column].dtype):
+            problems.append(f"'{column}' holds {kind}, not numbers")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
 
@@ -112,6 +112,12 @@ def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | 
     labels = np.asarray(groups)
     rows = np.flatnonzero(keep & ~pd.isna(labels))
     return rows, pd.factorize(labels[rows])[0]
+
+
+def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Order that puts the rows of each group (numbered from 0) side by side; starts and sizes."""
+    sizes = np.bincount(codes)
+    return np.argsort(codes, kind="stable"), np.cumsum(sizes) - sizes, sizes
 
 
 @dataclass(frozen=True)
@@ -178,10 +184,8 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
             f"{len(y_all)}, {len(X_all)} and {len(labels)} were given."
         )
     rows, codes = complete(np.column_stack([y_all, X_all]), labels)
-    by_group = np.argsort(codes, kind="stable")
-    order, codes = rows[by_group], codes[by_group]
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    sizes = np.diff(starts, append=len(order))
+    by_group, starts, sizes = runs(codes)
+    order = rows[by_group]
     sample = Sample(y_all[order], X_all[order], names, order, starts, sizes)
     check_shape(sample, dropped=len(y_all) - len(order))
     return sample
@@ -215,7 +219,7 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     NotEstimableError
         Names the first term that is constant, or determined by the terms before it.
     """
-    n, k = sample.X.shape
+    n = sample.n
     means = sample.X.mean(axis=0)
     centred = sample.X - means
     norms = np.sqrt(np.einsum("ij,ij->j", centred, centred))
@@ -225,10 +229,7 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         raise NotEstimableError(
             f"The term '{name}' has the same value in all {n} complete rows: leave it out."
         )
-    basis = np.empty((n, k + 1))
-    basis[:, 0] = 1.0
-    np.divide(centred, norms, out=basis[:, 1:])
-    Q, R = np.linalg.qr(basis)
+    Q, R = np.linalg.qr(np.column_stack([np.ones(n), centred / norms]))
     free = np.diag(R)[1:] ** 2
     if (free < COLLINEAR).any():
         name = sample.terms[int(np.argmax(free < COLLINEAR))]
@@ -236,9 +237,8 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             f"The term '{name}' is a linear combination of the terms before it "
             f"({', '.join(sample.terms[: sample.terms.index(name)])}): leave one of them out."
         )
-    to_raw = np.eye(k + 1)
+    to_raw = np.diag([1, *(1 / norms)])
     to_raw[0, 1:] = -means / norms
-    to_raw[range(1, k + 1), range(1, k + 1)] = 1 / norms
     return Q, to_raw @ np.linalg.inv(R)
 
 
@@ -270,26 +270,16 @@ def standardise(x: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray
     >>> standardise(np.array([1.0, 2, 3, 4, 5])).round(2).tolist()
     [-1.26, -0.63, 0.0, 0.63, 1.26]
     """
-    if np.min(np.isfinite(x).sum(axis=0)) < 4:
+    known = np.isfinite(x)
+    if np.min(known.sum(axis=0)) < 4:
         raise NotEstimableError("fewer than four dyads are complete")
-    centre, spread = np.nanmean(x, axis=0), np.nanstd(x, axis=0, ddof=1)
+    mean, std = (np.mean, np.std) if known.all() else (np.nanmean, np.nanstd)
+    centre, spread = mean(x, axis=0), std(x, axis=0, ddof=1)
     flat = np.atleast_1d(spread <= 1e-12 * np.abs(centre))
     if flat.any():
         which = "a variable" if names is None else names[int(np.argmax(flat))]
         raise NotEstimableError(f"{which} does not vary")
     return (x - centre) / spread
-
-
-def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
-    """Where the terms of a block stand among the model's terms; ParameterError if one does not."""
-    unknown = [term for term in block if term not in terms]
-    if unknown or not block:
-        raise ParameterError(
-            f"Terms {unknown} are not in the model; it has {list(terms)}."
-            if unknown
-            else "A block test needs at least one term."
-        )
-    return [list(terms).index(term) for term in block]
 
 
 def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd.DataFrame:
@@ -315,19 +305,22 @@ def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd
     >>> tidy(["x"], np.array([2.0]), np.array([1.0]), np.inf, 50)["p_value"].round(4).tolist()
     [0.0455]
     """
-    return pd.DataFrame(
-        {
-            "term": list(terms),
-            **t_tests(estimate, std_error, df, conf_level),
-            "n": n,
-        }
-    )
+    columns = {"term": list(terms), **t_tests(estimate, std_error, df, conf_level), "n": n}
+    return pd.DataFrame(columns)
 
 
-def f_test(wald: tuple[float, int, float, float], sample: Sample) -> pd.DataFrame:
-    """One row `f df1 df2 p_value n n_groups` of a test of several terms."""
+def f_test(wald, block: Sequence[str], sample: Sample) -> pd.DataFrame:
+    """One row `f df1 df2 p_value n n_groups` of a test that a block of terms is 0.
+
+    `wald` takes positions among the coefficients, the intercept first.
+    """
+    if not block:
+        raise ParameterError("A block test needs at least one term.")
+    if unknown := [term for term in block if term not in sample.terms]:
+        raise ParameterError(f"Terms {unknown} are not in the model; it has {list(sample.terms)}.")
+    found = wald([1 + sample.terms.index(term) for term in block])
     names = ("f", "df1", "df2", "p_value", "n", "n_groups")
-    return pd.DataFrame([dict(zip(names, (*wald, sample.n, sample.n_groups), strict=True))])
+    return pd.DataFrame([dict(zip(names, (*found, sample.n, sample.n_groups), strict=True))])
 
 
 def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.ndarray]:

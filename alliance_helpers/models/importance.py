@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from .design import COLLINEAR, require
+from .design import COLLINEAR
 from .selection import Resampler
 
 MOST_UNITS = 15
@@ -22,14 +22,7 @@ CELLS_AT_ONCE = 1 << 22
 
 
 def relative_importance(
-    data: pd.DataFrame,
-    outcome: str,
-    predictors: Sequence[str] | Mapping[str, Sequence[str]],
-    cluster: str | None = None,
-    n_boot: int = 1000,
-    n_noise: int = 200,
-    seed: int = 1995,
-    conf_level: float = 0.95,
+    data, outcome: str, predictors, cluster=None, n_boot: int = 1000, n_noise: int = 200, seed=1995
 ) -> pd.DataFrame:
     """Relative importance by LMG, exact over all subsets of predictors.
 
@@ -48,7 +41,6 @@ def relative_importance(
     n_noise : int
         Permutations of the outcome for the noise reference; 0 for none.
     seed : int
-    conf_level : float
 
     Returns
     -------
@@ -84,7 +76,6 @@ def relative_importance(
     [1.0, 0.0]
     """
     groups = _groups(predictors)
-    require("share", conf_level=conf_level)
     source = Resampler(data, outcome, groups, cluster)
     widths = [len(columns) for columns in groups.values()]
     _refuse_collinear(source.R[:-1, :-1], widths, list(groups))
@@ -93,15 +84,21 @@ def relative_importance(
     single = 1 << np.arange(len(widths))
     estimate = lmg(r_squared)[:, 0]
     table = pd.DataFrame({"term": list(groups), "estimate": estimate})
-    limits = _bootstrap(source, widths, n_boot, seed, conf_level)
+    limits = np.nan, np.nan
+    if n_boot:
+        found = [_by_resample(b.correlations, widths) for b in source.resampled(n_boot, seed)]
+        limits = np.quantile(np.concatenate(found, axis=1), [0.025, 0.975], axis=1)
     table["conf_low"], table["conf_high"] = limits
     table["share"] = estimate / r_squared[full, 0]
     table["first"] = r_squared[single, 0]
     table["last"] = r_squared[full, 0] - r_squared[full - single, 0]
-    by_chance = _noise(source, widths, n_noise, seed)
-    table["noise"] = by_chance.mean(axis=1) if n_noise else np.nan
-    reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
-    table["p_value"] = (1 + reached) / (1 + n_noise) if n_noise else np.nan
+    table["noise"] = table["p_value"] = np.nan
+    if n_noise:
+        shuffled = source.permuted(n_noise, np.random.default_rng([seed, 1]))
+        by_chance = _by_resample(shuffled, widths)
+        table["noise"] = by_chance.mean(axis=1)
+        reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
+        table["p_value"] = (1 + reached) / (1 + n_noise)
     return table.assign(r_squared=r_squared[full, 0], n=source.n)
 
 
@@ -209,21 +206,6 @@ def _rank(matrix: np.ndarray) -> int:
     return (
         int(np.linalg.matrix_rank(matrix, tol=COLLINEAR**0.5, hermitian=True)) if matrix.size else 0
     )
-
-
-def _bootstrap(source, widths, n_boot, seed, conf_level) -> np.ndarray:
-    if not n_boot:
-        return np.full((2, len(widths)), np.nan)
-    batches = source.resampled(n_boot, seed)
-    parts = [_by_resample(batch.correlations, widths) for batch in batches]
-    tail = (1 - conf_level) / 2
-    return np.quantile(np.concatenate(parts, axis=1), [tail, 1 - tail], axis=1)
-
-
-def _noise(source, widths, n_noise, seed) -> np.ndarray:
-    if not n_noise:
-        return np.empty((len(widths), 0))
-    return _by_resample(source.permuted(n_noise, np.random.default_rng([seed, 1])), widths)
 
 
 def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:

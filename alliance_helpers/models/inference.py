@@ -1,6 +1,8 @@
-"""What a result rules out, and what a design of this size could have found at all.
+"""What an estimate allows one to say: equivalence, evidence for nothing, many tests, power.
 
-Equivalence, Bayes factors, several tests at once, power.
+A p-value above .05 never shows that there is no association. Ask instead whether the estimate is
+certainly smaller than what would matter (equivalence), how much better "no association" predicts
+the data (Bayes factor), and what a design of this size could have found at all (power).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from scipy import integrate, special
 from scipy.optimize import brentq
 
 from ..errors import ParameterError
-from .design import as_floats, require, require_correlation
+from .design import as_floats, require, require_pairs
 
 
 def equivalence(
@@ -117,7 +119,7 @@ def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.0
     >>> equivalence_correlation(0.085, 201, bound=0.20)["equivalent"].tolist()
     [True]
     """
-    require_correlation(r, n, above=3)
+    require_pairs(r, n, above=3)
     require("share", bound=bound)
     if abs(r) == 1:
         return _row(1.0, r, r, False)
@@ -163,7 +165,7 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
     >>> round(1 / bayes_factor_correlation(0.0, 201), 1)
     11.3
     """
-    require_correlation(r, n, above=2)
+    require_pairs(r, n, above=2)
     require("finite", kappa=kappa)
     require("positive", kappa=kappa)
     if abs(r) == 1:
@@ -195,7 +197,7 @@ def _log_hyp2f1(a: float, c: float, z: float) -> float:
     return np.logaddexp(0, special.logsumexp(np.cumsum(ratios)))
 
 
-def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
+def adjust(p_values: Sequence[float], method: str = "holm") -> np.ndarray:
     """p-values adjusted for being several.
 
     Parameters
@@ -208,7 +210,7 @@ def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
 
     Returns
     -------
-    Series with the index of the input, or ndarray
+    ndarray
 
     Raises
     ------
@@ -234,8 +236,6 @@ def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
     else:
         running = np.minimum.accumulate((values[order] * len(order) / rank)[::-1])[::-1]
     adjusted[order] = np.minimum(running, 1)
-    if isinstance(p_values, pd.Series):
-        return pd.Series(adjusted, index=p_values.index, name=p_values.name)
     return adjusted
 
 
@@ -321,7 +321,7 @@ def critical_correlation(n: float, alpha: float = 0.05) -> float:
     >>> round(critical_correlation(201), 3)
     0.138
     """
-    require_correlation(0.0, n, above=3)
+    require_pairs(0.0, n, above=3)
     require("share", alpha=alpha)
     t = special.stdtrit(n - 2, 1 - alpha / 2)
     return float(t / np.sqrt(t**2 + n - 2))
@@ -358,7 +358,7 @@ def power_correlation(rho: float, n: float, alpha: float = 0.05) -> float:
     >>> round(power_correlation(0.20, 201), 2)
     0.82
     """
-    require_correlation(rho, n, above=3)
+    require_pairs(rho, n, above=3)
     if abs(rho) == 1:
         return 1.0
     z = np.arctanh(abs(rho)) + abs(rho) / (2 * (n - 1))
@@ -380,7 +380,7 @@ def detectable_correlation(n: float, power: float = 0.80, alpha: float = 0.05) -
     >>> round(detectable_correlation(201), 2)
     0.2
     """
-    require_correlation(0.0, n, above=3)
+    require_pairs(0.0, n, above=3)
     require("share", power=power, alpha=alpha)
     if power <= alpha:
         raise ParameterError(f"power {power} must be larger than alpha {alpha}.")

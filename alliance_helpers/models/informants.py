@@ -6,7 +6,6 @@ rating is the case manager?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +13,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import (
-    Sample,
-    as_floats,
-    complete,
-    complete_rows,
-    require_correlation,
-    standardise,
-    tidy,
-)
+from .design import Sample, as_floats, complete, complete_rows, require_pairs, standardise, tidy
 from .nesting import anova, effective_n, with_outcome
 from .robust import cluster_block_test, cluster_robust
 
@@ -50,12 +41,7 @@ class Stacked:
         return self.slopes.to_html(index=False) + self.test.to_html(index=False)
 
 
-def stacked(
-    ratings: pd.DataFrame,
-    predictors: pd.DataFrame,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> Stacked:
+def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> Stacked:
     """Do the variables go with the second informant's rating otherwise than with the first's?
 
     Parameters
@@ -67,7 +53,6 @@ def stacked(
     cluster : array-like (n,), optional
         What makes dyads alike, such as the case manager; by default each dyad stands alone with
         its two ratings.
-    conf_level : float
 
     Returns
     -------
@@ -79,7 +64,7 @@ def stacked(
     ParameterError
         Not two ratings, or tables of different length.
     NotEstimableError
-        As in `sandwich.cluster_robust`; a rating or predictor that does not vary.
+        As in `robust.cluster_robust`; a rating or predictor that does not vary.
 
     Notes
     -----
@@ -113,8 +98,8 @@ def stacked(
     apart = np.column_stack([second - 0.5, long, long * (second - 0.5)])
     terms, differ = [f"x{i}" for i in range(2 * k + 1)], [f"x{i + k + 1}" for i in range(k)]
     groups = np.tile(groups, 2)
-    slopes = cluster_robust(y, own, groups, terms, conf_level)[2:]
-    differences = cluster_robust(y, apart, groups, terms, conf_level)[2 + k :]
+    slopes = cluster_robust(y, own, groups, terms)[2:]
+    differences = cluster_robust(y, apart, groups, terms)[2 + k :]
     table = pd.concat([slopes, differences], ignore_index=True)
     table["term"] = [str(c) for c in predictors.columns] * 3
     table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
@@ -148,7 +133,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     >>> x, noise = rng.normal(size=(2, 200))
     >>> row = correlation_difference(x, x + noise, noise, np.arange(200) // 5)
     >>> row[["n", "r_first"]].round(2).values.tolist()
-    [[200.0, 0.71]]
+    [[200.0, 0.72]]
     """
     values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
     rows, codes = complete(values, cluster)
@@ -165,9 +150,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
 
 
-def dependent_correlations(
-    r_xy: float, r_xz: float, r_yz: float, n: float, conf_level: float = 0.95
-) -> pd.DataFrame:
+def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> pd.DataFrame:
     """Difference between two correlations that share a variable, measured on the same dyads.
 
     Parameters
@@ -179,8 +162,6 @@ def dependent_correlations(
         Correlation of the two ratings.
     n : float
         Number of independent dyads, or the effective n.
-    conf_level : float
-        Level of the interval.
 
     Returns
     -------
@@ -205,7 +186,7 @@ def dependent_correlations(
     [[0.35, 0.0]]
     """
     for r in (r_xy, r_xz, r_yz):
-        require_correlation(r, n, above=3)
+        require_pairs(r, n, above=3)
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
     if determinant <= 0 or max(abs(r_xy), abs(r_xz), abs(r_yz)) == 1:
         raise ParameterError(
@@ -215,8 +196,8 @@ def dependent_correlations(
     difference = r_xy - r_xz
     spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
     std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
-    low, high = _zou(r_xy, r_xz, r_yz, n, special.ndtri(0.5 + conf_level / 2))
-    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n, conf_level)
+    low, high = _zou(r_xy, r_xz, r_yz, n, special.ndtri(0.975))
+    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n)
     return row.assign(conf_low=low, conf_high=high)
 
 
@@ -236,9 +217,7 @@ def _zou(r_xy, r_xz, r_yz, n, quantile) -> tuple[float, float]:
     return float(low), float(difference + combine(high1 - r_xy, r_xz - low2))
 
 
-def one_with_many(
-    client_ratings, case_manager_ratings, groups, conf_level: float = 0.95
-) -> pd.DataFrame:
+def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     """How much of each informant's rating is the case manager, and how much the rest.
 
     Each client has one case manager, so client, dyad and error cannot be told apart: together
@@ -251,7 +230,6 @@ def one_with_many(
         Both informants' ratings of the same dyads; rows with a missing value are dropped.
     groups : array-like (n,)
         The case manager of each dyad.
-    conf_level : float
 
     Returns
     -------
@@ -289,23 +267,22 @@ def one_with_many(
     )
     ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
     shares = {
-        name: _share_interval(with_outcome(sample, values), name, conf_level)
+        name: _share_interval(with_outcome(sample, values), name)
         for name, values in ratings.items()
     }
     between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
     rows = []
-    for position, (name, (low, high, p_value)) in enumerate(shares.items()):
-        b, w = between[position, position], within[position, position]
-        at_zero = b <= ZERO * (b + w)
-        b = 0.0 if at_zero else b
-        between[position, position] = b
-        why = "no difference between case managers found" if at_zero else ""
+    for at, (name, (low, high, p)) in enumerate(shares.items()):
+        b, w = between[at, at], within[at, at]
+        why = "no difference between case managers found" if b <= ZERO * (b + w) else ""
+        between[at, at] = b = 0.0 if why else b
         rows += [
-            (name, "variance_case_manager", b, np.nan, np.nan, p_value, why or _SHARE),
+            (name, "variance_case_manager", b, np.nan, np.nan, p, why or _SHARE),
             (name, "variance_rest", w, np.nan, np.nan, np.nan, _SHARE),
-            (name, "share_case_manager", b / (b + w), low, high, p_value, why),
+            (name, "share_case_manager", b / (b + w), low, high, p, why),
         ]
-    rows += [_between_correlation(between), _within_correlation(within, sample, conf_level)]
+    rows.append(("both", "correlation_case_manager", *_between_correlation(between)))
+    rows.append(("both", "correlation_rest", *_within_correlation(within, sample)))
     columns = "informant term estimate conf_low conf_high p_value reason"
     table = pd.DataFrame(rows, columns=columns.split())
     table.insert(6, "n", sample.n)
@@ -316,7 +293,7 @@ def one_with_many(
 _SHARE = "the interval is given for the share"
 
 
-def _share_interval(sample: Sample, what: str, conf_level: float) -> tuple[float, float, float]:
+def _share_interval(sample: Sample, what: str) -> tuple[float, float, float]:
     """Exact limits of the share of the groups, and the p value of no share at all."""
     _, means, msw = anova(sample, f"the {what.replace('_', ' ')} form")
     if msw <= 1e-24 * sample.y.var():
@@ -334,11 +311,10 @@ def _share_interval(sample: Sample, what: str, conf_level: float) -> tuple[float
             return 0.0
         return float(optimize.brentq(lambda share: f(share) - quantile, 0.0, 1 - 1e-9, xtol=1e-12))
 
-    tail = (1 - conf_level) / 2
-    return limit(1 - tail), limit(tail), float(special.fdtrc(df1, df2, f(0.0)))
+    return limit(0.975), limit(0.025), float(special.fdtrc(df1, df2, f(0.0)))
 
 
-def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> np.ndarray:
     """REML covariance between and within groups of two variables; both 2 x 2."""
     n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
     scale = ratings.std(axis=0)
@@ -350,10 +326,13 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> tuple[np.ndarray, np
         raise NotEstimableError("Within case managers the two forms are copies of each other.")
     lower = np.tril_indices(2)
 
-    def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def parts(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         roots = np.zeros((2, 2, 2))
         roots[0][lower], roots[1][lower] = parameters[:3], parameters[3:]
-        between, within = roots @ np.swapaxes(roots, 1, 2)
+        return roots, roots @ np.swapaxes(roots, 1, 2)
+
+    def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        roots, (between, within) = parts(parameters)
         of_means = np.linalg.inv(between + within / sizes)
         total = of_means.sum(axis=0)
         centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, means))
@@ -377,33 +356,29 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> tuple[np.ndarray, np
     found = optimize.minimize(
         criterion, start, jac=True, method="BFGS", options={"gtol": 1e-9 * n, "maxiter": 500}
     )
-    roots = np.zeros((2, 2, 2))
-    roots[0][lower], roots[1][lower] = found.x[:3], found.x[3:]
-    between, within = roots @ np.swapaxes(roots, 1, 2) * np.outer(scale, scale)
-    return between, within
+    return parts(found.x)[1] * np.outer(scale, scale)
 
 
 def _between_correlation(between: np.ndarray) -> tuple:
-    head = ("both", "correlation_case_manager")
     if np.diag(between).min() == 0:
         lacking = "client" if between[0, 0] == 0 else "case manager"
         reason = f"the {lacking} form shows no difference between case managers to correlate"
-        return (*head, np.nan, np.nan, np.nan, np.nan, reason)
+        return np.nan, np.nan, np.nan, np.nan, reason
     r = between[0, 1] / np.sqrt(between[0, 0] * between[1, 1])
     reason = "no interval: too few case managers for one that can be relied on"
     if abs(r) > 1 - ZERO:
         r, reason = float(np.sign(r)), "at its limit: too little variance between case managers"
-    return (*head, r, np.nan, np.nan, np.nan, reason)
+    return r, np.nan, np.nan, np.nan, reason
 
 
-def _within_correlation(within: np.ndarray, sample: Sample, conf_level: float) -> tuple:
+def _within_correlation(within: np.ndarray, sample: Sample) -> tuple:
     df = sample.n - sample.n_groups
     r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
     if df < 4:
         reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
-        return ("both", "correlation_rest", r, np.nan, np.nan, np.nan, reason)
-    reach = special.ndtri(0.5 + conf_level / 2) / np.sqrt(df - 2)
+        return r, np.nan, np.nan, np.nan, reason
+    reach = special.ndtri(0.975) / np.sqrt(df - 2)
     low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
     t = r * np.sqrt((df - 1) / (1 - r**2))
     p_value = 2 * special.stdtr(df - 1, -abs(t))
-    return ("both", "correlation_rest", r, low, high, p_value, "")
+    return r, low, high, p_value, ""

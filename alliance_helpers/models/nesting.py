@@ -1,7 +1,9 @@
 """What it costs that one case manager rates, and is rated by, several clients.
 
 The share of a rating that belongs to the case manager, the number of independent dyads that a
-correlation is worth, and the random-intercept model by REML with its tests.
+correlation is worth, and the random-intercept model with its tests. One parameter of that model,
+the ratio of the variance between groups to the variance within, is found by restricted maximum
+likelihood (REML); everything else follows from it in closed form.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import pandas as pd
 from scipy.special import fdtrc
 
 from ..errors import NotEstimableError
-from .design import Sample, as_floats, complete_rows, f_test, orthonormal, positions, tidy
+from .design import Sample, as_floats, complete_rows, f_test, orthonormal, tidy
 
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
@@ -147,9 +149,7 @@ class Intercepts:
         return f, len(keep), df2, float(fdtrc(len(keep), df2, f))
 
 
-def fit_intercepts(
-    sample: Sample, basis: tuple[np.ndarray, np.ndarray] | None = None
-) -> Intercepts:
+def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     """Fit a random-intercept model by REML.
 
     Parameters
@@ -167,14 +167,10 @@ def fit_intercepts(
     profile = _Profile(sample, Q)
     ratio = profile.best_ratio()
     gamma, covariance, within, criterion = profile.solution(ratio)
-    return Intercepts(
-        estimate=back @ gamma,
-        df=_degrees_of_freedom(sample),
-        vcov=within * back @ covariance @ back.T,
-        ratio=ratio,
-        within=within,
-        criterion=float(criterion - 2 * np.linalg.slogdet(back)[1]),
-    )
+    vcov = within * back @ covariance @ back.T
+    criterion -= 2 * np.linalg.slogdet(back)[1]
+    df = _degrees_of_freedom(sample)
+    return Intercepts(back @ gamma, df, vcov, ratio, within, float(criterion))
 
 
 class _Profile:
@@ -278,38 +274,7 @@ def _degrees_of_freedom(sample: Sample) -> np.ndarray:
     return np.array([df_between, *np.where(above, df_between, df_within)], dtype=float)
 
 
-@dataclass(frozen=True)
-class MixedFit:
-    """A random-intercept model fitted by REML.
-
-    Attributes
-    ----------
-    coefficients : DataFrame
-        term estimate std_error statistic df p_value conf_low conf_high n
-    variance : DataFrame, one row
-        sigma2_between sigma2_within icc
-    fit : Intercepts
-        The same as arrays, with their covariance and the criterion.
-    sample : Sample
-        The rows used.
-    """
-
-    coefficients: pd.DataFrame
-    variance: pd.DataFrame
-    fit: Intercepts
-    sample: Sample
-
-    def _repr_html_(self) -> str:
-        return self.coefficients.to_html(index=False) + self.variance.to_html(index=False)
-
-
-def random_intercept(
-    y,
-    X,
-    groups,
-    terms: Sequence[str] | None = None,
-    conf_level: float = 0.95,
-) -> MixedFit:
+def random_intercept(y, X, groups, terms: Sequence[str] | None = None) -> pd.DataFrame:
     """Linear model with a random intercept for each group, by REML.
 
     Parameters
@@ -321,11 +286,11 @@ def random_intercept(
     groups : array-like (n,)
         The case manager of each row. Groups of one row are allowed.
     terms : sequence of k names, optional
-    conf_level : float
 
     Returns
     -------
-    MixedFit
+    DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
+        One row per term, the intercept first; `fit_intercepts` has the variances.
 
     Raises
     ------
@@ -346,28 +311,21 @@ def random_intercept(
     >>> rng = np.random.default_rng(1995)
     >>> groups = np.repeat(np.arange(20), 5)
     >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
-    >>> fit = random_intercept(y, None, groups)
-    >>> fit.variance.columns.tolist()
-    ['sigma2_between', 'sigma2_within', 'icc']
+    >>> random_intercept(y, None, groups)["df"].tolist()
+    [19.0]
     """
     sample = complete_rows(y, X, groups, terms)
-    fit = fit_intercepts(sample)
-    names = ["intercept", *sample.terms]
-    table = tidy(names, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
-    variance = {
-        "sigma2_between": fit.ratio * fit.within,
-        "sigma2_within": fit.within,
-        "icc": fit.ratio / (1 + fit.ratio),
-    }
-    return MixedFit(table, pd.DataFrame([variance]), fit, sample)
+    fit, names = fit_intercepts(sample), ["intercept", *sample.terms]
+    return tidy(names, fit.estimate, fit.std_error, fit.df, sample.n)
 
 
-def block_test(fit: MixedFit, block: Sequence[str]) -> pd.DataFrame:
-    """Wald F test that a block of terms of a mixed model adds nothing.
+def block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
+    """Wald F test that a block of terms of a random-intercept model adds nothing.
 
     Parameters
     ----------
-    fit : MixedFit
+    y, X, groups, terms
+        As in `random_intercept`.
     block : sequence of str
         Terms tested together.
 
@@ -386,9 +344,8 @@ def block_test(fit: MixedFit, block: Sequence[str]) -> pd.DataFrame:
     >>> import numpy as np
     >>> rng = np.random.default_rng(1995)
     >>> X = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
-    >>> fit = random_intercept(X["a"], X[["b", "c"]], np.arange(100) % 20)
-    >>> int(block_test(fit, ["b", "c"])["df1"].iloc[0])
+    >>> int(block_test(X["a"], X[["b", "c"]], np.arange(100) % 20, ["b", "c"])["df1"].iloc[0])
     2
     """
-    keep = [1 + place for place in positions(block, fit.sample.terms)]
-    return f_test(fit.fit.wald(keep), fit.sample)
+    sample = complete_rows(y, X, groups, terms)
+    return f_test(fit_intercepts(sample).wald, block, sample)

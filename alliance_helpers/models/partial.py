@@ -1,8 +1,12 @@
 """One predictor, or a block, beside covariates: observed, and under permutations.
 
-Of ratings (`Partial`) the outcome's residuals change places, of counts (`PartialCounts`) what the
-covariates leave of the rating does (Potter 2005, Stat Med 24:693-708); a permuted count model is
-the score test of the null model, whose one-step estimate stands in for the fit.
+Observed values are the full fits. Of ratings (`Partial`) the estimators are `ols` (dyads
+independent), `cr2` (the same slopes, errors by case manager) and `mixed` (random intercept). Under
+permutation the residuals of the outcome on the covariates change places (Freedman & Lane 1983, J
+Bus Econ Stat 1:292-298) and every statistic is closed form: for `mixed` generalised least squares
+with the variance ratio held at what the residuals show, a score test. Of counts (`PartialCounts`)
+what the covariates leave of the rating changes places (Potter 2005, Stat Med 24:693-708), and the
+score test of the null model stands in, with its one-step estimate, for the fit.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from scipy.special import fdtrc, ndtr, stdtr
 from ..errors import NotEstimableError
 from .count_design import Design, from_arrays
 from .count_fits import Fit, fit_cr2, negbin, poisson
-from .design import COLLINEAR, Sample, check_shape, orthonormal, standardise
+from .design import COLLINEAR, Sample, check_shape, orthonormal, runs, standardise
 from .nesting import Intercepts, anova, fit_intercepts
 from .robust import fit_robust, inside_groups
 
@@ -64,16 +68,14 @@ class Partial:
     >>> x, y = rng.normal(size=(2, 200))
     >>> model = Partial(x + y, x[:, None], np.empty((200, 0)), np.arange(200) // 5)
     >>> round(model.observed("ols").estimate, 2)
-    0.73
+    0.72
     """
 
     def __init__(self, y, X, Z, groups, block: bool = False) -> None:
         codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        self.order = np.argsort(codes, kind="stable")
+        self.order, self.starts, self.sizes = runs(codes)
         self.codes = codes[self.order]
-        self.starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
-        self.sizes = np.diff(self.starts, append=len(y))
-        self.nested, self.one_as_block = groups is not None, block and X.shape[1] == 1
+        self.by_share = block or X.shape[1] > 1
         Z = _independent(Z[self.order])
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
@@ -93,12 +95,10 @@ class Partial:
     def observed(self, estimator: str) -> Estimate:
         """The full fit."""
         found = getattr(self, f"_{estimator}")
-        if self.one_as_block:
-            return replace(found, estimate=self._share, std_error=np.nan)
-        return found
+        return replace(found, estimate=self._share, std_error=np.nan) if self.by_share else found
 
     def _block(self, f, df1, df2, p_value) -> Estimate:
-        return Estimate(self._share, np.nan, f, df1, df2, p_value, self.n)
+        return Estimate(np.nan, np.nan, f, df1, df2, p_value, self.n)
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -113,10 +113,11 @@ class Partial:
         -------
         estimate, p_value : ndarray (b,)
         """
-        estimates, p_values = getattr(self, f"_{estimator}_permuted")(shuffled)
-        if self.one_as_block:
-            estimates = (shuffled @ self.Q)[:, 0] ** 2 / self._total(shuffled)
-        return estimates, p_values
+        f, df2, slope = getattr(self, f"_{estimator}_permuted")(shuffled)
+        p_value = fdtrc(self.k, df2, f)
+        if self.by_share:
+            return _squares(shuffled @ self.Q) / self._total(shuffled), p_value
+        return slope, p_value
 
     def shuffle(self, order: np.ndarray) -> np.ndarray:
         """Residuals in permuted places: `order` (b, n) holds positions among the rows given."""
@@ -142,11 +143,9 @@ class Partial:
 
     def _ols_permuted(self, shuffled):
         along = shuffled @ self.Q
-        explained = np.einsum("bk,bk->b", along, along)
-        total = self._total(shuffled)
-        f = self._f(explained, total - explained)
-        p = fdtrc(self.k, self.df, f)
-        return (explained / total if self.k > 1 else along[:, 0] / self.R[0, 0]), p
+        explained = _squares(along)
+        f = self._f(explained, self._total(shuffled) - explained)
+        return f, self.df, along[:, 0] / self.R[0, 0]
 
     def _f(self, explained, left) -> np.ndarray:
         with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
@@ -154,8 +153,7 @@ class Partial:
 
     def _total(self, shuffled) -> np.ndarray:
         """Sum of squares that the covariates leave of the permuted residuals."""
-        taken = shuffled @ self.base
-        return self.residual @ self.residual - np.einsum("bq,bq->b", taken, taken)
+        return self.residual @ self.residual - _squares(shuffled @ self.base)
 
     @cached_property
     def _sample(self) -> Sample:
@@ -197,21 +195,18 @@ class Partial:
         return csr_array((weights.ravel(), columns, ends), (self.n, len(self.starts) * k))
 
     def _cr2_permuted(self, shuffled):
-        observed = self._cr2
-        along = shuffled @ self.Q
-        slopes = along @ np.linalg.inv(self.R).T
+        df2 = self._cr2.df2
+        slopes = shuffled @ self.Q @ np.linalg.inv(self.R).T
         Q, spread, taken = self._scorer
         scores = shuffled @ spread - (shuffled @ Q) @ taken
-        scores = scores.reshape(len(shuffled), -1, self.k)
         if self.k == 1:
-            f = slopes[:, 0] ** 2 / np.einsum("bjk,bjk->b", scores, scores)
-            return slopes[:, 0], 2 * stdtr(observed.df2, -np.sqrt(f))
-        covariance = np.swapaxes(scores, 1, 2) @ scores
-        solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
-        wald = np.einsum("bk,bk->b", slopes, solved)
-        f = wald * observed.df2 / ((observed.df2 + self.k - 1) * self.k)
-        share = np.einsum("bk,bk->b", along, along) / self._total(shuffled)
-        return share, fdtrc(self.k, observed.df2, f)
+            wald = slopes[:, 0] ** 2 / _squares(scores)
+        else:
+            scores = scores.reshape(len(shuffled), -1, self.k)
+            covariance = np.swapaxes(scores, 1, 2) @ scores
+            solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
+            wald = np.einsum("bk,bk->b", slopes, solved)
+        return wald * df2 / ((df2 + self.k - 1) * self.k), df2, slopes[:, 0]
 
     @cached_property
     def intercepts(self) -> Intercepts:
@@ -228,9 +223,8 @@ class Partial:
     @cached_property
     def _whitened(self):
         """Shrinkage by group, and the bases of covariates and predictors after whitening."""
-        share = float(
-            np.clip(anova(replace(self._sample, y=self.residual), "the outcome")[0], 0, 0.99)
-        )
+        icc = anova(replace(self._sample, y=self.residual), "the outcome")[0]
+        share = float(np.clip(icc, 0, 0.99))
         ratio = share / (1 - share)
         shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
         base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
@@ -242,19 +236,17 @@ class Partial:
         return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
 
     def _mixed_permuted(self, shuffled):
-        df2 = self._mixed.df2
         shrink, base, Q, R = self._whitened
-        along, taken = shuffled @ Q, shuffled @ base
+        along = shuffled @ Q
         sums = shuffled @ self._by_group(np.ones((self.n, 1)))
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
-        explained = np.einsum("bk,bk->b", along, along)
-        left = self.residual @ self.residual - lost - np.einsum("bq,bq->b", taken, taken)
-        f = self._f(explained, left - explained)
-        p = fdtrc(self.k, df2, f)
-        if self.k == 1:
-            return along[:, 0] / R[0, 0], p
-        plain = shuffled @ self.Q
-        return np.einsum("bk,bk->b", plain, plain) / self._total(shuffled), p
+        explained = _squares(along)
+        left = self.residual @ self.residual - lost - _squares(shuffled @ base)
+        return self._f(explained, left - explained), self._mixed.df2, along[:, 0] / R[0, 0]
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    return np.einsum("bk,bk->b", rows, rows)
 
 
 def _slope(estimate, std_error, df, n: int) -> Estimate:
@@ -311,7 +303,7 @@ class PartialCounts:
     >>> x = rng.normal(size=300)
     >>> model = PartialCounts(rng.poisson(np.exp(1 + 0.3 * x)), x, np.empty((300, 0)), None)
     >>> round(float(np.exp(model.observed("poisson").estimate)), 2)
-    1.36
+    1.29
     """
 
     def __init__(self, y, x, Z, groups) -> None:
@@ -327,7 +319,7 @@ class PartialCounts:
     def observed(self, estimator: str) -> Estimate:
         """The full fit; the estimate is the log rate ratio."""
         design = self._design
-        fit = self._negbin if estimator == "negbin" else self._poisson
+        fit = negbin(design) if estimator == "negbin" else self._poisson
         b = (design.back @ fit.b)[1]
         if estimator == "negbin":
             variance, df = (design.back @ fit.vcov @ design.back.T)[1, 1], np.inf
@@ -355,11 +347,9 @@ class PartialCounts:
         elif estimator == "poisson" or self.groups is None:
             variance = (left * left) @ (score * score)
         else:
-            codes = np.unique(self.groups, return_inverse=True)[1]
-            by_group = np.argsort(codes, kind="stable")
-            starts = np.flatnonzero(np.diff(codes[by_group], prepend=-1))
+            by_group, starts, _ = runs(np.unique(self.groups, return_inverse=True)[1])
             sums = np.add.reduceat((left * score)[:, by_group], starts, axis=1)
-            variance = np.einsum("bj,bj->b", sums, sums)
+            variance = _squares(sums)
         return reached / information, 2 * ndtr(-np.abs(reached) / np.sqrt(variance))
 
     @cached_property
@@ -372,10 +362,6 @@ class PartialCounts:
     @cached_property
     def _poisson(self) -> Fit:
         return poisson(self._design)
-
-    @cached_property
-    def _negbin(self) -> Fit:
-        return negbin(self._design)
 
     def _null(self, estimator: str) -> tuple[np.ndarray, float]:
         """Means without the rating, and theta, infinite where there is no over-dispersion."""

@@ -1,4 +1,8 @@
-"""Permutations of dyads that respect case managers, and tests of many models at once by them."""
+"""Permutations of dyads that respect case managers, and tests of many models at once by them.
+
+One set of permutations serves every specification of a claim, so that their dependence is kept
+(Simonsohn, Simmons & Nelson 2020, Nat Hum Behav 4:1208-1214).
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from .design import require_whole
+from .design import require_whole, runs
 
 ALIKE = 1.2
 """Groups whose sizes differ by less than this ratio may exchange places in a permutation."""
 SIGNIFICANT = 0.05
 
 
-def permuted_rows(
-    groups: np.ndarray | None, n: int, size: int, rng: np.random.Generator
-) -> np.ndarray:
+def permuted_rows(groups, n: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Permutations of rows that keep rows of a group together.
 
     Parameters
@@ -51,9 +53,7 @@ def permuted_rows(
     if groups is None:
         return rng.permuted(np.tile(np.arange(n), (size, 1)), axis=1)
     codes = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes)
-    starts = np.cumsum(sizes) - sizes
+    order, starts, sizes = runs(codes)
     out = np.empty((size, n), dtype=np.intp)
     for members in strata(sizes):
         width = sizes[members].max()

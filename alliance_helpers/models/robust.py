@@ -1,12 +1,13 @@
 """Errors that respect groups: CR2 with Satterthwaite degrees of freedom, and the jackknife.
 
-CR2 (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018, J Bus Econ Stat 36:672-683) and its tests
-agree with R's clubSandwich; a group may hold any number of rows.
+For CR2 each group's residuals are inflated so that the sandwich is unbiased when the working model
+is true (Bell & McCaffrey 2002, Surv Methodol 28:169-181; Pustejovsky & Tipton 2018, J Bus Econ Stat
+36:672-683); Satterthwaite degrees of freedom say how little it knows when few groups carry a term.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError
-from .design import Sample, complete_rows, f_test, group_products, orthonormal, positions, tidy
+from .design import Sample, complete_rows, f_test, group_products, orthonormal, runs, tidy
 
 SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
@@ -42,7 +43,6 @@ class ClusterCovariance:
     vcov : ndarray (k, k)
     df : ndarray (k,)
         Satterthwaite degrees of freedom of each estimate.
-    n_groups : int
     bread : ndarray (k, k)
         Covariance under the working model, up to its factor.
     own, shared : ndarray (J, k, k)
@@ -52,7 +52,6 @@ class ClusterCovariance:
 
     vcov: np.ndarray
     df: np.ndarray
-    n_groups: int
     bread: np.ndarray
     own: np.ndarray
     shared: np.ndarray
@@ -86,21 +85,19 @@ class ClusterCovariance:
         if not df2 > 0:
             raise NotEstimableError(
                 f"A joint test of {q} terms needs more than {q - 1} effective degrees of freedom; "
-                f"the {self.n_groups} groups carry {nu:.1f}."
+                f"the {len(self.own)} groups carry {nu:.1f}."
             )
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
             raise NotEstimableError(
-                f"A joint test of {q} terms needs more than these {self.n_groups} groups."
+                f"A joint test of {q} terms needs more than these {len(self.own)} groups."
             )
         f = df2 / nu * float(block @ np.linalg.solve(vcov, block)) / q
         return f, q, df2, float(special.fdtrc(q, df2, f))
 
 
-def cr2_covariance(
-    gradient, residuals, groups, variance, terms: Sequence[str] = ()
-) -> ClusterCovariance:
+def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovariance:
     """CR2 covariance of the estimates of a least-squares or generalised linear model.
 
     Parameters
@@ -114,8 +111,7 @@ def cr2_covariance(
         No missing labels.
     variance : ndarray (n,)
         Working variance of each row, up to a factor: the fitted mean for Poisson.
-    terms : sequence of k names, optional
-        Used in error messages.
+    terms : sequence of k names, for messages
 
     Returns
     -------
@@ -139,16 +135,14 @@ def cr2_covariance(
     >>> design = np.column_stack([np.ones(6), [0, 1, 2, 3, 4, 5]])
     >>> mean = np.exp(design @ [0.1, 0.2])
     >>> residuals = np.array([1, -1, 0, 1, 0, -1])
-    >>> fit = cr2_covariance(mean[:, None] * design, residuals, list("aabbcc"), mean)
+    >>> fit = cr2_covariance(mean[:, None] * design, residuals, list("aabbcc"), mean, "ab")
     >>> fit.vcov.shape
     (2, 2)
     """
     codes, labels = pd.factorize(np.asarray(groups))
     if len(labels) < 2 or (codes < 0).any():
         raise NotEstimableError("Errors that respect groups need at least two, and none missing.")
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes)
-    starts = np.cumsum(sizes) - sizes
+    order, starts, sizes = runs(codes)
     variance = np.asarray(variance, float)[order]
     variance = variance / variance.mean()
     scale = 1 / np.sqrt(variance)
@@ -156,23 +150,11 @@ def cr2_covariance(
     Q, R = np.linalg.qr(white)
     free = np.abs(np.diag(R)) / np.sqrt(np.einsum("ij,ij->j", white, white))
     if not (free > 1e-7).all():
-        which = int(np.argmin(free))
-        name = f"'{terms[which]}'" if len(terms) else f"number {which + 1}"
-        raise NotEstimableError(f"The term {name} is a linear combination of the terms before it.")
+        what = f"'{terms[int(np.argmin(free))]}' is a linear combination of the terms before it"
+        raise NotEstimableError(f"The term {what}.")
     error = np.asarray(residuals, float)[order] * scale
     pieces = _weighted(Q, error, starts, sizes, variance)
     return assemble(*pieces, np.linalg.inv(R), terms)
-
-
-def unweighted(Q, error, starts, shares):
-    """Scores and working covariances by group, all from k x k matrices: cost linear in n.
-
-    `shares` is what `inside_groups` makes of Q.
-    """
-    gram, adjust = shares
-    scores = np.add.reduceat(Q * error[:, None], starts)
-    shared = adjust @ gram
-    return (adjust @ scores[:, :, None])[:, :, 0], shared @ adjust, shared
 
 
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +172,7 @@ def _inverse_roots(values: np.ndarray, largest) -> np.ndarray:
 
 
 def _weighted(Q, error, starts, sizes, variance):
-    """As `unweighted` where rows differ in working variance: groups of like size together."""
+    """Scores and working covariances by group; groups of like size together."""
     J, k = len(starts), Q.shape[1]
     scores, own, shared = np.empty((J, k)), np.empty((J, k, k)), np.empty((J, k, k))
     bucket = np.ceil(np.log2(sizes)).astype(int)
@@ -258,10 +240,8 @@ def assemble(scores, own, shared, back, terms) -> ClusterCovariance:
     bread = back @ back.T
     lost = ~(trace > (1 - BIASED) * np.diag(bread)) | ~(squares > 0)
     if lost.any():
-        which = int(np.argmax(lost))
-        name = f"The term '{terms[which]}'" if len(terms) else f"Term number {which + 1}"
-        raise NotEstimableError(_TOO_FEW.format(name))
-    return ClusterCovariance(vcov, trace**2 / squares, len(scores), bread, own, shared)
+        raise NotEstimableError(_TOO_FEW.format(f"The term '{terms[int(np.argmax(lost))]}'"))
+    return ClusterCovariance(vcov, trace**2 / squares, bread, own, shared)
 
 
 def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
@@ -281,9 +261,7 @@ def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
     return float(of_traces + of_products)
 
 
-def cluster_robust(
-    y, X, groups, terms: Sequence[str] | None = None, conf_level: float = 0.95
-) -> pd.DataFrame:
+def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.DataFrame:
     """Least squares with CR2 errors and Satterthwaite degrees of freedom.
 
     Parameters
@@ -324,18 +302,18 @@ def cluster_robust(
     ['intercept', 'x']
     """
     sample = complete_rows(y, X, groups, terms)
-    basis = orthonormal(sample)
+    Q, back = basis = orthonormal(sample)
     if groups is None:
-        estimate, errors, df = _ordinary(sample, basis)
+        estimate, df = back @ (Q.T @ sample.y), sample.n - Q.shape[1]
+        left = sample.y - Q @ (Q.T @ sample.y)
+        errors = np.sqrt((back**2).sum(axis=1) * (left @ left) / df)
     else:
         estimate, covariance = fit_robust(sample, basis)
         errors, df = np.sqrt(np.diag(covariance.vcov)), covariance.df
     return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
 
 
-def cluster_block_test(
-    y, X, groups, block: Sequence[str], terms: Sequence[str] | None = None
-) -> pd.DataFrame:
+def cluster_block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
     """Test that a block of terms adds nothing: CR2 and the approximate Hotelling test (HTZ).
 
     Parameters
@@ -363,13 +341,10 @@ def cluster_block_test(
     2
     """
     sample, estimate, covariance = least_squares(y, X, groups, terms)
-    keep = [1 + position for position in positions(block, sample.terms)]
-    return f_test(covariance.wald(estimate, keep), sample)
+    return f_test(lambda keep: covariance.wald(estimate, keep), block, sample)
 
 
-def least_squares(
-    y, X, groups, terms: Sequence[str] | None = None
-) -> tuple[Sample, np.ndarray, ClusterCovariance]:
+def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, ClusterCovariance]:
     """Complete rows, coefficients (the intercept first) and their CR2 covariance, as arrays.
 
     Arguments and errors as in `cluster_robust`, which puts the result into a table.
@@ -378,12 +353,8 @@ def least_squares(
     return sample, *fit_robust(sample, orthonormal(sample))
 
 
-def fit_robust(
-    sample: Sample,
-    basis: tuple[np.ndarray, np.ndarray],
-    shares: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, ClusterCovariance]:
-    """Coefficients and their CR2 covariance.
+def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterCovariance]:
+    """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
     `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
     """
@@ -396,23 +367,14 @@ def fit_robust(
         raise NotEstimableError(
             "The outcome does not vary, or the terms fit it perfectly: no error can be estimated."
         )
-    pieces = unweighted(Q, residuals, sample.starts, shares)
+    gram, adjust = shares
+    scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
+    scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
     names = ("intercept", *sample.terms)
-    return back @ gamma, assemble(*pieces, back, names)
+    return back @ gamma, assemble(scores, shared @ adjust, shared, back, names)
 
 
-def _ordinary(sample: Sample, basis: tuple[np.ndarray, np.ndarray]):
-    """Coefficients, standard errors and degrees of freedom of independent rows."""
-    Q, back = basis
-    gamma = Q.T @ sample.y
-    residuals = sample.y - Q @ gamma
-    df = sample.n - Q.shape[1]
-    return back @ gamma, np.sqrt((back**2).sum(axis=1) * (residuals @ residuals) / df), df
-
-
-def leave_one_out(
-    statistic: Callable[[np.ndarray], np.ndarray], groups: np.ndarray, most: int | None = None
-) -> tuple[np.ndarray, np.ndarray, int]:
+def leave_one_out(statistic, groups, most=None) -> tuple[np.ndarray, np.ndarray, int]:
     """An estimate, its jackknife covariance over groups, and the degrees of freedom.
 
     Parameters

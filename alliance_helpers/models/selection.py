@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from .design import group_products, require_whole
+from .design import group_products, require_whole, runs
 from .permutations import permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
 
@@ -57,13 +57,7 @@ class Resampler:
     codes : ndarray (n,) of group numbers, or None
     """
 
-    def __init__(
-        self,
-        data: pd.DataFrame,
-        outcome: str,
-        blocks: Mapping[str, Sequence[str]],
-        cluster: str | None = None,
-    ) -> None:
+    def __init__(self, data, outcome: str, blocks: Mapping, cluster: str | None = None) -> None:
         sums = moments(data, outcome, blocks, cluster)
         self.Z = sums.rows / np.sqrt(np.diag(sums.products) / sums.n)
         self.terms, self.blocks, self.names = sums.terms, sums.blocks, list(blocks)
@@ -148,8 +142,7 @@ class Resampler:
 
     def _unit_sums(self) -> np.ndarray:
         """The same sums inside each group, (sums, groups)."""
-        order = np.argsort(self.codes, kind="stable")
-        starts = np.flatnonzero(np.diff(self.codes[order], prepend=-1))
+        order, starts, _ = runs(self.codes)
         columns = np.column_stack([self.Z[order], np.ones(self.n)])
         products = group_products(columns, starts)
         return np.concatenate([products[:, *self.pairs].T, products[:, :, -1].T])
@@ -224,17 +217,11 @@ def bootstrap_selection(
     chosen = final.selected[-1]
     times = chosen.sum(axis=1)
     positive = (chosen & (final.beta[-1] > 0)).sum(axis=1)
-    majority = np.maximum(positive, times - positive)
-    table = pd.DataFrame(
-        {
-            "block": np.repeat(source.names, [len(block) for block in source.blocks]),
-            "term": source.terms,
-            "inclusion": times / n_boot,
-            "same_sign": np.divide(
-                majority, times, out=np.full(len(times), np.nan), where=times > 0
-            ),
-        }
-    )
+    with np.errstate(invalid="ignore"):  # never selected
+        same_sign = np.maximum(positive, times - positive) / times
+    block = np.repeat(source.names, [len(block) for block in source.blocks])
+    table = pd.DataFrame({"block": block, "term": source.terms, "inclusion": times / n_boot})
+    table["same_sign"] = same_sign
     if noise:
         permuted = bootstrap_paths(source, rule, n_boot, seed, permute=True)
         table["noise_inclusion"] = permuted.selected[-1].mean(axis=1)
@@ -242,21 +229,13 @@ def bootstrap_selection(
 
 
 def selected_models(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    n_boot: int = 1000,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
-    top: int = 10,
+    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None, top=10
 ) -> pd.DataFrame:
     """The models that the stepwise procedure ends with most often.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, p_enter, p_remove, cluster
+    data, outcome, blocks, n_boot, seed, cluster
         As in `bootstrap_selection`; the same seed gives the same resamples.
     top : int
         Models listed.
@@ -276,7 +255,7 @@ def selected_models(
     >>> selected_models(data, "alliance", {"client": ["age", "symptoms"]}, 200)["model"].iloc[0]
     'age'
     """
-    rule = Rule("stepwise", p_enter, p_remove)
+    rule = Rule()
     source = Resampler(data, outcome, blocks, cluster)
     chosen = bootstrap_paths(source, rule, n_boot, seed).selected[-1]
     full = _full_sample(source, rule).selected[-1, :, 0]
@@ -294,20 +273,13 @@ def selected_models(
 
 
 def optimism_corrected_r2(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    n_boot: int = 1000,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
+    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None
 ) -> pd.DataFrame:
     """R-squared as it looks, and as it would hold up in new clients.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, p_enter, p_remove, cluster
+    data, outcome, blocks, n_boot, seed, cluster
         As in `bootstrap_selection`.
 
     Returns
@@ -332,7 +304,7 @@ def optimism_corrected_r2(
     """
     source = Resampler(data, outcome, blocks, cluster)
     records = []
-    for rule in (Rule("stepwise", p_enter, p_remove), Rule("enter", p_enter, p_remove)):
+    for rule in (Rule("stepwise"), Rule("enter")):
         apparent = _full_sample(source, rule)
         optimism = 0.0
         for batch in source.resampled(n_boot, seed):
@@ -347,9 +319,7 @@ def optimism_corrected_r2(
     return pd.DataFrame(records, columns=columns.split())
 
 
-def bootstrap_paths(
-    source: Resampler, rule: Rule, n_boot: int, seed: int, permute: bool = False
-) -> Path:
+def bootstrap_paths(source: Resampler, rule: Rule, n_boot, seed, permute=False) -> Path:
     """The procedure on every resample, in the order of `Resampler.resampled`."""
     paths = [_run(source, batch, rule) for batch in source.resampled(n_boot, seed, permute)]
     return Path(
@@ -429,17 +399,11 @@ def permutation_test(
     r_squared = np.concatenate(found)
     # Rounding must not decide whether a permutation that changes nothing reaches the observed.
     reached = int((r_squared >= observed - 1e-10).sum())
-    return pd.DataFrame(
-        {
-            "r_squared": [observed],
-            "p_value": [(1 + reached) / (1 + n_perm)],
-            "r_squared_noise": [r_squared.mean()],
-            "any_selected_noise": [(r_squared > 1e-10).mean()],
-            "n_perm": [n_perm],
-            "n": [source.n],
-            "n_groups": [source.n_units if cluster is not None else np.nan],
-        }
-    )
+    p_value, noise = (1 + reached) / (1 + n_perm), r_squared.mean()
+    n_groups = source.n_units if cluster is not None else np.nan
+    row = (observed, p_value, noise, (r_squared > 1e-10).mean(), n_perm, source.n, n_groups)
+    columns = "r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups"
+    return pd.DataFrame([row], columns=columns.split())
 
 
 def _run(source: Resampler, batch: Batch, rule: Rule) -> Path:

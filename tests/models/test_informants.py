@@ -125,8 +125,3 @@ def test_size_and_coverage_under_equal_correlations():
 def test_bad_input_is_named(args, message):
     with pytest.raises(ParameterError, match=message):
         dependent_correlations(*args)
-
-
-def test_a_confidence_level_must_be_a_share():
-    with pytest.raises(ParameterError, match="conf_level"):
-        dependent_correlations(0.4, 0.1, 0.2, 50, conf_level=95)

@@ -63,7 +63,7 @@ def test_interval_of_the_share_covers_with_unequal_groups():
     covered = 0
     for _ in range(1000):
         y = np.sqrt(true) * rng.normal(size=45)[groups] + np.sqrt(1 - true) * rng.normal(size=n)
-        low, high, _ = informants._share_interval(complete_rows(y, None, groups), "client", 0.95)
+        low, high, _ = informants._share_interval(complete_rows(y, None, groups), "client")
         covered += low <= true <= high
     assert abs(covered / 1000 - 0.95) < 0.021
 

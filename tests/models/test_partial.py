@@ -29,7 +29,7 @@ def test_observed_are_the_fits_that_are_checked_against_r(k):
         scale = X[:, 0].std(ddof=1) / y.std(ddof=1)
         rows = {
             "cr2": cluster_robust(y, design, groups).iloc[1],
-            "mixed": fit.coefficients.iloc[1],
+            "mixed": fit.iloc[1],
         }
         for name, row in rows.items():
             found = model.observed(name)
@@ -39,7 +39,7 @@ def test_observed_are_the_fits_that_are_checked_against_r(k):
     else:
         tests = {
             "cr2": cluster_block_test(y, design, groups, terms[:k], terms).iloc[0],
-            "mixed": block_test(fit, terms[:k]).iloc[0],
+            "mixed": block_test(y, design, groups, terms[:k], terms).iloc[0],
         }
         for name, row in tests.items():
             found = model.observed(name)

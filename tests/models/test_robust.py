@@ -146,7 +146,9 @@ def test_counts_agree_with_clubsandwich(name, data, alpha):
     fit = model.fit(tol=1e-12, maxiter=200, tol_criterion="params")
     mean = fit.fittedvalues.to_numpy()
     variance = mean + alpha * mean**2
-    errors = cr2_covariance(mean[:, None] * D.to_numpy(), y - mean, groups, variance)
+    errors = cr2_covariance(
+        mean[:, None] * D.to_numpy(), y - mean, groups, variance, ["intercept", *X.columns]
+    )
     terms = ["intercept", *X.columns]
     f, _, df2, _ = errors.wald(fit.params.to_numpy(), [terms.index(term) for term in block])
     found = {
@@ -167,7 +169,7 @@ def test_equal_working_variances_are_least_squares():
     D = np.column_stack([np.ones(len(y)), X])
     residuals = y - D @ np.linalg.lstsq(D, y, rcond=None)[0]
     plain = cluster_robust(y, X, groups)
-    errors = cr2_covariance(D, residuals, groups, np.full(len(y), 7.0))
+    errors = cr2_covariance(D, residuals, groups, np.full(len(y), 7.0), range(D.shape[1]))
     np.testing.assert_allclose(np.sqrt(np.diag(errors.vcov)), plain["std_error"], rtol=1e-9)
     np.testing.assert_allclose(errors.df, plain["df"], rtol=1e-9)
 
@@ -179,9 +181,9 @@ def test_large_groups_take_another_road_to_the_same_numbers(monkeypatch):
     D = np.column_stack([np.ones(480), rng.normal(size=480), rng.normal(size=12)[groups]])
     mean = np.exp(D @ [1.5, 0.7, 0.5])
     residuals = rng.poisson(mean) - mean
-    small = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
+    small = cr2_covariance(mean[:, None] * D, residuals, groups, mean, "iab")
     monkeypatch.setattr("alliance_helpers.models.robust.LARGE", 20)
-    large = cr2_covariance(mean[:, None] * D, residuals, groups, mean)
+    large = cr2_covariance(mean[:, None] * D, residuals, groups, mean, "iab")
     np.testing.assert_allclose(large.vcov, small.vcov, rtol=1e-9)
     np.testing.assert_allclose(large.df, small.df, rtol=1e-9)
 
@@ -200,7 +202,7 @@ def test_unbiased_under_the_working_model():
     for row in range(36):
         error = np.zeros(36)
         error[row] = root[row]
-        total += cr2_covariance(D, error - hat @ error, groups, variance).vcov
+        total += cr2_covariance(D, error - hat @ error, groups, variance, "ix").vcov
     np.testing.assert_allclose(total, bread, rtol=1e-10)
 
 
@@ -210,9 +212,11 @@ def test_bad_input_of_count_models():
     with pytest.raises(NotEstimableError, match="'twice' is a linear combination"):
         cr2_covariance(D, np.ones(6), groups, np.ones(6), terms=["intercept", "once", "twice"])
     with pytest.raises(NotEstimableError, match="at least two"):
-        cr2_covariance(D[:, :2], np.ones(6), ["a"] * 6, np.ones(6))
+        cr2_covariance(D[:, :2], np.ones(6), ["a"] * 6, np.ones(6), "ix")
     with pytest.raises(NotEstimableError, match="none missing"):
-        cr2_covariance(D[:, :2], np.ones(6), pd.Series(["a", "b", None, "a", "b", "c"]), np.ones(6))
+        cr2_covariance(
+            D[:, :2], np.ones(6), pd.Series(["a", "b", None, "a", "b", "c"]), np.ones(6), "ix"
+        )
 
 
 def test_a_block_larger_than_the_groups_allow():
