@@ -180,10 +180,8 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
         + (1 + 1 / kappa - n / 2) * np.log1p(-(r**2))
         + _log_hyp2f1(a, c, r**2)
     )
-    if log:
-        return float(value)
     with np.errstate(over="ignore"):
-        return float(np.exp(value))
+        return float(value if log else np.exp(value))
 
 
 def _log_hyp2f1(a: float, c: float, z: float) -> float:

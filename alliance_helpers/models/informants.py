@@ -196,25 +196,18 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
     difference = r_xy - r_xz
     spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
     std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
-    low, high = _zou(r_xy, r_xz, r_yz, n, special.ndtri(0.975))
-    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n)
-    return row.assign(conf_low=low, conf_high=high)
-
-
-def _zou(r_xy, r_xz, r_yz, n, quantile) -> tuple[float, float]:
-    reach = quantile / np.sqrt(n - 3)
-    (low1, high1), (low2, high2) = (
-        np.tanh(np.arctanh(r) + reach * np.array([-1, 1])) for r in (r_xy, r_xz)
-    )
+    reach = special.ndtri(0.975) / np.sqrt(n - 3) * np.array([-1, 1])
+    (low1, high1), (low2, high2) = (np.tanh(np.arctanh(r) + reach) for r in (r_xy, r_xz))
     together = (r_yz - r_xy * r_xz / 2) * (1 - r_xy**2 - r_xz**2 - r_yz**2) + r_yz**3
     c = together / ((1 - r_xy**2) * (1 - r_xz**2))
 
     def combine(first: float, second: float) -> float:
         return np.sqrt(max(first**2 + second**2 - 2 * c * first * second, 0))
 
-    difference = r_xy - r_xz
     low = difference - combine(r_xy - low1, high2 - r_xz)
-    return float(low), float(difference + combine(high1 - r_xy, r_xz - low2))
+    high = difference + combine(high1 - r_xy, r_xz - low2)
+    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n)
+    return row.assign(conf_low=low, conf_high=high)
 
 
 def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:

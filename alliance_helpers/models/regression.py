@@ -62,12 +62,27 @@ class BlockRegression:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        return _coefficient_table(self.names, self.models)
+        models = self.models
+
+        def stack(of):
+            return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
+
+        parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
+        sizes = [len(model.estimate) for model in models]
+        columns = {
+            "block": np.repeat(np.array(self.names, dtype=object), sizes),
+            "term": [term for model in models for term in ("intercept", *model.terms)],
+            **t_tests(*parts),
+            "beta": stack(lambda m: [np.nan, *m.beta]),
+            "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
+            "tolerance": stack(lambda m: [np.nan, *m.tolerance]),
+        }
+        return pd.DataFrame(columns)
 
     @cached_property
     def final(self) -> pd.DataFrame:
-        last = _coefficient_table(self.names[-1:], self.models[-1:])
-        return last.drop(columns="block")
+        last = self.coefficients["block"] == self.names[-1]
+        return self.coefficients[last].drop(columns="block").reset_index(drop=True)
 
     @cached_property
     def steps(self) -> pd.DataFrame:
@@ -206,20 +221,3 @@ class _Model:
             return gain, f, df1, df2, p_value
         f = gain / len(new) / ((1 - self.r_squared) / self.df)
         return gain, f, len(new), self.df, float(special.fdtrc(len(new), self.df, f))
-
-
-def _coefficient_table(names, models) -> pd.DataFrame:
-    def stack(of):
-        return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
-
-    parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
-    return pd.DataFrame(
-        {
-            "block": np.repeat(np.array(names, dtype=object), [len(m.estimate) for m in models]),
-            "term": [term for m in models for term in ("intercept", *m.terms)],
-            **t_tests(*parts),
-            "beta": stack(lambda m: [np.nan, *m.beta]),
-            "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
-            "tolerance": stack(lambda m: [np.nan, *m.tolerance]),
-        }
-    )

@@ -311,10 +311,9 @@ def optimism_corrected_r2(
             path = _run(source, batch, rule)
             optimism += (path.r_squared[-1] - _transported(source, batch, path)).sum()
         optimism /= n_boot
-        r_squared = float(apparent.r_squared[-1, 0])
-        n_terms = int(apparent.selected[-1].sum())
-        corrected = r_squared - optimism
-        records.append((rule.method, r_squared, optimism, corrected, n_terms, n_boot, source.n))
+        r_squared, n_terms = float(apparent.r_squared[-1, 0]), int(apparent.selected[-1].sum())
+        found = (rule.method, r_squared, optimism, r_squared - optimism, n_terms)
+        records.append((*found, n_boot, source.n))
     columns = "procedure r_squared optimism r_squared_corrected n_terms n_boot n"
     return pd.DataFrame(records, columns=columns.split())
 
@@ -322,12 +321,8 @@ def optimism_corrected_r2(
 def bootstrap_paths(source: Resampler, rule: Rule, n_boot, seed, permute=False) -> Path:
     """The procedure on every resample, in the order of `Resampler.resampled`."""
     paths = [_run(source, batch, rule) for batch in source.resampled(n_boot, seed, permute)]
-    return Path(
-        *(
-            np.concatenate([getattr(path, name) for path in paths], axis=-1)
-            for name in ("selected", "beta", "r_squared")
-        )
-    )
+    names = ("selected", "beta", "r_squared")
+    return Path(*(np.concatenate([getattr(p, name) for p in paths], axis=-1) for name in names))
 
 
 def _full_sample(source: Resampler, rule: Rule) -> Path:
