@@ -76,7 +76,15 @@ def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=())
 
     `reasons` are those already found why no count model can be fitted.
     """
-    reasons = [*_about_counts(y, outcome), *reasons]
+    if not len(y):
+        raise NotEstimableError("Not estimable: no row is complete in all the columns named.")
+    reasons = list(reasons)
+    wrong = y[(y < 0) | (y != np.floor(y)) | np.isinf(y)]
+    if len(wrong):
+        what = f"{len(wrong)} value(s) do not, {wrong[0]:g} the first"
+        reasons.insert(0, f"'{outcome}' must hold counts 0, 1, 2, ...: {what}")
+    elif (y == y[0]).all():
+        reasons.insert(0, f"'{outcome}' is {y[0]:g} in every row")
     if len(y) <= len(predictors) + 1:
         reasons.append(
             f"{len(y)} complete rows cannot carry {len(predictors)} predictors and an intercept"
@@ -150,17 +158,3 @@ def refuse_separation(design, low, both: bool, what: str, rows=slice(None)) -> N
     names = ", ".join(f"'{design.terms[c]}'" for c in needed[1:])
     verb = "separates" if len(needed) == 2 else "separate"
     raise NotEstimableError(f"Not estimable: {names} {verb} {what}: a coefficient is infinite.")
-
-
-def _about_counts(y: np.ndarray, outcome: str) -> list[str]:
-    if not len(y):
-        raise NotEstimableError("Not estimable: no row is complete in all the columns named.")
-    wrong = (y < 0) | (y != np.floor(y)) | np.isinf(y)
-    if wrong.any():
-        return [
-            f"'{outcome}' must hold counts 0, 1, 2, ...: {wrong.sum()} value(s) do not, "
-            f"{y[wrong][0]:g} the first"
-        ]
-    if (y == y[0]).all():
-        return [f"'{outcome}' is {y[0]:g} in every row"]
-    return []

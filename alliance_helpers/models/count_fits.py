@@ -228,11 +228,11 @@ def poisson(design: Design, near: Fit | None = None) -> Fit:
         before, deviance = deviance, np.sum(mu - xlogy(y, mu))
         if abs(before - deviance) <= 1e-13 * abs(deviance):
             break
-    else:
+    settled = abs(before - deviance) <= 1e-13 * abs(deviance)
+    if not settled or mu.min() < 1e-5 * y.mean():
         refuse_separation(design, y == 0, False, "rows without any days")
+    if not settled:
         raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
-    if mu.min() < 1e-5 * y.mean():
-        refuse_separation(design, y == 0, False, "rows without any days")
     inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
     llf = float(-deviance - gammaln(y + 1).sum())
     return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))

@@ -168,11 +168,7 @@ def count_regression(
 
 
 def count_ladder(
-    data: pd.DataFrame,
-    outcome: str,
-    predictors: Sequence[str],
-    exposure: str | None = None,
-    cluster: str | None = None,
+    data: pd.DataFrame, outcome: str, predictors: Sequence[str], exposure=None, cluster=None
 ) -> CountLadder:
     """Fit all four families to the same rows; a family that fails says why instead of stopping.
 

@@ -203,8 +203,7 @@ def _refuse_collinear(correlations: np.ndarray, widths, names) -> None:
 
 
 def _rank(matrix: np.ndarray) -> int:
-    tolerance = COLLINEAR**0.5
-    return np.linalg.matrix_rank(matrix, tolerance, hermitian=True) if matrix.size else 0
+    return np.linalg.matrix_rank(matrix, COLLINEAR**0.5, hermitian=True) if matrix.size else 0
 
 
 def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:

@@ -19,12 +19,7 @@ from .design import as_floats, require, require_pairs
 
 
 def equivalence(
-    estimate: float,
-    std_error: float,
-    low: float,
-    high: float,
-    df: float = np.inf,
-    alpha: float = 0.05,
+    estimate: float, std_error: float, low: float, high: float, df: float = np.inf, alpha=0.05
 ) -> pd.DataFrame:
     """Two one-sided tests that an effect lies between two bounds.
 
@@ -302,8 +297,7 @@ def bayes_factor_block(
     grid = np.linspace(-30, 60, 1801)
     values = log_integrand(grid)
     peak = float(values.max())
-    near = grid[values > peak - 45]
-    low, high = near[0] - 0.1, near[-1] + 0.1
+    low, high = grid[values > peak - 45][[0, -1]] + [-0.1, 0.1]
     area = integrate.quad(
         lambda t: np.exp(log_integrand(t) - peak), low, high, epsabs=0, epsrel=1e-10, limit=500
     )[0]

@@ -91,13 +91,12 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> St
     X = standardise(X[used], predictors.columns)
     both = standardise(both[used], ratings.columns)
     n, k = X.shape
-    groups = np.arange(n) if cluster is None else np.asarray(cluster)[used]
+    groups = np.tile(np.arange(n) if cluster is None else np.asarray(cluster)[used], 2)
     y, long = both.T.ravel(), np.concatenate([X, X])
     second = np.repeat([0.0, 1.0], n)[:, None]
     own = np.column_stack([second, long * (1 - second), long * second])
     apart = np.column_stack([second - 0.5, long, long * (second - 0.5)])
     terms, differ = [f"x{i}" for i in range(2 * k + 1)], [f"x{i + k + 1}" for i in range(k)]
-    groups = np.tile(groups, 2)
     slopes = cluster_robust(y, own, groups, terms)[2:]
     differences = cluster_robust(y, apart, groups, terms)[2 + k :]
     table = pd.concat([slopes, differences], ignore_index=True)

@@ -311,8 +311,7 @@ class PartialCounts:
         linear = Partial(self.y, np.asarray(x, float)[:, None], Z, groups)
         back = np.empty(len(self.y), int)
         back[linear.order] = np.arange(len(self.y))
-        self.x, self.Z = linear.X[back, 0], linear.Z[back]
-        self.n = len(self.y)
+        self.n, self.x, self.Z = len(self.y), linear.X[back, 0], linear.Z[back]
         base = linear.base[back]
         self.residual = self.x - base @ (base.T @ self.x)
 

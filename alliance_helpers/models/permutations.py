@@ -14,7 +14,6 @@ from .design import require_whole, runs
 
 ALIKE = 1.2
 """Groups whose sizes differ by less than this ratio may exchange places in a permutation."""
-SIGNIFICANT = 0.05
 
 
 def permuted_rows(groups, n: int, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -124,8 +123,7 @@ class Permutations:
 
     def __init__(self, groups, n: int, n_perm: int = 500, seed: int = 1995) -> None:
         require_whole(1, n_perm=n_perm)
-        rng = np.random.default_rng(seed)
-        order = permuted_rows(groups, n, n_perm, rng)
+        order = permuted_rows(groups, n, n_perm, np.random.default_rng(seed))
         self.order = np.vstack([np.arange(n), order])
         self._known: dict[bytes, np.ndarray] = {}
 
@@ -178,7 +176,7 @@ def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = Tru
     >>> joint_test(z, 2 * ndtr(-abs(z)))["statistic"].tolist()
     ['median', 'share_significant', 'stouffer']
     """
-    few = p_values < SIGNIFICANT
+    few = p_values < 0.05
     safe = np.clip(p_values, 1e-300, 1 - 1e-16)
     median = np.median(estimates, axis=0)
     if directed:

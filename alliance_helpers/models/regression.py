@@ -62,16 +62,14 @@ class BlockRegression:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        models = self.models
-
         def stack(of):
-            return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
+            return np.concatenate([np.asarray(of(model), dtype=float) for model in self.models])
 
         parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
-        sizes = [len(model.estimate) for model in models]
+        sizes = [len(model.estimate) for model in self.models]
         columns = {
             "block": np.repeat(np.array(self.names, dtype=object), sizes),
-            "term": [term for model in models for term in ("intercept", *model.terms)],
+            "term": [term for model in self.models for term in ("intercept", *model.terms)],
             **t_tests(*parts),
             "beta": stack(lambda m: [np.nan, *m.beta]),
             "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
@@ -167,8 +165,8 @@ def hierarchical_regression(
     rule = Rule(method, p_enter, p_remove, tolerance)
     sums = moments(data, outcome, blocks, cluster)
     trace = Trace()
-    n = np.array([sums.n])
-    path = run(correlate(sums.products[:, :, None]), n, sums.blocks, rule, trace)
+    correlations = correlate(sums.products[:, :, None])
+    path = run(correlations, np.array([sums.n]), sums.blocks, rule, trace)
     if path.r_squared[-1, 0] > 1 - NOTHING_LEFT:
         raise NotEstimableError(f"The terms fit '{outcome}' perfectly: no error can be estimated.")
     inside = (np.flatnonzero(block) for block in path.selected[:, :, 0])

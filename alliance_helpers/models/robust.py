@@ -68,8 +68,7 @@ class ClusterCovariance:
         NotEstimableError
             The groups carry too little about the block for any degrees of freedom.
         """
-        keep = list(keep)
-        q = len(keep)
+        keep, q = list(keep), len(keep)
         own = self.own[:, keep][:, :, keep]
         shared = self.shared[:, :, keep]
         expected = own.sum(axis=0) - np.einsum("jks,jkt->st", shared, shared)

@@ -388,9 +388,8 @@ def permutation_test(
     observed = _full_sample(source, rule).r_squared[-1, 0]
     found = []
     for size in batches(n_perm):
-        n = np.full(size, source.n)
-        path = run(source.permuted(size, rng), n, source.blocks, rule)
-        found.append(path.r_squared[-1])
+        correlations, n = source.permuted(size, rng), np.full(size, source.n)
+        found.append(run(correlations, n, source.blocks, rule).r_squared[-1])
     r_squared = np.concatenate(found)
     # Rounding must not decide whether a permutation that changes nothing reaches the observed.
     reached = int((r_squared >= observed - 1e-10).sum())

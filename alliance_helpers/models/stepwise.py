@@ -243,15 +243,10 @@ class _Work:
         self.member = np.zeros((len(blocks), self.p), dtype=bool)
         for position, block in enumerate(blocks):
             self.member[position, block] = True
-        self.path = Path(
-            np.zeros((len(blocks), self.p, B), dtype=bool),
-            np.zeros((len(blocks), self.p, B)),
-            np.zeros((len(blocks), B)),
-        )
-        self.inside = np.zeros((self.p, B), dtype=bool)
-        self.barred = np.zeros((self.p, B), dtype=bool)
-        self.block = np.zeros(B, dtype=np.intp)
-        self.size = np.zeros(B, dtype=np.intp)
+        shape = len(blocks), self.p, B
+        self.path = Path(np.zeros(shape, dtype=bool), np.zeros(shape), np.zeros(shape[::2]))
+        self.inside, self.barred = np.zeros((2, self.p, B), dtype=bool)
+        self.block, self.size = np.zeros((2, B), dtype=np.intp)
         self.first_df = max(int(n.min()) - self.p - 2, 1)
         df = np.arange(self.first_df, int(n.max()))
         self.f_enter = self.f_remove = np.full(len(df), -1.0)  # everything enters, nothing leaves
