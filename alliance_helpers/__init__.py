@@ -29,7 +29,7 @@ _HOME = {
     "pool": "models.missing",
     "effective_n": "models.nesting",
     "icc": "models.nesting",
-    "power_correlation": "models.power",
+    "power_correlation": "models.inference",
     "read_rules": "claims.rules",
     "assess": "claims.assess",
     "unavailable": "claims.assess",

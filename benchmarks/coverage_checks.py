@@ -21,12 +21,16 @@ from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.models.design import standardise
+from alliance_helpers.models.design import complete_rows, standardise
 from alliance_helpers.models.importance import relative_importance
-from alliance_helpers.models.informants import correlation_difference
+from alliance_helpers.models.informants import correlation_difference, one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
-from alliance_helpers.models.mixed import block_test, random_intercept
-from alliance_helpers.models.nesting import effective_n, one_with_many
+from alliance_helpers.models.nesting import (
+    block_test,
+    effective_n,
+    fit_intercepts,
+    random_intercept,
+)
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -62,7 +66,7 @@ def slope(method: str, y, x, groups) -> tuple[float, float, float, float]:
     if method == "CR2":
         table = cluster_robust(y, x, groups)
     else:
-        table = random_intercept(y, x, groups).coefficients
+        table = random_intercept(y, x, groups)
     row = next(table.iloc[1:].itertuples())
     return row.estimate, row.conf_low, row.conf_high, row.p_value
 
@@ -86,8 +90,8 @@ def blocks(null) -> Hits:
         yield "OLS naive, F", quantity, "size", naive.p_value <= 0.05
         robust = cluster_block_test(y, X, groups, terms)["p_value"].iloc[0]
         yield "CR2, HTZ", quantity, "size", robust <= 0.05
-        fit = random_intercept(y, X, groups)
-        yield "mixed model, F", quantity, "size", block_test(fit, terms)["p_value"].iloc[0] <= 0.05
+        mixed = block_test(y, X, groups, terms)["p_value"].iloc[0]
+        yield "mixed model, F", quantity, "size", mixed <= 0.05
 
 
 def standardised(published, truth) -> Hits:
@@ -230,7 +234,7 @@ def slow(null, published, truth, rng) -> Hits:
             continue
         errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
         pooled = pool(estimates, errors, N, k, terms, df.mean(axis=0))
-        complete = random_intercept(gaps[CM], gaps[terms], groups).coefficients
+        complete = random_intercept(gaps[CM], gaps[terms], groups)
         for method, table in (("imputed, pooled", pooled), ("complete cases", complete.iloc[1:])):
             for row in table.itertuples():
                 hit = covers(truth["imputed", row.term], row.conf_low, row.conf_high)
@@ -254,9 +258,8 @@ def with_gaps(data, rng) -> pd.DataFrame:
 
 
 def fit_of(table, terms, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    fit = random_intercept(table[CM], table[terms], groups)
-    rows = fit.coefficients.iloc[1:]
-    return rows["estimate"].to_numpy(), fit.vcov.to_numpy()[1:, 1:], rows["df"].to_numpy()
+    fit = fit_intercepts(complete_rows(table[CM], table[terms], groups))
+    return fit.estimate[1:], fit.vcov[1:, 1:], fit.df[1:]
 
 
 def truths(seed: int) -> dict:
@@ -281,7 +284,7 @@ def truths(seed: int) -> dict:
     truth |= pd.concat(judged(data)).set_index("term")["estimate"].to_dict()
     for row in one_with_many(data[CLIENT], data[CM], groups).itertuples():
         truth[row.informant, row.term] = row.estimate
-    fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups).coefficients
+    fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups)
     truth |= {("imputed", row.term): row.estimate for row in fit.itertuples()}
     truth |= {("alpha", row.scale): row.alpha for row in alphas(drawn).itertuples()}
     effect = simulate_dyads("hospital_effect", LARGE, seed)

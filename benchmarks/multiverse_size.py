@@ -20,7 +20,7 @@ from joblib import Parallel, delayed
 from alliance_helpers.claims.multiverse import Tables, designs, estimators, model_of
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.simulate import simulate_dyads
-from alliance_helpers.models.partial import Permutations, joint_test
+from alliance_helpers.models.permutations import Permutations, joint_test
 from alliance_helpers.pages.outputs import write_csv
 from alliance_helpers.study.read_codebook import read_codebook
 from benchmarks.ratio import ONE_THREAD

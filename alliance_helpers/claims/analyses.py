@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.counts import count_regression
 from ..models.design import COLLINEAR, standardise
-from ..models.mixed import block_test, random_intercept
+from ..models.nesting import block_test, random_intercept
 from ..models.robust import cluster_block_test, cluster_robust
 from . import verdicts
 from .verdicts import Effect
@@ -55,8 +55,7 @@ def _block_dyads(y, X, terms, groups, bound, worth) -> Effect:
 
 
 def _pair_mixed(y, x, groups, bound) -> Effect:
-    fit = random_intercept(standardise(y), standardise(x), groups, ["x"])
-    return _slope(fit.coefficients, bound)
+    return _slope(random_intercept(standardise(y), standardise(x), groups, ["x"]), bound)
 
 
 def _pair_cr2(y, x, groups, bound) -> Effect:
@@ -64,7 +63,7 @@ def _pair_cr2(y, x, groups, bound) -> Effect:
 
 
 def _block_mixed(y, X, terms, groups, bound, worth) -> Effect:
-    test = block_test(random_intercept(y, standardise(X), groups, terms), terms)
+    test = block_test(y, standardise(X), groups, terms, terms)
     return _wald(test, _r_squared(y, X), bound, worth)
 
 

@@ -14,8 +14,8 @@ from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.nesting import effective_n
-from ..models.partial import ESTIMATORS, Partial, Permutations, joint_test
-from ..models.partial_counts import COUNT_ESTIMATORS, PartialCounts
+from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
+from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import read_codebook

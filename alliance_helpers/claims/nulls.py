@@ -7,9 +7,8 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from ..models.inference import bayes_factor_correlation
+from ..models.inference import bayes_factor_correlation, power_correlation
 from ..models.nesting import effective_n
-from ..models.power import power_correlation
 from ..study.codebook import Codebook
 from .views import alliance_of
 

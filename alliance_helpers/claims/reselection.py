@@ -13,8 +13,12 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
-from ..models.resamples import permutation_test
-from ..models.selection import bootstrap_selection, optimism_corrected_r2, selected_models
+from ..models.selection import (
+    bootstrap_selection,
+    optimism_corrected_r2,
+    permutation_test,
+    selected_models,
+)
 from ..study.codebook import Codebook
 from .views import alliance_of, outcome_blocks, predictor_blocks
 

@@ -15,8 +15,8 @@ from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
 from ..models.informants import correlation_difference, stacked
-from ..models.jackknife import leave_one_out
 from ..models.partial import Partial
+from ..models.robust import leave_one_out
 from . import verdicts
 from .evidence import BLOCKS, ClaimData, claim_data, complete_dyads, verdict_of
 from .information import reporter_of

@@ -11,8 +11,7 @@ import pandas as pd
 
 from ..errors import CodebookError, NotEstimableError, Problem
 from ..models.missing import impute, pool, pool_blocks
-from ..models.partial import Estimate, Partial
-from ..models.partial_counts import PartialCounts
+from ..models.partial import Estimate, Partial, PartialCounts
 from ..paths import FINDINGS
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
-from ..models.nesting import one_with_many
+from ..models.informants import one_with_many
 from ..paths import VERDICT_RATES
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook

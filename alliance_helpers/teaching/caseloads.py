@@ -18,8 +18,8 @@ from ..claims.verdicts import Effect
 from ..claims.views import alliance_of
 from ..errors import NotEstimableError
 from ..models.design import standardise
+from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..models.power import power_correlation
 from ..pages.printing import PrettyTable, pretty
 from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word
 from ..study.codebook import Codebook

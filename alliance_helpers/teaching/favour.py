@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..claims.halo import halo_contrast
 from ..cohorts.simulate import simulate_dyads
 from ..errors import NotEstimableError
-from ..models.power import critical_correlation
+from ..models.inference import critical_correlation
 from ..pages.style import INFORMANTS, INK, QUIET, coefficient, word
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, kept, panels

@@ -13,8 +13,14 @@ from ..claims.nulls import KAPPAS
 from ..claims.views import COVARIATES, days_data
 from ..errors import ParameterError
 from ..models.counts import count_regression
-from ..models.inference import bayes_factor_correlation, equivalence, equivalence_correlation
-from ..models.power import critical_correlation, detectable_correlation, power_correlation
+from ..models.inference import (
+    bayes_factor_correlation,
+    critical_correlation,
+    detectable_correlation,
+    equivalence,
+    equivalence_correlation,
+    power_correlation,
+)
 from ..pages.style import INFORMANTS, INK, QUIET, SHADE, coefficient, figure_number, p_words, word
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, kept, panels

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy import special
 
 from ..claims.views import EVERY, alliance_of, predictor_blocks
-from ..models.power import critical_correlation
+from ..models.inference import critical_correlation
 from ..models.selection import bootstrap_selection
 from ..models.stepwise import Rule, correlate, run
 from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word

@@ -8,8 +8,7 @@ from alliance_helpers.claims.reselection import inclusion, whole_procedure
 from alliance_helpers.claims.views import outcome_blocks, predictor_blocks
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.regression import hierarchical_regression
-from alliance_helpers.models.resamples import permutation_test
-from alliance_helpers.models.selection import bootstrap_selection
+from alliance_helpers.models.selection import bootstrap_selection, permutation_test
 from alliance_helpers.pages import plots
 from alliance_helpers.study.read_codebook import read_codebook
 

@@ -30,17 +30,16 @@ from alliance_helpers.errors import AllianceError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.count_fits import FAMILIES
 from alliance_helpers.models.counts import count_ladder, count_regression
-from alliance_helpers.models.informants import correlation_difference, stacked
+from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
 from alliance_helpers.models.missing import impute
-from alliance_helpers.models.mixed import random_intercept
-from alliance_helpers.models.nesting import effective_n, icc, one_with_many
+from alliance_helpers.models.nesting import effective_n, icc, random_intercept
 from alliance_helpers.models.regression import hierarchical_regression
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.models.resamples import permutation_test
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.models.selection import (
     bootstrap_selection,
     optimism_corrected_r2,
+    permutation_test,
     selected_models,
 )
 from alliance_helpers.study.clean import clean
