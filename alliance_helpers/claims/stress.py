@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import ParameterError
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from .assess import COLUMNS, assess
 from .multiverse import Multiverse
 from .rules import Rules, read_rules
@@ -113,8 +113,8 @@ def stress(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
     finding = rules.finding(finding)
-    if codebook is None:
-        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    codebook = book_of(dyads, codebook)
     study = Stressed(clean, codebook, rules, finding, settings or read_stress(), seed)
     study.specifications, study.reselected = specifications, reselected
     rows = [row for name in names for row in STRESS[name](study, name)]
@@ -143,8 +143,7 @@ def all_rows(
         The columns of findings.csv, as `then_and_now.then_and_now` takes them.
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-    if codebook is None:
-        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    codebook = book_of(dyads, codebook)
     rules = rules or read_rules()
     finding = rules.finding(finding)
     quick = assess(dyads, codebook, rules, finding=finding)
