@@ -8,7 +8,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from .analyses import ANALYSES
+from .evidence import relate
 
 COLUMNS = [
     "informant", "block", "term", "estimate", "conf_low", "conf_high", "low_90", "high_90",
@@ -58,7 +58,7 @@ def associations(
                 rating, other = pair.to_numpy().T
                 y, x = (other, rating) if block == "outcome" else (rating, other)
                 try:
-                    effect = ANALYSES[analysis].pair(y, x, groups, bound)
+                    effect = relate(y, x, groups, analysis, bound)
                 except NotEstimableError:
                     continue
                 row = {c: getattr(effect, c) for c in COLUMNS[3:]}

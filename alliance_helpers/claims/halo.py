@@ -15,7 +15,7 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from .analyses import ANALYSES
+from .evidence import relate
 from .information import reporter_of
 from .views import Tables
 
@@ -110,7 +110,7 @@ def _row(
             design = np.column_stack([np.ones(len(values)), values[:, 2:]])
             x, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y))
         keys = dyads.loc[part.index, book.case_manager] if book.case_manager else part.index
-        effect = ANALYSES[analysis or book.usual_analysis].pair(y, x, pd.factorize(keys)[0], 0.20)
+        effect = relate(y, x, pd.factorize(keys)[0], analysis or book.usual_analysis)
     except NotEstimableError as error:
         return row | {"reason": f"not estimable: {error}"}
     return row | {c: getattr(effect, c) for c in COLUMNS[3:-1]}

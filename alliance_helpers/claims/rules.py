@@ -13,6 +13,8 @@ from ..study.check_codebook import schema_problems
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.yaml_text import load_yaml
 
+SETTINGS = FINDINGS.with_name("stress.yml")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -71,6 +73,10 @@ class Rules:
         """The claims that a claim is made of, whoever's ratings they are about."""
         wanted = {(claim.finding, name) for name in claim.of}
         return [c for c in self.claims if (c.finding, c.claim) in wanted]
+
+    def held_constant(self, claim: Claim) -> tuple[str, ...]:
+        """What the claim's own analysis adjusts for."""
+        return self.days_adjusted_for if claim.kind == "rate_absence" else ()
 
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
@@ -206,3 +212,27 @@ def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
         wrong = [name for name in claim.of if name not in above or name in below]
         lost += [f"claim {claim.claim!r}: there is no claim {name!r} above it." for name in wrong]
     return lost
+
+
+def read_stress(path: str | Path | None = None) -> dict[str, dict]:
+    """Settings of the stress tests; the shipped `data/stress.yml` by default.
+
+    Raises
+    ------
+    CodebookError
+        The file does not exist, or lacks an analysis.
+
+    Examples
+    --------
+    >>> read_stress()["bayes"]["evidence"]
+    3.0
+    """
+    path = Path(path) if path else SETTINGS
+    if not path.is_file():
+        what = "does not exist."
+        raise CodebookError([Problem(str(path), what, "Name an existing file of settings.")])
+    settings = load_yaml(path.read_text(encoding="utf-8"), path.name)
+    if path != SETTINGS and (gone := set(read_stress()) - set(settings)):
+        what = f"lacks {', '.join(sorted(gone))}."
+        raise CodebookError([Problem(path.name, what, "Compare it with data/stress.yml.")])
+    return settings

@@ -10,7 +10,7 @@ import pandas as pd
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from ..claims.analyses import ANALYSES
+from ..claims.evidence import ANALYSES, relate
 from ..claims.views import COVARIATES, EVERY, regression_blocks
 from ..models.design import standardise
 from ..models.regression import hierarchical_regression
@@ -115,7 +115,7 @@ def _effect(dyads, book: Codebook, term: str, informant: str, analysis: str, bou
     y, x = standardise(part[[rating, term]].to_numpy(float)).T
     if term in book.blocks.get("outcome", ()):
         y, x = x, y
-    return ANALYSES[analysis].pair(y, x, groups, bound)
+    return relate(y, x, groups, analysis, bound)
 
 
 def _interval(low: float, high: float) -> str:
