@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.stats import linregress, t
 
 from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.associations import halo
 from alliance_helpers.claims.evidence import ANALYSES, COUNT_ANALYSES, relate
-from alliance_helpers.claims.halo import halo
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population

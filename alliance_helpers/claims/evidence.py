@@ -23,7 +23,7 @@ from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import as_numbers
+from .views import complete
 
 Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Columns (n, m) to columns and the rows kept (n,) of bool."""
@@ -101,49 +101,11 @@ class ClaimData:
         return float(np.mean(found))
 
 
-@dataclass(frozen=True)
-class CompleteDyads:
-    """A claim's columns before anything is made of them."""
-
-    claim: Claim
-    columns: tuple[str, ...]
-    values: np.ndarray
-    Z: np.ndarray
-    groups: np.ndarray | None
-    rows: np.ndarray
-
-    def made(self, transform: Transform | None = None) -> ClaimData:
-        """Outcome and predictors, by an optional rule for extreme values."""
-        values, Z, rows, groups = self.values, self.Z, self.rows, self.groups
-        if transform is not None:
-            days = self.claim.kind == "rate_absence"
-            made, kept = transform(values[:, :1] if days else values)
-            values = np.column_stack([made, values[:, 1:]]) if days else made
-            values, Z, rows = values[kept], Z[kept], rows[kept]
-            groups = None if groups is None else groups[kept]
-        return ClaimData(*self._outcome(values), Z, groups, rows, self.columns)
-
-    def _outcome(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Outcome and predictors, in the direction in which the claim states the regression."""
-        claim, n_ratings = self.claim, len(self.claim.informants)
-        ratings, tested = values[:, :n_ratings], values[:, n_ratings:]
-        if claim.kind == "modest":
-            return ratings[:, 1], ratings[:, :1]
-        if claim.kind == "block_difference":
-            client, case_manager = standardise(ratings).T
-            return case_manager - client, tested
-        if claim.composite:
-            tested = standardise(tested) @ np.array(list(claim.composite.values()), float)[:, None]
-        if claim.kind == "rate_absence" or claim.outcome:
-            return tested[:, 0], ratings[:, :1]
-        return ratings[:, 0], tested
-
-
 def claim_data(
     claim: Claim,
     dyads: pd.DataFrame,
     book: Codebook,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | np.ndarray = (),
     transform: Transform | None = None,
 ) -> ClaimData:
     """The complete dyads of a claim.
@@ -154,8 +116,8 @@ def claim_data(
         Of any kind but `all_of`.
     dyads : DataFrame
     book : Codebook
-    covariates : sequence of str
-        Columns of the dyad table; a category becomes indicators.
+    covariates : sequence of str, or ndarray (n, q)
+        Columns of the dyad table, of which a category becomes indicators; or what they become.
     transform : callable, optional
         Applied to the ratings and the claim's variables before anything is made of them; not to
         days of a rate, which stay days.
@@ -165,39 +127,35 @@ def claim_data(
     NotEstimableError
         A rating or variable is not in the table, or too few dyads are complete.
     """
-    Z = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
-    return complete_dyads(claim, dyads, book, Z, case_managers(dyads, book)).made(transform)
-
-
-def case_managers(dyads: pd.DataFrame, book: Codebook) -> np.ndarray | None:
-    """Codes (n,) of the case managers, or None where the study names none."""
-    return pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
-
-
-def complete_dyads(
-    claim: Claim, dyads: pd.DataFrame, book: Codebook, Z: np.ndarray, managers: np.ndarray | None
-) -> CompleteDyads:
-    """Rows that have the ratings, the claim's variables, the covariates and a case manager."""
-    ratings = [book.alliance_of(i) for i in claim.informants]
-    tested = claim.variables(book)
-    columns = [*ratings, *tested]
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")
-    if lacking := [c for c in columns if c not in dyads]:
-        raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), Z])
-    known = True if managers is None else managers >= 0
-    rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
-    if len(rows) < 4:
-        raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
-    return CompleteDyads(
-        claim,
-        tuple(tested),
-        values[rows, : len(columns)],
-        values[rows, len(columns) :],
-        None if managers is None else managers[rows],
-        rows,
-    )
+    ratings, tested = [book.alliance_of(i) for i in claim.informants], claim.variables(book)
+    values, groups, rows = complete(dyads, book, [*ratings, *tested], covariates)
+    k = len(ratings) + len(tested)
+    values, Z = values[:, :k], values[:, k:]
+    if transform is not None:
+        which = slice(0, 1) if claim.kind == "rate_absence" else slice(0, k)
+        made, kept = transform(values[:, which])
+        values = np.column_stack([made, values[:, which.stop :]])[kept]
+        Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
+    y, X = _regression(claim, values[:, : len(ratings)], values[:, len(ratings) :])
+    return ClaimData(y, X, Z, groups, rows, tuple(tested))
+
+
+def _regression(
+    claim: Claim, ratings: np.ndarray, tested: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outcome and predictors, in the direction in which the claim states the regression."""
+    if claim.kind == "modest":
+        return ratings[:, 1], ratings[:, :1]
+    if claim.kind == "block_difference":
+        client, case_manager = standardise(ratings).T
+        return case_manager - client, tested
+    if claim.composite:
+        tested = standardise(tested) @ np.array(list(claim.composite.values()), float)[:, None]
+    if claim.kind == "rate_absence" or claim.outcome:
+        return tested[:, 0], ratings[:, :1]
+    return ratings[:, 0], tested
 
 
 def model_of(claim: Claim, data: ClaimData) -> Partial | PartialCounts:

@@ -24,8 +24,7 @@ from . import verdicts
 from .evidence import (
     BLOCKS,
     ClaimData,
-    case_managers,
-    complete_dyads,
+    claim_data,
     effect_of,
     model_of,
     verdict_of,
@@ -58,7 +57,6 @@ class Tables:
         self.clean, self.book = clean, book
         self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
         self.scales = {} if clean is self.dyads else dict(book.scales)
-        self.managers = case_managers(self.dyads, book)
         for slow in ("table", "covariates", "_items"):
             setattr(self, slow, cache(getattr(self, slow)))
 
@@ -373,17 +371,12 @@ class Specifications:
         sets = covariate_sets(claim, tables.dyads, tables.book, self.rules)
         for (scoring, items), covariates in product(tables.rules, sets):
             choice = self.key | {"scoring": scoring, "items": items, "covariates": covariates}
-            try:
-                Z = tables.covariates(scoring, items, tuple(sets[covariates]))
-                table = tables.table(scoring, items)
-                raw = complete_dyads(claim, table, tables.book, Z, tables.managers)
-            except NotEstimableError as error:
-                self._skip(choice, error)
-                continue
+            table = tables.table(scoring, items)
+            Z = tables.covariates(scoring, items, tuple(sets[covariates]))
             for outliers, rule in OUTLIERS.items():
                 this = choice | {"outliers": outliers}
                 try:
-                    data = raw.made(rule)
+                    data = claim_data(claim, table, tables.book, Z, rule)
                 except NotEstimableError as error:
                     self._skip(this, error)
                     continue

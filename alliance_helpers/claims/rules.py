@@ -13,8 +13,6 @@ from ..study.check_codebook import schema_problems
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.yaml_text import load_yaml
 
-SETTINGS = FINDINGS.with_name("stress.yml")
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -214,25 +212,13 @@ def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
     return lost
 
 
-def read_stress(path: str | Path | None = None) -> dict[str, dict]:
-    """Settings of the stress tests; the shipped `data/stress.yml` by default.
-
-    Raises
-    ------
-    CodebookError
-        The file does not exist, or lacks an analysis.
+def read_stress() -> dict[str, dict]:
+    """Settings of the stress tests, from `data/stress.yml`.
 
     Examples
     --------
     >>> read_stress()["bayes"]["evidence"]
     3.0
     """
-    path = Path(path) if path else SETTINGS
-    if not path.is_file():
-        what = "does not exist."
-        raise CodebookError([Problem(str(path), what, "Name an existing file of settings.")])
-    settings = load_yaml(path.read_text(encoding="utf-8"), path.name)
-    if path != SETTINGS and (gone := set(read_stress()) - set(settings)):
-        what = f"lacks {', '.join(sorted(gone))}."
-        raise CodebookError([Problem(path.name, what, "Compare it with data/stress.yml.")])
-    return settings
+    path = FINDINGS.with_name("stress.yml")
+    return load_yaml(path.read_text(encoding="utf-8"), path.name)

@@ -4,8 +4,8 @@ Each stress test is an analysis of its own name. It keeps the claims, bounds and
 `data/findings.yml`; what it adds stands in `data/stress.yml`. A test that has nothing to say of a
 kind of claim gives no row; one that cannot be worked out gives a row with the reason.
 
-A stress test is a function from a study to a `find`, which takes a claim to its effect with verdict
-and criterion, or to None; `STRESS` names them all, and the kinds of claims they speak to.
+A stress test is a method of `Stressed` that takes a claim to its effect with verdict and criterion,
+or to None; `STRESS` names them all, and the kinds of claims they speak to.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
-from .assess import COLUMNS, assess, rows_of, unavailable
+from .assess import COLUMNS, Found, assess, rows_of, unavailable
 from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, model_of, verdict_of
 from .multiverse import Multiverse, multiverse
 from .reselection import inclusion
@@ -40,7 +40,6 @@ from .views import rank_normal
 
 ASSOCIATIONS = ("association", "modest", "block_difference")
 Judged = tuple[Effect, tuple[str, str]]
-Find = Callable[[Claim], Judged | None]
 
 
 @dataclass
@@ -61,7 +60,7 @@ class Stressed:
     reselected: pd.DataFrame | None = None
     quick: pd.DataFrame | None = None
 
-    @property
+    @cached_property
     def dyads(self) -> pd.DataFrame:
         """One row per client."""
         return self.clean if isinstance(self.clean, pd.DataFrame) else self.clean.dyads
@@ -83,13 +82,24 @@ class Stressed:
         rows = rows[rows["analysis"] == how].to_dict("records")
         return {(row["finding"], row["claim"], row["informant"]): row for row in rows}
 
+    def rows(self, analysis: str) -> list[dict]:
+        """The rows of one stress test."""
+        test, kinds = STRESS[analysis]
+
+        def find(claim: Claim) -> Found | None:
+            found = test(self, claim)
+            return found and (*found, self.usual[claim.key]["n_effective"])
+
+        claims = [c for c in self.claims if not kinds or c.kind in (*kinds, "all_of")]
+        return rows_of(claims, self.rules, analysis, find)
+
     def worth(self, claim: Claim, n: int) -> float:
         """How many independent dyads the claim's n dyads are worth."""
         if self.book.case_manager is None:
             return float(n)
         row = self.usual[claim.key]
         if np.isnan(row["n_effective"]):
-            raise NotEstimableError(_reason(row))
+            raise _not_estimable(row["criterion"])
         return float(row["n_effective"])
 
     def data(self, claim: Claim, more: Iterable[str] = (), dyads=None, transform=None) -> ClaimData:
@@ -105,216 +115,142 @@ class Stressed:
         verdict, criterion = verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + words)
 
-    def rows(self, analysis: str) -> list[dict]:
-        """The rows of one stress test."""
-        make, kinds = STRESS[analysis]
-        find = make(self)
-
-        def found(claim: Claim):
-            made = find(claim)
-            return made and (*made, self.usual[claim.key]["n_effective"])
-
-        claims = [c for c in self.claims if not kinds or c.kind in (*kinds, "all_of")]
-        return rows_of(claims, self.rules, analysis, found) if find else []
-
-
-def _reason(row: dict) -> str:
-    return str(row["criterion"]).removeprefix("not estimable: ")
-
-
-def adjusted(study: Stressed) -> Find:
-    """Pretreatment variables held constant, case managers respected."""
-    pretreatment = [c for c in study.book.blocks.get("pretreatment", ()) if c in study.dyads]
-
-    def find(claim: Claim) -> Judged | None:
-        held = [c for c in pretreatment if c not in claim.variables(study.book)]
+    def adjusted(self, claim: Claim) -> Judged | None:
+        """Pretreatment variables held constant, case managers respected."""
+        own = claim.variables(self.book)
+        held = [c for c in self.book.blocks.get("pretreatment", ()) if c in self.dyads]
+        held = [c for c in held if c not in own]
         if claim.block == "pretreatment" or not held:
             return None
-        found = fitted(claim, study.data(claim, held))
-        return study.judged(claim, found, " (pretreatment held constant)")
+        found = fitted(claim, self.data(claim, held))
+        return self.judged(claim, found, " (pretreatment held constant)")
 
-    return find
+    @cached_property
+    def _sited(self) -> pd.DataFrame | None:
+        """The dyads with sites as categories; None if there are fewer than two."""
+        site = self.book.site
+        if site is None or site not in self.dyads or self.dyads[site].nunique() < 2:
+            return None
+        labels = self.dyads[site].map(str, na_action="ignore").astype(object)
+        return self.dyads.assign(**{site: labels})
 
-
-def sites(study: Stressed) -> Find | None:
-    """Within sites: sites as fixed effects above the case managers."""
-    site = study.book.site
-    if site is None or site not in study.dyads or study.dyads[site].nunique() < 2:
-        return None
-    labels = study.dyads[site].map(str, na_action="ignore").astype(object)
-    dyads = study.dyads.assign(**{site: labels})
-
-    def find(claim: Claim) -> Judged:
+    def sites(self, claim: Claim) -> Judged | None:
+        """Within sites: sites as fixed effects above the case managers."""
+        if self._sited is None:
+            return None
         # What else is a category of the site (its type) is fixed with it.
-        usual = [c for c in study.rules.held_constant(claim) if c in dyads]
-        held = [c for c in usual if pd.api.types.is_numeric_dtype(dyads[c])]
-        data = claim_data(claim, dyads, study.book, [*held, site])
-        return study.judged(claim, fitted(claim, data), " (within sites)")
+        usual = [c for c in self.rules.held_constant(claim) if c in self.dyads]
+        held = [c for c in usual if pd.api.types.is_numeric_dtype(self.dyads[c])]
+        data = claim_data(claim, self._sited, self.book, [*held, self.book.site])
+        return self.judged(claim, fitted(claim, data), " (within sites)")
 
-    return find
-
-
-def rank(study: Stressed) -> Find:
-    """Rank-normal scores of ratings and variables, of hospital days too."""
-
-    def scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.apply_along_axis(rank_normal, 0, values), np.ones(len(values), bool)
-
-    def find(claim: Claim) -> Judged:
-        data = study.data(claim, transform=scores)
+    def rank(self, claim: Claim) -> Judged:
+        """Rank-normal scores of ratings and variables, of hospital days too."""
+        data = self.data(claim, transform=_rank_normal)
         if claim.kind != "rate_absence":
-            return study.judged(claim, fitted(claim, data), " (rank-normal scores)")
+            return self.judged(claim, fitted(claim, data), " (rank-normal scores)")
         model = Partial(rank_normal(data.y), data.X, data.Z, data.groups)
         found = model.observed("ols" if data.groups is None else "mixed")
-        bound = study.rules.bounds["correlation"]
+        bound = self.rules.bounds["correlation"]
         effect = verdicts.slope(found.estimate, found.std_error, found.df2, found.n, -bound, bound)
         return effect, verdicts.absence(effect, f"±{bound:g} between rank-normal scores")
 
-    return find
-
-
-def imputed(study: Stressed) -> Find:
-    """Multiple imputation by chained equations, pooled by Rubin's rules; blocks by D1."""
-    m = study.settings["imputed"]["m"]
-    tables, reason = _completed(study, m)
-
-    def find(claim: Claim) -> Judged:
-        if not tables:
-            raise NotEstimableError(reason)
-        parts = [study.data(claim, dyads=table) for table in tables]
-        words = f" ({m} imputations{reason}{', D1, approximate' * (claim.kind in BLOCKS)})"
-        if claim.kind in BLOCKS:
-            return study.judged(claim, _pooled_block(study, claim, parts), words)
-        fits = [fitted(claim, data) for data in parts]
-        row = pool(
-            [f.estimate for f in fits],
-            [f.std_error for f in fits],
-            n=fits[0].n,
-            k=2,
-            df_complete=float(np.mean([f.df2 for f in fits])),
-        ).iloc[0]
-        names = ("estimate", "std_error", "statistic", "df", "p_value")
-        b, error, t, df, p = (row[name] for name in names)
-        return study.judged(claim, Estimate(b, error, t * t, 1, df, p, fits[0].n), words)
-
-    return find
-
-
-def _completed(study: Stressed, m: int) -> tuple[list[pd.DataFrame], str]:
-    """Completed dyad tables, and what is to be said of them; none, with the reason why."""
-    book, manager = study.book, study.book.case_manager
-    dyads = study.dyads.dropna(subset=[manager]) if manager else study.dyads
-    listed = [v for names in book.blocks.values() for v in names]
-    listed += [i["alliance"] for i in book.informants.values()]
-    listed += [v for c in study.claims for v in c.variables(book)]
-    columns = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
-    values = dyads[columns].astype(float)
-    said = ""
-    try:
-        parts = impute(values, m, study.seed, dyads[manager].to_numpy() if manager else None)
-    except NotEstimableError as first:
+    @cached_property
+    def _completed(self) -> tuple[list[pd.DataFrame], str]:
+        """Completed dyad tables, and what is to be said of them; none, with the reason why."""
+        book, manager, m = self.book, self.book.case_manager, self.settings["imputed"]["m"]
+        dyads = self.dyads.dropna(subset=[manager]) if manager else self.dyads
+        listed = [v for names in book.blocks.values() for v in names]
+        listed += [i["alliance"] for i in book.informants.values()]
+        listed += [v for c in self.claims for v in c.variables(book)]
+        columns = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
+        values = dyads[columns].astype(float)
+        said = ""
         try:
-            parts = impute(values, m, study.seed)
-        except NotEstimableError as second:
-            return [], str(second)
-        said = f"; case managers left out of the imputation, since {str(first).rstrip('.')}"
-    return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
+            parts = impute(values, m, self.seed, dyads[manager].to_numpy() if manager else None)
+        except NotEstimableError as first:
+            try:
+                parts = impute(values, m, self.seed)
+            except NotEstimableError as second:
+                return [], str(second)
+            said = f"; case managers left out of the imputation, since {str(first).rstrip('.')}"
+        return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
 
+    def imputed(self, claim: Claim) -> Judged:
+        """Multiple imputation by chained equations, pooled by Rubin's rules; blocks by D1."""
+        tables, said = self._completed
+        if not tables:
+            raise NotEstimableError(said)
+        parts = [self.data(claim, dyads=table) for table in tables]
+        d1 = ", D1, approximate" * (claim.kind in BLOCKS)
+        pooled = (_pooled_block if claim.kind in BLOCKS else _pooled)(claim, parts)
+        return self.judged(claim, pooled, f" ({len(parts)} imputations{said}{d1})")
 
-def _pooled_block(study: Stressed, claim: Claim, parts: list[ClaimData]) -> Estimate:
-    if study.book.case_manager is None:
-        raise NotEstimableError("the study names no case managers")
-    models = [model_of(claim, data) for data in parts]
-    k, n = models[0].k, models[0].n
-    shares = [model.observed("ols").estimate for model in models]
-    fits, tested = [model.intercepts for model in models], slice(1, k + 1)
-    test = pool_blocks(
-        [fit.estimate[tested] for fit in fits],
-        [fit.vcov[tested, tested] for fit in fits],
-        n,
-        k + 1,
-        float(np.mean([fit.df[tested].min() for fit in fits])),
-    ).iloc[0]
-    return Estimate(float(np.mean(shares)), np.nan, test["f"], k, test["df2"], test["p_value"], n)
+    @cached_property
+    def _holm(self) -> dict[tuple[str, str, str], tuple[float, int]]:
+        """Each association's adjusted p, and how many there are in its finding."""
+        members = [c.key for c in self.claims if c.kind in ASSOCIATIONS]
+        p = pd.Series({key: float(self.usual[key]["p_value"]) for key in members}, dtype=float)
+        families = p.groupby([key[0] for key in members])
+        k = families.transform("size")
+        return dict(zip(members, zip(families.transform(adjust), k, strict=True), strict=True))
 
-
-def holm(study: Stressed) -> Find:
-    """Holm's adjustment over the associations of each finding."""
-    alpha = study.settings["holm"]["alpha"]
-    families: dict[str, list[Claim]] = {}
-    for claim in study.claims:
-        if claim.kind in ASSOCIATIONS:
-            families.setdefault(claim.finding, []).append(claim)
-    adjusted = {}
-    for members in families.values():
-        values = adjust([float(study.usual[c.key]["p_value"]) for c in members], "holm")
-        adjusted |= {c.key: float(p) for c, p in zip(members, values, strict=True)}
-
-    def find(claim: Claim) -> Judged:
-        row, p = study.usual[claim.key], adjusted[claim.key]
+    def holm(self, claim: Claim) -> Judged:
+        """Holm's adjustment over the associations of each finding."""
+        row, (p, k) = self.usual[claim.key], self._holm[claim.key]
         if np.isnan(p):
-            raise NotEstimableError(_reason(row))
+            raise _not_estimable(row["criterion"])
+        alpha = self.settings["holm"]["alpha"]
         lost = row["verdict"] == verdicts.SUPPORTED and p >= alpha
         verdict = verdicts.INCONCLUSIVE if lost else row["verdict"]
-        k = len(families[claim.finding])
         criterion = f"{row['criterion']}; Holm-adjusted over {k} associations p < {alpha:g}"
         kept = {name: row[name] for name in ("conf_low", "conf_high", "p_equivalence")}
-        effect = Effect(row["estimate"], p, int(row["n"]), row["df"], **kept)
-        return effect, (verdict, criterion)
+        return Effect(row["estimate"], p, int(row["n"]), row["df"], **kept), (verdict, criterion)
 
-    return find
+    def jackknife(self, claim: Claim, family: str = "poisson", words: str = "") -> Judged:
+        """Rate ratio of days per SD, errors by leaving out one case manager at a time."""
+        data = self.data(claim)
+        X = np.column_stack([standardise(data.X), data.Z])
+        fits: list[Fit] = []  # the first, of all rows: the others start where it ends
 
+        def ratio(rows: np.ndarray) -> np.ndarray:
+            found, fit = log_mean_ratio(data.y[rows], X[rows], family, *fits[:1])
+            fits.append(fit)
+            return np.array([found])
 
-def jackknifed(family: str, words: str = "") -> Callable[[Stressed], Find]:
-    """Rate ratio of days per SD, errors by leaving out one case manager at a time."""
+        whole = np.arange(len(data.y)) if data.groups is None else data.groups
+        codes = np.unique(whole, return_inverse=True)[1]
+        count, most = int(codes.max()) + 1, self.settings["jackknife"]["most"]
+        if count > most:  # a random part of the case managers at a time
+            codes = (np.random.default_rng(self.seed).permutation(count) % most)[codes]
+        estimate, covariance, df = leave_one_out(ratio, codes)
+        b, error = float(estimate[0]), math.sqrt(covariance[0, 0])
+        return self.judged(claim, Estimate(b, error, np.nan, 1, df, np.nan, len(data.y)), words)
 
-    def make(study: Stressed) -> Find:
-        def find(claim: Claim) -> Judged:
-            data = study.data(claim)
-            X = np.column_stack([standardise(data.X), data.Z])
-            fits: list[Fit] = []  # the first, of all rows: the others start where it ends
+    def negbin(self, claim: Claim) -> Judged:
+        """Negative binomial model of days."""
+        return self.jackknife(claim, "negbin", JACKKNIFED)
 
-            def ratio(rows: np.ndarray) -> np.ndarray:
-                found, fit = log_mean_ratio(data.y[rows], X[rows], family, *fits[:1])
-                fits.append(fit)
-                return np.array([found])
+    def hurdle(self, claim: Claim) -> Judged:
+        """Hurdle model of days: the ratio of mean days, both parts together."""
+        return self.jackknife(claim, "hurdle", JACKKNIFED)
 
-            estimate, covariance, df = leave_one_out(ratio, _left_out(study, data))
-            b, error = float(estimate[0]), math.sqrt(covariance[0, 0])
-            t, n = (b / error if error else math.nan), len(data.y)
-            return study.judged(claim, Estimate(b, error, t * t, 1, df, math.nan, n), words)
+    @cached_property
+    def _inclusion(self) -> pd.DataFrame:
+        if self.reselected is not None:
+            return self.reselected
+        return inclusion(self.dyads, self.book, self.seed, self.settings["selection"]["n_boot"])
 
-        return find
-
-    return make
-
-
-def _left_out(study: Stressed, data: ClaimData) -> np.ndarray:
-    """What is left out at a time: one case manager; of many, or without any, a random part."""
-    most = study.settings["jackknife"]["most"]
-    whole = np.arange(len(data.y)) if data.groups is None else data.groups
-    codes = np.unique(whole, return_inverse=True)[1]
-    count = int(codes.max()) + 1
-    if count <= most:
-        return codes
-    return (np.random.default_rng(study.seed).permutation(count) % most)[codes]
-
-
-def selection(study: Stressed) -> Find:
-    """Inclusion of each associated variable in resamples of the stepwise regressions of 1995."""
-    s, table = study.settings["selection"], study.reselected
-    if table is None:
-        table = inclusion(study.dyads, study.book, study.seed, s["n_boot"])
-
-    def find(claim: Claim) -> Judged | None:
-        terms = list(claim.composite) or [claim.term]
-        rows = table[table["informant"] == claim.informant]
-        failed = rows[rows["outcome"].isin([study.book.alliance_of(claim.informant), *terms])]
+    def selection(self, claim: Claim) -> Judged | None:
+        """Inclusion of each associated variable in resamples of the regressions of 1995."""
+        s, terms = self.settings["selection"], list(claim.composite) or [claim.term]
+        rows = self._inclusion[self._inclusion["informant"] == claim.informant]
+        failed = rows[rows["outcome"].isin([self.book.alliance_of(claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
         if any(t not in rows.index for t in terms):
             reasons = [r for r in failed["reason"] if r]
             if reasons:
-                raise NotEstimableError(reasons[0].removeprefix("not estimable: "))
+                raise _not_estimable(reasons[0])
             return None
         # Of a composite the component that is selected most often.
         term = rows.loc[terms, "inclusion"].idxmax()
@@ -333,20 +269,14 @@ def selection(study: Stressed) -> Find:
         )
         return Effect(often, np.nan, int(row["n"]), np.nan), (verdict, criterion)
 
-    return find
-
-
-def bayes(study: Stressed) -> Find:
-    """Bayes factors for nothing, at the effective n."""
-    s = study.settings["bayes"]
-
-    def find(claim: Claim) -> Judged:
-        data = study.data(claim)
+    def bayes(self, claim: Claim) -> Judged:
+        """Bayes factors for nothing, at the effective n."""
+        s, data = self.settings["bayes"], self.data(claim)
         n, k = len(data.y), data.X.shape[1]
-        worth = study.worth(claim, n)
+        worth = self.worth(claim, n)
         if claim.kind == "rate_absence":
-            model = Partial(rank_normal(data.y), rank_normal(data.X[:, 0])[:, None], data.Z, None)
-            slope = model.observed("ols")
+            x, y = rank_normal(data.X[:, 0]), rank_normal(data.y)
+            slope = Partial(y, x[:, None], data.Z, None).observed("ols")
             estimate = float(np.sign(slope.estimate) * np.sqrt(slope.f / (slope.f + slope.df2)))
             factor = bayes_factor_correlation(estimate, worth, s["kappa"])
             prior = f"correlation of rank-normal scores, stretched beta of width {s['kappa']:g}"
@@ -357,41 +287,70 @@ def bayes(study: Stressed) -> Find:
             factor = bayes_factor_block(estimate, worth, k, s["r_scale"])
             prior = f"Zellner-Siow of width {s['r_scale']:.3f}"
         evidence, need = 1 / factor, s["evidence"]
-        verdict = verdicts.INCONCLUSIVE
-        if evidence > need or evidence < 1 / need:
-            verdict = verdicts.SUPPORTED if evidence > need else verdicts.NOT_SUPPORTED
+        verdict = verdicts.NOT_SUPPORTED if evidence < 1 / need else verdicts.INCONCLUSIVE
+        verdict = verdicts.SUPPORTED if evidence > need else verdict
         criterion = (
             f"Bayes factor for no association above {need:g}; it is {evidence:.3g} at an effective "
             f"n of {worth:.0f} ({prior})"
         )
         return Effect(estimate, np.nan, n, np.nan), (verdict, criterion)
 
-    return find
+    @cached_property
+    def _every(self) -> Multiverse:
+        n_perm = self.settings["multiverse"]["n_perm"]
+        return self.specifications or multiverse(
+            self.clean, self.book, self.rules, self.finding, None, n_perm, self.seed
+        )
+
+    def multiverse(self, claim: Claim) -> Judged:
+        """Median over all defensible specifications, with the joint permutation test."""
+        return self._every.verdict_of(claim, self.rules, self.settings["multiverse"])
 
 
-def every_specification(study: Stressed) -> Find:
-    """Median over all defensible specifications, with the joint permutation test."""
-    s = study.settings["multiverse"]
-    every = study.specifications or multiverse(
-        study.clean, study.book, study.rules, study.finding, None, s["n_perm"], study.seed
-    )
-    return lambda claim: every.verdict_of(claim, study.rules, s)
+def _not_estimable(reason: str) -> NotEstimableError:
+    return NotEstimableError(str(reason).removeprefix("not estimable: "))
+
+
+def _rank_normal(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.apply_along_axis(rank_normal, 0, values), np.ones(len(values), bool)
+
+
+def _pooled(claim: Claim, parts: list[ClaimData]) -> Estimate:
+    fits = [fitted(claim, data) for data in parts]
+    estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
+    row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
+    b, error, t, df, p = row[["estimate", "std_error", "statistic", "df", "p_value"]]
+    return Estimate(b, error, t * t, 1, df, p, fits[0].n)
+
+
+def _pooled_block(claim: Claim, parts: list[ClaimData]) -> Estimate:
+    if parts[0].groups is None:
+        raise NotEstimableError("the study names no case managers")
+    models = [model_of(claim, data) for data in parts]
+    k, n = models[0].k, models[0].n
+    fits, tested = [model.intercepts for model in models], slice(1, k + 1)
+    estimates = [fit.estimate[tested] for fit in fits]
+    covariances = [fit.vcov[tested, tested] for fit in fits]
+    df = float(np.mean([fit.df[tested].min() for fit in fits]))
+    test = pool_blocks(estimates, covariances, n, k + 1, df).iloc[0]
+    share = float(np.mean([model.observed("ols").estimate for model in models]))
+    return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n)
 
 
 DAYS = ("rate_absence",)
-SAID = "; errors by jackknife over case managers"
-STRESS: dict[str, tuple[Callable[[Stressed], Find | None], tuple[str, ...]]] = {
-    "imputed": (imputed, ()),
-    "adjusted": (adjusted, ()),
-    "sites": (sites, ()),
-    "rank": (rank, ()),
-    "holm": (holm, ASSOCIATIONS),
-    "jackknife": (jackknifed("poisson"), DAYS),
-    "selection": (selection, ("association",)),
-    "bayes": (bayes, ("block_absence", "rate_absence")),
-    "negbin": (jackknifed("negbin", SAID), DAYS),
-    "hurdle": (jackknifed("hurdle", SAID), DAYS),
-    "multiverse": (every_specification, ()),
+JACKKNIFED = "; errors by jackknife over case managers"
+STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, ...]]] = {
+    "imputed": (Stressed.imputed, ()),
+    "adjusted": (Stressed.adjusted, ()),
+    "sites": (Stressed.sites, ()),
+    "rank": (Stressed.rank, ()),
+    "holm": (Stressed.holm, ASSOCIATIONS),
+    "jackknife": (Stressed.jackknife, DAYS),
+    "selection": (Stressed.selection, ("association",)),
+    "bayes": (Stressed.bayes, ("block_absence", *DAYS)),
+    "negbin": (Stressed.negbin, DAYS),
+    "hurdle": (Stressed.hurdle, DAYS),
+    "multiverse": (Stressed.multiverse, ()),
 }
 """Each stress test, and the kinds of claims it speaks to; without kinds to all."""
 

@@ -9,9 +9,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.associations import associations
-from alliance_helpers.claims.halo import halo
-from alliance_helpers.claims.information import information_sources
+from alliance_helpers.claims.associations import associations, halo, information_sources
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.reselection import reselection
 from alliance_helpers.claims.stress import STRESS, all_rows, read_stress, stress
