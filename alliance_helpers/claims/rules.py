@@ -118,9 +118,7 @@ class Rules:
 
 
 def read_rules(
-    path: str | Path | None = None,
-    data: str | Path | None = None,
-    book: Codebook | None = None,
+    path: str | Path | None = None, data: str | Path | None = None, book: Codebook | None = None
 ) -> Rules:
     """Read the claims and bounds.
 
@@ -193,13 +191,19 @@ def parse_rules(text: str, file: str = "findings.yml") -> Rules:
     )
     stated = _shipped_bounds() | raw.get("bounds", {})
     bounds = {name: float(entry["value"]) for name, entry in stated.items()}
-    unknown = [c for c in claims if c.bound not in bounds]
-    if lost := _lost_parts(claims):
-        remedy = "Name claims of the same finding that stand further up."
-        raise CodebookError([Problem(file, what, remedy) for what in lost])
-    if unknown:
-        what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
-        raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
+    remedy = "Name claims of the same finding that stand further up."
+    problems = [Problem(file, what, remedy) for what in _lost_parts(claims)]
+    problems += [
+        Problem(
+            file,
+            f"claim {c.claim!r}: there is no bound {c.bound!r}.",
+            f"Use one of {', '.join(bounds)}.",
+        )
+        for c in claims
+        if c.bound not in bounds
+    ]
+    if problems:
+        raise CodebookError(problems)
     return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))
 
 
