@@ -120,10 +120,12 @@ def finished(ax: Axes, heading: str, said: str) -> Axes:
     """
     figure = ax.figure
     if len(figure.axes) == 1:
-        figure.suptitle(fill(heading, 60), x=0.012, ha="left", fontweight="bold")
+        if not figure.texts:  # one that is drawn again keeps its title's place
+            figure.suptitle("", x=0.012, ha="left", fontweight="bold")
+        figure.texts[0].set_text(fill(heading, 60))
         figure.set_label(said)
     else:
-        ax.set_title(fill(heading, 45), pad=24)
+        ax.set_title(fill(heading, int(10 * figure.get_figwidth() / len(figure.axes))), pad=24)
         figure.set_label(f"{figure.get_label()} {said}".strip())
     return ax
 
