@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -161,29 +163,28 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
     """
     if table.empty:
         return f"<p>{escape(caption or 'Table')}: none.</p>"
-    sides = ["right" if r else "left" for r in right]
-    name = escape(caption or "Table", quote=True)
-    out = [
-        f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto">'
-        '<table class="alliance-table">'
-    ]
-    if caption:
-        out.append(f'<caption style="text-align:left;caption-side:top">{escape(caption)}</caption>')
-    out.append("<thead><tr>")
-    for head, side in zip(table.columns, sides, strict=True):
-        out.append(f'<th scope="col" style="text-align:{side}">{escape(str(head))}</th>')
-    out.append("</tr></thead><tbody>")
-    for row in table.itertuples(index=False, name=None):
-        out.append("<tr>")
-        for at, (cell, side) in enumerate(zip(row, sides, strict=True)):
-            tag, scope = ("th", ' scope="row"') if at == 0 else ("td", "")
-            short = side == "right" or len(str(cell)) <= SHORT
-            wide = ";min-width:16rem" if len(str(cell)) > LONG else ""
-            style = f"text-align:{side}" + (";white-space:nowrap" if short else wide)
-            out.append(f'<{tag}{scope} style="{style}">{escape(str(cell))}</{tag}>')
-        out.append("</tr>")
-    out.append("</tbody></table></div>")
-    return "".join(out)
+    return rendered(
+        "table.html.j2",
+        caption=caption,
+        heads=table.columns,
+        sides=["right" if r else "left" for r in right],
+        rows=table.itertuples(index=False, name=None),
+        short=SHORT,
+        long=LONG,
+    )
+
+
+def rendered(template: str, **values: object) -> str:
+    """One of the templates beside this file, filled in; what is filled in is escaped."""
+    return _template(template).render(**values)
+
+
+@cache
+def _template(name: str):
+    import jinja2
+
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return jinja2.Environment(autoescape=True).from_string(text)
 
 
 def p_text(p: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ from .printing import (
     decimals_for,
     figure_number,
     p_words,
+    rendered,
     word,
 )
 from .table_one import table_one
@@ -210,7 +210,6 @@ def _reading(claim: Claim, row: pd.Series) -> str:
     return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
 
 
-KEY = ", ".join(f"{mark} {WORDS[v]}" for v, mark in MARKS.items()) + ", – does not apply"
 MAIN = ("as_1995", "as_published", "nested")
 
 
@@ -231,30 +230,16 @@ class Scorecard:
         return " ".join(said)
 
     def _repr_html_(self) -> str:
-        head = "".join(self._head(a) for a in self.analyses)
-        rows = "".join(self._row(r) for _, r in self.frame.iterrows())
-        first = "<th scope='col'>Finding</th><th scope='col'>Claim, and what the analyses say</th>"
-        return (
-            f"{STYLE}<p>{escape(self.summary())}</p><div class='wide'><table class='scorecard'>"
-            f"<caption>Every claim, then and now ({KEY})</caption>"
-            f"<thead><tr>{first}{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        tests = [a for a in self.analyses if a not in MAIN]  # a rule parts them from the main ones
+        kinds = {a: "more" if a in tests else "main" for a in self.analyses}
+        return rendered(
+            "scorecard.html.j2",
+            summary=self.summary(),
+            analyses=kinds | dict.fromkeys(tests[:1], "first"),
+            rows=self.frame.to_dict("records"),
+            words=WORDS,
+            marks=MARKS,
         )
-
-    def _row(self, row: pd.Series) -> str:
-        cells = "".join(_cell(row[a], self._kind(a)) for a in self.analyses)
-        return (
-            f"<tr><td>{escape(row['finding'])}</td><th scope='row'>{escape(row['text'])}"
-            f"<small>{escape(row['sentence'])}</small></th>{cells}</tr>"
-        )
-
-    def _kind(self, analysis: str) -> str:
-        """Main analyses stand first; a rule parts them from the stress tests."""
-        tests = [a for a in self.analyses if a not in MAIN]
-        return "main" if analysis in MAIN else "first" if analysis == tests[0] else "more"
-
-    def _head(self, analysis: str) -> str:
-        words = f"<span>{escape(word(analysis))}</span>"
-        return f"<th scope='col' class='turned {self._kind(analysis)}'>{words}</th>"
 
     def text(self) -> str:
         """The scorecard for a terminal."""
@@ -266,21 +251,6 @@ class Scorecard:
             marks = "".join(f"{said.get(row[a], '-'):16}" for a in shown)
             lines.append(f"{row['finding']:8}{row['text']:{wide}}{marks}".rstrip())
         return "\n".join(lines)
-
-
-STYLE = (
-    "<style>.scorecard th,.scorecard td{padding:.3rem .4rem}"
-    ".scorecard td.v{text-align:center;font-weight:600}"
-    ".scorecard td.supported{background:#dcefe3;color:#0d4a26}"
-    ".scorecard td.not_supported{background:#f8dcd5;color:#7a1f0b}"
-    ".scorecard td.inconclusive{background:#eceff1;color:#3b464d}"
-    ".scorecard th[scope=row]{font-weight:400;min-width:14rem}"
-    ".scorecard small{display:block;color:#55616b;font-size:.86em}"
-    ".scorecard .turned{vertical-align:bottom;text-align:center;padding:.3rem .1rem}"
-    ".scorecard .turned span{writing-mode:vertical-rl;transform:rotate(180deg);font-weight:500;"
-    "max-height:12rem}.scorecard .main span{font-weight:700}"
-    ".scorecard .first{border-left:2px solid #55616b}</style>"
-)
 
 
 def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecard:
@@ -317,10 +287,3 @@ def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
     against = f", {fails} speak{'s' * (fails == 1)} against it" if fails else ""
     parts = f"{holds} of {len(now)} analyses support it{against}"
     return f"{start}; today {parts}: the verdict depends on the method."
-
-
-def _cell(verdict, kind: str) -> str:
-    if verdict not in MARKS:
-        return f"<td class='v {kind}' title='does not apply'>–</td>"
-    said = f"title='{WORDS[verdict]}' aria-label='{WORDS[verdict]}'"
-    return f"<td class='v {kind} {verdict}' {said}>{MARKS[verdict]}</td>"
