@@ -197,7 +197,7 @@ def p_text(p: float) -> str:
         return ""
     if p < 0.001:
         return "< .001"
-    return f"{p:.3f}" if p >= 0.9995 else f"{p:.3f}"[1:]
+    return f"{p:.3f}".removeprefix("0")
 
 
 def number(x: float, decimals: int | None = None) -> str:

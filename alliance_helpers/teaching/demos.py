@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
 from inspect import signature
+from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -48,22 +49,7 @@ LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
 
-# In JupyterLab: handles and tracks stand out from white, whatever has the keyboard's focus is
-# framed, and buttons stand beside their name as sliders do.
-VISIBLE = """<style>
-.alliance-demo .noUi-handle { border: 2px solid #1F4E8C; background: #FFFFFF; box-shadow: none; }
-.alliance-demo .noUi-target { background: #767676; border-color: #767676; }
-.alliance-demo .widget-label { flex: none; text-align: left; }
-.alliance-demo .widget-toggle-buttons { display: flex; align-items: baseline; }
-.alliance-demo .widget-readout { max-width: none; width: auto; overflow: visible; }
-.alliance-demo .widget-toggle-button { width: auto; color: #1A1A1A; border: 1px solid #767676; }
-.alliance-demo .widget-toggle-button.mod-active {
-  background: #1F4E8C; color: #FFFFFF; box-shadow: none;
-}
-.alliance-demo :focus-visible, .alliance-demo .noUi-handle:focus {
-  outline: 3px solid #1F4E8C; outline-offset: 2px;
-}
-</style>"""
+VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True)
@@ -248,7 +234,33 @@ class Demo:
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
-        return _Explorer(self).box
+        inputs = {name: control.widget() for name, control in self.controls.items()}
+        numbers, figure = HTML(), HTML()
+        again = Button(description="Back to the start", layout=Layout(width="11em"))
+
+        def show(_event: object = None) -> None:
+            try:
+                still = self.still({name: widget.value for name, widget in inputs.items()})
+            except AllianceError as error:
+                numbers.value = numbers_html(str(error))
+                return
+            figure.value = figure_html(still.png, still.alt, still.width)
+            numbers.value = numbers_html(still.text)
+
+        def reset(_event: object = None) -> None:
+            for name, widget in inputs.items():
+                widget.unobserve(show, "value")
+                widget.value = self.controls[name].value
+                widget.observe(show, "value")
+            show()
+
+        for widget in inputs.values():
+            widget.observe(show, "value")
+        again.on_click(reset)
+        show()
+        box = VBox([HTML(VISIBLE), *inputs.values(), HBox([again]), numbers, figure])
+        box.add_class("alliance-demo")
+        return box
 
 
 def _figure(height: float, widths: tuple[float, ...]) -> Figure:
@@ -316,39 +328,6 @@ def demonstration(
         return give
 
     return made
-
-
-class _Explorer:
-    def __init__(self, demo: Demo) -> None:
-        self.demo, self.waiting = demo, False
-        self.inputs = {name: c.widget() for name, c in demo.controls.items()}
-        self.numbers, self.figure = HTML(), HTML()
-        again = Button(description="Back to the start", layout=Layout(width="11em"))
-        again.on_click(self.reset)
-        for control in self.inputs.values():
-            control.observe(self.show, "value")
-        rows = [HTML(VISIBLE), *self.inputs.values(), HBox([again]), self.numbers, self.figure]
-        self.box = VBox(rows)
-        self.box.add_class("alliance-demo")
-        self.show()
-
-    def show(self, _change: object = None) -> None:
-        if self.waiting:
-            return
-        try:
-            still = self.demo.still({name: w.value for name, w in self.inputs.items()})
-        except AllianceError as error:
-            self.numbers.value = numbers_html(str(error))
-            return
-        self.figure.value = figure_html(still.png, still.alt, still.width)
-        self.numbers.value = numbers_html(still.text)
-
-    def reset(self, _button: object = None) -> None:
-        self.waiting = True
-        for name, control in self.demo.controls.items():
-            self.inputs[name].value = control.value
-        self.waiting = False
-        self.show()
 
 
 def numbers_html(text: str) -> str:

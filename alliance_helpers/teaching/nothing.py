@@ -101,13 +101,10 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     *again, prediction, _ = np.corrcoef(predicted, rowvar=False)[-1] if len(final) else (0.0, 1.0)
     return {
         "r": np.corrcoef(data, rowvar=False)[-1, :-1],
-        "chosen": data.columns.get_indexer(final.index),
-        "r_squared": r_squared,
-        "p_value": p_value,
-        "limit": critical_correlation(n),
-        "again": again,
+        "chosen": data.columns.get_indexer(final.index), "r_squared": r_squared,
+        "p_value": p_value, "limit": critical_correlation(n), "again": again,
         "prediction": prediction,
-    }
+    }  # fmt: skip
 
 
 def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:

@@ -64,13 +64,10 @@ def _agreed(client: np.ndarray, case_manager: np.ndarray, before: str = "") -> d
     side = "higher" if bias > 0 else "lower"
     rate = f"Clients rate {figure_number(abs(bias), 1)} points {side} on average"
     return {
-        "client": client,
-        "case_manager": case_manager,
-        "table": table,
-        "e": table["estimate"],
+        "client": client, "case_manager": case_manager, "table": table, "e": table["estimate"],
         "before": before,
         "direction": rate if abs(bias) >= 0.05 else "On average both rate alike",
-    }
+    }  # fmt: skip
 
 
 def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bool = True) -> None:
@@ -340,12 +337,8 @@ def leaks(leak: int, favour: float, link: float, n: int) -> dict:
     r, limit = correlation_by_row(alliance, other), critical_correlation(n)
     share = float((r > limit).mean())
     return {
-        "correlations": r,
-        "limit": limit,
-        "refutes": r > limit,
-        "share": share,
-        "mean": r.mean(),
-    }
+        "correlations": r, "limit": limit, "refutes": r > limit, "share": share, "mean": r.mean(),
+    }  # fmt: skip
 
 
 @cache
@@ -406,14 +399,10 @@ def own_view_held(groups: int, favour: float, link: float) -> dict:
     means = [np.bincount(group, x)[group] / np.bincount(group)[group] for x in (alliance, other)]
     _, every, held = correlations_expected(favour, link)
     return {
-        "alliance": alliance,
-        "other": other,
-        "group": group,
-        "all": every,
-        "held": held,
+        "alliance": alliance, "other": other, "group": group, "all": every, "held": held,
         "inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1],
         "where": "the one group" if groups == 1 else f"the {groups} groups with a like own view",
-    }
+    }  # fmt: skip
 
 
 def without_chance() -> np.ndarray:
