@@ -183,11 +183,9 @@ class Demo:
         return self._say(self.compute(**self.settings(**changed)))
 
     def _say(self, result: Any) -> str:
-        return (
-            Words().format(self.say, **vars(result))
-            if isinstance(self.say, str)
-            else self.say(result)
-        )
+        if callable(self.say):
+            return self.say(result)
+        return Words().format(self.say, **vars(result))
 
     def first(self, name: str, reached: Callable[[Any], bool]) -> int:
         """The first setting of a slider from its start upwards at which something is so."""
@@ -212,7 +210,7 @@ class Demo:
         result = self.compute(**settings)
         text, buffer = self._say(result), io.BytesIO()
         with plt.rc_context(LOOK_OF_FIGURES):
-            if not self._kept:
+            if new := not self._kept:
                 self._kept.append(_figure(self.height, self.widths))
             (figure,) = self._kept
             _wipe(figure)
@@ -220,7 +218,8 @@ class Demo:
             figure.canvas.print_png(
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-            _stay(figure)
+            if new:
+                _stay(figure)
         alt = f"{self.shows or figure.get_label()} {text}"
         still = Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
         if len(self._drawn) == REMEMBERED:
@@ -290,11 +289,10 @@ def _stay(figure: Figure) -> None:
     What moves with a control is seen, and to search for a place takes a third of the time of a
     drawing.
     """
-    if figure.get_layout_engine() is not None:
-        figure.set_layout_engine("none")
-        for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
-            label = axis.label
-            axis.set_label_coords(*label.get_position(), transform=label.get_transform())
+    figure.set_layout_engine("none")
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        label = axis.label
+        axis.set_label_coords(*label.get_position(), transform=label.get_transform())
 
 
 def demonstration(
