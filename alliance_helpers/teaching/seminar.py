@@ -218,7 +218,7 @@ def run(path: Path, timeout: int = 300) -> Outcome:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", allow_errors=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(path.resolve().parent)}},
     ).execute()  # fmt: skip
     failed = {
         cell.id: f"{output.ename}: {output.evalue}"
