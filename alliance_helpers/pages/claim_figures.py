@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..claims.rules import Rules
 from ..study.codebook import Codebook
-from .printing import coefficient, counted, figure_number, p_words, word
+from .printing import CLAIM, coefficient, counted, figure_number, p_words, word
 from .style import (
     INK,
     QUIET,
@@ -235,7 +235,6 @@ ESTIMATORS = {
     "poisson": "Poisson", "poisson_cr2": "with CR2 errors", "negbin": "negative binomial",
 }  # fmt: skip
 CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
-CLAIM = ["finding", "claim", "informant"]
 
 
 @styled

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -66,6 +65,9 @@ WORDS = {
 }  # fmt: skip
 """Values in words, where the codebook has no label of its own."""
 
+CLAIM = ["finding", "claim", "informant"]
+"""The columns that name a claim."""
+
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
 
@@ -103,7 +105,6 @@ def pretty(
     frame: pd.DataFrame,
     codebook: Codebook | None = None,
     caption: str | None = None,
-    names: Mapping[str, str] | None = None,
 ) -> PrettyTable:
     """Make a table for reading: names in words, numbers rounded by what they are.
 
@@ -114,8 +115,6 @@ def pretty(
     codebook : Codebook, optional
         Gives the labels of variables and informants.
     caption : str, optional
-    names : mapping, optional
-        Further column names in words.
 
     Returns
     -------
@@ -134,7 +133,6 @@ def pretty(
     ['symptoms', '< .001']
     """
     flat = frame.reset_index() if any(frame.index.names) else frame
-    words = COLUMNS | dict(names or {})
     decimals = _row_decimals(flat)
     shown = []
     for at, column in enumerate(flat.columns):
@@ -146,7 +144,7 @@ def pretty(
         if column in SENTENCES:
             text = [own_words(t, codebook) for t in text]
         shown.append(text)
-    heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
+    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
     heads = [own_words(head, codebook) for head in heads]
     kept = [k for k, text in enumerate(shown) if k == 0 or any(text) or not len(flat)]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]

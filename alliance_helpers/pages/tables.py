@@ -14,6 +14,7 @@ from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from .printing import (
+    CLAIM,
     MARKS,
     WORDS,
     coefficient,
@@ -30,7 +31,6 @@ __all__ = [
     "joint_tests", "missingness", "reliabilities", "scorecard", "table_one", "then_and_now",
     "verdict_sentences",
 ]  # fmt: skip
-CLAIM = ["finding", "claim", "informant"]
 RELIABILITY = [
     "n_items", "n", "alpha", "alpha_low", "alpha_high", "omega_total", "lowest_item_rest_r",
 ]  # fmt: skip
