@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -20,37 +22,9 @@ from ..study.codebook import Codebook
 from .printing import MARKS, WORDS, coefficient, figure_number, word
 
 WIDTH = 6.0
-INK, QUIET, PAPER = "#1A1A1A", "#595959", "#FFFFFF"
+RC = rc_params_from_file(Path(__file__).with_name("alliance.mplstyle"), use_default_template=False)
+INK, QUIET, PAPER = RC["text.color"], RC["axes.edgecolor"], RC["figure.facecolor"]
 SHADE = "#E9EDF0"
-RC = {
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.labelsize": 10.5,
-    "axes.titlesize": 11.5,
-    "axes.titlelocation": "left",
-    "figure.titlesize": 12,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": QUIET,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "text.parse_math": False,
-    "hatch.linewidth": 0.8,
-    "axes.axisbelow": True,
-}
 
 
 @dataclass(frozen=True)
