@@ -1,55 +1,47 @@
-"""Figures of the claims: associations by informant, bounds, a change of rater, the scorecard."""
+"""Figures of the claims: associations, bounds, a change of rater, verdicts, specifications."""
 
 from __future__ import annotations
 
-from textwrap import fill
+from textwrap import fill, shorten
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
+from ..claims.rules import Rules
 from ..study.codebook import Codebook
+from .printing import CLAIM, coefficient, counted, figure_number, p_words, word
 from .style import (
     INK,
     QUIET,
-    SHADE,
     VERDICTS,
     WIDTH,
-    alt,
     canvas,
-    coefficient,
-    draw_rows,
-    figure_number,
-    finish,
+    finished,
+    interval_rows,
+    key,
     log_ticks,
+    nothing,
     styled,
-    title,
-    values_in_words,
-    word,
-)
+    without_side,
+)  # fmt: skip
 
 SAME, OTHER = (
     "The same person rates alliance and outcome",
     "Somebody else rates or records the outcome",
 )
-TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
-CHARACTERS = 13.5  # of running text in an inch
-HEADS = {
-    "as_1995": "as read\nin 1995",
-    "as_published": "dyads\nindep.",
-    "nested": "case\nmanagers",
-    "nested_cr2": "the same,\nCR2",
-}
+ASSOCIATION = "Standardised association with the alliance rating"
 
 
-@styled
 def forest(
     rows: pd.DataFrame,
     bound: float | None = None,
     codebook: Codebook | None = None,
-    xlabel: str = "Standardised association with the alliance rating",
     heading: str = "What goes with each informant's alliance rating",
+    xlabel: str = ASSOCIATION,
     ax: Axes | None = None,
 ) -> Axes:
     """Associations by informant with their intervals.
@@ -57,14 +49,12 @@ def forest(
     Parameters
     ----------
     rows : DataFrame
-        `term informant estimate conf_low conf_high`, optionally `low_90 high_90` (drawn thick),
-        `analysis` (of several, all but the first are hollow) and `block` (several get a heading
-        each). Rows without an estimate are left out.
+        As for :func:`.style.interval_rows`; several values of `block` get a heading each.
     bound : float, optional
         Associations from -bound to bound are shaded as too small to matter.
     codebook : Codebook, optional
         Labels of terms.
-    xlabel, heading : str
+    heading, xlabel : str
     ax : Axes, optional
         New axes in a figure of their own by default.
 
@@ -79,19 +69,12 @@ def forest(
     >>> forest(pd.DataFrame([row])).figure.get_label()[-33:]
     'age (Client) 0.10 (0.00 to 0.20).'
     """
-    shown = rows.dropna(subset=["estimate"])
-    groups = {"": shown}
-    if "block" in shown and shown["block"].nunique() > 1:
-        groups = {word(b).capitalize(): part for b, part in shown.groupby("block", sort=False)}
-    ax = draw_rows(ax, groups, codebook, coefficient)
-    if bound is not None:
-        ax.axvspan(-bound, bound, color=SHADE, zorder=0)
-    finish(ax, shown, xlabel, heading, shaded=bound is not None)
-    within = f" Associations within ±{bound:g} are shaded." if bound is not None else ""
-    alt(
-        ax, f"{heading}, {xlabel}, with 95 % intervals.{within} {values_in_words(shown, codebook)}."
-    )
-    return ax
+    several = "block" in rows and rows["block"].nunique() > 1
+    if several:
+        rows = rows.assign(block=[word(b).capitalize() for b in rows["block"]])
+    band = None if bound is None else (-bound, bound)
+    by = "block" if several else ""
+    return interval_rows(rows, codebook, xlabel, heading, by=by, band=band, ax=ax)
 
 
 @styled
@@ -101,8 +84,9 @@ def equivalence(
     high: float,
     log: bool = False,
     codebook: Codebook | None = None,
-    xlabel: str | None = None,
+    xlabel: str = "",
     heading: str = "Is the effect smaller than the bounds?",
+    limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Intervals against the bounds of what would matter.
@@ -117,34 +101,33 @@ def equivalence(
         For rate ratios: a logarithmic axis, with 1 as no effect.
     codebook, xlabel, heading, ax
         As for :func:`forest`.
+    limits : (float, float), optional
+        Ends of the axis; by default what the bounds and the intervals need.
 
     Returns
     -------
     Axes
     """
-    shown = rows.dropna(subset=["estimate"])
     default = "Rate ratio per standard deviation of the alliance rating" if log else "Effect"
-    xlabel = xlabel or default
-    ax = draw_rows(ax, {"": shown}, codebook, figure_number if log else coefficient)
-    ax.axvspan(low, high, color=SHADE, zorder=0)
+    form, none = (figure_number, 1.0) if log else (coefficient, 0.0)
+    ax = interval_rows(
+        rows, codebook, xlabel or default, heading, form, band=(low, high), none=none, ax=ax
+    )
     if log:
         ax.set_xscale("log")
-        limits = [low / 1.12, high * 1.12]
-        if len(shown):
-            limits = [min(limits[0], shown["conf_low"].min() / 1.05),
-                      max(limits[1], shown["conf_high"].max() * 1.05)]  # fmt: skip
+        ends = rows["conf_low"].min() / 1.05, rows["conf_high"].max() * 1.05
+        limits = limits or (np.fmin(low / 1.12, ends[0]), np.fmax(high * 1.12, ends[1]))
+    if limits:
         ax.set_xlim(limits)
+    if log:
         log_ticks(ax, [low, 1.0, high])
-    finish(ax, shown, xlabel, heading, shaded=True, none=1.0 if log else 0.0)
-    alt(ax, f"{heading} {xlabel}, bounds {low:g} to {high:g}. {values_in_words(shown, codebook)}.")
     return ax
 
 
-@styled
 def halo_contrast(
     rows: pd.DataFrame,
     codebook: Codebook | None = None,
-    xlabel: str = "Standardised association of alliance rating and outcome",
+    xlabel: str = ASSOCIATION,
     heading: str = "Does the association survive a change of rater?",
     ax: Axes | None = None,
 ) -> Axes:
@@ -153,50 +136,43 @@ def halo_contrast(
     Parameters
     ----------
     rows : DataFrame
-        `informant term estimate conf_low conf_high`, optionally `low_90 high_90`, and `rater`: who
-        rated the outcome. Without `rater` the codebook's scales say it, and what is no scale counts
-        as rated by somebody else.
-    codebook : Codebook, optional
-    xlabel, heading, ax
+        As for :func:`forest`, optionally with `rater`: who rated the outcome. Without it the
+        codebook's scales say it, and what is no scale counts as rated by somebody else.
+    codebook, xlabel, heading, ax
         As for :func:`forest`.
 
     Returns
     -------
     Axes
     """
-    shown = rows.dropna(subset=["estimate"])
-    if "rater" not in shown:
+    if "rater" not in rows:
         scales = codebook.scales if codebook is not None else {}
-        raters = [scales[t].informant if t in scales else "records" for t in shown["term"]]
-        shown = shown.assign(rater=raters)
-    same = shown["rater"] == shown["informant"]
-    groups = {SAME: shown[same], OTHER: shown[~same]}
-    ax = draw_rows(ax, groups, codebook, coefficient)
-    finish(ax, shown, xlabel, heading)
-    said = [
-        f"{name}: {values_in_words(part, codebook) or 'none'}." for name, part in groups.items()
-    ]
-    alt(ax, f"{heading} {xlabel}. {' '.join(said)}")
-    return ax
+        raters = [scales[t].informant if t in scales else "records" for t in rows["term"]]
+        rows = rows.assign(rater=raters)
+    same = rows["rater"] == rows["informant"]
+    rows = rows.assign(who=np.where(same, SAME, OTHER)).iloc[np.argsort(~same, kind="stable")]
+    return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)
+
+
+TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
+CHARACTERS = 13.5  # of running text in an inch
+HEADS = {
+    "as_1995": "as read\nin 1995",
+    "as_published": "dyads\nindep.",
+    "nested": "case\nmanagers",
+    "nested_cr2": "the same,\nCR2",
+}
 
 
 @styled
-def scorecard(
-    card: pd.DataFrame,
-    codebook: Codebook | None = None,
-    heading: str = "What became of each claim",
-    ax: Axes | None = None,
-) -> Axes:
-    """Tiles: one row per claim, one column per analysis, colour and letter for the verdict.
+def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Tiles: one row per claim, one column per analysis, colour and mark for the verdict.
 
     Parameters
     ----------
     card : DataFrame
         As `tables.scorecard` returns it: `finding text informant`, then the analyses. A cell that
         is no verdict is drawn as a dash.
-    codebook : Codebook, optional
-        Labels of informants, for claims without a text.
-    heading : str
     ax : Axes, optional
         New axes in a figure of their own by default.
 
@@ -206,10 +182,7 @@ def scorecard(
     """
     analyses = [c for c in card.columns if c not in ("finding", "text", "informant")]
     start = max(2.0, WIDTH - 0.15 - TILE_WIDTH * len(analyses))
-    texts = [
-        fill(str(t) or word(i, codebook), int(start * CHARACTERS))
-        for t, i in zip(card["text"], card["informant"], strict=True)
-    ]
+    texts = [fill(text, int(start * CHARACTERS)) for text in card["text"]]
     heights = np.array([max(LINE * (t.count("\n") + 1), TILE_HEIGHT) + 0.07 for t in texts])
     first = (card["finding"] != card["finding"].shift()).to_numpy()
     top = np.cumsum(heights + FINDING * first) - heights if len(card) else heights
@@ -231,17 +204,12 @@ def scorecard(
     ax.set_xlim(0, start + TILE_WIDTH * len(analyses))
     ax.set_ylim(total + 0.08, -0.15)
     handles = [
-        Patch(facecolor=v.color, edgecolor=QUIET, label=f"{v.marker}  {v.label}")
-        for v in VERDICTS.values()
+        Patch(fc=v.color, ec=QUIET, label=f"{v.marker}  {v.label}") for v in VERDICTS.values()
     ]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=3, borderaxespad=0.2)
-    title(ax, heading)
-    counts = [
-        f"{word(a)}: " + ", ".join(f"{(card[a] == v).sum()} {k.label}" for v, k in VERDICTS.items())
-        for a in analyses
-    ]
-    alt(ax, f"{heading}, {len(card)} claims. {'; '.join(counts)}.")
-    return ax
+    counts = "; ".join(f"{word(a)}: {counted(card[a])}" for a in analyses)
+    heading = "What became of each claim"
+    return finished(ax, heading, f"{heading}, {len(card)} claims. {counts}.")
 
 
 def _tile(ax: Axes, x: float, y: float, verdict: object) -> None:
@@ -256,3 +224,151 @@ def _tile(ax: Axes, x: float, y: float, verdict: object) -> None:
     ax.add_patch(Rectangle(corner, wide, TILE_HEIGHT, **box))
     ink = "white" if verdict == "supported" else INK
     ax.text(x, y, style.marker, color=ink, weight="bold", **how)
+
+
+CHOICES = {
+    "scoring": "Scoring", "items": "Unanswered items", "covariates": "Held constant",
+    "outliers": "Extreme values", "estimator": "Estimator",
+}  # fmt: skip
+ESTIMATORS = {
+    "ols": "least squares", "cr2": "with CR2 errors", "mixed": "mixed model",
+    "poisson": "Poisson", "poisson_cr2": "with CR2 errors", "negbin": "negative binomial",
+}  # fmt: skip
+CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
+
+
+@styled
+def specification_curve(
+    specifications: pd.DataFrame,
+    joint: pd.DataFrame | None = None,
+    codebook: Codebook | None = None,
+    rules: Rules | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Estimates of one claim under every specification, sorted, over the choices that led there.
+
+    Parameters
+    ----------
+    specifications : DataFrame
+        As `multiverse.multiverse` returns them; of several claims the first is drawn.
+    joint : DataFrame, optional
+        Its joint tests: the p-value of the median is written into the figure.
+    codebook : Codebook, optional
+        Labels of terms.
+    rules : Rules, optional
+        The claim's own text becomes the heading.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> from alliance_helpers import multiverse, simulate_dyads
+    >>> found = multiverse(simulate_dyads("published", 201, 7), finding="halo", n_perm=0)
+    >>> "specifications" in specification_curve(found.specifications).figure.get_label()
+    True
+    """
+    if specifications.empty:
+        return nothing(ax, "Every specification", "No specification could be estimated.")
+    rows = next(iter(specifications.groupby(CLAIM, sort=False)))[1]
+    options = []  # a choice with more than one option heads its options
+    for choice, name in CHOICES.items():
+        found = sorted(rows[choice].unique())
+        if len(found) > 1:
+            options += [(choice, None, name), *((choice, o, ESTIMATORS.get(o, o)) for o in found)]
+    rows = rows.sort_values("estimate", ignore_index=True)
+    ax = canvas(ax, CURVE + ROW * (len(options) + 2) + 1.3)
+    days = rows["estimator"].isin(["poisson", "negbin"]).any()
+    _curve(ax, rows, 1.0 if days else 0.0)
+    depth, beside = 0.22, {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
+    for choice, option, name in options:
+        at = np.flatnonzero(rows[choice] == option)
+        ax.plot(at, np.full(len(at), -depth), "|", color=INK, ms=6, mew=0.7)
+        weight = "bold" if option is None else "normal"
+        ax.text(-0.012, -depth, name, weight=weight, fontsize=9, **beside)
+        depth += ROW
+    ax.set(xlim=(-1, len(rows)), ylim=(-depth, CURVE + 0.1), xticks=[])
+    ax.spines[["left", "bottom"]].set_visible(False)
+    what = f"{word(rows['term'].iloc[0], codebook)} ({word(rows['informant'].iloc[0], codebook)})"
+    ax.set_ylabel("Rate ratio" if days else "Estimate", y=1 - CURVE / 2 / (depth + CURVE))
+    key(ax, [
+        Line2D([], [], ls="", marker="o", ms=6, mfc=v.color, mec=QUIET, label=v.label)
+        for v in VERDICTS.values()
+    ])  # fmt: skip
+    low, middle, high = map(figure_number, rows["estimate"].quantile([0, 0.5, 1]))
+    said = (
+        f"Specification curve of {what}, {len(rows)} specifications: "
+        f"{'rate ratios' if days else 'estimates'} {low} to {high}, median {middle}; "
+        f"{counted(rows['verdict'])}."
+    )
+    if joint is not None and len(joint):
+        p = joint.loc[joint["statistic"] == "median", "p_value"].iloc[0]
+        said += f" Joint permutation test of the median: {p_words(p)}."
+    return finished(ax, _text(rows, rules) or f"{what}: every specification", said)
+
+
+def _text(rows: pd.DataFrame, rules: Rules | None) -> str:
+    """The claim that rows of specifications are about, in its own words."""
+    name = tuple(rows[CLAIM].iloc[0])
+    return rules.texts.get(name, name[1]) if rules is not None else ""
+
+
+def _curve(ax: Axes, rows: pd.DataFrame, none: float) -> None:
+    """Estimates in inches above the options, with an axis of their own."""
+    values = rows[["estimate", "conf_low", "conf_high"]].to_numpy(float)
+    low, high = (float(end) for end in (np.nanmin(values), np.nanmax(values)))
+    unit = CURVE / max(high - low, 1e-9)  # inches of one unit of the estimate
+    heights = (values - low) * unit
+    if low <= none <= high:
+        ax.axhline((none - low) * unit, color=QUIET, lw=0.9, zorder=1)
+    at = np.arange(len(rows))
+    ax.vlines(at, heights[:, 1], heights[:, 2], color="#B9C2C8", lw=0.6, zorder=2)
+    for verdict, look in VERDICTS.items():
+        mine = (rows["verdict"] == verdict).to_numpy()
+        ax.plot(at[mine], heights[mine, 0], "o", ms=3.4, mfc=look.color, mec=QUIET, mew=0.4,
+                zorder=3)  # fmt: skip
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    ticks = ticks[(low <= ticks) & (ticks <= high)]
+    ax.set_yticks((ticks - low) * unit, [figure_number(t) for t in ticks])
+
+
+@styled
+def specification_verdicts(
+    specifications: pd.DataFrame, rules: Rules, ax: Axes | None = None
+) -> Axes:
+    """In which share of all specifications each claim gets each verdict.
+
+    Parameters
+    ----------
+    specifications : DataFrame
+        As `multiverse.multiverse` returns them.
+    rules : Rules
+        Gives the text of the claims.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    claims = list(specifications.groupby(CLAIM, sort=False))
+    ax = canvas(ax, 1.3 + 0.5 * max(len(claims), 1))
+    said = []
+    for at, ((name, _, _), rows) in enumerate(claims):
+        left, parts, n = 0.0, [], len(rows)
+        for verdict, look in VERDICTS.items():
+            share = 100 * (rows["verdict"] == verdict).mean()
+            ax.barh(at + 0.17, share, 0.4, left, color=look.color, edgecolor=QUIET, lw=0.6)
+            left += share
+            parts += [f"{share:.0f} % {look.label}"] if share else []
+        text = _text(rows, rules)
+        ax.text(0, at - 0.1, f"{name}: {shorten(text, 72)}", va="bottom", fontsize=9)
+        ax.text(101, at + 0.17, f"{n}", va="center", fontsize=9)
+        said.append(f"{text}: {', '.join(parts)} of {n}")
+    ax.text(101, -0.5, "of", va="center", fontsize=9)
+    without_side(ax)
+    ax.set(xlim=(0, 100), ylim=(len(claims) - 0.4, -0.7), xlabel="Share of the specifications (%)")
+    key(ax, [Patch(fc=v.color, ec=QUIET, label=v.label) for v in VERDICTS.values()])
+    heading = "What every specification says of each claim"
+    return finished(ax, heading, f"{heading}. {'. '.join(said)}.")

@@ -12,20 +12,18 @@ from matplotlib.patches import Patch
 
 from ..errors import ParameterError
 from ..study.codebook import Codebook
+from .printing import coefficient, figure_number, word
 from .style import (
     INFORMANTS,
     INK,
     QUIET,
-    alt,
     canvas,
-    coefficient,
-    figure_number,
+    finished,
     key,
     nothing,
     styled,
-    title,
-    word,
-)
+    without_side,
+)  # fmt: skip
 
 CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
 BAND, POINT = "#D3DBE1", "#3C4A54"
@@ -38,8 +36,6 @@ def informants(
     columns: Sequence[str] = ("client_alliance", "case_manager_alliance"),
     labels: Sequence[str] = ("Client", "Case manager"),
     ylabel: str = "Alliance rating (sum of items)",
-    heading: str = "The two informants side by side",
-    bins: int = 18,
     ax: Axes | None = None,
 ) -> Axes:
     """Two informants' distributions back to back on one scale.
@@ -50,9 +46,8 @@ def informants(
     columns : two column names
         The client's rating, then the case manager's; missing values are left out.
     labels : two str
-    ylabel, heading : str
-        The measure with its unit; the title.
-    bins : int
+    ylabel : str
+        The measure with its unit.
     ax : Axes, optional
         New axes in a figure of their own by default.
 
@@ -68,8 +63,7 @@ def informants(
     """
     ax = canvas(ax, 4.6)
     values = [dyads[c].dropna().to_numpy(float) for c in columns]
-    pooled = np.concatenate(values)
-    edges = np.histogram_bin_edges(pooled, bins) if len(pooled) else np.array([0.0, 1.0])
+    edges = np.histogram_bin_edges(np.concatenate(values), 18)
     counts = [np.histogram(v, edges)[0] for v in values]
     most = max(1, *(c.max() for c in counts))
     said = []
@@ -95,9 +89,8 @@ def informants(
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
     ax.set(xlabel="Number of dyads (black lines: means)", ylabel=ylabel)
-    title(ax, heading)
-    alt(ax, f"{heading}: {ylabel}. {'; '.join(said)}.")
-    return ax
+    heading = "The two informants side by side"
+    return finished(ax, heading, f"{heading}: {ylabel}. {'; '.join(said)}.")
 
 
 @styled
@@ -107,6 +100,7 @@ def paired_scatter(
     agreement_table: pd.DataFrame,
     unit: str = "alliance rating (sum of items)",
     show_rows: bool = True,
+    limits: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Each dyad's two ratings, the line of equal ratings and both means.
@@ -122,6 +116,8 @@ def paired_scatter(
     show_rows : bool
         With False no single dyad is drawn: the median and the middle half of the case manager's
         ratings, for groups of at least 20 clients with similar ratings.
+    limits : (float, float), optional
+        Ends of both axes; by default what the ratings need.
     ax : Axes, optional
 
     Returns
@@ -131,28 +127,26 @@ def paired_scatter(
     ax = canvas(ax, 5.7)
     x, y = _pairs(client, case_manager)
     _cloud(ax, x, y, show_rows)
+    r, ccc = (_with_interval(agreement_table, s) for s in ("pearson_r", "ccc"))
+    said = (
+        f"Case manager's against client's {unit}, {len(x):,} dyads{', in groups' * (not show_rows)}"
+    )
     means = "no complete pair"
     if len(x):
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         room = 0.04 * (high - low) or 1.0
-        ends = [low - room, high + room]
-        ax.plot(ends, ends, color=INK, lw=1.3, ls=(0, (6, 3)), label="equal ratings", zorder=4)
+        ax.axline((low, low), slope=1, color=INK, lw=1.3, ls=(0, (6, 3)), label="equal ratings",
+                  zorder=4)  # fmt: skip
         ax.axvline(x.mean(), color=CLIENT.color, lw=2, label="client mean", zorder=3)
         ax.axhline(y.mean(), color=CASE_MANAGER.color, lw=2.4, ls=(0, (1, 1)),
                    label="case manager mean", zorder=3)  # fmt: skip
+        ends = limits or (low - room, high + room)
         ax.set(xlim=ends, ylim=ends, aspect="equal")
         key(ax)
         means = f"means {figure_number(x.mean(), 1)} and {figure_number(y.mean(), 1)}"
     ax.set(xlabel=f"Client: {unit}", ylabel=f"Case manager: {unit}")
-    r, ccc = (_with_interval(agreement_table, s) for s in ("pearson_r", "ccc"))
-    title(ax, f"r = {r}, CCC = {ccc}")
-    shown = "" if show_rows else ", in groups"
-    alt(
-        ax,
-        f"Case manager's against client's {unit}, {len(x):,} dyads{shown}: r = {r}, "
-        f"concordance = {ccc}; {means}.",
-    )
-    return ax
+    said = f"{said}: r = {r}, concordance = {ccc}; {means}."
+    return finished(ax, f"r = {r}, CCC = {ccc}", said)
 
 
 @styled
@@ -194,13 +188,11 @@ def bland_altman(
         said[name] = f"{figure_number(value, 1)} ({interval})"
     ax.axhline(0, color=QUIET, lw=0.9, ls=(0, (1, 2)), zorder=2)
     ax.set(xlabel=f"Mean of the two: {unit}", ylabel="Client minus case manager")
-    title(ax, f"Client minus case manager: {said['bias']} points")
-    alt(
-        ax,
+    about = (
         f"Difference against mean of {len(x):,} dyads, {unit}: bias {said['bias']}, limits of "
-        f"agreement {said['loa_low']} and {said['loa_high']}.",
+        f"agreement {said['loa_low']} and {said['loa_high']}."
     )
-    return ax
+    return finished(ax, f"Client minus case manager: {said['bias']} points", about)
 
 
 def _pairs(client: pd.Series, case_manager: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -239,7 +231,6 @@ def _with_interval(table: pd.DataFrame, name: str) -> str:
 def correlations(
     matrix: pd.DataFrame,
     codebook: Codebook | None = None,
-    heading: str = "How the measures hang together",
     ax: Axes | None = None,
 ) -> Axes:
     """The lower triangle of a correlation matrix, each cell with its number.
@@ -250,13 +241,13 @@ def correlations(
         Square, as `views.correlation_matrix` returns it.
     codebook : Codebook, optional
         Labels of variables.
-    heading : str
     ax : Axes, optional
 
     Returns
     -------
     Axes
     """
+    heading = "How the measures hang together"
     names = [word(name, codebook) for name in matrix]
     if len(names) < 2:
         return nothing(ax, heading, "There are no two measures to correlate.")
@@ -279,14 +270,13 @@ def correlations(
     ax.set_xlim(0, len(names) - 1)
     ax.set_ylim(len(names), 1)
     ax.tick_params(length=0)
-    title(ax, heading)
-    order = np.argsort(-np.abs(np.nan_to_num(values[rows, columns])), kind="stable")[:5]
+    values = values[rows, columns]
+    order = np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:5]
     strongest = "; ".join(
-        f"{names[rows[i]]} with {names[columns[i]]} {coefficient(values[rows[i], columns[i]])}"
-        for i in order
+        f"{names[rows[i]]} with {names[columns[i]]} {coefficient(values[i])}" for i in order
     )
-    alt(ax, f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}.")
-    return ax
+    about = f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}."
+    return finished(ax, heading, about)
 
 
 DYADS, ANSWERS = "#2F4B5C", "#A9C4D2"
@@ -296,7 +286,6 @@ DYADS, ANSWERS = "#2F4B5C", "#A9C4D2"
 def missingness(
     table: pd.DataFrame,
     codebook: Codebook | None = None,
-    heading: str = "What is missing",
     ax: Axes | None = None,
 ) -> Axes:
     """Share of dyads without a value, and of single answers that are missing.
@@ -307,7 +296,6 @@ def missingness(
         As `tables.missingness` returns it; complete variables are only counted.
     codebook : Codebook, optional
         Labels of variables.
-    heading : str
     ax : Axes, optional
 
     Returns
@@ -331,8 +319,7 @@ def missingness(
         said.append(f"{name}: " + ", ".join(f"{v:.1f} % of {kind}" for kind, v in drawn))
     ax.set_ylim(max(len(shown), 1) - 0.35, -0.5)
     ax.set_xlim(0, most * 1.15)
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
+    without_side(ax)
     rest = len(table) - len(shown)
     other = "other " if said else ""
     complete = f"{rest} {other}variable{' is' if rest == 1 else 's are'} complete"
@@ -341,9 +328,8 @@ def missingness(
         ax.text(0.5, 0.5, "Nothing is missing.", transform=ax.transAxes, ha="center", va="center")
     key(ax, [Patch(label="dyads without a value", **_bar("dyads")),
              Patch(label="single answers", **_bar("answers"))])  # fmt: skip
-    title(ax, heading)
-    alt(ax, f"{heading}. {'; '.join(said) or 'Nothing'}. {complete}.")
-    return ax
+    heading = "What is missing"
+    return finished(ax, heading, f"{heading}. {'; '.join(said) or 'Nothing'}. {complete}.")
 
 
 def _bar(kind: str) -> dict:

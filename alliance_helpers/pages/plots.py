@@ -5,28 +5,27 @@ the figure shows, numbers included; `outputs.save_figure` keeps it as the alt te
 informant has the same colour, marker and hatch everywhere (`style`).
 """
 
-from .claim_figures import equivalence, forest, halo_contrast, scorecard
+from .claim_figures import (
+    equivalence,
+    forest,
+    halo_contrast,
+    scorecard,
+    specification_curve,
+    specification_verdicts,
+)  # fmt: skip
 from .dyad_figures import bland_altman, correlations, informants, missingness, paired_scatter
-from .evidence_figures import bayes_sensitivity, inclusion, information_sources, power_curve
-from .model_figures import days_distribution, r_squared_blocks
-from .multiverse_figures import specification_curve, specification_verdicts
+from .model_figures import (
+    bayes_sensitivity,
+    days_distribution,
+    inclusion,
+    information_sources,
+    power_curve,
+    r_squared_blocks,
+)  # fmt: skip
 
 __all__ = [
-    "bayes_sensitivity",
-    "bland_altman",
-    "correlations",
-    "days_distribution",
-    "equivalence",
-    "forest",
-    "halo_contrast",
-    "inclusion",
-    "informants",
-    "information_sources",
-    "missingness",
-    "paired_scatter",
-    "power_curve",
-    "r_squared_blocks",
-    "scorecard",
-    "specification_curve",
+    "bayes_sensitivity", "bland_altman", "correlations", "days_distribution", "equivalence",
+    "forest", "halo_contrast", "inclusion", "informants", "information_sources", "missingness",
+    "paired_scatter", "power_curve", "r_squared_blocks", "scorecard", "specification_curve",
     "specification_verdicts",
-]
+]  # fmt: skip

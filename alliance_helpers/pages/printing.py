@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,23 +15,18 @@ import pandas as pd
 from ..study.codebook import Codebook, own_words
 
 COLUMNS = {
-    "term": "Term", "estimate": "Estimate", "std_error": "SE", "statistic": "Statistic",
-    "df": "df", "df1": "df 1", "df2": "df 2", "p_value": "p", "conf_low": "CI low",
-    "conf_high": "CI high", "low_90": "90 % CI low", "high_90": "90 % CI high",
-    "n": "n", "beta": "Beta", "semipartial_r2": "Semipartial R²", "tolerance": "Tolerance",
-    "block": "Block", "step": "Step", "action": "Action", "f": "F", "f_change": "F of change",
+    "std_error": "SE", "df": "df", "df1": "df 1", "df2": "df 2", "p_value": "p", "n": "n",
+    "conf_low": "CI low", "conf_high": "CI high",
+    "low_90": "90 % CI low", "high_90": "90 % CI high",
+    "semipartial_r2": "Semipartial R²", "f": "F", "f_change": "F of change",
     "r_squared": "R²", "adj_r_squared": "Adjusted R²", "delta_r_squared": "R² change",
     "p_change": "p of change", "family": "Model", "llf": "Log-likelihood", "aic": "AIC",
-    "bic": "BIC", "theta": "Theta", "theta_std_error": "SE of theta", "rater": "Rated by",
-    "zeros_observed": "Zeros observed",
-    "zeros_expected": "Zeros expected", "rate_ratio": "Rate ratio",
+    "bic": "BIC", "theta_std_error": "SE of theta", "rater": "Rated by",
     "rate_ratio_low": "Rate ratio, low", "rate_ratio_high": "Rate ratio, high",
-    "finding": "Finding", "claim": "Claim", "analysis": "Analysis", "informant": "Informant",
-    "criterion": "Criterion", "verdict": "Verdict", "p_equivalence": "p of equivalence",
-    "n_effective": "Effective n", "n_items": "Items", "alpha": "Alpha", "alpha_low": "Alpha, low",
-    "alpha_high": "Alpha, high", "omega_total": "Omega",
-    "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10", "kappa": "Kappa",
-    "inclusion": "Selected", "noise_inclusion": "Selected in noise", "same_sign": "Same sign",
+    "p_equivalence": "p of equivalence", "n_effective": "Effective n", "n_items": "Items",
+    "alpha_low": "Alpha, low", "alpha_high": "Alpha, high", "omega_total": "Omega",
+    "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10",
+    "inclusion": "Selected", "noise_inclusion": "Selected in noise",
     "beta_all_in": "Beta, all in", "p_all_in": "p, all in", "n_terms": "Terms",
     "r_squared_corrected": "R² in new clients", "r_squared_noise": "R² in noise",
     "r_squared_all_in": "R², all in", "r_squared_all_in_corrected": "All in, new clients",
@@ -39,17 +35,15 @@ COLUMNS = {
     "std": "SD", "n_groups": "Case managers", "n_specifications": "Specifications",
     "n_perm": "Permutations", "p_median": "p of median",
     "p_share": "p of share", "p_stouffer": "p of Stouffer's z", "share_significant": "p < .05",
-    "expected": "Expected from nothing", "entered": "Entered", "direction": "Direction",
-    "no_association": "No association", "hospital_effect": "Hospital effect",
+    "expected": "Expected from nothing",
 }  # fmt: skip
-"""Column names in words."""
+"""Column names in words, where they are not the name itself without underscores."""
 
 WORDS = {
     "as_1995": "As 1995 read it", "as_published": "Dyads independent",
     "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
     "imputed": "Missing values imputed", "adjusted": "Pretreatment held constant",
-    "sites": "Within sites", "rank": "Rank-normal scores",
-    "holm": "Holm within the finding",
+    "sites": "Within sites", "rank": "Rank-normal scores", "holm": "Holm within the finding",
     "jackknife": "Jackknife", "selection": "Selected in resamples",
     "bayes": "Evidence for nothing", "multiverse": "Every specification",
     "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
@@ -70,6 +64,12 @@ WORDS = {
     "poisson": "Poisson", "negbin": "Negative binomial", "hurdle": "Hurdle", "zinb": "ZINB",
 }  # fmt: skip
 """Values in words, where the codebook has no label of its own."""
+
+CLAIM = ["finding", "claim", "informant"]
+"""The columns that name a claim."""
+
+MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
+"""Verdicts as marks, in the order in which they are counted."""
 
 TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family", "scale", "block",
               "outcome", "variable", "rater", "part")  # fmt: skip
@@ -105,7 +105,6 @@ def pretty(
     frame: pd.DataFrame,
     codebook: Codebook | None = None,
     caption: str | None = None,
-    names: Mapping[str, str] | None = None,
 ) -> PrettyTable:
     """Make a table for reading: names in words, numbers rounded by what they are.
 
@@ -116,8 +115,6 @@ def pretty(
     codebook : Codebook, optional
         Gives the labels of variables and informants.
     caption : str, optional
-    names : mapping, optional
-        Further column names in words.
 
     Returns
     -------
@@ -136,7 +133,6 @@ def pretty(
     ['symptoms', '< .001']
     """
     flat = frame.reset_index() if any(frame.index.names) else frame
-    words = COLUMNS | dict(names or {})
     decimals = _row_decimals(flat)
     shown = []
     for at, column in enumerate(flat.columns):
@@ -148,7 +144,7 @@ def pretty(
         if column in SENTENCES:
             text = [own_words(t, codebook) for t in text]
         shown.append(text)
-    heads = [words.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
+    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
     heads = [own_words(head, codebook) for head in heads]
     kept = [k for k, text in enumerate(shown) if k == 0 or any(text) or not len(flat)]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
@@ -165,29 +161,28 @@ def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) 
     """
     if table.empty:
         return f"<p>{escape(caption or 'Table')}: none.</p>"
-    sides = ["right" if r else "left" for r in right]
-    name = escape(caption or "Table", quote=True)
-    out = [
-        f'<div role="region" aria-label="{name}" tabindex="0" style="overflow-x:auto">'
-        '<table class="alliance-table">'
-    ]
-    if caption:
-        out.append(f'<caption style="text-align:left;caption-side:top">{escape(caption)}</caption>')
-    out.append("<thead><tr>")
-    for head, side in zip(table.columns, sides, strict=True):
-        out.append(f'<th scope="col" style="text-align:{side}">{escape(str(head))}</th>')
-    out.append("</tr></thead><tbody>")
-    for row in table.itertuples(index=False, name=None):
-        out.append("<tr>")
-        for at, (cell, side) in enumerate(zip(row, sides, strict=True)):
-            tag, scope = ("th", ' scope="row"') if at == 0 else ("td", "")
-            short = side == "right" or len(str(cell)) <= SHORT
-            wide = ";min-width:16rem" if len(str(cell)) > LONG else ""
-            style = f"text-align:{side}" + (";white-space:nowrap" if short else wide)
-            out.append(f'<{tag}{scope} style="{style}">{escape(str(cell))}</{tag}>')
-        out.append("</tr>")
-    out.append("</tbody></table></div>")
-    return "".join(out)
+    return rendered(
+        "table.html.j2",
+        caption=caption,
+        heads=table.columns,
+        sides=["right" if r else "left" for r in right],
+        rows=table.itertuples(index=False, name=None),
+        short=SHORT,
+        long=LONG,
+    )
+
+
+def rendered(template: str, **values: object) -> str:
+    """One of the templates beside this file, filled in; what is filled in is escaped."""
+    return _template(template).render(**values)
+
+
+@cache
+def _template(name: str):
+    import jinja2
+
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return jinja2.Environment(autoescape=True).from_string(text)
 
 
 def p_text(p: float) -> str:
@@ -200,7 +195,7 @@ def p_text(p: float) -> str:
         return ""
     if p < 0.001:
         return "< .001"
-    return f"{p:.3f}" if p >= 0.9995 else f"{p:.3f}"[1:]
+    return f"{p:.3f}".removeprefix("0")
 
 
 def number(x: float, decimals: int | None = None) -> str:
@@ -220,6 +215,50 @@ def number(x: float, decimals: int | None = None) -> str:
             decimals = min(6, 1 - math.floor(math.log10(size)))
     text = f"{x:,.{decimals}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def figure_number(x: float, decimals: int | None = 2) -> str:
+    """A number for a figure or a sentence, with a proper minus sign."""
+    return number(float(x), decimals).replace("-", "−")
+
+
+def coefficient(x: float, decimals: int = 2) -> str:
+    """A correlation or share: no zero before the point.
+
+    >>> coefficient(-0.171), coefficient(1.0)
+    ('−.17', '1.00')
+    """
+    text = figure_number(x, decimals)
+    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
+
+
+def p_words(p: float, before: str = "p ") -> str:
+    """A p-value as `p = .031` or `p < .001`; nothing if it is unknown."""
+    text = p_text(float(p))
+    return f"{before}{'' if text.startswith('<') else '= '}{text}" if text else ""
+
+
+def counted(verdicts: pd.Series) -> str:
+    """How often each verdict is given.
+
+    >>> counted(pd.Series(["supported", "not_supported", "supported"]))
+    '2 supported, 1 not supported'
+    """
+    counts = verdicts.value_counts()
+    return ", ".join(f"{counts[v]} {WORDS[v]}" for v in MARKS if v in counts)
+
+
+def word(name: object, codebook: Codebook | None = None) -> str:
+    """A term, informant or model in words; what has no words is at least without underscores."""
+    text = str(name)
+    said = _said(text, codebook)
+    return text.replace("_", " ") if said == text else said
+
+
+def _said(name: str, codebook: Codebook | None) -> str:
+    if codebook is not None and name in codebook.informants:
+        return codebook.informant_label(name)
+    return WORDS.get(name) or (name if codebook is None else codebook.label(name))
 
 
 def decimals_for(width: float) -> int:
@@ -280,9 +319,4 @@ def _plain(column: object) -> str:
 def _word(value: object, codebook: Codebook | None) -> str:
     if not isinstance(value, str):
         return ""
-    if codebook is not None:
-        if value in codebook.informants:
-            return codebook.informant_label(value)
-        if value not in WORDS:
-            return ":".join(codebook.label(part) for part in value.split(":"))
-    return own_words(WORDS.get(value, value), codebook)
+    return own_words(":".join(_said(part, codebook) for part in value.split(":")), codebook)

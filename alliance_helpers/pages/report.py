@@ -18,9 +18,9 @@ from ..claims.rules import read_rules
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
+from .printing import rendered
 from .tables import then_and_now
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
 HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
 
 
@@ -51,8 +51,6 @@ def write_report(folder: str | Path) -> Path:
     OutputError
         The folder cannot be written.
     """
-    import jinja2
-
     folder = Path(folder)
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     failures = {r["notebook"]: r for r in about["notebooks"] if r["status"] != "done"}
@@ -62,8 +60,8 @@ def write_report(folder: str | Path) -> Path:
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
     banner = _banner(sections)
-    template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
-    html = template.render(
+    html = rendered(
+        "report.html.j2",
         sections=sections,
         about=about,
         summary=_summary(folder, about["parameters"], book),

@@ -1,15 +1,17 @@
-"""One look for every figure: colours, markers, words; rows of intervals."""
+"""One look for every figure: colours, markers, titles, keys, alt texts; rows of intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -17,40 +19,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 
 from ..study.codebook import Codebook
-from .printing import WORDS, number, p_text
+from .printing import MARKS, WORDS, coefficient, figure_number, word
 
 WIDTH = 6.0
-INK, QUIET, PAPER = "#1A1A1A", "#595959", "#FFFFFF"
+RC = rc_params_from_file(Path(__file__).with_name("alliance.mplstyle"), use_default_template=False)
+INK, QUIET, PAPER = RC["text.color"], RC["axes.edgecolor"], RC["figure.facecolor"]
 SHADE = "#E9EDF0"
-RC = {
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.labelsize": 10.5,
-    "axes.titlesize": 11.5,
-    "axes.titlelocation": "left",
-    "figure.titlesize": 12,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": QUIET,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "text.parse_math": False,
-    "hatch.linewidth": 0.8,
-    "axes.axisbelow": True,
-}
 
 
 @dataclass(frozen=True)
@@ -58,21 +32,20 @@ class Look:
     """How one informant, verdict, block or model is drawn everywhere."""
 
     color: str
-    label: str
+    label: str = ""
     marker: str = "o"
     hatch: str = ""
     line: str | tuple = "-"
 
 
 INFORMANTS = {
-    "client": Look("#1F4E8C", "Client", "o", ""),
+    "client": Look("#1F4E8C", "Client"),
     "case_manager": Look("#D97600", "Case manager", "D", "////"),
 }
-OTHER = Look("#4D4D4D", "Both", "s", "")
+OTHER = Look("#4D4D4D", "", "s")
 VERDICTS = {
-    "supported": Look("#00594C", "supported", "S"),
-    "not_supported": Look("#E8906F", "not supported", "N"),
-    "inconclusive": Look("#EBEBEB", "inconclusive", "I"),
+    verdict: Look(color, WORDS[verdict], MARKS[verdict])
+    for verdict, color in zip(MARKS, ("#00594C", "#EBEBEB", "#E8906F"), strict=True)
 }
 FAMILIES = {
     "poisson": Look("#6B6B6B", "Poisson", "x", line=(0, (1, 1))),
@@ -81,10 +54,10 @@ FAMILIES = {
     "zinb": Look("#C2185B", "Zero-inflated negative binomial", "v", line=(0, (3, 1, 1, 1))),
 }
 STEPS = (
-    Look("#D5E5EA", "", hatch=""),
-    Look("#93BAC6", "", hatch="...."),
-    Look("#4C8797", "", hatch=""),
-    Look("#1D4955", "", hatch="////"),
+    Look("#D5E5EA"),
+    Look("#93BAC6", hatch="...."),
+    Look("#4C8797"),
+    Look("#1D4955", hatch="////"),
 )
 
 
@@ -99,11 +72,11 @@ def styled(draw: Callable[..., Axes]) -> Callable[..., Axes]:
     return inside
 
 
-def canvas(ax: Axes | None, height: float, width: float = WIDTH) -> Axes:
+def canvas(ax: Axes | None, height: float) -> Axes:
     """The axes given, or new ones in a figure of their own."""
     if ax is not None:
         return ax
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return plt.subplots(figsize=(WIDTH, height), layout="constrained")[1]
 
 
 def nothing(ax: Axes | None, heading: str, why: str) -> Axes:
@@ -111,17 +84,35 @@ def nothing(ax: Axes | None, heading: str, why: str) -> Axes:
     ax = canvas(ax, 1.2)
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center")
     ax.set_axis_off()
-    title(ax, heading)
-    alt(ax, f"{heading}. {why}")
+    return finished(ax, heading, f"{heading}. {why}")
+
+
+def finished(ax: Axes, heading: str, said: str) -> Axes:
+    """A title from the left edge, and in words what the axes show.
+
+    Above the axes if they share their figure, whose axes are said one after another.
+    """
+    figure = ax.figure
+    if len(figure.axes) == 1:
+        if not figure.texts:  # one that is drawn again keeps its title's place
+            figure.suptitle("", x=0.012, ha="left", fontweight="bold")
+        figure.texts[0].set_text(fill(heading, 60))
+        figure.set_label(said)
+    else:
+        ax.set_title(fill(heading, int(10 * figure.get_figwidth() / len(figure.axes))), pad=24)
+        figure.set_label(f"{figure.get_label()} {said}".strip())
     return ax
 
 
-def title(ax: Axes, text: str) -> None:
-    """A title from the left edge of the figure; above the axes if it shares its figure."""
-    if len(ax.figure.axes) == 1:
-        ax.figure.suptitle(fill(text, 60), x=0.012, ha="left", fontweight="bold")
-    else:
-        ax.set_title(fill(text, 45), pad=24)
+def without_side(ax: Axes) -> None:
+    """No axis at the left, for rows that are named inside."""
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def shares_below(ax: Axes) -> None:
+    """Shares of variance along the axis, without a zero before the point."""
+    ax.xaxis.set_major_formatter(lambda x, _: coefficient(x) if x else "0")
 
 
 def key(ax: Axes, handles: list | None = None, columns: int = 3) -> None:
@@ -133,83 +124,89 @@ def key(ax: Axes, handles: list | None = None, columns: int = 3) -> None:
     )  # fmt: skip
 
 
-def alt(ax: Axes, text: str) -> None:
-    """Say in words what the axes show; several axes of one figure are said one after another."""
-    figure = ax.figure
-    before = figure.get_label() if len(figure.axes) > 1 else ""
-    figure.set_label(f"{before} {text}".strip())
-
-
 def look(informant: str) -> Look:
     """How an informant is drawn; anyone else in grey."""
     return INFORMANTS.get(informant, OTHER)
 
 
-def word(name: object, codebook: Codebook | None = None) -> str:
-    """A term, informant or model in words."""
-    text = str(name)
-    if codebook is not None and text in codebook.informants:
-        return codebook.informant_label(text)
-    if codebook is not None and text not in WORDS:
-        text = codebook.label(text)
-    return WORDS.get(text, text.replace("_", " "))
-
-
-def figure_number(x: float, decimals: int | None = 2) -> str:
-    """A number for a figure or its text, with a proper minus sign."""
-    return number(float(x), decimals).replace("-", "−")
-
-
-def coefficient(x: float, decimals: int = 2) -> str:
-    """A correlation or share: no zero before the point."""
-    text = figure_number(x, decimals)
-    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
-
-
-def p_words(p: float, before: str = "p ") -> str:
-    """A p-value as `p = .031` or `p < .001`; nothing if it is unknown."""
-    text = p_text(float(p))
-    return f"{before}{'' if text.startswith('<') else '= '}{text}" if text else ""
-
-
 ROW, LABEL, GAP, HEADING = 0.25, 0.23, 0.10, 0.34  # inches
 
 
-def draw_rows(
-    ax: Axes | None, groups: dict[str, pd.DataFrame], codebook, form: Callable[[float], str]
+@styled
+def interval_rows(
+    rows: pd.DataFrame,
+    codebook: Codebook | None = None,
+    xlabel: str = "",
+    heading: str = "",
+    form: Callable[[float], str] = coefficient,
+    by: str = "",
+    band: tuple[float, float] | None = None,
+    none: float = 0.0,
+    ax: Axes | None = None,
 ) -> Axes:
-    """Group headings; each term's label, its intervals below it, their numbers to the right."""
-    lines = []  # (inches below the top, what, row or text)
-    y = 0.0
-    for name, rows in groups.items():
+    """Group headings; each term's label, its intervals below it, their numbers to the right.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `term informant estimate conf_low conf_high`, optionally `low_90 high_90` (drawn thick),
+        `analysis` (of several, all but the first are hollow) and `truth` (a line across). Rows
+        without an estimate are left out.
+    codebook : Codebook, optional
+        Labels of terms and informants.
+    xlabel, heading : str
+    form : callable
+        What makes text of an estimate.
+    by : str
+        Column whose values head groups of rows.
+    band : (float, float), optional
+        Shaded as too small to matter.
+    none : float
+        Where there is no effect.
+    ax : Axes, optional
+        New axes in a figure of their own by default.
+    """
+    rows = rows.dropna(subset=["estimate"])
+    groups = dict(list(rows.groupby(by, sort=False))) if by else {"": rows}
+    named = sum(part["term"].nunique() for part in groups.values())
+    depth = ROW * len(rows) + (LABEL + GAP) * named + HEADING * len(groups) * bool(by)
+    ax = canvas(ax, depth + 1.55)
+    analyses = list(dict.fromkeys(rows["analysis"])) if "analysis" in rows else []
+    across, y, said = ax.get_yaxis_transform(), 0.0, []
+    beside = offset_copy(across, ax.figure, x=108, units="points")
+    halo = [withStroke(linewidth=3, foreground="white")]
+    how = {"transform": across, "va": "center", "path_effects": halo}
+    for name, part in groups.items():
         if name:
-            lines.append((y + 0.05, "heading", name))
+            ax.text(0, y + 0.05, name, weight="bold", **how)
             y += HEADING
-        for term in dict.fromkeys(rows["term"]):
-            lines.append((y, "label", word(term, codebook)))
+        for term, mine in part.groupby("term", sort=False):
+            ax.text(0, y, word(term, codebook), **how)
             y += LABEL
-            for row in rows[rows["term"] == term].itertuples(index=False):
-                lines.append((y, "row", row))
+            for row in mine.itertuples(index=False):
+                _interval(ax, row, y, bool(analyses) and row.analysis != analyses[0])
+                text = f"{form(row.estimate)} [{form(row.conf_low)}, {form(row.conf_high)}]"
+                ax.text(
+                    1, y, text, transform=beside, ha="right", va="center_baseline", fontsize=9.5
+                )
                 y += ROW
             y += GAP
-    ax = canvas(ax, y + 1.55)
-    everything = pd.concat(groups.values())
-    first = everything["analysis"].iloc[0] if "analysis" in everything and len(everything) else None
-    across = ax.get_yaxis_transform()
-    beside = offset_copy(across, ax.figure, x=108, units="points")
-    for y_at, what, content in lines:
-        if what == "row":
-            _interval(ax, content, y_at, first is not None and content.analysis != first)
-            text = f"{form(content.estimate)} [{form(content.conf_low)}, {form(content.conf_high)}]"
-            ax.text(1, y_at, text, transform=beside, ha="right", va="center_baseline", fontsize=9.5)
-        else:
-            weight = "bold" if what == "heading" else "normal"
-            label = ax.text(0, y_at, content, transform=across, va="center", weight=weight)
-            label.set_path_effects([withStroke(linewidth=3, foreground="white")])
-    ax.set_ylim(max(y - 0.1, 0.5), -0.25)
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    return ax
+        said.append(f"{name}: " * bool(name) + values_in_words(part, codebook))
+    ax.set_ylim(max(depth - 0.1, 0.5), -0.25)
+    without_side(ax)
+    if form is coefficient:
+        ax.xaxis.set_major_formatter(lambda x, _: coefficient(x, 1) if round(x, 9) else "0")
+        ax.xaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])
+    ax.axvline(none, color=QUIET, lw=0.9, zorder=1)
+    if band is not None:
+        ax.axvspan(*band, color=SHADE, zorder=0)
+    thick = "low_90" in rows and rows["low_90"].notna().any()
+    ax.set_xlabel(f"{xlabel}\n(thin: 95 % interval, thick: 90 %)" if thick else xlabel)
+    handles = _who_is_who(rows, codebook, analyses, band is not None)
+    key(ax, handles, 3 if len(handles) < 4 else 2)
+    shaded = f" Shaded: {band[0]:g} to {band[1]:g}." if band is not None else ""
+    about = f"{heading} ({xlabel}, with 95 % intervals).{shaded}"
+    return finished(ax, heading, f"{about} {'. '.join(said)}.")
 
 
 def _interval(ax: Axes, row, y: float, hollow: bool) -> None:
@@ -219,6 +216,9 @@ def _interval(ax: Axes, row, y: float, hollow: bool) -> None:
     if np.isfinite(low) and np.isfinite(high):
         ax.plot([low, high], [y, y], color=style.color, lw=4.2, zorder=3, solid_capstyle="butt")
     ax.plot(row.estimate, y, style.marker, ms=7.5, zorder=4, **_face(style.color, hollow))
+    if np.isfinite(truth := getattr(row, "truth", np.nan)):
+        ends = [y - 0.7 * ROW, y + 0.7 * ROW]
+        ax.plot([truth, truth], ends, color=INK, lw=1.6, ls=(0, (3, 1.5)), zorder=2)
 
 
 def _face(color: str, hollow: bool) -> dict:
@@ -227,37 +227,36 @@ def _face(color: str, hollow: bool) -> dict:
     return {"mfc": color, "mec": INK, "mew": 0.8}
 
 
-def finish(
-    ax: Axes, rows: pd.DataFrame, xlabel: str, heading: str, shaded: bool = False, none: float = 0.0
-) -> None:
-    """The line of no effect, labels, and who is who."""
-    ax.axvline(none, color=QUIET, lw=0.9, zorder=1)
-    if none == 0:
-        ax.xaxis.set_major_formatter(lambda x, _: coefficient(x, 1) if round(x, 9) else "0")
-        ax.xaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])
-    thick = "low_90" in rows and rows["low_90"].notna().any()
-    ax.set_xlabel(f"{xlabel}\n(thin: 95 % interval, thick: 90 %)" if thick else xlabel)
-    seen = set(rows["informant"])
-    order = [i for i in ("client", "case_manager") if i in seen]
-    order += [i for i in dict.fromkeys(rows["informant"]) if i not in order]
-    handles = []
-    for informant in order:
-        style = look(informant)
-        face = _face(style.color, False)
-        name = word(informant).capitalize()
-        handles.append(
-            Line2D([], [], color=style.color, marker=style.marker, ms=7.5, label=name, **face)
-        )
-    if shaded:
+def _who_is_who(rows: pd.DataFrame, codebook: Codebook | None, analyses: list, band: bool) -> list:
+    """Handles of a key: informants, the client first, then analyses if there are several."""
+    handles, known = [], list(INFORMANTS)
+    seen = sorted(dict.fromkeys(rows["informant"]), key=lambda i: [*known, i].index(i))
+    for informant in filter(None, seen):
+        style, name = look(informant), word(informant, codebook)
+        face = {"color": style.color, "marker": style.marker, **_face(style.color, False)}
+        handles.append(Line2D([], [], ms=7.5, label=name[0].upper() + name[1:], **face))
+    if band:
         handles.append(Patch(facecolor=SHADE, label="smaller than the bound"))
-    analyses = list(dict.fromkeys(rows["analysis"])) if "analysis" in rows else []
-    if len(analyses) > 1:
-        for hollow, names in ((False, analyses[:1]), (True, analyses[1:])):
-            label = ", ".join(word(a) for a in names)
-            handles.append(Line2D([], [], ls="", marker="o", ms=7.5, label=label,
-                                  **_face(QUIET, hollow)))  # fmt: skip
-    key(ax, handles, 3 if len(handles) < 4 else 2)
-    title(ax, heading)
+    for hollow, names in ((False, analyses[:1]), (True, analyses[1:])):
+        if len(analyses) > 1:
+            label = ", ".join(map(word, names))
+            face = _face(QUIET, hollow)
+            handles.append(Line2D([], [], ls="", marker="o", ms=7.5, label=label, **face))
+    return handles
+
+
+def values_in_words(rows: pd.DataFrame, codebook: Codebook | None = None) -> str:
+    """Each row's term, informant, estimate and interval."""
+    several = "analysis" in rows and rows["analysis"].nunique() > 1
+    parts = []
+    for row in rows.itertuples(index=False):
+        who = [word(row.informant, codebook), *([word(row.analysis)] if several else [])]
+        interval = f"{figure_number(row.conf_low)} to {figure_number(row.conf_high)}"
+        about = f" ({', '.join(filter(None, who))})" * any(who)
+        parts.append(
+            f"{word(row.term, codebook)}{about} {figure_number(row.estimate)} ({interval})"
+        )
+    return "; ".join(parts)
 
 
 def log_ticks(ax: Axes, needed: list[float]) -> None:
@@ -270,16 +269,3 @@ def log_ticks(ax: Axes, needed: list[float]) -> None:
             ticks.append(tick)
     ax.set_xticks(sorted(ticks), [f"{t:g}" for t in sorted(ticks)])
     ax.minorticks_off()
-
-
-def values_in_words(rows: pd.DataFrame, codebook) -> str:
-    parts = []
-    several = "analysis" in rows and rows["analysis"].nunique() > 1
-    for row in rows.itertuples(index=False):
-        which = f", {word(row.analysis)}" if several else ""
-        interval = f"{figure_number(row.conf_low)} to {figure_number(row.conf_high)}"
-        parts.append(
-            f"{word(row.term, codebook)} ({word(row.informant, codebook)}{which}) "
-            f"{figure_number(row.estimate)} ({interval})"
-        )
-    return "; ".join(parts)

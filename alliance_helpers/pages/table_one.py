@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import null_space
 
 from ..errors import ParameterError
 from ..study.codebook import Codebook
@@ -57,16 +58,11 @@ def _exposed(hidden: np.ndarray, column_sums: bool) -> np.ndarray:
     out = np.zeros_like(hidden)
     if not len(cells):
         return out
-    last = hidden.shape[1] - 1
-    rows = [
-        np.where(cells[:, 0] == i, np.where(cells[:, 1] == last, -1, 1), 0)
-        for i in set(cells[:, 0])
-    ]
-    columns = [(cells[:, 1] == j).astype(int) for j in set(cells[:, 1])]
-    sums = np.array(rows + columns * column_sums, dtype=float)
-    _, values, vt = np.linalg.svd(sums)
-    free = vt[(values > 1e-9).sum() :]
-    out[tuple(cells.T)] = (np.abs(free) < 1e-9).all(axis=0)
+    row, column = cells.T
+    sign = np.where(column == hidden.shape[1] - 1, -1, 1)  # the total is the sum of the others
+    sums = [sign * (row == i) for i in set(row)]
+    sums += [column == j for j in set(column)] * column_sums
+    out[row, column] = (np.abs(null_space(np.array(sums, float))) < 1e-9).all(axis=1)
     return out
 
 
@@ -173,26 +169,26 @@ def _category_rows(values: pd.Series, groups: dict, min_cell: int) -> list[dict]
 
 def _counts(counts, hidden, groups: dict, min_cell: int, of=None) -> dict[str, str]:
     """Counts of one row as text, the total first, with percentages `of` the group sizes."""
-    sizes = None if of is None else [of.sum(), *of]
-    cells = {}
-    for k, name in enumerate(["Overall", *groups]):
-        count = counts.sum() if k == 0 else counts[k - 1]
-        if hidden[k - 1]:
-            cells[name] = f"<{min_cell}" if 0 < count < min_cell else WITHHELD
-        else:
-            share = f" ({100 * count / sizes[k]:.0f} %)" if sizes and sizes[k] else ""
-            cells[name] = f"{count:,}{share}"
-    return cells
+    full, hidden = np.append(counts.sum(), counts), np.roll(hidden, 1)
+    sizes = np.zeros_like(full) if of is None else np.append(of.sum(), of)
+    cells = []
+    for count, hide, size in zip(full, hidden, sizes, strict=True):
+        share = f" ({100 * count / size:.0f} %)" if size else ""
+        small = f"<{min_cell}" if 0 < count < min_cell else WITHHELD
+        cells.append(small if hide else f"{count:,}{share}")
+    return dict(zip(["Overall", *groups], cells, strict=True))
 
 
 def _number_cells(values: pd.Series, groups: dict, skewed: bool, min_cell: int) -> dict[str, str]:
     """Centre and spread; withheld where few have a value, and where that would follow."""
-    known = np.array([[values[mask].notna().sum() for mask in groups.values()]])
-    hidden = suppressed(known, min_cell, column_sums=False)[0]
-    cells = {"Overall": WITHHELD if hidden[-1] else _centre(values.dropna(), skewed)}
-    for (name, mask), hide in zip(groups.items(), hidden, strict=False):
-        cells[name] = WITHHELD if hide else _centre(values[mask].dropna(), skewed)
-    return cells
+    parts = {name: values[mask].dropna() for name, mask in groups.items()}
+    known = np.array([[len(part) for part in parts.values()]])
+    hidden = np.roll(suppressed(known, min_cell, column_sums=False)[0], 1)
+    parts = {"Overall": values.dropna()} | parts
+    return {
+        name: WITHHELD if hide else _centre(part, skewed)
+        for (name, part), hide in zip(parts.items(), hidden, strict=True)
+    }
 
 
 def _centre(values: pd.Series, skewed: bool) -> str:

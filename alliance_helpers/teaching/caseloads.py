@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill, shorten
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from scipy import special
 
 from ..claims import verdicts
@@ -19,106 +19,22 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, pretty
-from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word
+from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.style import INK, QUIET, SHADE, STEPS, key
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, kept, panels
+from .demos import Choose, Demo, Slide, demonstration, kept
+from .raters import correlation_by_row
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
-MANAGERS = Slide("Case managers", 10, 100, 5, 45)
-CASELOAD = Slide("Clients of each", 2, 12, 1, 5)
+COHORT = {
+    "managers": Slide("Case managers", 10, 100, 5, 45),
+    "caseload": Slide("Clients of each", 2, 12, 1, 5),
+    "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
+}
 
 
-@kept
-def worth() -> Demo:
-    """How many independent dyads nested ones are worth."""
-
-    def compute(managers: int, caseload: int, share: float, predictor: float) -> SimpleNamespace:
-        n = managers * caseload
-        effect = 1 + (caseload - 1) * share * predictor
-        rng = np.random.default_rng(45)
-        level = rng.standard_normal(managers)
-        y = np.sqrt(share) * level + np.sqrt(1 - share) * rng.standard_normal((caseload, managers))
-        return SimpleNamespace(
-            n=n, managers=managers, share=share, predictor=predictor, effect=effect,
-            worth=n / effect, y=y, level=level, power=power_correlation(0.2, n / effect),
-        )  # fmt: skip
-
-    return Demo(
-        {
-            "managers": MANAGERS,
-            "caseload": CASELOAD,
-            "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
-            "predictor": Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
-        },
-        compute,
-        _say_worth,
-        _draw_worth,
-        "Ratings of each case manager's clients in a column, columns sorted by their mean; the "
-        "more a column keeps together, the less a further client adds.",
-        3.2,
-    )
-
-
-@kept
-def false_alarms() -> Demo:
-    """How often two tests find an association that is not there."""
-    return Demo(
-        {
-            "managers": MANAGERS,
-            "caseload": CASELOAD,
-            "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
-        },
-        unrelated_cohorts,
-        _say_alarms,
-        _draw_alarms,
-        "p values of 300 cohorts in which the case managers' age and the rating are unrelated: "
-        "counting clients, and counting case managers.",
-        3.0,
-    )
-
-
-def unrelated_cohorts(managers: int, caseload: int, share: float) -> SimpleNamespace:
-    """300 cohorts in which a case manager's age has nothing to do with the rating."""
-    rng = np.random.default_rng(201)
-    age = rng.standard_normal((COHORTS, managers), np.float32)
-    level = np.sqrt(share) * rng.standard_normal((COHORTS, managers), np.float32)
-    spread = np.sqrt(1 - share)
-    rest = spread * rng.standard_normal((COHORTS, caseload, managers), np.float32)
-    y = (level[:, None, :] + rest).reshape(COHORTS, -1)
-    naive = _p_of_r(np.tile(age, caseload), y)
-    means = y.reshape(COHORTS, caseload, managers).mean(axis=1)
-    return SimpleNamespace(
-        naive=naive,
-        means=_p_of_r(age, means),
-        managers=managers,
-        n=managers * caseload,
-        share=share,
-    )
-
-
-def _p_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two-sided p of the correlation of each row."""
-    x = x - x.mean(axis=1, keepdims=True)
-    y = y - y.mean(axis=1, keepdims=True)
-    r = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    df = x.shape[1] - 2
-    return 2 * special.stdtr(df, -np.abs(r * np.sqrt(df / (1 - r**2))))
-
-
-def _say_worth(s: SimpleNamespace) -> str:
-    return (
-        f"{s.n} clients of {s.managers} case managers, shares {coefficient(s.share)} of the rating "
-        f"and {coefficient(s.predictor)} of the predictor: design effect "
-        f"{figure_number(s.effect, 2)}, worth {figure_number(s.worth, 0)} independent dyads. "
-        f"Power for r = .20: {coefficient(s.power)} instead of "
-        f"{coefficient(power_correlation(0.2, s.n))}."
-    )
-
-
-def _draw_worth(figure: Figure, s: SimpleNamespace) -> None:
-    (ax,) = panels(figure, left=0.09, bottom=0.17, right=0.98, top=0.9)
+def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     means = s.y.mean(axis=0)
     order = np.argsort(means)
     at = np.tile(np.arange(1, s.managers + 1), (len(s.y), 1))
@@ -126,32 +42,74 @@ def _draw_worth(figure: Figure, s: SimpleNamespace) -> None:
     ax.plot(at[0], means[order], "_", ms=9, mew=2.2, color=NAIVE)
     ax.set(xlim=(0, s.managers + 1), ylim=(-4, 4), ylabel="Rating (SD units)")
     ax.set_xlabel("Case managers, sorted by their mean (bars)")
-    ax.set_title(f"{s.n} clients are worth {s.worth:.0f}", fontsize=10.5)
+    ax.set_title(f"{s.n} clients are worth {s.worth:.0f}")
 
 
-def _say_alarms(s: SimpleNamespace) -> str:
-    naive, means = (100 * float((p < 0.05).mean()) for p in (s.naive, s.means))
-    return (
-        f"{s.n} clients of {s.managers} case managers, who hold {coefficient(s.share)} of the "
-        f"rating; nothing is related. Counting clients, p < .05 in {naive:.1f} % of {COHORTS} "
-        f"cohorts; counting case managers, in {means:.1f} %."
-    )
+@demonstration(
+    "{n} clients of {managers} case managers, shares {share:r} of the rating and {predictor:r} of "
+    "the predictor: design effect {effect:v}, worth {worth:v0} independent dyads. Power for "
+    "r = .20: {power[0]:r} instead of {power[1]:r}.",
+    _draw_worth,
+    3.2,
+    "Ratings of each case manager's clients in a column, columns sorted by their mean; the more a "
+    "column keeps together, the less a further client adds.",
+    **COHORT,
+    predictor=Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
+)
+def worth(managers: int, caseload: int, share: float, predictor: float) -> dict:
+    """How many independent dyads nested ones are worth."""
+    n, effect = managers * caseload, 1 + (caseload - 1) * share * predictor
+    rng = np.random.default_rng(45)
+    level = rng.standard_normal(managers)
+    y = np.sqrt(share) * level + np.sqrt(1 - share) * rng.standard_normal((caseload, managers))
+    power = [power_correlation(0.2, size) for size in (n / effect, n)]
+    return {"n": n, "effect": effect, "worth": n / effect, "y": y, "power": power}
 
 
-def _draw_alarms(figure: Figure, s: SimpleNamespace) -> None:
-    left, right = panels(figure, (1, 1), left=0.09, bottom=0.18, right=0.98, top=0.89, wspace=0.16)
+def _draw_alarms(s: SimpleNamespace, *panels: Axes) -> None:
     edges = np.arange(0, 1.01, 0.05)
-    for ax, p, color, name in (
-        (left, s.naive, NAIVE, "Counting clients"),
-        (right, s.means, RESPECTFUL, "Counting case managers"),
+    for ax, p, color, name in zip(
+        panels, (s.naive, s.means), (NAIVE, RESPECTFUL), ("clients", "case managers"), strict=True
     ):
         heights = np.histogram(p, edges)[0] / COHORTS * 100
         ax.stairs(heights, edges, fill=True, fc=color, ec=INK, lw=0.6)
         ax.stairs(heights[:1], edges[:2], fill=True, fc=color, ec=INK, lw=0.6, hatch="////")
         ax.axhline(5, color=INK, lw=1, ls=(0, (4, 2)))
-        ax.set(xlim=(0, 1), ylim=(0, 70), xlabel="p value")
-        ax.set_title(f"{name}: {heights[0]:.0f} % below .05", fontsize=10.5)
-    left.set_ylabel("Cohorts (%)")
+        ax.set(xlim=(0, 1), ylim=(0, 70), xlabel="p value", ylabel="Cohorts (%)")
+        ax.set_title(f"Counting {name}: {heights[0]:.0f} % below .05")
+
+
+@demonstration(
+    "{n} clients of {managers} case managers, who hold {share:r} of the rating; nothing is "
+    f"related. Counting clients, p < .05 in {{alarms[0]:.1f}} % of {COHORTS} cohorts; counting "
+    "case managers, in {alarms[1]:.1f} %.",
+    _draw_alarms,
+    3.0,
+    "p values of 300 cohorts in which the case managers' age and the rating are unrelated: "
+    "counting clients, and counting case managers.",
+    widths=(1, 1),
+    **COHORT,
+)
+def false_alarms(managers: int, caseload: int, share: float) -> dict:
+    """How often two tests find an association that is not there: of a case manager's age with the
+    rating, in 300 cohorts.
+    """
+    rng = np.random.default_rng(201)
+    age = rng.standard_normal((COHORTS, managers), np.float32)
+    level = np.sqrt(share) * rng.standard_normal((COHORTS, managers), np.float32)
+    spread = np.sqrt(1 - share)
+    rest = spread * rng.standard_normal((COHORTS, caseload, managers), np.float32)
+    y = level[:, None, :] + rest
+    naive = _p_of_r(np.tile(age, caseload), y.reshape(COHORTS, -1))
+    means = _p_of_r(age, y.mean(axis=1))
+    alarms = [100 * float((p < 0.05).mean()) for p in (naive, means)]
+    return {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
+
+
+def _p_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Two-sided p of the correlation of each row."""
+    r, df = correlation_by_row(x, y), x.shape[1] - 2
+    return 2 * special.stdtr(df, -np.abs(r * np.sqrt(df / (1 - r**2))))
 
 
 BOUND = 0.20
@@ -198,30 +156,28 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     if not common:
         raise NotEstimableError("no association can be estimated with case managers respected")
 
-    def compute(term: str, informant: str, way: str) -> SimpleNamespace:
-        rows = found[informant]
-        return SimpleNamespace(
-            chosen=list(rows).index(term), rows=list(rows.values()), way=way,
-            rating=book.informant_label(informant),
-        )  # fmt: skip
-
     informants = {book.informant_label(i): i for i in book.informants}
-    return Demo(
-        {
-            "term": Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
-            "informant": Choose("Alliance rated by", informants, start),
-            "way": Choose("Case managers respected by", WAYS, "nested"),
-        },
-        compute,
-        _say,
+
+    @demonstration(
+        "{said}",
         _draw,
+        1.35 + 0.33 * len(common),
         "A row for each variable, from the one that belongs to the case manager most to the one "
         "that does least. Left: the case manager's share of it; middle: its association with "
         "alliance, dyads taken as independent and case managers respected, with 95 % intervals; "
         "right: how many times as wide the second interval is, and a tick for what the shares let "
         "one expect. The chosen row is shaded.",
-        1.35 + 0.33 * len(common),
+        widths=(1, 2.1, 1.35),
+        term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
+        informant=Choose("Alliance rated by", informants, start),
+        way=Choose("Case managers respected by", WAYS, "nested"),
     )
+    def shown(term: str, informant: str, way: str) -> dict:
+        rows = found[informant]
+        said = f"{book.informant_label(informant)}: {_told(list(rows.values()), rows[term], way)}"
+        return {"chosen": list(rows).index(term), "rows": list(rows.values()), "said": said}
+
+    return shown()
 
 
 def widened(
@@ -264,56 +220,51 @@ def _said(effect: Effect) -> str:
     return f"{coefficient(effect.estimate)} ({low} to {high})"
 
 
-def _say(s: SimpleNamespace) -> str:
-    row, size = s.rows[s.chosen], s.rows[s.chosen].size
-    every = ", ".join(figure_number(r.wider(s.way)) for r in s.rows)
+def _told(rows: list[Widened], row: Widened, way: str) -> str:
+    size, every = row.size, ", ".join(figure_number(r.wider(way)) for r in rows)
     return (
-        f"{s.rating}: alliance with {row.name}. Case managers hold {coefficient(size['icc_y'])} "
+        f"alliance with {row.name}. Case managers hold {coefficient(size['icc_y'])} "
         f"of the rating and {coefficient(row.share)} of the variable. {word('as_published')}: "
-        f"{_said(row.independent)}. {word(s.way)}: {_said(row.respected[s.way])}, "
-        f"{figure_number(row.wider(s.way))} times as wide (the shares let one expect "
+        f"{_said(row.independent)}. {word(way)}: {_said(row.respected[way])}, "
+        f"{figure_number(row.wider(way))} times as wide (the shares let one expect "
         f"{figure_number(row.expected)}). All rows from the top: {every}. {size['n']:.0f} dyads of "
         f"{size['n_groups']:.0f} case managers, worth {size['n_effective']:.0f} independent ones."
     )
 
 
-def _draw(figure: Figure, s: SimpleNamespace) -> None:
-    inch = 1 / figure.get_figheight()
-    shares, effects, times = panels(
-        figure, (1, 2.1, 1.35), left=0.275, bottom=0.5 * inch, right=0.98, top=1 - 0.62 * inch,
-        wspace=0.13,
-    )  # fmt: skip
+def _draw(s: SimpleNamespace, shares: Axes, effects: Axes, times: Axes) -> None:
     at = -np.arange(len(s.rows))
     for ax in (shares, effects, times):
         ax.axhspan(-s.chosen - 0.5, -s.chosen + 0.5, color=SHADE)
         ax.set(ylim=(at[-1] - 0.55, 0.55), yticks=[])
-    shares.barh(at, [r.share for r in s.rows], 0.55, color="#93BAC6", edgecolor=INK, lw=0.6)
+    shares.barh(at, [r.share for r in s.rows], 0.55, color=STEPS[1].color, edgecolor=INK, lw=0.6)
     names = [fill(shorten(r.name, 44, placeholder=" …"), 24) for r in s.rows]
     shares.set_yticks(at, names, fontsize=9.5, linespacing=1.0)
     shares.tick_params(axis="y", length=0)
     shares.set(xlim=(0, 1.02), xlabel="Share")
     shares.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
-    shares.set_title("Share of the\ncase manager", fontsize=10)
-    _intervals(effects, at + 0.17, [r.independent for r in s.rows], NAIVE, "D", "Dyads independent")
-    respected = [r.respected[s.way] for r in s.rows]
+    shares.set_title("Share of the\ncase manager")
+    independent, respected = zip(
+        *((r.independent, r.respected[s.way]) for r in s.rows), strict=True
+    )
+    _intervals(effects, at + 0.17, independent, NAIVE, "D", "Dyads independent")
     _intervals(effects, at - 0.17, respected, RESPECTFUL, "o", "Case managers respected")
     effects.axvline(0, color=QUIET, lw=0.9)
     effects.set(xlim=(-0.75, 0.75), xlabel="Association")
     effects.set_xticks([-0.5, 0, 0.5], ["−.5", "0", ".5"])
-    effects.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1), borderaxespad=0.1, handletextpad=0.4,
-        labelspacing=0.2,
-    )  # fmt: skip
+    key(effects, columns=1)
     wider = np.array([r.wider(s.way) for r in s.rows])
     times.axvline(1, color=QUIET, lw=0.9)
     times.hlines(at, 1, wider, color=RESPECTFUL, lw=2.2)
     times.plot(wider, at, "o", ms=7, color=RESPECTFUL, mec=INK)
     times.plot([r.expected for r in s.rows], at, "|", ms=13, mew=2, color=INK)
     times.set(xlim=(0.5, max(2.3, 1.05 * wider.max())), xlabel="Times as wide")
-    times.set_title("Interval (tick:\nby the shares)", fontsize=10)
+    times.set_title("Interval (tick:\nby the shares)")
 
 
-def _intervals(ax, at, effects: list[Effect], color: str, marker: str, label: str) -> None:
+def _intervals(
+    ax: Axes, at, effects: Sequence[Effect], color: str, marker: str, label: str
+) -> None:
     ax.hlines(at, [e.conf_low for e in effects], [e.conf_high for e in effects], color=color, lw=2)
     ax.plot([e.estimate for e in effects], at, marker, ms=5, color=color, mec=INK, mew=0.6,
             label=label)  # fmt: skip

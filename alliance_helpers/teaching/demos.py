@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
 from inspect import signature
+from pathlib import Path
+from string import Formatter
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import joblib
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from ipywidgets import (
     HTML,
@@ -25,80 +28,28 @@ from ipywidgets import (
     ToggleButtons,
     VBox,
 )
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..cohorts.open import open_cohort
 from ..cohorts.simulate import simulate_dyads
-from ..errors import AllianceError, ParameterError
-from ..pages.outputs import figure_html
+from ..errors import AllianceError, NotEstimableError, ParameterError
+from ..pages.outputs import Picture, figure_html
+from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
-
-LABEL_BELOW, LABEL_LEFT = 0.27, 0.44  # inches from the axes
-
-
-def panels(figure: Figure, widths: tuple[float, ...] = (1,), **margins: float) -> list[Axes]:
-    """Empty axes side by side: new ones at first, later the same ones wiped.
-
-    Ticks and labels are most of the work of drawing axes; what is wiped keeps them.
-
-    Parameters
-    ----------
-    figure : Figure
-        The one that `Demo.draw` was given.
-    widths : tuple of float
-        One relative width per panel.
-    **margins
-        Handed to `subplots_adjust`: left, right, bottom, top, wspace.
-    """
-    if figure.axes:
-        for ax in figure.axes:
-            for bars in list(ax.containers):
-                bars.remove()
-            for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts):
-                artist.remove()
-            if ax.get_legend():
-                ax.get_legend().remove()
-            ax.relim()
-        return list(figure.axes)
-    made = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
-    figure.subplots_adjust(**margins)
-    for ax in made:
-        box = ax.get_window_extent()
-        ax.xaxis.set_label_coords(0.5, -LABEL_BELOW * figure.dpi / box.height)
-        ax.yaxis.set_label_coords(-LABEL_LEFT * figure.dpi / box.width, 0.5)
-    return list(made)
-
 
 DPI = 130
 CSS_DPI = 100
 WIDTH = 7.0
 BUTTONS = 4
 REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
-# A fixed place for titles and labels: to search for one takes a third of the time of a drawing.
-LOOK_OF_FIGURES = RC | {"axes.titley": 1.0}
+LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
 
-# In JupyterLab: handles and tracks stand out from white, whatever has the keyboard's focus is
-# framed, and buttons stand beside their name as sliders do.
-VISIBLE = """<style>
-.alliance-demo .noUi-handle { border: 2px solid #1F4E8C; background: #FFFFFF; box-shadow: none; }
-.alliance-demo .noUi-target { background: #767676; border-color: #767676; }
-.alliance-demo .widget-label { flex: none; text-align: left; }
-.alliance-demo .widget-toggle-buttons { display: flex; align-items: baseline; }
-.alliance-demo .widget-readout { max-width: none; width: auto; overflow: visible; }
-.alliance-demo .widget-toggle-button { width: auto; color: #1A1A1A; border: 1px solid #767676; }
-.alliance-demo .widget-toggle-button.mod-active {
-  background: #1F4E8C; color: #FFFFFF; box-shadow: none;
-}
-.alliance-demo :focus-visible, .alliance-demo .noUi-handle:focus {
-  outline: 3px solid #1F4E8C; outline-offset: 2px;
-}
-</style>"""
+VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
 
 
 @dataclass(frozen=True)
@@ -151,19 +102,31 @@ class Choose:
 
 
 @dataclass(frozen=True)
-class Still:
+class Still(Picture):
     """One setting, drawn: what `Demo.picture` returns and Jupyter displays."""
 
-    png: bytes
-    text: str
-    alt: str
-    width: int
+    text: str = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        image = base64.b64encode(self.png).decode("ascii")
-        html = figure_html(self.png, self.alt, self.width) + numbers_html(self.text)
-        bundle = {"image/png": image, "text/html": html, "text/plain": self.text}
-        return bundle, {"image/png": {"alt": self.alt, "width": self.width}}
+        bundle, metadata = super()._repr_mimebundle_(include, exclude)
+        bundle["text/html"] += numbers_html(self.text)
+        return bundle | {"text/plain": self.text}, metadata
+
+
+class Words(Formatter):
+    """Sentences with results in them.
+
+    `{x:r}` is a correlation or share (`{x:r3}` with three decimals), `{x:v1}` a value with one,
+    `{x:p}` a p-value, `{x:%}` a share in per cent; of an interval both ends are written.
+    """
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if spec == "%":
+            return f"{100 * value:.0f} %"
+        form = {"r": coefficient, "v": figure_number}.get(spec[:1])
+        if form is None:
+            return p_words(value) if spec == "p" else format(value, spec)
+        return " to ".join(form(x, int(spec[1:] or 2)) for x in np.atleast_1d(value))
 
 
 @dataclass(frozen=True)
@@ -176,22 +139,26 @@ class Demo:
         By the name of the argument of `compute` that each sets.
     compute : callable
         One value per control in, a result out.
-    say : callable
-        Result in, the sentence with its numbers out.
+    say : str or callable
+        The sentence with the result's numbers: a template (:class:`Words`), or result in, text out.
     draw : callable
-        A figure and the result in; it takes its axes from :func:`.panels.panels`.
-    shows : str
-        What kind of figure it is, for those who do not see it; the numbers are added.
+        The result and the panels' axes in; all that it draws lies in these axes.
     height : float
         Inches.
+    shows : str
+        What kind of figure it is, for those who do not see it, where `plots` does not say it; the
+        numbers are added.
+    widths : tuple of float
+        Relative widths of the panels.
     """
 
     controls: Mapping[str, Slide | Choose]
     compute: Callable[..., Any]
-    say: Callable[[Any], str]
-    draw: Callable[[Figure, Any], None]
-    shows: str
+    say: str | Callable[[Any], str]
+    draw: Callable[..., Any]
     height: float = 3.5
+    shows: str = ""
+    widths: tuple[float, ...] = (1,)
     _kept: list[Figure] = field(default_factory=list, repr=False, compare=False)
     _drawn: dict = field(default_factory=dict, repr=False, compare=False)
 
@@ -213,7 +180,20 @@ class Demo:
 
     def text(self, **changed: Any) -> str:
         """The sentence that goes with a setting of the controls."""
-        return self.say(self.compute(**self.settings(**changed)))
+        return self._say(self.compute(**self.settings(**changed)))
+
+    def _say(self, result: Any) -> str:
+        if callable(self.say):
+            return self.say(result)
+        return Words().format(self.say, **vars(result))
+
+    def first(self, name: str, reached: Callable[[Any], bool]) -> int:
+        """The first setting of a slider from its start upwards at which something is so."""
+        slide = self.controls[name]
+        for value in range(slide.value, slide.high + 1, slide.step):
+            if reached(self.compute(**self.settings(**{name: value}))):
+                return value
+        raise NotEstimableError(f"No setting up to {slide.high} of {slide.label!r} does it.")
 
     def picture(self, **changed: Any) -> Still:
         """The figure at one setting of the controls, still."""
@@ -228,26 +208,24 @@ class Demo:
         if key in self._drawn:
             return self._drawn[key]
         result = self.compute(**settings)
-        text = self.say(result)
+        text, buffer = self._say(result), io.BytesIO()
         with plt.rc_context(LOOK_OF_FIGURES):
-            figure = self._figure()
-            self.draw(figure, result)
-            buffer = io.BytesIO()
+            if new := not self._kept:
+                self._kept.append(_figure(self.height, self.widths))
+            (figure,) = self._kept
+            _wipe(figure)
+            self.draw(result, *figure.axes)
             figure.canvas.print_png(
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-        alt = f"{self.shows} {text}"
-        still = Still(buffer.getvalue(), text, alt, round(WIDTH * CSS_DPI))
+            if new:
+                _stay(figure)
+        alt = f"{self.shows or figure.get_label()} {text}"
+        still = Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
         if len(self._drawn) == REMEMBERED:
             self._drawn.pop(next(iter(self._drawn)))
         self._drawn[key] = still
         return still
-
-    def _figure(self) -> Figure:
-        if not self._kept:
-            self._kept.append(Figure(figsize=(WIDTH, self.height), dpi=DPI))
-            FigureCanvasAgg(self._kept[0])
-        return self._kept[0]
 
     def explore(self) -> VBox:
         """The controls, the numbers in a sentence, and the figure.
@@ -255,40 +233,99 @@ class Demo:
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
-        return _Explorer(self).box
-
-
-class _Explorer:
-    def __init__(self, demo: Demo) -> None:
-        self.demo, self.waiting = demo, False
-        self.inputs = {name: c.widget() for name, c in demo.controls.items()}
-        self.numbers, self.figure = HTML(), HTML()
+        inputs = {name: control.widget() for name, control in self.controls.items()}
+        numbers, figure = HTML(), HTML()
         again = Button(description="Back to the start", layout=Layout(width="11em"))
-        again.on_click(self.reset)
-        for control in self.inputs.values():
-            control.observe(self.show, "value")
-        rows = [HTML(VISIBLE), *self.inputs.values(), HBox([again]), self.numbers, self.figure]
-        self.box = VBox(rows)
-        self.box.add_class("alliance-demo")
-        self.show()
 
-    def show(self, _change: object = None) -> None:
-        if self.waiting:
-            return
-        try:
-            still = self.demo.still({name: w.value for name, w in self.inputs.items()})
-        except AllianceError as error:
-            self.numbers.value = numbers_html(str(error))
-            return
-        self.figure.value = figure_html(still.png, still.alt, still.width)
-        self.numbers.value = numbers_html(still.text)
+        def show(_event: object = None) -> None:
+            try:
+                still = self.still({name: widget.value for name, widget in inputs.items()})
+            except AllianceError as error:
+                numbers.value = numbers_html(str(error))
+                return
+            figure.value = figure_html(still.png, still.alt, still.width)
+            numbers.value = numbers_html(still.text)
 
-    def reset(self, _button: object = None) -> None:
-        self.waiting = True
-        for name, control in self.demo.controls.items():
-            self.inputs[name].value = control.value
-        self.waiting = False
-        self.show()
+        def reset(_event: object = None) -> None:
+            for name, widget in inputs.items():
+                widget.unobserve(show, "value")
+                widget.value = self.controls[name].value
+                widget.observe(show, "value")
+            show()
+
+        for widget in inputs.values():
+            widget.observe(show, "value")
+        again.on_click(reset)
+        show()
+        box = VBox([HTML(VISIBLE), *inputs.values(), HBox([again]), numbers, figure])
+        box.add_class("alliance-demo")
+        return box
+
+
+def _figure(height: float, widths: tuple[float, ...]) -> Figure:
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.subplots(1, len(widths), width_ratios=widths)
+    return figure
+
+
+def _wipe(figure: Figure) -> None:
+    """Empty axes to draw in again; ticks and labels, most of the work of drawing, are kept."""
+    figure.set_label("")
+    for ax in figure.axes:
+        for bars in list(ax.containers):
+            bars.remove()
+        for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts):
+            artist.remove()
+        if ax.get_legend():
+            ax.get_legend().remove()
+        ax.relim()
+        ax.autoscale()
+
+
+def _stay(figure: Figure) -> None:
+    """Axes and labels stay where they were laid out first.
+
+    What moves with a control is seen, and to search for a place takes a third of the time of a
+    drawing.
+    """
+    figure.set_layout_engine("none")
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        label = axis.label
+        axis.set_label_coords(*label.get_position(), transform=label.get_transform())
+
+
+def demonstration(
+    say: str,
+    draw: Callable[..., Any],
+    height: float = 3.5,
+    shows: str = "",
+    widths: tuple[float, ...] = (1,),
+    **controls: Slide | Choose,
+) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
+    """Make a demonstration of what a function computes from its controls.
+
+    The function returns what it found by name; the result holds this and the controls' settings.
+    """
+
+    def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
+        asked = signature(compute)
+
+        @wraps(compute)
+        def found(*args: Any, **named: Any) -> SimpleNamespace:
+            bound = asked.bind(*args, **named)
+            bound.apply_defaults()
+            return SimpleNamespace(**bound.arguments | compute(*args, **named))
+
+        demo = Demo(controls, found, say, draw, height, shows, widths)
+
+        def give() -> Demo:
+            return demo
+
+        give.__name__, give.__doc__ = compute.__name__, compute.__doc__
+        return give
+
+    return made
 
 
 def numbers_html(text: str) -> str:

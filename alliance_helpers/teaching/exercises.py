@@ -73,13 +73,7 @@ def check(
     raise NotYetError(f"Not yet: {shown}. {hint}".rstrip())
 
 
-def ask(
-    expected: object,
-    within: float = 0.0,
-    hint: str = "",
-    traps: Mapping[str, object] | None = None,
-    choices: Sequence[str] = (),
-) -> VBox:
+def ask(expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
     """A box to answer in, for pages without code; the arguments are those of :func:`check`."""
     label = {"description": "Your answer", "layout": Layout(width="24em")}
     box = Dropdown(options=["", *choices], **label) if choices else Text(**label)
@@ -91,7 +85,7 @@ def ask(
             answer = text or None
             if text and isinstance(expected, Real):
                 answer = _number(text, _share(expected))
-            said = check(answer, expected, within, hint, traps, choices)._repr_html_()
+            said = check(answer, expected, choices=choices, **how)._repr_html_()
         except NotYetError as problem:
             said = f'<div role="status">{escape(str(problem))}</div>'
         reply.value = said

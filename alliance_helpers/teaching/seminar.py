@@ -83,18 +83,15 @@ class Outcome:
     Attributes
     ----------
     name : str
-    failed : tuple of str
-        Ids of the cells that ended in an error.
-    tests : tuple of str
+    failed : dict of str to str
+        Ids of the cells that ended in an error, and what they said.
+    tests : set of str
         Ids of the cells that hold an exercise's tests.
-    messages : tuple of str
-        What the failed cells said.
     """
 
     name: str
-    failed: tuple[str, ...]
-    tests: tuple[str, ...]
-    messages: tuple[str, ...]
+    failed: dict[str, str]
+    tests: set[str]
 
 
 def units(source: Path = SOURCE, numbers: Iterable[int] | None = None) -> list[Path]:
@@ -221,15 +218,15 @@ def run(path: Path, timeout: int = 300) -> Outcome:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", allow_errors=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(path.resolve().parent)}},
     ).execute()  # fmt: skip
-    errors = [(c.id, o) for c in notebook.cells for o in c.get("outputs", ()) if _failed(o)]
-    return Outcome(
-        path.stem,
-        tuple(cell for cell, _ in errors),
-        tuple(c.id for c in notebook.cells if _is_test(c)),
-        tuple(f"{o.ename}: {o.evalue}" for _, o in errors),
-    )
+    failed = {
+        cell.id: f"{output.ename}: {output.evalue}"
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "error"
+    }
+    return Outcome(path.stem, failed, {cell.id for cell in notebook.cells if _is_test(cell)})
 
 
 def shortcomings(outcome: Outcome, edition: str) -> list[str]:
@@ -238,20 +235,15 @@ def shortcomings(outcome: Outcome, edition: str) -> list[str]:
     The instructor's edition passes its own tests; in the student's exactly the tests fail, each
     with the message of an exercise that has no answer yet.
     """
-    wanted = set(outcome.tests) if edition == "student" else set()
-    failed = set(outcome.failed)
-    said = dict(zip(outcome.failed, outcome.messages, strict=True))
-    found = [f"{outcome.name}: {cell} fails. {said[cell]}" for cell in outcome.failed
-             if cell not in wanted]  # fmt: skip
-    found += [
-        f"{outcome.name}: {cell} passes without an answer" for cell in sorted(wanted - failed)
-    ]
-    found += [
-        f"{outcome.name}: {cell} fails for another reason. {said[cell]}"
-        for cell in sorted(wanted & failed)
-        if not said[cell].startswith("NotYetError: No answer yet.")
-    ]
-    return found
+    wanted = outcome.tests if edition == "student" else set()
+    found = []
+    for cell, said in outcome.failed.items():
+        if cell not in wanted:
+            found.append(f"{outcome.name}: {cell} fails. {said}")
+        elif not said.startswith("NotYetError: No answer yet."):
+            found.append(f"{outcome.name}: {cell} fails for another reason. {said}")
+    passed = sorted(wanted - outcome.failed.keys())
+    return found + [f"{outcome.name}: {cell} passes without an answer" for cell in passed]
 
 
 def _through(notebook: NotebookNode, preprocessors: Iterable) -> NotebookNode:
@@ -263,7 +255,3 @@ def _through(notebook: NotebookNode, preprocessors: Iterable) -> NotebookNode:
 
 def _is_test(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and bool(cell.metadata.get("nbgrader", {}).get("grade"))
-
-
-def _failed(output: NotebookNode) -> bool:
-    return output.output_type == "error"

@@ -8,7 +8,7 @@ from alliance_helpers.claims.multiverse import CHOICES, FORMS, Tables, covariate
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
-from alliance_helpers.pages import multiverse_figures as multiverse_plots
+from alliance_helpers.pages import plots
 from alliance_helpers.study.read_codebook import read_codebook
 from alliance_helpers.study.score import score_wai
 
@@ -150,17 +150,17 @@ def test_bad_input_is_a_reason_and_never_a_warning(change):
 
 
 def test_the_curve_says_what_it_shows(every):
-    ax = multiverse_plots.specification_curve(every.specifications, every.joint, bound=0.2)
+    ax = plots.specification_curve(every.specifications, every.joint)
     label = ax.figure.get_label()
     n = (every.specifications["claim"] == "own_outcome").sum()
     assert f"{n} specifications" in label and "Joint permutation test" in label
-    empty = multiverse_plots.specification_curve(every.specifications.iloc[:0])
+    empty = plots.specification_curve(every.specifications.iloc[:0])
     assert "No specification" in empty.figure.get_label()
 
 
 def test_bars_are_the_shares_of_the_verdicts(every):
     rules = read_rules()
-    ax = multiverse_plots.specification_verdicts(every.specifications, rules)
+    ax = plots.specification_verdicts(every.specifications, rules)
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(-1, 3)
     shares = every.specifications.groupby(["finding", "claim", "informant"], sort=False)["verdict"]
     assert len(widths) == shares.ngroups
@@ -170,7 +170,7 @@ def test_bars_are_the_shares_of_the_verdicts(every):
         np.testing.assert_allclose(bar / 100, wanted)
         text = next(c.text for c in rules.claims if (c.finding, c.claim, c.informant) == name)
         assert text in ax.figure.get_label()
-    empty = multiverse_plots.specification_verdicts(every.specifications.iloc[:0], rules)
+    empty = plots.specification_verdicts(every.specifications.iloc[:0], rules)
     assert not empty.patches
 
 

@@ -308,14 +308,14 @@ def test_sentences_carry_estimate_interval_and_verdict(findings):
         "(95 % CI .15 to .40), supported.",
         "The client's rating is unrelated to pretreatment variables. Dyads independent: R² = .060, "
         "p = .059 (being smaller than the bound: p = .061), inconclusive.",
-        "Older case managers rate the alliance lower. Dyads independent: r = -.17 "
-        "(95 % CI -.30 to -.04), supported.",
+        "Older case managers rate the alliance lower. Dyads independent: r = −.17 "
+        "(95 % CI −.30 to −.04), supported.",
         "The client's rating is unrelated to hospital days. Dyads independent: rate ratio per SD = "
         "1.01 (95 % CI 0.86 to 1.19), supported.",
         "Neither rating is related to hospital days. Dyads independent: not supported.",
     ]
     assert verdict_sentences(findings, RULES)[2].endswith(
-        "supported. Case managers respected: beta = -.15 (95 % CI -.39 to .09), inconclusive."
+        "supported. Case managers respected: beta = −.15 (95 % CI −.39 to .09), inconclusive."
     )
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
 

@@ -6,6 +6,7 @@ import re
 import matplotlib.image
 import numpy as np
 import pytest
+from colours import contrast, lab
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from scipy import stats
@@ -16,17 +17,9 @@ from alliance_helpers.models.agreement import agreement
 from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.nesting import icc
 from alliance_helpers.models.stepwise import Rule, correlate, run
-from alliance_helpers.pages.style import INFORMANTS, PAPER, SHADE
-from alliance_helpers.teaching import caseloads as demo_nesting
-from alliance_helpers.teaching import caseloads as demo_widening
-from alliance_helpers.teaching import demos, widgets
-from alliance_helpers.teaching import favour as demo_collider
-from alliance_helpers.teaching import favour as demo_halo
-from alliance_helpers.teaching import no_effect as demo_nulls
-from alliance_helpers.teaching import noise as demo_noise
-from alliance_helpers.teaching import two_views as demo_views
+from alliance_helpers.pages.style import INFORMANTS, OTHER, PAPER, SHADE, STEPS
+from alliance_helpers.teaching import caseloads, demos, nothing, raters, widgets
 from alliance_helpers.teaching.explorers import associations_of, regression_of
-from alliance_helpers.teaching.two_views import made_pairs
 
 DYADS, BOOK = widgets.open_dyads()
 MADE = {
@@ -142,7 +135,7 @@ def test_settings_are_checked():
 
 @pytest.mark.parametrize("bias", [-30, 12, 30])
 def test_bias_moves_agreement_only(bias):
-    plain, biased = (made_pairs(b, 1.0, 20).table["estimate"] for b in (0, bias))
+    plain, biased = (raters.made_pairs(b, 1.0, 20)["e"] for b in (0, bias))
     same = ["pearson_r", "icc_c1"]
     assert biased[same].to_numpy() == pytest.approx(plain[same].to_numpy(), abs=1e-12)
     assert (biased[["icc_a1", "ccc"]] < plain[["icc_a1", "ccc"]] - 0.01).all()
@@ -178,7 +171,7 @@ def test_agreement_in_truth_is_that_of_a_very_large_study():
 
 def test_new_clients_do_not_confirm_noise():
     """What was not used correlates 0 with the prediction, SE .01; the printed R is far from it."""
-    studies = [demo_noise.noise_sample(40, 200, 0.05, sample) for sample in range(1, 51)]
+    studies = [widgets.one_sample().compute(40, 200, 0.05, sample) for sample in range(1, 51)]
     entered = [s for s in studies if len(s.chosen)]
     assert len(entered) > 30
     assert max(abs(s.prediction) for s in entered) < 0.04
@@ -189,7 +182,7 @@ def test_new_clients_do_not_confirm_noise():
 def test_noise_is_found_as_often_as_elsewhere(candidates):
     """.40 .65 .79 of runs with 10, 20, 30 candidates at n 201; 300 studies have SE .03."""
     reference = {10: 0.40, 20: 0.65, 30: 0.79}[candidates]
-    found = demo_noise.noise_samples(candidates, 201, 0.05).found
+    found = widgets.many_samples().compute(candidates, 201, 0.05).found
     assert found == pytest.approx(reference, abs=3.3 * 0.029)
 
 
@@ -208,12 +201,12 @@ def test_one_noise_variable_in_twenty_enters_more_often_than_the_band(p_enter):
             rule = Rule("stepwise", p_enter, p_enter + 0.05)
             path = run(pair, np.full(samples, n), [np.arange(1)], rule)
             found.append(path.selected[0].mean())
-    share = np.mean(np.array(found) > demo_noise.noise_edge(p_enter))
+    share = np.mean(np.array(found) > nothing.noise_edge(p_enter))
     assert share == pytest.approx(0.05, abs=3.3 * 0.009)
 
 
 def test_screened_noise_is_the_regression_of_the_kept():
-    shown = demo_noise.screened(50, 200, 0.25, 1)
+    shown = widgets.freedman().compute(50, 200, 0.25, 1)
     z = np.random.default_rng([1, 50]).standard_normal((200, 51))
     design = np.column_stack([np.ones(200), z[:, :-1]])
     kept = _p_values(design, z[:, -1])[1:] < 0.25
@@ -234,49 +227,49 @@ def _p_values(X, y):
 @pytest.mark.parametrize("favour", [0.3, 0.6])
 def test_halo_alone_makes_the_same_raters_correlation(favour):
     """The favour's share, and nothing for the other rater."""
-    shown = demo_halo.rated_study(favour, 0.0, 200)
-    assert (shown.same, shown.cross) == (favour, 0)
-    assert shown.held < -0.05
+    same, cross, held = raters.correlations_expected(favour, 0.0)
+    assert (same, cross) == (favour, 0)
+    assert held < -0.05
 
 
 @pytest.mark.parametrize(("favour", "link"), [(0.0, 0.5), (0.4, 0.2), (0.8, 0.3)])
 def test_what_is_expected_of_a_favour_is_what_is_drawn(favour, link):
     """200,000 clients: SE .002; the partial correlation from residuals."""
-    expected = demo_halo.rated_study(favour, link, 200)
+    expected = raters.correlations_expected(favour, link)
     parts = np.random.default_rng(3).standard_normal((5, 200_000))
-    drawn = demo_halo.ratings(favour, link, 0.0, parts)
+    drawn = raters.ratings(favour, link, 0.0, parts)
     alliance, own, other = (x.astype(float) for x in drawn)
     left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
     found = [
         np.corrcoef(*pair)[0, 1] for pair in ((alliance, own), (alliance, other), (left, right))
     ]
-    assert [expected.same, expected.cross, expected.held] == pytest.approx(found, abs=0.008)
+    assert expected == pytest.approx(found, abs=0.008)
 
 
 @pytest.mark.parametrize(("favour", "link"), [(0.6, 0.0), (0.0, 0.5), (0.4, 0.2)])
 def test_in_finer_groups_of_like_view_the_correlation_nears_the_partial_one(favour, link):
     """One group is all clients, exactly as expected; from group to group it falls, never below."""
-    shown = [demo_collider.grouped(g, favour, link) for g in range(1, 7)]
-    expected = demo_halo.rated_study(favour, link, 600)
-    assert shown[0].inside == pytest.approx(expected.cross, abs=1e-9)
+    shown = [widgets.own_view_held().compute(g, favour, link) for g in range(1, 7)]
+    _, cross, held = raters.correlations_expected(favour, link)
+    assert shown[0].inside == pytest.approx(cross, abs=1e-9)
     assert (np.diff([s.inside for s in shown]) < 0).all()
-    assert expected.held < shown[-1].inside < expected.held + 0.05
+    assert held < shown[-1].inside < held + 0.05
     for s in shown:
         assert (np.bincount(s.group) == 600 / s.groups).all()
 
 
 def test_the_points_of_the_groups_are_free_of_chance():
-    alliance, own, other = demo_halo.ratings(0.6, 0.0, 0.0, demo_collider._without_chance())
+    alliance, own, other = raters.ratings(0.6, 0.0, 0.0, raters.without_chance())
     left, right = (y - np.polyval(np.polyfit(own, y, 1), own) for y in (alliance, other))
-    held = demo_collider.grouped(3, 0.6, 0.0).held
+    held = widgets.own_view_held().compute(3, 0.6, 0.0).held
     assert np.corrcoef(left, right)[0, 1] == pytest.approx(held, abs=1e-9)
     assert held < -0.3
 
 
 def test_without_a_leak_halo_is_rarely_refuted():
     """2.5 % by chance (one of two tails); 300 studies have SE .9 %."""
-    assert demo_halo.refutations(0, 0.4, 0.0, 200).share < 0.06
-    assert demo_halo.refutations(40, 0.4, 0.0, 200).share > 0.5
+    assert widgets.leaks().compute(0, 0.4, 0.0, 200).share < 0.06
+    assert widgets.leaks().compute(40, 0.4, 0.0, 200).share > 0.5
 
 
 @pytest.mark.parametrize(
@@ -289,7 +282,7 @@ def test_without_a_leak_halo_is_rarely_refuted():
     ],
 )
 def test_verdicts_in_words(wide, equivalent, said):
-    assert demo_nulls.verdict(wide, equivalent) == said
+    assert nothing.verdict(wide, equivalent) == said
 
 
 @pytest.mark.parametrize("adjust", [("hospital_days_before",), ("client_age", "symptoms_intake")])
@@ -299,23 +292,24 @@ def test_hospital_days_are_adjusted_as_the_claims_say(adjust):
     for adjusted in (True, False):
         shown = demo.compute(**demo.settings(adjusted=adjusted))
         assert (shown.given == "nothing") is not adjusted
-        for informant, row in zip(("client", "case_manager"), shown.rows, strict=True):
+        for informant, row in zip(("client", "case_manager"), shown.rows.itertuples(), strict=True):
             table, predictors, cluster = days_data(DYADS, BOOK, informant, adjust=adjust)
             assert predictors == ["alliance", *adjust]
             terms = predictors if adjusted else predictors[:1]
             model = count_regression(table, "hospital_days", terms, cluster=cluster)
             expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
-            assert row.rr == pytest.approx(expected, rel=1e-12)
+            assert row.estimate == pytest.approx(expected, rel=1e-12)
             said = f"{BOOK.informant_label(informant)}: rate ratio {expected:.2f} per SD"
-            assert said in demo.say(shown)
+            assert said in shown.said
 
 
 def test_each_informant_has_a_verdict_of_its_own():
     """A bound between the two intervals: one rating's days are equivalent, the other's not yet."""
     demo = widgets.hospital(DYADS, BOOK)
-    needed = sorted(max(r.narrow[1], 1 / r.narrow[0]) for r in demo.compute(1.25).rows)
-    between = demo.compute(bound=float(np.mean(needed)))
-    assert {r.verdict.split()[0] for r in between.rows} == {"equivalent", "inconclusive"}
+    rows = demo.compute(1.25).rows
+    needed = np.maximum(rows["high_90"], 1 / rows["low_90"])
+    said = demo.compute(bound=float(needed.mean())).said
+    assert sorted(re.findall(r"verdict: (\w+)", said)) == ["equivalent", "inconclusive"]
 
 
 def test_without_covariates_there_is_no_switch_for_them():
@@ -328,7 +322,9 @@ def test_another_count_can_be_asked_about():
     table, predictors, cluster = days_data(DYADS, BOOK, "client", "hospital_days_before", ())
     model = count_regression(table, "hospital_days_before", predictors, cluster=cluster)
     expected = model.coefficients.set_index("term").loc["alliance", "rate_ratio"]
-    assert other.compute(**other.settings()).rows[0].rr == pytest.approx(expected, rel=1e-12)
+    assert other.compute(**other.settings()).rows["estimate"][0] == pytest.approx(
+        expected, rel=1e-12
+    )
     assert "Hospital days in the two years before intake: rate ratio" in other.picture().alt
     with pytest.raises(ParameterError, match="no column 'nights'; name your count in `days`"):
         widgets.hospital(DYADS, BOOK, "nights")
@@ -346,7 +342,7 @@ def test_false_alarms_of_counting_clients(share, wrong):
     """z with variance 1 + (m - 1) share exceeds 1.96 in about this share; SE of 300 is .023."""
     expected = 2 * stats.norm.sf(1.96 / np.sqrt(1 + 4 * share))
     assert expected == pytest.approx(wrong, abs=0.005)
-    made = demo_nesting.unrelated_cohorts(45, 5, share)
+    made = widgets.false_alarms().compute(45, 5, share)
     assert (made.naive < 0.05).mean() == pytest.approx(expected, abs=3.3 * 0.023)
     assert (made.means < 0.05).mean() == pytest.approx(0.05, abs=3.3 * 0.0126)
 
@@ -365,7 +361,7 @@ def test_mean_squares_give_the_share_and_are_in_words():
 def test_intervals_are_compared_like_with_like(informant):
     """Both of a slope of standardised values, so that only the case managers differ."""
     for term in MADE["study_nested"].controls["term"].options.values():
-        row = demo_widening.widened(DYADS, BOOK, term, informant)
+        row = caseloads.widened(DYADS, BOOK, term, informant)
         x, y = (stats.zscore(DYADS[name]) for name in (term, f"{informant}_alliance"))
         slope = stats.linregress(x, y)
         reach = stats.t.ppf(0.975, len(x) - 2) * slope.stderr
@@ -414,46 +410,23 @@ def test_dyads_are_those_of_the_shipped_cohort_before_gaps():
 
 PAIRS = {
     "client, case manager": (INFORMANTS["client"].color, INFORMANTS["case_manager"].color),
-    "counting clients, case managers": (demo_nesting.NAIVE, demo_nesting.RESPECTFUL),
-    "entered, left out": (demo_noise.FOUND, demo_noise.MISSED),
-    "study, shuffled": (demo_noise.STUDY, demo_noise.SHUFFLED),
-    "association, agreement": (demo_views.ASSOCIATION, demo_views.AGREEMENT),
-    "same rater, somebody else": (demo_halo.SAME.color, demo_halo.CROSS),
-    "worst, best own view": (demo_collider.SHADES[0], demo_collider.SHADES[-1]),
-    "worst, middle own view": (demo_collider.SHADES[0], demo_collider.SHADES[2]),
-    "middle, best own view": (demo_collider.SHADES[2], demo_collider.SHADES[-1]),
-    "refuted, not refuted": (demo_halo.CROSS, demo_halo.NOT_REFUTED),
-    "curve, chosen setting": (demo_nulls.LINE, demo_nulls.MARK),
+    "counting clients, case managers": (caseloads.NAIVE, caseloads.RESPECTFUL),
+    "entered, left out": (nothing.FOUND, nothing.MISSED),
+    "association, agreement": (raters.ASSOCIATION, raters.AGREEMENT),
+    "same rater, somebody else": (INFORMANTS["case_manager"].color, OTHER.color),
+    "worst, best own view": (raters.SHADES[0], raters.SHADES[-1]),
+    "worst, middle own view": (raters.SHADES[0], raters.SHADES[2]),
+    "middle, best own view": (raters.SHADES[2], raters.SHADES[-1]),
+    "refuted, not refuted": (raters.REFUTED, raters.NOT_REFUTED),
+    "curve, chosen setting": (STEPS[-1].color, nothing.MARK["color"]),
 }
-# Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
-BLIND = {
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-               [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-               [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
-               [0.004733, 0.691367, 0.303900]],
-}  # fmt: skip
 
 
-def linear(color: str) -> np.ndarray:
-    c = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
-def lab(rgb: np.ndarray) -> np.ndarray:
-    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    x = xyz @ np.clip(rgb, 0, 1) / np.array([0.9505, 1.0, 1.089])
-    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-@pytest.mark.parametrize("kind", BLIND)
+@pytest.mark.parametrize("kind", ["protanopia", "deuteranopia", "tritanopia"])
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
 def test_colours_stay_apart_for_the_colour_blind(kind, pair):
     """Delta E of 20 and more is told apart at a glance (just noticeable: 2.3)."""
-    seen = [lab(np.array(BLIND[kind]) @ linear(c)) for c in pair]
-    assert np.linalg.norm(seen[0] - seen[1]) > 20
+    assert np.linalg.norm(lab(pair[0], kind) - lab(pair[1], kind)) > 20
 
 
 def test_text_has_contrast():
@@ -479,10 +452,3 @@ def test_text_in_figures_has_contrast(demo):
         for text in filter(Text.get_text, named):
             box = text.get_window_extent()
             assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
-
-
-def contrast(ink: str, paper: str) -> float:
-    """Ratio of luminances by WCAG 2."""
-    weights = np.array([0.2126, 0.7152, 0.0722])
-    dark, light = sorted(float(weights @ linear(c)) for c in (ink, paper))
-    return (light + 0.05) / (dark + 0.05)

@@ -1,0 +1,423 @@
+"""Units 2 and 4: what is found where there is nothing, and what it says that nothing was found."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from scipy import special
+
+from ..claims.views import COVARIATES, EVERY, KAPPAS, days_data, regression_blocks
+from ..errors import ParameterError
+from ..models.counts import count_regression
+from ..models.inference import (
+    bayes_factor_correlation,
+    critical_correlation,
+    detectable_correlation,
+    equivalence,
+    equivalence_correlation,
+    power_correlation,
+)
+from ..models.regression import hierarchical_regression
+from ..models.selection import bootstrap_selection
+from ..models.stepwise import Rule, correlate, run
+from ..pages import plots
+from ..pages.printing import coefficient, figure_number, p_words, word
+from ..pages.style import INK, QUIET, SHADE, STEPS
+from ..study.codebook import Codebook
+from .demos import Choose, Demo, Slide, demonstration, kept
+
+# Unit 2: what stepwise selection finds in noise.
+
+SAMPLES = 300
+NEW_CLIENTS = 10_000
+FOUND, MISSED, CHANCE = "#00594C", "#9AA5AD", "#E07B00"
+CONTROLS = {
+    "candidates": Slide("Candidates, all of them noise", 5, 40, 5, 20),
+    "n": Slide("Clients", 60, 600, 20, 200),
+    "p_enter": Slide("p to enter", 0.01, 0.20, 0.01, 0.05),
+}
+
+
+def noise(candidates: int, n: int, sample: int) -> pd.DataFrame:
+    """A study of nothing but noise; its last column is the outcome."""
+    drawn = np.random.default_rng([sample, candidates]).standard_normal((n, candidates + 1))
+    return pd.DataFrame(drawn, columns=[*(f"x{i + 1}" for i in range(candidates)), "outcome"])
+
+
+def _regressed(data: pd.DataFrame, terms, **how) -> tuple[pd.DataFrame, float, float]:
+    """The final terms of a regression of the outcome; its R-squared and p as they are printed."""
+    model = hierarchical_regression(data, "outcome", {"noise": list(terms)}, **how)
+    final, fit = model.final.set_index("term").drop("intercept"), model.fit.iloc[0]
+    return final, float(fit["r_squared"]), float(fit["p_change"])
+
+
+def _say_sample(s: SimpleNamespace) -> str:
+    to_enter = special.stdtrit(s.n - 2, 1 - s.p_enter / 2) ** 2
+    rule = f"p to enter {coefficient(s.p_enter)} (F {figure_number(to_enter, 1)})"
+    about = f"Study {s.sample}, {s.candidates} noise candidates, {s.n} clients, {rule}"
+    largest = f"The largest correlation is {coefficient(np.abs(s.r).max())}."
+    if not len(s.chosen):
+        return f"{about}: stepwise enters nothing. {largest}"
+    return (
+        f"{about}: stepwise enters {len(s.chosen)}, R² {coefficient(s.r_squared, 3)}, and the "
+        f"printed test of the model says {p_words(s.p_value)}. In {NEW_CLIENTS:,} new clients its "
+        f"prediction correlates {coefficient(s.prediction)} with the outcome. {largest}"
+    )
+
+
+def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
+    at = np.arange(1, len(s.r) + 1)
+    chosen = np.isin(at - 1, s.chosen)
+    ax.axhspan(-s.limit, s.limit, color=SHADE)
+    ax.axhline(0, color=QUIET, lw=0.8)
+    ax.vlines(at, 0, s.r, color=np.where(chosen, FOUND, MISSED), lw=2)
+    ax.plot(at[~chosen], s.r[~chosen], "o", ms=5, color=MISSED)
+    ax.plot(at[chosen], s.r[chosen], "D", ms=8, color=FOUND, mec=INK)
+    ax.plot(at[chosen], s.again, "D", ms=7, mfc="white", mec=FOUND, mew=1.6)
+    for x, r in zip(at[chosen], s.r[chosen], strict=True):
+        ax.annotate(f"x{x}", (x, r), (0, 7 if r > 0 else -15), textcoords="offset points",
+                    ha="center", weight="bold")  # fmt: skip
+    ax.set(xlim=(0.3, len(s.r) + 0.7), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
+    ax.set_xlabel("Candidate")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients")
+
+
+@demonstration(
+    _say_sample,
+    _draw_sample,
+    3.2,
+    "Correlation of each candidate with the outcome; the band holds those that p < .05 would "
+    "not pick; selected ones are drawn dark and named, with a hollow mark for new clients.",
+    **CONTROLS,
+    sample=Slide("Another study (number)", 1, 50, 1, 10),
+)
+def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
+    """One study in which nothing is related to anything, and what stepwise makes of it."""
+    data = noise(candidates, n, sample)
+    rule = {"p_enter": p_enter, "p_remove": p_enter + 0.05}
+    final, r_squared, p_value = _regressed(data, data.columns[:-1], **rule)
+    new = np.random.default_rng([1995, sample]).standard_normal((NEW_CLIENTS, len(final) + 1))
+    predicted = np.column_stack([new[:, :-1], new[:, :-1] @ final["estimate"], new[:, -1]])
+    *again, prediction, _ = np.corrcoef(predicted, rowvar=False)[-1] if len(final) else (0.0, 1.0)
+    return {
+        "r": np.corrcoef(data, rowvar=False)[-1, :-1],
+        "chosen": data.columns.get_indexer(final.index), "r_squared": r_squared,
+        "p_value": p_value, "limit": critical_correlation(n), "again": again,
+        "prediction": prediction,
+    }  # fmt: skip
+
+
+def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
+    most = 8
+    share = np.bincount(np.minimum(s.entered, most), minlength=most + 1) / SAMPLES * 100
+    bars = ax.bar(range(most + 1), share, color=[MISSED] + [FOUND] * most, edgecolor=INK, lw=0.6)
+    ax.bar_label(bars, [f"{y:.0f} %" for y in share], padding=2)
+    ax.set(ylim=(0, 100), xlabel="Noise variables in the final model", ylabel="Studies (%)")
+    ax.set_xticks(range(most + 1), [*map(str, range(most)), f"{most}+"])
+    ax.set_title(f"Studies that find something: {100 * s.found:.0f} %")
+
+
+@demonstration(
+    "{candidates} noise candidates, {n} clients, p to enter {p_enter:r}: something is found in "
+    f"{{found:%}} of {SAMPLES} studies, on average {{mean:v}} variables with R² {{r_squared:r3}}.",
+    _draw_samples,
+    3.2,
+    "How many of the noise candidates stepwise selection enters, over 300 studies.",
+    **CONTROLS,
+)
+def many_samples(candidates: int, n: int, p_enter: float) -> dict:
+    """Hundreds of such studies, drawn as cross-products (Bartlett 1933): how often is something
+    found?
+    """
+    rng, m = np.random.default_rng(1983), candidates + 1
+    lower = np.tril(rng.standard_normal((SAMPLES, m, m)), -1)
+    diagonal = np.arange(m)
+    lower[:, diagonal, diagonal] = np.sqrt(rng.chisquare(n - 1 - diagonal, (SAMPLES, m)))
+    products = np.ascontiguousarray((lower @ lower.transpose(0, 2, 1)).transpose(1, 2, 0))
+    rule = Rule("stepwise", p_enter, p_enter + 0.05)
+    path = run(correlate(products), np.full(SAMPLES, n), [np.arange(candidates)], rule)
+    entered, r_squared = path.selected[0].sum(axis=0), float(path.r_squared[0].mean())
+    found = {"entered": entered, "found": float((entered > 0).mean()), "mean": entered.mean()}
+    return found | {"r_squared": r_squared}
+
+
+def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
+    at = np.arange(1, s.kept + 1)
+    colors = np.where(s.p < 0.05, FOUND, MISSED)
+    ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
+    ax.bar(at, s.p, color=colors, edgecolor=INK, lw=0.6)
+    ax.plot(at, at / (s.kept + 1), color=CHANCE, lw=2)
+    ax.set(xlim=(0.3, max(s.kept, 1) + 0.7), ylim=(0, 1), ylabel="p value")
+    ax.set_xlabel("Terms of the second regression, sorted")
+    ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give")
+
+
+@demonstration(
+    "Study {sample}: {kept} of {candidates} noise candidates pass p < {screen:r} in {n} clients. "
+    "The second regression, on these alone: R² {r_squared:r3}, {p_value:p}; {small} terms have "
+    "p < .05.",
+    _draw_screened,
+    3.0,
+    "p values of the second regression's terms against what chance alone would give.",
+    candidates=Slide("Candidates, all of them noise", 10, 80, 5, 50),
+    n=Slide("Clients", 100, 600, 20, 200),
+    screen=Slide("Kept if p is below", 0.05, 0.50, 0.05, 0.25),
+    sample=Slide("Another study (number)", 1, 50, 1, 1),
+)
+def freedman(candidates: int, n: int, screen: float, sample: int) -> dict:
+    """Freedman's paradox (1983): regress noise on noise, keep what has small p, regress again on
+    these alone, and find a fine model.
+    """
+    data = noise(candidates, n, sample)
+    first, *_ = _regressed(data, data.columns[:-1], method="enter")
+    kept = first.index[first["p_value"] < screen]
+    again, r_squared, p_value = first[:0], 0.0, 1.0
+    if len(kept):
+        again, r_squared, p_value = _regressed(data, kept, method="enter")
+    p = np.sort(again["p_value"])
+    small = int((p < 0.05).sum())
+    return {"kept": len(kept), "p": p, "small": small, "r_squared": r_squared, "p_value": p_value}
+
+
+@kept
+def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> Demo:
+    """How often each of the study's variables would be selected in another sample of clients."""
+    raters = {book.informant_label(i): i for i in book.informants}
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
+
+    def draw(s: SimpleNamespace, ax: Axes) -> None:
+        plots.inclusion(s.table, book, s.edge, ax)
+        ax.axvline(s.noise, color=INK, lw=1.2, ls=(0, (4, 2)))
+
+    @demonstration(
+        f"{{name}}, {n_boot} bootstrap samples. Most often selected: {{most}}. With the rating "
+        "shuffled a variable is selected in {noise:%} on average; one noise variable in twenty is "
+        "selected in more than {edge:%}.",
+        draw,
+        5.6,
+        rating=Choose("Alliance rated by", raters, list(raters.values())[-1]),
+        p_enter=Slide("p to enter", 0.01, 0.20, 0.01, 0.05),
+    )
+    def shown(rating: str, p_enter: float) -> dict:
+        column, rule = book.alliance_of(rating), {"p_enter": p_enter, "p_remove": p_enter + 0.05}
+        table = bootstrap_selection(dyads, column, blocks, n_boot=n_boot, **rule)
+        table = table.sort_values("inclusion", kind="stable")[::-1]
+        said = [
+            f"{word(row.term, book)} {100 * row.inclusion:.0f} % (shuffled "
+            f"{100 * row.noise_inclusion:.0f} %)"
+            for row in table.head(3).itertuples()
+        ]
+        return {
+            "table": table.assign(informant=rating),
+            "name": word(column, book),
+            "most": ", ".join(said),
+            "noise": table["noise_inclusion"].mean(),
+            "edge": noise_edge(p_enter),
+        }
+
+    return shown()
+
+
+def noise_edge(p_enter: float) -> float:
+    """Inclusion frequency that one noise variable in twenty exceeds.
+
+    In one study such a variable has |z| above 1.96; in bootstrap samples z scatters around that
+    value with an SD of 1. Competing candidates and nesting are left out.
+    """
+    z, limit = special.ndtri(0.975), special.ndtri(1 - p_enter / 2)
+    return float(special.ndtr(z - limit) + special.ndtr(-z - limit))
+
+
+# Unit 4: what a null result says, and what it does not.
+
+MARK = {"marker": "D", "ms": 9, "color": "#E07B00", "mec": INK, "zorder": 5}
+DASHED = {"color": MARK["color"], "lw": 1.6, "ls": (0, (4, 2))}
+DYADS = Slide("Dyads that count as independent", 20, 600, 5, 200)
+
+
+def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
+    plots.power_curve(s.curve, "Diamond: the correlation chosen; dotted: power .80", ax)
+    ax.plot([s.rho, s.rho, 0], [0, s.power, s.power], **DASHED)
+    ax.plot(s.rho, s.power, **MARK)
+    ax.set_xlim(0, 0.5)
+
+
+@demonstration(
+    "{n} independent dyads, level {alpha:r}: a true correlation of {rho:r} is found with "
+    "probability {power:r3}. Significant are observed ones beyond ±{critical:r3}; power .80 is "
+    "reached at a true one of {detectable:r3}.",
+    _draw_power,
+    3.2,
+    "Power of the test over the size of the true correlation.",
+    rho=Slide("True correlation", 0.0, 0.5, 0.05, 0.2),
+    n=DYADS,
+    alpha=Slide("Level of the test", 0.01, 0.20, 0.01, 0.05),
+)
+def power_of(rho: float, n: int, alpha: float) -> dict:
+    """What a study of this size could have seen."""
+    grid = np.linspace(0, 0.5, 51)
+    power = [power_correlation(r, n, alpha) for r in grid]
+    return {
+        "curve": pd.DataFrame({"effect": grid, "power": power}),
+        "power": power_correlation(rho, n, alpha),
+        "critical": critical_correlation(n, alpha),
+        "detectable": detectable_correlation(n, 0.80, alpha),
+    }
+
+
+def verdict(wide, equivalent: bool, nothing: str = "zero") -> str:
+    """In words: what the 95 % interval and the equivalence test say together.
+
+    Equivalence is looked at first: an effect can differ from zero and be too small to matter.
+    """
+    differs = wide[0] > 0 or wide[1] < 0
+    if equivalent:
+        small = f"different from {nothing}, but too small to matter"
+        return small if differs else f"equivalent to {nothing}"
+    return f"different from {nothing}" if differs else "inconclusive"
+
+
+def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
+    about = {"xlabel": "Correlation", "heading": f"Verdict: {s.verdict}", "limits": (-0.7, 0.7)}
+    plots.equivalence(s.rows, -s.bound, s.bound, **about, ax=ax)
+
+
+@demonstration(
+    "r = {r:r} with {n} dyads: 95 % interval {wide:r}, 90 % interval {narrow:r}. Equivalence "
+    "within ±{bound:r}: {p:p}. Verdict: {verdict}.",
+    _draw_equivalent,
+    2.4,
+    r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.06),
+    n=DYADS,
+    bound=Slide("Smallest that would matter (bound)", 0.05, 0.40, 0.05, 0.20),
+)
+def equivalent(r: float, n: int, bound: float) -> dict:
+    """Not different, equivalent, or undecided: the interval against the bounds."""
+    test = equivalence_correlation(r, n, bound).iloc[0]
+    ends = equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
+    wide, narrow = ((row["conf_low"], row["conf_high"]) for row in (ends, test))
+    return {
+        "wide": wide,
+        "narrow": narrow,
+        "p": test["p_value"],
+        "verdict": verdict(wide, test["equivalent"]),
+        "rows": _row("Observed correlation", "", r, wide, narrow),
+    }
+
+
+def _row(term: str, informant: str, estimate: float, wide, narrow) -> pd.DataFrame:
+    columns = ["term", "informant", "estimate", "conf_low", "conf_high", "low_90", "high_90"]
+    return pd.DataFrame([(term, informant, estimate, *wide, *narrow)], columns=columns)
+
+
+def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    rho, a = np.linspace(-0.995, 0.995, 200), 1 / s.kappa
+    density = (1 - rho**2) ** (a - 1) / (np.exp(special.betaln(a, a)) * 2 ** (2 * a - 1))
+    left.fill_between(rho, density, color=STEPS[0].color)
+    left.plot(rho, density, color=STEPS[-1].color, lw=2)
+    left.axvline(s.r, **DASHED)
+    left.set(xlim=(-1, 1), ylim=(0, 2.2), yticks=[], xlabel="Correlation")
+    left.set_title("Prior; dashed: observed")
+    plots.bayes_sensitivity(s.curve, "Evidence over the prior's width", right)
+    right.plot(s.kappa, s.bf01, **MARK)
+    right.set(xlim=(0.09, 2.2), ylim=(0.008, 40), xlabel="Width of the prior (kappa)")
+
+
+@demonstration(
+    "r = {r:r} with {n} dyads, kappa {kappa:v1}: the data are {odds:v1} times likelier under "
+    "{towards} (BF01 = {bf01:v}).",
+    _draw_bayes,
+    3.2,
+    "Left: what the prior expects of the correlation. Right: Bayes factor for no association "
+    "over the width of the prior.",
+    widths=(1, 1.25),
+    r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.00),
+    n=DYADS,
+    kappa=Slide("Width of the prior (kappa)", 0.1, 2.0, 0.1, 1.0),
+)
+def bayes_of(r: float, n: int, kappa: float) -> dict:
+    """How the evidence for nothing depends on what one expected."""
+    bf10 = [bayes_factor_correlation(r, n, k) for k in KAPPAS]
+    bf01 = np.exp(-bayes_factor_correlation(r, n, kappa, log=True))
+    return {
+        "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
+        "bf01": bf01,
+        "odds": max(bf01, 1 / bf01),
+        "towards": "no association" if bf01 >= 1 else "an association",
+    }
+
+
+@kept
+def hospital(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    days: str = "hospital_days",
+    adjust: tuple[str, ...] = COVARIATES,
+) -> Demo:
+    """The study's own null result: hospital days per SD of an alliance rating.
+
+    `adjust` names the covariates, as claims do under `days_adjusted_for`; a study that has none of
+    them gets no switch for them.
+
+    Raises
+    ------
+    ParameterError
+        The dyads have no column `days`.
+    """
+    if days not in dyads:
+        raise ParameterError(f"The data have no column {days!r}; name your count in `days`.")
+    covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
+
+    def fitted(informant: str, bound: float, adjusted: bool) -> tuple[pd.DataFrame, str]:
+        data, predictors, cluster = days_data(dyads, book, informant, days, adjust)
+        terms = predictors if adjusted else predictors[:1]
+        model = count_regression(data, days, terms, cluster=cluster)
+        row = model.coefficients.set_index("term").loc["alliance"]
+        limit, label = np.log(bound), book.informant_label(informant)
+        test = equivalence(row["estimate"], row["std_error"], -limit, limit, row["df"]).iloc[0]
+        wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
+        found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
+        said = (
+            f"{label}: rate ratio {figure_number(row['rate_ratio'])} per SD of alliance, 95 % "
+            f"interval {_ends(wide)}, 90 % interval {_ends(narrow)}, {p_words(row['p_value'])}; "
+            f"verdict: {found}."
+        )
+        return _row(f"{label}: {found}", informant, row["rate_ratio"], wide, narrow), said
+
+    def draw(s: SimpleNamespace, ax: Axes) -> None:
+        xlabel = f"{word(days, book)}: rate ratio per SD of alliance"
+        about = {"xlabel": xlabel, "heading": "The interval against the bounds"}
+        plots.equivalence(
+            s.rows, 1 / s.bound, s.bound, True, book, **about, limits=(0.46, 2.18), ax=ax
+        )
+
+    controls = {"bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25)}
+    if covariates:
+        both = {"the covariates": True, "nothing": False}
+        controls["adjusted"] = Choose("Adjusted for", both, True)
+
+    @demonstration(
+        "{said} Adjusted for: {given}. Bounds {bounds:v}.",
+        draw,
+        3.2,
+        **controls,
+    )
+    def shown(bound: float, adjusted: bool = True) -> dict:
+        rows, said = zip(*(fitted(i, bound, adjusted) for i in book.informants), strict=True)
+        return {
+            "rows": pd.concat(rows, ignore_index=True),
+            "said": " ".join(said),
+            "given": covariates if adjusted and covariates else "nothing",
+            "bounds": (1 / bound, bound),
+        }
+
+    return shown()
+
+
+def _ends(interval) -> str:
+    return " to ".join(map(figure_number, interval))

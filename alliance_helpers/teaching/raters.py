@@ -1,0 +1,411 @@
+"""Units 1 and 3, two people who rate: how well they agree, and what one rater's favour does."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ..claims.associations import halo
+from ..cohorts.simulate import simulate_dyads
+from ..models.agreement import agreement
+from ..models.inference import critical_correlation, equivalence_correlation
+from ..pages import plots
+from ..pages.printing import coefficient, figure_number, word
+from ..pages.style import INK, QUIET, STEPS, interval_rows
+from ..study.codebook import Codebook
+from .demos import Choose, Demo, Slide, demonstration, kept
+
+# Unit 1: two views of one relationship.
+
+MIDDLE, SPREAD = 180.0, 25.0
+NAMES = {"pearson_r": "Pearson r", "icc_c1": "ICC(C,1)", "icc_a1": "ICC(A,1)", "ccc": "CCC"}
+ASSOCIATION, AGREEMENT = STEPS[1].color, STEPS[3].color
+AGREED = (
+    "{before}Pearson r {e[pearson_r]:r}, ICC(C,1) {e[icc_c1]:r}, ICC(A,1) {e[icc_a1]:r}, "
+    "CCC {e[ccc]:r}. {direction}; for about 95 of 100 dyads the difference lies "
+    "between {e[loa_low]:v1} and {e[loa_high]:v1} points."
+)
+
+
+def made_pairs(
+    bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995, exact: bool = True
+) -> dict:
+    """Pairs of ratings of the same bond, spoiled in three ways.
+
+    Parameters
+    ----------
+    bias : float
+        Points that the client's ratings lie above the case manager's.
+    scale : float
+        How far the case manager spreads ratings, relative to the client.
+    noise : float
+        SD of what each informant adds on their own, in points; the bond itself has SD 25.
+    n, seed : int
+    exact : bool
+        Whether these pairs differ by just that bias, or are a sample whose truth it is.
+    """
+    drawn = np.random.default_rng(seed).standard_normal((3, n))
+    if exact:
+        drawn -= drawn.mean(axis=1, keepdims=True)
+        drawn[0] /= drawn[0].std()
+    bond, own, other = drawn
+    client = MIDDLE + bias / 2 + SPREAD * bond + noise * own
+    return _agreed(client, MIDDLE - bias / 2 + scale * (SPREAD * bond + noise * other))
+
+
+def _agreed(client: np.ndarray, case_manager: np.ndarray, before: str = "") -> dict:
+    table = agreement(client, case_manager)
+    bias = table.loc["bias", "estimate"]
+    side = "higher" if bias > 0 else "lower"
+    rate = f"Clients rate {figure_number(abs(bias), 1)} points {side} on average"
+    return {
+        "client": client, "case_manager": case_manager, "table": table, "e": table["estimate"],
+        "before": before,
+        "direction": rate if abs(bias) >= 0.05 else "On average both rate alike",
+    }  # fmt: skip
+
+
+def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bool = True) -> None:
+    plots.paired_scatter(s.client, s.case_manager, s.table, "rating", rows, limits, ax)
+    ax.get_legend().remove()
+    ax.set_title("Dashed: equal ratings; lines: means")
+
+
+def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    _scatter(s, (60, 300), left)
+    values, at = s.e[list(NAMES)], np.arange(len(NAMES))[::-1]
+    colors = [ASSOCIATION, ASSOCIATION, AGREEMENT, AGREEMENT]
+    right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
+    for y, value in zip(at, values, strict=True):
+        right.text(max(value, 0) + 0.02, y, coefficient(value), va="center", weight="bold")
+    right.set_yticks(at, NAMES.values())
+    right.tick_params(axis="y", length=0)
+    right.set(xlim=(min(0, values.min() - 0.05), 1.15), xticks=[0, 0.5, 1], xlabel="Estimate")
+    right.axvline(0, color=INK, lw=0.8)
+    right.set_title("Dark bars: agreement")
+
+
+@demonstration(
+    AGREED,
+    _draw_pairs,
+    4.0,
+    "Left: 201 pairs of ratings, client against case manager, with the line of equal ratings. "
+    "Right: four coefficients as bars.",
+    widths=(1.5, 1),
+    bias=Slide("Client rates higher by (points)", -40, 40, 2, 0),
+    scale=Slide("Case manager's spread, relative", 0.4, 1.6, 0.1, 1.0),
+    noise=Slide("Noise of each informant (points)", 5, 50, 5, 20),
+)
+def two_informants(bias: float, scale: float, noise: float) -> dict:
+    """Bias, scale and noise between two informants: which number notices which?"""
+    return made_pairs(bias, scale, noise)
+
+
+@cache
+def smallest_bias(ccc_below: float) -> int:
+    """The first setting of the bias in :func:`two_informants` that brings the CCC below a value."""
+    return two_informants().first("bias", lambda s: s.e["ccc"] < ccc_below)
+
+
+@kept
+def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
+    """The study's own ratings: what is left of disagreement once a difference is forgiven.
+
+    Without `show_rows` no single dyad is drawn, but medians and middle halves of groups.
+    """
+    parts = {"Total": "", "Task": "_task", "Bond": "_bond", "Goal": "_goal"}
+
+    def draw(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+        _scatter(s, s.limits, left, show_rows)
+        plots.bland_altman(s.client, s.case_manager, s.table, "rating", show_rows, right)
+        right.set(xlim=s.limits, ylim=(-s.reach, s.reach))
+
+    @demonstration(
+        AGREED,
+        draw,
+        3.9,
+        widths=(1, 1),
+        part=Choose("Subscale", parts, ""),
+        forgiven=Slide("Share of the difference forgiven (%)", 0, 100, 10, 0),
+    )
+    def shown(part: str, forgiven: int) -> dict:
+        pair = dyads[[f"client_alliance{part}", f"case_manager_alliance{part}"]].dropna()
+        client, case_manager = pair.to_numpy(float).T
+        shift = forgiven / 100 * float(np.mean(client - case_manager))
+        before = f"WAI {part[1:] or 'total'}, {figure_number(shift, 1)} points forgiven. "
+        return _agreed(client - shift, case_manager, before) | {
+            "limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3),
+            "reach": 1.15 * np.abs(client - case_manager).max(),
+        }
+
+    return shown()
+
+
+def _draw_sure(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    interval_rows(s.rows.iloc[:-1], xlabel="Estimate", heading="Dashed: the truth", ax=left)
+    left.set_xlim(-0.3, 1)
+    heading, points = "Dashed: the true difference", "Client minus case manager (points)"
+    interval_rows(s.rows.iloc[-1:], None, points, heading, lambda x: figure_number(x, 1), ax=right)
+    right.set_xlim(-40, 40)
+
+
+@demonstration(
+    "Study {sample} of {n} dyads; in truth Pearson r {truth[pearson_r]:r}, CCC {truth[ccc]:r}, "
+    "bias {bias} points. Estimates with 95 % intervals: Pearson r {e[pearson_r]:r} "
+    "({ends[pearson_r]:r}); CCC {e[ccc]:r} ({ends[ccc]:r}); bias {e[bias]:v1} ({ends[bias]:v1}).",
+    _draw_sure,
+    3.6,
+    "Left: correlation and agreement with their 95 % intervals and the truth. "
+    "Right: the same for the bias, in points.",
+    widths=(1.25, 1),
+    n=Slide("Dyads in the study", 20, 1000, 20, 200),
+    r=Slide("True correlation", 0.1, 0.9, 0.05, 0.3),
+    bias=Slide("True difference (points)", -20, 20, 2, 12),
+    sample=Slide("Another study (number)", 1, 50, 1, 1),
+)
+def how_sure(n: int, r: float, bias: int, sample: int) -> dict:
+    """How wide the intervals of the same numbers are in studies of different size."""
+    noise = SPREAD * np.sqrt((1 - r) / r)
+    table = made_pairs(bias, 1.0, noise, n, seed=sample, exact=False)["table"]
+    variance = SPREAD**2 + noise**2
+    agreed = 2 * r * variance / (2 * variance + bias**2)  # with equal spread, of both
+    truth = {"pearson_r": r, "icc_c1": r, "icc_a1": agreed, "ccc": agreed, "bias": bias}
+    rows = table.loc[list(truth)].assign(
+        term=[*NAMES.values(), "Bias"], informant="", truth=pd.Series(truth)
+    )
+    ends = {name: (row["conf_low"], row["conf_high"]) for name, row in rows.iterrows()}
+    return {"table": table, "truth": truth, "rows": rows, "e": table["estimate"], "ends": ends}
+
+
+# Unit 3: halo, and what holding a view constant does.
+
+OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody else"
+REFUTED, NOT_REFUTED = "#1D4955", "#C3CED6"
+STUDIES = 300
+RELIABLE = 0.7
+WORLDS = {
+    "the published findings": "published",
+    "nothing but halo": "halo",
+    "no association at all": "no_association",
+}
+CLIENTS = Slide("Clients", 50, 1000, 50, 200)
+
+
+def favour_of(start: float) -> Slide:
+    return Slide("General favour (share of variance)", 0.0, 0.8, 0.05, start)
+
+
+def link_of(start: float) -> Slide:
+    return Slide("True link of alliance and outcome (r)", 0.0, 0.5, 0.05, start)
+
+
+def ratings(
+    favour: float, link: float, leak: float, drawn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The little world: alliance, own view of outcome, another rater's view.
+
+    `drawn` holds five arrays of independent normal scores, which become the true outcome, the
+    bond, the favour, and the errors of either view.
+    """
+    outcome, bond, halo, own_error, other_error = drawn
+    bond = link * outcome + np.sqrt(1 - link**2) * bond
+    alliance = np.sqrt(1 - favour) * bond + np.sqrt(favour) * halo
+    seen = np.sqrt(RELIABLE) * outcome + np.sqrt(1 - RELIABLE) * own_error
+    own = np.sqrt(1 - favour) * seen + np.sqrt(favour) * halo
+    other = np.sqrt(RELIABLE) * outcome + np.sqrt(1 - RELIABLE) * other_error
+    return alliance, own, (1 - leak) * other + leak * own
+
+
+def correlations_expected(favour: float, link: float) -> tuple[float, float, float]:
+    """True correlations of alliance in the world of :func:`ratings`.
+
+    With the own view of outcome; with another rater's; and with that one, the own view partialled
+    out.
+    """
+    seen = np.sqrt(RELIABLE)
+    same = favour + (1 - favour) * link * seen
+    cross = np.sqrt(1 - favour) * link * seen
+    both = np.sqrt(1 - favour) * RELIABLE
+    return same, cross, (cross - same * both) / np.sqrt((1 - same**2) * (1 - both**2))
+
+
+def correlation_by_row(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Correlation of each row of one array with the same row of another."""
+    x = x - x.mean(axis=1, keepdims=True)
+    y = y - y.mean(axis=1, keepdims=True)
+    xy = np.einsum("ij,ij->i", x, y)
+    return xy / np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y))
+
+
+def _draw_study(s: SimpleNamespace, ax: Axes) -> None:
+    heading = "The case manager's alliance rating with …"
+    plots.forest(s.rows, None, None, heading, "Correlation (better outcome to the right)", ax)
+    ax.set_xlim(-0.6, 1)
+
+
+@demonstration(
+    "Favour {favour:r}, true link {link:r}, {n} clients. Alliance with the case manager's own view "
+    "of outcome: r {same:r} ({ends[0]:r}); with symptoms rated by somebody else: r {cross:r} "
+    "({ends[1]:r}).",
+    _draw_study,
+    2.9,
+    favour=favour_of(0.4),
+    link=link_of(0.2),
+    n=CLIENTS,
+)
+def favour_and_link(favour: float, link: float, n: int) -> dict:
+    """General favour and a true link: which association does each of them make?"""
+    same, cross, _ = correlations_expected(favour, link)
+    tests = (equivalence_correlation(r, n, 0.5, alpha=0.025) for r in (same, cross))
+    ends = pd.concat(tests)[["conf_low", "conf_high"]]  # at level .025 these are 95 % intervals
+    head = {
+        "term": (OWN, OTHERS),
+        "informant": ("case_manager", "rater"),
+        "estimate": (same, cross),
+    }
+    rows = pd.DataFrame(head).join(ends.reset_index(drop=True))
+    return {"same": same, "cross": cross, "ends": ends.to_numpy(), "rows": rows}
+
+
+@kept
+def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995) -> Demo:
+    """A study's contrast, and that of a study in which there is nothing but halo."""
+    informants = {book.informant_label(i): i for i in book.informants}
+    own = {} if scenario in WORLDS.values() else {scenario: scenario}
+
+    def draw(s: SimpleNamespace, ax: Axes) -> None:
+        heading = "Better outcome to the right"
+        plots.halo_contrast(s.rows, book, "Association with alliance", heading, ax)
+        ax.set_xlim(-0.5, 0.9)
+
+    @demonstration(
+        "Scenario {scenario}, study {seed}, better outcome positive. {parts}.",
+        draw,
+        4.8,
+        scenario=Choose("What the study is drawn from", WORLDS | own, scenario),
+        informant=Choose("Alliance rated by", informants, list(book.informants)[-1]),
+        seed=Slide("Another study (number)", min(1990, seed), max(2020, seed), 1, seed),
+    )
+    def shown(scenario: str, informant: str, seed: int) -> dict:
+        dyads = simulate_dyads(scenario, 201, seed)
+        rows = halo(dyads, book, informant, "as_published").contrast
+        worse = rows["term"].isin(["symptoms", "hospital_days"])
+        turned = -rows[["estimate", "conf_high", "conf_low"]].to_numpy()
+        rows.loc[worse, ["estimate", "conf_low", "conf_high"]] = turned[worse]
+        same = np.where(rows["rater"] == informant, "Same rater", "Somebody else")
+        said = [f"{word(r.term, book)} {coefficient(r.estimate)}" for r in rows.itertuples()]
+        parts = pd.Series(said).groupby(same).agg(", ".join)
+        return {"rows": rows, "parts": ". ".join(f"{who}: {what}" for who, what in parts.items())}
+
+    return shown()
+
+
+def _draw_leaks(s: SimpleNamespace, ax: Axes) -> None:
+    edges = np.arange(-0.4, 0.81, 0.04)
+    every, dark = (np.histogram(r, edges)[0] for r in (s.correlations, s.correlations[s.refutes]))
+    look = {"fill": True, "ec": INK, "lw": 0.6}
+    ax.stairs(every, edges, baseline=every - dark, fc=REFUTED, **look)
+    ax.stairs(every - dark, edges, fc=NOT_REFUTED, **look)
+    ax.axvline(s.limit, color=INK, lw=1.2, ls=(0, (4, 2)))
+    ax.set(xlim=(-0.4, 0.8), ylim=(0, 160), ylabel="Studies")
+    ax.set_xlabel("Correlation of alliance with the other rater's symptoms (better to the right)")
+    ax.set_title(f'Dark: p < .05, halo "refuted": {100 * s.share:.0f} %')
+
+
+@demonstration(
+    "The other rater follows the case manager by {leak} %. Favour {favour:r}, true link {link:r}, "
+    f"{{n}} clients. Halo counts as refuted in {{share:%}} of {STUDIES} studies (r above "
+    "{limit:r}); the mean correlation is {mean:r3}.",
+    _draw_leaks,
+    3.0,
+    "Correlations of alliance with the other rater's symptoms in 300 studies; those that "
+    "refute a halo by the abstract's argument are drawn dark.",
+    leak=Slide("Other rater follows case manager (%)", 0, 60, 5, 0),
+    favour=favour_of(0.4),
+    link=link_of(0.0),
+    n=CLIENTS,
+)
+def leaks(leak: int, favour: float, link: float, n: int) -> dict:
+    """Can the argument fail? The other rater knows what the case manager thinks."""
+    drawn = np.random.default_rng(1920).standard_normal((5, STUDIES, n), np.float32)
+    alliance, _, other = ratings(favour, link, leak / 100, drawn)
+    r, limit = correlation_by_row(alliance, other), critical_correlation(n)
+    share = float((r > limit).mean())
+    return {
+        "correlations": r, "limit": limit, "refutes": r > limit, "share": share, "mean": r.mean(),
+    }  # fmt: skip
+
+
+@cache
+def smallest_leak(share: float = 0.5) -> int:
+    """The first setting of the leak in :func:`leaks` at which more than a share refute halo."""
+    return leaks().first("leak", lambda s: s.share > share)
+
+
+CLIENTS_HELD = 600
+MOST = 6
+# From the worst to the best own view; the ends also differ in their marks.
+SHADES = ("#0B2A4A", "#33557B", "#5F7D9B", "#8FA3A5", "#C9A63C", "#F2C80F")
+
+
+def _draw_groups(s: SimpleNamespace, ax: Axes) -> None:
+    for g in range(s.groups):
+        color = SHADES[g * (MOST - 1) // (s.groups - 1)] if s.groups > 1 else SHADES[2]
+        marker = "v" if g == 0 else "^" if g == s.groups - 1 else "o"
+        x, y = s.alliance[s.group == g], s.other[s.group == g]
+        ax.plot(x, y, marker, ms=4, color=color, mew=0)
+        slope, level = np.polyfit(x, y, 1)
+        ends = np.quantile(x, [0.02, 0.98])
+        ax.plot(ends, level + slope * ends, color=INK, lw=4.5)
+        ax.plot(ends, level + slope * ends, color=color, lw=2.5)
+    ends = np.array([-3.2, 3.2])
+    ax.plot(ends, s.all * ends, color=QUIET, lw=1.6, ls=(0, (5, 3)))
+    ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), xticks=range(-3, 4), yticks=range(-3, 4))
+    ax.set_xlabel("Alliance, rated by the case manager (SD)")
+    ax.set_ylabel("Outcome, rated by another (SD)")
+    ax.set_title("Dark to light: case manager's own view of outcome, worst to best")
+
+
+@demonstration(
+    "Favour {favour:r}, true link {link:r}. Correlation of alliance with the outcome rated by "
+    "somebody else: all clients together {all:r}; inside {where} {inside:r}; with the own view "
+    "held constant {held:r}.",
+    _draw_groups,
+    4.2,
+    "One dot per client: alliance rated by the case manager to the right, outcome rated by "
+    "somebody else upwards, shaded by the case manager's own view of the outcome; a dashed "
+    "line through all clients, and a solid line through each group with a like own view.",
+    groups=Slide("Groups with a like own view", 1, MOST, 1, 3),
+    favour=favour_of(0.6),
+    link=link_of(0.0),
+)
+def own_view_held(groups: int, favour: float, link: float) -> dict:
+    """Clients in groups whose outcome the case manager sees alike: what do lines inside do?
+
+    Clients of the little world are put into groups of equal size by the own view of outcome.
+    Chance is taken out: over all clients correlations are :func:`correlations_expected`. Per
+    client there are `alliance`, `other` and `group` (0 the worst own view); correlations are over
+    `all` clients, `inside` the groups (each group's means taken off), and `held`, with the own
+    view partialled out.
+    """
+    alliance, own, other = ratings(favour, link, 0.0, without_chance())
+    group = np.empty(CLIENTS_HELD, int)
+    group[own.argsort()] = np.arange(CLIENTS_HELD) * groups // CLIENTS_HELD
+    means = [np.bincount(group, x)[group] / np.bincount(group)[group] for x in (alliance, other)]
+    _, every, held = correlations_expected(favour, link)
+    return {
+        "alliance": alliance, "other": other, "group": group, "all": every, "held": held,
+        "inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1],
+        "where": "the one group" if groups == 1 else f"the {groups} groups with a like own view",
+    }  # fmt: skip
+
+
+def without_chance() -> np.ndarray:
+    """Five columns of normal scores with means of 0, SDs of 1 and no correlation at all."""
+    drawn = np.random.default_rng(1978).standard_normal((5, CLIENTS_HELD))
+    drawn -= drawn.mean(axis=1, keepdims=True)
+    return np.linalg.solve(np.linalg.cholesky(np.cov(drawn, ddof=0)), drawn)
