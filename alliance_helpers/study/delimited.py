@@ -12,13 +12,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from ..errors import DataError, Problem
-from .raw_tables import RawTable, numbered, refuse, within_limits
+from .quotes import BLOCK, Marks, count_lines, refuse_quotes, text_of
+from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
-SHOWN_ROWS = 20
-BLOCK = 16 << 20
+UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
 HEAD = 1 << 20
 
 
@@ -37,19 +36,19 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
     Raises
     ------
     DataError
-        Empty, not text, or rows of unequal length.
+        Empty, not text, rows of unequal length, or a quotation mark that takes in other rows.
     """
     within_limits(path)
     encoding = _encoding(path)
     delimiter, header = _header(path, encoding, set(columns))
-    frame, rows = _parse(path, encoding, delimiter, header)
-    frame = numbered(frame, 2, path.name, rows)
+    lines = count_lines(path)
+    frame = _parse(path, encoding, delimiter, header, lines)
     notes = [] if delimiter == "," else [f"cells separated by {DELIMITERS[delimiter]}"]
     notes += ["Windows-1252"] if encoding == "cp1252" else []
     if delimiter != "," and (changed := _decimal_commas(frame, numbers)):
         notes.append(f"decimal commas in {len(changed)} column{'s' * (len(changed) != 1)}")
         frame = frame.assign(**changed)
-    return RawTable(frame, file=path.name, note=", ".join(notes))
+    return RawTable(frame, file=path.name, note=", ".join(notes), lines=lines)
 
 
 def _encoding(path: Path) -> str:
@@ -97,7 +96,7 @@ def _western(path: Path, until: int) -> None:
 
 
 def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:
-    with path.open(encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="") as file:
+    with text_of(path, encoding) as file:
         text = file.read(HEAD)
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
@@ -107,8 +106,8 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     for delimiter in DELIMITERS:
         try:
             first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        except csv.Error:
-            continue
+        except csv.Error:  # a cell without end: the mark that opens it is looked for later
+            first = Marks(delimiter).cells(next(io.StringIO(text, newline="")))
         first = [name.strip() for name in first]
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
@@ -118,21 +117,19 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     return best[2], best[3]
 
 
-def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
-    bad: list[tuple[int, int]] = []
-    open_quote: list[int] = []
+def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: int):
+    bad: list[tuple[int, str]] = []
     blank: list[int] = []
 
     def uneven(row) -> str:
         if row.text.strip() == "":
             blank.append(row.number)
-        elif row.text.count('"') % 2:
-            open_quote.append(row.number)
         else:
-            bad.append((row.number, row.actual_columns))
+            cells = f"{row.actual_columns} cell{'s' * (row.actual_columns != 1)}"
+            bad.append((row.number, f"has {cells} where the header has {len(header)}."))
         return "skip"
 
-    names = [f"c{i}" for i in range(len(header))]
+    names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
     try:
         table = arrow_csv.read_csv(
             path,
@@ -154,38 +151,23 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        if "Empty CSV" in str(error):
-            return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), []
+        none = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
+        empty = "Empty CSV" in str(error)
+        refuse_quotes(path, encoding, marks, len(header), none, 0 if empty else None)
+        if empty:
+            return numbered(none.set_axis(header, axis=1), 2, path.name)
         what = "is not a regular table (is a quotation mark left open?)."
         raise refuse(path.name, what, "Export it again as CSV.") from None
-    if open_quote:
-        what = "opens a quotation mark that is never closed."
-        remedy = "Close it, or leave it out."
-        raise refuse(path.name, what, remedy, row=open_quote[0])
-    if bad:
-        _refuse_uneven(path.name, bad, len(header))
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
     frame.columns = header
     every = np.arange(2, 2 + len(frame) + len(blank))
-    return frame, every[~np.isin(every, blank)]
-
-
-def _refuse_uneven(file: str, bad: list[tuple[int, int]], width: int) -> None:
-    remedy = "Give each row as many cells as the header; put text that holds a separator in quotes."
-    problems = [
-        Problem(file, f"{_cells(found)} where the header has {width}.", remedy, row=row)
-        for row, found in bad[:SHOWN_ROWS]
-    ]
-    if len(bad) > SHOWN_ROWS:
-        rows = tuple(row for row, _ in bad[SHOWN_ROWS : SHOWN_ROWS + 3])
-        what = f"have other than {width} cells."
-        more = len(bad) - SHOWN_ROWS
-        problems.append(Problem(file, what, remedy, row=rows[0], rows=rows, count=more))
-    raise DataError(problems)
-
-
-def _cells(n: int) -> str:
-    return f"has {n} cell{'s' * (n != 1)}"
+    spans = 1 + len(every) + len(bad) != lines
+    frame = numbered(frame, 2, path.name, every[~np.isin(every, blank)])
+    if spans or marks.open_at_end(path, encoding):
+        refuse_quotes(path, encoding, marks, len(header), frame, len(frame) + len(bad))
+    if bad:
+        raise refuse_rows(path.name, bad, f"have other than {len(header)} cells.", UNEVEN)
+    return frame
 
 
 def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:

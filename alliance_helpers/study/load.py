@@ -34,6 +34,8 @@ class Study:
         For a synthetic study, what it was drawn from.
     notes : tuple of str
         How files were read, where that was not plain (delimiter, encoding, decimal comma).
+    sizes : tuple of str
+        Of each file that was read, how many records, and lines if it is text.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -41,6 +43,7 @@ class Study:
     source: str
     truth: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
 
     @cached_property
     def examined(self) -> Examined:
@@ -115,8 +118,13 @@ def check(
     >>> check()
     []
     """
-    _, in_codebook, in_data = _everything(source, codebook)
-    return [*in_codebook, *in_data]
+    return check_and_size(source, codebook)[0]
+
+
+def check_and_size(source, codebook) -> tuple[list[Problem], tuple[str, ...]]:
+    """Every problem, and how many records each file gave."""
+    study, in_codebook, in_data = _everything(source, codebook)
+    return [*in_codebook, *in_data], study.sizes if study else ()
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
@@ -153,5 +161,6 @@ def _read(place: Path, book: Codebook, source) -> tuple[Study, list[Problem]]:
     raw, problems = read_tables(place, book)
     tables = {name: table.frame for name, table in raw.items()}
     notes = tuple(f"{book.tables[n].file}: {t.note}" for n, t in raw.items() if t.note)
+    sizes = tuple(f"{t.file}: {t.size}" for t in raw.values())
     named = str(source) if source else "the shipped synthetic cohort"
-    return Study(tables, completed(book, raw), named, notes=notes), problems
+    return Study(tables, completed(book, raw), named, notes=notes, sizes=sizes), problems

@@ -16,6 +16,7 @@ from ..errors import DataError, Problem, listed
 
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
+SHOWN_ROWS = 20
 NAMES_APART = "Give each column a name of its own."
 ROW_ID = "#row"
 """As a column in the codebook: the row's number stands for an id that the file lacks."""
@@ -40,6 +41,8 @@ class RawTable:
         The file's name as messages give it, with its sheet if it has several.
     note : str
         How the file was read, if that was not plain.
+    lines : int, optional
+        How many lines the file has, if it is text.
     """
 
     frame: pd.DataFrame
@@ -49,11 +52,29 @@ class RawTable:
     missing_ranges: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     file: str = ""
     note: str = ""
+    lines: int | None = None
+
+    @property
+    def size(self) -> str:
+        """Records read, beside the lines they were read from."""
+        n = len(self.frame)
+        lines = "" if self.lines is None else f" in {self.lines:,} line{'s' * (self.lines != 1)}"
+        return f"{n:,} record{'s' * (n != 1)}{lines}"
 
 
 def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:
     """One problem of a file as an error to raise."""
     return DataError([Problem(file, what, remedy, row=row, column=column)])
+
+
+def refuse_rows(file: str, found: list[tuple[int, str]], rest: str, remedy: str) -> DataError:
+    """What is wrong with each row, as one error; of the rows beyond SHOWN_ROWS, `rest` is said."""
+    problems = [Problem(file, what, remedy, row=row) for row, what in found[:SHOWN_ROWS]]
+    if len(found) > SHOWN_ROWS:
+        rows = tuple(row for row, _ in found[SHOWN_ROWS : SHOWN_ROWS + 3])
+        more = len(found) - SHOWN_ROWS
+        problems.append(Problem(file, rest, remedy, row=rows[0], rows=rows, count=more))
+    return DataError(problems)
 
 
 def reachable(path: Path) -> None:

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
+from click.testing import CliRunner
 
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.paths import CODEBOOK
+from alliance_helpers.running.cli import main
 from alliance_helpers.running.sequence import main_notebooks, run_sequence
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -219,3 +221,30 @@ def test_read_codebook_beside_the_data(tmp_path):
     pyreadstat.write_sav(frame, tmp_path / "people.sav")
     assert load_study(tmp_path).codebook.title == "Labelled"
     assert read_codebook().title != "Labelled"
+
+
+SMALL = """
+study: {title: Small, client: id}
+tables:
+  t: {file: t.csv, key: [id], ignore: [comment], variables: {id: {type: id}, x: {}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("csv", "t.csv: 3 records in 5 lines"),
+        ("xlsx", "t.xlsx: 3 records"),
+        ("tab", "t.tsv: 3 records in 5 lines"),
+        ("dta", "t.dta: 3 records"),
+        ("sav", "t.sav: 3 records"),
+        ("parquet", "t.parquet: 3 records"),
+    ],
+)
+def test_check_tells_records_beside_lines(kind, size, tmp_path):
+    frame = pd.DataFrame({"id": list("abc"), "x": [1, 2, 3], "comment": ["", "one\ntwo", "ok"]})
+    write(frame, tmp_path / "t", kind)
+    (tmp_path / "codebook.yml").write_text(SMALL)
+    command = ["check", "--data", str(tmp_path)]
+    assert CliRunner().invoke(main, command).output.splitlines()[:2] == ["No problems found.", size]
+    assert CliRunner().invoke(main, [*command, "--json"]).output == "[]\n"
