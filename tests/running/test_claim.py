@@ -1,6 +1,5 @@
 """Output folders: one writer at a time; nothing of the user's own is removed or written over."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.errors import OutputError, ParameterError
-from alliance_helpers.paths import LIST, held, write_whole
+from alliance_helpers.paths import LIST, held, listed, write_whole
 from alliance_helpers.running import sequence
 from alliance_helpers.running.batch_folder import BatchFolder
 from alliance_helpers.running.one_run import RunResult
@@ -50,10 +49,9 @@ def run(out, seed=1):
     return sequence.run_sequence({"seed": seed}, out).out
 
 
-def test_a_run_states_what_it_wrote_and_replaces_it(out):
+def test_a_run_lists_what_it_wrote_and_replaces_it(out):
     run(out)
-    about = json.loads((out / "run.json").read_text())
-    assert set(about["files"]) | {"run.json"} == set(contents(out))
+    assert {*listed(out), LIST} == set(contents(out))
     (out / "drafts").mkdir()
     run(out, seed=2)
     assert (out / "tables" / "a.csv").read_text() == "seed\n2\n"
@@ -134,8 +132,13 @@ def test_what_an_interrupted_run_left_is_known_and_nothing_else(out, monkeypatch
         run(out)
     (out / "tables" / "later.csv").unlink()
     run(out, seed=2)
-    files = json.loads((out / "run.json").read_text())["files"]
-    assert set(contents(out)) == {*files, "run.json"}
+    assert set(contents(out)) == {
+        LIST,
+        "notebooks/01_a.ipynb",
+        "run.json",
+        "report.html",
+        "tables/a.csv",
+    }
 
 
 def test_a_part_that_a_killed_process_left_forbids_nothing(out):
@@ -195,7 +198,6 @@ def test_the_lock_of_a_killed_process_forbids_nothing(out):
     assert (out / LIST).exists()
     run(out)
     assert (out / "tables" / "a.csv").read_text() == "seed\n1\n"
-    assert not (out / LIST).exists()
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(out, monkeypatch):
