@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
 from .cells import CHECKS, Change, Notes, as_log, plain
-from .check_codebook import KINDS, links
-from .codebook import Codebook, Table
+from .codebook import KINDS, Codebook, Table, links
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 

@@ -15,7 +15,7 @@ from .codebook import Codebook
 from .raw_tables import reachable
 from .read_codebook import draft_codebook, read_codebook
 from .read_tables import codebook_beside, completed, read_tables
-from .yaml_text import read_yaml
+from .yaml_text import read_text
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Pro
         given = codebook or codebook_beside(place)
         if not isinstance(codebook, Codebook):
             path = Path(given or CODEBOOK)
-            codebook, in_codebook = draft_codebook(read_yaml(path)[1], path.name)
+            codebook, in_codebook = draft_codebook(read_text(path), path.name)
         if codebook is None:
             return None, in_codebook, []
         study, unread = _read(place, _vouched(codebook, place), source)
