@@ -237,11 +237,8 @@ def _same_names(book: Codebook, raw: Mapping) -> Iterator:
                 if there and (told := _told(book, v, *there[0], shared)):
                     column = _quoted((settings or {}).get("column", pattern))
                     entry = f"`{_quoted(f'{table.name}_{pattern}')}: {{column: {column}}}`"
-                    yield (
-                        ("tables", table.name, "variables", str(pattern)),
-                        told[0],
-                        told[1].format(entry),
-                    )
+                    place = ("tables", table.name, "variables", str(pattern))
+                    yield place, told[0], told[1].format(entry)
                     break
 
 
@@ -300,8 +297,7 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         what = f"its rows are {row}s, but {owner!r} is not among its variables."
         yield place, what, "List it, or correct `row`."
     elif row != "episode" and set(table.key) != set(key):
-        what = f"rows of {row}s must be told apart by {' and '.join(map(repr, key))}"
-        what += "." if table.occasion else ""
+        what = f"rows of {row}s must be told apart by {' and '.join(map(repr, key))}."
         yield place, what, f"Make the key [{', '.join(key)}]."
     if any(table.variables[name].optional for name in table.key if name in table.variables):
         yield place, "part of its key is optional.", "Leave `optional` out there."
