@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 
 from ..paths import DATA
+from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import NAMES_APART, reachable, refuse, repeated_names, sheet_names
-from ..study.read_tables import ENDINGS, EXCEL, read_file
 from .guesses import RESERVED, Guess, plain_name
 from .layout import DraftTable, Layout, lay_out
 

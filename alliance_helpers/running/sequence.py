@@ -31,8 +31,7 @@ from ..paths import (
     write_whole,
 )
 from ..study.codebook import dyad_variables, own_words
-from ..study.load import Study
-from ..study.read_tables import codebook_beside
+from ..study.load import Study, codebook_beside
 from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 

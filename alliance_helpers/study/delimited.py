@@ -1,10 +1,17 @@
-"""Delimited text: comma, semicolon or tab; UTF-8 or Windows-1252; decimal point or comma."""
+"""Delimited text: comma, semicolon or tab; UTF-8 or Windows-1252; decimal point or comma.
+
+A quotation mark may hold text of several lines; one that swallows records is refused.
+"""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +19,16 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from .quotes import BLOCK, Marks, count_lines, refuse_quotes, text_of
 from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
 UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
-HEAD = 1 << 20
+BLOCK = 16 << 20
+HEAD = TAIL = 1 << 20
+SAMPLE = 10_000
+INSIDE = r'[^"]*+(?:""[^"]*+)*+'
+CLOSES = re.compile(rf'{INSIDE}"')
 
 
 def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
@@ -181,3 +191,205 @@ def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
                 swapped = frame[name].str.replace(",", ".", regex=False)
                 changed[name] = frame[name].where(~comma, swapped)
     return changed
+
+
+def text_of(path: Path, encoding: str):
+    """The file opened as text whose line ends are kept."""
+    return path.open(encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="")
+
+
+def count_lines(path: Path) -> int:
+    """Lines of the file, whichever way they end; a last one needs no end."""
+    lines, last = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            lines += block.count(b"\n") - (last == b"\r" and block.startswith(b"\n"))
+            if b"\r" in block:
+                lines += block.count(b"\r") - block.count(b"\r\n")
+            last = block[-1:]
+    return lines + (last not in b"\r\n")
+
+
+class Marks:
+    """How quotation marks stand in a file of this delimiter; the same rules as the parser's.
+
+    A mark opens a cell only as its first sign, a doubled one is text, and what follows the closing
+    one up to the delimiter is text too.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        cell = rf'(?:"{INSIDE}"|(?!"))[^{delimiter}]*+'
+        self.delimiter = delimiter
+        self._cell = re.compile(f"({cell}){delimiter}")
+        self.opens = re.compile(f'((?:{cell}{delimiter})*+)"{INSIDE}').fullmatch
+
+    def open_after(self, line: str, start: int = 0) -> int | None:
+        """How many cells of the line stand before one that its line does not close."""
+        found = '"' in line and self.opens(line, start)
+        return len(self._cell.findall(found[1])) if found else None
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of a line by itself; a mark that it does not close is text."""
+        line = line.rstrip("\r\n")
+        if '"' not in line:
+            return line.split(self.delimiter)
+        if found := self.opens(line):
+            rest = line[found.end(1) :].split(self.delimiter)
+            return self._cell.findall(found[1]) + rest
+        return self.whole(line)
+
+    def whole(self, record: str) -> list[str]:
+        """The cells of a record that closes all its marks; it may span lines."""
+        return self._cell.findall(record.rstrip("\r\n") + self.delimiter)
+
+    def open_at_end(self, path: Path, encoding: str) -> bool:
+        """Whether the last line may leave a mark open, where no cell before it spans lines."""
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL))
+            ends = file.read().rstrip(b"\r\n").splitlines() or [b""]
+        cut = len(ends) == 1 and size > TAIL
+        return cut or self.open_after(ends[-1].decode(encoding)) is not None
+
+
+@dataclass
+class Spanning:
+    """A record of several lines.
+
+    Attributes
+    ----------
+    lines : list of str
+    columns : list of int
+        For each line but the last, the column of the cell that it leaves open.
+    clean : bool
+        Whether each closing mark stands at the end of its cell.
+    closed : bool
+        Whether the last mark closes (within BLOCK letters).
+    """
+
+    lines: list[str]
+    columns: list[int] = field(default_factory=list)
+    clean: bool = True
+    closed: bool = False
+
+
+class Quotes:
+    """The search for quotation marks that cannot be believed.
+
+    Parameters
+    ----------
+    marks : Marks
+    width : int
+        How many columns the header has.
+    frame : DataFrame
+        The records as they were read: they show what the cells of each column look like.
+    """
+
+    def __init__(self, marks: Marks, width: int, frame: pd.DataFrame) -> None:
+        self.marks, self.width, self.frame = marks, width, frame
+        self._ahead: deque[str] = deque()
+        self._shapes: dict[int, set[str]] = {}
+
+    def places(self, file: Iterator[str]) -> list[tuple[int, int | None]]:
+        """Rows in which such a mark opens, and in which it closes.
+
+        After each the search goes on in the next line, as if the mark were text.
+        """
+        found, opens = [], self.marks.opens
+        for row, line in enumerate(self._lines(file), 1):
+            if '"' in line and opens(line):
+                record = self._follow(file, line)
+                if not record.closed or not record.clean or self._swallows(record):
+                    found.append((row, row + len(record.lines) - 1 if record.closed else None))
+                    self._ahead.extendleft(reversed(record.lines[1:]))
+        return found
+
+    def _lines(self, file: Iterator[str]) -> Iterator[str]:
+        while True:
+            while self._ahead:
+                yield self._ahead.popleft()
+            for line in file:
+                yield line
+                if self._ahead:
+                    break
+            else:
+                return
+
+    def _next(self, file: Iterator[str]) -> str:
+        return self._ahead.popleft() if self._ahead else next(file, "")
+
+    def _follow(self, file: Iterator[str], line: str) -> Spanning:
+        """The record that begins with this line and takes in all that its marks hold."""
+        record, size, delimiter = Spanning([line]), len(line), self.marks.delimiter
+        column = self.marks.open_after(line)
+        while size < BLOCK and (line := self._next(file)):
+            record.lines.append(line)
+            record.columns.append(column)
+            size += len(line)
+            if not (close := CLOSES.match(line)):
+                continue
+            record.clean &= line[close.end() :][:1] in (delimiter, "\r", "\n", "")
+            after = line.find(delimiter, close.end()) + 1
+            more = self.marks.open_after(line, after) if after else None
+            if more is None:
+                record.closed = True
+                break
+            column += 1 + more
+        return record
+
+    def _swallows(self, record: Spanning) -> bool:
+        """Whether the record has another width than the header, or lines of it are records.
+
+        They are if each of them fills the header's columns, or if one does, and what it would put
+        outside the cell in question looks like what stands in those columns elsewhere.
+        """
+        if len(self.marks.whole("".join(record.lines))) != self.width:
+            return True
+        alone = [self.marks.cells(line) for line in record.lines]
+        if all(len(cells) == self.width for cells in alone if any(cells)):
+            return True
+        for i, cells in enumerate(alone):
+            if len(cells) >= self.width:
+                before = record.columns[i - 1] if i else 0
+                after = self.width - 1 - record.columns[i] if i < len(record.columns) else 0
+                left = enumerate(cells[:before])
+                right = enumerate(cells[len(cells) - after :], self.width - after)
+                if any(self._usual(column, cell) for column, cell in (*left, *right)):
+                    return True
+        return False
+
+    def _usual(self, column: int, cell: str) -> bool:
+        if column not in self._shapes:
+            seen = self.frame.iloc[:SAMPLE, column].dropna().unique()
+            self._shapes[column] = {_shape(value) for value in seen} - {""}
+        return _shape(cell) in self._shapes[column]
+
+
+def _shape(cell: str) -> str:
+    """What a cell looks like: 'C12' as 'a0', '-3.5' as '-0.0'."""
+    return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", cell))
+
+
+def refuse_quotes(path: Path, encoding: str, marks: Marks, width: int, frame, records) -> None:
+    """Refuse the file if a quotation mark in it takes in rows, or is never closed.
+
+    Parameters
+    ----------
+    path, encoding, marks, width
+    frame : DataFrame
+        The records as they were read.
+    records : int, optional
+        How many those are; none if there was no reading them.
+    """
+    with text_of(path, encoding) as file:
+        places = Quotes(marks, width, frame).places(file)
+    if places:
+        so = f"{records:,} record{'s' * (records != 1)}" if records is not None else "no table"
+        so = f"with it, the file's {count_lines(path):,} lines hold {so}."
+        found = [(row, f"opens a quotation mark that {_closed(end)}; {so}") for row, end in places]
+        remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
+        raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)
+
+
+def _closed(end: int | None) -> str:
+    return "is never closed" if end is None else f"closes only in row {end}"

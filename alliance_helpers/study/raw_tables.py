@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..errors import DataError, Problem, listed
 
@@ -18,8 +20,7 @@ MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
 NAMES_APART = "Give each column a name of its own."
-ROW_ID = "#row"
-"""As a column in the codebook: the row's number stands for an id that the file lacks."""
+ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ class RawTable:
     lines: int | None = None
 
     @property
-    def size(self) -> str:
-        """Records read, beside the lines they were read from."""
+    def told(self) -> str:
+        """Records read, beside the lines they were read from, and how."""
         n = len(self.frame)
         lines = "" if self.lines is None else f" in {self.lines:,} line{'s' * (self.lines != 1)}"
-        return f"{n:,} record{'s' * (n != 1)}{lines}"
+        return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)}{lines}", self.note)))
 
 
 def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:
@@ -193,9 +194,6 @@ def _levels(levels: dict) -> dict[str, str]:
     return {code: label.strip() for code, label in whole.items() if not pd.isna(label)}
 
 
-if TYPE_CHECKING:
-    import openpyxl
-
 MAX_UNPACKED = 500_000_000
 MAX_RATIO = 200
 MAX_PARTS = 2_000
@@ -206,7 +204,7 @@ ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 def sheet_names(path: Path) -> list[str]:
     """The sheets of a workbook, in order."""
-    with _Book(path) as book:
+    with _workbook(path) as book:
         return list(book.sheetnames)
 
 
@@ -225,7 +223,7 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
     DataError
         Not a workbook, too large once unpacked, no such sheet, cells that hold an Excel error.
     """
-    with _Book(path) as book:
+    with _workbook(path) as book:
         names = book.sheetnames
         if sheet is None and len(names) == 1:
             sheet = names[0]
@@ -281,34 +279,25 @@ def _fit(row: tuple, width: int, place: str, number: int) -> list:
     return kept + [None] * (width - len(kept))
 
 
-class _Book:
+@contextlib.contextmanager
+def _workbook(path: Path) -> Iterator:
     """A workbook opened for reading only, and closed again."""
+    import openpyxl  # takes a while, and most studies come as text
 
-    def __init__(self, path: Path) -> None:
-        within_limits(path)
-        self.path = path
-
-    def __enter__(self) -> openpyxl.Workbook:
-        import openpyxl  # takes a while, and most studies come as text
-
-        _unpacks_within_limits(self.path)
-        try:
-            self.book = openpyxl.load_workbook(
-                self.path, read_only=True, data_only=True, keep_links=False
-            )
-        except Exception as error:  # openpyxl raises many kinds on a broken file
-            raise _broken(self.path, error) from None
-        return self.book
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.book.close()
-        if error is not None and not isinstance(error, DataError) and isinstance(error, Exception):
-            raise _broken(self.path, error) from None
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    what = f"cannot be read as an Excel workbook ({type(error).__name__})."
-    return refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.")
+    within_limits(path)
+    _unpacks_within_limits(path)
+    book = None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        yield book
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl raises many kinds on a broken file
+        what = f"cannot be read as an Excel workbook ({type(error).__name__})."
+        raise refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.") from None
+    finally:
+        if book is not None:
+            book.close()
 
 
 def _unpacks_within_limits(path: Path) -> None:
@@ -330,3 +319,39 @@ def _unpacks_within_limits(path: Path) -> None:
             f"({len(parts):,} parts); that is refused."
         )
         raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")
+
+
+MAX_PARQUET = 32_000_000_000
+NARROW = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+def read_parquet(path: Path, categories: list[str]) -> RawTable:
+    """Whole numbers keep their width; categories stay codes and levels."""
+    within_limits(path)
+    try:
+        meta = pq.read_metadata(path)
+        size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+        if size > MAX_PARQUET:
+            what = f"would unpack to {size / 1e9:.0f} GB."
+            raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+        schema = pq.read_schema(path)
+        wanted = [c for c in categories if c in schema.names]
+        nested = [f.name for f in schema if pa.types.is_nested(f.type)]
+        if nested:
+            what = "holds lists or records in its cells."
+            raise refuse(path.name, what, "Give each value a column.", column=nested[0])
+        data = pq.read_table(path, read_dictionary=wanted, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        what = f"cannot be read as Parquet ({type(error).__name__})."
+        raise refuse(path.name, what, "Write it again, or export it as CSV.") from None
+    frame = data.to_pandas(
+        types_mapper=NARROW.get, ignore_metadata=True, split_blocks=True, self_destruct=True
+    )
+    return RawTable(numbered(frame, 1, path.name), file=path.name)

@@ -12,9 +12,8 @@ from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.sequence import main_notebooks, run_sequence
 from alliance_helpers.study.clean import clean
-from alliance_helpers.study.load import check, load_study
+from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook, read_codebook
-from alliance_helpers.study.read_tables import read_file
 
 FORMATS = ["csv", "semicolon", "tab", "windows", "xlsx", "sav", "dta", "parquet"]
 
@@ -198,8 +197,9 @@ def test_how_a_file_was_read_is_told(tmp_path):
     content = "id;sex;mood\n\xe9;Female;2,5\nb;Male;\n"
     (tmp_path / "people.csv").write_bytes(content.encode("cp1252"))
     study = load_study(tmp_path, parse_codebook(text))
-    note = "people.csv: cells separated by semicolons, Windows-1252, decimal commas in 1 column"
-    assert study.notes == (note,)
+    (note,) = study.notes
+    assert note.startswith("people.csv: 2 records in 3 lines, cells separated by semicolons, ")
+    assert note.endswith(", Windows-1252, decimal commas in 1 column")
     assert clean(study).dyads["mood"].iloc[0] == 2.5
     assert clean(study).dyads["id"].iloc[0] == "é"
 
@@ -235,7 +235,7 @@ tables:
     [
         ("csv", "t.csv: 3 records in 5 lines"),
         ("xlsx", "t.xlsx: 3 records"),
-        ("tab", "t.tsv: 3 records in 5 lines"),
+        ("tab", "t.tsv: 3 records in 5 lines, cells separated by tabs"),
         ("dta", "t.dta: 3 records"),
         ("sav", "t.sav: 3 records"),
         ("parquet", "t.parquet: 3 records"),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 
 from alliance_helpers.errors import DataError
-from alliance_helpers.study import quotes
-from alliance_helpers.study.read_tables import read_file
+from alliance_helpers.study import delimited
+from alliance_helpers.study.load import read_file
 
 HEAD = "id,site,x,comment"
 DIALECTS = {
@@ -129,11 +129,11 @@ def test_refused_in_a_last_row_without_a_line_end(tmp_path):
 
 @pytest.mark.parametrize("length", [500, 2000])
 def test_a_last_line_of_any_length(length, tmp_path, monkeypatch):
-    monkeypatch.setattr(quotes, "TAIL", 1000)
+    monkeypatch.setattr(delimited, "TAIL", 1000)
     path = write(tmp_path / "ratings.csv", {201: 'c201,"N,1,' + "x" * length})
     assert refusal(path) == ([(201, None)], "201", "200 records")
     raw = read_file(write(path, {201: 'c201,"N",1,' + "x" * length}))
-    assert raw.size == "200 records in 201 lines"
+    assert raw.told == "200 records in 201 lines"
 
 
 @pytest.mark.parametrize(
@@ -262,19 +262,19 @@ def test_marks_are_followed_as_the_parser_does(signs, tmp_path_factory):
         ),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys("abc", pa.string())),
     )
-    search, records = quotes.Quotes(quotes.Marks(","), 2, pd.DataFrame()), 0
-    with quotes.text_of(path, "utf8") as file:
+    search, records = delimited.Quotes(delimited.Marks(","), 2, pd.DataFrame()), 0
+    with delimited.text_of(path, "utf8") as file:
         for line in file:
             records += 1
             if search.marks.open_after(line) is not None:
                 search._follow(file, line)
-    with quotes.text_of(path, "utf8") as file:
-        assert quotes.count_lines(path) == len(list(file))
+    with delimited.text_of(path, "utf8") as file:
+        assert delimited.count_lines(path) == len(list(file))
     assert records == len(table) + len(skipped)
 
 
 def test_line_ends_are_counted_across_blocks(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_bytes(b"a\r\nb\r\n\r\n\rc\nd")
     for size in range(1, 12):
-        monkeypatch.setattr(quotes, "BLOCK", size)
-        assert quotes.count_lines(tmp_path / "t.csv") == 6
+        monkeypatch.setattr(delimited, "BLOCK", size)
+        assert delimited.count_lines(tmp_path / "t.csv") == 6
