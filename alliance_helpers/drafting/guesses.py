@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain, count, groupby
 
 import numpy as np
 import pandas as pd
@@ -67,9 +68,12 @@ class Guess:
     values: tuple[str, ...] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
-    unique: bool = False
     each: int = 0  # in how many rows every value stands, if it is the same number for all
-    binary: bool = False
+
+    @property
+    def unique(self) -> bool:
+        """Whether every value stands in one row."""
+        return self.each == 1
 
     @property
     def bounded(self) -> bool:
@@ -109,7 +113,7 @@ def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
 def role_of(name: str) -> str | None:
     """Whose id or name a column may hold, by its own name."""
     found = [role for role, words in ROLES.items() if re.search(words, name, re.IGNORECASE)]
-    return found[0] if len(found) == 1 else ("case_manager" if "case_manager" in found else None)
+    return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
 def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Guess:
@@ -127,7 +131,7 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
     levels = _meant(raw, column, gone)
     counts = present.value_counts()
     each = int(counts.iloc[0]) if len(counts) and counts.nunique() == 1 else 0
-    guess = Guess(column, "text", label, codes=(*said,), unique=each == 1, each=each)
+    guess = Guess(column, "text", label, codes=(*said,), each=each)
     if not len(present):
         return guess
     if types.is_datetime64_any_dtype(values):
@@ -144,8 +148,7 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
         return replace(guess, type="date")
     names = list(levels.values()) if levels else _spellings(present)
     if levels or (len(names) <= MOST_LEVELS and len(present) >= FEW * len(names)):
-        kept = tuple(str(n) for n in names)
-        return replace(guess, type="category", values=kept, role=role, binary=len(kept) == 2)
+        return replace(guess, type="category", values=tuple(map(str, names)), role=role)
     return replace(guess, type="id", role=role) if role else guess
 
 
@@ -189,8 +192,8 @@ def _converted(text: pd.Series) -> pd.Series:
 def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
     """Whether value labels name every value that occurs, and there are few: a category."""
     found = {f"{x:g}" for x in np.unique(number)} - gone
-    anchors = len(levels) and all(re.fullmatch(r"-?\d+", str(v)) for v in levels.values())
-    return bool(levels) and found <= set(levels) and len(found) <= 4 and not anchors
+    anchors = all(re.fullmatch(r"-?\d+", str(v)) for v in levels.values())
+    return found <= set(levels) and len(found) <= 4 and not anchors
 
 
 def _declared(raw: RawTable, column: str, number: np.ndarray) -> np.ndarray:
@@ -213,15 +216,9 @@ def _number(guess: Guess, number: np.ndarray) -> Guess:
     number = number[~np.isin(number, codes)]
     if not len(number):
         return guess
-    whole = (number % 1 == 0).all()
-    return replace(
-        guess,
-        type="integer" if whole else "number",
-        low=float(number.min()),
-        high=float(number.max()),
-        codes=(*guess.codes, *codes),
-        binary=bool(whole and set(number) == {0, 1}),
-    )
+    kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
+    low, high = float(number.min()), float(number.max())
+    return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
 
 
 def plain_name(name: str, taken=()) -> str:
@@ -236,15 +233,11 @@ def plain_name(name: str, taken=()) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
     plain = re.sub(r"^[^a-z]+", "", plain)[:56] or "column"
     plain += "_" if plain in RESERVED else ""
-    count, made = 1, plain
-    while made in taken:
-        count += 1
-        made = f"{plain}_{count}"
-    return made
+    numbered = (f"{plain}_{i}" for i in count(2))
+    return next(made for made in chain([plain], numbered) if made not in taken)
 
 
 Tables = dict[str, dict[str, Guess]]
-NONE = float("nan")
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
@@ -256,7 +249,7 @@ def agree(guesses: Tables) -> None:
     for table in guesses.values():
         for name, guess in table.items():
             there = known.get(name, guess)
-            same = {"column": guess.column, "unique": guess.unique, "each": guess.each}
+            same = {"column": guess.column, "each": guess.each}
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":
@@ -271,8 +264,7 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
     """
     roles: dict[str, str] = {}
     for role in ("client", "case_manager", "site"):
-        named = _named(guesses, role, roles.get("client"), pairs)
-        if named:
+        if named := _named(guesses, role, roles.get("client"), pairs):
             roles[role] = named[0]
     if "client" in roles:
         _from_lookups(guesses, roles)
@@ -284,10 +276,8 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
 
 
 def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[str]:
-    columns: dict[str, list[Guess]] = {}
-    for table in guesses.values():
-        for column, guess in table.items():
-            columns.setdefault(column, []).append(guess)
+    names = dict.fromkeys(column for table in guesses.values() for column in table)
+    columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
     fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
     named = [c for c, g in fit.items() if any(x.role == role for x in g)]
@@ -311,13 +301,14 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
                 role = "site" if there.type == "category" else "case_manager"
                 if role not in roles and there.type in ("id", "category", "integer"):
                     roles[role] = name
-                    _as_ids(guesses, name) if role == "case_manager" else None
+                    if role == "case_manager":
+                        _as_ids(guesses, name)
 
 
 def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses.values():
         if name in table:
-            table[name] = replace(table[name], type="id", low=NONE, high=NONE, values=())
+            table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())
 
 
 @dataclass(frozen=True)
@@ -351,38 +342,20 @@ def item_blocks(columns: list[str]) -> list[Block]:
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
         for run in re.finditer(r"[0-9]{1,3}", column):
-            digits = run.group()
-            width = len(digits) if digits.startswith("0") else 0
-            key = (column[: run.start()], column[run.end() :], width)
-            groups.setdefault(key, {})[int(digits)] = column
-    _merge_widths(groups)
+            before, number, after = column[: run.start()], int(run.group()), column[run.end() :]
+            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
+                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
+                    groups.setdefault((before, after, width), {})[number] = column
     blocks, taken = [], set()
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
-        for run in _runs({i: c for i, c in members.items() if c not in taken}):
-            if len(run) >= SHORTEST and "{" not in before + after:
+        left = sorted(i for i, column in members.items() if column not in taken)
+        for _, stretch in groupby(enumerate(left), lambda pair: pair[1] - pair[0]):
+            run = [i for _, i in stretch]
+            if len(run) >= SHORTEST:
                 names = tuple(members[i] for i in run)
-                blocks.append(Block(before, after, run[0], run[-1], max(width, 1), names))
+                blocks.append(Block(before, after, run[0], run[-1], width, names))
                 taken |= set(names)
     return sorted(blocks, key=lambda b: columns.index(b.columns[0]))
-
-
-def _merge_widths(groups: dict) -> None:
-    """01..09 and 10..36 are one block."""
-    for before, after, width in [k for k in groups if k[2]]:
-        plain = groups.get((before, after, 0), {})
-        for number in [i for i in plain if len(str(i)) == width]:
-            groups[(before, after, width)][number] = plain.pop(number)
-
-
-def _runs(numbers: dict[int, str]) -> list[list[int]]:
-    """Stretches without a gap."""
-    runs: list[list[int]] = []
-    for i in sorted(numbers):
-        if runs and i == runs[-1][-1] + 1:
-            runs[-1].append(i)
-        else:
-            runs.append([i])
-    return runs
 
 
 def is_wai(block: Block, label: str = "") -> bool:

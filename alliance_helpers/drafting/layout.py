@@ -238,8 +238,8 @@ def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
 def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, Guess]:
     """A block of numbered items as one entry, and the scale it seems to make."""
     members = {n: g for n, g in table.guesses.items() if g.column in block.columns}
-    codes = {code for guess in members.values() for code in guess.codes}
-    layout.codes += [c for c in codes if c not in layout.codes]
+    for guess in members.values():
+        layout.codes += [c for c in guess.codes if c not in layout.codes]
     low, high = min(g.low for g in members.values()), max(g.high for g in members.values())
     label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
     wai = is_wai(block, label)
@@ -253,7 +253,7 @@ def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, G
     pattern = layout.called(plain, table, members)
     stem = pattern.replace(plain, block.stem)
     kind = "integer" if all(g.type == "integer" for g in members.values()) else "number"
-    for ending in table.in_row([""]) if table.row == "client" else ():
+    for ending in table.suffix.values() or [""] if table.row == "client" else []:
         if wai:
             _alliance(layout, block, stem, pattern + ending, form, label, ending)
         else:
@@ -289,10 +289,11 @@ def _alliance(
 
 def _word(informant: str, name: str) -> str:
     """What to call an informant: by the name of the id, if it says."""
-    usual = {"client": "Client", "case_manager": "Therapist"}[informant]
-    words = {w: w.lower().replace(" ", "_") for w in WORDS[informant]}
-    return next((w for w, plain in words.items() if plain in name or plain.startswith(name or "-")),
-                usual)  # fmt: skip
+    for word in WORDS[informant]:
+        plain = word.lower().replace(" ", "_")
+        if plain in name or plain.startswith(name or "-"):
+            return word
+    return WORDS[informant][-1]
 
 
 def _count_rows(layout: Layout) -> None:
@@ -330,7 +331,7 @@ def _sort(layout: Layout) -> None:
                 kind = "outcome"
             if guess.type in ("integer", "number"):
                 blocks[kind].append(name)
-            elif guess.type == "category" and guess.binary and name not in layout.links:
+            elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
                 value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
                 made = layout.name(f"{name}_{value}")
                 layout.derived.append((made, name, value))
