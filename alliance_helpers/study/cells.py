@@ -14,8 +14,7 @@ from ..errors import Problem, show
 from .codebook import Table, Variable
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
-NAMED = 3
-"""How many rows of a repeated problem are named one by one."""
+NAMED = 3  # rows of a repeated problem that are named one by one
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,13 @@ class Change:
 
 def as_log(changes: list[Change]) -> pd.DataFrame:
     """The cleaning log: one row per changed value, columns LOG."""
-    columns: dict[str, list] = {name: [] for name in LOG}
+    parts = [pd.DataFrame(columns=LOG, dtype=object)]
     for c in changes:
-        n = len(c.rows)
-        columns["row"].append(np.asarray(c.rows))
-        for name, value in (("before", c.before), ("after", c.after)):
-            each = np.empty(n, dtype=object)
-            each[:] = value if isinstance(value, str) else list(value)
-            columns[name].append(each)
-        for name in ("table", "column", "rule"):
-            columns[name].append(np.repeat(np.array([getattr(c, name)], dtype=object), n))
-    made = {name: np.concatenate(parts) if parts else [] for name, parts in columns.items()}
-    log = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in made.items()})
+        each = [[v] * len(c.rows) if isinstance(v, str) else [*v] for v in (c.before, c.after)]
+        before, after = (pd.Series(values, dtype=object) for values in each)
+        cells = (c.table, c.rows, c.column, before, after, c.rule)
+        parts.append(pd.DataFrame(dict(zip(LOG, cells, strict=True))))
+    log = pd.concat(parts[1:] or parts, ignore_index=True)
     return log.astype({"row": "int64", "table": "str", "column": "str", "rule": "str"})
 
 
@@ -123,12 +117,11 @@ def _text(values: pd.Series) -> pd.Series:
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
     x, bad = _numbers(values, v, notes)
-    at = np.flatnonzero(_odd(x, v) | bad) if bad is not None else np.flatnonzero(_odd(x, v))
+    at = np.flatnonzero(_odd(x, v) | bad)
     if not len(at):
         return x
     odd = x[at]
-    wrong = bad[at] if bad is not None else np.zeros(len(at), bool)
-    wrong |= np.isinf(odd)
+    wrong = bad[at] | np.isinf(odd)
     outside = ((odd < v.low) | (odd > v.high)) & ~wrong
     coded = _coded(odd, outside, v) & ~wrong
     outside &= ~coded
@@ -174,13 +167,13 @@ def _odd(x: np.ndarray, v: Variable) -> np.ndarray:
 
 
 def _numbers(values: pd.Series, v: Variable, notes: Notes):
-    """Cells as numbers, and which are neither number, blank nor code (None: none can be)."""
+    """Cells as numbers, and which are neither number, blank nor code."""
     if types.is_datetime64_any_dtype(values):
         return np.full(len(values), np.nan), values.notna().to_numpy()
     if types.is_bool_dtype(values):
         values = values.astype("Int8" if values.isna().any() else np.int8)
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
-        return _from_numbers(values), None
+        return _from_numbers(values), np.zeros(len(values), bool)
     cells = _text(values)
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()

@@ -23,14 +23,12 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow":
         return frame
-    record = _numbered(frame, key)
-    if record.is_unique:
-        return frame
-    repeated = record.duplicated(keep=False) & (record >= 0)
+    told = frame[key].notna().all(axis=1)
+    repeated = frame.duplicated(key, keep=False) & told
     if not repeated.any():
         return frame
     if table.duplicates == "error" or table.latest not in frame:
-        later = (record.duplicated() & repeated).to_numpy()
+        later = (frame.duplicated(key) & told).to_numpy()
         column = " and ".join(table.variables[k].column for k in key)
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
@@ -46,16 +44,6 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
     )
     return frame[~frame.index.isin(dropped)]
-
-
-def _numbered(frame: pd.DataFrame, key: list[str]) -> pd.Series:
-    """A number for each record that its key tells apart; below 0 where part of it is missing."""
-    number, gone = np.zeros(len(frame), np.int64), np.zeros(len(frame), bool)
-    for name in key:
-        code, levels = pd.factorize(frame[name])
-        gone |= code < 0
-        number = number * len(levels) + code
-    return pd.Series(np.where(gone, -1 - np.arange(len(frame)), number), index=frame.index)
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
@@ -86,20 +74,11 @@ def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
 def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
     """Ids that lead nowhere, and values that two tables tell differently."""
     for role, kind in ((book.client, "client"), (book.case_manager, "case_manager")):
-        home = next(
-            (
-                t
-                for t in book.tables.values()
-                if t.row == kind and not t.occasion and role in typed.get(t.name, ())
-            ),
-            None,
-        )
-        if role is None or home is None:
-            continue
-        base = typed[home.name]
-        for name, frame in typed.items():
+        homes = [t for t in book.tables.values() if t.row == kind and not t.occasion]
+        home = next((t for t in homes if role in typed.get(t.name, ())), None)
+        for name, frame in typed.items() if role and home else ():
             if name != home.name and role in frame:
-                _against(frame, base, role, home, notes[name], links(book))
+                _against(frame, typed[home.name], role, home, notes[name], links(book))
 
 
 def _against(

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from ..errors import DataError
 from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -62,47 +63,42 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
 
 
 def _encoding(path: Path) -> str:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    western = codecs.getincrementaldecoder("cp1252")()
-    name, done = "utf8", 0
-    with path.open("rb") as file:
-        block = None
-        while block != b"":  # the empty one at the end tells the decoder that no more will come
-            block = file.read(BLOCK)
-            if block.startswith((b"\xff\xfe", b"\xfe\xff")) and not done:
-                what = "is UTF-16 text."
-                raise refuse(path.name, what, "Save it as CSV in UTF-8.")
-            if b"\0" in block:
-                what = "holds bytes of zero, so it is not text."
-                raise refuse(path.name, what, "Export it as CSV, or name it by its real format.")
-            try:
-                (decoder if name == "utf8" else western).decode(block, final=not block)
-            except UnicodeDecodeError:
-                name = "cp1252"
-                _western(path, done + len(block))
-            done += len(block)
-    return name
-
-
-def _western(path: Path, until: int) -> None:
-    """Refuse text that is UTF-8 at first, and bytes that Windows-1252 leaves undefined."""
-    with path.open("rb") as file:
-        head = file.read(until)
+    """UTF-8, or Windows-1252 if the first letter beyond ASCII is none of UTF-8."""
     for encoding in ("utf8", "cp1252"):
-        try:
-            head.decode(encoding)
-        except UnicodeDecodeError as error:
-            before, byte = head[: error.start], head[error.start]
-            what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
-            if encoding == "utf8" and before.isascii():
-                continue
-            remedy = "Save it as UTF-8."
-            if encoding == "utf8":
-                what = "is UTF-8 up to here, and goes on in another encoding."
-            if encoding == "utf8" and error.reason == "unexpected end of data":
-                what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
-            row = before.count(b"\n") + 1
-            raise refuse(path.name, what, remedy, row=row) from None
+        decoder = codecs.getincrementaldecoder(encoding)()
+        block, rows, plain = None, 1, True
+        with path.open("rb") as file:
+            while block != b"":  # the empty one at the end tells the decoder that no more will come
+                block = file.read(BLOCK)
+                if rows == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise refuse(path.name, "is UTF-16 text.", "Save it as CSV in UTF-8.")
+                if b"\0" in block:
+                    what = "holds bytes of zero, so it is not text."
+                    remedy = "Export it as CSV, or name it by its real format."
+                    raise refuse(path.name, what, remedy)
+                try:
+                    text = decoder.decode(block, final=not block)
+                except UnicodeDecodeError as error:
+                    before = error.object[: error.start]
+                    if encoding == "utf8" and plain and before.isascii():
+                        break
+                    raise _undecoded(path, encoding, error, rows + before.count(b"\n")) from None
+                rows += block.count(b"\n")
+                plain = plain and text.isascii()
+            else:
+                return encoding
+    return encoding
+
+
+def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -> DataError:
+    """Text that is UTF-8 at first, or a byte that Windows-1252 leaves undefined."""
+    what, remedy = "is UTF-8 up to here, and goes on in another encoding.", "Save it as UTF-8."
+    if encoding == "cp1252":
+        byte = error.object[error.start]
+        what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
+    elif error.reason == "unexpected end of data":
+        what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
+    return refuse(path.name, what, remedy, row=row)
 
 
 def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:
@@ -295,25 +291,15 @@ class Quotes:
 
         After each the search goes on in the next line, as if the mark were text.
         """
-        found, opens = [], self.marks.opens
-        for row, line in enumerate(self._lines(file), 1):
-            if '"' in line and opens(line):
+        found, row = [], 0
+        while line := self._next(file):
+            row += 1
+            if '"' in line and self.marks.opens(line):
                 record = self._follow(file, line)
                 if not record.closed or not record.clean or self._swallows(record):
                     found.append((row, row + len(record.lines) - 1 if record.closed else None))
                     self._ahead.extendleft(reversed(record.lines[1:]))
         return found
-
-    def _lines(self, file: Iterator[str]) -> Iterator[str]:
-        while True:
-            while self._ahead:
-                yield self._ahead.popleft()
-            for line in file:
-                yield line
-                if self._ahead:
-                    break
-            else:
-                return
 
     def _next(self, file: Iterator[str]) -> str:
         return self._ahead.popleft() if self._ahead else next(file, "")
