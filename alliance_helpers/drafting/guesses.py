@@ -369,12 +369,8 @@ def form_of(block: Block, highest: float) -> str | None:
     >>> form_of(item_blocks([f"wai{i}" for i in range(1, 13)])[0], highest=5)
     'WAI-SR'
     """
-    n = len(block.columns)
-    if n == 36 and block.first == 1:
-        return "WAI-36"
-    if n == 12 and block.first == 1:
-        return "WAI-SR" if highest <= 5 else "WAI-S"
-    return None
+    twelve = "WAI-SR" if highest <= 5 else "WAI-S"
+    return {36: "WAI-36", 12: twelve}.get(len(block.columns)) if block.first == 1 else None
 
 
 def informant_of(name: str, label: str = "") -> str | None:

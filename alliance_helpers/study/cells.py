@@ -1,4 +1,8 @@
-"""Cells checked against their variables; what was noticed and changed."""
+"""One column's raw cells against its codebook entry: typed, tidied, or noted as wrong.
+
+Cells come as text, as numbers, as dates or mixed, whatever the file held; each function returns
+the typed column, an array, and notes every change and every problem.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +96,7 @@ def plain(value: str) -> str:
     return re.sub(r"\b0+(?=\d)", "", words)
 
 
-def _words(value: object) -> str:
+def as_text(value: object) -> str:
     """A category or id as text: 3.0 is '3', text is stripped."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
@@ -106,7 +110,7 @@ def _text(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     gone = values.isna()
-    stripped = values.map(_words, na_action="ignore") if values.dtype == object else values
+    stripped = values.map(as_text, na_action="ignore") if values.dtype == object else values
     stripped = stripped.astype("str").str.strip()
     gone |= stripped == ""
     if gone.any():
@@ -224,7 +228,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     codes, levels = pd.factorize(values)
     known = {plain(level): level for level in v.values}
     meant, kind = [], []
-    texts = pd.Series([_words(level) for level in levels], dtype="str")
+    texts = pd.Series([as_text(level) for level in levels], dtype="str")
     for text, coded in zip(texts, _no_answer(texts, v), strict=True):
         if text == "" or (coded and text not in v.values):
             meant.append(None)

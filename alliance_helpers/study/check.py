@@ -1,4 +1,9 @@
-"""Every table against the codebook: duplicates, links between tables, stays."""
+"""Raw tables against their codebook: what is typed, what is tidied, what is wrong.
+
+One pass gives all three: the typed tables, the log of changes and the list of problems. Then
+records are held against one another: duplicates, stays, and tables that must agree. Rows are
+numbered as a spreadsheet shows them (the header is row 1).
+"""
 
 from __future__ import annotations
 
@@ -55,19 +60,14 @@ def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
         if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
             return
         variables = notes.table.variables
-        column = variables[days.discharge].column
-        remedy = "Correct one of the two dates."
-        for day, found in end[end < begin].groupby(begin[end < begin]):
-            where = np.isin(frame.index.to_numpy(), found.index.to_numpy())
+        first, last = (variables[name].column for name in (days.admission, days.discharge))
+        text = end.dt.strftime("%Y-%m-%d").to_numpy()
+        for day in begin[end < begin].drop_duplicates().sort_values():
+            where = ((begin == day) & (end < begin)).to_numpy()
             what = f"it lies before the admission on {day.date()}."
-            text = end.dt.strftime("%Y-%m-%d").to_numpy()
-            notes.wrong(column, where, text, what, remedy)
-        gone = begin.isna().to_numpy()
-        if gone.any():
-            what = "the admission is missing."
-            notes.problem(
-                what, "Fill it in.", variables[days.admission].column, np.flatnonzero(gone)
-            )
+            notes.wrong(last, where, text, what, "Correct one of the two dates.")
+        if (gone := np.flatnonzero(begin.isna())).size:
+            notes.problem("the admission is missing.", "Fill it in.", first, gone)
         return
 
 
@@ -197,10 +197,9 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
     unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
     for column in missing if len(missing) <= 3 else ():
-        close = folded.get(column.casefold()) or next(
-            iter(get_close_matches(column, unknown[:500], n=1, cutoff=0.8)), None
-        )
-        hint = f"The file has {close[:64]!r}: rename one. " if close else ""
+        close = [folded.get(column.casefold())]
+        close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
+        hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
         remedy = f"{hint}Add it, or drop it from the codebook."
         notes.problem("the column is missing.", remedy, column)
     if len(missing) > 3:

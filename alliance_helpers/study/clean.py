@@ -1,4 +1,4 @@
-"""From raw tables to one row per dyad and a log of every change."""
+"""From raw tables to one row per dyad, every change to every value logged."""
 
 from __future__ import annotations
 

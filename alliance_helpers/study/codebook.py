@@ -1,4 +1,7 @@
-"""What a codebook says: tables, variables, scales, informants, blocks; and a study's own words."""
+"""What a codebook says: tables, variables, scales, informants, blocks; and a study's own words.
+
+`read_codebook` reads one from a YAML file. Nothing in a codebook is ever evaluated as code.
+"""
 
 from __future__ import annotations
 

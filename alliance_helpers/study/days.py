@@ -1,4 +1,9 @@
-"""Days in hospital inside a window, from episodes; overlapping stays merged and told."""
+"""Days in hospital inside a window, from stays that may overlap, adjoin, nest or still go on.
+
+Days are counted as bed-days: a stay is half-open, its day of discharge is not counted, and a stay
+that begins and ends on one day has none. The time of day is ignored. A stay without a discharge is
+still going on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One raw table from one file, every cell as it stands: Excel, SPSS, Stata, Parquet."""
+"""One raw table from one file, every cell as it stands: Excel, SPSS, Stata, Parquet.
+
+SPSS and Stata files come with their labels, value labels and user-missing codes; every kind of file
+keeps limits, since a small one may unpack to far more.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError, Problem, listed
+from .cells import as_text
 
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
@@ -119,15 +124,12 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
-    if frame.shape[1] and len(frame):
-        maybe = _blank(frame.iloc[:, 0])
-        for position in range(1, frame.shape[1]):
-            if not maybe.any():
-                return frame
-            maybe[maybe] = _blank(frame.iloc[:, position][maybe])
-        if maybe.any():
-            return frame[~maybe]
-    return frame
+    blank = np.full(len(frame), frame.shape[1] > 0)
+    for position in range(frame.shape[1]):
+        if not blank.any():
+            return frame
+        blank[blank] = _blank(frame.iloc[:, position][blank])
+    return frame[~blank] if blank.any() else frame
 
 
 def repeated_names(frame: pd.DataFrame) -> str:
@@ -163,8 +165,6 @@ def read_labelled(path: Path) -> RawTable:
     kind, reader = READERS[path.suffix.lower()]
     try:
         frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
-    except DataError:
-        raise
     except Exception as error:  # the parser raises bare exceptions of several kinds
         what = f"cannot be read as {kind} ({str(error)[:80]})."
         raise refuse(path.name, what, "Save it again, or export it as CSV.") from None
@@ -179,19 +179,13 @@ def read_labelled(path: Path) -> RawTable:
         numbered(frame, 1, path.name),
         file=path.name,
         labels={c: text for c, text in meta.column_names_to_labels.items() if text},
-        levels={c: _levels(levels) for c, levels in meta.variable_value_labels.items()},
+        levels={
+            column: {as_text(code): str(label).strip() for code, label in levels.items()}
+            for column, levels in meta.variable_value_labels.items()
+        },
         missing=missing,
         missing_ranges=ranges,
     )
-
-
-def _levels(levels: dict) -> dict[str, str]:
-    """Value labels by code as text; a whole number without its decimals."""
-    whole = {
-        str(int(code)) if isinstance(code, float) and code.is_integer() else str(code): str(label)
-        for code, label in levels.items()
-    }
-    return {code: label.strip() for code, label in whole.items() if not pd.isna(label)}
 
 
 MAX_UNPACKED = 500_000_000
