@@ -183,6 +183,12 @@ def empty_for_a_run(folder: Path) -> None:
         remove(folder, [*ours, *(parts if known else [])])
 
 
+def written_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of what a run that holds the folder wrote, except for `run.json`."""
+    ours, _ = survey(folder, listed(folder))
+    return {name: sha256(folder / name) for name in ours if name != RUN_FILE}
+
+
 @contextlib.contextmanager
 def held(folder: Path, made: bool = False) -> Iterator[None]:
     """Keep every other process out of a folder; what the kit writes meanwhile goes on its list.

@@ -29,6 +29,7 @@ from ..paths import (
     sha256,
     told,
     write_whole,
+    written_files,
 )
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
@@ -120,10 +121,11 @@ def run_sequence(
         seconds = time.perf_counter() - started
         add_stress_rows(folder)
         about = _about(parameters, records, seconds, skip)
-        write_whole(folder / RUN_FILE, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+        _write_run_file(folder, about)
         from ..pages.report import write_report
 
         write_report(folder)
+        _write_run_file(folder, about | {"files": written_files(folder)})
     if not out:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)
@@ -181,6 +183,10 @@ def _about(parameters: dict, records, seconds: float, skip: dict) -> dict[str, o
         "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
         "platform": sys.platform,
     }
+
+
+def _write_run_file(folder: Path, about: dict[str, object]) -> None:
+    write_whole(folder / RUN_FILE, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Output folders: one writer at a time; nothing of the user's own is removed or written over."""
 
+import json
 import os
 import signal
 import subprocess
@@ -49,9 +50,10 @@ def run(out, seed=1):
     return sequence.run_sequence({"seed": seed}, out).out
 
 
-def test_a_run_lists_what_it_wrote_and_replaces_it(out):
+def test_a_run_states_what_it_wrote_and_replaces_it(out):
     run(out)
-    assert {*listed(out), LIST} == set(contents(out))
+    about = json.loads((out / "run.json").read_text())
+    assert {*about["files"], "run.json"} == {*listed(out)} == set(contents(out)) - {LIST}
     (out / "drafts").mkdir()
     run(out, seed=2)
     assert (out / "tables" / "a.csv").read_text() == "seed\n2\n"
@@ -182,6 +184,7 @@ def test_of_many_at_the_same_instant_one_gets_in(tmp_path):
 
 
 KILLED = """
+import json
 import os
 from pathlib import Path
 from alliance_helpers.paths import held
