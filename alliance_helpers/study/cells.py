@@ -121,53 +121,30 @@ def _text(values: pd.Series) -> pd.Series:
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
     x, bad = _numbers(values, v, notes)
-    at = np.flatnonzero(_odd(x, v) | bad)
-    if not len(at):
-        return x
-    odd = x[at]
-    wrong = bad[at] | np.isinf(odd)
-    outside = ((odd < v.low) | (odd > v.high)) & ~wrong
-    coded = _coded(odd, outside, v) & ~wrong
+    codes = v.missing or v.missing_ranges or (np.isinf(v.low) and np.isinf(v.high))
+    if x.dtype.kind in "iu" and len(x) and not codes and v.low <= x.min() and x.max() <= v.high:
+        return x  # nearly always, where the file knows what a number is
+    wrong = bad | np.isinf(x)
+    outside = ((x < v.low) | (x > v.high)) & ~wrong
+    coded = _coded(x, outside, v) & ~wrong
     outside &= ~coded
+    broken = np.zeros(len(x), bool)
+    if v.type == "integer" and x.dtype.kind == "f":
+        broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
-    broken = ~wrong & ~coded & ~outside if v.type == "integer" else np.zeros(len(at), bool)
     told = [(wrong, "a number was expected.", CORRECT)]
     told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
     told += [(broken, "a whole number was expected.", "Correct the value.")]
     for marked, what, remedy in told:
         if marked.any():
-            notes.wrong(v.column, _mask(at[marked], len(x)), values.to_numpy(), what, remedy)
+            notes.wrong(v.column, marked, values.to_numpy(), what, remedy)
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
-        if marked.any():
-            mask = _mask(at[marked], len(x))
-            notes.changed(v.name, mask, values[mask].to_list(), "", rule)
+        notes.changed(v.name, marked, values[marked].to_list(), "", rule)
     clear = coded | outside
     if clear.any():
         x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
-        x[at[clear]] = np.nan
+        x[clear] = np.nan
     return x
-
-
-def _mask(at: np.ndarray, n: int) -> np.ndarray:
-    mask = np.zeros(n, bool)
-    mask[at] = True
-    return mask
-
-
-def _odd(x: np.ndarray, v: Variable) -> np.ndarray:
-    """Which numbers need a second look: outside, possibly a code, infinite, or not whole."""
-    bounded = v.low > float("-inf") or v.high < float("inf")
-    if x.dtype.kind in "iu" and len(x) and bounded and v.low <= x.min() and x.max() <= v.high:
-        fine = np.ones(len(x), bool)
-    else:
-        fine = (x >= v.low) & (x <= v.high)
-        if v.type == "integer" and x.dtype.kind == "f":
-            fine &= np.rint(x) == x
-        if not bounded:
-            fine &= ~_coded(x, ~fine, v) & ~np.isinf(x)
-    if v.missing or v.missing_ranges:
-        fine &= ~_coded(x, ~fine, v)
-    return ~fine & (x == x)
 
 
 def _numbers(values: pd.Series, v: Variable, notes: Notes):

@@ -8,7 +8,7 @@ numbered as a spreadsheet shows them (the header is row 1).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -95,7 +95,7 @@ def _against(
             remedy = f"There it is written {show(close)}: write it alike."
         what = f"{home.file} does not have it."
         column = table.variables[role].column
-        notes_on(frame, notes).wrong(column, lost, ids.to_numpy(), what, remedy)
+        notes.wrong(column, lost, ids.to_numpy(), what, remedy)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
         kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
         if len(kinds) > 1 or not (shared in joined or (table.row == "episode" and "id" in kinds)):
@@ -106,7 +106,7 @@ def _against(
             other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
             column = table.variables[shared].column
             what = f"but {home.file} says {other}."
-            notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+            notes.wrong(column, differ, here, what, "Correct one of the two.")
 
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
@@ -120,11 +120,6 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
 
 def _squeezed(name: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
-
-
-def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:
-    """The same notes, numbered by the rows that are left."""
-    return Notes(notes.table, frame.index.to_numpy(), notes.changes, notes.problems)
 
 
 FIRST_ROW = 2
@@ -157,19 +152,16 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     for name, table in codebook.tables.items():
         if name in tables:
             frame = tables[name]
-            notes[name] = Notes(table, _rows(frame))
+            given = frame.index.name == "row"
+            rows = frame.index if given else np.arange(FIRST_ROW, FIRST_ROW + len(frame))
+            notes[name] = Notes(table, np.asarray(rows))
             typed[name] = duplicates(_typed(frame, notes[name]), notes[name])
+            notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
             stays(typed[name], codebook, notes[name])
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
     return Examined(typed, as_log(changes), problems)
-
-
-def _rows(frame: pd.DataFrame) -> np.ndarray:
-    if frame.index.name == "row":
-        return frame.index.to_numpy()
-    return np.arange(FIRST_ROW, FIRST_ROW + len(frame))
 
 
 def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
