@@ -10,7 +10,6 @@ from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.running.cli import main
-from alliance_helpers.running.sequence import main_notebooks, run_sequence
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook, read_codebook
@@ -116,38 +115,6 @@ def test_a_file_with_a_lookup_table_beside_it(raw, findings, tmp_path):
         write(frame, tmp_path / name, "csv")
     made = clean(load_study(tmp_path / "client_interviews.csv", CODEBOOK))
     assert assess(made.dyads, made.codebook).to_csv(index=False) == findings
-
-
-SIX = ["csv", "wide", "xlsx", "sav", "dta", "parquet"]
-
-
-@pytest.fixture(scope="module")
-def written(raw, tmp_path_factory):
-    """`findings.csv` as the sequence writes it, by the format that the study was read from."""
-    only = {p.stem: "Not needed here." for p in main_notebooks() if p.stem != "09_summary"}
-    found = {}
-    for kind in SIX:
-        folder = tmp_path_factory.mktemp(kind)
-        study = folder / "study"
-        study.mkdir()
-        if kind == "wide":
-            frame, text = wide_study(raw)
-            write(frame, study / "wide", "semicolon")
-        else:
-            text = CODEBOOK.read_text("utf-8")
-            for name, frame in raw.tables.items():
-                write(frame, study / name, kind)
-        (study / "codebook.yml").write_text(text, encoding="utf-8")
-        run = run_sequence({"data": str(study)}, folder / "out", jobs=1, skip=only)
-        assert [r.error_message for r in run.failed] == []
-        found[kind] = (run.out / "findings.csv").read_bytes()
-    return found
-
-
-@pytest.mark.parametrize("kind", SIX[1:])
-def test_the_sequence_writes_the_same_findings(kind, written):
-    assert len(written["csv"].splitlines()) > 50
-    assert written[kind] == written["csv"]
 
 
 LABELLED = """
