@@ -177,16 +177,14 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
 
 def _place(raw: RawTable, guesses: dict[str, Guess], layout: Layout):
     """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
-    client, manager, site = map(guesses.get, (layout.client, layout.case_manager, layout.site))
     if layout.client is None:
         return "client", ("client_id",), None, None
-    if client is not None and client.unique:
-        return "client", (layout.client,), None, None
+    client = guesses.get(layout.client)
+    for row in ("client",) if client else ("case_manager", "site"):
+        name = getattr(layout, row)
+        if name in guesses and guesses[name].unique:
+            return row, (name,), None, None
     if client is None:
-        if manager is not None and manager.unique:
-            return "case_manager", (layout.case_manager,), None, None
-        if site is not None and site.unique:
-            return "site", (layout.site,), None, None
         return None
     for variable, guess in guesses.items():
         pair = raw.frame[[client.column, guess.column]]
@@ -252,7 +250,7 @@ def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, G
         plain = f"items_{plain}"
     pattern = layout.called(plain, table, members)
     stem = pattern.replace(plain, block.stem)
-    kind = "integer" if all(g.type == "integer" for g in members.values()) else "number"
+    kind = max(g.type for g in members.values())  # number, if one of them is
     for ending in table.suffix.values() or [""] if table.row == "client" else []:
         if wai:
             _alliance(layout, block, stem, pattern + ending, form, label, ending)
