@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-# Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
-# (1989), Hatcher & Gillaspy (2006).
 SUBSCALES = {
+    # Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
+    # (1989), Hatcher & Gillaspy (2006).
     "WAI-36": {
         "task": [2, 4, -7, -11, 13, -15, 16, 18, 24, -31, -33, 35],
         "bond": [-1, 5, 8, 17, 19, -20, 21, 23, 26, 28, -29, 36],

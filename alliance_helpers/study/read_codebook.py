@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
+import pandas as pd
+
 from ..errors import CodebookError, Problem, listed, show
 from ..paths import CODEBOOK
 from .codebook import (
@@ -60,6 +62,11 @@ def read_codebook(path: str | Path | None = None) -> Codebook:
     """
     path = Path(path) if path else CODEBOOK
     return parse_codebook(read_text(path), path.name)
+
+
+def book_of(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Codebook:
+    """The codebook of a dyad table: the one given, the one cleaning left with it, the shipped."""
+    return codebook or dyads.attrs.get("codebook") or read_codebook()
 
 
 def parse_codebook(text: str, file: str = "codebook.yml") -> Codebook:
