@@ -58,15 +58,8 @@ class Problem:
         """The same as plain values, for JSON; `rows` are the first that have it."""
         rows = list(self.rows) or ([] if self.row is None else [self.row])
         value = None if self.value is None else str(self.value)
-        return {
-            "file": self.file,
-            "column": self.column,
-            "rows": rows,
-            "count": self.count,
-            "value": value,
-            "problem": self.what,
-            "remedy": self.remedy,
-        }
+        same = {name: getattr(self, name) for name in ("file", "column", "count", "remedy")}
+        return same | {"rows": rows, "value": value, "problem": self.what}
 
 
 class AllianceError(Exception):

@@ -44,9 +44,9 @@ def memory(status: str = "VmRSS") -> float:
 def measure(folder: Path) -> dict:
     """Seconds and megabytes of one size, in this process."""
     from alliance_helpers.models.regression import hierarchical_regression
-    from alliance_helpers.paths import CODEBOOK
     from alliance_helpers.study.clean import clean
     from alliance_helpers.study.load import read_study
+    from alliance_helpers.study.read_codebook import read_codebook
 
     before = memory()
     found, clock = {}, [CLOCK()]
@@ -55,7 +55,7 @@ def measure(folder: Path) -> dict:
         clock.append(CLOCK())
         found[name] = clock[-1] - clock[-2]
 
-    study = read_study(folder, CODEBOOK)
+    study, _ = read_study(folder, read_codebook())
     lap("read")
     raw = sum(f.memory_usage(deep=True).sum() for f in study.tables.values()) / 1e6
     if study.examined.problems:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ..errors import CodebookError, ParameterError, Problem
 from ..paths import FINDINGS
-from ..study.check_codebook import schema_problems
 from ..study.codebook import Codebook, dyad_variables, own_words
-from ..study.yaml_text import load_yaml
+from ..study.yaml_text import load_yaml, schema_problems
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from ..paths import (
     LIST,
     TRUTH,
     Known,
+    enter,
     is_known,
     listed,
     refuse_others,
     remove,
     sha256,
-    start_list,
     survey,
 )
 from ..study.load import Study
@@ -161,7 +161,7 @@ def write_study(study: Study, out: str | Path) -> Path:
         for file, table in (tables | {TRUTH: study.truth}).items():
             table.to_csv(new / file, index=False, float_format="%.10g")
         (new / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
-        start_list(new, {p.name: [sha256(p)] for p in sorted(new.iterdir())})
+        enter(new, {p.name: sha256(p) for p in sorted(new.iterdir())})
         if out.exists():
             out.rename(old)
         new.rename(out)

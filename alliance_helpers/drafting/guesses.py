@@ -1,4 +1,7 @@
-"""What a column may be, guessed from its name and values; who plays which role."""
+"""What a column may be, guessed from its name and values; who plays which role; what is a WAI.
+
+Everything here is a guess for a person to confirm; nothing depends on it once a codebook is there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain, count, groupby
 
 import numpy as np
 import pandas as pd
@@ -36,12 +40,20 @@ BEFORE = re.compile(
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-FEW = 5
-"""A category is named only if the column has at least this many rows per category."""
+FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 )
 DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
+
+CLIENT = {"c", "cl", "cli", "client", "p", "pat", "patient", "pt", "self", "participant", "user"}
+CASE_MANAGER = {
+    "t", "th", "ther", "therapist", "cm", "casemanager", "manager", "mgr", "counselor",
+    "counsellor", "worker", "staff", "clin", "clinician", "provider", "keyworker", "kw", "nurse",
+    "coach", "w", "md", "doctor",
+}  # fmt: skip
+WAI = re.compile(r"wai|alliance", re.IGNORECASE)
+SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -56,9 +68,17 @@ class Guess:
     values: tuple[str, ...] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
-    unique: bool = False
     each: int = 0  # in how many rows every value stands, if it is the same number for all
-    binary: bool = False
+
+    @property
+    def unique(self) -> bool:
+        """Whether every value stands in one row."""
+        return self.each == 1
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a range was seen."""
+        return not np.isnan(self.low)
 
 
 def guess_columns(raw: RawTable) -> dict[str, Guess]:
@@ -93,7 +113,7 @@ def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
 def role_of(name: str) -> str | None:
     """Whose id or name a column may hold, by its own name."""
     found = [role for role, words in ROLES.items() if re.search(words, name, re.IGNORECASE)]
-    return found[0] if len(found) == 1 else ("case_manager" if "case_manager" in found else None)
+    return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
 def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Guess:
@@ -111,7 +131,7 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
     levels = _meant(raw, column, gone)
     counts = present.value_counts()
     each = int(counts.iloc[0]) if len(counts) and counts.nunique() == 1 else 0
-    guess = Guess(column, "text", label, codes=(*said,), unique=each == 1, each=each)
+    guess = Guess(column, "text", label, codes=(*said,), each=each)
     if not len(present):
         return guess
     if types.is_datetime64_any_dtype(values):
@@ -128,8 +148,7 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
         return replace(guess, type="date")
     names = list(levels.values()) if levels else _spellings(present)
     if levels or (len(names) <= MOST_LEVELS and len(present) >= FEW * len(names)):
-        kept = tuple(str(n) for n in names)
-        return replace(guess, type="category", values=kept, role=role, binary=len(kept) == 2)
+        return replace(guess, type="category", values=tuple(map(str, names)), role=role)
     return replace(guess, type="id", role=role) if role else guess
 
 
@@ -173,8 +192,8 @@ def _converted(text: pd.Series) -> pd.Series:
 def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
     """Whether value labels name every value that occurs, and there are few: a category."""
     found = {f"{x:g}" for x in np.unique(number)} - gone
-    anchors = len(levels) and all(re.fullmatch(r"-?\d+", str(v)) for v in levels.values())
-    return bool(levels) and found <= set(levels) and len(found) <= 4 and not anchors
+    anchors = all(re.fullmatch(r"-?\d+", str(v)) for v in levels.values())
+    return found <= set(levels) and len(found) <= 4 and not anchors
 
 
 def _declared(raw: RawTable, column: str, number: np.ndarray) -> np.ndarray:
@@ -197,15 +216,9 @@ def _number(guess: Guess, number: np.ndarray) -> Guess:
     number = number[~np.isin(number, codes)]
     if not len(number):
         return guess
-    whole = (number % 1 == 0).all()
-    return replace(
-        guess,
-        type="integer" if whole else "number",
-        low=float(number.min()),
-        high=float(number.max()),
-        codes=(*guess.codes, *codes),
-        binary=bool(whole and set(number) == {0, 1}),
-    )
+    kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
+    low, high = float(number.min()), float(number.max())
+    return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
 
 
 def plain_name(name: str, taken=()) -> str:
@@ -220,15 +233,11 @@ def plain_name(name: str, taken=()) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
     plain = re.sub(r"^[^a-z]+", "", plain)[:56] or "column"
     plain += "_" if plain in RESERVED else ""
-    count, made = 1, plain
-    while made in taken:
-        count += 1
-        made = f"{plain}_{count}"
-    return made
+    numbered = (f"{plain}_{i}" for i in count(2))
+    return next(made for made in chain([plain], numbered) if made not in taken)
 
 
 Tables = dict[str, dict[str, Guess]]
-NONE = float("nan")
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
@@ -240,7 +249,7 @@ def agree(guesses: Tables) -> None:
     for table in guesses.values():
         for name, guess in table.items():
             there = known.get(name, guess)
-            same = {"column": guess.column, "unique": guess.unique, "each": guess.each}
+            same = {"column": guess.column, "each": guess.each}
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":
@@ -255,8 +264,7 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
     """
     roles: dict[str, str] = {}
     for role in ("client", "case_manager", "site"):
-        named = _named(guesses, role, roles.get("client"), pairs)
-        if named:
+        if named := _named(guesses, role, roles.get("client"), pairs):
             roles[role] = named[0]
     if "client" in roles:
         _from_lookups(guesses, roles)
@@ -268,10 +276,8 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
 
 
 def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[str]:
-    columns: dict[str, list[Guess]] = {}
-    for table in guesses.values():
-        for column, guess in table.items():
-            columns.setdefault(column, []).append(guess)
+    names = dict.fromkeys(column for table in guesses.values() for column in table)
+    columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
     fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
     named = [c for c, g in fit.items() if any(x.role == role for x in g)]
@@ -295,10 +301,89 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
                 role = "site" if there.type == "category" else "case_manager"
                 if role not in roles and there.type in ("id", "category", "integer"):
                     roles[role] = name
-                    _as_ids(guesses, name) if role == "case_manager" else None
+                    if role == "case_manager":
+                        _as_ids(guesses, name)
 
 
 def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses.values():
         if name in table:
-            table[name] = replace(table[name], type="id", low=NONE, high=NONE, values=())
+            table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that differ in one number only, which counts without a gap."""
+
+    before: str
+    after: str
+    first: int
+    last: int
+    width: int
+    columns: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """The name without its number."""
+        return f"{self.before}{self.after}"
+
+    def pattern(self) -> str:
+        """As the codebook writes it: ``wai_c_{01..36}``."""
+        first, last = f"{self.first:0{self.width}d}", f"{self.last:0{self.width}d}"
+        return f"{self.before}{{{first}..{last}}}{self.after}"
+
+
+def item_blocks(columns: list[str]) -> list[Block]:
+    """Blocks of at least three numbered columns, the longest first; each column in one at most.
+
+    >>> [b.pattern() for b in item_blocks(["WAIC1", "WAIC2", "WAIC3", "age"])]
+    ['WAIC{1..3}']
+    """
+    groups: dict[tuple[str, str, int], dict[int, str]] = {}
+    for column in columns:
+        for run in re.finditer(r"[0-9]{1,3}", column):
+            before, number, after = column[: run.start()], int(run.group()), column[run.end() :]
+            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
+                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
+                    groups.setdefault((before, after, width), {})[number] = column
+    blocks, taken = [], set()
+    for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
+        left = sorted(i for i, column in members.items() if column not in taken)
+        for _, stretch in groupby(enumerate(left), lambda pair: pair[1] - pair[0]):
+            run = [i for _, i in stretch]
+            if len(run) >= SHORTEST:
+                names = tuple(members[i] for i in run)
+                blocks.append(Block(before, after, run[0], run[-1], width, names))
+                taken |= set(names)
+    return sorted(blocks, key=lambda b: columns.index(b.columns[0]))
+
+
+def is_wai(block: Block, label: str = "") -> bool:
+    """Whether a block's name or label speaks of the Working Alliance Inventory."""
+    return bool(WAI.search(block.stem) or WAI.search(label))
+
+
+def form_of(block: Block, highest: float) -> str | None:
+    """Which form a WAI block is: by its number of items, and for 12 by the highest response.
+
+    >>> form_of(item_blocks([f"wai{i}" for i in range(1, 13)])[0], highest=5)
+    'WAI-SR'
+    """
+    twelve = "WAI-SR" if highest <= 5 else "WAI-S"
+    return {36: "WAI-36", 12: twelve}.get(len(block.columns)) if block.first == 1 else None
+
+
+def informant_of(name: str, label: str = "") -> str | None:
+    """Whose rating a name speaks of: client, case_manager, or not said.
+
+    >>> informant_of("WAIC"), informant_of("wai_sr_t_"), informant_of("wai")
+    ('client', 'case_manager', None)
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    words = set(re.split(r"[^a-z]+", split.lower()))
+    words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
+    words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
+    client, manager = words & CLIENT, words & CASE_MANAGER
+    if bool(client) == bool(manager):
+        return None
+    return "client" if client else "case_manager"

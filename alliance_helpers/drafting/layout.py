@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from ..study.codebook import RESPONSES, expand
 from ..study.raw_tables import ROW_ID, RawTable
-from .guesses import BEFORE, FEW, ID, Guess, agree, find_roles, guess_columns, plain_name
-from .wai_names import Block, form_of, informant_of, is_wai, item_blocks
+from .guesses import (
+    BEFORE,
+    FEW,
+    ID,
+    Block,
+    Guess,
+    agree,
+    find_roles,
+    form_of,
+    guess_columns,
+    informant_of,
+    is_wai,
+    item_blocks,
+    plain_name,
+)
 
 OUTCOME = re.compile(
     r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
@@ -23,45 +36,51 @@ WORDS = {
     "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
                      "Doctor", "Physician", "Therapist"),
 }  # fmt: skip
+RARE = 0.05  # a client stands in two rows so seldom that the later form corrects the earlier
 
 
-@dataclass(frozen=True)
+@dataclass
 class DraftTable:
-    """One table of the draft; `variables` are (name, column, guess), patterns included."""
+    """One table of the draft.
+
+    Attributes
+    ----------
+    guesses : dict
+        By the names that its columns would have if it stood alone.
+    row, key, occasion, latest
+        As in the codebook; of those names at first.
+    variables : list of tuple
+        (name, column, guess), patterns included.
+    same : set of str
+        Columns that an earlier table tells already.
+    """
 
     name: str
     file: str
     sheet: str | None
+    raw: RawTable
+    guesses: dict[str, Guess]
     row: str
     key: tuple[str, ...]
-    variables: list[tuple[str, str, Guess]]
-    ignore: tuple[str, ...] = ()
-    occasion: str | None = None
-    suffix: dict[str, str] = field(default_factory=dict)
-    latest: str | None = None
-
-
-@dataclass(frozen=True)
-class DraftScale:
-    """One scale of the draft."""
-
-    name: str
-    items: str
-    form: str | None
-    informant: str | None
-    remark: str = ""
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What is known of a table before its columns are named; `same` are told in an earlier one."""
-
-    name: str
-    row: str
     occasion: str | None
-    endings: tuple[str, ...]
-    same: set[str]
+    latest: str | None
+    suffix: dict[str, str] = field(default_factory=dict)
+    variables: list[tuple[str, str, Guess]] = field(default_factory=list)
+    ignore: list[str] = field(default_factory=list)
+    same: set[str] = field(default_factory=set)
+
+    def in_row(self, names: Iterable[str]) -> set[str]:
+        """What variables are called in a client's row."""
+        return {name + ending for name in names for ending in self.suffix.values() or ("",)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scale, or the days of stays, as the codebook has it."""
+
+    name: str
+    settings: dict[str, object]
+    remark: str = ""
 
 
 @dataclass
@@ -69,29 +88,48 @@ class Layout:
     """The whole draft, before it is written down."""
 
     tables: list[DraftTable] = field(default_factory=list)
-    scales: list[DraftScale] = field(default_factory=list)
+    scales: list[Part] = field(default_factory=list)
     client: str | None = None
     case_manager: str | None = None
     site: str | None = None
     codes: list[float | str] = field(default_factory=list)
-    days: tuple[str, str, str, str, str] | None = None
+    days: Part | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
-    apart: Apart | None = None
+    twice: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
-    def called(self, wish: str, table: _Told, also=()) -> str:
-        """What a column or a block of items is called: in a client's row, like no other."""
-        if table.row == "episode" or wish == table.occasion or self.apart is None:
-            return wish
-        return self.apart.name(wish, table.name, table.endings, self.taken, also)
+    @property
+    def links(self) -> set[str | None]:
+        """Names that tables are joined by, and may share."""
+        return {self.client, self.case_manager, self.site}
 
     def name(self, wish: str) -> str:
         """A name like the one wished for, which nothing in the draft has yet."""
         made = plain_name(wish, self.taken)
         self.taken.add(made)
+        return made
+
+    def called(self, wish: str, table: DraftTable, also: Iterable[str] = ()) -> str:
+        """What a column or a block of items is called: in a client's row, like no other.
+
+        The table's name is put in front if another table has it too, or one of `also`, which the
+        columns behind a pattern were called.
+        """
+        if table.row == "episode" or wish == table.occasion or wish in self.links:
+            return wish
+        made, names = wish, {*expand(wish)}
+        if (names | {*also}) & self.twice or table.in_row(names) & self.used:
+            made, word = f"{table.name[:20]}_{wish}", "items"
+            if names == {wish}:
+                made, word = plain_name(made, self.taken), "column"
+            while {*expand(made)} & self.taken or table.in_row(expand(made)) & self.used:
+                made = f"{word}_{made}"
+        self.used |= table.in_row(expand(made))
+        self.taken |= {*expand(made)}
         return made
 
 
@@ -111,25 +149,24 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
         layout = lay_out({largest: found[largest]}, pairs)
         layout.left_out += [file for name, (file, *_) in found.items() if name != largest]
         return layout
-    roles = (layout.client, layout.case_manager, layout.site)
-    places = {name: place_of(raw, guesses[name], roles) for name, (_, _, raw) in found.items()}
-    layout.left_out += [found[name][0] for name, place in places.items() if place is None]
-    places = {name: place for name, place in places.items() if place}
-    same = said_twice(found, guesses, places, {*roles})
-    of_clients = {
-        name: {n: g for n, g in guesses[name].items() if g.column not in same[name]}
-        for name, (row, *_) in places.items() if row != "episode"
-    }  # fmt: skip
-    layout.apart = Apart(of_clients, {*roles} - {None})
-    for name, place in places.items():
-        layout.tables.append(_draft(name, found[name], guesses[name], layout, place, same[name]))
+    for name, (file, sheet, raw) in found.items():
+        place = _place(raw, guesses[name], layout)
+        if place is None:
+            layout.left_out.append(file)
+        else:
+            layout.tables.append(DraftTable(name, file, sheet, raw, guesses[name], *place))
+    _find_what_is_said_twice(layout)
+    rows = [t for t in layout.tables if t.row != "episode"]
+    counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
+    layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
+    for table in layout.tables:
+        _draft(table, layout)
     if pairs and layout.client and all(table.row != "client" for table in layout.tables):
         return lay_out(found, pairs=False)
     layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
-    kept = [table for table in layout.tables if table.row != "episode"]
-    there = {name for table in kept for name, *_ in table.variables}
+    there = {n for t in layout.tables if t.row != "episode" for n, *_ in t.variables}
     for role in ("case_manager", "site"):
         if getattr(layout, role) not in there:
             setattr(layout, role, None)
@@ -138,100 +175,123 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
     return layout
 
 
-def _draft(name: str, found, guesses: dict[str, Guess], layout: Layout, place, same: set[str]):
-    """One table's draft."""
-    (file, sheet, raw), (row, key, occasion, latest) = found, place
-    fixed = {n: replace(g, type="id") if n == key[0] else g for n, g in guesses.items()}
-    suffix = {}
-    if occasion:
-        suffix = {level: f"_{plain_name(level)}" for level in guesses[occasion].values}
-    told = _Told(name, row, occasion, tuple(suffix.values()) or ("",), same)
-    variables, ignore = _variables(raw, fixed, layout, told)
-    called = {guess.column: n for n, _, guess in variables}
-    key = tuple(called.get(guesses[k].column, k) if k in guesses else k for k in key)
-    occasion, latest = (n and called.get(guesses[n].column, n) for n in (occasion, latest))
-    return DraftTable(name, file, sheet, row, key, variables, ignore, occasion, suffix, latest)
+def _place(raw: RawTable, guesses: dict[str, Guess], layout: Layout):
+    """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
+    if layout.client is None:
+        return "client", ("client_id",), None, None
+    client = guesses.get(layout.client)
+    for row in ("client",) if client else ("case_manager", "site"):
+        name = getattr(layout, row)
+        if name in guesses and guesses[name].unique:
+            return row, (name,), None, None
+    if client is None:
+        return None
+    for variable, guess in guesses.items():
+        pair = raw.frame[[client.column, guess.column]]
+        few = guess.type == "category" and len(guess.values) <= 6
+        if few and not pair.duplicated().any():
+            return "client", (layout.client, variable), variable, None
+    dates = [n for n, g in guesses.items() if g.type == "date"]
+    if dates and raw.frame[client.column].duplicated().mean() < RARE:
+        return "client", (layout.client,), None, dates[0]
+    return "episode", (layout.client, *dates[:1]), None, None
 
 
-def _variables(raw: RawTable, guesses: dict[str, Guess], layout: Layout, table: _Told):
-    numeric = {g.column: g for g in guesses.values() if g.type in ("integer", "number")}
-    blocks = {b.columns[0]: b for b in item_blocks([c for c in numeric if c not in table.same])}
-    inside = {c for b in blocks.values() for c in b.columns}
-    variables, ignore = [], []
+def _draft(table: DraftTable, layout: Layout) -> None:
+    """Name a table's variables, sort out what is no variable, and find the scales in it."""
+    guesses = table.guesses
+    if table.key[0] in guesses:
+        guesses[table.key[0]] = replace(guesses[table.key[0]], type="id")
+    if table.occasion:
+        levels = guesses[table.occasion].values
+        table.suffix = {level: f"_{plain_name(level)}" for level in levels}
+    numeric = [g.column for g in guesses.values() if g.type in ("integer", "number")]
+    found = item_blocks([c for c in numeric if c not in table.same])
+    blocks = {block.columns[0]: block for block in found}
+    inside = {c for block in found for c in block.columns}
+    called = {}
     for name, guess in guesses.items():
         column = guess.column
         if column in blocks:
-            variables.append(_items(blocks[column], guesses, raw, layout, table))
-        elif column not in inside and (
-            guess.type == "text" or column in table.same or _remark(name, guess, layout)
-        ):
-            ignore.append(column)
-        elif column not in inside:
-            variables.append((layout.called(name, table), column, guess))
-            if guess.codes:
-                layout.codes += [c for c in guess.codes if c not in layout.codes]
-    return variables, tuple(ignore)
+            table.variables.append(_items(blocks[column], layout, table))
+        elif column in inside:
+            continue
+        elif guess.type == "text" or column in table.same or _is_remark(name, guess, layout):
+            table.ignore.append(column)
+        else:
+            called[name] = layout.called(name, table)
+            table.variables.append((called[name], column, guess))
+            layout.codes += [c for c in guess.codes if c not in layout.codes]
+    table.key = tuple(called.get(name, name) for name in table.key)
+    table.occasion = called.get(table.occasion, table.occasion)
+    table.latest = called.get(table.latest, table.latest)
 
 
-def _remark(name: str, guess: Guess, layout: Layout) -> bool:
+def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
     """Text that differs from row to row, and is nobody's id by its name or its place."""
-    keys = (layout.client, layout.case_manager, layout.site, "client_id")
-    nobody = guess.role is None and not ID.search(guess.column) and name not in keys
-    return guess.type == "id" and nobody
+    nobody = guess.role is None and not ID.search(guess.column)
+    return guess.type == "id" and nobody and name not in {*layout.links, "client_id"}
 
 
-def _items(block: Block, guesses, raw: RawTable, layout: Layout, table: _Told):
+def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, Guess]:
     """A block of numbered items as one entry, and the scale it seems to make."""
-    members = [g for g in guesses.values() if g.column in block.columns]
-    layout.codes += [c for c in {c for g in members for c in g.codes} if c not in layout.codes]
-    low, high = min(g.low for g in members), max(g.high for g in members)
-    label = " ".join(raw.labels.get(c, "") for c in block.columns[:3])
+    members = {n: g for n, g in table.guesses.items() if g.column in block.columns}
+    for guess in members.values():
+        layout.codes += [c for c in guess.codes if c not in layout.codes]
+    low, high = min(g.low for g in members.values()), max(g.high for g in members.values())
+    label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
     wai = is_wai(block, label)
     form = form_of(block, high) if wai else None
-    if form:
-        low, high = RESPONSES[form]
-    whole = all(g.type == "integer" for g in members)
+    low, high = RESPONSES.get(form, (low, high))
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower())
-    pattern = f"{before}{block.pattern()[len(block.before) :].split('}')[0]}}}{after}"
-    others = {n for n, g in guesses.items() if g.column not in block.columns}
-    while others & {*expand(pattern)}:
-        pattern = f"items_{pattern}"
-    plain = pattern
-    pattern = layout.called(plain, table, {*guesses} - others)
-    stem = pattern.replace(plain, block.stem) if pattern != plain else block.stem
-    guess = Guess(pattern, "integer" if whole else "number", "", low, high)
-    for ending in table.endings if table.row == "client" else ():
-        _scale(layout, block, stem, pattern + ending, form, wai, label, ending)
-    return pattern, block.pattern(), guess
+    plain = f"{before}{block.pattern()[len(block.before) :].split('}')[0]}}}{after}"
+    while (table.guesses.keys() - members) & {*expand(plain)}:
+        plain = f"items_{plain}"
+    pattern = layout.called(plain, table, members)
+    stem = pattern.replace(plain, block.stem)
+    kind = max(g.type for g in members.values())  # number, if one of them is
+    for ending in table.suffix.values() or [""] if table.row == "client" else []:
+        if wai:
+            _alliance(layout, block, stem, pattern + ending, form, label, ending)
+        else:
+            name = layout.name(f"{stem}_score{ending}")
+            settings = {"items": pattern + ending, "score": "mean"}
+            layout.scales.append(Part(name, settings, "no item reversed"))
+    return pattern, block.pattern(), Guess(pattern, kind, "", low, high)
 
 
-def _scale(
-    layout: Layout, block: Block, stem: str, items: str, form, wai: bool, label, ending: str
+def _alliance(
+    layout: Layout, block: Block, stem: str, items: str, form: str | None, label: str, ending: str
 ) -> None:
-    if not wai:
-        name = layout.name(f"{stem}_score{ending}")
-        layout.scales.append(DraftScale(name, items, None, None, "no item reversed"))
-        return
+    """A scale that is one informant's rating of the alliance."""
     informant = informant_of(block.stem, label) or informant_of(stem)
-    remark = "" if informant else "whose rating this is was not to be seen"
+    remark = "a WAI by its name, length and highest response"
     if informant is None:
+        remark = "whose rating this is was not to be seen"
         informant = "case_manager" if "client" in layout.informants else "client"
     if form is None:
         remark = f"{len(block.columns)} items: not a form that is known; give its keys"
     name = layout.name(f"{informant}_alliance{ending}")
     who = _word(informant, getattr(layout, informant) or "")
-    label = f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}"
-    layout.scales.append(DraftScale(name, items, form, informant, remark, label))
+    settings = {
+        "label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}",
+        "form": form,
+        "items": items,
+        "informant": informant if form else None,
+        "score": None if form else "mean",
+    }
+    layout.scales.append(Part(name, settings, remark))
     layout.informants.setdefault(informant, (who, name))
 
 
 def _word(informant: str, name: str) -> str:
     """What to call an informant: by the name of the id, if it says."""
-    usual = {"client": "Client", "case_manager": "Therapist"}[informant]
-    words = {w: w.lower().replace(" ", "_") for w in WORDS[informant]}
-    return next((w for w, plain in words.items() if plain in name or plain.startswith(name or "-")),
-                usual)  # fmt: skip
+    for word in WORDS[informant]:
+        plain = word.lower().replace(" ", "_")
+        if plain in name or plain.startswith(name or "-"):
+            return word
+    return WORDS[informant][-1]
 
 
 def _count_rows(layout: Layout) -> None:
@@ -239,25 +299,26 @@ def _count_rows(layout: Layout) -> None:
     (table,) = layout.tables
     layout.client = plain_name("client_id", [name for name, *_ in table.variables])
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")
-    variables = [(layout.client, ROW_ID, guess), *table.variables]
-    layout.tables = [replace(table, row="client", key=(layout.client,), variables=variables)]
+    table.key = (layout.client,)
+    table.variables.insert(0, (layout.client, ROW_ID, guess))
 
 
 def _days(layout: Layout) -> None:
+    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
     anchors = [n for t in layout.tables if t.row == "client" and not t.occasion
-               for n, _, g in t.variables if g.type == "date"]  # fmt: skip
-    for table in layout.tables:
-        dates = [n for n, _, g in table.variables if g.type == "date"]
-        if table.row == "episode" and len(dates) >= 2 and anchors:
-            name = layout.days[0] if layout.days else layout.name("hospital_days")
-            layout.days = (name, table.name, dates[0], dates[1], anchors[0])
+               for n in dates[t.name]]  # fmt: skip
+    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
+    if stays and anchors:
+        admission, discharge = dates[stays[-1].name][:2]
+        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
+        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
+        layout.days = Part(layout.name("hospital_days"), settings)
 
 
 def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
     blocks: dict[str, list[str]] = {"pretreatment": [], "treatment": [], "alliance": []}
     blocks["outcome"] = []
-    links = (layout.client, layout.case_manager, layout.site)
     for table in layout.tables:
         for name, _, guess in table.variables:
             if "{" in name or table.row in ("episode", "site") or table.occasion:
@@ -268,7 +329,7 @@ def _sort(layout: Layout) -> None:
                 kind = "outcome"
             if guess.type in ("integer", "number"):
                 blocks[kind].append(name)
-            elif guess.type == "category" and guess.binary and name not in links:
+            elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
                 value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
                 made = layout.name(f"{name}_{value}")
                 layout.derived.append((made, name, value))
@@ -276,131 +337,35 @@ def _sort(layout: Layout) -> None:
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     blocks["outcome"] += [s.name for s in layout.scales if s.name not in ratings]
-    blocks["outcome"] += layout.days[:1] if layout.days else ()
+    blocks["outcome"] += [layout.days.name] if layout.days else []
     layout.blocks = {block: names for block, names in blocks.items() if names}
 
 
-RARE = 0.05
-"""A client stands in two rows so seldom that the later form corrects the earlier."""
-
-
-def place_of(raw: RawTable, guesses: dict[str, Guess], roles: tuple[str | None, ...]):
-    """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
-    client, manager, site = map(guesses.get, roles)
-    if client is not None and client.unique:
-        return "client", (roles[0],), None, None
-    if client is not None:
-        row, key, occasion = _repeated(raw, guesses, client, roles[0])
-        dates = (n for n, g in guesses.items() if g.type == "date")
-        return row, key, occasion, next(dates) if row == "client" and not occasion else None
-    if roles[0] and manager is not None and manager.unique:
-        return "case_manager", (roles[1],), None, None
-    if roles[0] and site is not None and site.unique:
-        return "site", (roles[2],), None, None
-    return None if roles[0] else ("client", ("client_id",), None, None)
-
-
-def _repeated(raw: RawTable, guesses: dict[str, Guess], client: Guess, name: str):
-    """A client in several rows: occasions, a few forms filled in again, or episodes."""
-    for variable, guess in guesses.items():
-        if guess.type == "category" and len(guess.values) <= 6:
-            pair = raw.frame[[client.column, guess.column]]
-            if not pair.duplicated().any():
-                return "client", (name, variable), variable
-    dates = [n for n, g in guesses.items() if g.type == "date"]
-    if dates and raw.frame[client.column].duplicated().mean() < RARE:
-        return "client", (name,), None
-    return "episode", (name, *dates[:1]), None
-
-
-Guesses = Mapping[str, Mapping[str, Guess]]
-
-
-class Apart:
-    """Gives every variable of a client's row a name of its own.
-
-    Parameters
-    ----------
-    guesses : mapping
-        By table, those of its columns by name; only tables that a client's row is made of.
-    links : set of str
-        Names that tables are joined by, and may share.
-    """
-
-    def __init__(self, guesses: Guesses, links: set[str]) -> None:
-        counts = Counter(name for columns in guesses.values() for name in columns)
-        self.links = links
-        self.twice = {name for name, count in counts.items() if count > 1} - links
-        self.used: set[str] = set()
-
-    def name(self, wish: str, table: str, endings: Iterable[str], taken: set[str], also=()) -> str:
-        """The name or pattern wished for, with the table's in front if another has it too.
-
-        `endings` tell occasions apart, `taken` are names not to make, `also` what the columns
-        behind a pattern were called.
-        """
-        if wish in self.links:
-            return wish
-        made, names = wish, {*expand(wish)}
-        if (names | {*also}) & self.twice or self._all(names, endings) & self.used:
-            made = f"{table[:20]}_{wish}"
-            if names == {wish}:
-                made = plain_name(made, taken)
-            while {*expand(made)} & taken or self._all(expand(made), endings) & self.used:
-                made = f"{'items' if names != {wish} else 'column'}_{made}"
-        self.used |= self._all(expand(made), endings)
-        taken |= {*expand(made)}
-        return made
-
-    def _all(self, names: Iterable[str], endings: Iterable[str]) -> set[str]:
-        return {name + ending for name in names for ending in endings}
-
-
-def said_twice(found, guesses: Guesses, places, links: set) -> dict[str, set[str]]:
-    """By table, its columns that hold what an earlier table of clients says already."""
-    same: dict[str, set[str]] = {}
-    earlier: list[tuple[RawTable, Mapping[str, Guess]]] = []
-    for name, (row, key, occasion, latest) in places.items():
-        raw, columns = found[name][2], guesses[name]
-        same[name] = set()
-        if occasion or latest or row == "episode":
+def _find_what_is_said_twice(layout: Layout) -> None:
+    """Find the columns of each table that hold what an earlier table of clients says already."""
+    earlier: list[DraftTable] = []
+    for table in layout.tables:
+        if table.occasion or table.latest or table.row == "episode":
             continue
-        same[name] = {
-            g.column for n, g in columns.items()
-            if n not in links and _said_before(n, raw, columns, key[0], earlier)
-        }  # fmt: skip
-        earlier += [(raw, columns)] if row == "client" else []
-    return same
+        key = table.key[0]
+        for other in (t for t in earlier if key in t.guesses and key in table.guesses):
+            both = [n for n in table.guesses if n in other.guesses and n not in layout.links]
+            if both:
+                here = _texts(table, [key, *both]).dropna(subset=key).drop_duplicates(key)
+                side = _texts(other, [key, *both]).merge(here, on=key, suffixes=("", " here"))
+                for n in both:
+                    pair = side[[n, f"{n} here"]].dropna()
+                    if len(pair) >= FEW and (pair[n] == pair[f"{n} here"]).all():
+                        table.same.add(table.guesses[n].column)
+        earlier += [table] if table.row == "client" else []
 
 
-def _said_before(
-    name: str, raw: RawTable, guesses: Mapping[str, Guess], key: str,
-    earlier: Iterable[tuple[RawTable, Mapping[str, Guess]]],
-) -> bool:  # fmt: skip
-    """Whether an earlier table of clients holds the same values under the same name.
-
-    The tables are put side by side by `key`, which tells this table's rows apart.
-    """
-    for other, known in earlier:
-        if name in known and key in known and name != key:
-            ids = _text(raw.frame[guesses[key].column])
-            here = _text(raw.frame[guesses[name].column]).set_axis(ids)
-            here = here[ids.notna().to_numpy() & ~ids.duplicated().to_numpy()]
-            asked = _text(other.frame[known[key].column])
-            there = _text(other.frame[known[name].column])
-            if _alike(pd.Series(asked.map(here).array), pd.Series(there.array)):
-                return True
-    return False
-
-
-def _text(values: pd.Series) -> pd.Series:
-    """Values as text, numbers alike however they were written, None where there is none."""
-    text = values.astype("object").where(values.notna(), None)
-    number = pd.to_numeric(text, errors="coerce")
-    text = text.map(lambda v: None if v is None else str(v).strip() or None)
-    return text.where(number.isna(), number.map("{:.15g}".format)).astype("object")
-
-
-def _alike(here: pd.Series, there: pd.Series) -> bool:
-    both = here.notna() & there.notna()
-    return bool(both.sum() >= FEW and (here[both] == there[both]).all())
+def _texts(table: DraftTable, names: list[str]) -> pd.DataFrame:
+    """Values as text, numbers alike however they were written, missing where there is none."""
+    made = {}
+    for name in names:
+        values = table.raw.frame[table.guesses[name].column].astype("object")
+        number = pd.to_numeric(values, errors="coerce")
+        text = values.where(values.notna(), None).map(lambda v: str(v).strip() or None, "ignore")
+        made[name] = text.where(number.isna(), number.map("{:.15g}".format)).astype("object")
+    return pd.DataFrame(made)

@@ -113,10 +113,9 @@ def check(data, codebook, as_json) -> None:
     """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
     from ..claims.rules import left_out, read_rules
     from ..errors import CodebookError, DataError
-    from ..study.load import check as every_problem
-    from ..study.load import codebook_of
+    from ..study.load import check_and_tell, codebook_of
 
-    problems, rules = every_problem(data, codebook), None
+    (problems, notes), rules = check_and_tell(data, codebook), None
     try:
         rules = read_rules(data=data)
     except CodebookError as error:
@@ -129,7 +128,7 @@ def check(data, codebook, as_json) -> None:
     if problems:
         raise DataError(problems)
     click.echo("No problems found.")
-    for line in left_out(rules, codebook_of(data, codebook)):
+    for line in (*notes, *left_out(rules, codebook_of(data, codebook))):
         click.echo(line)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import alliance_helpers
 
-from ..study.check_codebook import without_iri_grammar
+from ..study.yaml_text import without_iri_grammar
 
 INLINE = "module://matplotlib_inline.backend_inline"
 PRELOAD = (

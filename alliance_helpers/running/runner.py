@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import OutputError
 from ..paths import write_whole
-from ..study.check_codebook import without_iri_grammar
+from ..study.yaml_text import without_iri_grammar
 from .parameters import all_parameters, check_parameters, notebook_parameters
 from .station import forking_from, open_station, shared_cohort
 from .workers import run_tasks

@@ -25,7 +25,6 @@ from ..paths import (
     RESULTS,
     RUN_FILE,
     SCENARIOS,
-    drop_list,
     empty_for_a_run,
     held,
     sha256,
@@ -34,8 +33,7 @@ from ..paths import (
     written_files,
 )
 from ..study.codebook import dyad_variables, own_words
-from ..study.load import Study
-from ..study.read_tables import codebook_beside
+from ..study.load import Study, codebook_beside
 from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 
@@ -129,7 +127,6 @@ def run_sequence(
 
         write_report(folder)
         _write_run_file(folder, about | {"files": written_files(folder)})
-        drop_list(folder)
     if not out:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)

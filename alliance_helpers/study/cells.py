@@ -1,4 +1,8 @@
-"""Cells checked against their variables; what was noticed and changed."""
+"""One column's raw cells against its codebook entry: typed, tidied, or noted as wrong.
+
+Cells come as text, as numbers, as dates or mixed, whatever the file held; each function returns
+the typed column, an array, and notes every change and every problem.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,7 @@ from ..errors import Problem, show
 from .codebook import Table, Variable
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
-NAMED = 3
-"""How many rows of a repeated problem are named one by one."""
+NAMED = 3  # rows of a repeated problem that are named one by one
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,13 @@ class Change:
 
 def as_log(changes: list[Change]) -> pd.DataFrame:
     """The cleaning log: one row per changed value, columns LOG."""
-    columns: dict[str, list] = {name: [] for name in LOG}
+    parts = [pd.DataFrame(columns=LOG, dtype=object)]
     for c in changes:
-        n = len(c.rows)
-        columns["row"].append(np.asarray(c.rows))
-        for name, value in (("before", c.before), ("after", c.after)):
-            each = np.empty(n, dtype=object)
-            each[:] = value if isinstance(value, str) else list(value)
-            columns[name].append(each)
-        for name in ("table", "column", "rule"):
-            columns[name].append(np.repeat(np.array([getattr(c, name)], dtype=object), n))
-    made = {name: np.concatenate(parts) if parts else [] for name, parts in columns.items()}
-    log = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in made.items()})
+        each = [[v] * len(c.rows) if isinstance(v, str) else [*v] for v in (c.before, c.after)]
+        before, after = (pd.Series(values, dtype=object) for values in each)
+        cells = (c.table, c.rows, c.column, before, after, c.rule)
+        parts.append(pd.DataFrame(dict(zip(LOG, cells, strict=True))))
+    log = pd.concat(parts[1:] or parts, ignore_index=True)
     return log.astype({"row": "int64", "table": "str", "column": "str", "rule": "str"})
 
 
@@ -98,7 +96,7 @@ def plain(value: str) -> str:
     return re.sub(r"\b0+(?=\d)", "", words)
 
 
-def _words(value: object) -> str:
+def as_text(value: object) -> str:
     """A category or id as text: 3.0 is '3', text is stripped."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
@@ -112,7 +110,7 @@ def _text(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     gone = values.isna()
-    stripped = values.map(_words, na_action="ignore") if values.dtype == object else values
+    stripped = values.map(as_text, na_action="ignore") if values.dtype == object else values
     stripped = stripped.astype("str").str.strip()
     gone |= stripped == ""
     if gone.any():
@@ -123,64 +121,40 @@ def _text(values: pd.Series) -> pd.Series:
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
     x, bad = _numbers(values, v, notes)
-    at = np.flatnonzero(_odd(x, v) | bad) if bad is not None else np.flatnonzero(_odd(x, v))
-    if not len(at):
-        return x
-    odd = x[at]
-    wrong = bad[at] if bad is not None else np.zeros(len(at), bool)
-    wrong |= np.isinf(odd)
-    outside = ((odd < v.low) | (odd > v.high)) & ~wrong
-    coded = _coded(odd, outside, v) & ~wrong
+    codes = v.missing or v.missing_ranges or (np.isinf(v.low) and np.isinf(v.high))
+    if x.dtype.kind in "iu" and len(x) and not codes and v.low <= x.min() and x.max() <= v.high:
+        return x  # nearly always, where the file knows what a number is
+    wrong = bad | np.isinf(x)
+    outside = ((x < v.low) | (x > v.high)) & ~wrong
+    coded = _coded(x, outside, v) & ~wrong
     outside &= ~coded
+    broken = np.zeros(len(x), bool)
+    if v.type == "integer" and x.dtype.kind == "f":
+        broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
-    broken = ~wrong & ~coded & ~outside if v.type == "integer" else np.zeros(len(at), bool)
     told = [(wrong, "a number was expected.", CORRECT)]
     told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
     told += [(broken, "a whole number was expected.", "Correct the value.")]
     for marked, what, remedy in told:
         if marked.any():
-            notes.wrong(v.column, _mask(at[marked], len(x)), values.to_numpy(), what, remedy)
+            notes.wrong(v.column, marked, values.to_numpy(), what, remedy)
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
-        if marked.any():
-            mask = _mask(at[marked], len(x))
-            notes.changed(v.name, mask, values[mask].to_list(), "", rule)
+        notes.changed(v.name, marked, values[marked].to_list(), "", rule)
     clear = coded | outside
     if clear.any():
         x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
-        x[at[clear]] = np.nan
+        x[clear] = np.nan
     return x
 
 
-def _mask(at: np.ndarray, n: int) -> np.ndarray:
-    mask = np.zeros(n, bool)
-    mask[at] = True
-    return mask
-
-
-def _odd(x: np.ndarray, v: Variable) -> np.ndarray:
-    """Which numbers need a second look: outside, possibly a code, infinite, or not whole."""
-    bounded = v.low > float("-inf") or v.high < float("inf")
-    if x.dtype.kind in "iu" and len(x) and bounded and v.low <= x.min() and x.max() <= v.high:
-        fine = np.ones(len(x), bool)
-    else:
-        fine = (x >= v.low) & (x <= v.high)
-        if v.type == "integer" and x.dtype.kind == "f":
-            fine &= np.rint(x) == x
-        if not bounded:
-            fine &= ~_coded(x, ~fine, v) & ~np.isinf(x)
-    if v.missing or v.missing_ranges:
-        fine &= ~_coded(x, ~fine, v)
-    return ~fine & (x == x)
-
-
 def _numbers(values: pd.Series, v: Variable, notes: Notes):
-    """Cells as numbers, and which are neither number, blank nor code (None: none can be)."""
+    """Cells as numbers, and which are neither number, blank nor code."""
     if types.is_datetime64_any_dtype(values):
         return np.full(len(values), np.nan), values.notna().to_numpy()
     if types.is_bool_dtype(values):
         values = values.astype("Int8" if values.isna().any() else np.int8)
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
-        return _from_numbers(values), None
+        return _from_numbers(values), np.zeros(len(values), bool)
     cells = _text(values)
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
@@ -231,7 +205,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     codes, levels = pd.factorize(values)
     known = {plain(level): level for level in v.values}
     meant, kind = [], []
-    texts = pd.Series([_words(level) for level in levels], dtype="str")
+    texts = pd.Series([as_text(level) for level in levels], dtype="str")
     for text, coded in zip(texts, _no_answer(texts, v), strict=True):
         if text == "" or (coded and text not in v.values):
             meant.append(None)

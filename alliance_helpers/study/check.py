@@ -1,9 +1,14 @@
-"""Every table against the codebook: duplicates, links between tables, stays."""
+"""Raw tables against their codebook: what is typed, what is tidied, what is wrong.
+
+One pass gives all three: the typed tables, the log of changes and the list of problems. Then
+records are held against one another: duplicates, stays, and tables that must agree. Rows are
+numbered as a spreadsheet shows them (the header is row 1).
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -13,8 +18,7 @@ import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
 from .cells import CHECKS, Change, Notes, as_log, plain
-from .check_codebook import KINDS, links
-from .codebook import Codebook, Table
+from .codebook import KINDS, Codebook, Table, links
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 
@@ -24,14 +28,12 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow":
         return frame
-    record = _numbered(frame, key)
-    if record.is_unique:
-        return frame
-    repeated = record.duplicated(keep=False) & (record >= 0)
+    told = frame[key].notna().all(axis=1)
+    repeated = frame.duplicated(key, keep=False) & told
     if not repeated.any():
         return frame
     if table.duplicates == "error" or table.latest not in frame:
-        later = (record.duplicated() & repeated).to_numpy()
+        later = (frame.duplicated(key) & told).to_numpy()
         column = " and ".join(table.variables[k].column for k in key)
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
@@ -49,16 +51,6 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     return frame[~frame.index.isin(dropped)]
 
 
-def _numbered(frame: pd.DataFrame, key: list[str]) -> pd.Series:
-    """A number for each record that its key tells apart; below 0 where part of it is missing."""
-    number, gone = np.zeros(len(frame), np.int64), np.zeros(len(frame), bool)
-    for name in key:
-        code, levels = pd.factorize(frame[name])
-        gone |= code < 0
-        number = number * len(levels) + code
-    return pd.Series(np.where(gone, -1 - np.arange(len(frame)), number), index=frame.index)
-
-
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
     """Stays without an admission, or that end before they begin."""
     for days in codebook.days.values():
@@ -68,39 +60,25 @@ def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
         if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
             return
         variables = notes.table.variables
-        column = variables[days.discharge].column
-        remedy = "Correct one of the two dates."
-        for day, found in end[end < begin].groupby(begin[end < begin]):
-            where = np.isin(frame.index.to_numpy(), found.index.to_numpy())
+        first, last = (variables[name].column for name in (days.admission, days.discharge))
+        text = end.dt.strftime("%Y-%m-%d").to_numpy()
+        for day in begin[end < begin].drop_duplicates().sort_values():
+            where = ((begin == day) & (end < begin)).to_numpy()
             what = f"it lies before the admission on {day.date()}."
-            text = end.dt.strftime("%Y-%m-%d").to_numpy()
-            notes.wrong(column, where, text, what, remedy)
-        gone = begin.isna().to_numpy()
-        if gone.any():
-            what = "the admission is missing."
-            notes.problem(
-                what, "Fill it in.", variables[days.admission].column, np.flatnonzero(gone)
-            )
+            notes.wrong(last, where, text, what, "Correct one of the two dates.")
+        if (gone := np.flatnonzero(begin.isna())).size:
+            notes.problem("the admission is missing.", "Fill it in.", first, gone)
         return
 
 
 def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
     """Ids that lead nowhere, and values that two tables tell differently."""
     for role, kind in ((book.client, "client"), (book.case_manager, "case_manager")):
-        home = next(
-            (
-                t
-                for t in book.tables.values()
-                if t.row == kind and not t.occasion and role in typed.get(t.name, ())
-            ),
-            None,
-        )
-        if role is None or home is None:
-            continue
-        base = typed[home.name]
-        for name, frame in typed.items():
+        homes = [t for t in book.tables.values() if t.row == kind and not t.occasion]
+        home = next((t for t in homes if role in typed.get(t.name, ())), None)
+        for name, frame in typed.items() if role and home else ():
             if name != home.name and role in frame:
-                _against(frame, base, role, home, notes[name], links(book))
+                _against(frame, typed[home.name], role, home, notes[name], links(book))
 
 
 def _against(
@@ -117,7 +95,7 @@ def _against(
             remedy = f"There it is written {show(close)}: write it alike."
         what = f"{home.file} does not have it."
         column = table.variables[role].column
-        notes_on(frame, notes).wrong(column, lost, ids.to_numpy(), what, remedy)
+        notes.wrong(column, lost, ids.to_numpy(), what, remedy)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
         kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
         if len(kinds) > 1 or not (shared in joined or (table.row == "episode" and "id" in kinds)):
@@ -128,7 +106,7 @@ def _against(
             other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
             column = table.variables[shared].column
             what = f"but {home.file} says {other}."
-            notes_on(frame, notes).wrong(column, differ, here, what, "Correct one of the two.")
+            notes.wrong(column, differ, here, what, "Correct one of the two.")
 
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
@@ -142,11 +120,6 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
 
 def _squeezed(name: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
-
-
-def notes_on(frame: pd.DataFrame, notes: Notes) -> Notes:
-    """The same notes, numbered by the rows that are left."""
-    return Notes(notes.table, frame.index.to_numpy(), notes.changes, notes.problems)
 
 
 FIRST_ROW = 2
@@ -179,19 +152,16 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     for name, table in codebook.tables.items():
         if name in tables:
             frame = tables[name]
-            notes[name] = Notes(table, _rows(frame))
+            given = frame.index.name == "row"
+            rows = frame.index if given else np.arange(FIRST_ROW, FIRST_ROW + len(frame))
+            notes[name] = Notes(table, np.asarray(rows))
             typed[name] = duplicates(_typed(frame, notes[name]), notes[name])
+            notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
             stays(typed[name], codebook, notes[name])
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
     return Examined(typed, as_log(changes), problems)
-
-
-def _rows(frame: pd.DataFrame) -> np.ndarray:
-    if frame.index.name == "row":
-        return frame.index.to_numpy()
-    return np.arange(FIRST_ROW, FIRST_ROW + len(frame))
 
 
 def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
@@ -219,10 +189,9 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
     unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
     for column in missing if len(missing) <= 3 else ():
-        close = folded.get(column.casefold()) or next(
-            iter(get_close_matches(column, unknown[:500], n=1, cutoff=0.8)), None
-        )
-        hint = f"The file has {close[:64]!r}: rename one. " if close else ""
+        close = [folded.get(column.casefold())]
+        close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
+        hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
         remedy = f"{hint}Add it, or drop it from the codebook."
         notes.problem("the column is missing.", remedy, column)
     if len(missing) > 3:

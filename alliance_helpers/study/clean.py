@@ -1,4 +1,4 @@
-"""From raw tables to one row per dyad and a log of every change."""
+"""From raw tables to one row per dyad, every change to every value logged."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Dyads:
     ----------
     clients : Series
         The clients: those of the first table of clients.
+    parts : list of tuple
+        Every (table, ending of its names, its row for each client or -1), look-ups last.
     """
 
     def __init__(self, tables: dict[str, pd.DataFrame], book: Codebook) -> None:
@@ -37,14 +39,8 @@ class Dyads:
         first = next(n for n, t in book.tables.items() if t.row == "client" and n in tables)
         ids = tables[first][book.client]
         self.clients = ids.drop_duplicates() if book.tables[first].occasion else ids
-        self._parts: list[tuple[pd.DataFrame, str, np.ndarray]] | None = None
-
-    def parts(self) -> list[tuple[pd.DataFrame, str, np.ndarray]]:
-        """Every (table, ending of its names, its row for each client or -1), look-ups last."""
-        if self._parts is None:
-            self._parts = [*self._of_clients()]
-            self._parts += self._looked_up()
-        return self._parts
+        self.parts = [*self._of_clients()]
+        self.parts += self._looked_up()
 
     def _of_clients(self) -> Iterator[tuple[pd.DataFrame, str, np.ndarray]]:
         for name, table in self.book.tables.items():
@@ -52,29 +48,24 @@ class Dyads:
                 continue
             frame = self.tables[name]
             if not table.occasion:
-                yield frame, "", self._rows(frame[self.book.client])
+                yield frame, "", place(self.clients, frame[self.book.client])
             for occasion, ending in table.suffix.items():
                 at = np.flatnonzero(frame[table.occasion] == occasion)
-                rows = self._rows(frame[self.book.client].iloc[at])
+                rows = place(self.clients, frame[self.book.client].iloc[at])
                 rows = np.where(rows < 0, -1, at[rows]) if len(at) else rows
                 yield frame, ending, rows
-
-    def _rows(self, ids: pd.Series) -> np.ndarray:
-        return place(self.clients, ids)
 
     def _looked_up(self) -> list[tuple[pd.DataFrame, str, np.ndarray]]:
         found = []
         for name, table in self.book.tables.items():
-            if table.row not in ("case_manager", "site") or name not in self.tables:
-                continue
-            (key,), frame = table.key, self.tables[name]
-            asked = self._take(key, self._parts)
-            found.append((frame, "", place(pd.Series(asked), frame[key])))
+            if table.row in ("case_manager", "site") and name in self.tables:
+                (key,), frame = table.key, self.tables[name]
+                found.append((frame, "", place(pd.Series(self._take(key)), frame[key])))
         return found
 
-    def _take(self, name: str, parts):
+    def _take(self, name: str):
         """One variable's values, a row per client, from the first table that has it."""
-        for frame, ending, rows in parts:
+        for frame, ending, rows in self.parts:
             column = name.removesuffix(ending) if ending else name
             if name.endswith(ending) and column in frame:
                 return _at(frame[column], rows)
@@ -87,7 +78,7 @@ class Dyads:
         items -= {derived.source for derived in self.book.derived.values()}
         hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
         columns: dict[str, object] = {}
-        for frame, ending, rows in self.parts():
+        for frame, ending, rows in self.parts:
             for column in frame:
                 name = f"{column}{ending}"
                 taken = name in items or name in columns or column in hidden
@@ -97,12 +88,12 @@ class Dyads:
 
     def items(self, scale: Scale) -> pd.DataFrame:
         """A scale's items as answered, one row per client."""
-        columns = {item: self._take(item, self.parts()) for item in scale.items}
+        columns = {item: self._take(item) for item in scale.items}
         return pd.DataFrame(columns, index=pd.Index(self.clients, name=self.book.client))
 
     def scores(self, scale: Scale) -> pd.DataFrame:
         """A scale's scores, one row per client; scored in its own table if one has all items."""
-        for frame, ending, rows in self.parts():
+        for frame, ending, rows in self.parts:
             names = [item.removesuffix(ending) for item in scale.items if item.endswith(ending)]
             if len(names) == len(scale.items) and set(names) <= set(frame.columns):
                 there = rows >= 0

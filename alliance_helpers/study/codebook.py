@@ -1,4 +1,7 @@
-"""What a codebook says: tables, variables, scales, informants, blocks; and a study's own words."""
+"""What a codebook says: tables, variables, scales, informants, blocks; and a study's own words.
+
+`read_codebook` reads one from a YAML file. Nothing in a codebook is ever evaluated as code.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from fnmatch import fnmatchcase
 from ..errors import NotEstimableError
 
 SUBSCALES = {
+    # Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
+    # (1989), Hatcher & Gillaspy (2006).
     "WAI-36": {
         "task": [2, 4, -7, -11, 13, -15, 16, 18, 24, -31, -33, 35],
         "bond": [-1, 5, 8, 17, 19, -20, 21, 23, 26, 28, -29, 36],
@@ -19,11 +24,11 @@ SUBSCALES = {
     "WAI-S": {"task": [1, 2, 8, 12], "bond": [3, 5, 7, 9], "goal": [-4, 6, -10, 11]},
     "WAI-SR": {"task": [1, 2, 10, 12], "bond": [3, 5, 7, 9], "goal": [4, 6, 8, 11]},
 }
-"""Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
-(1989), Hatcher & Gillaspy (2006)."""
 RESPONSES = {"WAI-36": (1, 7), "WAI-S": (1, 7), "WAI-SR": (1, 5)}
 N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
 MAX_SPAN = 1_000
+# Types of a link that can be held against one another.
+KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", "date": "date"}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -60,15 +65,20 @@ class Table:
 
     name: str
     file: str
-    row: str
     key: tuple[str, ...]
     variables: Mapping[str, Variable]
+    row: str = "client"
     sheet: str | None = None
     duplicates: str = "error"
     latest: str | None = None
     occasion: str | None = None
     suffix: Mapping[str, str] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What a client's row puts behind the names of its variables, one for each occasion."""
+        return tuple(self.suffix.values()) or ("",)
 
     def ignores(self, column: str) -> bool:
         """Whether the codebook leaves this column of the file aside."""
@@ -251,22 +261,31 @@ def columns_of(pattern: str, settings: Mapping | None) -> list[str]:
     return expand(column) if expand(pattern) != [pattern] else [column]
 
 
+def links(book: Codebook) -> set[str]:
+    """The names that tables share because they are joined by them."""
+    looked_up = [t for t in book.tables.values() if t.row in ("case_manager", "site")]
+    keys = {name for table in looked_up for name in table.key}
+    return {book.client, book.case_manager, book.site, *keys} - {None}
+
+
+def row_variables(book: Codebook) -> dict[str, Variable]:
+    """The tables' variables by their names in a client's row; the client's own has no ending."""
+    tables = [table for table in book.tables.values() if table.row != "episode"]
+    rows = {n + e: v for t in tables for n, v in t.variables.items() for e in t.endings}
+    for table in tables:
+        if book.client in table.variables:
+            rows[book.client] = table.variables[book.client]
+    return rows
+
+
 def dyad_variables(book: Codebook) -> set[str]:
     """Every name that the dyad table can have."""
-    names = set(book.scales) | set(book.days) | set(book.derived)
-    for scale in book.scales.values():
-        names |= {f"{scale.name}_{part}" for part in scale.keys if part != "total"}
-    for table in book.tables.values():
-        if table.row != "episode":
-            suffixes = table.suffix.values() or ("",)
-            names |= {v + s for v in table.variables for s in suffixes}
-            names |= {book.client} & set(table.variables)
-    return names
+    parts = {f"{s.name}_{p}" for s in book.scales.values() for p in s.keys if p != "total"}
+    return {*book.scales, *book.days, *book.derived, *parts, *row_variables(book)}
 
 
 ROLES = {"client": "client", "case_manager": "case manager"}
-THEIR_OWN = "Neale"
-"""A text that speaks of the study of 1995 keeps its words."""
+THEIR_OWN = "Neale"  # a text that speaks of the study of 1995 keeps its words
 
 
 def own_words(
@@ -285,7 +304,7 @@ def own_words(
 
     Examples
     --------
-    >>> from alliance_helpers.codebook import parse_codebook
+    >>> from alliance_helpers.study.read_codebook import parse_codebook
     >>> book = parse_codebook('''
     ... study: {title: A ward, client: id}
     ... tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}

@@ -1,4 +1,9 @@
-"""Days in hospital inside a window, from episodes; overlapping stays merged and told."""
+"""Days in hospital inside a window, from stays that may overlap, adjoin, nest or still go on.
+
+Days are counted as bed-days: a stay is half-open, its day of discharge is not counted, and a stay
+that begins and ends on one day has none. The time of day is ignored. A stay without a discharge is
+still going on.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,11 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
-from ..errors import SHOWN, DataError, ParameterError, Problem
+from ..errors import SHOWN, DataError, ParameterError, Problem, listed
 
+DAYS = "hospital_days"
 COLUMNS = ["client_id", "admission", "discharge"]
+GOING_ON = np.iinfo(np.int32).max  # the discharge of a stay that has none yet
 ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:.*)?"
 
 
@@ -66,29 +73,36 @@ def hospital_days(episodes: pd.DataFrame, start, end) -> pd.Series:
     code = code[inside]
     begin = np.maximum(admission[inside], first[code])
     finish = np.minimum(discharge[inside], last[code])
-    del admission, discharge, inside
-    days = _union(code, begin, finish, len(clients))
-    return pd.Series(days, pd.Index(clients, name="client_id"), name="hospital_days")
-
-
-def _union(code: np.ndarray, begin: np.ndarray, finish: np.ndarray, n: int) -> np.ndarray:
-    """Length of each client's union of intervals: a day counts when no earlier stay reached it."""
+    del admission, discharge, inside  # millions of stays: what is not needed any more makes room
     real = finish > begin
     code, begin, finish = code[real], begin[real], finish[real]
-    if not len(code):
-        return np.zeros(n, np.int64)
+    order, heads, ends = _runs(code, begin, finish)
+    length = ends - begin[order[heads]]
+    days = np.bincount(code[order[heads]], weights=length, minlength=len(clients))
+    return pd.Series(days.astype(np.int64), pd.Index(clients, name="client_id"), name=DAYS)
+
+
+def _runs(code: np.ndarray, begin: np.ndarray, finish: np.ndarray):
+    """Each client's stays in order, where among them one begins that no earlier one reaches.
+
+    Returns
+    -------
+    order : array
+        Positions of the stays, by client and admission.
+    heads : array
+        Positions in `order` at which a run of overlapping or adjoining stays begins.
+    ends : array
+        The last day of each run.
+    """
+    order = np.lexsort((finish, begin, code))
+    if not len(order):
+        return order, order, finish
     # One time axis on which every client has a stretch of its own, so that one sweep serves all.
-    shift = code * (int(finish.max()) - int(begin.min()))
-    begin, finish = begin + shift, finish + shift
-    del shift  # millions of stays: what is not needed any more makes room
-    order = np.argsort(begin, kind="stable")
-    code, begin, finish = code[order], begin[order], finish[order]
-    del order
-    reached = np.maximum.accumulate(finish[:-1])
-    np.maximum(begin[1:], reached, out=begin[1:])
-    del reached
-    finish -= begin
-    return np.bincount(code, weights=np.maximum(finish, 0), minlength=n).astype(np.int64)
+    shift = code[order].astype(np.int64) * (int(finish.max()) - int(begin.min()) + 2)
+    reached = np.maximum.accumulate(finish[order] + shift)
+    heads = np.flatnonzero(np.r_[True, begin[order[1:]] + shift[1:] > reached[:-1]])
+    tails = np.r_[heads[1:] - 1, len(order) - 1]
+    return order, heads, reached[tails] - shift[tails]
 
 
 def _dates(values: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,7 +142,7 @@ def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     ]
     if any(wrong.any() for wrong, *_ in checks):
         raise DataError(_problems(episodes, checks))
-    return admission, np.where(going_on, np.iinfo(np.int32).max, discharge)
+    return admission, np.where(going_on, GOING_ON, discharge)
 
 
 def _problems(episodes: pd.DataFrame, checks: list[tuple]) -> list[Problem]:
@@ -185,12 +199,7 @@ def _windows(start, end, clients: pd.Index) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _listed(clients: pd.Index) -> str:
-    more = f" and {len(clients) - SHOWN:,} more" if len(clients) > SHOWN else ""
-    return ", ".join(f"'{c}'" for c in clients[:SHOWN]) + more
-
-
-STAY = ["client_id", "admission", "discharge"]
-OPEN = pd.Timestamp("2262-01-01")
+    return listed((f"'{c}'" for c in clients), SHOWN)
 
 
 def merge_stays(episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
@@ -199,7 +208,7 @@ def merge_stays(episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     Parameters
     ----------
     episodes : DataFrame
-        Columns `client_id admission discharge` (dates; discharge may be missing: still there).
+        As in :func:`hospital_days`, with dates as timestamps.
 
     Returns
     -------
@@ -211,46 +220,13 @@ def merge_stays(episodes: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     Raises
     ------
     DataError
-        Naming every stay without an admission or with a discharge before it.
+        As in :func:`hospital_days`.
     """
-    _check(episodes)
-    client = pd.factorize(episodes["client_id"])[0]
-    begin, end = _days(episodes["admission"]), _days(episodes["discharge"].fillna(OPEN))
-    order = np.lexsort((end, begin, client))
-    if not len(order):
-        return episodes[STAY].copy(), pd.Series(episodes.index, index=episodes.index)
-    # One time axis on which every client has a stretch of its own, so that one sweep serves all.
-    starts = client[order].astype(np.int64) * (int(end.max()) - int(begin.min()) + 2)
-    reached = starts + end[order]
-    starts += begin[order]
-    np.maximum.accumulate(reached, out=reached)
-    first = np.r_[True, starts[1:] > reached[:-1]]
-    last = np.r_[first[1:], True]
-    heads = order[first]
+    admission, discharge = _checked(episodes)
+    order, heads, ends = _runs(pd.factorize(episodes["client_id"])[0], admission, discharge)
     held = np.empty_like(order)
-    held[order] = heads[np.cumsum(first) - 1]
-    stays = episodes[STAY].iloc[heads]
-    finish = reached[last] - (starts[last] - begin[order[last]])
-    finish = pd.to_datetime(finish.astype("datetime64[D]")).astype(episodes["discharge"].dtype)
-    stays["discharge"] = pd.Series(finish, stays.index).mask(finish == OPEN)
+    held[order] = np.repeat(order[heads], np.diff(np.r_[heads, len(order)]))
+    stays = episodes[COLUMNS].iloc[order[heads]]
+    known = np.where(ends == GOING_ON, np.datetime64("NaT"), ends.astype("datetime64[D]"))
+    stays["discharge"] = pd.Series(known, stays.index).astype(episodes["discharge"].dtype)
     return stays.sort_index(), pd.Series(episodes.index[held], index=episodes.index)
-
-
-def _days(dates: pd.Series) -> np.ndarray:
-    """Days since 1970; four bytes are enough."""
-    return dates.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
-
-
-def _check(episodes: pd.DataFrame) -> None:
-    problems = [
-        Problem("episodes", "a stay has no admission.", "Fill it in.", row=row, column="admission")
-        for row in episodes.index[episodes["admission"].isna()]
-    ]
-    wrong = episodes[episodes["discharge"] < episodes["admission"]]
-    for row, e in wrong.iterrows():
-        what = f"found '{e['discharge'].date()}', before the admission on {e['admission'].date()}."
-        problems.append(
-            Problem("episodes", what, "Correct one of the dates.", row=row, column="discharge")
-        )
-    if problems:
-        raise DataError(problems)

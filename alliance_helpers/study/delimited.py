@@ -1,10 +1,17 @@
-"""Delimited text: comma, semicolon or tab; UTF-8 or Windows-1252; decimal point or comma."""
+"""Delimited text: comma, semicolon or tab; UTF-8 or Windows-1252; decimal point or comma.
+
+A quotation mark may hold text of several lines; one that swallows records is refused.
+"""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +19,17 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from ..errors import DataError, Problem
-from .raw_tables import RawTable, numbered, refuse, within_limits
+from ..errors import DataError
+from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
-SHOWN_ROWS = 20
+UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
 BLOCK = 16 << 20
-HEAD = 1 << 20
+HEAD = TAIL = 1 << 20
+SAMPLE = 10_000
+INSIDE = r'[^"]*+(?:""[^"]*+)*+'
+CLOSES = re.compile(rf'{INSIDE}"')
 
 
 def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
@@ -37,67 +47,62 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
     Raises
     ------
     DataError
-        Empty, not text, or rows of unequal length.
+        Empty, not text, rows of unequal length, or a quotation mark that takes in other rows.
     """
     within_limits(path)
     encoding = _encoding(path)
     delimiter, header = _header(path, encoding, set(columns))
-    frame, rows = _parse(path, encoding, delimiter, header)
-    frame = numbered(frame, 2, path.name, rows)
+    lines = count_lines(path)
+    frame = _parse(path, encoding, delimiter, header, lines)
     notes = [] if delimiter == "," else [f"cells separated by {DELIMITERS[delimiter]}"]
     notes += ["Windows-1252"] if encoding == "cp1252" else []
     if delimiter != "," and (changed := _decimal_commas(frame, numbers)):
         notes.append(f"decimal commas in {len(changed)} column{'s' * (len(changed) != 1)}")
         frame = frame.assign(**changed)
-    return RawTable(frame, file=path.name, note=", ".join(notes))
+    return RawTable(frame, file=path.name, note=", ".join(notes), lines=lines)
 
 
 def _encoding(path: Path) -> str:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    western = codecs.getincrementaldecoder("cp1252")()
-    name, done = "utf8", 0
-    with path.open("rb") as file:
-        block = None
-        while block != b"":  # the empty one at the end tells the decoder that no more will come
-            block = file.read(BLOCK)
-            if block.startswith((b"\xff\xfe", b"\xfe\xff")) and not done:
-                what = "is UTF-16 text."
-                raise refuse(path.name, what, "Save it as CSV in UTF-8.")
-            if b"\0" in block:
-                what = "holds bytes of zero, so it is not text."
-                raise refuse(path.name, what, "Export it as CSV, or name it by its real format.")
-            try:
-                (decoder if name == "utf8" else western).decode(block, final=not block)
-            except UnicodeDecodeError:
-                name = "cp1252"
-                _western(path, done + len(block))
-            done += len(block)
-    return name
-
-
-def _western(path: Path, until: int) -> None:
-    """Refuse text that is UTF-8 at first, and bytes that Windows-1252 leaves undefined."""
-    with path.open("rb") as file:
-        head = file.read(until)
+    """UTF-8, or Windows-1252 if the first letter beyond ASCII is none of UTF-8."""
     for encoding in ("utf8", "cp1252"):
-        try:
-            head.decode(encoding)
-        except UnicodeDecodeError as error:
-            before, byte = head[: error.start], head[error.start]
-            what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
-            if encoding == "utf8" and before.isascii():
-                continue
-            remedy = "Save it as UTF-8."
-            if encoding == "utf8":
-                what = "is UTF-8 up to here, and goes on in another encoding."
-            if encoding == "utf8" and error.reason == "unexpected end of data":
-                what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
-            row = before.count(b"\n") + 1
-            raise refuse(path.name, what, remedy, row=row) from None
+        decoder = codecs.getincrementaldecoder(encoding)()
+        block, rows, plain = None, 1, True
+        with path.open("rb") as file:
+            while block != b"":  # the empty one at the end tells the decoder that no more will come
+                block = file.read(BLOCK)
+                if rows == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise refuse(path.name, "is UTF-16 text.", "Save it as CSV in UTF-8.")
+                if b"\0" in block:
+                    what = "holds bytes of zero, so it is not text."
+                    remedy = "Export it as CSV, or name it by its real format."
+                    raise refuse(path.name, what, remedy)
+                try:
+                    text = decoder.decode(block, final=not block)
+                except UnicodeDecodeError as error:
+                    before = error.object[: error.start]
+                    if encoding == "utf8" and plain and before.isascii():
+                        break
+                    raise _undecoded(path, encoding, error, rows + before.count(b"\n")) from None
+                rows += block.count(b"\n")
+                plain = plain and text.isascii()
+            else:
+                return encoding
+    return encoding
+
+
+def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -> DataError:
+    """Text that is UTF-8 at first, or a byte that Windows-1252 leaves undefined."""
+    what, remedy = "is UTF-8 up to here, and goes on in another encoding.", "Save it as UTF-8."
+    if encoding == "cp1252":
+        byte = error.object[error.start]
+        what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
+    elif error.reason == "unexpected end of data":
+        what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
+    return refuse(path.name, what, remedy, row=row)
 
 
 def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:
-    with path.open(encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="") as file:
+    with text_of(path, encoding) as file:
         text = file.read(HEAD)
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
@@ -107,8 +112,8 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     for delimiter in DELIMITERS:
         try:
             first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
-        except csv.Error:
-            continue
+        except csv.Error:  # a cell without end: the mark that opens it is looked for later
+            first = Marks(delimiter).cells(next(io.StringIO(text, newline="")))
         first = [name.strip() for name in first]
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
@@ -118,21 +123,19 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
     return best[2], best[3]
 
 
-def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
-    bad: list[tuple[int, int]] = []
-    open_quote: list[int] = []
+def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: int):
+    bad: list[tuple[int, str]] = []
     blank: list[int] = []
 
     def uneven(row) -> str:
         if row.text.strip() == "":
             blank.append(row.number)
-        elif row.text.count('"') % 2:
-            open_quote.append(row.number)
         else:
-            bad.append((row.number, row.actual_columns))
+            cells = f"{row.actual_columns} cell{'s' * (row.actual_columns != 1)}"
+            bad.append((row.number, f"has {cells} where the header has {len(header)}."))
         return "skip"
 
-    names = [f"c{i}" for i in range(len(header))]
+    names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
     try:
         table = arrow_csv.read_csv(
             path,
@@ -154,38 +157,23 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str]):
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        if "Empty CSV" in str(error):
-            return pd.DataFrame({name: pd.Series(dtype="str") for name in header}), []
+        none = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
+        empty = "Empty CSV" in str(error)
+        refuse_quotes(path, encoding, marks, len(header), none, 0 if empty else None)
+        if empty:
+            return numbered(none.set_axis(header, axis=1), 2, path.name)
         what = "is not a regular table (is a quotation mark left open?)."
         raise refuse(path.name, what, "Export it again as CSV.") from None
-    if open_quote:
-        what = "opens a quotation mark that is never closed."
-        remedy = "Close it, or leave it out."
-        raise refuse(path.name, what, remedy, row=open_quote[0])
-    if bad:
-        _refuse_uneven(path.name, bad, len(header))
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
     frame.columns = header
     every = np.arange(2, 2 + len(frame) + len(blank))
-    return frame, every[~np.isin(every, blank)]
-
-
-def _refuse_uneven(file: str, bad: list[tuple[int, int]], width: int) -> None:
-    remedy = "Give each row as many cells as the header; put text that holds a separator in quotes."
-    problems = [
-        Problem(file, f"{_cells(found)} where the header has {width}.", remedy, row=row)
-        for row, found in bad[:SHOWN_ROWS]
-    ]
-    if len(bad) > SHOWN_ROWS:
-        rows = tuple(row for row, _ in bad[SHOWN_ROWS : SHOWN_ROWS + 3])
-        what = f"have other than {width} cells."
-        more = len(bad) - SHOWN_ROWS
-        problems.append(Problem(file, what, remedy, row=rows[0], rows=rows, count=more))
-    raise DataError(problems)
-
-
-def _cells(n: int) -> str:
-    return f"has {n} cell{'s' * (n != 1)}"
+    spans = 1 + len(every) + len(bad) != lines
+    frame = numbered(frame, 2, path.name, every[~np.isin(every, blank)])
+    if spans or marks.open_at_end(path, encoding):
+        refuse_quotes(path, encoding, marks, len(header), frame, len(frame) + len(bad))
+    if bad:
+        raise refuse_rows(path.name, bad, f"have other than {len(header)} cells.", UNEVEN)
+    return frame
 
 
 def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
@@ -199,3 +187,195 @@ def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
                 swapped = frame[name].str.replace(",", ".", regex=False)
                 changed[name] = frame[name].where(~comma, swapped)
     return changed
+
+
+def text_of(path: Path, encoding: str):
+    """The file opened as text whose line ends are kept."""
+    return path.open(encoding="utf-8-sig" if encoding == "utf8" else encoding, newline="")
+
+
+def count_lines(path: Path) -> int:
+    """Lines of the file, whichever way they end; a last one needs no end."""
+    lines, last = 0, b""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            lines += block.count(b"\n") - (last == b"\r" and block.startswith(b"\n"))
+            if b"\r" in block:
+                lines += block.count(b"\r") - block.count(b"\r\n")
+            last = block[-1:]
+    return lines + (last not in b"\r\n")
+
+
+class Marks:
+    """How quotation marks stand in a file of this delimiter; the same rules as the parser's.
+
+    A mark opens a cell only as its first sign, a doubled one is text, and what follows the closing
+    one up to the delimiter is text too.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        cell = rf'(?:"{INSIDE}"|(?!"))[^{delimiter}]*+'
+        self.delimiter = delimiter
+        self._cell = re.compile(f"({cell}){delimiter}")
+        self.opens = re.compile(f'((?:{cell}{delimiter})*+)"{INSIDE}').fullmatch
+
+    def open_after(self, line: str, start: int = 0) -> int | None:
+        """How many cells of the line stand before one that its line does not close."""
+        found = '"' in line and self.opens(line, start)
+        return len(self._cell.findall(found[1])) if found else None
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of a line by itself; a mark that it does not close is text."""
+        line = line.rstrip("\r\n")
+        if '"' not in line:
+            return line.split(self.delimiter)
+        if found := self.opens(line):
+            rest = line[found.end(1) :].split(self.delimiter)
+            return self._cell.findall(found[1]) + rest
+        return self.whole(line)
+
+    def whole(self, record: str) -> list[str]:
+        """The cells of a record that closes all its marks; it may span lines."""
+        return self._cell.findall(record.rstrip("\r\n") + self.delimiter)
+
+    def open_at_end(self, path: Path, encoding: str) -> bool:
+        """Whether the last line may leave a mark open, where no cell before it spans lines."""
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL))
+            ends = file.read().rstrip(b"\r\n").splitlines() or [b""]
+        cut = len(ends) == 1 and size > TAIL
+        return cut or self.open_after(ends[-1].decode(encoding)) is not None
+
+
+@dataclass
+class Spanning:
+    """A record of several lines.
+
+    Attributes
+    ----------
+    lines : list of str
+    columns : list of int
+        For each line but the last, the column of the cell that it leaves open.
+    clean : bool
+        Whether each closing mark stands at the end of its cell.
+    closed : bool
+        Whether the last mark closes (within BLOCK letters).
+    """
+
+    lines: list[str]
+    columns: list[int] = field(default_factory=list)
+    clean: bool = True
+    closed: bool = False
+
+
+class Quotes:
+    """The search for quotation marks that cannot be believed.
+
+    Parameters
+    ----------
+    marks : Marks
+    width : int
+        How many columns the header has.
+    frame : DataFrame
+        The records as they were read: they show what the cells of each column look like.
+    """
+
+    def __init__(self, marks: Marks, width: int, frame: pd.DataFrame) -> None:
+        self.marks, self.width, self.frame = marks, width, frame
+        self._ahead: deque[str] = deque()
+        self._shapes: dict[int, set[str]] = {}
+
+    def places(self, file: Iterator[str]) -> list[tuple[int, int | None]]:
+        """Rows in which such a mark opens, and in which it closes.
+
+        After each the search goes on in the next line, as if the mark were text.
+        """
+        found, row = [], 0
+        while line := self._next(file):
+            row += 1
+            if '"' in line and self.marks.opens(line):
+                record = self._follow(file, line)
+                if not record.closed or not record.clean or self._swallows(record):
+                    found.append((row, row + len(record.lines) - 1 if record.closed else None))
+                    self._ahead.extendleft(reversed(record.lines[1:]))
+        return found
+
+    def _next(self, file: Iterator[str]) -> str:
+        return self._ahead.popleft() if self._ahead else next(file, "")
+
+    def _follow(self, file: Iterator[str], line: str) -> Spanning:
+        """The record that begins with this line and takes in all that its marks hold."""
+        record, size, delimiter = Spanning([line]), len(line), self.marks.delimiter
+        column = self.marks.open_after(line)
+        while size < BLOCK and (line := self._next(file)):
+            record.lines.append(line)
+            record.columns.append(column)
+            size += len(line)
+            if not (close := CLOSES.match(line)):
+                continue
+            record.clean &= line[close.end() :][:1] in (delimiter, "\r", "\n", "")
+            after = line.find(delimiter, close.end()) + 1
+            more = self.marks.open_after(line, after) if after else None
+            if more is None:
+                record.closed = True
+                break
+            column += 1 + more
+        return record
+
+    def _swallows(self, record: Spanning) -> bool:
+        """Whether the record has another width than the header, or lines of it are records.
+
+        They are if each of them fills the header's columns, or if one does, and what it would put
+        outside the cell in question looks like what stands in those columns elsewhere.
+        """
+        if len(self.marks.whole("".join(record.lines))) != self.width:
+            return True
+        alone = [self.marks.cells(line) for line in record.lines]
+        if all(len(cells) == self.width for cells in alone if any(cells)):
+            return True
+        for i, cells in enumerate(alone):
+            if len(cells) >= self.width:
+                before = record.columns[i - 1] if i else 0
+                after = self.width - 1 - record.columns[i] if i < len(record.columns) else 0
+                left = enumerate(cells[:before])
+                right = enumerate(cells[len(cells) - after :], self.width - after)
+                if any(self._usual(column, cell) for column, cell in (*left, *right)):
+                    return True
+        return False
+
+    def _usual(self, column: int, cell: str) -> bool:
+        if column not in self._shapes:
+            seen = self.frame.iloc[:SAMPLE, column].dropna().unique()
+            self._shapes[column] = {_shape(value) for value in seen} - {""}
+        return _shape(cell) in self._shapes[column]
+
+
+def _shape(cell: str) -> str:
+    """What a cell looks like: 'C12' as 'a0', '-3.5' as '-0.0'."""
+    return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", cell))
+
+
+def refuse_quotes(path: Path, encoding: str, marks: Marks, width: int, frame, records) -> None:
+    """Refuse the file if a quotation mark in it takes in rows, or is never closed.
+
+    Parameters
+    ----------
+    path, encoding, marks, width
+    frame : DataFrame
+        The records as they were read.
+    records : int, optional
+        How many those are; none if there was no reading them.
+    """
+    with text_of(path, encoding) as file:
+        places = Quotes(marks, width, frame).places(file)
+    if places:
+        so = f"{records:,} record{'s' * (records != 1)}" if records is not None else "no table"
+        so = f"with it, the file's {count_lines(path):,} lines hold {so}."
+        found = [(row, f"opens a quotation mark that {_closed(end)}; {so}") for row, end in places]
+        remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
+        raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)
+
+
+def _closed(end: int | None) -> str:
+    return "is never closed" if end is None else f"closes only in row {end}"

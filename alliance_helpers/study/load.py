@@ -1,4 +1,4 @@
-"""A study's raw tables: read from any format, and checked against their codebook."""
+"""A study's raw tables: found, read from any format, and checked against their codebook."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import CodebookError, DataError, Problem
-from ..paths import CODEBOOK, RAW, TRUTH
+from ..errors import CodebookError, DataError, Problem, listed
+from ..paths import CODEBOOK, LIST, RAW, TRUTH
 from .check import Examined, examine
-from .codebook import Codebook
-from .raw_tables import reachable
+from .codebook import Codebook, Table, Variable
+from .delimited import read_delimited
+from .raw_tables import (
+    READERS,
+    RawTable,
+    reachable,
+    read_labelled,
+    read_parquet,
+    read_sheet,
+    refuse,
+    sheet_names,
+)
 from .read_codebook import draft_codebook, read_codebook
-from .read_tables import codebook_beside, completed, read_tables
-from .yaml_text import read_yaml
+from .yaml_text import read_text
+
+TEXT = (".csv", ".tsv", ".txt", ".tab")
+EXCEL = (".xlsx", ".xlsm")
+ENDINGS = (*TEXT, *EXCEL, *READERS, ".parquet")
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,8 @@ class Study:
     truth : DataFrame, optional
         For a synthetic study, what it was drawn from.
     notes : tuple of str
-        How files were read, where that was not plain (delimiter, encoding, decimal comma).
+        Of each file that was read: how many records, and lines if it is text; delimiter, encoding
+        and decimal comma, where those were not plain.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -87,17 +101,11 @@ def codebook_of(source: str | Path | None = None, codebook: str | Path | None = 
     return _vouched(read_codebook(codebook or codebook_beside(place)), place)
 
 
-def read_study(
-    source: str | Path | None = None, codebook: str | Path | Codebook | None = None
-) -> Study:
-    """Read the tables without checking the values in them."""
-    place = Path(source) if source else RAW
-    if not isinstance(codebook, Codebook):
-        codebook = codebook_of(source, codebook)
-    study, problems = _read(place, codebook, source)
-    if problems:
-        raise DataError(problems)
-    return study
+def codebook_beside(source: Path) -> Path | None:
+    """`codebook.yml` in the folder, or `<name>.codebook.yml` or `codebook.yml` beside the file."""
+    folder = source if source.is_dir() else source.parent
+    own = [] if source.is_dir() else [folder / f"{source.stem}.codebook.yml"]
+    return next((p for p in [*own, folder / "codebook.yml"] if p.is_file()), None)
 
 
 def check(
@@ -115,8 +123,13 @@ def check(
     >>> check()
     []
     """
-    _, in_codebook, in_data = _everything(source, codebook)
-    return [*in_codebook, *in_data]
+    return check_and_tell(source, codebook)[0]
+
+
+def check_and_tell(source, codebook) -> tuple[list[Problem], tuple[str, ...]]:
+    """Every problem, and how each file was read."""
+    study, in_codebook, in_data = _everything(source, codebook)
+    return [*in_codebook, *in_data], study.notes if study else ()
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
@@ -127,10 +140,11 @@ def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Pro
         given = codebook or codebook_beside(place)
         if not isinstance(codebook, Codebook):
             path = Path(given or CODEBOOK)
-            codebook, in_codebook = draft_codebook(read_yaml(path)[1], path.name)
+            codebook, in_codebook = draft_codebook(read_text(path), path.name)
         if codebook is None:
             return None, in_codebook, []
-        study, unread = _read(place, _vouched(codebook, place), source)
+        named = str(source) if source else "the shipped synthetic cohort"
+        study, unread = read_study(place, _vouched(codebook, place), named)
         if given is None and len(study.tables) < 2:  # nothing like the shipped study
             what, remedy = f"is missing from {place.name}.", "Draft it with `alliance describe`."
             return None, [Problem("codebook.yml", what, remedy)], []
@@ -149,9 +163,110 @@ def _vouched(book: Codebook, place: Path) -> Codebook:
     return book
 
 
-def _read(place: Path, book: Codebook, source) -> tuple[Study, list[Problem]]:
-    raw, problems = read_tables(place, book)
-    tables = {name: table.frame for name, table in raw.items()}
-    notes = tuple(f"{book.tables[n].file}: {t.note}" for n, t in raw.items() if t.note)
-    named = str(source) if source else "the shipped synthetic cohort"
-    return Study(tables, completed(book, raw), named, notes=notes), problems
+def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, list[Problem]]:
+    """Every table of the codebook that can be read, unchecked, and why the others cannot.
+
+    The codebook is completed by what the files declare: names, labels, value labels, missing codes.
+    """
+    reachable(place)
+    raw, problems = {}, []
+    for name, table in book.tables.items():
+        try:
+            path, sheet = _place(place, table, book)
+            raw[name] = read_file(path, table, sheet)
+        except DataError as error:
+            problems += error.problems
+    tables = dict(book.tables)
+    for name, found in raw.items():
+        variables = {k: _complete(v, found) for k, v in tables[name].variables.items()}
+        tables[name] = replace(tables[name], file=found.file, variables=variables)
+    frames = {name: found.frame for name, found in raw.items()}
+    notes = tuple(f"{found.file}: {found.told}" for found in raw.values())
+    return Study(frames, replace(book, tables=tables), named, notes=notes), problems
+
+
+def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:
+    """One table from its file.
+
+    Parameters
+    ----------
+    path : path
+        .csv .tsv .txt .xlsx .xlsm .sav .zsav .dta .parquet
+    table : Table, optional
+        What the codebook expects; tells delimiters apart, and which columns are numbers.
+    sheet : str, optional
+        Of a workbook.
+
+    Raises
+    ------
+    DataError
+        Missing, of another kind than its name says, damaged, or too large.
+    """
+    ending = path.suffix.lower()
+    variables = table.variables.values() if table else ()
+    if ending in EXCEL:
+        return read_sheet(path, sheet)
+    if ending in READERS:
+        return read_labelled(path)
+    if ending == ".parquet":
+        return read_parquet(path, [v.column for v in variables if v.type == "category"])
+    if ending in TEXT:
+        numbers = [v.column for v in variables if v.type in ("number", "integer")]
+        return read_delimited(path, [v.column for v in variables], numbers)
+    what = f"ends in {ending!r}, which cannot be read." if ending else "has no ending."
+    raise refuse(path.name, what, f"Give one of {', '.join(ENDINGS)}.")
+
+
+def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None]:
+    """File and sheet of one table; another ending than the codebook's is taken if it is there."""
+    folder = source if source.is_dir() else source.parent
+    path = folder / table.file
+    if source.is_file() and table.file != source.name:
+        lookup = path.is_file() and not (table.sheet and source.suffix.lower() in EXCEL)
+        same = table.name == _main_table(source, book)
+        if not lookup and (same or source.suffix.lower() in EXCEL):
+            path = source
+    if not path.is_file():
+        path = _other_ending(folder, table)
+    if path.suffix.lower() not in EXCEL:
+        return path, None
+    names = sheet_names(path)
+    wanted = (table.sheet, table.name, Path(table.file).stem)
+    return path, next((n for n in wanted if n in names), table.sheet)
+
+
+def _main_table(source: Path, book: Codebook) -> str:
+    """The table that a file given by itself holds: of its name, else the first of clients."""
+    stems = {Path(t.file).stem: name for name, t in book.tables.items()}
+    clients = (name for name, t in book.tables.items() if t.row == "client")
+    return stems.get(source.stem) or next(clients, "")
+
+
+def _other_ending(folder: Path, table: Table) -> Path:
+    stem = Path(table.file).stem
+    found = sorted(p for p in folder.iterdir() if p.is_file() and p.name != LIST)
+    same = [p for p in found if p.stem == stem and p.suffix.lower() in ENDINGS]
+    if len(same) == 1:
+        return same[0]
+    if len(same) > 1:
+        what = f"is missing from {folder.name}, but {listed(p.name for p in same)} are there."
+        raise refuse(table.file, what, "Name one of them in the codebook.")
+    books = [p for p in found if p.suffix.lower() in EXCEL]
+    if len(books) == 1 and {table.name, stem, table.sheet} & set(sheet_names(books[0])):
+        return books[0]
+    what = f"is missing from {folder.name} (found: {listed(p.name for p in found) or 'nothing'})."
+    raise refuse(table.file, what, "Add the table, or drop it from the codebook.")
+
+
+def _complete(v: Variable, raw: RawTable) -> Variable:
+    levels = raw.levels.get(v.column, {})
+    codes = dict(v.codes)
+    if v.type == "category" and not codes:
+        codes = {c: text for c, text in levels.items() if c not in v.values}
+    return replace(
+        v,
+        label=v.label or raw.labels.get(v.column, "")[:300],
+        codes=codes,
+        missing=(*v.missing, *raw.missing.get(v.column, ())),
+        missing_ranges=(*v.missing_ranges, *raw.missing_ranges.get(v.column, ())),
+    )

@@ -1,24 +1,31 @@
-"""One raw table from one file, every cell as it stands: Excel, SPSS, Stata, Parquet."""
+"""One raw table from one file, every cell as it stands: Excel, SPSS, Stata, Parquet.
+
+SPSS and Stata files come with their labels, value labels and user-missing codes; every kind of file
+keeps limits, since a small one may unpack to far more.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..errors import DataError, Problem, listed
+from .cells import as_text
 
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
+SHOWN_ROWS = 20
 NAMES_APART = "Give each column a name of its own."
-ROW_ID = "#row"
-"""As a column in the codebook: the row's number stands for an id that the file lacks."""
+ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class RawTable:
         The file's name as messages give it, with its sheet if it has several.
     note : str
         How the file was read, if that was not plain.
+    lines : int, optional
+        How many lines the file has, if it is text.
     """
 
     frame: pd.DataFrame
@@ -49,11 +58,29 @@ class RawTable:
     missing_ranges: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     file: str = ""
     note: str = ""
+    lines: int | None = None
+
+    @property
+    def told(self) -> str:
+        """Records read, beside the lines they were read from, and how."""
+        n = len(self.frame)
+        lines = "" if self.lines is None else f" in {self.lines:,} line{'s' * (self.lines != 1)}"
+        return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)}{lines}", self.note)))
 
 
 def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:
     """One problem of a file as an error to raise."""
     return DataError([Problem(file, what, remedy, row=row, column=column)])
+
+
+def refuse_rows(file: str, found: list[tuple[int, str]], rest: str, remedy: str) -> DataError:
+    """What is wrong with each row, as one error; of the rows beyond SHOWN_ROWS, `rest` is said."""
+    problems = [Problem(file, what, remedy, row=row) for row, what in found[:SHOWN_ROWS]]
+    if len(found) > SHOWN_ROWS:
+        rows = tuple(row for row, _ in found[SHOWN_ROWS : SHOWN_ROWS + 3])
+        more = len(found) - SHOWN_ROWS
+        problems.append(Problem(file, rest, remedy, row=rows[0], rows=rows, count=more))
+    return DataError(problems)
 
 
 def reachable(path: Path) -> None:
@@ -97,15 +124,12 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
-    if frame.shape[1] and len(frame):
-        maybe = _blank(frame.iloc[:, 0])
-        for position in range(1, frame.shape[1]):
-            if not maybe.any():
-                return frame
-            maybe[maybe] = _blank(frame.iloc[:, position][maybe])
-        if maybe.any():
-            return frame[~maybe]
-    return frame
+    blank = np.full(len(frame), frame.shape[1] > 0)
+    for position in range(frame.shape[1]):
+        if not blank.any():
+            return frame
+        blank[blank] = _blank(frame.iloc[:, position][blank])
+    return frame[~blank] if blank.any() else frame
 
 
 def repeated_names(frame: pd.DataFrame) -> str:
@@ -141,8 +165,6 @@ def read_labelled(path: Path) -> RawTable:
     kind, reader = READERS[path.suffix.lower()]
     try:
         frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
-    except DataError:
-        raise
     except Exception as error:  # the parser raises bare exceptions of several kinds
         what = f"cannot be read as {kind} ({str(error)[:80]})."
         raise refuse(path.name, what, "Save it again, or export it as CSV.") from None
@@ -157,23 +179,14 @@ def read_labelled(path: Path) -> RawTable:
         numbered(frame, 1, path.name),
         file=path.name,
         labels={c: text for c, text in meta.column_names_to_labels.items() if text},
-        levels={c: _levels(levels) for c, levels in meta.variable_value_labels.items()},
+        levels={
+            column: {as_text(code): str(label).strip() for code, label in levels.items()}
+            for column, levels in meta.variable_value_labels.items()
+        },
         missing=missing,
         missing_ranges=ranges,
     )
 
-
-def _levels(levels: dict) -> dict[str, str]:
-    """Value labels by code as text; a whole number without its decimals."""
-    whole = {
-        str(int(code)) if isinstance(code, float) and code.is_integer() else str(code): str(label)
-        for code, label in levels.items()
-    }
-    return {code: label.strip() for code, label in whole.items() if not pd.isna(label)}
-
-
-if TYPE_CHECKING:
-    import openpyxl
 
 MAX_UNPACKED = 500_000_000
 MAX_RATIO = 200
@@ -185,7 +198,7 @@ ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 def sheet_names(path: Path) -> list[str]:
     """The sheets of a workbook, in order."""
-    with _Book(path) as book:
+    with _workbook(path) as book:
         return list(book.sheetnames)
 
 
@@ -204,7 +217,7 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
     DataError
         Not a workbook, too large once unpacked, no such sheet, cells that hold an Excel error.
     """
-    with _Book(path) as book:
+    with _workbook(path) as book:
         names = book.sheetnames
         if sheet is None and len(names) == 1:
             sheet = names[0]
@@ -260,34 +273,25 @@ def _fit(row: tuple, width: int, place: str, number: int) -> list:
     return kept + [None] * (width - len(kept))
 
 
-class _Book:
+@contextlib.contextmanager
+def _workbook(path: Path) -> Iterator:
     """A workbook opened for reading only, and closed again."""
+    import openpyxl  # takes a while, and most studies come as text
 
-    def __init__(self, path: Path) -> None:
-        within_limits(path)
-        self.path = path
-
-    def __enter__(self) -> openpyxl.Workbook:
-        import openpyxl  # takes a while, and most studies come as text
-
-        _unpacks_within_limits(self.path)
-        try:
-            self.book = openpyxl.load_workbook(
-                self.path, read_only=True, data_only=True, keep_links=False
-            )
-        except Exception as error:  # openpyxl raises many kinds on a broken file
-            raise _broken(self.path, error) from None
-        return self.book
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.book.close()
-        if error is not None and not isinstance(error, DataError) and isinstance(error, Exception):
-            raise _broken(self.path, error) from None
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    what = f"cannot be read as an Excel workbook ({type(error).__name__})."
-    return refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.")
+    within_limits(path)
+    _unpacks_within_limits(path)
+    book = None
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        yield book
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl raises many kinds on a broken file
+        what = f"cannot be read as an Excel workbook ({type(error).__name__})."
+        raise refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.") from None
+    finally:
+        if book is not None:
+            book.close()
 
 
 def _unpacks_within_limits(path: Path) -> None:
@@ -309,3 +313,39 @@ def _unpacks_within_limits(path: Path) -> None:
             f"({len(parts):,} parts); that is refused."
         )
         raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")
+
+
+MAX_PARQUET = 32_000_000_000
+NARROW = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+def read_parquet(path: Path, categories: list[str]) -> RawTable:
+    """Whole numbers keep their width; categories stay codes and levels."""
+    within_limits(path)
+    try:
+        meta = pq.read_metadata(path)
+        size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+        if size > MAX_PARQUET:
+            what = f"would unpack to {size / 1e9:.0f} GB."
+            raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+        schema = pq.read_schema(path)
+        wanted = [c for c in categories if c in schema.names]
+        nested = [f.name for f in schema if pa.types.is_nested(f.type)]
+        if nested:
+            what = "holds lists or records in its cells."
+            raise refuse(path.name, what, "Give each value a column.", column=nested[0])
+        data = pq.read_table(path, read_dictionary=wanted, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        what = f"cannot be read as Parquet ({type(error).__name__})."
+        raise refuse(path.name, what, "Write it again, or export it as CSV.") from None
+    frame = data.to_pandas(
+        types_mapper=NARROW.get, ignore_metadata=True, split_blocks=True, self_destruct=True
+    )
+    return RawTable(numbered(frame, 1, path.name), file=path.name)

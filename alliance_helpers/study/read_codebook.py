@@ -1,20 +1,26 @@
 """Reading a study's codebook: one YAML file, checked whole before anything else is read.
 
 `data/codebook.schema.json` describes the file formally, `data/CODEBOOK.md` by example, and
-`data/codebook.yml` is the shipped study's. `dictionary` holds what a codebook says.
+`data/codebook.yml` is the shipped study's. Here are the rules that no schema can state.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
-from ..errors import CodebookError, Problem
+from ..errors import CodebookError, Problem, listed, show
 from ..paths import CODEBOOK
-from .check_codebook import rule_problems, schema_problems
 from .codebook import (
+    KINDS,
+    MAX_SPAN,
     N_ITEMS,
+    NAME,
     RESPONSES,
     SUBSCALES,
     Codebook,
@@ -26,15 +32,14 @@ from .codebook import (
     columns_of,
     dyad_variables,
     expand,
+    links,
+    row_variables,
 )
-from .yaml_text import load_yaml, read_yaml
+from .yaml_text import load_yaml, read_text, row_of, schema_problems
 
-__all__ = [
-    "N_ITEMS", "RESPONSES", "SUBSCALES", "Codebook", "Days", "Derived", "Scale", "Table",
-    "Variable", "book_of", "draft_codebook", "dyad_variables", "expand", "load_yaml",
-    "parse_codebook", "read_codebook",
-]  # fmt: skip
 ANY = (float("-inf"), float("inf"))
+MAX_VARIABLES = 20_000
+NUMERIC = ("number", "integer")
 
 
 def read_codebook(path: str | Path | None = None) -> Codebook:
@@ -56,8 +61,7 @@ def read_codebook(path: str | Path | None = None) -> Codebook:
     'Health-sickness'
     """
     path = Path(path) if path else CODEBOOK
-    raw, text = read_yaml(path)
-    return _usable(*_draft(raw, text, path.name))
+    return parse_codebook(read_text(path), path.name)
 
 
 def book_of(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Codebook:
@@ -67,7 +71,10 @@ def book_of(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Codebook:
 
 def parse_codebook(text: str, file: str = "codebook.yml") -> Codebook:
     """The same from the text itself."""
-    return _usable(*draft_codebook(text, file))
+    book, problems = draft_codebook(text, file)
+    if problems or book is None:
+        raise CodebookError(problems)
+    return book
 
 
 def draft_codebook(text: str, file: str = "codebook.yml") -> tuple[Codebook | None, list[Problem]]:
@@ -78,33 +85,14 @@ def draft_codebook(text: str, file: str = "codebook.yml") -> tuple[Codebook | No
     CodebookError
         If the text is not YAML that may be loaded.
     """
-    return _draft(load_yaml(text, file), text, file)
-
-
-def _draft(raw: dict, text: str, file: str) -> tuple[Codebook | None, list[Problem]]:
+    raw = load_yaml(text, file)
     problems = schema_problems(raw, text, file)
     if problems:
         return None, problems
-    problems = rule_problems(book := _build(raw, file, text), raw)
-    return book, problems
-
-
-def _usable(book: Codebook | None, problems: list[Problem]) -> Codebook:
-    if problems or book is None:
-        raise CodebookError(problems)
-    return book
-
-
-def _build(raw: dict, file: str, text: str) -> Codebook:
     missing = tuple(raw.get("missing", ()))
     tables = {name: _table(name, entry, missing) for name, entry in raw["tables"].items()}
-    study = raw["study"]
-    return Codebook(
-        title=study["title"],
-        synthetic=bool(study.get("synthetic", False)),
-        client=study["client"],
-        case_manager=study.get("case_manager"),
-        site=study.get("site"),
+    book = Codebook(
+        **{"synthetic": False, "case_manager": None, "site": None} | raw["study"],
         tables=tables,
         scales={k: _scale(k, v, tables) for k, v in raw.get("scales", {}).items()},
         days={k: Days(name=k, **v) for k, v in raw.get("days", {}).items()},
@@ -114,6 +102,12 @@ def _build(raw: dict, file: str, text: str) -> Codebook:
         file=file,
         text=text,
     )
+    return book, _rule_problems(book, raw)
+
+
+def _but(entry: Mapping, *without: str) -> dict:
+    """The settings that are taken as they are written."""
+    return {name: value for name, value in entry.items() if name not in without}
 
 
 def _table(name: str, entry: dict, missing: tuple) -> Table:
@@ -125,16 +119,12 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
             variables[variable] = _variable(variable, name, column, settings, missing)
     return Table(
         name=name,
-        file=entry["file"],
-        sheet=entry.get("sheet"),
-        row=entry.get("row", "client"),
         key=tuple(entry["key"]),
         variables=variables,
-        duplicates=entry.get("duplicates", "error"),
-        latest=entry.get("latest"),
         occasion=occasion.get("column"),
         suffix={str(k): v for k, v in occasion.get("suffix", {}).items()},
         ignore=tuple(name for pattern in entry.get("ignore", ()) for name in expand(pattern)),
+        **_but(entry, "key", "variables", "occasion", "ignore"),
     )
 
 
@@ -149,24 +139,19 @@ def _variable(name: str, table: str, column: str, settings: dict, missing: tuple
         name=name,
         table=table,
         column=column,
-        type=settings.get("type", "number"),
-        label=settings.get("label", ""),
-        unit=settings.get("unit", ""),
         low=low,
         high=high,
-        values=tuple(str(v) for v in values),
+        values=tuple(map(str, values)),
         codes=codes,
         missing=tuple(settings.get("missing", ())),
         study_missing=missing,
-        out_of_range=settings.get("out_of_range", "error"),
-        format=settings.get("format"),
-        optional=settings.get("optional", False),
+        **_but(settings, "column", "range", "values", "missing"),
     )
 
 
 def _scale(name: str, entry: dict, tables: dict[str, Table]) -> Scale:
-    listed = entry["items"] if isinstance(entry["items"], list) else [entry["items"]]
-    items = tuple(item for pattern in listed for item in expand(pattern))
+    listed_items = entry["items"] if isinstance(entry["items"], list) else [entry["items"]]
+    items = tuple(item for pattern in listed_items for item in expand(pattern))
     form = entry.get("form")
     keys = entry.get("keys") or SUBSCALES.get(form) or {"total": list(range(1, len(items) + 1))}
     low, high = entry.get("range") or RESPONSES.get(form) or _limits(items, tables)
@@ -175,31 +160,274 @@ def _scale(name: str, entry: dict, tables: dict[str, Table]) -> Scale:
         items=items,
         keys={part: tuple(numbers) for part, numbers in keys.items()},
         limits=(float(low), float(high)),
-        label=entry.get("label", ""),
-        unit=entry.get("unit", ""),
-        form=form,
-        score=entry.get("score", "sum"),
-        max_missing=entry.get("max_missing", 0.2),
-        informant=entry.get("informant", ""),
+        **_but(entry, "items", "keys", "range"),
     )
 
 
 def _limits(items: tuple[str, ...], tables: dict[str, Table]) -> tuple[float, float]:
-    for table in tables.values():
-        for suffix in ("", *table.suffix.values()):
-            v = table.variables.get(items[0].removesuffix(suffix)) if items else None
-            if v:
+    for table in tables.values() if items else ():
+        for suffix in ("", *table.endings):
+            if v := table.variables.get(items[0].removesuffix(suffix)):
                 return v.low, v.high
     return ANY
 
 
 def _derived(name: str, entry: dict) -> Derived:
-    value = entry.get("is")
-    return Derived(
-        name=name,
-        source=entry["from"],
-        is_value=None if value is None else str(value),
-        log=bool(entry.get("log", False)),
-        label=entry.get("label", ""),
-        unit=entry.get("unit", ""),
+    value = None if entry.get("is") is None else str(entry["is"])
+    return Derived(name=name, source=entry["from"], is_value=value, **_but(entry, "from", "is"))
+
+
+def _rule_problems(book: Codebook, raw: dict) -> list[Problem]:
+    """References that lead nowhere, and settings that contradict one another."""
+    if sum(len(t.variables) for t in book.tables.values()) > MAX_VARIABLES:
+        what = f"lists more than {MAX_VARIABLES:,} variables."
+        return [Problem(book.file, what, "Leave out the columns that are not needed.")]
+    columns = row_variables(book)
+    found = [
+        *_patterns(raw),
+        *_same_names(book, raw),
+        *_references(book, columns),
+        *(entry for table in book.tables.values() for entry in _table_rules(book, table)),
+        *(entry for scale in book.scales.values() for entry in _scale_rules(scale, columns)),
+        *_days_rules(book),
+        *_study_rules(book),
+        *_types(book, columns),
+        *_derived_rules(book, columns),
+        *_made_names(book, columns),
+    ]
+    return [
+        Problem(book.file, f"at {' > '.join(place)}: {what}", remedy, row=row_of(book.text, place))
+        for place, what, remedy in found
+    ]
+
+
+def _patterns(raw: dict) -> Iterator:
+    for table, entry in raw["tables"].items():
+        seen: dict[str, str] = {}
+        columns: dict[str, str] = {}
+        for pattern, settings in entry["variables"].items():
+            place = ("tables", table, "variables", str(pattern))
+            names = expand(pattern)
+            here = columns_of(pattern, settings)
+            if not names or not here:
+                what = f"the numbers in {{..}} do not count up, or span over {MAX_SPAN:,}."
+                yield place, what, "Write {first..last}."
+            elif len(names) != len(here):
+                what = f"it names {len(names)} variables, but its column {len(here)}."
+                yield place, what, "Let both count over the same numbers."
+            wrong = [n for n in names if not NAME.fullmatch(n)]
+            if wrong:
+                what = f"{show(wrong[0])} is not a name of letters, digits and _ (64 at most)."
+                yield place, what, "Choose a plain name, and give the file's name as `column`."
+            for name, column in zip(names, here, strict=False):
+                if name in seen or column in columns:
+                    again = f"variable {name!r}" if name in seen else f"column {column!r}"
+                    yield place, f"{again} is listed twice.", "Remove one of the two."
+                    break
+                seen[name] = columns[column] = pattern
+            low, high = (settings or {}).get("range", (0, 1))
+            if not low <= high:
+                yield place, f"the range {low} to {high} is empty.", "Write [lowest, highest]."
+
+
+def _same_names(book: Codebook, raw: Mapping) -> Iterator:
+    """Variables of a client's row that have the name of another; links that are of two types."""
+    shared = links(book)
+    seen: dict[str, Variable] = {}
+    for table in (t for t in book.tables.values() if t.row != "episode"):
+        for pattern, settings in raw["tables"][table.name]["variables"].items():
+            for v in filter(None, map(table.variables.get, expand(pattern))):
+                here = [v.name]
+                if v.name not in shared and v.name != table.occasion:
+                    here = [v.name + ending for ending in table.endings]
+                there = [(n, seen[n]) for n in here if seen.setdefault(n, v) is not v]
+                if there and (told := _told(book, v, *there[0], shared)):
+                    column = _quoted((settings or {}).get("column", pattern))
+                    entry = f"`{_quoted(f'{table.name}_{pattern}')}: {{column: {column}}}`"
+                    place = ("tables", table.name, "variables", str(pattern))
+                    yield place, told[0], told[1].format(entry)
+                    break
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else json.dumps(name[:80])
+
+
+def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[str]):
+    """What is wrong with a name that two variables have, and what to write instead; or None."""
+    if name in shared:
+        if KINDS[v.type] == KINDS[first.type]:
+            return None
+        what = f"{name!r} is of type {v.type}, but of type {first.type} in table {first.table!r}."
+        return what, "Give it the same type in every table."
+    if all(x.name == book.tables[x.table].occasion for x in (v, first)):
+        return None
+    what = f"{name!r} would stand for column {show(v.column)} of table {v.table!r} and for column "
+    what += f"{show(first.column)} of table {first.table!r}; only one of them would be used."
+    return what, (
+        "Give one of the two another name and say which column it is, here for example {}; "
+        "or put it under `ignore`, if both are the same."
     )
+
+
+def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
+    known = dyad_variables(book)
+    asked = [(("study", r), getattr(book, r)) for r in ("client", "case_manager", "site")]
+    asked += [(("derived", d.name, "from"), d.source) for d in book.derived.values()]
+    asked += [(("blocks", b), v) for b, names in book.blocks.items() for v in names]
+    asked += [(("informants", i, "alliance"), e["alliance"]) for i, e in book.informants.items()]
+    asked += [(("days", d.name, "anchor"), d.anchor) for d in book.days.values()]
+    items = [(("scales", s.name, "items"), i) for s in book.scales.values() for i in s.items]
+    lost: dict[tuple, list[str]] = {}
+    for there, wanted in ((columns, items), (known, asked)):
+        for place, name in wanted:
+            if name is not None and name not in there:
+                lost.setdefault(place, []).append(name)
+    for place, names in lost.items():
+        close = get_close_matches(names[0], sorted(columns if "items" in place else known), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
+        yield place, f"there is no variable {listed(map(repr, names), 3)}.", hint
+
+
+def _table_rules(book: Codebook, table: Table) -> Iterator:
+    place, row = ("tables", table.name), table.row
+    for name in (*table.key, table.latest, table.occasion):
+        if name is not None and name not in table.variables:
+            what = f"there is no variable {show(name)} in this table."
+            yield place, what, "List it under variables."
+    owner = book.client if row == "episode" else getattr(book, row)
+    key = [name for name in (owner, table.occasion) if name]
+    if owner is None:
+        what = f"its rows are {row}s, but study > {row} is not named."
+        yield place, what, f"Name the variable that tells {row}s apart under study."
+    elif owner not in table.variables:
+        what = f"its rows are {row}s, but {owner!r} is not among its variables."
+        yield place, what, "List it, or correct `row`."
+    elif row != "episode" and set(table.key) != set(key):
+        what = f"rows of {row}s must be told apart by {' and '.join(map(repr, key))}."
+        yield place, what, f"Make the key [{', '.join(key)}]."
+    if any(table.variables[name].optional for name in table.key if name in table.variables):
+        yield place, "part of its key is optional.", "Leave `optional` out there."
+    if table.duplicates == "allow" and row != "episode":
+        yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
+    if table.duplicates == "keep_latest" and not _is_date(table, table.latest):
+        yield place, "keep_latest needs `latest`, a variable of type date.", "Name it."
+
+
+def _is_date(table: Table, name: str | None) -> bool:
+    return name in table.variables and table.variables[name].type == "date"
+
+
+def _scale_rules(scale: Scale, columns: Mapping[str, Variable]) -> Iterator:
+    place = ("scales", scale.name)
+    numbers = [i for part in scale.keys.values() for i in part]
+    n = len(scale.items)
+    if scale.form and n != N_ITEMS[scale.form]:
+        what = f"{scale.form} has {N_ITEMS[scale.form]} items, {n} are listed."
+        yield place, what, "List one column per item, in item order."
+    elif not all(1 <= abs(i) <= n for i in numbers):
+        yield place, f"an item number is outside 1 to {n}.", "Number the items from 1."
+    elif any(len(set(map(abs, part))) < len(part) for part in scale.keys.values()):
+        yield place, "a key lists an item twice.", "List each item once."
+    elif min(numbers) < 0 and not all(map(math.isfinite, scale.limits)):
+        what = "reversing an item needs the lowest and the highest response."
+        yield place, what, "Give the scale a range, for example [1, 7]."
+    if len(set(scale.items)) < n:
+        yield place, "an item is listed twice.", "List each item once."
+    for item in scale.items:
+        if item in columns and columns[item].type not in NUMERIC:
+            what = f"item {item!r} is of type {columns[item].type}."
+            yield place, what, "Items are of type integer or number."
+            break
+
+
+def _days_rules(book: Codebook) -> Iterator:
+    for days in book.days.values():
+        place, table = ("days", days.name), book.tables.get(days.episodes)
+        if table is None:
+            yield place, f"there is no table {show(days.episodes)}.", "Name one of the tables."
+        elif table.row != "episode":
+            yield place, f"the rows of {table.name} are not episodes.", "Set its `row: episode`."
+        else:
+            for name in (days.admission, days.discharge):
+                if not _is_date(table, name):
+                    what = f"{show(name)} is not a date of table {table.name}."
+                    yield place, what, "Name a variable of type date there."
+        if days.from_years >= days.to_years:
+            yield place, "the window is empty.", "Let from_years lie before to_years."
+
+
+def _study_rules(book: Codebook) -> Iterator:
+    clients = {v for t in book.tables.values() if t.row == "client" for v in t.variables}
+    if not clients:
+        what = "there is no table whose rows are clients."
+        yield ("tables",), what, "Give one table `row: client`."
+    for table in book.tables.values() if clients else ():
+        name = getattr(book, table.row, None)
+        if name in table.variables and name not in clients:
+            what = f"no table of clients has {name!r}, so its rows belong to nobody."
+            yield ("tables", table.name), what, "List it in a table of clients, or drop this table."
+    ratings = [entry["alliance"] for entry in book.informants.values()]
+    items = [set(book.scales[r].items if r in book.scales else (r,)) for r in ratings]
+    if both := set.intersection(*items) if len(items) == 2 else set():
+        what = f"both ratings are made of {listed(sorted(both), 3)}."
+        yield ("informants",), what, "Give each informant items of their own."
+
+
+def _types(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
+    """Variables that are of another type than their part asks for."""
+    what, numbers = "{!r} is of type {}.", "Take numbers; of a category, what `derived` makes."
+    asked = [(("study", r), getattr(book, r), ("id",), what, "Give it `type: id`.")
+             for r in ("client", "case_manager")]  # fmt: skip
+    asked += [(("blocks", b), v, NUMERIC, what, numbers)
+              for b, names in book.blocks.items() for v in names]  # fmt: skip
+    asked += [(("informants", i), e["alliance"], NUMERIC, what, "Name a scale or a number.")
+              for i, e in book.informants.items()]  # fmt: skip
+    asked += [(("days", d.name), d.anchor, ("date",), "the anchor {!r} is not a date.",
+               "Name a date of the client.") for d in book.days.values()]  # fmt: skip
+    for place, name, types, what, remedy in asked:
+        if name in columns and columns[name].type not in types:
+            yield place, what.format(name, columns[name].type), remedy
+
+
+def _derived_rules(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
+    """Sources that are not there yet, and values that a source cannot have."""
+    waiting = list(book.derived)
+    for derived in book.derived.values():
+        place, source, value = ("derived", derived.name), derived.source, derived.is_value
+        v = columns.get(source)
+        kind = v.type if v else "number"
+        if source in waiting or kind in ("id", "date"):
+            what = f"nothing can be made from {source!r}."
+            yield place, what, "Take a number, a category, or what is derived further up."
+        elif derived.log and kind not in NUMERIC:
+            what = f"{source!r} has no logarithm: it is of type {kind}."
+            yield place, what, "Take a number."
+        elif value is not None and kind in NUMERIC and not _is_number(value):
+            yield place, f"{source!r} is a number, and never {show(value)}.", "Give a number."
+        elif value is not None and v and v.values and value not in v.values:
+            what = f"{source!r} is never {show(value)}."
+            yield place, what, f"Give one of {listed(v.values)}."
+        waiting.remove(derived.name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _made_names(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
+    """Scales, their parts, days and derived variables that have the name of something else."""
+    taken = dict.fromkeys(columns, "a column")
+    words = {"scales": "of a scale", "days": "of days", "derived": "of a derived variable"}
+    for kind, word in words.items():
+        for name in getattr(book, kind):
+            keys = book.scales[name].keys if kind == "scales" else ()
+            parts = [f"{name}_{part}" for part in keys if part != "total"]
+            for made in (name, *parts, *([f"{name}_n_missing"] if keys else [])):
+                if made in taken:
+                    what = f"{made!r} is {taken[made]} already."
+                    yield (kind, name), what, "Give one of the two another name."
+                taken.setdefault(made, f"the name {word}")

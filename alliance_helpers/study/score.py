@@ -11,8 +11,8 @@ from ..errors import ParameterError
 from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
 
 CHUNK = 20_000
+# Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly.
 LOOKED_AT = 50_000
-"""Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly."""
 
 
 def score_wai(
@@ -102,19 +102,20 @@ def score(
         raise ParameterError(f"max_missing is {max_missing}; give a share from 0 to below 1.")
     low, high = limits
     parts = {part: numbers for part, numbers in keys.items() if part != "total"} or keys
-    sign = _signs(keys, items.shape[1])
+    sign = np.ones(items.shape[1])
+    for number in (i for numbers in keys.values() for i in numbers):
+        sign[abs(number) - 1] = np.sign(number)
     columns = _columns(items)
     _within(columns, items.columns, low, high)
-    means, n_missing = {}, np.zeros(len(items), dtype=int)
-    for part, numbers in parts.items():
-        means[part] = np.empty(len(items))
-        for start in range(0, len(items), CHUNK):
-            rows = slice(start, start + CHUNK)
-            chunk = [(columns[abs(i) - 1][rows], sign[abs(i) - 1]) for i in numbers]
-            means[part][rows] = _mean(chunk, low + high, max_missing)
-    for column in columns:
-        if column.dtype.kind == "f":
-            n_missing += np.isnan(column)
+    means = {part: np.empty(len(items)) for part in parts}
+    n_missing = np.zeros(len(items), dtype=int)
+    for start in range(0, len(items), CHUNK):
+        rows = slice(start, start + CHUNK)
+        x = np.column_stack([column[rows] for column in columns]).astype(float)
+        n_missing[rows] = np.isnan(x).sum(axis=1)
+        x = np.where(sign < 0, low + high - x, x)
+        for part, numbers in parts.items():
+            means[part][rows] = _mean(x[:, [abs(i) - 1 for i in numbers]], max_missing)
     _warn(columns, sign, items.columns)
     size = {part: len(numbers) for part, numbers in parts.items()}
     total = sum(means[part] * size[part] for part in parts)
@@ -123,28 +124,12 @@ def score(
     return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index, copy=False)
 
 
-def _mean(chunk: list[tuple[np.ndarray, float]], span: float, max_missing: float) -> np.ndarray:
-    """Mean of the answers of one subscale, reversed where the sign says so, if enough are there."""
-    total, answered = np.zeros(len(chunk[0][0])), np.full(len(chunk[0][0]), float(len(chunk)))
-    for column, sign in chunk:
-        answer = span - column if sign < 0 else column
-        if column.dtype.kind == "f":
-            gone = np.isnan(column)
-            if gone.any():
-                answer = np.where(gone, column.dtype.type(0), answer)
-                answered -= gone
-        total += answer
-    enough = (answered >= np.ceil(len(chunk) * (1 - max_missing) - 1e-9)) & (answered > 0)
+def _mean(x: np.ndarray, max_missing: float) -> np.ndarray:
+    """Mean of each person's answers, if enough are there."""
+    answered = np.count_nonzero(~np.isnan(x), axis=1)
+    enough = (answered >= np.ceil(x.shape[1] * (1 - max_missing) - 1e-9)) & (answered > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(enough, total / answered, np.nan)
-
-
-def _signs(keys: dict[str, list[int]], k: int) -> np.ndarray:
-    sign = np.ones(k)
-    for numbers in keys.values():
-        for number in numbers:
-            sign[abs(number) - 1] = np.sign(number)
-    return sign
+        return np.where(enough, np.nansum(x, axis=1) / answered, np.nan)
 
 
 def _columns(items: pd.DataFrame) -> list[np.ndarray]:
@@ -166,20 +151,13 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
 
 def _within(columns: list[np.ndarray], names, low: float, high: float) -> None:
     """Refuse responses outside the scale, naming the first."""
-    wrong = [i for i, c in enumerate(columns) if len(c) and _outside(c, low, high)]
-    if not wrong:
-        return
-    places = [np.flatnonzero((columns[i] < low) | (columns[i] > high)) for i in wrong]
-    first = min(range(len(wrong)), key=lambda j: places[j][0])
-    item, record = wrong[first], places[first][0]
-    raise ParameterError(
-        f"{sum(map(len, places))} responses lie outside {low:g} to {high:g}; the first is "
-        f"{columns[item][record]:g} in record {record + 1}, item {item + 1} ({names[item]})."
-    )
-
-
-def _outside(column: np.ndarray, low: float, high: float) -> bool:
-    return bool(np.fmin.reduce(column) < low or np.fmax.reduce(column) > high)
+    outside = np.column_stack([(column < low) | (column > high) for column in columns])
+    if outside.any():
+        record, item = np.argwhere(outside)[0]
+        raise ParameterError(
+            f"{outside.sum()} responses lie outside {low:g} to {high:g}; the first is "
+            f"{columns[item][record]:g} in record {record + 1}, item {item + 1} ({names[item]})."
+        )
 
 
 def _warn(columns: list[np.ndarray], sign: np.ndarray, names) -> None:

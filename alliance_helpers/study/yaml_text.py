@@ -1,18 +1,25 @@
-"""YAML from people we do not know: safely loaded, bounded, and with line numbers for messages."""
+"""YAML from people we do not know: safely loaded, bounded, held against a schema, with rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
 
-from ..errors import CodebookError, Problem
+from ..errors import CodebookError, Problem, show
+from ..paths import DATA
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
+IRI_GRAMMAR = "rfc3987_syntax"
+SCHEMA_REMEDY = "See data/CODEBOOK.md."
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -36,31 +43,32 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read_yaml(path: Path) -> tuple[dict, str]:
-    """A YAML file's mapping and its text.
+def _refuse(file: str, what: str, remedy: str, row: int | None = None) -> CodebookError:
+    return CodebookError([Problem(file, what, remedy, row=row)])
+
+
+def read_text(path: Path) -> str:
+    """The text of a YAML file.
 
     Raises
     ------
     CodebookError
-        If it cannot be read, is larger than MAX_BYTES, or :func:`load_yaml` refuses it.
+        If it cannot be read, is larger than MAX_BYTES, or not UTF-8.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
             what = f"is larger than {MAX_BYTES:,} bytes."
-            raise CodebookError([Problem(path.name, what, "Trim it, or split it.")])
-        text = path.read_text(encoding="utf-8-sig")
+            raise _refuse(path.name, what, "Trim it, or split it.")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise CodebookError(
-            [Problem(str(path), "does not exist.", "Name an existing file.")]
-        ) from None
+        raise _refuse(str(path), "does not exist.", "Name an existing file.") from None
     except UnicodeDecodeError as error:
         row = path.read_bytes()[: error.start].count(b"\n") + 1
         what = "holds bytes that are not UTF-8."
-        raise CodebookError([Problem(path.name, what, "Save it as UTF-8.", row=row)]) from None
+        raise _refuse(path.name, what, "Save it as UTF-8.", row) from None
     except OSError as error:
         what = f"cannot be read ({error.strerror})."
-        raise CodebookError([Problem(path.name, what, "Name a file that can be read.")]) from None
-    return load_yaml(text, path.name), text
+        raise _refuse(path.name, what, "Name a file that can be read.") from None
 
 
 def load_yaml(text: str, file: str) -> dict:
@@ -79,12 +87,12 @@ def load_yaml(text: str, file: str) -> dict:
         mark = getattr(error, "problem_mark", None)
         what = f"is not valid YAML ({getattr(error, 'problem', None) or 'it cannot be parsed'})."
         row = mark.line + 1 if mark else None
-        raise CodebookError([Problem(file, what, remedy, row=row)]) from None
+        raise _refuse(file, what, remedy, row) from None
     except (ValueError, RecursionError, OverflowError):
         what = "holds a number or date that cannot be read."
-        raise CodebookError([Problem(file, what, "Put it in quotes, or correct it.")]) from None
+        raise _refuse(file, what, "Put it in quotes, or correct it.") from None
     if not isinstance(raw, dict):
-        raise CodebookError([Problem(file, "is not a mapping of names to entries.", remedy)])
+        raise _refuse(file, "is not a mapping of names to entries.", remedy)
     return raw
 
 
@@ -93,17 +101,16 @@ def _bound(text: str, file: str) -> None:
     for n, event in enumerate(yaml.parse(text, Loader=_Base)):
         row = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise CodebookError(
-                [Problem(file, "uses a YAML anchor or alias (&name, *name).", "Write it out.", row)]
-            )
+            what = "uses a YAML anchor or alias (&name, *name)."
+            raise _refuse(file, what, "Write it out.", row)
         if getattr(event, "tag", None) and str(event.tag).startswith(("!", "tag:yaml.org,2002:p")):
             what = f"uses the YAML tag {_short(event.tag)}."
-            raise CodebookError([Problem(file, what, "Leave the tag out.", row)])
+            raise _refuse(file, what, "Leave the tag out.", row)
         depth += isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
         depth -= isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
         if depth > MAX_DEPTH or n > MAX_NODES:
             what = f"is nested deeper than {MAX_DEPTH} levels, or has over {MAX_NODES:,} entries."
-            raise CodebookError([Problem(file, what, "Simplify it.", row)])
+            raise _refuse(file, what, "Simplify it.", row)
 
 
 def row_of(text: str, place: Iterable) -> int | None:
@@ -128,3 +135,112 @@ def _compose(text: str) -> yaml.Node:
 
 def _short(text: object) -> str:
     return repr(str(text)[:40])
+
+
+@contextlib.contextmanager
+def without_iri_grammar() -> Iterator[None]:
+    """Import jsonschema (or nbformat, papermill) inside this to skip its check of `iri` formats.
+
+    jsonschema builds a grammar of internationalised addresses when it is imported, which takes
+    about 1.2 s on the machine this was written on. No schema used here has such a format.
+
+    Examples
+    --------
+    >>> with without_iri_grammar():
+    ...     import jsonschema
+    """
+    absent = IRI_GRAMMAR not in sys.modules
+    if absent:
+        sys.modules[IRI_GRAMMAR] = None  # an import of it fails, as if it were not installed
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[IRI_GRAMMAR]
+
+
+@cache
+def _validator(schema: str):
+    with without_iri_grammar():
+        from jsonschema import Draft202012Validator
+    return Draft202012Validator(json.loads((DATA / schema).read_text("utf-8")))
+
+
+def schema_problems(
+    raw: dict,
+    text: str,
+    file: str,
+    schema: str = "codebook.schema.json",
+    remedy: str = SCHEMA_REMEDY,
+) -> list[Problem]:
+    """Entries that do not have the form a schema in `data/` asks for."""
+    problems = []
+    for error in _validator(schema).iter_errors(raw):
+        place = [*error.absolute_path]
+        for step, what in _in_words(error):
+            here = place + ([step] if step is not None else [])
+            where = " > ".join(str(p)[:60] for p in here) or "the top level"
+            row = row_of(text, here)
+            problems.append(Problem(file, f"at {where}: {what}", remedy, row=row))
+    return sorted(problems, key=lambda p: p.row or 0)
+
+
+def _in_words(error) -> Iterator[tuple[str | None, str]]:
+    """One schema error as steps further down and sentences."""
+    rule, wanted, found = error.validator, error.validator_value, error.instance
+    name = str(found) if "propertyNames" in error.schema_path else None
+    if rule == "additionalProperties" and wanted is False:
+        known = sorted(error.schema.get("properties", {}))
+        for name in found:
+            if name not in known:
+                yield str(name), f"there is no such setting here;{_perhaps(str(name), known)}"
+    elif rule == "required":
+        gone = [name for name in wanted if name not in found]
+        yield None, f"{' and '.join(repr(n) for n in gone)} must be given."
+    elif rule == "oneOf":
+        names = [option["required"][0] for option in wanted]
+        yield None, f"give exactly one of {' and '.join(map(repr, names))}."
+    elif rule in ("anyOf", "type") and isinstance(found, bool):
+        yield None, f"found {found}; write yes, no, true and false in quotes."
+    elif rule == "enum":
+        yield name, f"found {show(found)}; expected one of {', '.join(map(str, wanted))}."
+    elif rule == "pattern":
+        yield name, f"found {show(found)}; {_PATTERNS.get(wanted, 'this is not allowed here')}."
+    elif rule == "type":
+        kinds = [wanted] if isinstance(wanted, str) else wanted
+        words = " or ".join(_KINDS.get(k, k) for k in kinds)
+        yield None, f"found {show(found)}; expected {words}."
+    else:
+        yield None, f"found {show(found)}; {_LIMITS.get(rule, 'it does not fit here')}."
+
+
+_KINDS = {
+    "object": "a mapping (name: ...)",
+    "array": "a list [ ... ]",
+    "string": "text (put numbers and dates in quotes)",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+_PATTERNS = {
+    "^[A-Za-z][A-Za-z0-9_]*$": "a name has letters, digits and _ and begins with a letter",
+    "^[A-Za-z0-9_]*$": "a suffix has letters, digits and _",
+    "^[^/\\\\]+$": "a file is named without its folder",
+    "^(%[dmYyBb]|[-/. ])+$": "write for example %d.%m.%Y",
+}
+_LIMITS = {
+    "maxLength": "it is too long",
+    "minLength": "it is empty",
+    "minItems": "it has too few entries",
+    "maxItems": "it has too many entries",
+    "minProperties": "it is empty",
+    "minimum": "it is too small",
+    "maximum": "it is too large",
+    "anyOf": "it has none of the forms that fit here",
+}
+
+
+def _perhaps(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" did you mean {close[0]!r}?" if close else f" known are {', '.join(known[:12])}."

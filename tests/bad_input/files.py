@@ -6,6 +6,7 @@ from .make import bomb, case, parquet, swap, workbook
 
 C = "clients.csv"
 UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
+CLOSE = "Close it in its cell, or leave it out; put what it rightly holds on one line."
 UNKNOWN = "List it in the codebook, put it under the table's `ignore`, or leave it out."
 XLSX_AGAIN = "Save it again as .xlsx, or export it as CSV."
 
@@ -76,7 +77,8 @@ swap(
     C,
     "C6,",
     '"C6,',
-    "clients.csv, row 7: opens a quotation mark that is never closed. Close it, or leave it out.",
+    "clients.csv, row 7: opens a quotation mark that is never closed; with it, the file's 7 lines "
+    "hold 6 records. " + CLOSE,
 )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.assess import COLUMNS
-from alliance_helpers.paths import NOTEBOOKS
+from alliance_helpers.paths import LIST, NOTEBOOKS
 from alliance_helpers.running.runner import run_notebook
 from alliance_helpers.running.sequence import main_notebooks, run_sequence
 
@@ -81,14 +81,15 @@ def test_what_a_run_writes(shipped_run):
         assert (shipped_run.out / name).stat().st_size > 0
     assert {p.stem for p in (shipped_run.out / "notebooks").glob("*.ipynb")} == set(NAMES)
     assert len(list((shipped_run.out / "figures").glob("*.png"))) >= 10
-    assert not list(shipped_run.out.rglob(".*")), "a part of a file was left behind"
+    assert not list(shipped_run.out.rglob(".*.part")), "a part of a file was left behind"
     findings = pd.read_csv(shipped_run.out / "findings.csv", dtype={"finding": str})
     assert list(findings.columns) == COLUMNS
     log = pd.read_csv(shipped_run.out / "cleaning_log.csv")
     assert list(log.columns) == ["table", "row", "column", "before", "after", "rule"]
     about = json.loads((shipped_run.out / "run.json").read_text())
     assert {"parameters", "seed", "versions", "inputs_sha256", "notebooks"} <= set(about)
-    files = [p for p in shipped_run.out.rglob("*") if p.is_file() and p.name != "run.json"]
+    known = ("run.json", LIST)
+    files = [p for p in shipped_run.out.rglob("*") if p.is_file() and p.name not in known]
     assert about["files"] == {
         p.relative_to(shipped_run.out).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in files

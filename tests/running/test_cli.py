@@ -182,10 +182,15 @@ claims:
 
 def test_check_speaks_of_the_claims(study):
     done = alliance("check", "--data", study)
-    assert done.stdout == "No problems found.\n"
+    assert done.stdout.startswith("No problems found.\nclient_interviews.csv: ")
+    files = {p.name: p.read_bytes().count(b"\n") for p in study.glob("*.csv")}
+    del files["truth.csv"]
+    told = [f"{name}: {n - 1:,} records in {n:,} lines" for name, n in files.items()]
+    assert sorted(done.stdout.splitlines()[1:]) == sorted(told)
+    plain = done.stdout
     own = study / "findings.yml"
     own.write_text(CLAIM % "symptoms")
-    assert alliance("check", "--data", study).stdout == "No problems found.\n"
+    assert alliance("check", "--data", study).stdout == plain
     own.write_text(CLAIM % "symptom")
     done = alliance("check", "--data", study)
     assert "Claim 'calm' will be left out: the study has no variable 'symptom'." in done.stdout

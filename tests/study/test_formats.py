@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
+from click.testing import CliRunner
 
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.paths import CODEBOOK
-from alliance_helpers.running.sequence import main_notebooks, run_sequence
+from alliance_helpers.running.cli import main
 from alliance_helpers.study.clean import clean
-from alliance_helpers.study.load import check, load_study
+from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook, read_codebook
-from alliance_helpers.study.read_tables import read_file
 
 FORMATS = ["csv", "semicolon", "tab", "windows", "xlsx", "sav", "dta", "parquet"]
 
@@ -117,38 +117,6 @@ def test_a_file_with_a_lookup_table_beside_it(raw, findings, tmp_path):
     assert assess(made.dyads, made.codebook).to_csv(index=False) == findings
 
 
-SIX = ["csv", "wide", "xlsx", "sav", "dta", "parquet"]
-
-
-@pytest.fixture(scope="module")
-def written(raw, tmp_path_factory):
-    """`findings.csv` as the sequence writes it, by the format that the study was read from."""
-    only = {p.stem: "Not needed here." for p in main_notebooks() if p.stem != "09_summary"}
-    found = {}
-    for kind in SIX:
-        folder = tmp_path_factory.mktemp(kind)
-        study = folder / "study"
-        study.mkdir()
-        if kind == "wide":
-            frame, text = wide_study(raw)
-            write(frame, study / "wide", "semicolon")
-        else:
-            text = CODEBOOK.read_text("utf-8")
-            for name, frame in raw.tables.items():
-                write(frame, study / name, kind)
-        (study / "codebook.yml").write_text(text, encoding="utf-8")
-        run = run_sequence({"data": str(study)}, folder / "out", jobs=1, skip=only)
-        assert [r.error_message for r in run.failed] == []
-        found[kind] = (run.out / "findings.csv").read_bytes()
-    return found
-
-
-@pytest.mark.parametrize("kind", SIX[1:])
-def test_the_sequence_writes_the_same_findings(kind, written):
-    assert len(written["csv"].splitlines()) > 50
-    assert written[kind] == written["csv"]
-
-
 LABELLED = """
 study: {title: Labelled, client: id}
 tables:
@@ -196,8 +164,9 @@ def test_how_a_file_was_read_is_told(tmp_path):
     content = "id;sex;mood\n\xe9;Female;2,5\nb;Male;\n"
     (tmp_path / "people.csv").write_bytes(content.encode("cp1252"))
     study = load_study(tmp_path, parse_codebook(text))
-    note = "people.csv: cells separated by semicolons, Windows-1252, decimal commas in 1 column"
-    assert study.notes == (note,)
+    (note,) = study.notes
+    assert note.startswith("people.csv: 2 records in 3 lines, cells separated by semicolons, ")
+    assert note.endswith(", Windows-1252, decimal commas in 1 column")
     assert clean(study).dyads["mood"].iloc[0] == 2.5
     assert clean(study).dyads["id"].iloc[0] == "é"
 
@@ -219,3 +188,30 @@ def test_read_codebook_beside_the_data(tmp_path):
     pyreadstat.write_sav(frame, tmp_path / "people.sav")
     assert load_study(tmp_path).codebook.title == "Labelled"
     assert read_codebook().title != "Labelled"
+
+
+SMALL = """
+study: {title: Small, client: id}
+tables:
+  t: {file: t.csv, key: [id], ignore: [comment], variables: {id: {type: id}, x: {}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("csv", "t.csv: 3 records in 5 lines"),
+        ("xlsx", "t.xlsx: 3 records"),
+        ("tab", "t.tsv: 3 records in 5 lines, cells separated by tabs"),
+        ("dta", "t.dta: 3 records"),
+        ("sav", "t.sav: 3 records"),
+        ("parquet", "t.parquet: 3 records"),
+    ],
+)
+def test_check_tells_records_beside_lines(kind, size, tmp_path):
+    frame = pd.DataFrame({"id": list("abc"), "x": [1, 2, 3], "comment": ["", "one\ntwo", "ok"]})
+    write(frame, tmp_path / "t", kind)
+    (tmp_path / "codebook.yml").write_text(SMALL)
+    command = ["check", "--data", str(tmp_path)]
+    assert CliRunner().invoke(main, command).output.splitlines()[:2] == ["No problems found.", size]
+    assert CliRunner().invoke(main, [*command, "--json"]).output == "[]\n"
