@@ -372,12 +372,9 @@ def run_batch(
             desc="Runs", total=len(numbered), initial=len(before), unit="run", dynamic_ncols=True,
             disable=None if progress is None else not progress,
         )  # fmt: skip
-        interrupted = False
-        try:
-            with bar, _terminated_like_interrupted():
-                _run_all(store, shared, tasks, jobs, client, bar)
-        except KeyboardInterrupt:
-            interrupted = True
+        # after Ctrl-C what is done is summed up
+        with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
+            _run_all(store, shared, tasks, jobs, client, bar)
         table, seeds = parameter_table(grid, declared)
         try:
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
@@ -385,7 +382,7 @@ def run_batch(
             done, failed, missing = (int(counts.get(s, 0)) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
             summary = BatchSummary(
-                store.path, len(runs), done, failed, missing, len(before), seconds, interrupted
+                store.path, len(runs), done, failed, missing, len(before), seconds
             )
             write_page(summary, runs, list(table))
         except OutputError as error:

@@ -10,8 +10,8 @@ from itertools import product
 from pathlib import Path
 
 import jinja2
+import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from ..claims.rules import read_rules
 from ..paths import write_whole
@@ -47,8 +47,6 @@ class BatchSummary:
     resumed : int
         Runs of `done` that were there before.
     seconds : float
-    interrupted : bool
-        Stopped by Ctrl-C or a termination signal.
     """
 
     out: Path
@@ -58,7 +56,6 @@ class BatchSummary:
     missing: int
     resumed: int
     seconds: float
-    interrupted: bool
 
     @property
     def exit_code(self) -> int:
@@ -166,14 +163,17 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
             if name != "seed" and 2 <= findings[column].nunique() <= FEW:
                 title = f"Percentage of runs in which a claim is supported, by {name}"
                 tables.append(_table(findings, title, _share, by=column))
+    failed = runs[runs["status"] == "failed"].head(SHOWN).astype(object)
+    failed = failed.where(failed.notna(), "")
     environment = jinja2.Environment(autoescape=True)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         name=summary.out.name,
         summary=summary,
-        names=", ".join(names),
+        names=names,
         tables=tables,
-        failures=_failures(runs, names),
+        failures=failed.to_dict("records"),
         colours=COLOURS,
+        size=(WIDTH, HEIGHT),
     )
     write_whole(summary.out / "batch.html", page)
 
@@ -211,60 +211,29 @@ def _is_ratio(rows: pd.DataFrame) -> pd.Series:
     return said.astype("str").str.contains("rate ratio", na=False)
 
 
-def _svg(content: str, words: str) -> Markup:
-    """An inline drawing, with words for those who do not see it; numbers and colours only."""
-    return Markup(
-        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{words}">'
-        f"<title>{words}</title>{content}</svg>"
-    )
-
-
 def _bar(group: pd.DataFrame, _: pd.DataFrame) -> dict:
-    """Shares of the verdicts as one stacked bar."""
-    shares = group["verdict"].value_counts(normalize=True)
-    parts, x = [], 0.0
-    for verdict, colour in COLOURS.items():
-        width = WIDTH * float(shares.get(verdict, 0.0))
-        parts.append(f'<rect x="{x:.1f}" width="{width:.1f}" height="{HEIGHT}" fill="{colour}"/>')
-        x += width
-    words = ", ".join(f"{v.replace('_', ' ')} {shares.get(v, 0.0):.0%}" for v in COLOURS)
-    return {"drawing": _svg("".join(parts), words), "text": f"{shares.get('supported', 0.0):.0%}"}
+    """Shares of the verdicts, for a stacked bar."""
+    shares = group["verdict"].value_counts(normalize=True).reindex(list(COLOURS), fill_value=0.0)
+    words = ", ".join(f"{v.replace('_', ' ')} {share:.0%}" for v, share in shares.items())
+    left = WIDTH * (shares.cumsum() - shares)
+    bar = list(zip(COLOURS.values(), left, WIDTH * shares, strict=True))
+    return {"bar": bar, "words": words, "text": f"{shares['supported']:.0%}"}
 
 
 def _strip(group: pd.DataFrame, claim: pd.DataFrame) -> dict:
-    """A lying box plot of five quantiles, on the scale of the claim's estimates of this kind."""
+    """Places of five quantiles and of no association, on a scale of all the claim's estimates."""
     known = group["estimate"].dropna()
     if known.empty:
         return {"text": "no estimate"}
     marks = known.quantile(MARKS).tolist()
     ratio = bool(_is_ratio(group).iloc[0])
     low, high = claim["estimate"][_is_ratio(claim) == ratio].quantile([0.01, 0.99])
-    low, high = min(low, float(ratio)), max(high, float(ratio))
-    span = (high - low) or 1.0
-    x = [4 + (WIDTH - 8) * (min(max(m, low), high) - low) / span for m in (*marks, float(ratio))]
-    middle = HEIGHT / 2
-    drawing = (
-        f'<line x1="{x[5]:.1f}" x2="{x[5]:.1f}" y1="0" y2="{HEIGHT}" stroke="#888" '
-        f'stroke-dasharray="2 2"/><line x1="{x[0]:.1f}" x2="{x[4]:.1f}" y1="{middle}" '
-        f'y2="{middle}" stroke="#444"/><rect x="{x[1]:.1f}" width="{max(x[3] - x[1], 1):.1f}" '
-        f'y="{middle - 4}" height="8" fill="#9db4c8"/><circle cx="{x[2]:.1f}" cy="{middle}" r="3" '
-        f'fill="#1d3d5c"/>'
-    )
+    low, high = min(low, ratio), max(high, ratio)
+    x = np.interp([*marks, ratio], [low, high if high > low else low + 1], [4, WIDTH - 4])
     words = f"median {marks[2]:.3f}, 5 to 95 per cent {marks[0]:.3f} to {marks[4]:.3f}"
-    return {"drawing": _svg(drawing, words), "text": f"{marks[2]:.2f}"}
+    return {"strip": x.tolist(), "words": words, "text": f"{marks[2]:.2f}"}
 
 
 def _share(group: pd.DataFrame, _: pd.DataFrame) -> dict:
     share = float(group["verdict"].eq("supported").mean())
     return {"text": f"{share:.0%}", "colour": f"rgba(27, 110, 83, {0.6 * share:.2f})"}
-
-
-def _failures(runs: pd.DataFrame, names: list[str]) -> list[dict]:
-    """The failed runs with their reasons, the first of them if they are many."""
-    rows = []
-    for run in runs[runs["status"] == "failed"].head(SHOWN).to_dict("records"):
-        cell = run["error_cell"]
-        given = [f"{n} {run[n]}" for n in names if not (pd.isna(run[n]) or run[n] == "")]
-        cell = "" if pd.isna(cell) else int(cell)
-        rows.append(run | {"parameters": ", ".join(given), "cell": cell})
-    return rows

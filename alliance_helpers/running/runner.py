@@ -9,17 +9,24 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..errors import OutputError
 from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.check_codebook import without_iri_grammar
 from .parameters import notebook_parameters
-from .station import environment, forking_from, open_station, shared_cohort
-from .workers import run_tasks
+from .station import (
+    close_station,
+    environment,
+    forking_from,
+    installed_modules_only,
+    shared_cohort,
+)
 
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
@@ -73,7 +80,8 @@ class NotebookRun:
 class _Watch:
     """Keeps hold of the notebook while it runs, and of the cell it has come to."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, stop: Event) -> None:
+        self.stop = stop
         self.notebook: Any = None
         self.code_cell: int | None = None
         self.deadline = time.monotonic() + timeout
@@ -82,7 +90,7 @@ class _Watch:
         self.notebook = notebook
 
     def cell(self, cell: Any, cell_index: int) -> None:
-        if time.monotonic() > self.deadline:
+        if time.monotonic() > self.deadline or self.stop.is_set():
             raise TimeoutError
         if cell.cell_type == "code":
             before = self.notebook.cells[: cell_index + 1]
@@ -98,6 +106,7 @@ def run_notebook(
     parameters: Mapping[str, object],
     timeout: float = 600.0,
     cwd: Path | None = None,
+    stop: Event | None = None,
 ) -> NotebookRun:
     """Execute one notebook with papermill in a kernel of its own.
 
@@ -114,13 +123,15 @@ def run_notebook(
         Seconds that the whole notebook may take.
     cwd : pathlib.Path, optional
         Working directory of the kernel; that of the caller if not given.
+    stop : threading.Event, optional
+        Once it is set, no further cell is run.
 
     Returns
     -------
     NotebookRun
     """
     execute, expected = _papermill()
-    started, watch = time.perf_counter(), _Watch(timeout)
+    started, watch = time.perf_counter(), _Watch(timeout, stop or Event())
     known = notebook_parameters(path)
     failure: dict[str, Any] = {}
     try:
@@ -187,12 +198,6 @@ def _save(notebook: Any, out_path: Path) -> None:
     write_whole(out_path, nbformat.writes(notebook))
 
 
-def _run_task(shared: tuple, notebook: Path) -> NotebookRun:
-    server, out_dir, *rest = shared
-    with forking_from(server):
-        return run_notebook(notebook, out_dir / notebook.name, *rest)
-
-
 def run_notebooks(
     notebooks: Sequence[Path],
     out_dir: Path,
@@ -214,7 +219,7 @@ def run_notebooks(
         Each notebook is given those that it takes; what `check_parameters` says of them is the
         caller's to ask.
     jobs : int
-        Number of notebooks that run at the same time; 1 runs them in this process.
+        Number of notebooks that run at the same time, each in a kernel of its own.
     progress : callable, optional
         Called with each `NotebookRun` as it comes.
     timeout : float
@@ -227,27 +232,34 @@ def run_notebooks(
     list of NotebookRun
         In the order of `notebooks`.
     """
-    tasks = sorted(map(Path, notebooks), key=lambda path: not path.stem.startswith(STRESS))
-    records = {path.stem: lost(path.stem) for path in map(Path, notebooks)}
-    texts = [path.read_text(encoding="utf-8") for path in tasks]
-    if jobs > 1:
-        open_station()  # the workers', too
-    with shared_cohort(parameters, texts) as server:
-        shared = (server, Path(out_dir).absolute(), dict(parameters), timeout, cwd or Path.cwd())
-        for index, record in run_tasks(_run_task, shared, [p.absolute() for p in tasks], jobs):
-            if record:
-                records[record.notebook] = record
-            if progress is not None:
-                progress(records[tasks[index].stem])
+    paths = sorted(map(Path, notebooks), key=lambda path: not path.stem.startswith(STRESS))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    cwd, out_dir, stop = cwd or Path.cwd(), Path(out_dir).absolute(), Event()
+    records = {}
+
+    def run(path: Path) -> NotebookRun:
+        with forking_from(server):
+            return run_notebook(path, out_dir / path.name, parameters, timeout, cwd, stop)
+
+    with (
+        installed_modules_only(),
+        shared_cohort(parameters, texts) as server,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        _papermill()  # imported in one thread
+        try:
+            for done in as_completed([pool.submit(run, path) for path in paths]):
+                records[done.result().notebook] = done.result()
+                if progress is not None:
+                    progress(done.result())
+        except BaseException:  # Ctrl-C, as a rule
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            close_station()  # with every kernel forked from it
+            raise
     if parameters.get("out"):
         _add_stress_rows(Path(str(parameters["out"])))
-    return list(records.values())
-
-
-def lost(notebook: str) -> NotebookRun:
-    """The record of a notebook whose worker process was killed under it again and again."""
-    message = "the worker process that ran the notebook was killed, several times"
-    return NotebookRun(notebook, "failed", math.nan, None, "WorkerKilled", message)
+    return [records[Path(path).stem] for path in notebooks]
 
 
 def _add_stress_rows(out: Path) -> None:
@@ -367,4 +379,7 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
 
 def lost_run(shared: Shared, number: int) -> RunResult:
     """The result of a run whose worker was killed under it again and again."""
-    return RunResult(number, [lost(next(iter(shared.notebooks)))], None, {})
+    message = "the worker process that ran the notebooks was killed, several times"
+    first = next(iter(shared.notebooks))
+    record = NotebookRun(first, "failed", math.nan, None, "WorkerKilled", message)
+    return RunResult(number, [record], None, {})

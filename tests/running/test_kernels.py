@@ -25,7 +25,8 @@ import json, locale, os, signal, socket, sys, threading, warnings
 import matplotlib, numpy as np, pandas as pd, matplotlib.pyplot as plt, psutil
 me = psutil.Process()
 listening = [c for c in me.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-environment = {k: v for k, v in os.environ.items() if not k.startswith(("JPY_", "ALLIANCE_"))}
+own = ("JPY_", "ALLIANCE_", "KMP_")  # the last is set by an import of joblib
+environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
 state = {
     "rc": {k: repr(v) for k, v in matplotlib.rcParams.items()},
     "pandas": {k: repr(pd.get_option(k)) for k in ("display.max_rows", "display.precision")},
