@@ -1,4 +1,10 @@
-"""Kernels that start warm (forked from a preloaded process) and talk over private channels."""
+"""Kernels that start warm (forked from a preloaded process) and talk over private channels.
+
+Jupyter picks a provisioner by name: with ``JUPYTER_DEFAULT_PROVISIONER_NAME=alliance-warm`` in
+the environment every notebook gets this one, and neither notebooks nor kernelspecs change. No
+kernel has a TCP port: with the `ipc` transport ipykernel would still open one, for the prints of
+children that a notebook forks; here they use a Unix socket beside the kernel's other ones.
+"""
 
 from __future__ import annotations
 

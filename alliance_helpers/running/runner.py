@@ -61,8 +61,8 @@ class NotebookRun:
         Its name without the ending.
     status : str
         `done` or `failed`.
-    seconds : float
-        Wall time.
+    seconds : float or None
+        Wall time; None where nobody is left who measured it.
     error_cell : int or None
         Number of the code cell, as in ``In [n]`` of the executed notebook.
     error_name, error_message : str or None
@@ -71,7 +71,7 @@ class NotebookRun:
 
     notebook: str
     status: str
-    seconds: float
+    seconds: float | None
     error_cell: int | None = None
     error_name: str | None = None
     error_message: str | None = None
@@ -328,11 +328,7 @@ class RunResult:
 
     def as_json(self) -> dict:
         """What is written to the batch's folder."""
-        records = [asdict(record) for record in self.records]
-        for record in records:
-            if not math.isfinite(record["seconds"]):
-                record["seconds"] = None
-        status = "done" if self.done else "failed"
+        status, records = "done" if self.done else "failed", [asdict(r) for r in self.records]
         return {"run": self.run, "status": status, "records": records, "findings": self.findings}
 
 
@@ -381,5 +377,5 @@ def lost_run(shared: Shared, number: int) -> RunResult:
     """The result of a run whose worker was killed under it again and again."""
     message = "the worker process that ran the notebooks was killed, several times"
     first = next(iter(shared.notebooks))
-    record = NotebookRun(first, "failed", math.nan, None, "WorkerKilled", message)
+    record = NotebookRun(first, "failed", None, None, "WorkerKilled", message)
     return RunResult(number, [record], None, {})

@@ -52,7 +52,8 @@ def environment(**values: str) -> Iterator[None]:
 def installed_modules_only() -> Iterator[None]:
     """Start Python processes inside that import nothing from the working folder.
 
-    Those that copy this process's own path (joblib's do) find it without that folder as well.
+    That may be a study's data folder, and a file there called `socket.py` is data. Processes that
+    copy this one's own path (joblib's do) find it without that folder as well.
     """
     path, here = list(sys.path), os.path.realpath(os.curdir)
     if here != os.path.realpath(ROOT):  # where the kit itself may come from
@@ -320,7 +321,10 @@ _numbers = itertools.count(1)
 
 @contextlib.contextmanager
 def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) -> Iterator[str]:
-    """Have a cohort open while the context lasts.
+    """Have one cohort open for all notebooks of a run while the context lasts.
+
+    The station's fork server forks a server that opens the cohort; kernels forked from that one
+    find it open. Where that cannot be, each notebook opens the cohort itself, as in JupyterLab.
 
     Parameters
     ----------

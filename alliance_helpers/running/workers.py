@@ -58,8 +58,7 @@ def run_tasks(
         Workers die before they take up any task.
     """
     if jobs == 1:
-        with installed_modules_only():
-            yield from ((i, function(shared, task)) for i, task in enumerate(tasks))
+        yield from ((i, function(shared, task)) for i, task in enumerate(tasks))
         return
     marks = Path(tempfile.mkdtemp(prefix="tasks-", dir=open_station().folder))
     attempts = dict.fromkeys(range(len(tasks)), 0)

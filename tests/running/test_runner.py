@@ -55,6 +55,29 @@ def test_side_by_side_in_the_order_they_were_named(tmp_path):
     assert sorted(p.name for p in out.iterdir()) == [f"{r.notebook}.ipynb" for r in records]
 
 
+WRITES = """
+import pandas as pd
+from pathlib import Path
+rows = pd.DataFrame({"claim": "c", "analysis": ANALYSES, "estimate": "0.10"})
+Path(out, "tables").mkdir(exist_ok=True)
+rows.to_csv(Path(out, "NAME.csv"), index=False)
+rows.assign(other=1).to_csv(Path(out, "tables", "robustness_other.csv"), index=False)
+"""
+
+
+def test_what_only_the_robustness_notebooks_found_stands_in_the_findings(tmp_path):
+    tables = {"findings": ["a"], "tables/robustness": ["a", "b"], "tables/robustness_all": ["c"]}
+    names = ["09_summary", "robustness", "robustness_all"]
+    cells = [WRITES.replace("NAME", n).replace("ANALYSES", repr(a)) for n, a in tables.items()]
+    paths = [
+        make_notebook(tmp_path / f"{n}.ipynb", cell) for n, cell in zip(names, cells, strict=True)
+    ]
+    records = run_notebooks(paths, tmp_path / "executed", {"out": str(tmp_path)})
+    assert [(r.notebook, r.status) for r in records] == [(n, "done") for n in names]
+    text = (tmp_path / "findings.csv").read_text()
+    assert text == "claim,analysis,estimate\nc,a,0.10\nc,b,0.10\nc,c,0.10\n"
+
+
 def test_wrong_parameters_start_nothing(tmp_path, monkeypatch):
     make_notebook(tmp_path / "01_a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
