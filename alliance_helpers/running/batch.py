@@ -18,7 +18,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..cohorts.scenarios import load_scenario
 from ..errors import AllianceError, OutputError, ParameterError, RunError
 from ..paths import (
     DATA,
@@ -85,7 +84,9 @@ def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str
     for name, study in studies.items():
         try:
             if study.get("scenario") and not study.get("data"):
-                load_scenario(str(study["scenario"]))  # drawn by each run: it lacks nothing
+                from ..cohorts.population import population
+
+                population(str(study["scenario"]))  # drawn by each run: it lacks nothing
             else:
                 found[name] = skipped(checked_study(study)) if study else {}
         except AllianceError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..claims.rules import claims_file, read_rules
 from ..cohorts.open import open_study
 from ..paths import (
+    CALIBRATION,
     CODEBOOK,
     LIST,
     NOTEBOOKS,
@@ -177,7 +178,7 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else RAW
     if parameters.get("scenario"):
-        tables = [SCENARIOS]
+        tables = [SCENARIOS, CALIBRATION]
     elif source.is_dir():
         tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != LIST)
     else:
