@@ -57,7 +57,7 @@ def main(repeats: int = 3) -> list[Ratio]:
             f"{middle:.1f} s",
             f"`papermill` one after another {peer:.1f} s",
             middle / peer,
-            "<= 0.25",
+            "<= 0.18",
         )
     ]
 

@@ -22,7 +22,7 @@ from ..errors import CodebookError, ScenarioError
 from ..paths import CALIBRATION, ROOT, SCENARIOS
 from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import read_codebook
-from ..study.yaml_text import read_yaml
+from ..study.yaml_text import load_yaml, read_text
 
 MANAGER = ("case_manager_age", "case_manager_experience_log", "caseload_difficulty")
 SCALES = (
@@ -144,7 +144,7 @@ def population(name: str = "published") -> Population:
 def read_scenarios() -> dict:
     """What `data/scenarios.yml` holds: numbers that all scenarios share, and `scenarios`."""
     try:
-        raw, _ = read_yaml(SCENARIOS)
+        raw = load_yaml(read_text(SCENARIOS), SCENARIOS.name)
     except CodebookError as error:
         raise ScenarioError("; ".join(map(str, error.problems))) from None
     if not isinstance(raw.get("scenarios"), dict):

@@ -1,4 +1,10 @@
-"""Kernels that start warm (forked from a preloaded process) and talk over private channels."""
+"""Kernels that start warm (forked from a preloaded process) and talk over private channels.
+
+Jupyter picks a provisioner by name: with ``JUPYTER_DEFAULT_PROVISIONER_NAME=alliance-warm`` in
+the environment every notebook gets this one, and neither notebooks nor kernelspecs change. No
+kernel has a TCP port: with the `ipc` transport ipykernel would still open one, for the prints of
+children that a notebook forks; here they use a Unix socket beside the kernel's other ones.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +27,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
-from .station import PIPE, SAFE_PATH, channel_folder, fork_kernel, fork_problem
+from .station import PIPE, SAFE_PATH, ask, channel_folder, fork_problem
 
 
 class PrivateIOPubThread(IOPubThread):
@@ -125,8 +131,9 @@ class WarmProvisioner(LocalProvisioner):
             problem = problem or f"the kernel asks for {', '.join(sorted(odd))}"
         if problem is None:
             cwd = str(kwargs.get("cwd") or os.getcwd())
+            request = {"argv": argv, "cwd": cwd, "env": kwargs["env"]}
             try:
-                self.process = await asyncio.to_thread(fork_kernel, argv, cwd, kwargs["env"])
+                self.process = await asyncio.to_thread(ask, request, [1, 2])
             except OSError as error:
                 problem = str(error)
             else:

@@ -1,25 +1,52 @@
-"""Run notebooks headless through papermill: whole outputs, failures as records, nothing silent."""
+"""Notebooks run headless: one, or all of a run on one cohort; a failure is a record."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
+import platform
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ..errors import OutputError
-from ..paths import write_whole
+from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.yaml_text import without_iri_grammar
-from .parameters import all_parameters, check_parameters, notebook_parameters
-from .station import forking_from, open_station, shared_cohort
-from .workers import run_tasks
+from .parameters import notebook_parameters
+from .station import (
+    close_station,
+    environment,
+    forking_from,
+    installed_modules_only,
+    shared_cohort,
+)
+
+PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
+            "scipy", "seaborn", "statsmodels")  # fmt: skip
+KEEP = ("all", "failed", "none")
+PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
+STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
 
 # One kernel per core is the parallelism; sums must not depend on how kernels were started.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes; the package that is not installed is `absent`."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
 
 
 @dataclass(frozen=True)
@@ -32,8 +59,8 @@ class NotebookRun:
         Its name without the ending.
     status : str
         `done` or `failed`.
-    seconds : float
-        Wall time.
+    seconds : float or None
+        Wall time; None where nobody is left who measured it.
     error_cell : int or None
         Number of the code cell, as in ``In [n]`` of the executed notebook.
     error_name, error_message : str or None
@@ -42,7 +69,7 @@ class NotebookRun:
 
     notebook: str
     status: str
-    seconds: float
+    seconds: float | None
     error_cell: int | None = None
     error_name: str | None = None
     error_message: str | None = None
@@ -51,7 +78,8 @@ class NotebookRun:
 class _Watch:
     """Keeps hold of the notebook while it runs, and of the cell it has come to."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, stop: Event) -> None:
+        self.stop = stop
         self.notebook: Any = None
         self.code_cell: int | None = None
         self.deadline = time.monotonic() + timeout
@@ -60,7 +88,7 @@ class _Watch:
         self.notebook = notebook
 
     def cell(self, cell: Any, cell_index: int) -> None:
-        if time.monotonic() > self.deadline:
+        if time.monotonic() > self.deadline or self.stop.is_set():
             raise TimeoutError
         if cell.cell_type == "code":
             before = self.notebook.cells[: cell_index + 1]
@@ -76,6 +104,7 @@ def run_notebook(
     parameters: Mapping[str, object],
     timeout: float = 600.0,
     cwd: Path | None = None,
+    stop: Event | None = None,
 ) -> NotebookRun:
     """Execute one notebook with papermill in a kernel of its own.
 
@@ -92,13 +121,15 @@ def run_notebook(
         Seconds that the whole notebook may take.
     cwd : pathlib.Path, optional
         Working directory of the kernel; that of the caller if not given.
+    stop : threading.Event, optional
+        Once it is set, no further cell is run.
 
     Returns
     -------
     NotebookRun
     """
     execute, expected = _papermill()
-    started, watch = time.perf_counter(), _Watch(timeout)
+    started, watch = time.perf_counter(), _Watch(timeout, stop or Event())
     known = notebook_parameters(path)
     failure: dict[str, Any] = {}
     try:
@@ -165,12 +196,6 @@ def _save(notebook: Any, out_path: Path) -> None:
     write_whole(out_path, nbformat.writes(notebook))
 
 
-def _run_task(shared: tuple, notebook: Path) -> NotebookRun:
-    server, out_dir, *rest = shared
-    with forking_from(server):
-        return run_notebook(notebook, out_dir / notebook.name, *rest)
-
-
 def run_notebooks(
     notebooks: Sequence[Path],
     out_dir: Path,
@@ -180,18 +205,19 @@ def run_notebooks(
     timeout: float = 600.0,
     cwd: Path | None = None,
 ) -> list[NotebookRun]:
-    """Run independent notebooks side by side with one set of parameters.
+    """Run notebooks on one cohort, which is opened once, and gather their findings.
 
     Parameters
     ----------
     notebooks : sequence of pathlib.Path
-        None of them may need another's output.
+        None of them may need another's output. The longest are started first.
     out_dir : pathlib.Path
         Where the executed notebooks go, under their own names.
     parameters : mapping
-        Each notebook is given those that it takes.
+        Each notebook is given those that it takes; what `check_parameters` says of them is the
+        caller's to ask.
     jobs : int
-        Number of notebooks that run at the same time.
+        Number of notebooks that run at the same time, each in a kernel of its own.
     progress : callable, optional
         Called with each `NotebookRun` as it comes.
     timeout : float
@@ -203,29 +229,151 @@ def run_notebooks(
     -------
     list of NotebookRun
         In the order of `notebooks`.
-
-    Raises
-    ------
-    ParameterError
-        A name that no notebook takes, or a value of the wrong type; nothing was started.
     """
-    notebooks = [Path(notebook) for notebook in notebooks]
-    check_parameters(parameters, all_parameters(notebooks))
-    cwd, out_dir = Path(cwd or Path.cwd()), Path(out_dir).absolute()
-    open_station()
-    records: dict[int, NotebookRun] = {}
-    texts = [notebook.read_text(encoding="utf-8") for notebook in notebooks]
-    with shared_cohort(parameters, texts) as server:
-        shared = (server, out_dir, dict(parameters), timeout, cwd)
-        tasks = run_tasks(_run_task, shared, [n.absolute() for n in notebooks], jobs)
-        for index, record in tasks:
-            records[index] = record or lost(notebooks[index].stem)
-            if progress is not None:
-                progress(records[index])
-    return [records[i] for i in range(len(notebooks))]
+    paths = sorted(map(Path, notebooks), key=lambda path: not path.stem.startswith(STRESS))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    cwd, out_dir, stop = cwd or Path.cwd(), Path(out_dir).absolute(), Event()
+    records = {}
+
+    def run(path: Path) -> NotebookRun:
+        with forking_from(server):
+            return run_notebook(path, out_dir / path.name, parameters, timeout, cwd, stop)
+
+    with (
+        installed_modules_only(),
+        shared_cohort(parameters, texts) as server,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        _papermill()  # imported in one thread
+        try:
+            for done in as_completed([pool.submit(run, path) for path in paths]):
+                records[done.result().notebook] = done.result()
+                if progress is not None:
+                    progress(done.result())
+        except BaseException:  # Ctrl-C, as a rule
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            close_station()  # with every kernel forked from it
+            raise
+    if parameters.get("out"):
+        _add_stress_rows(Path(str(parameters["out"])))
+    return [records[Path(path).stem] for path in notebooks]
 
 
-def lost(notebook: str) -> NotebookRun:
-    """The record of a notebook whose worker process was killed under it again and again."""
-    message = "the worker process that ran the notebook was killed, several times"
-    return NotebookRun(notebook, "failed", math.nan, None, "WorkerKilled", message)
+def _add_stress_rows(out: Path) -> None:
+    """Append to findings.csv the analyses that only tables of a robustness notebook have."""
+    findings, tables = out / "findings.csv", sorted((out / "tables").glob(f"{STRESS}*.csv"))
+    if not (findings.is_file() and tables):
+        return
+    import pandas as pd  # here, so that workers start without it
+
+    rows, *more = (pd.read_csv(p, dtype=str, keep_default_na=False) for p in (findings, *tables))
+    for table in more:
+        if list(table) == list(rows):
+            rows = pd.concat([rows, table[~table["analysis"].isin(rows["analysis"])]])
+    write_whole(findings, rows.to_csv(index=False, lineterminator="\n"))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all runs of a batch have in common.
+
+    Attributes
+    ----------
+    notebooks : dict
+        Name to text: notebooks travel with the work, so that a worker on another machine, or an
+        edit while the batch runs, changes nothing.
+    keep : str
+        Which executed notebooks to bring back: `all`, `failed` or `none`. Figures are drawn only
+        if all are.
+    timeout : float
+        Seconds for each notebook.
+    scratch : str or None
+        Where runs get a folder while they last; None for the worker's own temporary folder.
+    """
+
+    notebooks: dict[str, str]
+    keep: str
+    timeout: float
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run of a batch brings back.
+
+    Attributes
+    ----------
+    run : int
+        Its number in the grid, from 1.
+    records : sequence of NotebookRun
+        One per notebook.
+    findings : str or None
+        The text of its findings.csv; None if a notebook failed or none wrote it.
+    notebooks : dict
+        Name to text of the executed notebooks that are kept.
+    """
+
+    run: int
+    records: Sequence[NotebookRun]
+    findings: str | None
+    notebooks: dict[str, str]
+
+    @property
+    def done(self) -> bool:
+        """Whether every notebook came to its end."""
+        return all(record.status != "failed" for record in self.records)
+
+    def as_json(self) -> dict:
+        """What is written to the batch's folder."""
+        status, records = "done" if self.done else "failed", [asdict(r) for r in self.records]
+        return {"run": self.run, "status": status, "records": records, "findings": self.findings}
+
+
+def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]]) -> RunResult:
+    """Run all notebooks with one set of parameters, in a folder that is gone afterwards.
+
+    Parameters
+    ----------
+    shared : Shared
+    task : (int, dict, dict)
+        Number of the run, its parameters, and the notebooks to leave out with the reason.
+    """
+    number, parameters, gaps = task
+    unseen = {} if shared.keep == "all" else {UNSEEN_VARIABLE: "1"}
+    records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
+               for n in shared.notebooks if n in gaps]  # fmt: skip
+    try:
+        with (
+            tempfile.TemporaryDirectory(
+                prefix=PREFIX, dir=shared.scratch, ignore_cleanup_errors=True
+            ) as name,
+            environment(**unseen),
+        ):
+            folder = Path(name)
+            out, executed = folder / "out", folder / "executed"
+            out.mkdir()
+            sources = [folder / f"{name}.ipynb" for name in shared.notebooks if name not in gaps]
+            for source in sources:
+                source.write_text(shared.notebooks[source.stem], encoding="utf-8")
+            values = {**parameters, "out": str(out)}
+            records += run_notebooks(sources, executed, values, 1, None, shared.timeout, folder)
+            keep = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}[shared.keep]
+            paths = [executed / f"{r.notebook}.ipynb" for r in records if r.status in keep]
+            kept = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.exists()}
+            found = out / "findings.csv"
+            findings = found.read_text(encoding="utf-8") if found.exists() else None
+    except (OSError, OutputError) as error:  # no room, or no right, to make the folder
+        first = next(iter(shared.notebooks))
+        record = NotebookRun(first, "failed", 0.0, None, type(error).__name__, str(error))
+        return RunResult(number, [record], None, {})
+    result = RunResult(number, records, findings, kept)
+    return result if result.done else replace(result, findings=None)
+
+
+def lost_run(shared: Shared, number: int) -> RunResult:
+    """The result of a run whose worker was killed under it again and again."""
+    message = "the worker process that ran the notebooks was killed, several times"
+    first = next(iter(shared.notebooks))
+    record = NotebookRun(first, "failed", None, None, "WorkerKilled", message)
+    return RunResult(number, [record], None, {})

@@ -21,36 +21,48 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from ..paths import ROOT
-from .preload import PRELOAD_ENV
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # of the environment; IPython's kernels heed it too
+# Read when the libraries load: no helper threads (they do not survive a fork), and the backend
+# that a kernel started the ordinary way has when matplotlib is imported in it.
+PRELOAD_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables for what is started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @contextlib.contextmanager
 def installed_modules_only() -> Iterator[None]:
     """Start Python processes inside that import nothing from the working folder.
 
-    Those that copy this process's own path (joblib's do) find it without that folder as well.
+    That may be a study's data folder, and a file there called `socket.py` is data. Processes that
+    copy this one's own path (joblib's do) find it without that folder as well.
     """
-    before = {name: os.environ.get(name) for name in SAFE_PATH}
-    here = os.path.realpath(os.curdir)
-    kept = os.path.realpath(ROOT)  # where the kit itself may come from
-    left_out = [
-        (i, entry) for i, entry in enumerate(sys.path) if os.path.realpath(entry) == here != kept
-    ]
-    for _, entry in left_out:
-        sys.path.remove(entry)
-    os.environ.update(SAFE_PATH)
+    path, here = list(sys.path), os.path.realpath(os.curdir)
+    if here != os.path.realpath(ROOT):  # where the kit itself may come from
+        sys.path[:] = [entry for entry in path if os.path.realpath(entry) != here]
     try:
-        yield
+        with environment(**SAFE_PATH):
+            yield
     finally:
-        for i, entry in left_out:
-            sys.path.insert(i, entry)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        sys.path[:] = path
 
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
@@ -285,23 +297,17 @@ def _connected(path: Path) -> socket.socket:
     return channel
 
 
-def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> Forked:
-    """Ask a fork server for a kernel.
+def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
+    """Send a fork server a request, with open files for what it forks.
 
     Parameters
     ----------
-    argv : list of str
-        What follows ``-m ipykernel_launcher`` on the kernel's command line.
-    cwd : str
-        Its working directory.
-    env : dict
-        Its whole environment.
+    request : dict
+        For a kernel ``argv`` (what follows ``-m ipykernel_launcher`` on its command line), ``cwd``
+        and ``env``, its whole environment; for a server of its own ``cohort``.
+    descriptors : list of int
+        Of a kernel's stdout and stderr; of a server's listening socket.
     """
-    return ask({"argv": argv, "cwd": cwd, "env": env}, [1, 2])
-
-
-def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
-    """Send a fork server a request, with open files for what it forks."""
     channel = connect()
     socket.send_fds(channel, [b"k"], descriptors)
     channel.sendall(json.dumps(request).encode() + b"\n")
@@ -309,14 +315,16 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
 
 
 OPENS = "open_cohort("  # in the text of a notebook
-PARAMETERS = ("data", "codebook", "scenario", "n_clients", "seed")  # of study.open_cohort
-PATHS = PARAMETERS[:2]
+COHORT = ("data", "codebook", "scenario", "n_clients", "seed")  # what open_cohort takes
 _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
 def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) -> Iterator[str]:
-    """Have a cohort open while the context lasts.
+    """Have one cohort open for all notebooks of a run while the context lasts.
+
+    The station's fork server forks a server that opens the cohort; kernels forked from that one
+    find it open. Where that cannot be, each notebook opens the cohort itself, as in JupyterLab.
 
     Parameters
     ----------
@@ -330,8 +338,8 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     str
         What `station.forking_from` takes; empty where the notebooks share nothing.
     """
-    cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
-    clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
+    cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    clear = all(os.path.isabs(str(cohort[name])) for name in COHORT[:2] if cohort.get(name))
     shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
     name = f"cohort-{os.getpid()}-{next(_numbers)}"
     listener = _listening(channel_folder() / name) if shared else None

@@ -25,7 +25,8 @@ import json, locale, os, signal, socket, sys, threading, warnings
 import matplotlib, numpy as np, pandas as pd, matplotlib.pyplot as plt, psutil
 me = psutil.Process()
 listening = [c for c in me.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-environment = {k: v for k, v in os.environ.items() if not k.startswith(("JPY_", "ALLIANCE_"))}
+own = ("JPY_", "ALLIANCE_", "KMP_")  # the last is set by an import of joblib
+environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
 state = {
     "rc": {k: repr(v) for k, v in matplotlib.rcParams.items()},
     "pandas": {k: repr(pd.get_option(k)) for k in ("display.max_rows", "display.precision")},
@@ -83,7 +84,7 @@ def test_a_warm_kernel_is_in_the_state_of_a_cold_one(tmp_path, monkeypatch, capl
 
 
 def test_the_rehearsal_comes_to_its_end():
-    code = "from alliance_helpers.running.preload import rehearse; rehearse()"
+    code = "from alliance_helpers.running.forkserver import rehearse; rehearse()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -125,12 +126,13 @@ OWNER = """
 import json, os, sys, time
 from alliance_helpers.running import station
 place = station.open_station()
-folder, fork = str(place.folder), station.fork_kernel
+folder = str(place.folder)
 info = {f"{name}_port": i for i, name in enumerate("shell iopub stdin control hb".split(), 1)}
 info |= {"ip": folder + "/k", "key": "k", "transport": "ipc"}
 info |= {"signature_scheme": "hmac-sha256"}
 json.dump(info, open(folder + "/k.json", "w"))
-kernel = fork(["-f", folder + "/k.json"], "/", dict(os.environ))
+request = {"argv": ["-f", folder + "/k.json"], "cwd": "/", "env": dict(os.environ)}
+kernel = station.ask(request, [1, 2])
 print(json.dumps([folder, place.server.pid, kernel.pid]), flush=True)
 time.sleep(60)
 """
@@ -169,13 +171,11 @@ def test_a_helper_edited_after_the_libraries_were_loaded_is_imported_anew(tmp_pa
     package = tmp_path / "alliance_helpers"
     shutil.copytree(ROOT / "alliance_helpers", package)
     added = package / "study" / "added.py"
-    code = (
-        "from alliance_helpers.study import added\nfrom alliance_helpers.running import preload\n"
-    )
-    code += "stamps = preload.helper_stamps()"
+    code = "from alliance_helpers.study import added\n"
+    code += "from alliance_helpers.running import forkserver\nstamps = forkserver.helper_stamps()"
     added.write_text("A = 1\n")
     code += f"\nopen({str(added)!r}, 'w').write('A = 22\\n')"
-    code += "\nassert preload.helper_stamps() != stamps\npreload.forget_helpers()"
+    code += "\nassert forkserver.helper_stamps() != stamps\nforkserver.forget_helpers()"
     code += "\nfrom alliance_helpers.study.added import A\nprint(A)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True

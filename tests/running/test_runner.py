@@ -16,6 +16,7 @@ from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW, write_whole
 from alliance_helpers.running import sequence, station
 from alliance_helpers.running.cli import main
+from alliance_helpers.running.parameters import all_parameters
 from alliance_helpers.running.runner import run_notebook, run_notebooks
 from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
 from alliance_helpers.study.load import Study, load_study
@@ -54,10 +55,34 @@ def test_side_by_side_in_the_order_they_were_named(tmp_path):
     assert sorted(p.name for p in out.iterdir()) == [f"{r.notebook}.ipynb" for r in records]
 
 
-def test_wrong_parameters_start_nothing(tmp_path):
-    notebook = make_notebook(tmp_path / "01_a.ipynb", "open('ran', 'w')")
+WRITES = """
+import pandas as pd
+from pathlib import Path
+rows = pd.DataFrame({"claim": "c", "analysis": ANALYSES, "estimate": "0.10"})
+Path(out, "tables").mkdir(exist_ok=True)
+rows.to_csv(Path(out, "NAME.csv"), index=False)
+rows.assign(other=1).to_csv(Path(out, "tables", "robustness_other.csv"), index=False)
+"""
+
+
+def test_what_only_the_robustness_notebooks_found_stands_in_the_findings(tmp_path):
+    tables = {"findings": ["a"], "tables/robustness": ["a", "b"], "tables/robustness_all": ["c"]}
+    names = ["09_summary", "robustness", "robustness_all"]
+    cells = [WRITES.replace("NAME", n).replace("ANALYSES", repr(a)) for n, a in tables.items()]
+    paths = [
+        make_notebook(tmp_path / f"{n}.ipynb", cell) for n, cell in zip(names, cells, strict=True)
+    ]
+    records = run_notebooks(paths, tmp_path / "executed", {"out": str(tmp_path)})
+    assert [(r.notebook, r.status) for r in records] == [(n, "done") for n in names]
+    text = (tmp_path / "findings.csv").read_text()
+    assert text == "claim,analysis,estimate\nc,a,0.10\nc,b,0.10\nc,c,0.10\n"
+
+
+def test_wrong_parameters_start_nothing(tmp_path, monkeypatch):
+    make_notebook(tmp_path / "01_a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
     with pytest.raises(ParameterError, match=r"(?s)'sead'.*seed = 'x' is of type str.*seed: int"):
-        run_notebooks([notebook], tmp_path / "out", {"sead": 1, "seed": "x"}, cwd=tmp_path)
+        run_sequence({"sead": 1, "seed": "x"}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "ran").exists()
 
@@ -95,7 +120,7 @@ def test_what_is_no_notebook_is_named(tmp_path, content):
     path = tmp_path / "01_no.ipynb"
     path.write_text(content)
     with pytest.raises(ParameterError, match=r"01_no\.ipynb is not a notebook"):
-        run_notebooks([path], tmp_path / "out", {})
+        all_parameters([path])
 
 
 def test_working_directory_and_environment_are_the_kernels_own(tmp_path, monkeypatch):
