@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
+
+import pandas as pd
 
 from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
+from ..study.codebook import Codebook
 from ..study.load import Study, load_study
 
-_kept: dict[str, CleanStudy] = {}
+
+@dataclass(frozen=True)
+class Cohort(CleanStudy):
+    """A cleaned study that still says what its raw tables were.
+
+    Attributes
+    ----------
+    raw : DataFrame
+        `table file rows columns`: each table as it came. The tables themselves are not kept, since
+        they take the most room; `open_study` reads them again.
+    """
+
+    raw: pd.DataFrame
+
+
+@dataclass
+class Opened:
+    """What `open_cohort` was last asked for: where results go, and whose words they use."""
+
+    out: str = ""
+    codebook: Codebook | None = None
+
+
+OPENED = Opened()
+_kept: dict[str, Cohort] = {}
 
 
 def open_study(
@@ -45,11 +73,34 @@ def open_study(
 
 
 def open_cohort(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> CleanStudy:
-    """The same, cleaned: one row per dyad, every change logged."""
+    data: str = "",
+    codebook: str = "",
+    scenario: str = "",
+    n_clients: int = 201,
+    seed: int = 1995,
+    out: str = "",
+) -> Cohort:
+    """The same, cleaned: one row per dyad, every change logged.
+
+    Parameters
+    ----------
+    data, codebook, scenario, n_clients, seed
+        As in :func:`open_study`.
+    out : str
+        The folder in which `save_table`, `save_figure` and `save_record` write from now on; empty
+        to show only. They use the words of this cohort's codebook.
+
+    Examples
+    --------
+    >>> from alliance_helpers import open_cohort
+    >>> cohort = open_cohort(scenario="halo", n_clients=60, seed=3)
+    >>> len(cohort.dyads), cohort.raw["rows"].tolist()
+    (60, [60, 61, 13, 119, 316])
+    """
     asked = (data, codebook, scenario, n_clients, seed)
-    return _kept.pop(repr(asked), None) or clean(open_study(*asked))
+    cohort = _kept.pop(repr(asked), None) or _opened(*asked)
+    OPENED.out, OPENED.codebook = out, cohort.codebook
+    return cohort
 
 
 def keep_cohort(
@@ -62,6 +113,14 @@ def keep_cohort(
     """
     asked = (data, codebook, scenario, n_clients, seed)
     with warnings.catch_warnings(record=True) as warned:
-        cohort = clean(open_study(*asked))
+        cohort = _opened(*asked)
     if not warned:
         _kept[repr(asked)] = cohort
+
+
+def _opened(*asked) -> Cohort:
+    study = open_study(*asked)
+    files = {name: study.codebook.tables[name].file for name in study.tables}
+    shapes = [(name, files[name], *frame.shape) for name, frame in study.tables.items()]
+    raw = pd.DataFrame(shapes, columns=["table", "file", "rows", "columns"])
+    return Cohort(**vars(clean(study)), raw=raw)

@@ -29,11 +29,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..cohorts.open import open_cohort
+from ..cohorts.open import open_study
 from ..cohorts.simulate import simulate_dyads
 from ..errors import AllianceError, ParameterError
 from ..pages.outputs import figure_html
 from ..pages.style import INK, PAPER, QUIET, RC
+from ..study.clean import clean
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 
@@ -364,6 +365,6 @@ def open_dyads(
     201
     """
     if data:
-        opened = open_cohort(data, codebook)
+        opened = clean(open_study(data, codebook))
         return Dyads(opened.dyads, opened.codebook)
     return Dyads(simulate_dyads(scenario, n_clients, seed), read_codebook())
