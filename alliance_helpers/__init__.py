@@ -117,7 +117,8 @@ _CONTENTS = "\n\n".join(
 __doc__ = f"""From raw questionnaires to a verdict on each claim about the working alliance.
 
 All that people and notebooks call, by the room it lives in, in the order in which data pass through
-them; help(alliance_helpers.NAME) says more. Each name is loaded when it is first used.
+them; help(alliance_helpers.NAME) says more. Each name is loaded when it is first used. Examples
+begin with import numpy as np, import pandas as pd, from alliance_helpers import *.
 
 {_CONTENTS}
 """

@@ -314,11 +314,11 @@ def multiverse(
 
     Examples
     --------
-    >>> from alliance_helpers.simulate import simulate_dyads
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].tolist()
-    [0.01, 0.01, 0.01]
+    [0.01, 0.03, 0.01]
     """
     own = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
     tables = Tables(clean, codebook or own)

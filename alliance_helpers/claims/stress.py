@@ -101,7 +101,7 @@ def stress(
 
     Examples
     --------
-    >>> from alliance_helpers.simulate import simulate_dyads
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> rows = stress(simulate_dyads("published", 201, 7), finding="3", analyses=["rank"])
     >>> rows["claim"].tolist()
     ['own_outcome', 'alone']

@@ -133,7 +133,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     >>> x, noise = rng.normal(size=(2, 200))
     >>> row = correlation_difference(x, x + noise, noise, np.arange(200) // 5)
     >>> row[["n", "r_first"]].round(2).values.tolist()
-    [[200.0, 0.71]]
+    [[200.0, 0.72]]
     """
     values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
     keep = ~np.isnan(values).any(axis=1)

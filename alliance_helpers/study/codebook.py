@@ -226,7 +226,7 @@ def own_words(
 
     Examples
     --------
-    >>> from alliance_helpers.codebook import parse_codebook
+    >>> from alliance_helpers.study.read_codebook import parse_codebook
     >>> book = parse_codebook('''
     ... study: {title: A ward, client: id}
     ... tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}
