@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..cohorts.open import Cohort
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
 from ..models.nesting import one_with_many
 from ..paths import VERDICT_RATES
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
+from ..study.load import Study
 from .rules import Rules, read_rules
 
 BEFORE = ("pretreatment", "treatment")
@@ -19,13 +19,21 @@ EVERY = (*BEFORE, "outcome")
 COVARIATES = ("site_type", "hospital_days_before")  # of hospital days, in the shipped claims
 
 
-def overview(cohort: Cohort) -> pd.DataFrame:
+def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
     """Each raw table: file, rows as they came and after cleaning, values changed."""
-    table, changed = cohort.raw.copy(), cohort.log["table"].value_counts()
-    table["rows_cleaned"] = [len(cohort.tables[name]) for name in table["table"]]
-    table["values_changed"] = [int(changed.get(name, 0)) for name in table["table"]]
-    table = table.rename(columns={"rows": "rows_raw"})
-    return table[["table", "file", "rows_raw", "rows_cleaned", "columns", "values_changed"]]
+    rows = []
+    for name, frame in study.tables.items():
+        rows.append(
+            {
+                "table": name,
+                "file": study.codebook.tables[name].file,
+                "rows_raw": len(frame),
+                "rows_cleaned": len(cleaned.tables[name]),
+                "columns": frame.shape[1],
+                "values_changed": int((cleaned.log["table"] == name).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def alliance_of(book: Codebook, informant: str) -> str:
