@@ -13,12 +13,12 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from . import verdicts
 from .analyses import ANALYSES
 from .rules import Claim
 from .verdicts import Effect
-from .views import EVERY, alliance_of, outcome_blocks, predictor_blocks
+from .views import EVERY, regression_blocks
 
 COLUMNS = [
     "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
@@ -35,12 +35,12 @@ class Stepwise:
     ) -> None:
         self.dyads, self.book = dyads, book
         self.rule = {"p_enter": p_enter, "p_remove": p_remove}
-        self.before = predictor_blocks(dyads, book)
+        self.before = regression_blocks(dyads, book)
         self.models: dict[tuple[str, str], tuple[dict[str, dict], int]] = {}
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
-        alliance = alliance_of(self.book, informant)
+        alliance = self.book.alliance_of(informant)
         is_before = any(term in terms for terms in self.before.values())
         outcome = alliance if is_before else term
         terms, n = self._model(informant, outcome)
@@ -61,8 +61,8 @@ class Stepwise:
         key = (informant, outcome)
         if key not in self.models:
             blocks = self.before
-            if outcome != alliance_of(self.book, informant):
-                blocks = outcome_blocks(self.dyads, self.book, outcome, informant)
+            if outcome != self.book.alliance_of(informant):
+                blocks = regression_blocks(self.dyads, self.book, outcome, informant)
             model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
             rows = model.final.to_dict("records")
             self.models[key] = {row["term"]: row for row in rows}, model.n
@@ -89,7 +89,7 @@ class Stepwise:
         return effect, bool(held), f"stepwise regression enters {which} with this sign"
 
     def _modest(self, claim: Claim):
-        pair = self.dyads[[alliance_of(self.book, i) for i in claim.informants]].dropna()
+        pair = self.dyads[[self.book.alliance_of(i) for i in claim.informants]].dropna()
         effect = ANALYSES["as_published"].pair(*pair.to_numpy(float).T, None, 0.2)
         return effect, effect.p_value < 0.05 and 0 < effect.estimate < 0.5, "p < .05 and r below .5"
 
@@ -142,10 +142,10 @@ def stepwise_links(
         outcome is *predicted by the alliance* (the alliance's row in that outcome's regression).
         What is not entered has no estimate.
     """
-    book = codebook or read_codebook()
+    book = book_of(dyads, codebook)
     cohort, rows = Stepwise(dyads, book, p_enter, p_remove), []
     for informant in informants or tuple(book.informants):
-        for block, found in predictor_blocks(dyads, book, EVERY).items():
+        for block, found in regression_blocks(dyads, book, blocks=EVERY).items():
             for term in found if terms is None else [t for t in found if t in terms]:
                 try:
                     rows.append({"block": block} | cohort.link(informant, term))

@@ -15,7 +15,7 @@ from ..errors import NotEstimableError, ParameterError
 from ..models.design import standardise
 from ..models.nesting import effective_n
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from . import verdicts
 from .analyses import ANALYSES
 from .as_1995 import Stepwise
@@ -68,7 +68,7 @@ def assess(
     ParameterError
         Unknown analyses, a variable that is not numeric.
     """
-    book = codebook or read_codebook()
+    book = book_of(dyads, codebook)
     rules = rules or read_rules()
     analyses = [analyses] if isinstance(analyses, str) else list(analyses)
     if unknown := [a for a in analyses if a not in ("as_1995", *ANALYSES)]:
@@ -94,7 +94,7 @@ def unavailable(
     dyads: pd.DataFrame, codebook: Codebook | None = None, rules: Rules | None = None
 ) -> pd.DataFrame:
     """Claims that these data cannot speak to, and the variables that they or their parts lack."""
-    book, rules = codebook or read_codebook(), rules or read_rules()
+    book, rules = book_of(dyads, codebook), rules or read_rules()
     rows = [
         {
             "finding": c.finding,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from .analyses import ANALYSES
 
 COLUMNS = [
@@ -44,7 +44,7 @@ def associations(
         `informant block term estimate conf_low conf_high low_90 high_90 p_value df n`, one row per
         informant and variable that varies; the 90 % limits are those of the equivalence test.
     """
-    book = codebook or read_codebook()
+    book = book_of(dyads, codebook)
     rows = []
     for informant, entry in book.informants.items():
         if informants is not None and informant not in informants:

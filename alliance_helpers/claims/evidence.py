@@ -15,7 +15,7 @@ from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import alliance_of, as_numbers
+from .views import as_numbers
 
 Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Columns (n, m) to columns and the rows kept (n,) of bool."""
@@ -127,7 +127,7 @@ def complete_beside(
     managers: np.ndarray | None,
 ) -> CompleteDyads:
     """The same with the covariates and the case managers at hand."""
-    ratings = [alliance_of(book, i) for i in claim.informants]
+    ratings = [book.alliance_of(i) for i in claim.informants]
     columns = [*ratings, *([] if claim.kind == "modest" else claim.variables(book))]
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")

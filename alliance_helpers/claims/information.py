@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.importance import relative_importance
 from ..study.codebook import Codebook, Table
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 
 RECORDS = "records"
 COLUMNS = [
@@ -57,7 +57,7 @@ def information_sources(
     >>> table.groupby("informant")["share"].sum().round(6).tolist()
     [1.0, 1.0]
     """
-    book = codebook or read_codebook()
+    book = book_of(dyads, codebook)
     groups = _sources(dyads, book)
     tables = []
     for informant, entry in book.informants.items():

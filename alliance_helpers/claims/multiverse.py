@@ -18,7 +18,7 @@ from ..models.partial import ESTIMATORS, Partial, Permutations, joint_test
 from ..models.partial_counts import COUNT_ESTIMATORS, PartialCounts
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, Scale
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from ..study.score import score
 from .evidence import (
     BLOCKS,
@@ -320,8 +320,8 @@ def multiverse(
     >>> found.joint["p_value"].tolist()
     [0.01, 0.03, 0.01]
     """
-    own = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
-    tables = Tables(clean, codebook or own)
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    tables = Tables(clean, book_of(dyads, codebook))
     rules = rules or read_rules()
     finding = rules.finding(finding)
     groups = tables.dyads[tables.book.case_manager] if tables.book.case_manager else None

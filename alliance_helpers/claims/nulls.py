@@ -11,7 +11,7 @@ from ..models.inference import bayes_factor_correlation
 from ..models.nesting import effective_n
 from ..models.power import power_correlation
 from ..study.codebook import Codebook
-from .views import alliance_of
+from ..study.read_codebook import book_of
 
 KAPPAS = (0.1, 0.2, 1 / 3, 0.5, 0.75, 1.0, 1.5, 2.0)
 
@@ -23,7 +23,10 @@ def rank_normal(x) -> np.ndarray:
 
 
 def bayes_factors(
-    dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days", kappas=KAPPAS
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    days: str = "hospital_days",
+    kappas=KAPPAS,
 ) -> pd.DataFrame:
     """Evidence for no correlation of each rating with hospital days, over the prior's width.
 
@@ -36,9 +39,9 @@ def bayes_factors(
     DataFrame
         `informant kappa r n n_effective bf10 bf01`.
     """
-    rows = []
+    book, rows = book_of(dyads, codebook), []
     for informant in book.informants:
-        columns = [alliance_of(book, informant), days]
+        columns = [book.alliance_of(informant), days]
         pair = dyads[columns].astype(float).dropna()
         x, y = (rank_normal(pair[c]) for c in columns)
         keys = dyads.loc[pair.index, book.case_manager] if book.case_manager else pair.index
@@ -55,7 +58,9 @@ def bayes_factors(
     return pd.DataFrame(rows)
 
 
-def power_table(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days") -> pd.DataFrame:
+def power_table(
+    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
+) -> pd.DataFrame:
     """Power of a two-sided 5 % test over the size of a correlation, at the effective n.
 
     Returns
@@ -63,7 +68,7 @@ def power_table(dyads: pd.DataFrame, book: Codebook, days: str = "hospital_days"
     DataFrame
         `informant effect power n n_effective`.
     """
-    worth = bayes_factors(dyads, book, days, kappas=(1.0,))
+    worth = bayes_factors(dyads, codebook, days, kappas=(1.0,))
     rows = [
         {
             "informant": row.informant,

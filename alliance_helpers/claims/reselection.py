@@ -8,6 +8,7 @@ resampled and permuted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -16,13 +17,69 @@ from ..models.regression import hierarchical_regression
 from ..models.resamples import permutation_test
 from ..models.selection import bootstrap_selection, optimism_corrected_r2, selected_models
 from ..study.codebook import Codebook
-from .views import alliance_of, outcome_blocks, predictor_blocks
+from ..study.read_codebook import book_of
+from .views import Tables, regression_blocks
 
 Blocks = dict[str, list[str]]
 
 
+@dataclass(frozen=True, repr=False)
+class Reselection(Tables):
+    """The stepwise regressions of a study, repeated.
+
+    Attributes
+    ----------
+    inclusion : DataFrame
+        As :func:`inclusion` returns it.
+    models : DataFrame
+        `informant outcome`, the columns of `selection.selected_models` with variables in words,
+        `reason`: the models that resamples of each regression of an alliance rating end with most
+        often.
+    procedure : DataFrame
+        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
+        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`. Could each procedure
+        have found as much in noise, and what is left of it in new clients? The final model's
+        R-squared and what optimism leaves of it, its permutation test, and the same with every
+        candidate in.
+    """
+
+    inclusion: pd.DataFrame
+    models: pd.DataFrame
+    procedure: pd.DataFrame
+
+
+def reselection(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    seed: int = 1995,
+    n_boot: int = 500,
+    n_perm: int = 499,
+    top: int = 3,
+) -> Reselection:
+    """The study's stepwise regressions on resamples, on pure noise, and without selection.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook, optional
+        By default the cohort's own.
+    seed : int
+    n_boot, n_perm : int
+        Resamples and permutations.
+    top : int
+        Models shown of each regression.
+    """
+    book = book_of(dyads, codebook)
+    return Reselection(
+        inclusion(dyads, book, seed, n_boot),
+        _models(dyads, book, seed, n_boot, top),
+        _procedure(dyads, book, seed, n_boot, n_perm),
+    )
+
+
 def inclusion(
-    dyads: pd.DataFrame, book: Codebook, n_boot: int = 500, seed: int = 1995
+    dyads: pd.DataFrame, codebook: Codebook | None = None, seed: int = 1995, n_boot: int = 500
 ) -> pd.DataFrame:
     """How often each variable is selected again, beside pure noise and a model without selection.
 
@@ -35,6 +92,7 @@ def inclusion(
         own final model (NaN if it is not in it); `beta_all_in p_all_in` with every candidate
         entered, errors by case manager.
     """
+    book = book_of(dyads, codebook)
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         how = {"cluster": book.case_manager}
@@ -54,18 +112,7 @@ def inclusion(
     return _each(dyads, book, find, columns)
 
 
-def frequent_models(
-    dyads: pd.DataFrame, book: Codebook, n_boot: int = 500, seed: int = 1995, top: int = 3
-) -> pd.DataFrame:
-    """The models that resamples of each regression of an alliance rating end with most often.
-
-    Returns
-    -------
-    DataFrame
-        `informant outcome`, the columns of `selection.selected_models` with variables in words,
-        `reason`.
-    """
-
+def _models(dyads, book: Codebook, seed: int, n_boot: int, top: int) -> pd.DataFrame:
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame | None:
         if outcome != rating:
             return None
@@ -78,19 +125,7 @@ def frequent_models(
     return _each(dyads, book, find, "model n_terms frequency as_full_sample")
 
 
-def whole_procedure(
-    dyads: pd.DataFrame, book: Codebook, n_perm: int = 499, n_boot: int = 500, seed: int = 1995
-) -> pd.DataFrame:
-    """Could each procedure have found as much in noise, and what is left of it in new clients?
-
-    Returns
-    -------
-    DataFrame
-        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
-        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`: the final model's
-        R-squared and what optimism leaves of it, its permutation test, and the same with every
-        candidate in.
-    """
+def _procedure(dyads, book: Codebook, seed: int, n_boot: int, n_perm: int) -> pd.DataFrame:
     columns = "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise"
     columns += " r_squared_all_in r_squared_all_in_corrected"
     noise = ["p_value", "r_squared_noise", "any_selected_noise"]
@@ -117,7 +152,7 @@ def _each(
     """The tables of all regressions below one another; a reason where there is none."""
     tables = []
     for informant in book.informants:
-        rating = alliance_of(book, informant)
+        rating = book.alliance_of(informant)
         for outcome, blocks in _regressions(dyads, book, informant):
             try:
                 if rating not in dyads or dyads[rating].nunique() < 2:
@@ -136,8 +171,8 @@ def _each(
 
 def _regressions(dyads, book: Codebook, informant: str) -> Iterator[tuple[str, Blocks]]:
     """Outcome and blocks of each of an informant's regressions."""
-    before = predictor_blocks(dyads, book)
+    before = regression_blocks(dyads, book)
     if before:
-        yield alliance_of(book, informant), before
-    for outcome in predictor_blocks(dyads, book, ("outcome",)).get("outcome", ()):
-        yield outcome, outcome_blocks(dyads, book, outcome, informant)
+        yield book.alliance_of(informant), before
+    for outcome in regression_blocks(dyads, book, blocks=("outcome",)).get("outcome", ()):
+        yield outcome, regression_blocks(dyads, book, outcome, informant)

@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import ParameterError
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from .assess import COLUMNS, assess
 from .multiverse import Multiverse
 from .rules import Rules, read_rules
@@ -113,8 +113,8 @@ def stress(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
     finding = rules.finding(finding)
-    if codebook is None:
-        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    codebook = book_of(dyads, codebook)
     study = Stressed(clean, codebook, rules, finding, settings or read_stress(), seed)
     study.specifications, study.reselected = specifications, reselected
     rows = [row for name in names for row in STRESS[name](study, name)]
@@ -129,6 +129,7 @@ def all_rows(
     seed: int = 1995,
     specifications: Multiverse | None = None,
     reselected: pd.DataFrame | None = None,
+    analyses: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Then and now: the rows of `findings.assess`, followed by those of `stress`.
 
@@ -136,6 +137,9 @@ def all_rows(
     ----------
     clean, codebook, rules, finding, seed, specifications, reselected
         As in `stress`.
+    analyses : iterable of str, optional
+        Stress tests; by default all, and the multiverse only with its `specifications`, since it
+        takes as long as the others together.
 
     Returns
     -------
@@ -143,11 +147,12 @@ def all_rows(
         The columns of findings.csv, as `then_and_now.then_and_now` takes them.
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-    if codebook is None:
-        codebook = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
+    codebook = book_of(dyads, codebook)
     rules = rules or read_rules()
     finding = rules.finding(finding)
+    if analyses is None:
+        analyses = [n for n in STRESS if n != "multiverse" or specifications is not None]
     quick = assess(dyads, codebook, rules, finding=finding)
     made = {"specifications": specifications, "reselected": reselected}
-    slow = stress(clean, codebook, rules, finding, seed=seed, **made)
+    slow = stress(clean, codebook, rules, finding, analyses, seed, **made)
     return pd.concat([quick, slow], ignore_index=True)

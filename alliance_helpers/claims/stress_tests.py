@@ -27,7 +27,7 @@ from .rules import Claim, Rules
 from .stressed import Found, Stressed
 from .two_informants import about_their_middle
 from .verdicts import Effect
-from .views import alliance_of, ratings
+from .views import ratings
 
 
 def stacked_ratings(study: Stressed, analysis: str) -> list[dict]:
@@ -35,7 +35,7 @@ def stacked_ratings(study: Stressed, analysis: str) -> list[dict]:
 
     def find(claim: Claim) -> Found:
         made = complete_dyads(claim, study.dyads, study.book).made()
-        pair = study.dyads[[alliance_of(study.book, i) for i in claim.informants]].astype(float)
+        pair = study.dyads[[study.book.alliance_of(i) for i in claim.informants]].astype(float)
         X = study.dyads[claim.variables(study.book)].astype(float)
         manager = study.book.case_manager
         test = stacked(pair, X, study.dyads[manager] if manager else None).test.iloc[0]
@@ -88,7 +88,7 @@ def pulls(study: Stressed, analysis: str) -> list[dict]:
         weights = _pulling(claim, judge, study)
         if reference is None or not weights:
             return None
-        columns = [alliance_of(book, judge), alliance_of(book, reference), *weights]
+        columns = [book.alliance_of(judge), book.alliance_of(reference), *weights]
         if lacking := [c for c in columns if c not in study.dyads]:
             raise NotEstimableError(f"the study has no {', '.join(lacking)}")
         part = study.dyads[columns].astype(float).dropna()
@@ -254,12 +254,12 @@ def selection(study: Stressed, analysis: str) -> list[dict]:
     s = study.settings["selection"]
     found = study.reselected
     if found is None:
-        found = inclusion(study.dyads, study.book, s["n_boot"], study.seed)
+        found = inclusion(study.dyads, study.book, study.seed, s["n_boot"])
 
     def find(claim: Claim) -> Found | None:
         terms = list(claim.composite) or [claim.term]
         rows = found[found["informant"] == claim.informant]
-        failed = rows[rows["outcome"].isin([alliance_of(study.book, claim.informant), *terms])]
+        failed = rows[rows["outcome"].isin([study.book.alliance_of(claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
         if any(t not in rows.index for t in terms):
             reasons = [r for r in failed["reason"] if r]

@@ -24,7 +24,6 @@ from .multiverse import Multiverse
 from .nulls import rank_normal
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import usual_analysis
 
 SETTINGS = FINDINGS.with_name("stress.yml")
 Found = tuple[Effect, tuple[str, str]]
@@ -90,7 +89,7 @@ class Stressed:
     @cached_property
     def nested(self) -> pd.DataFrame:
         """The rows that respect case managers, indexed by finding, claim and informant."""
-        rows = assess(self.dyads, self.book, self.rules, [usual_analysis(self.book)], self.finding)
+        rows = assess(self.dyads, self.book, self.rules, [self.book.usual_analysis], self.finding)
         return rows.set_index(["finding", "claim", "informant"])
 
     def nested_row(self, claim: Claim) -> pd.Series:

@@ -7,6 +7,7 @@ itself is tested here, in three ways.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,42 +17,82 @@ from ..models.agreement import response_surface, truth_and_bias
 from ..models.design import standardise
 from ..models.informants import correlation_difference, stacked
 from ..study.codebook import Codebook
-from .views import ratings
+from ..study.read_codebook import book_of
+from .views import Tables, ratings
 
-SLOPES = [
-    "block", "informant", "term", "estimate", "std_error", "df", "p_value", "conf_low",
-    "conf_high", "n", "reason",
-]  # fmt: skip
+SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
+CORRELATIONS = (
+    "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective reason"
+)
+PULLS = "block term directional_bias truth_force estimate conf_low conf_high p_value n reason"
+SURFACES = "outcome term estimate conf_low conf_high p_value df n reason"
 
 
-def slopes_by_informant(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
-    """Each variable's slope for each rating, and their difference, from the stacked model.
+@dataclass(frozen=True, repr=False)
+class TwoInformants(Tables):
+    """What goes with one rating and not with the other, variable by variable.
 
-    Returns
-    -------
-    DataFrame
+    Attributes
+    ----------
+    slopes : DataFrame
         `block informant term`, then the tidy columns of `informants.stacked`, one variable at a
         time; `informant` is `client`, `case_manager` or `difference` (case manager less client).
-        Where nothing can be estimated there is one row with the `reason`.
+    differences : DataFrame
+        `block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective`;
+        `estimate` is the case manager's correlation less the client's, tested at the effective n.
+    pulls : DataFrame
+        `informant block term directional_bias truth_force estimate conf_low conf_high p_value n`:
+        truth and bias with each informant as the judge and the other as the reference. How far the
+        judge's ratings lie above the reference (in its units), their change per unit of the
+        reference, and, as `estimate`, per standard deviation of the variable.
+    surfaces : DataFrame
+        `outcome` and the tidy columns: how each outcome depends on both ratings and on their
+        agreement, in the middle of the ratings given, in standard deviations of the outcome per
+        standard deviation of a rating. Along agreement slope `a1` and curvature `a2`, along
+        disagreement (case manager higher) `a3` and `a4`.
+
+    Where nothing can be estimated a row has the `reason`, the last column of each.
     """
+
+    slopes: pd.DataFrame
+    differences: pd.DataFrame
+    pulls: pd.DataFrame
+    surfaces: pd.DataFrame
+
+
+def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> TwoInformants:
+    """Does a variable go with one informant's rating otherwise than with the other's?
+
+    Variables of the treatment and outcome blocks, one at a time; days are left to count models.
+
+    Raises
+    ------
+    NotEstimableError
+        The study has one informant.
+
+    Examples
+    --------
+    >>> found = two_informants(open_cohort().dyads)
+    >>> found.slopes["informant"].unique().tolist()
+    ['client', 'case_manager', 'difference']
+    """
+    book = book_of(dyads, codebook)
+    return TwoInformants(
+        _slopes(dyads, book), _differences(dyads, book), _pulls(dyads, book), _surfaces(dyads, book)
+    )
+
+
+def _slopes(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     client, case_manager, groups = ratings(dyads, book)
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 
     def find(x: pd.Series) -> pd.DataFrame:
         return stacked(pair, x.to_frame(), groups).slopes
 
-    return _each(dyads, book, find, SLOPES)
+    return _each(dyads, book, find, SLOPES.split())
 
 
-def correlation_differences(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
-    """Each variable's correlations with the two ratings, and a test of their difference.
-
-    Returns
-    -------
-    DataFrame
-        `block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective
-        reason`; `estimate` is the case manager's less the client's, tested at the effective n.
-    """
+def _differences(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     client, case_manager, groups = ratings(dyads, book)
 
     def find(x: pd.Series) -> pd.DataFrame:
@@ -59,20 +100,10 @@ def correlation_differences(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame
         named = {"r_first": "r_case_manager", "r_second": "r_client"}
         return row.rename(columns=named).assign(term=x.name)
 
-    columns = "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective"
-    return _each(dyads, book, find, [*columns.split(), "reason"])
+    return _each(dyads, book, find, CORRELATIONS.split())
 
 
-def what_pulls(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
-    """Truth and bias with each informant as the judge and the other as the reference.
-
-    Returns
-    -------
-    DataFrame
-        `informant block term directional_bias truth_force estimate conf_low conf_high p_value n
-        reason`: how far the judge's ratings lie above the reference (in its units), their change
-        per unit of the reference, and, as `estimate`, per standard deviation of the variable.
-    """
+def _pulls(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     client, case_manager, groups = ratings(dyads, book)
     sides = {"client": (client, case_manager), "case_manager": (case_manager, client)}
     tables = []
@@ -88,23 +119,13 @@ def what_pulls(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
                 truth_force=by_term["truth_force"],
             )
 
-        columns = "block term directional_bias truth_force estimate conf_low conf_high p_value n"
-        table = _each(dyads, book, find, [*columns.split(), "reason"])
+        table = _each(dyads, book, find, PULLS.split())
         table.insert(0, "informant", judge)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def outcome_surfaces(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
-    """How each outcome depends on both ratings and on their agreement: a1 to a4.
-
-    Returns
-    -------
-    DataFrame
-        `outcome`, the tidy columns and `reason`; slopes in the middle of the ratings given, in
-        standard deviations of the outcome per standard deviation of a rating. Along agreement
-        slope `a1` and curvature `a2`, along disagreement (case manager higher) `a3` and `a4`.
-    """
+def _surfaces(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     client, case_manager, groups = ratings(dyads, book)
 
     def find(x: pd.Series) -> pd.DataFrame:
@@ -114,8 +135,7 @@ def outcome_surfaces(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
         outcome = standardise(part["x"].to_numpy())
         return response_surface(outcome, second, first, 0.0, keys)[6:].assign(outcome=x.name)
 
-    columns = "outcome term estimate conf_low conf_high p_value df n reason"
-    return _each(dyads, book, find, columns.split(), ["outcome"], "outcome")
+    return _each(dyads, book, find, SURFACES.split(), ["outcome"], "outcome")
 
 
 def about_their_middle(

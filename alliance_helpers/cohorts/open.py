@@ -5,26 +5,10 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-import pandas as pd
-
 from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study, load_study
-
-
-@dataclass(frozen=True)
-class Cohort(CleanStudy):
-    """A cleaned study that still says what its raw tables were.
-
-    Attributes
-    ----------
-    raw : DataFrame
-        `table file rows columns`: each table as it came. The tables themselves are not kept, since
-        they take the most room; `open_study` reads them again.
-    """
-
-    raw: pd.DataFrame
 
 
 @dataclass
@@ -36,7 +20,7 @@ class Opened:
 
 
 OPENED = Opened()
-_kept: dict[str, Cohort] = {}
+_kept: dict[str, CleanStudy] = {}
 
 
 def open_study(
@@ -79,7 +63,7 @@ def open_cohort(
     n_clients: int = 201,
     seed: int = 1995,
     out: str = "",
-) -> Cohort:
+) -> CleanStudy:
     """The same, cleaned: one row per dyad, every change logged.
 
     Parameters
@@ -94,11 +78,11 @@ def open_cohort(
     --------
     >>> from alliance_helpers import open_cohort
     >>> cohort = open_cohort(scenario="halo", n_clients=60, seed=3)
-    >>> len(cohort.dyads), cohort.raw["rows"].tolist()
-    (60, [60, 61, 13, 119, 316])
+    >>> len(cohort.dyads), cohort.raw["hospital_episodes"]
+    (60, (316, 3))
     """
     asked = (data, codebook, scenario, n_clients, seed)
-    cohort = _kept.pop(repr(asked), None) or _opened(*asked)
+    cohort = _kept.pop(repr(asked), None) or clean(open_study(*asked))
     OPENED.out, OPENED.codebook = out, cohort.codebook
     return cohort
 
@@ -113,14 +97,6 @@ def keep_cohort(
     """
     asked = (data, codebook, scenario, n_clients, seed)
     with warnings.catch_warnings(record=True) as warned:
-        cohort = _opened(*asked)
+        cohort = clean(open_study(*asked))
     if not warned:
         _kept[repr(asked)] = cohort
-
-
-def _opened(*asked) -> Cohort:
-    study = open_study(*asked)
-    files = {name: study.codebook.tables[name].file for name in study.tables}
-    shapes = [(name, files[name], *frame.shape) for name, frame in study.tables.items()]
-    raw = pd.DataFrame(shapes, columns=["table", "file", "rows", "columns"])
-    return Cohort(**vars(clean(study)), raw=raw)

@@ -21,7 +21,7 @@ from ..study.load import codebook_of
 from .tables import then_and_now
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
+HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,9 @@ def _run_in(
                 kept[name] = executed.read_text(encoding="utf-8")
     if any(record.status == "failed" for record in records):
         return RunResult(number, tuple(records), None, kept)
-    if "robustness" in shared.notebooks:
-        from .sequence import add_stress_rows
+    from .sequence import add_stress_rows
 
-        add_stress_rows(out)
+    add_stress_rows(out)
     findings = out / FINDINGS
     text = findings.read_text(encoding="utf-8") if findings.exists() else None
     return RunResult(number, tuple(records), text, kept)

@@ -38,7 +38,7 @@ from ..study.read_tables import codebook_beside
 from .parameters import all_parameters, check_parameters
 from .runner import NotebookRun, run_notebooks
 
-LONGEST = "robustness"
+ROBUSTNESS = "robustness"  # how the names of those notebooks, and of their rows' tables, begin
 NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
@@ -63,7 +63,8 @@ class SequenceRun:
 
 def main_notebooks() -> list[Path]:
     """The notebooks of the sequence in reading order, then the stress tests."""
-    return [*sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), NOTEBOOKS / f"{LONGEST}.ipynb"]
+    found = [NOTEBOOKS.glob(f"{name}*.ipynb") for name in ("[0-9][0-9]_", ROBUSTNESS)]
+    return [path for paths in found for path in sorted(paths)]
 
 
 def skipped(study: Study) -> dict[str, str]:
@@ -117,7 +118,7 @@ def run_sequence(
     values = parameters | {"out": str(folder)}
     with held(folder, made=not out):
         empty_for_a_run(folder)
-        longest_first = sorted(notebooks, key=lambda path: path.stem != LONGEST)
+        longest_first = sorted(notebooks, key=lambda path: not path.stem.startswith(ROBUSTNESS))
         records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
         records.sort(key=lambda record: record.notebook)
         seconds = time.perf_counter() - started
@@ -135,15 +136,15 @@ def run_sequence(
 
 
 def add_stress_rows(folder: Path) -> None:
-    """Append to findings.csv the analyses that only the robustness notebook has."""
-    findings, stress = folder / "findings.csv", folder / "tables" / "robustness.csv"
-    if not (findings.is_file() and stress.is_file()):
+    """Append to findings.csv the analyses that only the robustness notebooks have."""
+    findings, tables = folder / "findings.csv", sorted(folder.glob(f"tables/{ROBUSTNESS}*.csv"))
+    if not (findings.is_file() and tables):
         return
-    with findings.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    there = {row["analysis"] for row in rows}
-    with stress.open(newline="", encoding="utf-8") as file:
-        rows += [row for row in csv.DictReader(file) if row["analysis"] not in there]
+    rows: list[dict[str, str]] = []
+    for table in (findings, *tables):
+        there = {row["analysis"] for row in rows}
+        with table.open(newline="", encoding="utf-8") as file:
+            rows += [row for row in csv.DictReader(file) if row["analysis"] not in there]
 
     def write(part: Path) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:

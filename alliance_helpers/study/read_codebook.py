@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from ..errors import CodebookError, Problem
 from ..paths import CODEBOOK
 from .check_codebook import rule_problems, schema_problems
@@ -29,8 +31,8 @@ from .yaml_text import load_yaml, read_yaml
 
 __all__ = [
     "N_ITEMS", "RESPONSES", "SUBSCALES", "Codebook", "Days", "Derived", "Scale", "Table",
-    "Variable", "draft_codebook", "dyad_variables", "expand", "load_yaml", "parse_codebook",
-    "read_codebook",
+    "Variable", "book_of", "draft_codebook", "dyad_variables", "expand", "load_yaml",
+    "parse_codebook", "read_codebook",
 ]  # fmt: skip
 ANY = (float("-inf"), float("inf"))
 
@@ -56,6 +58,11 @@ def read_codebook(path: str | Path | None = None) -> Codebook:
     path = Path(path) if path else CODEBOOK
     raw, text = read_yaml(path)
     return _usable(*_draft(raw, text, path.name))
+
+
+def book_of(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Codebook:
+    """The codebook of a dyad table: the one given, the one cleaning left with it, the shipped."""
+    return codebook or dyads.attrs.get("codebook") or read_codebook()
 
 
 def parse_codebook(text: str, file: str = "codebook.yml") -> Codebook:

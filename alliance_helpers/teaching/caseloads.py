@@ -15,7 +15,6 @@ from scipy import special
 from ..claims import verdicts
 from ..claims.analyses import ANALYSES
 from ..claims.verdicts import Effect
-from ..claims.views import alliance_of
 from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.nesting import effective_n
@@ -229,7 +228,7 @@ def widened(
     dyads: pd.DataFrame, book: Codebook, term: str, informant: str = "case_manager"
 ) -> Widened:
     """One association by the slope of standardised values, so that widths can be compared."""
-    rating = alliance_of(book, informant)
+    rating = book.alliance_of(informant)
     part = dyads[[rating, term, book.case_manager]].dropna()
     groups = pd.factorize(part[book.case_manager])[0]
     y, x = standardise(part[[rating, term]].to_numpy(float)).T

@@ -11,7 +11,7 @@ from ipywidgets import VBox
 from matplotlib.figure import Figure
 
 from ..claims.analyses import ANALYSES
-from ..claims.views import COVARIATES, EVERY, alliance_of, predictor_blocks
+from ..claims.views import COVARIATES, EVERY, regression_blocks
 from ..models.design import standardise
 from ..models.regression import hierarchical_regression
 from ..pages.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
@@ -76,8 +76,8 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 
 def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """The demonstration behind :func:`explore_regression`."""
-    blocks = predictor_blocks(dyads, book, EVERY)
-    ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
+    ratings = {book.informant_label(i): book.alliance_of(i) for i in book.informants}
     methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 
     def compute(rating: str, method: str, p_enter: float) -> SimpleNamespace:
@@ -108,7 +108,7 @@ def _terms(dyads: pd.DataFrame, book: Codebook, block: str) -> list[str]:
 
 
 def _effect(dyads, book: Codebook, term: str, informant: str, analysis: str, bound: float):
-    rating = alliance_of(book, informant)
+    rating = book.alliance_of(informant)
     keys = [book.case_manager] if book.case_manager else []
     part = dyads[[rating, term, *keys]].dropna()
     groups = pd.factorize(part[keys[0]])[0] if keys else np.arange(len(part))

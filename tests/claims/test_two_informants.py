@@ -6,12 +6,7 @@ import pytest
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.claims.stress import stress
-from alliance_helpers.claims.two_informants import (
-    correlation_differences,
-    outcome_surfaces,
-    slopes_by_informant,
-    what_pulls,
-)
+from alliance_helpers.claims.two_informants import two_informants
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.agreement import truth_and_bias
 from alliance_helpers.models.inference import adjust
@@ -54,14 +49,15 @@ def test_with_both_ratings_everywhere_stacking_is_the_nested_difference(dyads, r
 
 
 def test_joint_rows_are_holms_over_the_variables(dyads, rows):
-    found = correlation_differences(dyads, BOOK).set_index("term").loc[INDEPENDENT]
+    both = two_informants(dyads)
+    found = both.differences.set_index("term").loc[INDEPENDENT]
     row = rows.loc["dependent_correlations", "1", "differs_outcome", "both"]
     assert row["p_value"] == pytest.approx(adjust(found["p_value"]).min())
     largest = found["estimate"].abs().idxmax()
     assert row[["estimate", "conf_low"]].tolist() == pytest.approx(
         found.loc[largest, ["estimate", "conf_low"]].tolist()
     )
-    a3 = outcome_surfaces(dyads, BOOK).query("term == 'a3'").set_index("outcome").loc[INDEPENDENT]
+    a3 = both.surfaces.query("term == 'a3'").set_index("outcome").loc[INDEPENDENT]
     row = rows.loc["response_surface", "1", "differs_outcome", "both"]
     assert row["p_value"] == pytest.approx(adjust(a3["p_value"]).min())
     assert row["estimate"] == pytest.approx(a3["estimate"][a3["estimate"].abs().idxmax()])
@@ -92,13 +88,13 @@ def test_large_cohorts_tell_scenarios_apart():
 
 
 def test_tables_hold_every_variable_and_the_same_difference(dyads):
-    slopes = slopes_by_informant(dyads, BOOK)
-    wide = slopes.pivot_table("estimate", "term", "informant")
+    found = two_informants(dyads)
+    wide = found.slopes.pivot_table("estimate", "term", "informant")
     np.testing.assert_allclose(wide["difference"], wide["case_manager"] - wide["client"])
-    differences = correlation_differences(dyads, BOOK).set_index("term")
+    differences = found.differences.set_index("term")
     # One variable at a time a standardised slope is a correlation.
     np.testing.assert_allclose(wide["client"], differences.loc[wide.index, "r_client"])
-    pulls = what_pulls(dyads, BOOK)
+    pulls = found.pulls
     assert set(pulls["term"]) == set(wide.index) and len(pulls) == 2 * len(wide)
     shift = pulls.groupby("informant")["directional_bias"].first()
     assert shift["client"] == pytest.approx(-shift["case_manager"])
@@ -106,8 +102,8 @@ def test_tables_hold_every_variable_and_the_same_difference(dyads):
 
 def test_what_cannot_be_told_has_a_reason(dyads):
     copied = dyads.assign(case_manager_alliance=dyads["client_alliance"])
-    for table in (correlation_differences(copied, BOOK), what_pulls(copied, BOOK),
-                  outcome_surfaces(copied, BOOK)):  # fmt: skip
+    found = two_informants(copied)
+    for table in (found.differences, found.pulls, found.surfaces):
         assert table["reason"].str.startswith("not estimable: ").all() and len(table)
 
 
@@ -115,7 +111,7 @@ def test_a_study_without_case_managers_or_outcomes(dyads):
     alone = replace(BOOK, case_manager=None)
     rows = stress(dyads.drop(columns="case_manager_id"), alone, analyses=NAMES, finding="1")
     assert rows["estimate"].notna().all()
-    assert slopes_by_informant(dyads, replace(BOOK, blocks={})).empty
+    assert two_informants(dyads, replace(BOOK, blocks={})).slopes.empty
 
 
 def test_ratings_by_unlike_forms_are_compared_as_percentages(dyads):
@@ -124,8 +120,8 @@ def test_ratings_by_unlike_forms_are_compared_as_percentages(dyads):
     scales["client_alliance"] = replace(scales["client_alliance"], limits=(1.0, 4.0))
     other = replace(BOOK, scales=scales)
     shrunk = dyads.assign(client_alliance=(dyads["client_alliance"] - 36) / 2 + 36)
-    wanted, found = outcome_surfaces(dyads, BOOK), outcome_surfaces(shrunk, other)
-    np.testing.assert_allclose(found["estimate"], wanted["estimate"])
+    wanted, found = two_informants(dyads), two_informants(shrunk, other)
+    np.testing.assert_allclose(found.surfaces["estimate"], wanted.surfaces["estimate"])
     row = stress(shrunk, other, analyses=["response_surface"]).iloc[0]
     assert row["estimate"] == pytest.approx(
         stress(dyads, BOOK, analyses=["response_surface"])["estimate"].iloc[0]
