@@ -90,6 +90,7 @@ def reporter_of(term: str, book: Codebook) -> str:
 
     Examples
     --------
+    >>> from alliance_helpers.study.read_codebook import read_codebook
     >>> book = read_codebook()
     >>> [reporter_of(t, book) for t in ("living_skills", "health_sickness", "hospital_days")]
     ['client', 'rater', 'records']

@@ -60,7 +60,7 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     --------
     >>> from alliance_helpers import load_study, overview
     >>> overview(load_study()).tables["rows_raw"].tolist()[:2]
-    [197, 202]
+    [201, 198]
     """
     cleaned = clean(cleaned) if isinstance(cleaned, Study) else cleaned
     log = cleaned.log.assign(rule=cleaned.log["rule"].astype(str))
@@ -145,7 +145,7 @@ def choose(
     --------
     >>> dyads = open_cohort(scenario="published", n_clients=40).dyads
     >>> choose(dyads, outcome=""), choose(dyads, by="ward")
-    ('symptoms', 'site')
+    ('client_outcome', 'site')
     """
     book = book_of(dyads, codebook)
     if by is not None:
