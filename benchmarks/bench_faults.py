@@ -15,8 +15,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from alliance_helpers.running import batch_folder as fingerprint
-from alliance_helpers.running import station
+from alliance_helpers.running import batch, station
 from alliance_helpers.running.batch import run_batch
 from benchmarks.bench_batch import JOBS, grid
 from benchmarks.ratio import Ratio, run_parts, table
@@ -88,7 +87,7 @@ def victims() -> dict[str, list[psutil.Process]]:
 def kills(size: int) -> list[Ratio]:
     """A kernel or a worker killed at random every few seconds; then the rest."""
     luck, hit = random.Random(1995), []
-    fingerprint.helper_files = dict  # a helper edited meanwhile would forbid the resume
+    batch.helper_files = dict  # a helper edited meanwhile would forbid the resume
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = small_batch(folder, size, pause=0.3)

@@ -1,32 +1,58 @@
-"""Many runs of the notebooks: planned, run one by one or by Dask, summed up."""
+"""Many runs of the notebooks: planned, run in workers of this machine or of Dask, kept whole.
+
+A batch's folder says what was asked, on what its findings depend, and which runs are done, so that
+a batch that was stopped is gone on with, or refused where its runs would no longer be alike.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from ..cohorts.scenarios import load_scenario
-from ..errors import OutputError, ParameterError, RunError, ScenarioError
-from ..paths import NOTEBOOKS
-from .batch_folder import BatchFolder, BatchSummary, fingerprint, versions
-from .grid import Axis, Declared, Grid, check_grid, read_grid
-from .one_run import KEEP, RunResult, Shared, lost_run, run_one
-from .parameters import all_parameters
+from ..errors import AllianceError, OutputError, ParameterError, RunError
+from ..paths import (
+    DATA,
+    LIST,
+    NOTEBOOKS,
+    Known,
+    held,
+    is_known,
+    is_part,
+    listed,
+    refuse_others,
+    remove,
+    sha256,
+    told,
+    write_whole,
+)
+from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
+from .forkserver import helper_files
+from .parameters import PLACES, STUDY, all_parameters, check_grid, read_grid
+from .runner import KEEP, PREFIX, RunResult, Shared, lost_run, run_one, versions
+from .sequence import checked_study, input_files, skipped
 from .station import close_station, open_station, station_is_open
 from .workers import connect_dask, run_on_dask, run_tasks
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PLACES = ("data", "codebook", "claims")  # parameters that name files
+PLAN = "batch.json"
+Fingerprint = dict[str, dict[str, str]]
+# How a changed part is called when a resume is refused.
+SPOKEN = {
+    "grid": "the {}",
+    "notebooks": "the notebook {}",
+    "helpers": "the helper {}",
+    "data": "the file {}",
+    "versions": "the version of {}",
+}
 
 
 def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -56,88 +82,215 @@ def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Pat
     return [path for stem, path in available.items() if stem in chosen]
 
 
-def with_places(grid: Grid) -> tuple[Grid, list[Path]]:
-    """The grid with absolute paths, and the files it names, which must exist; scenarios too."""
-    found: dict[str, Path] = {}
-    missing = []
-
-    def absolute(name: str, value: object) -> object:
-        if name not in PLACES or not isinstance(value, str) or not value:
-            return value
-        place = Path(value).expanduser().absolute()
-        found[str(place)] = place
-        if not place.exists():
-            missing.append(f"{name}: there is no {place}.")
-        return str(place)
-
-    axes = tuple(
-        axis
-        if isinstance(axis.values, range)
-        else type(axis)(axis.name, tuple(absolute(axis.name, v) for v in axis.values))
-        for axis in grid.axes
-    )
-    runs = tuple({n: absolute(n, v) for n, v in run.items()} for run in grid.runs)
-    missing += _studies(axes, runs)
-    if missing:
-        raise ParameterError("\n".join(dict.fromkeys(missing)))
-    return Grid(axes, runs, grid.notebooks), list(found.values())
+def _study(run: Mapping[str, object]) -> dict[str, object]:
+    """What of a run's parameters says which study it is about."""
+    return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES)) if run.get(n)}
 
 
-def _studies(axes: Sequence[Axis], runs: Sequence[dict[str, object]]) -> list[str]:
-    """What is wrong with the studies that the runs ask for: unknown scenarios, two sources."""
-    together = {axis.name: axis.values for axis in axes}
-    asked = [*([together] if axes else []), *({n: (v,) for n, v in run.items()} for run in runs)]
-    found = []
-    for values in asked:
-        scenarios = [str(v) for v in values.get("scenario", ()) if v]
-        if scenarios and any(values.get("data", ())):
-            found.append("A run has both data and a scenario; leave one of them out.")
-        for name in scenarios:
-            try:
-                load_scenario(name)
-            except ScenarioError as error:
-                found.append(str(error))
-    return found
-
-
-def lacking(grid: Grid) -> dict[tuple[str, str], dict[str, str]]:
-    """Which notebooks the user's own studies lack the parts for, by data and codebook.
+def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, str]]:
+    """For each study of a batch, the notebooks that it lacks the parts for, and why.
 
     Raises
     ------
-    DataError, CodebookError
-        The first study that cannot be used, with every problem.
+    ParameterError
+        With every study that cannot be used.
     """
-    pairs = {(str(r.get("data") or ""), str(r.get("codebook") or "")) for r in grid.combinations()}
-    own = sorted(pair for pair in pairs if pair[0])
-    if not own:
-        return {}
-    from ..cohorts.open import open_study
-    from .sequence import skipped
+    found, wrong = {}, []
+    for name, study in studies.items():
+        try:
+            if study.get("scenario") and not study.get("data"):
+                load_scenario(str(study["scenario"]))  # drawn by each run: it lacks nothing
+            else:
+                found[name] = skipped(checked_study(study)) if study else {}
+        except AllianceError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ParameterError("\n".join(wrong))
+    return found
 
-    return {pair: skipped(open_study(*pair)) for pair in own}
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
-    """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
-    import pandas as pd
+def notebook_digest(text: str) -> str:
+    """Digest of a notebook's cells; outputs and editors' metadata do not count."""
+    cells = json.loads(text)["cells"]
+    kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells]
+    return _digest(json.dumps(kept))
 
-    defaults: dict[str, object] = {}
-    for parameters in declared.values():
-        for name, parameter in parameters.items():
-            defaults.setdefault(name, parameter.default)
-    names = grid.names()
-    rows = [[run.get(name, defaults[name]) for name in names] for run in grid.combinations()]
-    index = pd.RangeIndex(1, len(rows) + 1, name="run")
-    table = pd.DataFrame(rows, index=index, columns=names)
-    for name in table:
-        kinds = {type(value) for value in table[name]}
-        if kinds & {list, dict}:
-            table[name] = [json.dumps(value) for value in table[name]]
-        elif len(kinds - {type(None), int, float}) > 0 and len(kinds - {type(None)}) > 1:
-            table[name] = [None if value is None else str(value) for value in table[name]]
-    seeds = table["seed"] if "seed" in table else pd.Series(defaults.get("seed"), index=index)
-    return table, seeds
+
+def fingerprint(
+    grid: object, notebooks: Mapping[str, str], inputs: Iterable[Path] = ()
+) -> Fingerprint:
+    """Digests of everything that a batch's findings depend on.
+
+    Parameters
+    ----------
+    grid : object
+        The runs asked for; anything with a faithful `repr`.
+    notebooks : mapping
+        Name to text of the notebooks.
+    inputs : iterable of pathlib.Path
+        Files that the runs read, besides the project's own `data/`.
+
+    Returns
+    -------
+    dict
+        `grid`, `notebooks`, `helpers`, `data` and `versions`, each a mapping of names to digests.
+    """
+    files = {*inputs, *(path for path in DATA.rglob("*") if path.is_file())}
+    return {
+        "grid": {"grid": _digest(repr(grid))},
+        "notebooks": {name: notebook_digest(text) for name, text in notebooks.items()},
+        "helpers": {name: sha256(path) for name, path in helper_files().items()},
+        "data": {str(path): sha256(path) for path in sorted(files)},
+        "versions": versions(),
+    }
+
+
+def changes(before: Fingerprint, now: Fingerprint) -> list[str]:
+    """What differs between two fingerprints, in words."""
+    found = []
+    for part, spoken in SPOKEN.items():
+        old, new = before.get(part, {}), now.get(part, {})
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                how = "changed" if name in old and name in new else "is new or gone"
+                if part == "versions":
+                    how = f"was {old.get(name)} and is {new.get(name)}"
+                found.append(f"{spoken.format(name)} {how}")
+    return found
+
+
+class BatchFolder:
+    """Reads and writes one batch's folder; nothing else does.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).absolute()
+        self.scratch = self.path / ".scratch"
+        self._known: Known = {}
+
+    @contextlib.contextmanager
+    def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
+        """Hold the folder for one batch: a new one, or the one that it holds.
+
+        Parameters
+        ----------
+        plan : dict
+            The batch's fingerprint.
+        resume : bool
+            Go on with what the folder holds; with nothing there, start.
+
+        Raises
+        ------
+        ParameterError
+            The folder holds something else, or what the batch depends on has changed.
+        OutputError
+            It cannot be written, another process writes to it, or files in it that would be
+            written again are no longer as the batch wrote them.
+        """
+        with held(self.path):
+            self._known = listed(self.path)
+            self._fits(plan, resume)
+            with told(self.path):
+                self._clear_scratch()
+                self.scratch.mkdir(exist_ok=True)
+            try:
+                yield self
+            finally:
+                self._clear_scratch()
+
+    def _fits(self, plan: Fingerprint, resume: bool) -> None:
+        """Refuse a folder that is not for this batch; begin one that is empty."""
+        before = self._plan()
+        if before is None:
+            with told(self.path):
+                strangers = [p for p in self.path.iterdir() if p.name != LIST and not is_part(p)]
+            if strangers:
+                raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
+            write_whole(self.path / PLAN, json.dumps(plan, indent=1))
+        elif not resume:
+            raise ParameterError(
+                f"{self.path} holds another batch. Name another folder, or add --resume to run "
+                "what is missing from that one."
+            )
+        else:
+            if different := changes(before, plan):
+                more = [f"... and {len(different) - 10} more"] if len(different) > 10 else []
+                raise ParameterError(
+                    f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
+                    f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
+                )
+            with told(self.path):
+                refuse_others(self.path, self._changed(plan))
+
+    def _plan(self) -> Fingerprint | None:
+        """The plan of the batch that the folder holds, if it holds one."""
+        with told(self.path):
+            try:
+                plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                return None
+        return plan if isinstance(plan, dict) else None
+
+    def _changed(self, plan: Fingerprint) -> list[str]:
+        """Files that the runs still to be done would replace, and that are somebody else's."""
+        files = [self.path / name for name in TABLES]
+        runs = [*self.path.glob("runs/*.json"), *self.path.glob("notebooks/*")]
+        for run in {int(path.stem) for path in runs if path.stem.isdecimal()}:
+            if (self.load(run) or {}).get("status") != "done":
+                files += [self._record(run), *self._kept(run)]
+                files += [self.notebooks(run) / f"{name}.ipynb" for name in plan["notebooks"]]
+        there = {self._name(path) for path in files if path.exists() or path.is_symlink()}
+        return sorted(n for n in there if not is_known(self.path / n, n, self._known))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+    def _kept(self, run: int) -> list[Path]:
+        """Notebooks of a run that are on the folder's list."""
+        files = self.notebooks(run).glob("*.ipynb")
+        return [file for file in files if self._name(file) in self._known]
+
+    def _clear_scratch(self) -> None:
+        for run in self.scratch.glob(f"{PREFIX}*"):
+            shutil.rmtree(run, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not there, or not empty
+            self.scratch.rmdir()
+
+    def _record(self, run: int) -> Path:
+        return self.path / "runs" / f"{run:06d}.json"
+
+    def notebooks(self, run: int) -> Path:
+        """Where the executed notebooks of a run are kept."""
+        return self.path / "notebooks" / f"{run:06d}"
+
+    def save(self, result: RunResult) -> None:
+        """Write what a run brought; its record comes last, and makes it count."""
+        kept = [self._name(path) for path in self._kept(result.run)]
+        with told(self.path):
+            remove(self.path, [n for n in kept if is_known(self.path / n, n, self._known)])
+        for name, text in result.notebooks.items():
+            write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
+        write_whole(self._record(result.run), json.dumps(result.as_json()))
+
+    def load(self, run: int) -> dict | None:
+        """What a run brought, or None if it has not been run."""
+        try:
+            return json.loads(self._record(run).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def done(self, runs: int) -> set[int]:
+        """The numbers of the runs that need not be run again."""
+        return {r for r in range(1, runs + 1) if (self.load(r) or {}).get("status") == "done"}
 
 
 @contextlib.contextmanager
@@ -217,29 +370,31 @@ def run_batch(
         raise ParameterError(
             f"keep must be one of {', '.join(KEEP)}, jobs at least 1 and timeout above 0."
         )
-    grid = read_grid(Path(grid_path))
+    grid = read_grid(Path(grid_path), yes)
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))
     declared = all_parameters(chosen)
-    check_grid(grid, declared, yes)
-    grid, places = with_places(grid)
-    gaps = lacking(grid)
+    check_grid(grid, declared)
+    studies = {repr(study): study for study in map(_study, grid.runs)}
+    gaps = _left_out(studies)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
-    plan = fingerprint((grid.axes, grid.runs), texts, places)
-    with contextlib.ExitStack() as held:
-        client = held.enter_context(connect_dask(dask, versions)) if dask else None
-        store = held.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
+    inputs = {file for study in studies.values() for file in input_files(study)}
+    plan = fingerprint(grid.runs, texts, inputs)
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(connect_dask(dask, versions)) if dask else None
+        store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
         if client is None and not station_is_open():
             open_station()
-            held.callback(close_station)
+            stack.callback(close_station)
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
-        before = store.done(len(grid))
+        numbered = dict(enumerate(grid.runs, 1))
+        before = store.done(len(numbered))
         tasks = [
-            (n, run, gaps.get((run.get("data") or "", run.get("codebook") or ""), {}))
-            for n, run in enumerate(grid.combinations(), 1)
+            (n, run, gaps.get(repr(_study(run)), {}))
+            for n, run in numbered.items()
             if n not in before
         ]
         bar = tqdm(
-            desc="Runs", total=len(grid), initial=len(before), unit="run", dynamic_ncols=True,
+            desc="Runs", total=len(numbered), initial=len(before), unit="run", dynamic_ncols=True,
             disable=None if progress is None else not progress,
         )  # fmt: skip
         interrupted = False
@@ -248,8 +403,19 @@ def run_batch(
                 _run_all(store, shared, tasks, jobs, client, bar)
         except KeyboardInterrupt:
             interrupted = True
-        seconds = time.perf_counter() - started
-        return _conclude(store, grid, declared, len(before), seconds, interrupted)
+        table, seeds = parameter_table(grid, declared)
+        try:
+            runs = write_tables(store.path, map(store.load, table.index), table, seeds)
+            counts = runs["status"].value_counts()
+            done, failed, missing = (int(counts.get(s, 0)) for s in ("done", "failed", "missing"))
+            seconds = time.perf_counter() - started
+            summary = BatchSummary(
+                store.path, len(runs), done, failed, missing, len(before), seconds, interrupted
+            )
+            write_page(summary, runs, list(table))
+        except OutputError as error:
+            raise RunError(f"{error} The runs are kept; --resume writes the tables.") from error
+    return summary
 
 
 def _run_all(
@@ -274,32 +440,3 @@ def _run_all(
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
-
-
-def _conclude(
-    store: BatchFolder,
-    grid: Grid,
-    declared: Declared,
-    resumed: int,
-    seconds: float,
-    interrupted: bool,
-) -> BatchSummary:
-    """Write the tables and the page, and count."""
-    from .batch_page import write_page
-
-    table, seeds = parameter_table(grid, declared)
-    try:
-        runs = store.write_tables(table, seeds)
-        counts = runs["status"].value_counts()
-        summary = BatchSummary(
-            store.path,
-            len(runs),
-            *(int(counts.get(status, 0)) for status in ("done", "failed", "missing")),
-            resumed,
-            seconds,
-            interrupted,
-        )
-        write_page(store.path, summary, runs, list(table))
-    except OutputError as error:
-        raise RunError(f"{error} The runs are kept; --resume writes the tables.") from error
-    return summary

@@ -1,9 +1,11 @@
-"""The page of a batch: which runs failed, and how verdicts and estimates spread over the grid."""
+"""What a batch found: its table of findings, its table of runs, and a page that shows both."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from markupsafe import Markup
 
 from ..claims.rules import read_rules
 from ..paths import write_whole
-from .batch_folder import BatchSummary
+from .parameters import Declared, Grid
 
 TEMPLATE = Path(__file__).with_name("batch.html.j2")
 CLAIM = ["finding", "claim", "informant"]
@@ -22,91 +24,185 @@ WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
 MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
 FEW = 12  # values of a parameter that are still shown side by side
 SHOWN = 50  # failed runs
+VERDICTS = "Share of the runs with each verdict, and the percentage supported."
+ESTIMATES = (
+    "Line: 5 % to 95 % of the runs; box: the middle half; dot and number: median; dashes: no "
+    "association (0; of rate ratios 1). Drawings of one claim share a scale."
+)
+TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
+TABLES = ("findings.csv", "findings.parquet", "runs.csv", "batch.html")
+FAILURE = ("error_notebook", "error_cell", "error_name", "error_message")
 
 
-def write_page(folder: Path, summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> None:
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a batch ended.
+
+    Attributes
+    ----------
+    out : pathlib.Path
+        Its folder, with `findings.parquet`, `findings.csv`, `runs.csv` and `batch.html`.
+    runs, done, failed, missing : int
+        Runs of the grid; those that came to their end; those that did not; those not started.
+    resumed : int
+        Runs of `done` that were there before.
+    seconds : float
+    interrupted : bool
+        Stopped by Ctrl-C or a termination signal.
+    """
+
+    out: Path
+    runs: int
+    done: int
+    failed: int
+    missing: int
+    resumed: int
+    seconds: float
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is done, else 1."""
+        return 0 if self.done == self.runs else 1
+
+
+def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
+    """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
+    defaults: dict[str, object] = {}
+    for parameters in declared.values():
+        for name, parameter in parameters.items():
+            defaults.setdefault(name, parameter.default)
+    names = grid.names
+    rows = [[run.get(name, defaults[name]) for name in names] for run in grid.runs]
+    index = pd.RangeIndex(1, len(rows) + 1, name="run")
+    table = pd.DataFrame(rows, index=index, columns=names)
+    for name in table:
+        kinds = {type(value) for value in table[name]} - {type(None)}
+        if kinds & {list, dict}:
+            table[name] = [json.dumps(value) for value in table[name]]
+        elif len(kinds) > 1:
+            table[name] = [None if value is None else str(value) for value in table[name]]
+    seeds = table["seed"] if "seed" in table else pd.Series(defaults.get("seed"), index=index)
+    return table, seeds
+
+
+def write_tables(
+    out: Path, records: Iterable[Mapping | None], parameters: pd.DataFrame, seeds: pd.Series
+) -> pd.DataFrame:
+    """Write findings.csv, findings.parquet and runs.csv from all runs' records.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The batch's folder.
+    records : iterable of (dict or None)
+        What each run brought, see `RunResult.as_json`; None for one that was not run.
+    parameters : pandas.DataFrame
+        One row per run, index `run` from 1, one column per parameter of the grid.
+    seeds : pandas.Series
+        The seed of each run, with the same index.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table of runs.
+    """
+    rows, tables = [], {}
+    for run, record in zip(parameters.index, records, strict=True):
+        rows.append(_run_row(run, record))
+        if record is not None and record["findings"] is not None:
+            text = io.StringIO(record["findings"])
+            tables[run] = pd.read_csv(text, dtype=dict.fromkeys(TEXT, str))
+    runs = pd.DataFrame(rows).set_index("run")
+    about = parameters.assign(seed=seeds)
+    runs = about.join(runs[[c for c in runs if c not in FAILURE] + list(FAILURE)]).reset_index()
+    write_whole(out / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+    if tables:
+        findings = pd.concat(tables, names=["run"]).reset_index("run")
+        clash = {c: f"parameter_{c}" for c in parameters if c in findings}
+        left = parameters.rename(columns=clash)
+        findings = left.merge(findings, left_index=True, right_on="run", how="right")
+        findings.insert(0, "run", findings.pop("run"))
+        text = findings.to_csv(index=False, lineterminator="\n")
+        write_whole(out / "findings.csv", text)
+        write_whole(out / "findings.parquet", findings.to_parquet(index=False))
+    return runs
+
+
+def _run_row(run: int, record: Mapping | None) -> dict[str, object]:
+    """One row of runs.csv."""
+    if record is None:
+        return {"run": run, "status": "missing"} | dict.fromkeys(FAILURE)
+    ran = [r for r in record["records"] if r["status"] != "skipped"]
+    seconds = {f"seconds_{r['notebook']}": r["seconds"] for r in ran}
+    row = {"run": run, "status": record["status"]}
+    row["seconds"] = sum(s for s in seconds.values() if s is not None)
+    first = next((r for r in record["records"] if r["status"] == "failed"), {})
+    failure = {name: first.get(name.replace("error_notebook", "notebook")) for name in FAILURE}
+    return row | seconds | failure
+
+
+def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> None:
     """Write `batch.html` into a batch's folder, from its tables.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        With `findings.parquet`, unless no run came to its end.
     summary : BatchSummary
     runs : pandas.DataFrame
         As `runs.csv`.
     names : list of str
         The parameters of the grid.
     """
-    path = folder / "findings.parquet"
-    tables = []
+    path, tables = summary.out / "findings.parquet", []
     if path.exists():
         findings = pd.read_parquet(path)
         findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
-        by_value = [_shares(findings, name) for name in names if name != "seed"]
-        tables = [_verdicts(findings), _estimates(findings), *filter(None, by_value)]
+        tables = [
+            _table(findings, "Verdicts", _bar, VERDICTS, key=True),
+            _table(findings, "Estimates", _strip, ESTIMATES),
+        ]
+        for name in names:
+            column = name if name in findings else f"parameter_{name}"
+            if name != "seed" and 2 <= findings[column].nunique() <= FEW:
+                title = f"Percentage of runs in which a claim is supported, by {name}"
+                tables.append(_table(findings, title, _share, by=column))
     environment = jinja2.Environment(autoescape=True)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        name=folder.name,
+        name=summary.out.name,
         summary=summary,
         names=", ".join(names),
         tables=tables,
         failures=_failures(runs, names),
         colours=COLOURS,
     )
-    write_whole(folder / "batch.html", page)
+    write_whole(summary.out / "batch.html", page)
 
 
-def _verdicts(findings: pd.DataFrame) -> dict:
-    note = "Share of the runs with each verdict, and the percentage supported."
-    rows = _rows(findings, ["analysis"], lambda group, _: _bar(group["verdict"]))
-    return {"title": "Verdicts", "note": note, "key": True, "rows": rows} | _heads(findings)
-
-
-def _estimates(findings: pd.DataFrame) -> dict:
-    note = (
-        "Line: 5 % to 95 % of the runs; box: the middle half; dot and number: median; dashes: no "
-        "association (0; of rate ratios 1). Drawings of one claim share a scale."
-    )
-    rows = _rows(findings, ["analysis"], _strip)
-    return {"title": "Estimates", "note": note, "rows": rows} | _heads(findings)
-
-
-def _shares(findings: pd.DataFrame, name: str) -> dict | None:
-    """Shares of `supported` by the values of one parameter, if it has a few."""
-    column = name if name in findings else f"parameter_{name}"
-    if column not in findings or not 2 <= findings[column].nunique() <= FEW:
-        return None
-    values = list(dict.fromkeys(findings[column].dropna()))
-    rows = _rows(findings, ["analysis", column], lambda group, _: _share(group["verdict"]))
-    return {
-        "title": f"Percentage of runs in which a claim is supported, by {name}",
-        "note": "",
-        "rows": rows,
-        "heads": list(dict.fromkeys(findings["analysis"])),
-        "beneath": ["(empty)" if v == "" else v for v in values],
-    }
-
-
-def _heads(findings: pd.DataFrame) -> dict:
-    return {"heads": list(dict.fromkeys(findings["analysis"])), "beneath": []}
-
-
-def _rows(findings: pd.DataFrame, across: list[str], draw: Callable) -> list[dict]:
-    """A row per claim; a cell per analysis (and value), drawn from its runs and all the claim's."""
-    texts = read_rules().texts
+def _table(
+    findings: pd.DataFrame,
+    title: str,
+    draw: Callable,
+    note: str = "",
+    by: str | None = None,
+    key: bool = False,
+) -> dict:
+    """A row per claim; a cell per analysis (and value of a parameter), drawn from its runs."""
+    texts, across = read_rules().texts, ["analysis", *([by] if by else [])]
     heads = [list(dict.fromkeys(findings[c].dropna())) for c in across]
-    columns, every = list(product(*heads)), math.prod(map(len, heads[1:]))
     rows, before = [], None
-    for key, claim in findings.groupby(CLAIM, sort=False):
-        groups = dict(list(claim.groupby(across)))
+    for claim, every in findings.groupby(CLAIM, sort=False):
+        groups = dict(list(every.groupby(across)))
         cells = [
-            (draw(groups[c], claim) if c in groups else {}) | {"group": place % every == 0}
-            for place, c in enumerate(columns)
+            (draw(groups[place], every) if place in groups else {})
+            | {"group": by is None or place[1] == heads[1][0]}
+            for place in product(*heads)
         ]
-        text = texts.get(key, f"{key[1]} ({key[2]})".replace("_", " "))
-        rows.append({"claim": f"{key[0]}: {text}", "first": key[0] != before, "cells": cells})
-        before = key[0]
-    return rows
+        text = texts.get(claim, f"{claim[1]} ({claim[2]})".replace("_", " "))
+        rows.append({"claim": f"{claim[0]}: {text}", "first": claim[0] != before, "cells": cells})
+        before = claim[0]
+    beneath = ["(empty)" if value == "" else value for value in heads[1]] if by else []
+    about = {"title": title, "note": note, "key": key, "rows": rows}
+    return about | {"heads": heads[0], "beneath": beneath}
 
 
 def _is_ratio(rows: pd.DataFrame) -> pd.Series:
@@ -123,9 +219,9 @@ def _svg(content: str, words: str) -> Markup:
     )
 
 
-def _bar(verdicts: pd.Series) -> dict:
+def _bar(group: pd.DataFrame, _: pd.DataFrame) -> dict:
     """Shares of the verdicts as one stacked bar."""
-    shares = verdicts.value_counts(normalize=True)
+    shares = group["verdict"].value_counts(normalize=True)
     parts, x = [], 0.0
     for verdict, colour in COLOURS.items():
         width = WIDTH * float(shares.get(verdict, 0.0))
@@ -158,8 +254,8 @@ def _strip(group: pd.DataFrame, claim: pd.DataFrame) -> dict:
     return {"drawing": _svg(drawing, words), "text": f"{marks[2]:.2f}"}
 
 
-def _share(verdicts: pd.Series) -> dict:
-    share = float(verdicts.eq("supported").mean())
+def _share(group: pd.DataFrame, _: pd.DataFrame) -> dict:
+    share = float(group["verdict"].eq("supported").mean())
     return {"text": f"{share:.0%}", "colour": f"rgba(27, 110, 83, {0.6 * share:.2f})"}
 
 

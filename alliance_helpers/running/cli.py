@@ -30,12 +30,23 @@ def main() -> None:
     """From raw questionnaires to a verdict on each published claim about the alliance."""
 
 
+def _jobs(what: str):
+    return click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
+                        help=f"{what} side by side on this machine.")  # fmt: skip
+
+
+def _out(what: str, required: bool = False):
+    return click.option("--out", default=None, required=required, help=what, metavar="DIR")
+
+
+_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
+
+
 @main.command()
-@click.option("--data", default="", help="Folder or file of your own study.", metavar="PATH")
-@click.option("--codebook", default="", help="Its data dictionary.", metavar="FILE")
-@click.option("--out", default=None, help="Folder for the results.", metavar="DIR")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
-              help="Notebooks side by side.")  # fmt: skip
+@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH")
+@_codebook
+@_out("Folder for the results.")
+@_jobs("Notebooks")
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
               help="A notebook parameter; may be repeated.")  # fmt: skip
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
@@ -44,18 +55,21 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     from .station import open_station
 
     open_station()  # the kernels' libraries load while this process loads its own
+    from tqdm import tqdm
+
+    from ..errors import ParameterError
     from .parameters import all_parameters, parse_parameters
-    from .sequence import main_notebooks, run_sequence, skipped
+    from .sequence import checked_study, main_notebooks, run_sequence, skipped
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
-    _no_clash(parameters, {"data": data, "codebook": codebook, "out": out})
-    parameters |= {k: v for k, v in (("data", data), ("codebook", codebook)) if v}
-    if show_rows:
-        parameters["show_rows"] = True
-    skip = skipped(_check_input(parameters))
-    from tqdm import tqdm
-
+    options = {"data": data, "codebook": codebook}
+    for name in ("out", *(option for option, value in options.items() if value)):
+        if name in parameters:
+            raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
+    parameters |= {name: value for name, value in options.items() if value}
+    parameters |= {"show_rows": True} if show_rows else {}
+    skip = skipped(checked_study(parameters))
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
     _print_scorecard(result.out, parameters)
@@ -68,25 +82,6 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
         )
     click.echo(f"Report: {result.out / 'report.html'}  ({result.seconds:.1f} s)")
     sys.exit(1 if result.failed else 0)
-
-
-def _no_clash(parameters: dict, options: dict) -> None:
-    from ..errors import ParameterError
-
-    clash = [name for name in ("data", "codebook", "out") if name in parameters and options[name]]
-    if "out" in parameters or clash:
-        name = clash[0] if clash else "out"
-        raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
-
-
-def _check_input(parameters: dict):
-    """The study, after every problem of the data and the claims has had its chance to show."""
-    from ..claims.rules import read_rules
-    from ..cohorts.open import open_study
-    from .station import PARAMETERS
-
-    read_rules(parameters.get("claims"), parameters.get("data"))
-    return open_study(**{n: parameters[n] for n in PARAMETERS if n in parameters})
 
 
 def _print_scorecard(out: Path, parameters: dict) -> None:
@@ -107,7 +102,7 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 
 @main.command()
 @click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH")
-@click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
+@_codebook
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
     """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
@@ -161,7 +156,7 @@ def describe(path, out) -> None:
 @click.option("--scenario", default="published", show_default=True, metavar="NAME")
 @click.option("--n-clients", default=201, show_default=True, type=int, metavar="N")
 @click.option("--seed", default=1995, show_default=True, type=int, metavar="N")
-@click.option("--out", required=True, help="Folder for the raw tables.", metavar="DIR")
+@_out("Folder for the raw tables.", required=True)
 def simulate(scenario, n_clients, seed, out) -> None:
     """Write a synthetic study's raw tables and the truth they were drawn from."""
     from ..cohorts.simulate import simulate_study, write_study
@@ -172,9 +167,8 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
 @main.command()
 @click.argument("grid", metavar="GRID.yml")
-@click.option("--out", required=True, help="Folder for the batch.", metavar="DIR")
-@click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
-              help="Runs side by side on this machine.")  # fmt: skip
+@_out("Folder for the batch.", required=True)
+@_jobs("Runs")
 @click.option("--dask", default=None, metavar="ADDRESS",
               help="Send the runs to the workers of this Dask scheduler.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Run only what is missing or failed.")

@@ -1,17 +1,22 @@
-"""What parameters the notebooks take, and whether given values fit them.
+"""What parameters the notebooks take, and whether the values of a run, or of a grid, fit them.
 
-The `parameters` cell is read as syntax (``n_clients: int = 201``), never run.
+The `parameters` cell is read as syntax (``n_clients: int = 201``), never run. A grid is a YAML file
+that says which values the runs of a batch have.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-from ..errors import ParameterError
+from ..errors import CodebookError, ParameterError
+from ..study.yaml_text import read_yaml
 
 TYPES: dict[str, type] = {
     "str": str,
@@ -24,7 +29,17 @@ TYPES: dict[str, type] = {
 }
 STUDY = ("data", "codebook", "scenario")
 """Which study a notebook shows: one that does not take them shows the shipped cohort."""
+PLACES = ("data", "codebook", "claims")
+"""Parameters that name files."""
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+MANY = 10_000  # runs of a grid that need a `yes`
+LARGEST_RANGE = 100_000_000  # values
+RANGE = {"from", "to", "step"}
+GRID = {
+    "parameters": "must map names to values",
+    "runs": "must be a list of mappings of names to values",
+    "notebooks": "must be a list of names",
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,9 @@ class Parameter:
         if not self.accepts(value):
             raise ValueError(text)
         return value
+
+
+Declared = Mapping[str, Mapping[str, Parameter]]  # notebook -> name -> parameter
 
 
 def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
@@ -139,23 +157,12 @@ def _declared(statement: ast.stmt) -> Parameter:
     return parameter
 
 
-def all_parameters(notebooks: Iterable[Path]) -> dict[str, dict[str, Parameter]]:
+def all_parameters(notebooks: Iterable[Path]) -> Declared:
     """The parameters of several notebooks: name of the notebook to its parameters."""
     return {Path(notebook).stem: notebook_parameters(notebook) for notebook in notebooks}
 
 
-def listing(declared: Mapping[str, Mapping[str, Parameter]]) -> str:
-    """All parameters of all notebooks, as lines of text."""
-    lines = []
-    for notebook, parameters in declared.items():
-        known = ", ".join(f"{p.name}: {p.annotation} = {p.default!r}" for p in parameters.values())
-        lines.append(f"  {notebook}: {known or 'none'}")
-    return "\n".join(["The notebooks take:", *lines])
-
-
-def check_parameters(
-    values: Mapping[str, object], declared: Mapping[str, Mapping[str, Parameter]]
-) -> None:
+def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
     """Refuse names no notebook takes and values of the wrong type, all of them at once.
 
     What names the study (`STUDY`) must be taken by every notebook.
@@ -172,8 +179,27 @@ def check_parameters(
     ParameterError
         With every problem, and the parameters that there are.
     """
+    _refuse(_unfit(values.items(), declared), declared)
+
+
+def _refuse(problems: Iterable[str], declared: Declared) -> None:
+    """Raise, if there are problems, with all of them and with what the notebooks take."""
+    if problems := list(dict.fromkeys(problems)):
+        lines = [
+            f"  {notebook}: "
+            + (
+                ", ".join(f"{p.name}: {p.annotation} = {p.default!r}" for p in ps.values())
+                or "none"
+            )
+            for notebook, ps in declared.items()
+        ]
+        raise ParameterError("\n".join([*problems, "The notebooks take:", *lines]))
+
+
+def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]:
+    """What is wrong with names and values."""
     problems = []
-    for name, value in values.items():
+    for name, value in pairs:
         takers = {nb: ps[name] for nb, ps in declared.items() if name in ps}
         if not takers:
             problems.append(f"No notebook takes a parameter {name!r}.")
@@ -190,13 +216,10 @@ def check_parameters(
                 f"{name} = {value!r} is of type {type(value).__name__}; "
                 f"{', '.join(wrong)} expects {expected}."
             )
-    if problems:
-        raise ParameterError("\n".join([*problems, listing(declared)]))
+    return problems
 
 
-def parse_parameters(
-    pairs: Iterable[tuple[str, str]], declared: Mapping[str, Mapping[str, Parameter]]
-) -> dict[str, object]:
+def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> dict[str, object]:
     """Turn ``-p NAME VALUE`` pairs into typed values.
 
     Parameters
@@ -220,3 +243,137 @@ def parse_parameters(
             values[name] = text  # refused below, with every other problem
     check_parameters(values, declared)
     return values
+
+
+def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
+    """The same values, with the files that they name as absolute paths."""
+    return {
+        name: str(Path(value).expanduser().absolute())
+        if name in PLACES and isinstance(value, str) and value
+        else value
+        for name, value in values.items()
+    }
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The runs of a batch.
+
+    Attributes
+    ----------
+    runs : list of dict
+        Name to value; what a run does not name keeps the notebooks' default.
+    notebooks : list of str
+        Names of notebooks; empty for all.
+    """
+
+    runs: list[dict[str, object]]
+    notebooks: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters that the grid sets, in the order they are first named."""
+        return list(dict.fromkeys(name for run in self.runs for name in run))
+
+
+def read_grid(path: Path, yes: bool = False) -> Grid:
+    """Read a grid from YAML.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``parameters:`` maps a name to a value, a list or ``{from: 1, to: 20, step: 1}`` (the end
+        belongs to it), and every combination is a run, the last name changing fastest; ``runs:``
+        lists further runs; ``notebooks:`` names the notebooks.
+    yes : bool
+        More than 10,000 runs are meant.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or is not such a grid (with every problem), or has more than 10,000
+        runs without `yes`.
+    """
+    try:
+        content, _ = read_yaml(Path(path))
+    except CodebookError as error:
+        (problem,) = error.problems
+        row = f" (row {problem.row})" if problem.row else ""
+        raise ParameterError(f"The grid {path}{row} {problem.what}") from None
+    unknown = [key for key in content if key not in GRID]
+    problems = [f"It has no part {key!r}; there are {', '.join(GRID)}." for key in unknown]
+    parameters, runs, notebooks = (content.get(key) or [] for key in GRID)
+    fit = (not parameters or isinstance(parameters, dict), _all(dict, runs), _all(str, notebooks))
+    problems += [f"`{key}:` {GRID[key]}." for key, fits in zip(GRID, fit, strict=True) if not fits]
+    axes = {}
+    for name, values in parameters.items() if isinstance(parameters, dict) else ():
+        try:
+            axes[str(name)] = _axis(values)
+        except ValueError as error:
+            problems.append(f"{name}: {error}.")
+    if not problems and not axes and not runs:
+        problems.append("It names no parameters and no runs.")
+    if problems:
+        raise ParameterError("\n  ".join([f"The grid {path} cannot be used:", *problems]))
+    count = (math.prod(map(len, axes.values())) if axes else 0) + len(runs)
+    if count > MANY and not yes:
+        sizes = " x ".join(f"{name} {len(values):,}" for name, values in axes.items())
+        raise ParameterError(
+            f"The grid asks for {count:,} runs ({sizes} and {len(runs):,} further runs). "
+            "If that is meant, add --yes."
+        )
+    combinations = product(*axes.values()) if axes else ()
+    every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]
+    return Grid([absolute_places(run) for run in every], notebooks)
+
+
+def _all(kind: type, given: object) -> bool:
+    return isinstance(given, list) and all(isinstance(entry, kind) for entry in given)
+
+
+def _axis(given: object) -> Sequence:
+    """The values of one parameter: one, a list, or ``{from: .., to: .., step: ..}``."""
+    if not isinstance(given, dict):
+        if given == []:
+            raise ValueError("the list is empty")
+        return given if isinstance(given, list) else [given]
+    if {"step": 1, **given}.keys() != RANGE:
+        raise ValueError("a range has the form {from: 1, to: 20} or {from: 0, to: 1, step: 0.1}")
+    first, last, step = (given.get(name, 1) for name in ("from", "to", "step"))
+    for number in (first, last, step):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"{number!r} in the range is not a number")
+        if not math.isfinite(number):
+            raise ValueError(f"{number!r} in the range is not finite")
+    told = f"the range from {first} to {last} in steps of {step}"
+    if step == 0 or (last - first) / step < 0:
+        raise ValueError(f"{told} is empty")
+    if (last - first) / step > LARGEST_RANGE:
+        raise ValueError(f"{told} is too long")
+    count = math.floor((last - first) / step + 1e-9) + 1
+    if all(isinstance(number, int) for number in (first, last, step)):
+        return range(first, first + count * step, step)
+    return [round(first + i * step, 12) for i in range(count)]
+
+
+def check_grid(grid: Grid, declared: Declared) -> None:
+    """Refuse a grid that the notebooks cannot run, before anything starts.
+
+    Raises
+    ------
+    ParameterError
+        Unknown names, wrong types, runs that are there twice.
+    """
+    told = [repr(sorted(run.items())) for run in grid.runs]
+    count = Counter(told)
+    problems = [f"The run {run} is there twice."
+                for run, text in zip(grid.runs, told, strict=True) if count[text] > 1]  # fmt: skip
+    if "out" in grid.names:
+        problems.append("The grid cannot set out: the batch gives every run a folder of its own.")
+    pairs = {
+        (name, type(value), bool(value)): (name, value)
+        for run in reversed(grid.runs)
+        for name, value in reversed(run.items())
+        if name != "out"
+    }  # of the values that fit or fail alike, the first
+    _refuse([*problems, *_unfit(reversed(pairs.values()), declared)], declared)

@@ -1,25 +1,58 @@
-"""Run notebooks headless through papermill: whole outputs, failures as records, nothing silent."""
+"""Notebooks run headless: one, or all of a run on one cohort; a failure is a record."""
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 import os
+import platform
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..paths import write_whole
+from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.check_codebook import without_iri_grammar
-from .parameters import all_parameters, check_parameters, notebook_parameters
-from .station import forking_from, open_station, shared_cohort
+from .parameters import notebook_parameters
+from .station import environment, forking_from, open_station, shared_cohort
 from .workers import run_tasks
+
+PACKAGES = (
+    "alliance-kit",
+    "ipykernel",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "papermill",
+    "pyarrow",
+    "scipy",
+    "seaborn",
+    "statsmodels",
+)
+KEEP = ("all", "failed", "none")
+PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
+STRESS = (
+    "robustness"  # so begin the names of the longest notebooks, and of their tables of findings
+)
 
 # One kernel per core is the parallelism; sums must not depend on how kernels were started.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes; the package that is not installed is `absent`."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
 
 
 @dataclass(frozen=True)
@@ -180,18 +213,19 @@ def run_notebooks(
     timeout: float = 600.0,
     cwd: Path | None = None,
 ) -> list[NotebookRun]:
-    """Run independent notebooks side by side with one set of parameters.
+    """Run notebooks on one cohort, which is opened once, and gather their findings.
 
     Parameters
     ----------
     notebooks : sequence of pathlib.Path
-        None of them may need another's output.
+        None of them may need another's output. The longest are started first.
     out_dir : pathlib.Path
         Where the executed notebooks go, under their own names.
     parameters : mapping
-        Each notebook is given those that it takes.
+        Each notebook is given those that it takes; what `check_parameters` says of them is the
+        caller's to ask.
     jobs : int
-        Number of notebooks that run at the same time.
+        Number of notebooks that run at the same time; 1 runs them in this process.
     progress : callable, optional
         Called with each `NotebookRun` as it comes.
     timeout : float
@@ -203,29 +237,155 @@ def run_notebooks(
     -------
     list of NotebookRun
         In the order of `notebooks`.
-
-    Raises
-    ------
-    ParameterError
-        A name that no notebook takes, or a value of the wrong type; nothing was started.
     """
-    notebooks = [Path(notebook) for notebook in notebooks]
-    check_parameters(parameters, all_parameters(notebooks))
-    cwd, out_dir = Path(cwd or Path.cwd()), Path(out_dir).absolute()
-    open_station()
-    records: dict[int, NotebookRun] = {}
-    texts = [notebook.read_text(encoding="utf-8") for notebook in notebooks]
+    tasks = sorted(map(Path, notebooks), key=lambda path: not path.stem.startswith(STRESS))
+    records = {path.stem: lost(path.stem) for path in map(Path, notebooks)}
+    texts = [path.read_text(encoding="utf-8") for path in tasks]
+    if jobs > 1:
+        open_station()  # the workers', too
     with shared_cohort(parameters, texts) as server:
-        shared = (server, out_dir, dict(parameters), timeout, cwd)
-        tasks = run_tasks(_run_task, shared, [n.absolute() for n in notebooks], jobs)
-        for index, record in tasks:
-            records[index] = record or lost(notebooks[index].stem)
+        shared = (server, Path(out_dir).absolute(), dict(parameters), timeout, cwd or Path.cwd())
+        for index, record in run_tasks(_run_task, shared, [p.absolute() for p in tasks], jobs):
+            if record:
+                records[record.notebook] = record
             if progress is not None:
-                progress(records[index])
-    return [records[i] for i in range(len(notebooks))]
+                progress(records[tasks[index].stem])
+    if parameters.get("out"):
+        _add_stress_rows(Path(str(parameters["out"])))
+    return list(records.values())
 
 
 def lost(notebook: str) -> NotebookRun:
     """The record of a notebook whose worker process was killed under it again and again."""
     message = "the worker process that ran the notebook was killed, several times"
     return NotebookRun(notebook, "failed", math.nan, None, "WorkerKilled", message)
+
+
+def _add_stress_rows(out: Path) -> None:
+    """Append to findings.csv the analyses that only tables of a robustness notebook have."""
+    findings, tables = out / "findings.csv", sorted((out / "tables").glob(f"{STRESS}*.csv"))
+    if not (findings.is_file() and tables):
+        return
+    rows, there, columns = [], set(), None
+    for path in (findings, *tables):
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            columns = columns or table.fieldnames
+            if table.fieldnames == columns:
+                new = [row for row in table if row["analysis"] not in there]
+                rows += new
+                there |= {row["analysis"] for row in new}
+
+    def write(part: Path) -> None:
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(findings, write)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all runs of a batch have in common.
+
+    Attributes
+    ----------
+    notebooks : dict
+        Name to text: notebooks travel with the work, so that a worker on another machine, or an
+        edit while the batch runs, changes nothing.
+    keep : str
+        Which executed notebooks to bring back: `all`, `failed` or `none`. Figures are drawn only
+        if all are.
+    timeout : float
+        Seconds for each notebook.
+    scratch : str or None
+        Where runs get a folder while they last; None for the worker's own temporary folder.
+    """
+
+    notebooks: dict[str, str]
+    keep: str
+    timeout: float
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run of a batch brings back.
+
+    Attributes
+    ----------
+    run : int
+        Its number in the grid, from 1.
+    records : sequence of NotebookRun
+        One per notebook.
+    findings : str or None
+        The text of its findings.csv; None if a notebook failed or none wrote it.
+    notebooks : dict
+        Name to text of the executed notebooks that are kept.
+    """
+
+    run: int
+    records: Sequence[NotebookRun]
+    findings: str | None
+    notebooks: dict[str, str]
+
+    @property
+    def done(self) -> bool:
+        """Whether every notebook came to its end."""
+        return all(record.status != "failed" for record in self.records)
+
+    def as_json(self) -> dict:
+        """What is written to the batch's folder."""
+        records = [asdict(record) for record in self.records]
+        for record in records:
+            if not math.isfinite(record["seconds"]):
+                record["seconds"] = None
+        status = "done" if self.done else "failed"
+        return {"run": self.run, "status": status, "records": records, "findings": self.findings}
+
+
+def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]]) -> RunResult:
+    """Run all notebooks with one set of parameters, in a folder that is gone afterwards.
+
+    Parameters
+    ----------
+    shared : Shared
+    task : (int, dict, dict)
+        Number of the run, its parameters, and the notebooks to leave out with the reason.
+    """
+    number, parameters, gaps = task
+    unseen = {} if shared.keep == "all" else {UNSEEN_VARIABLE: "1"}
+    records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
+               for n in shared.notebooks if n in gaps]  # fmt: skip
+    try:
+        with (
+            tempfile.TemporaryDirectory(
+                prefix=PREFIX, dir=shared.scratch, ignore_cleanup_errors=True
+            ) as name,
+            environment(**unseen),
+        ):
+            folder = Path(name)
+            out, executed = folder / "out", folder / "executed"
+            out.mkdir()
+            sources = [folder / f"{name}.ipynb" for name in shared.notebooks if name not in gaps]
+            for source in sources:
+                source.write_text(shared.notebooks[source.stem], encoding="utf-8")
+            values = {**parameters, "out": str(out)}
+            records += run_notebooks(sources, executed, values, 1, None, shared.timeout, folder)
+            keep = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}[shared.keep]
+            paths = [executed / f"{r.notebook}.ipynb" for r in records if r.status in keep]
+            kept = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.exists()}
+            found = out / "findings.csv"
+            findings = found.read_text(encoding="utf-8") if found.exists() else None
+    except (OSError, OutputError) as error:  # no room, or no right, to make the folder
+        first = next(iter(shared.notebooks))
+        record = NotebookRun(first, "failed", 0.0, None, type(error).__name__, str(error))
+        return RunResult(number, [record], None, {})
+    result = RunResult(number, records, findings, kept)
+    return result if result.done else replace(result, findings=None)
+
+
+def lost_run(shared: Shared, number: int) -> RunResult:
+    """The result of a run whose worker was killed under it again and again."""
+    return RunResult(number, [lost(next(iter(shared.notebooks)))], None, {})

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
-from ..claims.rules import claims_file
+from ..claims.rules import claims_file, read_rules
+from ..cohorts.open import open_study
 from ..paths import (
     CODEBOOK,
     LIST,
@@ -35,17 +33,16 @@ from ..paths import (
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study
 from ..study.read_tables import codebook_beside
-from .parameters import all_parameters, check_parameters
-from .runner import NotebookRun, run_notebooks
+from .parameters import PLACES, absolute_places, all_parameters, check_parameters
+from .runner import STRESS, NotebookRun, run_notebooks, versions
+from .station import COHORT
 
-ROBUSTNESS = "robustness"  # how the names of those notebooks, and of their rows' tables, begin
 NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
-PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "papermill", "matplotlib", "alliance-kit")
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,20 @@ class SequenceRun:
 
 
 def main_notebooks() -> list[Path]:
-    """The notebooks of the sequence in reading order, then the stress tests."""
-    found = [NOTEBOOKS.glob(f"{name}*.ipynb") for name in ("[0-9][0-9]_", ROBUSTNESS)]
-    return [path for paths in found for path in sorted(paths)]
+    """The notebooks of the sequence in reading order, then those on robustness."""
+    patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
+    return [path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern))]
+
+
+def checked_study(parameters: Mapping[str, object]) -> Study:
+    """The study that a run is about, once its data, codebook, scenario and claims are in order.
+
+    Raises
+    ------
+    ParameterError, DataError, CodebookError, ScenarioError
+    """
+    read_rules(parameters.get("claims"), parameters.get("data"))
+    return open_study(**{name: parameters[name] for name in COHORT if name in parameters})
 
 
 def skipped(study: Study) -> dict[str, str]:
@@ -110,57 +118,35 @@ def run_sequence(
     ParameterError, DataError, CodebookError, ScenarioError, OutputError
         Before anything is run or written.
     """
+    from ..pages.report import write_report
+
     started = time.perf_counter()
-    parameters, skip = _absolute(parameters), dict(skip or {})
+    parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
     with held(folder, made=not out):
         empty_for_a_run(folder)
-        longest_first = sorted(notebooks, key=lambda path: not path.stem.startswith(ROBUSTNESS))
-        records = run_notebooks(longest_first, folder / "notebooks", values, jobs, progress)
-        records.sort(key=lambda record: record.notebook)
-        seconds = time.perf_counter() - started
-        add_stress_rows(folder)
-        about = _about(parameters, records, seconds, skip)
+        records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
+        about = {
+            "parameters": {k: v for k, v in parameters.items() if k != "out"},
+            "seed": parameters.get("seed", 1995),
+            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - started, 3),
+            "notebooks": [asdict(r) for r in records],
+            "skipped": skip,
+            "inputs_sha256": input_hashes(parameters),
+            "versions": versions(),
+            "platform": sys.platform,
+        }
         _write_run_file(folder, about)
-        from ..pages.report import write_report
-
         write_report(folder)
         _write_run_file(folder, about | {"files": written_files(folder)})
         drop_list(folder)
     if not out:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)
-
-
-def add_stress_rows(folder: Path) -> None:
-    """Append to findings.csv the analyses that only the robustness notebooks have."""
-    findings, tables = folder / "findings.csv", sorted(folder.glob(f"tables/{ROBUSTNESS}*.csv"))
-    if not (findings.is_file() and tables):
-        return
-    rows: list[dict[str, str]] = []
-    for table in (findings, *tables):
-        there = {row["analysis"] for row in rows}
-        with table.open(newline="", encoding="utf-8") as file:
-            rows += [row for row in csv.DictReader(file) if row["analysis"] not in there]
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_whole(findings, write)
-
-
-def _absolute(parameters: Mapping[str, object]) -> dict[str, object]:
-    made = dict(parameters)
-    for name in ("data", "codebook", "claims"):
-        if made.get(name):
-            made[name] = str(Path(str(made[name])).absolute())
-    return made
 
 
 def _new_folder() -> Path:
@@ -175,54 +161,40 @@ def _new_folder() -> Path:
         folder = first.with_name(f"{first.name}_{n}")
 
 
-def _about(parameters: dict, records, seconds: float, skip: dict) -> dict[str, object]:
-    return {
-        "parameters": {k: v for k, v in parameters.items() if k != "out"},
-        "seed": parameters.get("seed", 1995),
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "notebooks": [asdict(r) for r in records],
-        "skipped": skip,
-        "inputs_sha256": input_hashes(parameters),
-        "versions": {p: version(p) for p in PACKAGES} | {"python": platform.python_version()},
-        "platform": sys.platform,
-    }
-
-
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     write_whole(folder / RUN_FILE, json.dumps(about, indent=2, ensure_ascii=False) + "\n")
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 of every file that the run read: data, codebook, claims, scenarios."""
-    given = {name: str(parameters.get(name) or "") for name in ("data", "codebook", "claims")}
-    data = Path(given["data"]) if given["data"] else RAW
+    """SHA-256 of every file that a run reads, by its name or, where two share one, its path."""
+    files = input_files(parameters)
+    names = [file.name for file in files]
+    return {f.name if names.count(f.name) == 1 else str(f): sha256(f) for f in files}
+
+
+def input_files(parameters: Mapping[str, object]) -> list[Path]:
+    """Every file that a run reads: data or scenarios, codebook, claims."""
+    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
+    source = Path(data) if data else RAW
     if parameters.get("scenario"):
         tables = [SCENARIOS]
+    elif source.is_dir():
+        tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != LIST)
     else:
-        tables = [data]
-        if data.is_dir():
-            tables = sorted(p for p in data.iterdir() if p.is_file() and p.name != LIST)
-    book = Path(given["codebook"]) if given["codebook"] else codebook_beside(data) or CODEBOOK
-    files = list(dict.fromkeys([*tables, book, claims_file(given["claims"], given["data"])]))
-    names = [file.name for file in files]
-    hashes = {}
-    for file in files:
-        hashes[file.name if names.count(file.name) == 1 else str(file)] = sha256(file)
-    return hashes
+        tables = [source]
+    book = Path(codebook) if codebook else codebook_beside(source) or CODEBOOK
+    return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 
 def _point_latest(folder: Path) -> None:
     """Let results/latest lead to the run, unless that is a folder or a link of the user's own."""
     link, part = RESULTS / "latest", RESULTS / f".latest.{os.getpid()}"
     with contextlib.suppress(OSError):  # a file system without links; a run is not lost for one
-        if os.path.lexists(link) and not (link.is_symlink() and _beside(os.readlink(link))):
-            return
+        if os.path.lexists(link):
+            target = os.readlink(link) if link.is_symlink() else ""
+            if not target or os.path.basename(target) != target:
+                return
         if part.is_symlink():  # of a process that was killed
             part.unlink()
         part.symlink_to(folder.name, target_is_directory=True)
         os.replace(part, link)
-
-
-def _beside(target: str) -> bool:
-    return os.path.basename(target) == target

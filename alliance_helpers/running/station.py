@@ -21,9 +21,31 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from ..paths import ROOT
-from .preload import PRELOAD_ENV
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # of the environment; IPython's kernels heed it too
+# Read when the libraries load: no helper threads (they do not survive a fork), and the backend
+# that a kernel started the ordinary way has when matplotlib is imported in it.
+PRELOAD_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+@contextlib.contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables for what is started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @contextlib.contextmanager
@@ -32,25 +54,14 @@ def installed_modules_only() -> Iterator[None]:
 
     Those that copy this process's own path (joblib's do) find it without that folder as well.
     """
-    before = {name: os.environ.get(name) for name in SAFE_PATH}
-    here = os.path.realpath(os.curdir)
-    kept = os.path.realpath(ROOT)  # where the kit itself may come from
-    left_out = [
-        (i, entry) for i, entry in enumerate(sys.path) if os.path.realpath(entry) == here != kept
-    ]
-    for _, entry in left_out:
-        sys.path.remove(entry)
-    os.environ.update(SAFE_PATH)
+    path, here = list(sys.path), os.path.realpath(os.curdir)
+    if here != os.path.realpath(ROOT):  # where the kit itself may come from
+        sys.path[:] = [entry for entry in path if os.path.realpath(entry) != here]
     try:
-        yield
+        with environment(**SAFE_PATH):
+            yield
     finally:
-        for i, entry in left_out:
-            sys.path.insert(i, entry)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        sys.path[:] = path
 
 
 STATION_VARIABLE = "ALLIANCE_STATION"  # the folder of a station that a parent process has opened
@@ -309,8 +320,7 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
 
 
 OPENS = "open_cohort("  # in the text of a notebook
-PARAMETERS = ("data", "codebook", "scenario", "n_clients", "seed")  # of study.open_cohort
-PATHS = PARAMETERS[:2]
+COHORT = ("data", "codebook", "scenario", "n_clients", "seed")  # what open_cohort takes
 _numbers = itertools.count(1)
 
 
@@ -330,8 +340,8 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     str
         What `station.forking_from` takes; empty where the notebooks share nothing.
     """
-    cohort = {name: parameters[name] for name in PARAMETERS if name in parameters}
-    clear = all(os.path.isabs(str(cohort[name])) for name in PATHS if cohort.get(name))
+    cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    clear = all(os.path.isabs(str(cohort[name])) for name in COHORT[:2] if cohort.get(name))
     shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
     name = f"cohort-{os.getpid()}-{next(_numbers)}"
     listener = _listening(channel_folder() / name) if shared else None

@@ -45,7 +45,7 @@ def run_tasks(
     tasks : sequence
         Picklable.
     jobs : int
-        Number of worker processes.
+        Number of worker processes; 1 stands for this process.
 
     Yields
     ------
@@ -57,6 +57,10 @@ def run_tasks(
     RunError
         Workers die before they take up any task.
     """
+    if jobs == 1:
+        with installed_modules_only():
+            yield from ((i, function(shared, task)) for i, task in enumerate(tasks))
+        return
     marks = Path(tempfile.mkdtemp(prefix="tasks-", dir=open_station().folder))
     attempts = dict.fromkeys(range(len(tasks)), 0)
     barren = 0

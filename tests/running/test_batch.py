@@ -43,7 +43,7 @@ if "slow" in faults:
 def one_station():
     station.open_station()
     with pytest.MonkeyPatch.context() as patch:  # somebody may be editing a helper meanwhile
-        patch.setattr("alliance_helpers.running.batch_folder.helper_files", dict)
+        patch.setattr("alliance_helpers.running.batch.helper_files", dict)
         yield
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
     station.close_station()
@@ -159,11 +159,10 @@ WHOLE = """
 import sys
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from alliance_helpers.running import batch_folder as fingerprint
-from alliance_helpers.running.batch import run_batch
-fingerprint.helper_files = dict
+from alliance_helpers.running import batch
+batch.helper_files = dict
 place = Path({place!r})
-s = run_batch(place / "grid.yml", place / "out", folder=place, notebooks=["02"], resume=True)
+s = batch.run_batch(place / "grid.yml", place / "out", folder=place, notebooks=["02"], resume=True)
 sys.exit(s.exit_code)
 """
 
@@ -245,15 +244,15 @@ def test_resume_refuses_what_is_not_the_same_and_says_why(place, monkeypatch):
     with pytest.raises(ParameterError, match="the notebook 01_first is new or gone"):
         run(place, resume=True, notebooks=None)
     helper = lambda: {"batch": Path(batch.__file__)}  # noqa: E731
-    monkeypatch.setattr("alliance_helpers.running.batch_folder.helper_files", helper)
+    monkeypatch.setattr("alliance_helpers.running.batch.helper_files", helper)
     with pytest.raises(ParameterError, match="the helper batch is new or gone"):
         run(place, resume=True)
-    monkeypatch.setattr("alliance_helpers.running.batch_folder.helper_files", dict)
-    monkeypatch.setattr("alliance_helpers.running.batch_folder.version", lambda name: "0.0")
+    monkeypatch.setattr("alliance_helpers.running.batch.helper_files", dict)
+    monkeypatch.setattr("alliance_helpers.running.runner.version", lambda name: "0.0")
     with pytest.raises(ParameterError, match=r"the version of numpy was \S+ and is 0.0"):
         run(place, resume=True)
     monkeypatch.undo()
-    monkeypatch.setattr("alliance_helpers.running.batch_folder.helper_files", dict)
+    monkeypatch.setattr("alliance_helpers.running.batch.helper_files", dict)
     (place / "grid.yml").write_text("parameters: {seed: [1, 2]}")
     with pytest.raises(ParameterError, match="the grid changed"):
         run(place, resume=True)
@@ -296,9 +295,9 @@ def test_a_notebook_that_would_show_another_study_starts_no_batch(place, how):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("data: [/no/such/folder]", "data: there is no /no/such/folder"),
+        ("data: [/no/such/folder]", "/no/such/folder"),
         ("scenario: [published, publisht]", "publisht"),
-        ("scenario: ['', halo], data: [/tmp]", "both data and a scenario"),
+        ("scenario: ['', halo], data: [/tmp]", "Both data"),
     ],
 )
 def test_studies_that_cannot_be_had_are_refused(place, parameters, message):

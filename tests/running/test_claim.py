@@ -14,9 +14,8 @@ from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import LIST, held, write_whole
 from alliance_helpers.running import sequence
-from alliance_helpers.running.batch_folder import BatchFolder
-from alliance_helpers.running.one_run import RunResult
-from alliance_helpers.running.runner import NotebookRun
+from alliance_helpers.running.batch import BatchFolder
+from alliance_helpers.running.runner import NotebookRun, RunResult
 
 PLAN = {"notebooks": {"02_summary": ""}}
 
@@ -120,7 +119,7 @@ def test_what_the_kit_did_not_write_is_refused_and_kept(out, make, named):
 
 def test_what_an_interrupted_run_left_is_known_and_nothing_else(out, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sequence, "add_stress_rows", lambda out: 1 / 0)
+        patch.setattr(sequence, "input_hashes", lambda given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(out)
     assert not (out / "run.json").exists()

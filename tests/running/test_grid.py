@@ -4,8 +4,12 @@ import pytest
 from make_notebook import make_notebook
 
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.running.grid import check_grid, read_grid
-from alliance_helpers.running.parameters import all_parameters, parse_parameters
+from alliance_helpers.running.parameters import (
+    all_parameters,
+    check_grid,
+    parse_parameters,
+    read_grid,
+)
 
 PARAMETERS = """\
 seed: int = 1995  # seed
@@ -25,10 +29,10 @@ def declared(tmp_path):
     return all_parameters([first, second])
 
 
-def grid_of(tmp_path, text):
+def grid_of(tmp_path, text, yes=False):
     path = tmp_path / "grid.yml"
     path.write_text(text)
-    return read_grid(path)
+    return read_grid(path, yes)
 
 
 def test_every_combination_then_the_further_runs(tmp_path, declared):
@@ -38,16 +42,14 @@ def test_every_combination_then_the_further_runs(tmp_path, declared):
         "runs:\n  - {share: 1}\n",
     )
     check_grid(grid, declared)
-    runs = list(grid.combinations())
-    assert runs == [
+    assert grid.runs == [
         {"seed": 1, "scenario": "a", "strict": True},
         {"seed": 1, "scenario": "b", "strict": True},
         {"seed": 2, "scenario": "a", "strict": True},
         {"seed": 2, "scenario": "b", "strict": True},
         {"share": 1},
     ]
-    assert len(grid) == 5
-    assert grid.names() == ["seed", "scenario", "strict", "share"]
+    assert grid.names == ["seed", "scenario", "strict", "share"]
 
 
 @pytest.mark.parametrize(
@@ -61,17 +63,17 @@ def test_every_combination_then_the_further_runs(tmp_path, declared):
 )
 def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
     grid = grid_of(tmp_path, f"parameters:\n  share: {text}\n")
-    assert [run["share"] for run in grid.combinations()] == values
+    assert [run["share"] for run in grid.runs] == values
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- 1\n- 2", "a list, not a mapping"),
-        ("", "holds nothing"),
-        ("parameters: [", "is not YAML"),
-        ("!!python/object/apply:os.system [ls]", "is not YAML"),
-        ("parameters: {seed: 1}\nparameters: {seed: 2}", "parameters is given twice"),
+        ("- 1\n- 2", "is not a mapping"),
+        ("", "is not a mapping"),
+        ("parameters: [", "is not valid YAML"),
+        ("!!python/object/apply:os.system [ls]", "uses the YAML tag"),
+        ("parameters: {seed: 1}\nparameters: {seed: 2}", "'parameters' stands there twice"),
         ("params: {seed: [1]}", "no part 'params'"),
         ("parameters: {}", "names no parameters and no runs"),
         ("parameters: [seed]", "must map names to values"),
@@ -93,10 +95,10 @@ def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
         ("parameters: {scenario: [2024-01-01]}", "is of type date"),
         ("parameters: {seed: [true]}", "seed = True is of type bool"),
         ("parameters: {out: [x]}", "cannot set out"),
-        ("parameters: {seed: [1, 1]}", "seed has 1 twice"),
+        ("parameters: {seed: [1, 1]}", "{'seed': 1} is there twice"),
         ("parameters: {seed: [1, 2]}\nruns: [{seed: 2}]", "is there twice"),
         ("parameters: {seed: {from: 1, to: 10000000}}", "10,000,000 runs .* add --yes"),
-        ("x: &a [1]\n" * 100_001, "at most 1,000,000"),
+        ("x: &a [1]\n" * 100_001, "larger than 1,000,000"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_its_reason(tmp_path, declared, text, message):
@@ -113,7 +115,7 @@ def test_all_problems_come_at_once_with_what_there_is(tmp_path, declared):
 
 
 def test_many_runs_can_be_meant(tmp_path, declared):
-    check_grid(grid_of(tmp_path, "parameters: {seed: {from: 1, to: 20000}}"), declared, yes=True)
+    check_grid(grid_of(tmp_path, "parameters: {seed: {from: 1, to: 20000}}", True), declared)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_warm_kernel_is_in_the_state_of_a_cold_one(tmp_path, monkeypatch, capl
 
 
 def test_the_rehearsal_comes_to_its_end():
-    code = "from alliance_helpers.running.preload import rehearse; rehearse()"
+    code = "from alliance_helpers.running.forkserver import rehearse; rehearse()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -169,13 +169,11 @@ def test_a_helper_edited_after_the_libraries_were_loaded_is_imported_anew(tmp_pa
     package = tmp_path / "alliance_helpers"
     shutil.copytree(ROOT / "alliance_helpers", package)
     added = package / "study" / "added.py"
-    code = (
-        "from alliance_helpers.study import added\nfrom alliance_helpers.running import preload\n"
-    )
-    code += "stamps = preload.helper_stamps()"
+    code = "from alliance_helpers.study import added\n"
+    code += "from alliance_helpers.running import forkserver\nstamps = forkserver.helper_stamps()"
     added.write_text("A = 1\n")
     code += f"\nopen({str(added)!r}, 'w').write('A = 22\\n')"
-    code += "\nassert preload.helper_stamps() != stamps\npreload.forget_helpers()"
+    code += "\nassert forkserver.helper_stamps() != stamps\nforkserver.forget_helpers()"
     code += "\nfrom alliance_helpers.study.added import A\nprint(A)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True

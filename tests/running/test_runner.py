@@ -16,6 +16,7 @@ from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW, write_whole
 from alliance_helpers.running import sequence, station
 from alliance_helpers.running.cli import main
+from alliance_helpers.running.parameters import all_parameters
 from alliance_helpers.running.runner import run_notebook, run_notebooks
 from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
 from alliance_helpers.study.load import Study, load_study
@@ -54,10 +55,11 @@ def test_side_by_side_in_the_order_they_were_named(tmp_path):
     assert sorted(p.name for p in out.iterdir()) == [f"{r.notebook}.ipynb" for r in records]
 
 
-def test_wrong_parameters_start_nothing(tmp_path):
-    notebook = make_notebook(tmp_path / "01_a.ipynb", "open('ran', 'w')")
+def test_wrong_parameters_start_nothing(tmp_path, monkeypatch):
+    make_notebook(tmp_path / "01_a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
     with pytest.raises(ParameterError, match=r"(?s)'sead'.*seed = 'x' is of type str.*seed: int"):
-        run_notebooks([notebook], tmp_path / "out", {"sead": 1, "seed": "x"}, cwd=tmp_path)
+        run_sequence({"sead": 1, "seed": "x"}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "ran").exists()
 
@@ -95,7 +97,7 @@ def test_what_is_no_notebook_is_named(tmp_path, content):
     path = tmp_path / "01_no.ipynb"
     path.write_text(content)
     with pytest.raises(ParameterError, match=r"01_no\.ipynb is not a notebook"):
-        run_notebooks([path], tmp_path / "out", {})
+        all_parameters([path])
 
 
 def test_working_directory_and_environment_are_the_kernels_own(tmp_path, monkeypatch):

@@ -14,8 +14,7 @@ from make_notebook import make_notebook
 from alliance_helpers.paths import CODEBOOK, RAW
 from alliance_helpers.running import station
 from alliance_helpers.running import station as shared_cohort
-from alliance_helpers.running.one_run import Shared, run_one
-from alliance_helpers.running.runner import run_notebook, run_notebooks
+from alliance_helpers.running.runner import Shared, run_notebook, run_notebooks, run_one
 
 pytestmark = pytest.mark.skipif(
     station.fork_problem() is not None, reason=f"no forking: {station.fork_problem()}"
