@@ -268,3 +268,6 @@ def test_plain_papermill_from_another_directory(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"], "with `out` empty nothing else"
+    (own,) = [c for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) if OWN in tags(c)]
+    shown = [set(o.get("data", {})) for o in own.outputs]
+    assert {"image/png", "text/plain"} in shown, "the reader's own figure, after the kit's"
