@@ -13,20 +13,21 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress, t
 
-from alliance_helpers.claims.analyses import ANALYSES
-from alliance_helpers.claims.halo import partialled
-from alliance_helpers.claims.stress import stress
+from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.associations import halo
+from alliance_helpers.claims.evidence import ANALYSES, COUNT_ANALYSES, relate
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.models.design import standardise
 from alliance_helpers.models.importance import relative_importance
-from alliance_helpers.models.informants import correlation_difference
+from alliance_helpers.models.informants import correlation_difference, stacked
 from alliance_helpers.models.missing import impute, pool, pool_blocks
 from alliance_helpers.models.mixed import block_test, random_intercept
 from alliance_helpers.models.nesting import effective_n, one_with_many
+from alliance_helpers.models.partial import Partial
+from alliance_helpers.models.partial_counts import PartialCounts
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -81,7 +82,7 @@ def blocks(null) -> Hits:
     for block in ("treatment", "outcome"):
         terms = list(BOOK.blocks[block])
         X = null[terms]
-        naive = ANALYSES["as_published"].block(y.to_numpy(), X.to_numpy(), None, 0.0625, None)
+        naive = Partial(y.to_numpy(), X.to_numpy(), np.empty((len(y), 0)), None).observed("ols")
         quantity = f"{CM} on the {block} block ({len(terms)} terms)"
         yield "OLS naive, F", quantity, "size", naive.p_value <= 0.05
         robust = cluster_block_test(y, X, groups, terms)["p_value"].iloc[0]
@@ -97,7 +98,7 @@ def standardised(published, truth) -> Hits:
         values = published[[y, x]].to_numpy()
         for name in ("as_published", "nested", "nested_cr2"):
             true = truth[name, y, x]
-            effect = ANALYSES[name].pair(values[:, 0], values[:, 1], groups, abs(true))
+            effect = relate(values[:, 0], values[:, 1], groups, name, abs(true))
             hit = covers(true, effect.conf_low, effect.conf_high)
             quantity = f"{named(y, x)}, standardised"
             yield f"{name}, interval", quantity, "coverage", hit
@@ -115,8 +116,11 @@ def block_equivalence(published, rng) -> Hits:
         noise = np.sqrt(0.3) * habit + np.sqrt(0.7) * rng.normal(size=len(groups))
         y = X.sum(axis=1) * np.sqrt(bound / k) + np.sqrt(1 - bound) * noise
         worth = np.mean([effective_n(x, y, groups)["n_effective"].iloc[0] for x in X.T])
-        for name in ("as_published", "nested", "nested_cr2"):
-            effect = ANALYSES[name].block(y, X, groups, bound, worth)
+        model = Partial(y, X, np.empty((len(y), 0)), groups, block=True)
+        for name, estimator in ANALYSES.items():
+            e = model.observed(estimator)
+            size = None if name == "as_published" else worth
+            effect = verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, size)
             quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
             yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
 
@@ -135,9 +139,10 @@ def two_informants(null, published, truth) -> Hits:
                 hit = row["p_value"] <= 0.05 if kind == "size" else hit
                 quantity = f"r with {x}{LEVEL.get(x, '')}, case manager's less client's rating"
                 yield f"dependent_correlations, {name}", quantity, kind, hit
-    differences = ["dependent_correlations", "stacked", "response_surface"]
-    for row in stress(null, BOOK, finding="1", analyses=differences).itertuples():
-        yield f"{row.analysis}, joint test", row.claim, "size", row.p_value <= 0.05
+    blocks = {"differs_treatment": list(BOOK.blocks["treatment"]), "differs_outcome": CLINICAL}
+    for claim, terms in blocks.items():
+        test = stacked(null[[CLIENT, CM]], null[terms], null[KEYS]).test
+        yield "stacked, joint test", claim, "size", test["p_value"].iloc[0] <= 0.05
     yield from judgments(published, truth)
 
 
@@ -184,10 +189,10 @@ def rates(scenario: str, data, truth) -> Hits:
 
 
 def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
-    X = standardise(np.column_stack([data[rating], as_numbers(data, ADJUST)]).astype(float))
-    terms = ["alliance", *(f"x{i}" for i in range(X.shape[1] - 1))]
-    groups = pd.factorize(data[KEYS])[0]
-    return ANALYSES[name].rate(data["hospital_days"].to_numpy(), X, terms, groups, low, high)
+    Z, groups = as_numbers(data, ADJUST).to_numpy(float), pd.factorize(data[KEYS])[0]
+    model = PartialCounts(data["hospital_days"].to_numpy(), data[rating].to_numpy(float), Z, groups)
+    e = model.observed(COUNT_ANALYSES[name])
+    return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, low, high)
 
 
 def alphas(drawn, cluster=None) -> pd.DataFrame:
@@ -207,7 +212,7 @@ def alpha_hits(drawn, managers, truth) -> Hits:
 
 
 def partial_hits(null) -> Hits:
-    for row in partialled(null, BOOK).itertuples():
+    for row in halo(null).partialled.itertuples():
         if row.term in CLINICAL:
             yield "halo.partialled, nested", f"{row.term}, {CM}", "size", row.p_value <= 0.05
 
@@ -270,7 +275,7 @@ def truths(seed: int) -> dict:
             truth[ESTIMANDS[method], y, x] = slope(method, data[y], data[x], groups)[0]
     for y, x in PAIRS:
         for name in ("as_published", "nested"):
-            found = ANALYSES[name].pair(data[y].to_numpy(), data[x].to_numpy(), groups, 0.2)
+            found = relate(data[y].to_numpy(), data[x].to_numpy(), groups, name)
             truth[name, y, x] = found.estimate
         truth["nested_cr2", y, x] = truth["as_published", y, x]
     for row in agreement(data[CLIENT], data[CM]).itertuples():

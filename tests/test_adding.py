@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from alliance_helpers import all_rows, assess, load_study, open_cohort, read_rules, then_and_now
-from alliance_helpers.claims.evidence import verdict_of
+from alliance_helpers.claims.evidence import fitted
 from alliance_helpers.claims.stress import STRESS
-from alliance_helpers.claims.verdicts import correlation
 from alliance_helpers.paths import CODEBOOK, FINDINGS, NOTEBOOKS, RAW, ROOT
 from alliance_helpers.running import sequence
 
@@ -103,15 +102,15 @@ def test_a_claim_is_an_entry_in_findings(folder):
 
 def test_a_stress_test_is_a_function_with_a_name(monkeypatch):
     (source,) = [text for kind, text in BLOCKS if kind == "python"]
-    names = {"correlation": correlation, "verdict_of": verdict_of}
-    exec(source, names)
-    monkeypatch.setitem(STRESS, "first_half", names["first_half"])
+    monkeypatch.setitem(STRESS, "first_half", None)  # gone again afterwards
+    exec(source, {"fitted": fitted, "STRESS": STRESS})
     cohort = open_cohort()
+    half = assess(cohort.dyads.iloc[:100], finding="3").set_index(["claim", "analysis"])
     rows = all_rows(cohort, finding="3", analyses=["first_half"])
     (row,) = rows.query("analysis == 'first_half'").to_dict("records")
-    pair = cohort.dyads.iloc[:100][["client_alliance", "client_outcome"]].dropna()
-    assert row["estimate"] == pytest.approx(pair.corr().iloc[0, 1])
     assert row["claim"] == "own_outcome" and row["verdict"] == "supported"
+    told = half.loc["own_outcome", "nested"]
+    assert row["estimate"] == pytest.approx(told["estimate"], abs=1e-9)
     assert "first half" in then_and_now(rows)._repr_html_(), "a column of the report"
 
 

@@ -15,7 +15,7 @@ from ..models.regression import hierarchical_regression
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
-from .analyses import ANALYSES
+from .evidence import relate
 from .rules import Claim
 from .verdicts import Effect
 from .views import EVERY, regression_blocks
@@ -90,7 +90,7 @@ class Stepwise:
 
     def _modest(self, claim: Claim):
         pair = self.dyads[[self.book.alliance_of(i) for i in claim.informants]].dropna()
-        effect = ANALYSES["as_published"].pair(*pair.to_numpy(float).T, None, 0.2)
+        effect = relate(*pair.to_numpy(float).T, None)
         return effect, effect.p_value < 0.05 and 0 < effect.estimate < 0.5, "p < .05 and r below .5"
 
     def _block_absence(self, claim: Claim):

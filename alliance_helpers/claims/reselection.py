@@ -7,8 +7,9 @@ resampled and permuted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -18,9 +19,16 @@ from ..models.resamples import permutation_test
 from ..models.selection import bootstrap_selection, optimism_corrected_r2, selected_models
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from .views import Tables, regression_blocks
+from .views import Tables, one_below_the_other, regression_blocks, usable
 
 Blocks = dict[str, list[str]]
+INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+MODELS = "model n_terms frequency as_full_sample"
+NOISE = ["p_value", "r_squared_noise", "any_selected_noise"]
+PROCEDURE = (
+    "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
+    "r_squared_all_in r_squared_all_in_corrected"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,10 +79,26 @@ def reselection(
         Models shown of each regression.
     """
     book = book_of(dyads, codebook)
+    how = {"cluster": book.case_manager, "seed": seed}
+
+    def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        table = selected_models(dyads, outcome, blocks, n_boot, top=top, **how)
+        words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
+        return table.assign(model=words)
+
+    def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
+        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
+        table = table.set_index("procedure")
+        row = table.loc["stepwise"].to_dict() | test[NOISE].to_dict()
+        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
+        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
+        return pd.DataFrame([row])
+
     return Reselection(
         inclusion(dyads, book, seed, n_boot),
-        _models(dyads, book, seed, n_boot, top),
-        _procedure(dyads, book, seed, n_boot, n_perm),
+        _each(dyads, book, models, MODELS, of_ratings=True),
+        _each(dyads, book, procedure, PROCEDURE),
     )
 
 
@@ -108,71 +132,30 @@ def inclusion(
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")
 
-    columns = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
-    return _each(dyads, book, find, columns)
-
-
-def _models(dyads, book: Codebook, seed: int, n_boot: int, top: int) -> pd.DataFrame:
-    def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame | None:
-        if outcome != rating:
-            return None
-        table = selected_models(
-            dyads, outcome, blocks, n_boot, seed, cluster=book.case_manager, top=top
-        )
-        words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
-        return table.assign(model=words)
-
-    return _each(dyads, book, find, "model n_terms frequency as_full_sample")
-
-
-def _procedure(dyads, book: Codebook, seed: int, n_boot: int, n_perm: int) -> pd.DataFrame:
-    columns = "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise"
-    columns += " r_squared_all_in r_squared_all_in_corrected"
-    noise = ["p_value", "r_squared_noise", "any_selected_noise"]
-
-    def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        how = {"cluster": book.case_manager, "seed": seed}
-        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
-        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
-        table = table.set_index("procedure")[["n", "n_terms", "r_squared", "r_squared_corrected"]]
-        row = table.loc["stepwise"].to_dict() | test[noise].to_dict()
-        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
-        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
-        return pd.DataFrame([row])
-
-    return _each(dyads, book, find, columns)
+    return _each(dyads, book, find, INCLUSION)
 
 
 def _each(
     dyads: pd.DataFrame,
     book: Codebook,
-    find: Callable[[str, str, Blocks], pd.DataFrame | None],
+    find: Callable[[str, str, Blocks], pd.DataFrame],
     columns: str,
+    of_ratings: bool = False,
 ) -> pd.DataFrame:
-    """The tables of all regressions below one another; a reason where there is none."""
-    tables = []
+    """What `find` tells of each of the regressions, or only of those of the ratings."""
+
+    def checked(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        if not usable(dyads, [rating]):
+            raise NotEstimableError(f"{rating} does not vary")
+        return find(outcome, rating, blocks)
+
+    calls = []
     for informant in book.informants:
-        rating = book.alliance_of(informant)
-        for outcome, blocks in _regressions(dyads, book, informant):
-            try:
-                if rating not in dyads or dyads[rating].nunique() < 2:
-                    raise NotEstimableError(f"{rating} does not vary")
-                table = find(outcome, rating, blocks)
-            except NotEstimableError as error:
-                table = pd.DataFrame({"reason": [f"not estimable: {error}"]})
-            if table is not None:
-                table.insert(0, "informant", informant)
-                table.insert(1, "outcome", outcome)
-                tables.append(table)
-    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    joined = joined.reindex(columns=["informant", "outcome", *columns.split(), "reason"])
-    return joined.assign(reason=joined["reason"].astype(object).fillna(""))
-
-
-def _regressions(dyads, book: Codebook, informant: str) -> Iterator[tuple[str, Blocks]]:
-    """Outcome and blocks of each of an informant's regressions."""
-    before = regression_blocks(dyads, book)
-    if before:
-        yield book.alliance_of(informant), before
-    for outcome in regression_blocks(dyads, book, blocks=("outcome",)).get("outcome", ()):
-        yield outcome, regression_blocks(dyads, book, outcome, informant)
+        rating, before = book.alliance_of(informant), regression_blocks(dyads, book)
+        outcomes = [rating] if before else []
+        outcomes += () if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
+        for outcome in outcomes:
+            after = regression_blocks(dyads, book, outcome, informant)
+            call = partial(checked, outcome, rating, before if outcome == rating else after)
+            calls.append(({"informant": informant, "outcome": outcome}, call))
+    return one_below_the_other(calls, f"informant outcome {columns} reason")

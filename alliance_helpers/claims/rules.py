@@ -72,6 +72,10 @@ class Rules:
         wanted = {(claim.finding, name) for name in claim.of}
         return [c for c in self.claims if (c.finding, c.claim) in wanted]
 
+    def held_constant(self, claim: Claim) -> tuple[str, ...]:
+        """What the claim's own analysis adjusts for."""
+        return self.days_adjusted_for if claim.kind == "rate_absence" else ()
+
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
 
@@ -206,3 +210,15 @@ def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
         wrong = [name for name in claim.of if name not in above or name in below]
         lost += [f"claim {claim.claim!r}: there is no claim {name!r} above it." for name in wrong]
     return lost
+
+
+def read_stress() -> dict[str, dict]:
+    """Settings of the stress tests, from `data/stress.yml`.
+
+    Examples
+    --------
+    >>> read_stress()["bayes"]["evidence"]
+    3.0
+    """
+    path = FINDINGS.with_name("stress.yml")
+    return load_yaml(path.read_text(encoding="utf-8"), path.name)

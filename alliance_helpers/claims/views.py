@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
-from ..models.nesting import one_with_many
+from ..models.inference import bayes_factor_correlation
+from ..models.nesting import effective_n, one_with_many
+from ..models.power import power_correlation
 from ..paths import VERDICT_RATES
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
@@ -19,6 +24,7 @@ from .rules import Rules, read_rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
+KAPPAS = (0.1, 0.2, 1 / 3, 0.5, 0.75, 1.0, 1.5, 2.0)
 COVARIATES = ("site_type", "hospital_days_before")  # of hospital days, in the shipped claims
 
 
@@ -30,6 +36,21 @@ class Tables:
             f"<h4>{part.name}</h4>{getattr(self, part.name).to_html(index=False)}"
             for part in fields(self)
         )
+
+
+def one_below_the_other(
+    calls: Iterable[tuple[dict[str, str], Callable[[], pd.DataFrame]]], columns: str
+) -> pd.DataFrame:
+    """The tables that calls return, each beside its head; a `reason` where there is none."""
+    tables = []
+    for head, find in calls:
+        try:
+            table = find().assign(reason="")
+        except NotEstimableError as error:
+            table = pd.DataFrame({"reason": [f"not estimable: {error}"]})
+        tables.append(table.assign(**head))
+    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined.reindex(columns=columns.split())
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,8 +191,8 @@ def regression_blocks(
     and then one informant's alliance. Variables that do not vary are left out.
     """
     book = book_of(dyads, codebook)
-    usable = {b: _usable(dyads, book.blocks.get(b, ())) for b in blocks}
-    found = {name: terms for name, terms in usable.items() if terms}
+    found = {b: usable(dyads, book.blocks.get(b, ())) for b in blocks}
+    found = {b: terms for b, terms in found.items() if terms}
     if outcome is None:
         return found
     found["alliance"] = [book.alliance_of(informant)]
@@ -206,7 +227,8 @@ def whose_rating(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.Da
         return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
 
 
-def _usable(dyads: pd.DataFrame, names) -> list[str]:
+def usable(dyads: pd.DataFrame, names) -> list[str]:
+    """Those of the variables that the cohort has and that vary in it."""
     return [n for n in names if n in dyads and dyads[n].nunique() > 1]
 
 
@@ -253,17 +275,112 @@ def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=dyads.index)
 
 
+def complete(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    columns: list[str],
+    covariates: Sequence[str] | np.ndarray = (),
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The dyads that have all of these variables, and a known case manager.
+
+    Returns
+    -------
+    values : ndarray (m, k + q)
+        The columns, then the covariates as numbers.
+    groups : ndarray (m,) of case managers, or None where the study names none
+    rows : ndarray (m,)
+        Positions in the dyad table.
+
+    Raises
+    ------
+    NotEstimableError
+        A variable is not in the table, or fewer than four dyads are complete.
+    """
+    if lacking := [c for c in columns if c not in dyads]:
+        raise NotEstimableError(f"the study has no {', '.join(lacking)}")
+    if not isinstance(covariates, np.ndarray):
+        covariates = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
+    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), covariates])
+    managers = pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
+    known = True if managers is None else managers >= 0
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
+    if len(rows) < 4:
+        raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
+    return values[rows], None if managers is None else managers[rows], rows
+
+
+def rank_normal(x) -> np.ndarray:
+    """Scores with a normal distribution and the order of `x` (Blom 1958)."""
+    x = np.asarray(x, float)
+    return ndtri((rankdata(x) - 0.375) / (len(x) + 0.25))
+
+
+def bayes_factors(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    days: str = "hospital_days",
+    kappas=KAPPAS,
+) -> pd.DataFrame:
+    """Evidence for no correlation of each rating with hospital days, over the prior's width.
+
+    Correlations of rank-normal scores, at the effective n (days are skewed, dyads share case
+    managers). The prior on the correlation is a stretched beta of width kappa: 1 is uniform, 1/3
+    the default of R's BayesFactor.
+
+    Returns
+    -------
+    DataFrame
+        `informant kappa r n n_effective bf10 bf01`.
+    """
+    table = _days_correlations(dyads, codebook, days).merge(
+        pd.DataFrame({"kappa": kappas}), how="cross"
+    )
+    rows = table[["r", "n_effective", "kappa"]].itertuples(index=False)
+    table["bf10"] = [float(bayes_factor_correlation(*row)) for row in rows]
+    table["bf01"] = 1 / table["bf10"]
+    return table[["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]]
+
+
+def _days_correlations(dyads: pd.DataFrame, codebook: Codebook | None, days: str) -> pd.DataFrame:
+    """Each rating's correlation with days by rank-normal scores, and its effective n."""
+    book, rows = book_of(dyads, codebook), []
+    for informant in book.informants:
+        values, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
+        x, y = (rank_normal(column) for column in values.T)
+        worth = float(len(x))
+        if groups is not None:
+            worth = float(effective_n(x, y, groups)["n_effective"].iloc[0])
+        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
+    return pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
+
+
+def power_table(
+    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
+) -> pd.DataFrame:
+    """Power of a two-sided 5 % test over the size of a correlation, at the effective n.
+
+    Returns
+    -------
+    DataFrame
+        `informant effect power n n_effective`.
+    """
+    table = _days_correlations(dyads, codebook, days).merge(
+        pd.DataFrame({"effect": np.linspace(0.0, 0.5, 26)}), how="cross"
+    )
+    rows = table[["effect", "n_effective"]].itertuples(index=False)
+    table["power"] = [power_correlation(*row) for row in rows]
+    return table[["informant", "effect", "power", "n", "n_effective"]]
+
+
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
     """Pearson correlations of ratings, treatment and outcome variables, pairwise complete."""
     book = book_of(dyads, codebook)
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
-    return dyads[_usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
+    return dyads[usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
 
 
-def recovery(
-    rules: Rules, analyses: tuple[str, ...] = ("as_1995", "as_published", "nested")
-) -> pd.DataFrame:
+def recovery(rules: Rules) -> pd.DataFrame:
     """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
 
     Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
@@ -272,13 +389,12 @@ def recovery(
     ----------
     rules : Rules
         Claims that are not the shipped ones have no rates.
-    analyses : tuple of str
-        The analyses whose percentages are shown, divided by a stroke.
 
     Returns
     -------
     DataFrame
-        `finding claim informant`, claims as their texts, then a column per scenario.
+        `finding claim informant`, claims as their texts, then a column per scenario: percentages
+        of the analyses `as_1995`, `as_published` and `nested`, divided by strokes.
     """
     rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
     key = ["finding", "claim", "informant"]
@@ -286,7 +402,7 @@ def recovery(
     wide = rates.assign(percent=percent).pivot_table(
         "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
     )
-    joined = wide.reindex(columns=list(analyses)).fillna("–").agg(" / ".join, axis=1)
+    joined = wide[["as_1995", "as_published", "nested"]].fillna("–").agg(" / ".join, axis=1)
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]

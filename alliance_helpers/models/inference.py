@@ -63,12 +63,23 @@ def equivalence(
     arguments.share(alpha=alpha)
     if low >= high:
         raise ParameterError(f"The lower bound {low} must lie below the upper bound {high}.")
-    p = max(
-        special.stdtr(df, -(estimate - low) / std_error),
-        special.stdtr(df, (estimate - high) / std_error),
-    )
+    p = two_one_sided(estimate, std_error, low, high, df)
     reach = special.stdtrit(df, 1 - alpha) * std_error
     return _row(p, estimate - reach, estimate + reach, p < alpha)
+
+
+def two_one_sided(
+    estimate: float, std_error: float, low: float, high: float, df: float = np.inf
+) -> float:
+    """The p-value of :func:`equivalence` alone, without a table and without its checks.
+
+    Examples
+    --------
+    >>> round(two_one_sided(0.0, 0.1, low=-0.2, high=0.2), 4)
+    0.0228
+    """
+    below = special.stdtr(df, (low - estimate) / std_error)
+    return float(max(below, special.stdtr(df, (estimate - high) / std_error)))
 
 
 def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.05) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import special
 
 from ..claims import verdicts
-from ..claims.analyses import ANALYSES
+from ..claims.evidence import relate
 from ..claims.verdicts import Effect
 from ..errors import NotEstimableError
 from ..models.design import standardise
@@ -237,7 +237,7 @@ def widened(
     return Widened(
         word(term, book),
         verdicts.slope(r, error, n - 2, n, -BOUND, BOUND),
-        {way: ANALYSES[way].pair(y, x, groups, BOUND) for way in WAYS.values()},
+        {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()},
         effective_n(x, y, groups).iloc[0],
     )
 

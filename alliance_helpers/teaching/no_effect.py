@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import special
 
-from ..claims.nulls import KAPPAS
-from ..claims.views import COVARIATES, days_data
+from ..claims.views import COVARIATES, KAPPAS, days_data
 from ..errors import ParameterError
 from ..models.counts import count_regression
 from ..models.inference import bayes_factor_correlation, equivalence, equivalence_correlation

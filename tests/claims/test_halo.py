@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alliance_helpers.claims.halo import halo
+from alliance_helpers.claims.associations import halo
 from alliance_helpers.cohorts.simulate import simulate_dyads
 
 

@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.associations import associations
-from alliance_helpers.claims.halo import halo
-from alliance_helpers.claims.information import information_sources
+from alliance_helpers.claims.associations import associations, halo, information_sources
 from alliance_helpers.claims.multiverse import multiverse
-from alliance_helpers.claims.nulls import bayes_factors, power_table
 from alliance_helpers.claims.reselection import reselection
-from alliance_helpers.claims.stress import STRESS, all_rows, stress
-from alliance_helpers.claims.stressed import read_stress
+from alliance_helpers.claims.stress import STRESS, all_rows, read_stress, stress
 from alliance_helpers.claims.two_informants import two_informants
-from alliance_helpers.claims.views import regression_blocks, whose_rating
+from alliance_helpers.claims.views import (
+    bayes_factors,
+    power_table,
+    regression_blocks,
+    whose_rating,
+)
 from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
@@ -108,7 +109,7 @@ SMALL = SMALL | {
     "selection": SMALL["selection"] | {"n_boot": 20},
     "multiverse": SMALL["multiverse"] | {"n_perm": 9},
 }
-SHORT = {"negbin": "4", "hurdle": "4", "multiverse": "3"}
+SHORT = {"jackknife": "4", "negbin": "4", "hurdle": "4", "multiverse": "3"}
 HELPERS = {
     "agreement": lambda d: agreement(d[CLIENT], d[CM]),
     "agreement, clustered": lambda d: agreement(d[CLIENT], d[CM], d[KEYS]),
