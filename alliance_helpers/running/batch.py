@@ -44,15 +44,8 @@ from .station import close_station, open_station, station_is_open
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
-Fingerprint = dict[str, dict[str, str]]
-# How a changed part is called when a resume is refused.
-SPOKEN = {
-    "grid": "the {}",
-    "notebooks": "the notebook {}",
-    "helpers": "the helper {}",
-    "data": "the file {}",
-    "versions": "the version of {}",
-}
+NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
+Fingerprint = dict[str, str]
 
 
 def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
@@ -63,23 +56,16 @@ def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Pat
     ParameterError
         A name that fits no notebook.
     """
-    numbered = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    others = [p for p in sorted(folder.glob("*.ipynb")) if p not in numbered and p.stem != "START"]
-    available = {p.stem: p for p in (*numbered, *others)}
+    available = [path for path in sorted(folder.glob("*.ipynb")) if path.stem != "START"]
+    numbered = [path for path in available if path.name[:2].isdigit()]
     if not numbered:
         raise ParameterError(f"There are no notebooks in {folder}.")
-    if not names:
-        return numbered
-    chosen, unknown = set(), []
-    for name in names:
-        stem = name.removesuffix(".ipynb")
-        fits = [s for s in available if s == stem or s.split("_")[0] == stem]
-        chosen.update(fits)
-        unknown += [] if fits else [name]
-    if unknown:
-        known = ", ".join(available)
+    asked = {name.removesuffix(".ipynb") for name in names}
+    fits = {path: asked & {path.stem, path.stem.split("_")[0]} for path in available}
+    if unknown := asked.difference(*fits.values()):
+        known = ", ".join(path.stem for path in available)
         raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")
-    return [path for stem, path in available.items() if stem in chosen]
+    return [path for path in available if fits[path]] if names else numbered
 
 
 def _study(run: Mapping[str, object]) -> dict[str, object]:
@@ -113,17 +99,17 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def notebook_digest(text: str) -> str:
-    """Digest of a notebook's cells; outputs and editors' metadata do not count."""
-    cells = json.loads(text)["cells"]
+def _cells(notebook: str) -> str:
+    """The cells of a notebook; outputs and editors' metadata do not count."""
+    cells = json.loads(notebook)["cells"]
     kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells]
-    return _digest(json.dumps(kept))
+    return json.dumps(kept)
 
 
 def fingerprint(
     grid: object, notebooks: Mapping[str, str], inputs: Iterable[Path] = ()
 ) -> Fingerprint:
-    """Digests of everything that a batch's findings depend on.
+    """Digests of everything that a batch's findings depend on, each by its name in words.
 
     Parameters
     ----------
@@ -133,33 +119,26 @@ def fingerprint(
         Name to text of the notebooks.
     inputs : iterable of pathlib.Path
         Files that the runs read, besides the project's own `data/`.
-
-    Returns
-    -------
-    dict
-        `grid`, `notebooks`, `helpers`, `data` and `versions`, each a mapping of names to digests.
     """
     files = {*inputs, *(path for path in DATA.rglob("*") if path.is_file())}
-    return {
-        "grid": {"grid": _digest(repr(grid))},
-        "notebooks": {name: notebook_digest(text) for name, text in notebooks.items()},
-        "helpers": {name: sha256(path) for name, path in helper_files().items()},
-        "data": {str(path): sha256(path) for path in sorted(files)},
-        "versions": versions(),
-    }
+    return (
+        {"the grid": _digest(repr(grid))}
+        | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
+        | {f"the helper {name}": sha256(path) for name, path in helper_files().items()}
+        | {f"the file {path}": sha256(path) for path in files}
+        | {f"{VERSION}{name}": number for name, number in versions().items()}
+    )
 
 
 def changes(before: Fingerprint, now: Fingerprint) -> list[str]:
     """What differs between two fingerprints, in words."""
     found = []
-    for part, spoken in SPOKEN.items():
-        old, new = before.get(part, {}), now.get(part, {})
-        for name in sorted(old.keys() | new.keys()):
-            if old.get(name) != new.get(name):
-                how = "changed" if name in old and name in new else "is new or gone"
-                if part == "versions":
-                    how = f"was {old.get(name)} and is {new.get(name)}"
-                found.append(f"{spoken.format(name)} {how}")
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old != new:
+            how = "changed" if old and new else "is new or gone"
+            how = f"was {old} and is {new}" if name.startswith(VERSION) else how
+            found.append(f"{name} {how}")
     return found
 
 
@@ -209,7 +188,7 @@ class BatchFolder:
 
     def _fits(self, plan: Fingerprint, resume: bool) -> None:
         """Refuse a folder that is not for this batch; begin one that is empty."""
-        before = self._plan()
+        before = self._read(self.path / PLAN)
         if before is None:
             with told(self.path):
                 strangers = [p for p in self.path.iterdir() if p.name != LIST and not is_part(p)]
@@ -221,24 +200,14 @@ class BatchFolder:
                 f"{self.path} holds another batch. Name another folder, or add --resume to run "
                 "what is missing from that one."
             )
-        else:
-            if different := changes(before, plan):
-                more = [f"... and {len(different) - 10} more"] if len(different) > 10 else []
-                raise ParameterError(
-                    f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
-                    f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
-                )
-            with told(self.path):
-                refuse_others(self.path, self._changed(plan))
-
-    def _plan(self) -> Fingerprint | None:
-        """The plan of the batch that the folder holds, if it holds one."""
+        elif different := changes(before, plan):
+            more = [f"... and {len(different) - 10} more"] if len(different) > 10 else []
+            raise ParameterError(
+                f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
+                f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
+            )
         with told(self.path):
-            try:
-                plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
-            except (FileNotFoundError, ValueError):
-                return None
-        return plan if isinstance(plan, dict) else None
+            refuse_others(self.path, self._changed(plan))
 
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
@@ -246,8 +215,9 @@ class BatchFolder:
         runs = [*self.path.glob("runs/*.json"), *self.path.glob("notebooks/*")]
         for run in {int(path.stem) for path in runs if path.stem.isdecimal()}:
             if (self.load(run) or {}).get("status") != "done":
+                names = [n.removeprefix(NOTEBOOK) for n in plan if n.startswith(NOTEBOOK)]
                 files += [self._record(run), *self._kept(run)]
-                files += [self.notebooks(run) / f"{name}.ipynb" for name in plan["notebooks"]]
+                files += [self.notebooks(run) / f"{name}.ipynb" for name in names]
         there = {self._name(path) for path in files if path.exists() or path.is_symlink()}
         return sorted(n for n in there if not is_known(self.path / n, n, self._known))
 
@@ -283,10 +253,15 @@ class BatchFolder:
 
     def load(self, run: int) -> dict | None:
         """What a run brought, or None if it has not been run."""
-        try:
-            return json.loads(self._record(run).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
+        return self._read(self._record(run))
+
+    def _read(self, path: Path) -> dict | None:
+        with told(self.path):
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                return None
+        return found if isinstance(found, dict) else None
 
     def done(self, runs: int) -> set[int]:
         """The numbers of the runs that need not be run again."""

@@ -29,44 +29,16 @@ import alliance_helpers
 from ..study.check_codebook import without_iri_grammar
 
 PR_SET_PDEATHSIG = 1
+# What no helper imports, and the rehearsal does not come to: of what notebooks compute with, and of
+# what a kernel imports while it starts.
 PRELOAD = (
-    # what the notebooks and the helpers compute with
-    "encodings.cp1252",
-    "encodings.utf_8_sig",
-    "numpy.random",
-    "pandas",
-    "pandas.io.formats.csvs",
-    "pandas.io.formats.html",
-    "pandas.io.formats.string",
-    "pyarrow.parquet",
-    "scipy.stats",
-    "matplotlib.pyplot",
-    "matplotlib.backends.backend_agg",
-    "PIL.BmpImagePlugin",
-    "PIL.GifImagePlugin",
-    "PIL.JpegImagePlugin",
-    "PIL.PpmImagePlugin",
-    "seaborn",
-    "jsonschema",
-    "yaml",
-    "ipywidgets",
-    # what a kernel imports while it starts
-    "alliance_helpers.running.kernels",
-    "IPython.core.debugger",
-    "IPython.core.completerlib",
-    "IPython.core.logger",
-    "IPython.core.oinspect",
-    "IPython.core.pylabtools",
-    "IPython.extensions.storemagic",
-    "IPython.utils.wildcard",
-    "ipykernel.debugger",
-    "ipykernel.ipkernel",
-    "ipykernel.kernelapp",
-    "ipykernel.zmqshell",
+    "encodings.cp1252", "pandas.io.formats.csvs", "pandas.io.formats.html",
+    "pandas.io.formats.string", "pyarrow.parquet", "matplotlib.pyplot", "seaborn", "ipywidgets",
+    "alliance_helpers.running.kernels", "IPython.core.debugger", "IPython.core.completerlib",
+    "IPython.core.logger", "IPython.core.oinspect", "IPython.core.pylabtools",
+    "IPython.extensions.storemagic", "IPython.utils.wildcard", "ipykernel.debugger",
     "tornado.platform.asyncio",
-)
-# These run notebooks rather than being called from one.
-EDGE = ("running",)
+)  # fmt: skip
 
 
 def die_with_parent(parent: int) -> None:
@@ -277,10 +249,12 @@ def preload() -> None:
 
 
 def helper_files() -> dict[str, Path]:
-    """Name and file of each module that a notebook can import; those that run it left out."""
+    """Name and file of each module that a notebook can import; the room that runs it left out."""
     package = Path(alliance_helpers.__file__).parent
     files = {p.relative_to(package).with_suffix(""): p for p in sorted(package.rglob("*.py"))}
-    return {".".join(n.parts): p for n, p in files.items() if n.parts[0] not in (*EDGE, "__init__")}
+    return {
+        ".".join(n.parts): p for n, p in files.items() if n.parts[0] not in ("running", "__init__")
+    }
 
 
 def helper_stamps() -> dict[str, int]:

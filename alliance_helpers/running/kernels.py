@@ -21,7 +21,7 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets.config import Config
 from zmq.eventloop.zmqstream import ZMQStream
 
-from .station import PIPE, SAFE_PATH, channel_folder, fork_kernel, fork_problem
+from .station import PIPE, SAFE_PATH, ask, channel_folder, fork_problem
 
 
 class PrivateIOPubThread(IOPubThread):
@@ -125,8 +125,9 @@ class WarmProvisioner(LocalProvisioner):
             problem = problem or f"the kernel asks for {', '.join(sorted(odd))}"
         if problem is None:
             cwd = str(kwargs.get("cwd") or os.getcwd())
+            request = {"argv": argv, "cwd": cwd, "env": kwargs["env"]}
             try:
-                self.process = await asyncio.to_thread(fork_kernel, argv, cwd, kwargs["env"])
+                self.process = await asyncio.to_thread(ask, request, [1, 2])
             except OSError as error:
                 problem = str(error)
             else:

@@ -18,20 +18,13 @@ from pathlib import Path
 from ..errors import CodebookError, ParameterError
 from ..study.yaml_text import read_yaml
 
-TYPES: dict[str, type] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-    "None": type(None),
-}
+TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
 STUDY = ("data", "codebook", "scenario")
 """Which study a notebook shows: one that does not take them shows the shipped cohort."""
 PLACES = ("data", "codebook", "claims")
 """Parameters that name files."""
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
 LARGEST_RANGE = 100_000_000  # values
 RANGE = {"from", "to", "step"}
@@ -67,21 +60,14 @@ class Parameter:
 
         Raises
         ------
-        ValueError
+        ValueError, KeyError, SyntaxError
             The text does not stand for a value of this parameter's type.
         """
         if type(None) in self.types and text in ("", "None"):
             return None
-        if bool in self.types:
-            if text.lower() not in WORDS:
-                raise ValueError(text)
-            return WORDS[text.lower()]
-        if float in self.types:
-            return float(text)
-        if int in self.types:
-            return int(text)
-        if str in self.types:
-            return text
+        for kind in READ:
+            if kind in self.types:
+                return READ[kind](text)
         value = ast.literal_eval(text)
         if not self.accepts(value):
             raise ValueError(text)
@@ -124,34 +110,29 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
             "and not the study asked for. Tag the cell that sets its parameters (in JupyterLab: "
             "Property Inspector, Cell Tags), or put back the notebook as it was."
         )
-    found = {}
     try:
-        for statement in ast.parse(source).body:
-            parameter = _declared(statement)
-            found[parameter.name] = parameter
+        found = [_declared(statement) for statement in ast.parse(source).body]
     except (SyntaxError, ValueError) as error:
         raise ParameterError(f"{notebook}, the parameters cell: {error}.") from error
-    return found
+    return {parameter.name: parameter for parameter in found}
 
 
 def _declared(statement: ast.stmt) -> Parameter:
     """One line of a parameters cell."""
-    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        target, annotation = statement.target, ast.unparse(statement.annotation)
-    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target, annotation = statement.targets[0], ""
-    else:
-        raise ValueError(f"line {statement.lineno} is not of the form `name: type = value`")
+    match statement:
+        case ast.AnnAssign(target=ast.Name(name), annotation=kind, value=ast.expr() as value):
+            annotation = ast.unparse(kind)
+        case ast.Assign(targets=[ast.Name(name)], value=value):
+            annotation = ""
+        case _:
+            raise ValueError(f"line {statement.lineno} is not of the form `name: type = value`")
     try:
-        default = ast.literal_eval(statement.value)
+        default = ast.literal_eval(value)
+        annotation = annotation or ("None" if default is None else type(default).__name__)
+        parameter = Parameter(name, annotation, default)
+        parameter.types  # noqa: B018  an unknown type name shows here
     except ValueError:
         raise ValueError(f"the value in line {statement.lineno} is not a plain literal") from None
-    if not isinstance(target, ast.Name):
-        raise ValueError(f"line {statement.lineno} does not name a parameter")
-    annotation = annotation or ("None" if default is None else type(default).__name__)
-    parameter = Parameter(target.id, annotation, default)
-    try:
-        parameter.types  # noqa: B018  an unknown type name shows here
     except KeyError as error:
         raise ValueError(f"line {statement.lineno} has the unknown type {error}") from None
     return parameter
@@ -239,7 +220,7 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
         takers = [ps[name] for ps in declared.values() if name in ps]
         try:
             values[name] = takers[0].from_text(text) if takers else text
-        except (ValueError, SyntaxError):
+        except (ValueError, KeyError, SyntaxError):
             values[name] = text  # refused below, with every other problem
     check_parameters(values, declared)
     return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import os
@@ -22,18 +21,8 @@ from .parameters import notebook_parameters
 from .station import environment, forking_from, open_station, shared_cohort
 from .workers import run_tasks
 
-PACKAGES = (
-    "alliance-kit",
-    "ipykernel",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "papermill",
-    "pyarrow",
-    "scipy",
-    "seaborn",
-    "statsmodels",
-)
+PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
+            "scipy", "seaborn", "statsmodels")  # fmt: skip
 KEEP = ("all", "failed", "none")
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = (
@@ -266,23 +255,13 @@ def _add_stress_rows(out: Path) -> None:
     findings, tables = out / "findings.csv", sorted((out / "tables").glob(f"{STRESS}*.csv"))
     if not (findings.is_file() and tables):
         return
-    rows, there, columns = [], set(), None
-    for path in (findings, *tables):
-        with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            columns = columns or table.fieldnames
-            if table.fieldnames == columns:
-                new = [row for row in table if row["analysis"] not in there]
-                rows += new
-                there |= {row["analysis"] for row in new}
+    import pandas as pd  # here, so that workers start without it
 
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_whole(findings, write)
+    rows, *more = (pd.read_csv(p, dtype=str, keep_default_na=False) for p in (findings, *tables))
+    for table in more:
+        if list(table) == list(rows):
+            rows = pd.concat([rows, table[~table["analysis"].isin(rows["analysis"])]])
+    write_whole(findings, rows.to_csv(index=False, lineterminator="\n"))
 
 
 @dataclass(frozen=True)

@@ -296,23 +296,17 @@ def _connected(path: Path) -> socket.socket:
     return channel
 
 
-def fork_kernel(argv: list[str], cwd: str, env: dict[str, str]) -> Forked:
-    """Ask a fork server for a kernel.
+def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
+    """Send a fork server a request, with open files for what it forks.
 
     Parameters
     ----------
-    argv : list of str
-        What follows ``-m ipykernel_launcher`` on the kernel's command line.
-    cwd : str
-        Its working directory.
-    env : dict
-        Its whole environment.
+    request : dict
+        For a kernel ``argv`` (what follows ``-m ipykernel_launcher`` on its command line), ``cwd``
+        and ``env``, its whole environment; for a server of its own ``cohort``.
+    descriptors : list of int
+        Of a kernel's stdout and stderr; of a server's listening socket.
     """
-    return ask({"argv": argv, "cwd": cwd, "env": env}, [1, 2])
-
-
-def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
-    """Send a fork server a request, with open files for what it forks."""
     channel = connect()
     socket.send_fds(channel, [b"k"], descriptors)
     channel.sendall(json.dumps(request).encode() + b"\n")

@@ -17,7 +17,7 @@ from alliance_helpers.running import sequence
 from alliance_helpers.running.batch import BatchFolder
 from alliance_helpers.running.runner import NotebookRun, RunResult
 
-PLAN = {"notebooks": {"02_summary": ""}}
+PLAN = {"the notebook 02_summary": "digest"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

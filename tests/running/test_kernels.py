@@ -125,12 +125,13 @@ OWNER = """
 import json, os, sys, time
 from alliance_helpers.running import station
 place = station.open_station()
-folder, fork = str(place.folder), station.fork_kernel
+folder = str(place.folder)
 info = {f"{name}_port": i for i, name in enumerate("shell iopub stdin control hb".split(), 1)}
 info |= {"ip": folder + "/k", "key": "k", "transport": "ipc"}
 info |= {"signature_scheme": "hmac-sha256"}
 json.dump(info, open(folder + "/k.json", "w"))
-kernel = fork(["-f", folder + "/k.json"], "/", dict(os.environ))
+request = {"argv": ["-f", folder + "/k.json"], "cwd": "/", "env": dict(os.environ)}
+kernel = station.ask(request, [1, 2])
 print(json.dumps([folder, place.server.pid, kernel.pid]), flush=True)
 time.sleep(60)
 """
