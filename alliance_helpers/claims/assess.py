@@ -16,7 +16,7 @@ from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import Stepwise
 from .evidence import ANALYSES, ClaimData, assessed, claim_data, verdict_of, ways
-from .rules import Claim, Rules, lacking_parts, read_rules
+from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 
 COLUMNS = [
@@ -73,8 +73,7 @@ def assess(
     if unknown := [a for a in analyses if a not in ("as_1995", *ANALYSES)]:
         known = ", ".join(["as_1995", *ANALYSES])
         raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
-    claims = [c for c in rules.claims if finding in (None, c.finding)]
-    claims = [c for c in claims if not _lacking(c, dyads, book, rules)]
+    claims = claims_of(dyads, book, rules, finding)
     if not book.case_manager:
         analyses = [a for a in analyses if not a.startswith("nested")]
     data: dict[tuple, ClaimData] = {}
@@ -100,33 +99,27 @@ def _finder(dyads, book: Codebook, rules: Rules, analysis: str, data: dict):
     return find
 
 
+def claims_of(
+    dyads: pd.DataFrame, book: Codebook, rules: Rules, finding: str | None = None
+) -> list[Claim]:
+    """The claims, of one finding or of all, that these data can speak to."""
+    there = _there(dyads)
+    claims = [c for c in rules.claims if finding in (None, c.finding)]
+    return [c for c in claims if not rules.lacking(c, book, there)]
+
+
 def unavailable(
     dyads: pd.DataFrame, codebook: Codebook | None = None, rules: Rules | None = None
 ) -> pd.DataFrame:
     """Claims that these data cannot speak to, and the variables that they or their parts lack."""
-    book, rules = book_of(dyads, codebook), rules or read_rules()
-    rows = [
-        {
-            "finding": c.finding,
-            "claim": c.claim,
-            "informant": c.informant,
-            "lacking": ", ".join(gone),
-        }
-        for c in rules.claims
-        if (gone := _lacking(c, dyads, book, rules))
-    ]
-    return pd.DataFrame(rows, columns=["finding", "claim", "informant", "lacking"])
+    book, rules, there = book_of(dyads, codebook), rules or read_rules(), _there(dyads)
+    found = [(*c.key, ", ".join(rules.lacking(c, book, there))) for c in rules.claims]
+    columns = ["finding", "claim", "informant", "lacking"]
+    return pd.DataFrame([row for row in found if row[-1]], columns=columns)
 
 
-def _lacking(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> list[str]:
-    need = claim.variables(book) + ([book.case_manager] if book.case_manager else [])
-    if claim.block and claim.block not in book.blocks:
-        need.append(f"block {claim.block}")
-    for informant in claim.informants:
-        need.append(book.informants.get(informant, {}).get("alliance", f"alliance of {informant}"))
-    gone = [name for name in need if name not in dyads or dyads[name].isna().all()]
-    parts = rules.parts(claim)
-    return gone + lacking_parts(parts, gone, lambda part: _lacking(part, dyads, book, rules))
+def _there(dyads: pd.DataFrame) -> set[str]:
+    return {name for name in dyads if dyads[name].notna().any()}
 
 
 def rows_of(

@@ -21,14 +21,7 @@ from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
-from .evidence import (
-    BLOCKS,
-    ClaimData,
-    claim_data,
-    effect_of,
-    model_of,
-    verdict_of,
-)
+from .evidence import BLOCKS, ClaimData, claim_data, effect_of, model_of, verdict_of
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 from .views import as_numbers

@@ -30,7 +30,7 @@ from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
-from .assess import COLUMNS, Found, assess, rows_of, unavailable
+from .assess import COLUMNS, Found, assess, claims_of, rows_of
 from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, model_of, verdict_of
 from .multiverse import Multiverse, multiverse
 from .reselection import inclusion
@@ -68,10 +68,7 @@ class Stressed:
     @cached_property
     def claims(self) -> list[Claim]:
         """The claims that the study can speak to."""
-        lacking = unavailable(self.dyads, self.book, self.rules)
-        gone = set(lacking[["finding", "claim", "informant"]].itertuples(index=False, name=None))
-        wanted = [c for c in self.rules.claims if self.finding in (None, c.finding)]
-        return [c for c in wanted if c.key not in gone]
+        return claims_of(self.dyads, self.book, self.rules, self.finding)
 
     @cached_property
     def usual(self) -> dict[tuple[str, str, str], dict]:
