@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.cohorts.open import OPENED, keep_cohort, open_cohort
+from alliance_helpers.cohorts.open import OPENED, _kept, keep_cohort, open_cohort
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.pages.outputs import save_figure, save_record, save_table
 from alliance_helpers.pages.printing import pretty
@@ -70,7 +70,9 @@ def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch):
     place, other = tmp_path / "run", tmp_path / "other"
     asked = {"scenario": "halo", "n_clients": 40, "seed": 3}
     keep_cohort(**asked)
+    assert len(_kept) == 1
     study = open_cohort(**asked, out=str(place))
+    assert len(_kept) == 0, "where the results go does not matter to a cohort that was kept"
     table = save_table(pd.DataFrame({"term": ["symptoms"]}), "terms")
     assert "Symptom severity" in table.html, "the label is the codebook's"
     save_figure(ax, "points")
