@@ -93,7 +93,7 @@ def _finder(dyads, book: Codebook, rules: Rules, analysis: str, data: dict):
             return None
         if claim.key not in data:
             data[claim.key] = claim_data(claim, dyads, book, rules.held_constant(claim))
-        effect = assessed(claim, data[claim.key], rules, analysis)
+        effect = assessed(data[claim.key], rules, analysis)
         return effect, verdict_of(effect, claim, rules), data[claim.key].worth
 
     return find

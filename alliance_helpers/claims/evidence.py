@@ -1,8 +1,8 @@
 """From a claim to the arrays that speak to it, to an estimate, and to its verdict.
 
 There is one way, for the quick analyses, the stress tests and every specification: `claim_data`
-makes the arrays, `model_of` the model, `effect_of` puts intervals and the equivalence test to what
-it estimates, `verdict_of` applies the rule of the claim's kind.
+makes the arrays, whose `model` gives estimates; `effect_of` puts intervals and the equivalence test
+to an estimate, `verdict_of` applies the rule of the claim's kind.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from .views import complete
 
 Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Columns (n, m) to columns and the rows kept (n,) of bool."""
+Complete = tuple[np.ndarray, np.ndarray | None, np.ndarray, tuple[str, ...]]
+"""What `complete` returns, and the names of the variables that the claim is about."""
 BLOCKS = ("block_absence", "block_difference")
 ANALYSES = {"as_published": "ols", "nested": "mixed", "nested_cr2": "cr2"}
 """Ways to estimate: dyads taken as independent; nested in case managers, by a mixed model or by
@@ -66,6 +68,7 @@ class ClaimData:
 
     Attributes
     ----------
+    claim : Claim
     y : ndarray (n,)
         The outcome: hospital days for a rate, a difference of standardised ratings where
         informants are compared.
@@ -79,6 +82,7 @@ class ClaimData:
     terms : tuple of k names
     """
 
+    claim: Claim
     y: np.ndarray
     X: np.ndarray
     Z: np.ndarray
@@ -99,6 +103,29 @@ class ClaimData:
         except NotEstimableError:
             return np.nan
         return float(np.mean(found))
+
+    @cached_property
+    def model(self) -> Partial | PartialCounts:
+        """The model of these data, for all its estimators.
+
+        Raises
+        ------
+        NotEstimableError
+            Names the variable that does not vary, or that others determine.
+        """
+        X = standardise(self.X)
+        if self.claim.kind == "rate_absence":
+            if np.ptp(self.y) == 0:
+                raise NotEstimableError(f"'{self.claim.term}' is {self.y[0]:g} in every row.")
+            return PartialCounts(self.y, X[:, 0], self.Z, self.groups)
+        y = standardise(self.y)
+        try:
+            return Partial(y, X, self.Z, self.groups, block=self.claim.kind in BLOCKS)
+        except NotEstimableError:
+            if len(self.terms) == X.shape[1] < len(y) - 1:
+                none = np.empty(0, int)
+                orthonormal(Sample(y, X, self.terms, none, none, none))
+            raise
 
 
 def claim_data(
@@ -127,19 +154,33 @@ def claim_data(
     NotEstimableError
         A rating or variable is not in the table, or too few dyads are complete.
     """
+    return made(claim, complete_of(claim, dyads, book, covariates), transform)
+
+
+def complete_of(
+    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] | np.ndarray
+) -> Complete:
+    """The claim's ratings, its variables and the covariates before anything is made of them."""
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")
-    ratings, tested = [book.alliance_of(i) for i in claim.informants], claim.variables(book)
-    values, groups, rows = complete(dyads, book, [*ratings, *tested], covariates)
-    k = len(ratings) + len(tested)
+    tested = tuple(claim.variables(book))
+    columns = [*(book.alliance_of(i) for i in claim.informants), *tested]
+    return *complete(dyads, book, columns, covariates), tested
+
+
+def made(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
+    """Outcome and predictors, by an optional rule for extreme values."""
+    values, groups, rows, tested = found
+    n_ratings = len(claim.informants)
+    k = n_ratings + len(tested)
     values, Z = values[:, :k], values[:, k:]
     if transform is not None:
         which = slice(0, 1) if claim.kind == "rate_absence" else slice(0, k)
-        made, kept = transform(values[:, which])
-        values = np.column_stack([made, values[:, which.stop :]])[kept]
+        changed, kept = transform(values[:, which])
+        values = np.column_stack([changed, values[:, which.stop :]])[kept]
         Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
-    y, X = _regression(claim, values[:, : len(ratings)], values[:, len(ratings) :])
-    return ClaimData(y, X, Z, groups, rows, tuple(tested))
+    y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
+    return ClaimData(claim, y, X, Z, groups, rows, tested)
 
 
 def _regression(
@@ -158,47 +199,24 @@ def _regression(
     return ratings[:, 0], tested
 
 
-def model_of(claim: Claim, data: ClaimData) -> Partial | PartialCounts:
-    """The model of a claim's data, for all its estimators.
-
-    Raises
-    ------
-    NotEstimableError
-        Names the variable that does not vary, or that others determine.
-    """
-    X = standardise(data.X)
-    if claim.kind == "rate_absence":
-        if np.ptp(data.y) == 0:
-            raise NotEstimableError(f"'{claim.term}' is {data.y[0]:g} in every row.")
-        return PartialCounts(data.y, X[:, 0], data.Z, data.groups)
-    y = standardise(data.y)
-    try:
-        return Partial(y, X, data.Z, data.groups, block=claim.kind in BLOCKS)
-    except NotEstimableError:
-        if X.shape[1] == len(data.terms):
-            none = np.empty(0, int)
-            orthonormal(Sample(y, X, data.terms, none, none, none))
-        raise
-
-
 def ways(claim: Claim) -> dict[str, str]:
     """The quick analyses that speak to a claim, each with the estimator of its model."""
     return COUNT_ANALYSES if claim.kind == "rate_absence" else ANALYSES
 
 
-def fitted(claim: Claim, data: ClaimData) -> Estimate:
+def fitted(data: ClaimData) -> Estimate:
     """The estimate that respects case managers: mixed model; for days Poisson with CR2 errors."""
     analysis = "as_published" if data.groups is None else "nested"
-    return model_of(claim, data).observed(ways(claim)[analysis])
+    return data.model.observed(ways(data.claim)[analysis])
 
 
-def assessed(claim: Claim, data: ClaimData, rules: Rules, analysis: str) -> Effect:
+def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
-    if claim.kind not in (*BLOCKS, "rate_absence"):
-        return relate(data.y, data.X[:, 0], data.groups, analysis, bound_of(claim, rules))
-    worth = None if analysis == "as_published" else data.worth
-    found = model_of(claim, data).observed(ways(claim)[analysis])
-    return effect_of(found, claim, rules, worth)
+    claim, independent = data.claim, analysis == "as_published"
+    if independent and claim.kind not in (*BLOCKS, "rate_absence"):
+        return relate(data.y, data.X[:, 0], None, analysis, bound_of(claim, rules))
+    found = data.model.observed(ways(claim)[analysis])
+    return effect_of(found, claim, rules, None if independent else data.worth)
 
 
 def bound_of(claim: Claim, rules: Rules) -> float:

@@ -21,7 +21,7 @@ from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
-from .evidence import BLOCKS, ClaimData, claim_data, effect_of, model_of, verdict_of
+from .evidence import BLOCKS, ClaimData, complete_of, effect_of, made, verdict_of
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 from .views import as_numbers
@@ -366,10 +366,15 @@ class Specifications:
             choice = self.key | {"scoring": scoring, "items": items, "covariates": covariates}
             table = tables.table(scoring, items)
             Z = tables.covariates(scoring, items, tuple(sets[covariates]))
+            try:
+                found = complete_of(claim, table, tables.book, Z)
+            except NotEstimableError as error:
+                self._skip(choice, error)
+                continue
             for outliers, rule in OUTLIERS.items():
                 this = choice | {"outliers": outliers}
                 try:
-                    data = claim_data(claim, table, tables.book, Z, rule)
+                    data = made(claim, found, rule)
                 except NotEstimableError as error:
                     self._skip(this, error)
                     continue
@@ -381,7 +386,7 @@ class Specifications:
     def _fit(self, choice: dict, data: ClaimData) -> None:
         claim, order = self.claim, None
         try:
-            model = model_of(claim, data)
+            model = data.model
             if self.shuffles is not None:
                 order = self.shuffles.among(data.rows)
                 order = model.shuffle(order) if isinstance(model, Partial) else order

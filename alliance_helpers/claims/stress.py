@@ -31,7 +31,7 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
-from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, model_of, verdict_of
+from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, verdict_of
 from .multiverse import Multiverse, multiverse
 from .reselection import inclusion
 from .rules import Claim, Rules, read_rules, read_stress
@@ -119,7 +119,7 @@ class Stressed:
         held = [c for c in held if c not in own]
         if claim.block == "pretreatment" or not held:
             return None
-        found = fitted(claim, self.data(claim, held))
+        found = fitted(self.data(claim, held))
         return self.judged(claim, found, " (pretreatment held constant)")
 
     @cached_property
@@ -139,13 +139,13 @@ class Stressed:
         usual = [c for c in self.rules.held_constant(claim) if c in self.dyads]
         held = [c for c in usual if pd.api.types.is_numeric_dtype(self.dyads[c])]
         data = claim_data(claim, self._sited, self.book, [*held, self.book.site])
-        return self.judged(claim, fitted(claim, data), " (within sites)")
+        return self.judged(claim, fitted(data), " (within sites)")
 
     def rank(self, claim: Claim) -> Judged:
         """Rank-normal scores of ratings and variables, of hospital days too."""
         data = self.data(claim, transform=_rank_normal)
         if claim.kind != "rate_absence":
-            return self.judged(claim, fitted(claim, data), " (rank-normal scores)")
+            return self.judged(claim, fitted(data), " (rank-normal scores)")
         model = Partial(rank_normal(data.y), data.X, data.Z, data.groups)
         found = model.observed("ols" if data.groups is None else "mixed")
         bound = self.rules.bounds["correlation"]
@@ -180,7 +180,7 @@ class Stressed:
             raise NotEstimableError(said)
         parts = [self.data(claim, dyads=table) for table in tables]
         d1 = ", D1, approximate" * (claim.kind in BLOCKS)
-        pooled = (_pooled_block if claim.kind in BLOCKS else _pooled)(claim, parts)
+        pooled = (_pooled_block if claim.kind in BLOCKS else _pooled)(parts)
         return self.judged(claim, pooled, f" ({len(parts)} imputations{said}{d1})")
 
     @cached_property
@@ -280,7 +280,7 @@ class Stressed:
         else:
             if worth <= k + 1:
                 raise NotEstimableError(f"{worth:.1f} effective dyads are too few for {k} terms")
-            estimate = model_of(claim, data).observed("ols").estimate
+            estimate = data.model.observed("ols").estimate
             factor = bayes_factor_block(estimate, worth, k, s["r_scale"])
             prior = f"Zellner-Siow of width {s['r_scale']:.3f}"
         evidence, need = 1 / factor, s["evidence"]
@@ -312,18 +312,18 @@ def _rank_normal(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.apply_along_axis(rank_normal, 0, values), np.ones(len(values), bool)
 
 
-def _pooled(claim: Claim, parts: list[ClaimData]) -> Estimate:
-    fits = [fitted(claim, data) for data in parts]
+def _pooled(parts: list[ClaimData]) -> Estimate:
+    fits = [fitted(data) for data in parts]
     estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
     row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
     b, error, t, df, p = row[["estimate", "std_error", "statistic", "df", "p_value"]]
     return Estimate(b, error, t * t, 1, df, p, fits[0].n)
 
 
-def _pooled_block(claim: Claim, parts: list[ClaimData]) -> Estimate:
+def _pooled_block(parts: list[ClaimData]) -> Estimate:
     if parts[0].groups is None:
         raise NotEstimableError("the study names no case managers")
-    models = [model_of(claim, data) for data in parts]
+    models = [data.model for data in parts]
     k, n = models[0].k, models[0].n
     fits, tested = [model.intercepts for model in models], slice(1, k + 1)
     estimates = [fit.estimate[tested] for fit in fits]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -151,7 +151,7 @@ class CleanStudy:
     tables: dict[str, pd.DataFrame]
     codebook: Codebook
     source: str
-    raw: dict[str, tuple[int, int]]
+    raw: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
