@@ -1,88 +1,124 @@
-"""From raw questionnaires to a verdict on each published claim about the working alliance.
-
-Everything that people and notebooks call is named here and loaded when first used.
-"""
-
 from importlib import import_module
 
-_HOME = {
-    "load_study": "study.load",
-    "clean": "study.clean",
-    "score_wai": "study.score",
-    "hospital_days": "study.days",
-    "open_cohort": "cohorts.open",
-    "open_study": "cohorts.open",
-    "simulate_study": "cohorts.simulate",
-    "simulate_dyads": "cohorts.simulate",
-    "agreement": "models.agreement",
-    "truth_and_bias": "models.agreement",
-    "response_surface": "models.agreement",
-    "reliability": "models.reliability",
-    "hierarchical_regression": "models.regression",
-    "bootstrap_selection": "models.selection",
-    "count_regression": "models.counts",
-    "count_ladder": "models.counts",
-    "expected_counts": "models.counts",
-    "equivalence": "models.inference",
-    "equivalence_correlation": "models.inference",
-    "bayes_factor_correlation": "models.inference",
-    "pool": "models.missing",
-    "effective_n": "models.nesting",
-    "icc": "models.nesting",
-    "power_correlation": "models.inference",
-    "read_rules": "claims.rules",
-    "assess": "claims.assess",
-    "unavailable": "claims.assess",
-    "agreement_by_subscale": "claims.views",
-    "both_ratings": "claims.views",
-    "choose": "claims.views",
-    "correlation_matrix": "claims.views",
-    "days_data": "claims.views",
-    "overview": "claims.views",
-    "ratings": "claims.views",
-    "regression_blocks": "claims.views",
-    "recovery": "claims.views",
-    "whose_rating": "claims.views",
-    "two_informants": "claims.two_informants",
-    "stepwise_links": "claims.as_1995",
-    "associations": "claims.associations",
-    "bayes_factors": "claims.views",
-    "power_table": "claims.views",
-    "halo": "claims.associations",
-    "information_sources": "claims.associations",
-    "multiverse": "claims.multiverse",
-    "reselection": "claims.reselection",
-    "all_rows": "claims.stress",
-    "save_figure": "pages.outputs",
-    "save_table": "pages.outputs",
-    "bullets": "pages.outputs",
-    "note": "pages.outputs",
-    "save_dyads": "pages.outputs",
-    "save_findings": "pages.outputs",
-    "save_log": "pages.outputs",
-    "joint_tests": "pages.tables",
-    "missingness": "pages.tables",
-    "reliabilities": "pages.tables",
-    "scorecard": "pages.tables",
-    "table_one": "pages.tables",
-    "verdict_sentences": "pages.tables",
-    "then_and_now": "pages.tables",
+# Room -> what it does, and its public names: the file, and what the name answers. A name is loaded
+# when it is first used; one without a file is a file itself.
+_DOOR = {
+    "study": (
+        "From files to checked tables to one row per client, every change logged",
+        {
+            "load_study": ("load", "the raw tables of a study, with its codebook"),
+            "clean": ("clean", "its tables cleaned, one row per client, and the log of changes"),
+            "score_wai": ("score", "alliance scores from the answers to a form"),
+            "hospital_days": ("days", "days in hospital inside a window, overlaps counted once"),
+        },
+    ),
+    "cohorts": (
+        "The cohort that a notebook works on: shipped, your own, or simulated",
+        {
+            "open_cohort": ("open", "the cohort that a notebook's parameters ask for, cleaned"),
+            "simulate_study": ("simulate", "the raw tables of a study whose truth is stated"),
+        },
+    ),
+    "models": (
+        "From columns of numbers to tidy tables; no codebook, no claim",
+        {
+            "agreement": ("agreement", "do two raters agree: correlation, ICC, CCC, limits"),
+            "truth_and_bias": ("agreement", "what pulls a judgment away from its reference"),
+            "response_surface": ("agreement", "does an outcome go with level or disagreement"),
+            "reliability": ("reliability", "how consistently items measure: alpha, omega"),
+            "hierarchical_regression": ("regression", "what each block of variables adds"),
+            "bootstrap_selection": ("selection", "how often stepwise regression chooses a term"),
+            "count_regression": ("counts", "rate ratios of a count: Poisson to zero-inflated"),
+            "count_ladder": ("counts", "the same rows under four count models"),
+            "expected_counts": ("counts", "how many zeros, ones, ... each count model expects"),
+            "equivalence": ("inference", "is an estimate inside bounds: two one-sided tests"),
+            "equivalence_correlation": ("inference", "the same for a correlation"),
+            "bayes_factor_correlation": ("inference", "evidence for a correlation, or for none"),
+            "pool": ("missing", "one estimate from several imputed data sets"),
+            "icc": ("nesting", "how alike ratings are that share a group"),
+            "effective_n": ("nesting", "how many independent rows grouped rows are worth"),
+            "power_correlation": ("inference", "how often a study of n finds a correlation"),
+        },
+    ),
+    "claims": (
+        "From a claim and a cohort to an estimate and a verdict",
+        {
+            "read_rules": ("rules", "the claims, and the bounds of their verdicts"),
+            "assess": ("assess", "each claim's estimate and verdict, as in findings.csv"),
+            "unavailable": ("assess", "the claims that the study has no data for"),
+            "overview": ("views", "what came, what cleaning changed, and what it ends with"),
+            "agreement_by_subscale": ("views", "agreement on task, bond, goal and total"),
+            "both_ratings": ("views", "the two ratings side by side, for a figure"),
+            "choose": ("views", "what a parameter asks for, if the study has it"),
+            "correlation_matrix": ("views", "how ratings and outcomes hang together"),
+            "days_data": ("views", "the rows for a count regression of hospital days"),
+            "ratings": ("views", "the client's and the case manager's rating, and the groups"),
+            "regression_blocks": ("views", "the blocks of a hierarchical regression"),
+            "recovery": ("views", "how often simulated cohorts support each claim"),
+            "whose_rating": ("views", "how much of a rating belongs to the case manager"),
+            "two_informants": ("two_informants", "what goes with one rating and not the other"),
+            "stepwise_links": ("as_1995", "what stepwise regression enters, as in 1995"),
+            "associations": ("associations", "every variable with each rating, one at a time"),
+            "bayes_factors": ("views", "evidence for no correlation, over its prior"),
+            "power_table": ("views", "what this many clients could have seen"),
+            "halo": ("associations", "a rater's own ratings against those of others"),
+            "information_sources": ("associations", "what each rating draws on"),
+            "multiverse": ("multiverse", "each claim in every defensible specification"),
+            "reselection": ("reselection", "stepwise regressions on resamples and on noise"),
+            "all_rows": ("stress", "the rows of findings.csv and of every stress test"),
+        },
+    ),
+    "pages": (
+        "From results to tables, figures and files",
+        {
+            "save_table": ("outputs", "a table shown, and kept where the run writes"),
+            "save_figure": ("outputs", "a figure shown, and kept where the run writes"),
+            "save_record": ("outputs", "the files for machines: log and dyads, or findings"),
+            "note": ("outputs", "where the data come from; synthetic data are called so"),
+            "bullets": ("outputs", "sentences as a list"),
+            "table_one": ("table_one", "who took part, by site or another column"),
+            "reliabilities": ("tables", "the reliability of every score"),
+            "missingness": ("tables", "what is missing, by variable"),
+            "verdict_sentences": ("tables", "each claim and its verdicts as a sentence"),
+            "joint_tests": ("tables", "could all specifications together be chance"),
+            "scorecard": ("tables", "claims by analyses, the verdict in each cell"),
+            "then_and_now": ("tables", "the same as a page, with what they say together"),
+            "plots": ("", "every figure: a result goes in, an Axes comes out"),
+        },
+    ),
+    "teaching": (
+        "Demonstrations to play with, and exercises that check themselves",
+        {
+            "widgets": ("", "explorers for the notebooks, demonstrations for the seminar"),
+            "exercises": ("", "the seminar's exercises"),
+        },
+    ),
 }
-_MODULES = {"exercises": "teaching", "plots": "pages", "widgets": "teaching"}
+_HOME = {name: (room, *told) for room, (_, names) in _DOOR.items() for name, told in names.items()}
+_CONTENTS = "\n\n".join(
+    "\n".join([f"{room}: {about}", *(f"    {n:24} {line}" for n, (_, line) in names.items())])
+    for room, (about, names) in _DOOR.items()
+)
 
-__all__ = sorted([*_HOME, *_MODULES])
+__doc__ = f"""From raw questionnaires to a verdict on each claim about the working alliance.
+
+All that people and notebooks call, by the room it lives in, in the order in which data pass through
+them; help(alliance_helpers.NAME) says more. Each name is loaded when it is first used. Examples
+begin with import numpy as np, import pandas as pd, from alliance_helpers import *.
+
+{_CONTENTS}
+"""
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str):
-    if name in _HOME:
-        found = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    elif name in _MODULES:
-        found = import_module(f".{_MODULES[name]}.{name}", __name__)
-    else:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    room, file, _ = _HOME[name]
+    module = import_module(f".{room}.{file or name}", __name__)
+    globals()[name] = getattr(module, name) if file else module
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -35,6 +35,7 @@ LAST = ("teaching", "running")
 LAST_ONLY = {"papermill", "nbclient", "ipywidgets", "click", "dask", "distributed"}
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "patsy", "formulaic"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "read_pickle", "from_formula", "system"}
+MOST_NAMES = 60
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 60
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
@@ -105,9 +106,16 @@ def test_a_notebook_comes_through_the_door(notebook):
 def test_the_door_opens_on_every_name_and_costs_nothing():
     for name in alliance_helpers.__all__:
         assert getattr(alliance_helpers, name) is not None
-    assert set(alliance_helpers.__all__) <= set(dir(alliance_helpers))
+    shown = [name for name in dir(alliance_helpers) if not name.startswith("__")]
+    assert shown == alliance_helpers.__all__, "tab completion"
+    assert len(shown) <= MOST_NAMES
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = alliance_helpers.nothing_of_that_name
+    lines = alliance_helpers.__doc__.splitlines()
+    for name in alliance_helpers.__all__:
+        (line,) = [x for x in lines if re.match(rf" +{name} +\w", x)]
+        assert len(line.split(maxsplit=1)[1]) > 10, f"{name} answers nothing"
+    assert (PACKAGE / "py.typed").is_file()
     code = "import alliance_helpers, sys; print('numpy' in sys.modules, 'pandas' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "False False\n"

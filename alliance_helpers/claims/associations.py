@@ -195,7 +195,7 @@ def information_sources(
 
     Examples
     --------
-    >>> from alliance_helpers import simulate_dyads
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> table = information_sources(simulate_dyads("published", 201, 7), n_boot=50, n_noise=20)
     >>> table.groupby("informant")["share"].sum().round(6).tolist()
     [1.0, 1.0]

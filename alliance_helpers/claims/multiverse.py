@@ -294,7 +294,7 @@ def multiverse(
 
     Examples
     --------
-    >>> from alliance_helpers import simulate_dyads
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].tolist()

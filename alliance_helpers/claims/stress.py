@@ -402,7 +402,7 @@ def stress(
 
     Examples
     --------
-    >>> from alliance_helpers import simulate_dyads
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> rows = stress(simulate_dyads("published", 201, 7), finding="3", analyses=["rank"])
     >>> rows["claim"].tolist()
     ['own_outcome', 'alone']
@@ -430,6 +430,7 @@ def all_rows(
     seed: int = 1995,
     specifications: Multiverse | None = None,
     reselected: pd.DataFrame | None = None,
+    analyses: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Then and now: the rows of `assess`, followed by those of `stress`.
 
@@ -437,6 +438,9 @@ def all_rows(
     ----------
     clean, codebook, rules, finding, seed, specifications, reselected
         As in `stress`.
+    analyses : iterable of str, optional
+        Stress tests; by default all, and the multiverse only with its `specifications`, since it
+        takes as long as the others together.
 
     Returns
     -------
@@ -445,7 +449,9 @@ def all_rows(
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     rules = rules or read_rules()
+    if analyses is None:
+        analyses = [n for n in STRESS if n != "multiverse" or specifications is not None]
     quick = assess(dyads, codebook, rules, finding=rules.finding(finding))
     made = {"specifications": specifications, "reselected": reselected, "quick": quick}
-    slow = stress(clean, codebook, rules, finding, seed=seed, **made)
+    slow = stress(clean, codebook, rules, finding, analyses, seed, **made)
     return pd.concat([quick, slow], ignore_index=True)

@@ -75,8 +75,7 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
 
     Examples
     --------
-    >>> from alliance_helpers import simulate_dyads, two_informants
-    >>> found = two_informants(simulate_dyads("published", 201, 7))
+    >>> found = two_informants(open_cohort().dyads)
     >>> found.slopes["informant"].unique().tolist()
     ['client', 'case_manager', 'difference']
     """

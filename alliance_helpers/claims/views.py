@@ -164,8 +164,7 @@ def choose(
 
     Examples
     --------
-    >>> from alliance_helpers import choose, simulate_dyads
-    >>> dyads = simulate_dyads("published", 20)
+    >>> dyads = open_cohort(scenario="published", n_clients=40).dyads
     >>> choose(dyads, outcome=""), choose(dyads, by="ward")
     ('client_outcome', 'site')
     """

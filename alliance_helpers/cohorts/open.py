@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
+from ..study.codebook import Codebook
 from ..study.load import Study, load_study
 
+
+@dataclass
+class Opened:
+    """What `open_cohort` was last asked for: where results go, and whose words they use."""
+
+    out: str = ""
+    codebook: Codebook | None = None
+
+
+OPENED = Opened()
 _kept: dict[str, CleanStudy] = {}
 
 
@@ -45,11 +57,34 @@ def open_study(
 
 
 def open_cohort(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+    data: str = "",
+    codebook: str = "",
+    scenario: str = "",
+    n_clients: int = 201,
+    seed: int = 1995,
+    out: str = "",
 ) -> CleanStudy:
-    """The same, cleaned: one row per dyad, every change logged."""
+    """The same, cleaned: one row per dyad, every change logged.
+
+    Parameters
+    ----------
+    data, codebook, scenario, n_clients, seed
+        As in :func:`open_study`.
+    out : str
+        The folder in which `save_table`, `save_figure` and `save_record` write from now on; empty
+        to show only. They use the words of this cohort's codebook.
+
+    Examples
+    --------
+    >>> from alliance_helpers import open_cohort
+    >>> cohort = open_cohort(scenario="halo", n_clients=60, seed=3)
+    >>> len(cohort.dyads), cohort.raw["hospital_episodes"]
+    (60, (316, 3))
+    """
     asked = (data, codebook, scenario, n_clients, seed)
-    return _kept.pop(repr(asked), None) or clean(open_study(*asked))
+    cohort = _kept.pop(repr(asked), None) or clean(open_study(*asked))
+    OPENED.out, OPENED.codebook = out, cohort.codebook
+    return cohort
 
 
 def keep_cohort(

@@ -67,7 +67,7 @@ class Partial:
     >>> rng = np.random.default_rng(1995)
     >>> x, y = rng.normal(size=(2, 200))
     >>> model = Partial(x + y, x[:, None], np.empty((200, 0)), np.arange(200) // 5)
-    >>> round(model.observed("ols").estimate, 2)
+    >>> round(float(model.observed("ols").estimate), 2)
     0.72
     """
 

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from ..cohorts.open import OPENED
 from ..errors import ParameterError
 from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.clean import CleanStudy
@@ -73,7 +74,11 @@ def figure_html(png: bytes, alt: str, width: int) -> str:
 
 
 def save_table(
-    frame: pd.DataFrame | PrettyTable, out: str | Path | None, name: str, **how
+    frame: pd.DataFrame | PrettyTable,
+    name: str,
+    out: str | Path | None = None,
+    codebook: Codebook | None = None,
+    **how,
 ) -> PrettyTable:
     """Write `out/tables/name.csv` in full precision and return the table for display.
 
@@ -81,12 +86,14 @@ def save_table(
     ----------
     frame : DataFrame or PrettyTable
         Of a pretty table the frame behind it is written. A named index becomes columns.
-    out : path or None
-        The run's folder; with None or "" nothing is written.
     name : str
         Letters, digits, `_` and `-`.
+    out : path, optional
+        The run's folder, by default that of the cohort opened; with "" nothing is written.
+    codebook : Codebook, optional
+        Gives the labels; by default that of the cohort opened.
     **how
-        Handed to :func:`printing.pretty`: `codebook`, `caption`, `names`.
+        Handed to :func:`printing.pretty`: `caption`, `names`.
 
     Raises
     ------
@@ -100,14 +107,18 @@ def save_table(
     Text cells that a spreadsheet would run as a formula (they begin with = + - @) get an
     apostrophe in front. Numbers stay numbers, `-9` too.
     """
-    shown = frame if isinstance(frame, PrettyTable) else pretty(frame, **how)
+    out, book = _of_the_cohort(out, codebook)
+    shown = frame if isinstance(frame, PrettyTable) else pretty(frame, book, **how)
     if out:
         write_csv(shown.frame, _target(out, "tables", name, ".csv"))
     return shown
 
 
 def save_figure(
-    ax: Axes | Figure, out: str | Path | None, name: str, codebook: Codebook | None = None
+    ax: Axes | Figure,
+    name: str,
+    out: str | Path | None = None,
+    codebook: Codebook | None = None,
 ) -> Picture:
     """Write `out/figures/name.png`, close the figure, and return the picture for display.
 
@@ -115,10 +126,10 @@ def save_figure(
     ----------
     ax : Axes or Figure
         What a function of `plots` returned; the label of its figure is the alt text.
-    out, name
+    name, out
         As in :func:`save_table`.
     codebook : Codebook, optional
-        The study's, for its words for clients and case managers.
+        For its words for clients and case managers; by default that of the cohort opened.
 
     Returns
     -------
@@ -130,6 +141,7 @@ def save_figure(
     Where the environment has ALLIANCE_UNSEEN, as in a batch that drops its notebooks, nothing is
     drawn or written, and the picture is its text.
     """
+    out, codebook = _of_the_cohort(out, codebook)
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
@@ -167,6 +179,13 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_whole(path, lambda part: safe.to_csv(part, index=False, lineterminator="\n"))
 
 
+def _of_the_cohort(
+    out: str | Path | None, codebook: Codebook | None
+) -> tuple[str | Path, Codebook | None]:
+    """What was given, and otherwise what `open_cohort` was told."""
+    return OPENED.out if out is None else out, codebook or OPENED.codebook
+
+
 def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
         raise ParameterError(
@@ -193,13 +212,13 @@ class Markup:
         return self.html
 
 
-def note(book: Codebook, source: str) -> Markup:
+def note(study: CleanStudy) -> Markup:
     """Where the data come from; synthetic data are called so."""
+    book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
-    return Markup(
-        f'<p class="{css}"><strong>{what}</strong>{escape(book.title)}, from {escape(source)}.</p>'
-    )
+    where = f"{escape(book.title)}, from {escape(study.source)}"
+    return Markup(f'<p class="{css}"><strong>{what}</strong>{where}.</p>')
 
 
 def bullets(sentences: list[str]) -> Markup:
@@ -220,21 +239,29 @@ def public_log(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
     return log
 
 
-def save_log(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
-    """Write `out/cleaning_log.csv`; nothing with `out` empty."""
-    if out:
-        write_csv(public_log(cleaned, show_rows), Path(out) / "cleaning_log.csv")
+def save_record(
+    result: CleanStudy | pd.DataFrame, show_rows: bool = False, out: str | Path | None = None
+) -> None:
+    """Write what machines read: a cleaned study's log and dyads, or a table of findings.
 
-
-def save_dyads(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
-    """Write `out/dyads.parquet`, unless its rows are real people's and were not asked for."""
-    if out and (cleaned.codebook.synthetic or show_rows):
-        plain = cleaned.dyads.copy(deep=False)
-        plain.attrs = {}  # a codebook is no metadata of Parquet
-        write_whole(Path(out) / "dyads.parquet", plain.to_parquet)
-
-
-def save_findings(rows: pd.DataFrame, out: str) -> None:
-    """Write `out/findings.csv`; nothing with `out` empty."""
-    if out:
-        write_csv(rows, Path(out) / "findings.csv")
+    Parameters
+    ----------
+    result : CleanStudy or DataFrame
+        Of a study `cleaning_log.csv` and `dyads.parquet`; of rows of `assess` `findings.csv`.
+    show_rows : bool
+        Also write single values of real people: without it their dyads are not written, and their
+        log says where a value was changed, but not which.
+    out : path, optional
+        As in :func:`save_table`.
+    """
+    out, _ = _of_the_cohort(out, None)
+    if not out:
+        return
+    if isinstance(result, pd.DataFrame):
+        write_csv(result, Path(out) / "findings.csv")
+        return
+    write_csv(public_log(result, show_rows), Path(out) / "cleaning_log.csv")
+    if result.codebook.synthetic or show_rows:
+        rows = result.dyads.copy(deep=False)
+        rows.attrs = {}  # what hangs on the table is no part of it
+        write_whole(Path(out) / "dyads.parquet", rows.to_parquet)

@@ -21,7 +21,7 @@ from ..study.load import codebook_of
 from .printing import rendered
 from .tables import then_and_now
 
-HIDDEN_TAGS = {"explorer", "scorecard", "papermill-error-cell-tag"}
+HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 
 
 @dataclass(frozen=True)

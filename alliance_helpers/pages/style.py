@@ -62,12 +62,19 @@ STEPS = (
 
 
 def styled(draw: Callable[..., Axes]) -> Callable[..., Axes]:
-    """Draw inside the kit's settings, leaving matplotlib's own as they were."""
+    """Draw inside the kit's settings, leaving matplotlib's own as they were.
+
+    But for `interactive`, which a notebook's backend sets as it loads, with the first figure: were
+    it taken back, the notebook would show none of the reader's own figures.
+    """
 
     @wraps(draw)
     def inside(*args, **kwargs) -> Axes:
         with plt.rc_context(RC):
-            return draw(*args, **kwargs)
+            ax = draw(*args, **kwargs)
+            live = plt.isinteractive()
+        plt.rcParams["interactive"] = live
+        return ax
 
     return inside
 

@@ -291,10 +291,10 @@ def rehearse(further: str = "") -> None:
 
         study, rules = open_cohort(scenario="published"), read_rules("", "")
         rows = assess(study.dyads, study.codebook, rules, limits_90=True)
-        save_table(rows, None, "rehearsal")._repr_html_()
+        save_table(rows, "rehearsal")._repr_html_()
         for draw, drawn in ((plots.scorecard, scorecard(rows, rules)), (plots.forest, rows[:9])):
             figure = Figure(layout="constrained")  # pyplot would settle on a backend for all
-            save_figure(draw(drawn, ax=figure.subplots()), None, "rehearsal")
+            save_figure(draw(drawn, ax=figure.subplots()), "rehearsal")
         if further in helper_files():
             importlib.import_module(f"alliance_helpers.{further}").rehearse()
     except Exception as error:  # as above: the notebooks will say it where it matters

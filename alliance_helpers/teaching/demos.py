@@ -31,12 +31,13 @@ from ipywidgets import (
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..cohorts.open import open_cohort
+from ..cohorts.open import open_study
 from ..cohorts.simulate import simulate_dyads
 from ..errors import AllianceError, NotEstimableError, ParameterError
 from ..pages.outputs import Picture, figure_html
 from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
+from ..study.clean import clean
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 
@@ -401,6 +402,6 @@ def open_dyads(
     201
     """
     if data:
-        opened = open_cohort(data, codebook)
+        opened = clean(open_study(data, codebook))
         return Dyads(opened.dyads, opened.codebook)
     return Dyads(simulate_dyads(scenario, n_clients, seed), read_codebook())

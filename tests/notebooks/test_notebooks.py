@@ -8,22 +8,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
+import alliance_helpers
 from alliance_helpers.claims.assess import COLUMNS
+from alliance_helpers.pages.table_one import table_one
+from alliance_helpers.pages.tables import scorecard
 from alliance_helpers.paths import LIST, NOTEBOOKS
 from alliance_helpers.running.runner import run_notebook
 from alliance_helpers.running.sequence import main_notebooks, run_sequence
 
 STANDARD = ["data", "codebook", "out", "scenario", "n_clients", "seed"]
 NAMES = [path.stem for path in main_notebooks()]
+NUMBERED = [name for name in NAMES if name[0].isdigit()]
+OWN = "own-hands"  # the tag of what a reader would write without the kit
 FEW_CALLS = 14  # code cells, with imports, parameters and loading
+
+
+matplotlib.use("agg")  # before a cell draws
 
 
 def read(name):
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
 
 
 def code(notebook):
@@ -31,8 +46,9 @@ def code(notebook):
 
 
 def test_the_sequence_is_numbered_without_gaps():
-    numbered = [name[:2] for name in NAMES if name != "robustness"]
-    assert numbered == [f"{i:02d}" for i in range(1, len(numbered) + 1)]
+    numbers = [name[:2] for name in NUMBERED]
+    assert numbers == [f"{i:02d}" for i in range(1, len(numbers) + 1)]
+    assert NAMES[len(numbers) :] == ["robustness_specifications", "robustness_stress"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,14 +77,110 @@ def test_parameters_are_annotated_literals_with_comments(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_tells_and_helpers_compute(name):
     notebook = read(name)
-    tree = ast.parse("\n".join(c.source for c in code(notebook)))
+    cells = [c for c in code(notebook) if OWN not in tags(c)]
+    tree = ast.parse("\n".join(c.source for c in cells))
     banned = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.With, ast.Try, ast.Lambda)
     assert not [n for n in ast.walk(tree) if isinstance(n, banned)]
     imported = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom | ast.Import)]
     assert all(getattr(n, "module", "").startswith("alliance_helpers") for n in imported)
+    assert len(imported) == 1
     before = [c.cell_type for c in notebook.cells]
     first = before.index("code", 4)
     assert before[first - 1] == "markdown", "each call comes after a sentence"
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_readers_find_their_own_idiom(name):
+    notebook = read(name)
+    kinds = [(c.cell_type, OWN in tags(c)) for c in notebook.cells]
+    assert kinds[-3:] == [("markdown", True), ("code", True), ("markdown", False)]
+    text, cell = notebook.cells[-3].source, notebook.cells[-2].source
+    assert text.startswith("## In your own hands\n\n")
+    assert "he helper" in text, "what the helper adds"
+    (guard, *lines) = cell.splitlines()
+    assert guard.startswith("if not (data or codebook or out):")
+    assert 3 <= len([x for x in lines if x and not x.strip().startswith("import ")]) <= 8
+    used = {n.id for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Name)}
+    assert not used & set(alliance_helpers.__all__), "no helper in it"
+
+
+def played(name):
+    """The names that a notebook ends with, its explorers left out."""
+    names = {"display": lambda *shown: None}
+    for cell in code(read(name)):
+        if "skip-execution" not in tags(cell):
+            exec(cell.source, names)
+    return names
+
+
+def claim(rows, claim, analysis, informant=None):
+    """The one row of findings that a sentence speaks of."""
+    found = rows[(rows["claim"] == claim) & (rows["analysis"] == analysis)]
+    found = found[found["informant"] == informant] if informant else found
+    return found.squeeze()
+
+
+def test_own_hands_01():
+    names = played("01_data_cleaning")
+    told = names["seen"].dyads.set_index("term").loc[names["described"].index]
+    assert_allclose(names["described"][["count", "mean", "std"]], told[["n", "mean", "std"]])
+
+
+def test_own_hands_02():
+    names = played("02_descriptives")
+    table = table_one(names["dyads"], names["book"], "site_type")
+    told = table[table["variable"] == "Alliance, client's rating"].iloc[0]
+    for site, (mean, sd) in names["by_site"].iterrows():
+        assert told[site] == f"{mean:.1f} ({sd:.1f})"
+
+
+def test_own_hands_03():
+    names = played("03_alliance_agreement")
+    r = names["both"].corr().iloc[0, 1]
+    assert_allclose(r, names["agreed"].loc["pearson_r", "estimate"], rtol=1e-12)
+
+
+def test_own_hands_04():
+    names = played("04_finding_1")
+    told = claim(names["rows"], "unrelated_pretreatment", "as_published", "client")
+    fit = names["fit"]
+    assert_allclose([fit.rsquared, fit.f_pvalue], [told["estimate"], told["p_value"]], rtol=1e-9)
+    assert fit.nobs == told["n"]
+
+
+def test_own_hands_05():
+    names = played("05_finding_2")
+    told = claim(names["rows"], "caseload_difficulty", "nested")
+    # each stops climbing the restricted likelihood where it finds it flat enough
+    assert_allclose(names["fit"].params["caseload_difficulty"], told["estimate"], atol=1e-3)
+
+
+def test_own_hands_06():
+    names = played("06_finding_3")
+    told = claim(names["rows"], "alone", "as_published")
+    fit = names["fit"]
+    assert_allclose([fit.rsquared, fit.f_pvalue], [told["estimate"], told["p_value"]], rtol=1e-9)
+
+
+def test_own_hands_07():
+    names = played("07_finding_4")
+    told = names["ladder"].coefficients.query("family == 'poisson' and term == 'alliance'").iloc[0]
+    fit = names["fit"]
+    assert_allclose(np.exp(fit.params["alliance"]), told["rate_ratio"], rtol=1e-6)
+    assert 0.9 < fit.bse["alliance"] / told["std_error"] < 1, "what CR2 corrects"
+
+
+def test_own_hands_08():
+    names = played("08_halo")
+    told = claim(names["rows"], "refuted", "as_published")
+    assert_allclose(names["r"], told["estimate"], rtol=1e-9)
+
+
+def test_own_hands_09():
+    names = played("09_summary")
+    card = scorecard(names["rows"], names["rules"])
+    for analysis, counted in names["counts"].iterrows():
+        assert card[analysis].value_counts().to_dict() == counted[counted > 0].to_dict()
 
 
 def test_every_notebook_runs(shipped_run):
@@ -157,3 +269,6 @@ def test_plain_papermill_from_another_directory(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"], "with `out` empty nothing else"
+    (own,) = [c for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) if OWN in tags(c)]
+    shown = [set(o.get("data", {})) for o in own.outputs]
+    assert {"image/png", "text/plain"} in shown, "the reader's own figure, after the kit's"

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_helpers.cohorts.open import OPENED, _kept, keep_cohort, open_cohort
 from alliance_helpers.errors import OutputError, ParameterError
-from alliance_helpers.pages.outputs import save_figure, save_table
+from alliance_helpers.pages.outputs import save_figure, save_record, save_table
 from alliance_helpers.pages.printing import pretty
 from alliance_helpers.paths import UNSEEN_VARIABLE, write_whole
 
@@ -29,7 +30,7 @@ def test_table_keeps_every_digit_and_named_index(tmp_path):
     frame = pd.DataFrame(
         {"estimate": values}, index=pd.Index(["r", "ccc", "bias"], name="statistic")
     )
-    save_table(frame, tmp_path, "agreement")
+    save_table(frame, "agreement", tmp_path)
     back = pd.read_csv(tmp_path / "tables" / "agreement.csv")
     assert back.columns.tolist() == ["statistic", "estimate"]
     assert np.array_equal(back["estimate"], values)
@@ -38,7 +39,7 @@ def test_table_keeps_every_digit_and_named_index(tmp_path):
 def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path):
     risky = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\t=1", "fine", "a=b"]
     frame = pd.DataFrame({"=head": risky, "number": -np.arange(7.0)})
-    save_table(frame, tmp_path, "risky")
+    save_table(frame, "risky", tmp_path)
     back = pd.read_csv(tmp_path / "tables" / "risky.csv")
     assert back["'=head"].tolist() == ["'" + c for c in risky[:5]] + risky[5:]
     assert back["number"].tolist() == frame["number"].tolist()
@@ -47,7 +48,7 @@ def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path):
 
 def test_categories_and_missing_text_survive(tmp_path):
     frame = pd.DataFrame({"kind": pd.Categorical(["=a", None, "b"]), "text": ["x", None, np.nan]})
-    save_table(frame, tmp_path, "kinds")
+    save_table(frame, "kinds", tmp_path)
     back = pd.read_csv(tmp_path / "tables" / "kinds.csv", keep_default_na=False)
     assert back["kind"].tolist() == ["'=a", "", "b"]
     assert back["text"].tolist() == ["x", "", ""]
@@ -56,22 +57,46 @@ def test_categories_and_missing_text_survive(tmp_path):
 @pytest.mark.parametrize("out", [None, ""])
 def test_nothing_is_written_without_a_folder(out, tmp_path, monkeypatch, ax):
     monkeypatch.chdir(tmp_path)
-    table = save_table(pd.DataFrame({"n": [201]}), out, "t", caption="How many")
-    picture = save_figure(ax, out, "f")
+    table = save_table(pd.DataFrame({"n": [201]}), "t", out, caption="How many")
+    picture = save_figure(ax, "f", out)
     assert "201" in table._repr_html_() and "How many" in table._repr_html_()
     assert picture.png.startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch):
+    monkeypatch.setattr(OPENED, "out", "")  # as they were, afterwards
+    monkeypatch.setattr(OPENED, "codebook", None)
+    place, other = tmp_path / "run", tmp_path / "other"
+    asked = {"scenario": "halo", "n_clients": 40, "seed": 3}
+    keep_cohort(**asked)
+    assert len(_kept) == 1
+    study = open_cohort(**asked, out=str(place))
+    assert len(_kept) == 0, "where the results go does not matter to a cohort that was kept"
+    table = save_table(pd.DataFrame({"term": ["symptoms"]}), "terms")
+    assert "Symptom severity" in table.html, "the label is the codebook's"
+    save_figure(ax, "points")
+    save_table(pd.DataFrame({"n": [1]}), "n", out=other)
+    save_record(study)
+    save_record(pd.DataFrame({"finding": ["1"]}))
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
+    assert written == {
+        "run/tables/terms.csv", "run/figures/points.png", "other/tables/n.csv",
+        "run/cleaning_log.csv", "run/dyads.parquet", "run/findings.csv",
+    }  # fmt: skip
+    open_cohort(**asked)
+    assert OPENED.out == "", "the folder is that of the last cohort opened"
+
+
 def test_a_pretty_table_is_written_with_the_frame_behind_it(tmp_path):
     shown = pretty(pd.DataFrame({"estimate": [0.123456789]}), caption="One")
-    assert save_table(shown, tmp_path, "one") is shown
+    assert save_table(shown, "one", tmp_path) is shown
     assert "0.123456789" in (tmp_path / "tables" / "one.csv").read_text()
 
 
 def test_figure_is_written_closed_and_described(tmp_path, ax):
     number = ax.figure.number
-    picture = save_figure(ax, tmp_path, "points")
+    picture = save_figure(ax, "points", tmp_path)
     file = tmp_path / "figures" / "points.png"
     assert file.read_bytes() == picture.png
     assert [p.name for p in file.parent.iterdir()] == ["points.png"]
@@ -86,7 +111,7 @@ def test_figure_is_written_closed_and_described(tmp_path, ax):
 def test_a_figure_that_nobody_will_see_is_not_drawn(tmp_path, monkeypatch, ax):
     monkeypatch.setenv(UNSEEN_VARIABLE, "1")
     number, words = ax.figure.number, ax.figure.get_label()
-    picture = save_figure(ax, tmp_path, "points")
+    picture = save_figure(ax, "points", tmp_path)
     assert not plt.fignum_exists(number)
     assert picture._repr_mimebundle_() == ({"text/plain": f"[not drawn] {words}"}, {})
     assert list(tmp_path.iterdir()) == []
@@ -96,7 +121,7 @@ def test_a_figure_that_nobody_will_see_is_not_drawn(tmp_path, monkeypatch, ax):
 def test_nbconvert_shows_the_alt_text(out, tmp_path, ax):
     from nbconvert import HTMLExporter
 
-    picture = save_figure(ax, out and tmp_path / out, "points")
+    picture = save_figure(ax, "points", out and tmp_path / out)
     data, metadata = picture._repr_mimebundle_()
     output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
     cell = nbformat.v4.new_code_cell("", outputs=[output])
@@ -130,13 +155,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, ax):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="Name another output folder"):
-        save_figure(ax, tmp_path / "file", "points")
+        save_figure(ax, "points", tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 101])
 def test_names_cannot_leave_the_folder(name, tmp_path):
     with pytest.raises(ParameterError, match="cannot be a file name"):
-        save_table(pd.DataFrame({"n": [1]}), tmp_path, name)
+        save_table(pd.DataFrame({"n": [1]}), name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -108,7 +108,7 @@ def test_a_kernel_killed_a_hang_and_an_error_cost_their_own_runs_only(place, und
 
 DRAWS = """
 from alliance_helpers.pages.outputs import save_figure
-picture = save_figure(plt.figure(label="Nothing."), out, "nothing")
+picture = save_figure(plt.figure(label="Nothing."), "nothing", out)
 picture"""
 
 

@@ -13,6 +13,8 @@ from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT
 from alliance_helpers.running.sequence import run_sequence
 from alliance_helpers.study.load import load_study
 
+LONG = ("robustness_specifications", "robustness_stress")
+
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
@@ -35,7 +37,7 @@ def real(tmp_path_factory):
 def results(real):
     """Everything that a run on it writes."""
     out = real.parent / "out"
-    run = run_sequence({"data": str(real)}, out, jobs=2, skip={"robustness": "Too long here."})
+    run = run_sequence({"data": str(real)}, out, jobs=2, skip=dict.fromkeys(LONG, "Too long here."))
     assert [r.error_message for r in run.failed] == []
     return out
 
@@ -92,7 +94,7 @@ def test_clouds_of_single_dyads_are_not_drawn(results, shipped_run):
 
 def test_shown_only_when_asked(real, tmp_path):
     values = {"data": str(real), "show_rows": True}
-    skip = {p: "Not needed." for p in ("robustness", "02_descriptives", "07_finding_4")}
+    skip = {p: "Not needed." for p in (*LONG, "02_descriptives", "07_finding_4")}
     run = run_sequence(values, tmp_path / "out", jobs=2, skip=skip)
     assert (run.out / "dyads.parquet").exists()
     log = pd.read_csv(run.out / "cleaning_log.csv", dtype=str, keep_default_na=False)
