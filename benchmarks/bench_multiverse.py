@@ -18,7 +18,8 @@ from alliance_helpers.claims.evidence import claim_data
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.open import open_cohort
-from alliance_helpers.models.partial import ESTIMATORS, Permutations
+from alliance_helpers.models.partial import ESTIMATORS
+from alliance_helpers.models.permutations import Permutations
 
 from .ratio import Ratio, table
 

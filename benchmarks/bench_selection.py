@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from alliance_helpers.models.resamples import Resampler
-from alliance_helpers.models.selection import bootstrap_paths, bootstrap_selection
+from alliance_helpers.models.selection import Resampler, bootstrap_paths, bootstrap_selection
 from alliance_helpers.models.stepwise import Rule
 
 ROWS, CANDIDATES, RESAMPLES, SHARED, SHARED_R = 201, 25, 10_000, 500, 40

@@ -56,9 +56,7 @@ CAUTIOUS = (
     ),
     ("Poisson, CR2", "equivalence", EDGE),
     ("stacked, joint", "", "HTZ is cautious with few case managers (Pustejovsky & Tipton 2018)"),
-    ("dependent_correlations, joint", "", "the same, and Holm over the variables"),
     ("response_surface, CR2", "", "few case managers carry a curve: CR2 is cautious there"),
-    ("response_surface, joint", "", "Holm over the outcomes, which go together"),
 )
 
 

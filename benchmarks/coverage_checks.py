@@ -13,20 +13,25 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress, t
 
-from alliance_helpers.claims.analyses import ANALYSES
-from alliance_helpers.claims.halo import partialled
-from alliance_helpers.claims.stress import stress
+from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.associations import halo
+from alliance_helpers.claims.evidence import ANALYSES, COUNT_ANALYSES, relate
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.models.design import standardise
+from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.importance import relative_importance
-from alliance_helpers.models.informants import correlation_difference
+from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
 from alliance_helpers.models.missing import impute, pool, pool_blocks
-from alliance_helpers.models.mixed import block_test, random_intercept
-from alliance_helpers.models.nesting import effective_n, one_with_many
+from alliance_helpers.models.nesting import (
+    block_test,
+    effective_n,
+    fit_intercepts,
+    random_intercept,
+)
+from alliance_helpers.models.partial import Partial, PartialCounts
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -62,7 +67,7 @@ def slope(method: str, y, x, groups) -> tuple[float, float, float, float]:
     if method == "CR2":
         table = cluster_robust(y, x, groups)
     else:
-        table = random_intercept(y, x, groups).coefficients
+        table = random_intercept(y, x, groups)
     row = next(table.iloc[1:].itertuples())
     return row.estimate, row.conf_low, row.conf_high, row.p_value
 
@@ -81,13 +86,13 @@ def blocks(null) -> Hits:
     for block in ("treatment", "outcome"):
         terms = list(BOOK.blocks[block])
         X = null[terms]
-        naive = ANALYSES["as_published"].block(y.to_numpy(), X.to_numpy(), None, 0.0625, None)
+        naive = Partial(y.to_numpy(), X.to_numpy(), np.empty((len(y), 0)), None).observed("ols")
         quantity = f"{CM} on the {block} block ({len(terms)} terms)"
         yield "OLS naive, F", quantity, "size", naive.p_value <= 0.05
         robust = cluster_block_test(y, X, groups, terms)["p_value"].iloc[0]
         yield "CR2, HTZ", quantity, "size", robust <= 0.05
-        fit = random_intercept(y, X, groups)
-        yield "mixed model, F", quantity, "size", block_test(fit, terms)["p_value"].iloc[0] <= 0.05
+        mixed = block_test(y, X, groups, terms)["p_value"].iloc[0]
+        yield "mixed model, F", quantity, "size", mixed <= 0.05
 
 
 def standardised(published, truth) -> Hits:
@@ -97,7 +102,7 @@ def standardised(published, truth) -> Hits:
         values = published[[y, x]].to_numpy()
         for name in ("as_published", "nested", "nested_cr2"):
             true = truth[name, y, x]
-            effect = ANALYSES[name].pair(values[:, 0], values[:, 1], groups, abs(true))
+            effect = relate(values[:, 0], values[:, 1], groups, name, abs(true))
             hit = covers(true, effect.conf_low, effect.conf_high)
             quantity = f"{named(y, x)}, standardised"
             yield f"{name}, interval", quantity, "coverage", hit
@@ -115,8 +120,11 @@ def block_equivalence(published, rng) -> Hits:
         noise = np.sqrt(0.3) * habit + np.sqrt(0.7) * rng.normal(size=len(groups))
         y = X.sum(axis=1) * np.sqrt(bound / k) + np.sqrt(1 - bound) * noise
         worth = np.mean([effective_n(x, y, groups)["n_effective"].iloc[0] for x in X.T])
-        for name in ("as_published", "nested", "nested_cr2"):
-            effect = ANALYSES[name].block(y, X, groups, bound, worth)
+        model = Partial(y, X, np.empty((len(y), 0)), groups, block=True)
+        for name, estimator in ANALYSES.items():
+            e = model.observed(estimator)
+            size = None if name == "as_published" else worth
+            effect = verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, size)
             quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
             yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
 
@@ -135,9 +143,10 @@ def two_informants(null, published, truth) -> Hits:
                 hit = row["p_value"] <= 0.05 if kind == "size" else hit
                 quantity = f"r with {x}{LEVEL.get(x, '')}, case manager's less client's rating"
                 yield f"dependent_correlations, {name}", quantity, kind, hit
-    differences = ["dependent_correlations", "stacked", "response_surface"]
-    for row in stress(null, BOOK, finding="1", analyses=differences).itertuples():
-        yield f"{row.analysis}, joint test", row.claim, "size", row.p_value <= 0.05
+    blocks = {"differs_treatment": list(BOOK.blocks["treatment"]), "differs_outcome": CLINICAL}
+    for claim, terms in blocks.items():
+        test = stacked(null[[CLIENT, CM]], null[terms], null[KEYS]).test
+        yield "stacked, joint test", claim, "size", test["p_value"].iloc[0] <= 0.05
     yield from judgments(published, truth)
 
 
@@ -184,10 +193,10 @@ def rates(scenario: str, data, truth) -> Hits:
 
 
 def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
-    X = standardise(np.column_stack([data[rating], as_numbers(data, ADJUST)]).astype(float))
-    terms = ["alliance", *(f"x{i}" for i in range(X.shape[1] - 1))]
-    groups = pd.factorize(data[KEYS])[0]
-    return ANALYSES[name].rate(data["hospital_days"].to_numpy(), X, terms, groups, low, high)
+    Z, groups = as_numbers(data, ADJUST).to_numpy(float), pd.factorize(data[KEYS])[0]
+    model = PartialCounts(data["hospital_days"].to_numpy(), data[rating].to_numpy(float), Z, groups)
+    e = model.observed(COUNT_ANALYSES[name])
+    return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, low, high)
 
 
 def alphas(drawn, cluster=None) -> pd.DataFrame:
@@ -207,7 +216,7 @@ def alpha_hits(drawn, managers, truth) -> Hits:
 
 
 def partial_hits(null) -> Hits:
-    for row in partialled(null, BOOK).itertuples():
+    for row in halo(null).partialled.itertuples():
         if row.term in CLINICAL:
             yield "halo.partialled, nested", f"{row.term}, {CM}", "size", row.p_value <= 0.05
 
@@ -230,7 +239,7 @@ def slow(null, published, truth, rng) -> Hits:
             continue
         errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
         pooled = pool(estimates, errors, N, k, terms, df.mean(axis=0))
-        complete = random_intercept(gaps[CM], gaps[terms], groups).coefficients
+        complete = random_intercept(gaps[CM], gaps[terms], groups)
         for method, table in (("imputed, pooled", pooled), ("complete cases", complete.iloc[1:])):
             for row in table.itertuples():
                 hit = covers(truth["imputed", row.term], row.conf_low, row.conf_high)
@@ -254,9 +263,8 @@ def with_gaps(data, rng) -> pd.DataFrame:
 
 
 def fit_of(table, terms, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    fit = random_intercept(table[CM], table[terms], groups)
-    rows = fit.coefficients.iloc[1:]
-    return rows["estimate"].to_numpy(), fit.vcov.to_numpy()[1:, 1:], rows["df"].to_numpy()
+    fit = fit_intercepts(complete_rows(table[CM], table[terms], groups))
+    return fit.estimate[1:], fit.vcov[1:, 1:], fit.df[1:]
 
 
 def truths(seed: int) -> dict:
@@ -270,7 +278,7 @@ def truths(seed: int) -> dict:
             truth[ESTIMANDS[method], y, x] = slope(method, data[y], data[x], groups)[0]
     for y, x in PAIRS:
         for name in ("as_published", "nested"):
-            found = ANALYSES[name].pair(data[y].to_numpy(), data[x].to_numpy(), groups, 0.2)
+            found = relate(data[y].to_numpy(), data[x].to_numpy(), groups, name)
             truth[name, y, x] = found.estimate
         truth["nested_cr2", y, x] = truth["as_published", y, x]
     for row in agreement(data[CLIENT], data[CM]).itertuples():
@@ -281,7 +289,7 @@ def truths(seed: int) -> dict:
     truth |= pd.concat(judged(data)).set_index("term")["estimate"].to_dict()
     for row in one_with_many(data[CLIENT], data[CM], groups).itertuples():
         truth[row.informant, row.term] = row.estimate
-    fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups).coefficients
+    fit = random_intercept(data[CM], data[[AGE, "symptoms"]], groups)
     truth |= {("imputed", row.term): row.estimate for row in fit.itertuples()}
     truth |= {("alpha", row.scale): row.alpha for row in alphas(drawn).itertuples()}
     effect = simulate_dyads("hospital_effect", LARGE, seed)

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims.multiverse import Tables, designs, estimators, model_of
+from alliance_helpers.claims.multiverse import Specifications, Tables
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.simulate import simulate_dyads
-from alliance_helpers.models.partial import Permutations, joint_test
+from alliance_helpers.models.permutations import Permutations
 from alliance_helpers.pages.outputs import write_csv
 from alliance_helpers.study.read_codebook import read_codebook
 from benchmarks.ratio import ONE_THREAD
@@ -49,13 +49,7 @@ def one(seed: int, free: bool) -> pd.DataFrame:
         key = (claim.finding, claim.claim, claim.informant)
         if key not in CLAIMS:
             continue
-        drawn = []
-        for design in designs(claim, tables, rules, []):
-            if design is not None:
-                model, order = model_of(claim, design.data, shuffles)
-                drawn += [model.permuted(e, order) for e in estimators(claim, design.data)]
-        estimates, p_values = (np.stack(part) for part in zip(*drawn, strict=True))
-        table = joint_test(estimates, p_values, not claim.kind.startswith("block"))
+        table = Specifications(claim, tables, rules, shuffles).joint()
         head = dict(zip(KEY, (*key, "dyads free" if free else "case managers"), strict=False))
         found.append(table.assign(**head))
     return pd.concat(found)

@@ -5,7 +5,7 @@
 201 dyads of 45 case managers of unequal sizes; the outcome has a level of its own for each case
 manager (its share: `icc`), with normal or strongly skewed values; candidates are three properties
 of the case manager alone, or those and eight of the client, whose own shares run from 0 to .3.
-`free` permutes dyads, `respecting` is `resamples.permuted_rows`. Two Monte Carlo errors of a
+`free` permutes dyads, `respecting` is `permutations.permuted_rows`. Two Monte Carlo errors of a
 5 % rate over 4,000 cohorts are 0.7 %. With `effect` a manager's property and a client's property
 are truly related to the outcome, and the rate, over a quarter of the cohorts, is power.
 
@@ -20,7 +20,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from alliance_helpers.models.resamples import permutation_test
+from alliance_helpers.models.selection import permutation_test
 
 MANAGERS, DYADS, PERMUTATIONS = 45, 201, 199
 CLIENT_SHARES = np.array([0, 0, 0.1, 0.1, 0.3, 0.3, 0.05, 0.05])

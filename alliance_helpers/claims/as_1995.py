@@ -13,12 +13,12 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from . import verdicts
-from .analyses import ANALYSES
+from .evidence import relate
 from .rules import Claim
 from .verdicts import Effect
-from .views import EVERY, alliance_of, outcome_blocks, predictor_blocks
+from .views import EVERY, regression_blocks
 
 COLUMNS = [
     "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
@@ -35,12 +35,12 @@ class Stepwise:
     ) -> None:
         self.dyads, self.book = dyads, book
         self.rule = {"p_enter": p_enter, "p_remove": p_remove}
-        self.before = predictor_blocks(dyads, book)
+        self.before = regression_blocks(dyads, book)
         self.models: dict[tuple[str, str], tuple[dict[str, dict], int]] = {}
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
-        alliance = alliance_of(self.book, informant)
+        alliance = self.book.alliance_of(informant)
         is_before = any(term in terms for terms in self.before.values())
         outcome = alliance if is_before else term
         terms, n = self._model(informant, outcome)
@@ -61,53 +61,46 @@ class Stepwise:
         key = (informant, outcome)
         if key not in self.models:
             blocks = self.before
-            if outcome != alliance_of(self.book, informant):
-                blocks = outcome_blocks(self.dyads, self.book, outcome, informant)
+            if outcome != self.book.alliance_of(informant):
+                blocks = regression_blocks(self.dyads, self.book, outcome, informant)
             model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
             rows = model.final.to_dict("records")
             self.models[key] = {row["term"]: row for row in rows}, model.n
         return self.models[key]
 
-    def read(self, claim: Claim):
+    def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""
-        effect, verdict, criterion = getattr(self, f"_{claim.kind}")(claim)
-        said = verdicts.SUPPORTED if verdict else verdicts.NOT_SUPPORTED
-        return effect, (said, criterion), np.nan
-
-    def _links(self, claim: Claim, informant: str) -> list[dict]:
-        return [self.link(informant, term) for term in claim.variables(self.book)]
-
-    def _association(self, claim: Claim):
-        wanted = 1 if claim.sign == "positive" else -1
-        links = self._links(claim, claim.informant)
-        held = [
-            row for row in links
-            if row["entered"] and row["estimate"] * wanted * claim.composite.get(row["term"], 1) > 0
-        ]  # fmt: skip
-        effect = _effect(held[0]) if held and len(links) == 1 else _nothing(links)
-        which = "it" if len(links) == 1 else "at least one of them"
-        return effect, bool(held), f"stepwise regression enters {which} with this sign"
-
-    def _modest(self, claim: Claim):
-        pair = self.dyads[[alliance_of(self.book, i) for i in claim.informants]].dropna()
-        effect = ANALYSES["as_published"].pair(*pair.to_numpy(float).T, None, 0.2)
-        return effect, effect.p_value < 0.05 and 0 < effect.estimate < 0.5, "p < .05 and r below .5"
-
-    def _block_absence(self, claim: Claim):
-        links = self._links(claim, claim.informant)
-        entered = any(row["entered"] for row in links)
-        effect = _effect(links[0]) if entered and len(links) == 1 else _nothing(links)
-        return effect, not entered, "stepwise regression enters none of them"
-
-    def _block_difference(self, claim: Claim):
-        links = [self._links(claim, informant) for informant in claim.informants]
-        entered = [{row["term"] for row in rows if row["entered"]} for rows in links]
-        effect = _nothing([row for rows in links for row in rows])
-        return effect, entered[0] != entered[1], "stepwise regression enters different ones"
-
-    def _rate_absence(self, claim: Claim):
-        effect, verdict, _ = self._block_absence(claim)
-        return effect, verdict, "stepwise regression does not enter it"
+        terms = claim.variables(self.book)
+        links = [[self.link(i, term) for term in terms] for i in claim.informants]
+        entered = [[row for row in rows if row["entered"]] for rows in links]
+        shown = entered[0]
+        if claim.kind == "modest":
+            pair = self.dyads[[self.book.alliance_of(i) for i in claim.informants]].dropna()
+            effect = relate(*pair.to_numpy(float).T, None)
+            holds = effect.p_value < 0.05 and 0 < effect.estimate < 0.5
+            rule = "p < .05 and r below .5"
+        elif claim.kind == "association":
+            wanted = 1 if claim.sign == "positive" else -1
+            weights = [wanted * claim.composite.get(row["term"], 1) for row in shown]
+            shown = [r for r, w in zip(shown, weights, strict=True) if r["estimate"] * w > 0]
+            which = "it" if len(terms) == 1 else "at least one of them"
+            holds, rule = bool(shown), f"stepwise regression enters {which} with this sign"
+        elif claim.kind == "block_difference":
+            first, second = ({row["term"] for row in rows} for rows in entered)
+            holds, rule = first != second, "stepwise regression enters different ones"
+        else:
+            rule = "enters none of them" if claim.kind == "block_absence" else "does not enter it"
+            holds, rule = not shown, f"stepwise regression {rule}"
+        if claim.kind != "modest":
+            rows = [row for found in links for row in found]
+            n = min((row["n"] for row in rows), default=0)
+            # Without one number that says it all there is no estimate.
+            effect = Effect(np.nan, np.nan, n, np.nan)
+            if shown and len(rows) == 1:
+                names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
+                effect = Effect(**{name: shown[0][name] for name in names})
+        said = verdicts.SUPPORTED if holds else verdicts.NOT_SUPPORTED
+        return effect, (said, rule), np.nan
 
 
 def stepwise_links(
@@ -142,23 +135,13 @@ def stepwise_links(
         outcome is *predicted by the alliance* (the alliance's row in that outcome's regression).
         What is not entered has no estimate.
     """
-    book = codebook or read_codebook()
+    book = book_of(dyads, codebook)
     cohort, rows = Stepwise(dyads, book, p_enter, p_remove), []
     for informant in informants or tuple(book.informants):
-        for block, found in predictor_blocks(dyads, book, EVERY).items():
+        for block, found in regression_blocks(dyads, book, blocks=EVERY).items():
             for term in found if terms is None else [t for t in found if t in terms]:
                 try:
                     rows.append({"block": block} | cohort.link(informant, term))
                 except NotEstimableError:
                     continue
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _effect(row: dict) -> Effect:
-    names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
-    return Effect(**{name: row[name] for name in names})
-
-
-def _nothing(links: list[dict]) -> Effect:
-    """No estimate, for want of one number that says it all."""
-    return Effect(np.nan, np.nan, min((row["n"] for row in links), default=0), np.nan)

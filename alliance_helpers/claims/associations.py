@@ -1,19 +1,63 @@
-"""Every variable with each informant's alliance rating, one at a time."""
+"""Every variable with each informant's alliance rating, and who reported it.
+
+A halo (Thorndike 1920) makes one person's ratings agree with one another. Associations with what
+somebody else rated or recorded cannot come from one rater's favour alone: is a rating more than
+that, and what does a case manager draw on, and what a client?
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
-from .analyses import ANALYSES
+from ..models.design import standardise
+from ..models.importance import relative_importance
+from ..study.codebook import Codebook, Table
+from ..study.read_codebook import book_of
+from .evidence import relate
+from .verdicts import Effect
+from .views import Tables, complete, one_below_the_other, usable
 
-COLUMNS = [
-    "informant", "block", "term", "estimate", "conf_low", "conf_high", "low_90", "high_90",
-    "p_value", "df", "n",
-]  # fmt: skip
+RECORDS = "records"
+COLUMNS = "informant block term estimate conf_low conf_high low_90 high_90 p_value df n"
+HALO = "informant term rater estimate conf_low conf_high p_value df n reason"
+SOURCES = (
+    "informant block source terms estimate conf_low conf_high share first last noise p_value "
+    "r_squared n reason"
+)
+
+
+def association_of(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    informant: str,
+    term: str,
+    analysis: str = "as_published",
+    bound: float = 0.20,
+    held: tuple[str, ...] = (),
+) -> Effect:
+    """A variable's standardised association with an informant's alliance, others held constant.
+
+    The alliance predicts outcomes, and is predicted by all other variables.
+
+    Raises
+    ------
+    NotEstimableError
+        Too few dyads have them all, or one does not vary; as :func:`evidence.relate`.
+    """
+    values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term, *held])
+    if len(values) < 6 + len(held):
+        raise NotEstimableError(f"only {len(values)} dyads are complete")
+    values = standardise(values)
+    design = np.column_stack([np.ones(len(values)), values[:, 2:]])
+    fit = np.linalg.lstsq(design, values[:, :2], rcond=None)[0]
+    rating, other = (values[:, :2] - design @ fit).T if held else values.T
+    y, x = (other, rating) if term in book.blocks.get("outcome", ()) else (rating, other)
+    return relate(y, x, groups, analysis, bound)
 
 
 def associations(
@@ -30,7 +74,7 @@ def associations(
     dyads : DataFrame
         One row per client.
     codebook : Codebook, optional
-        Says who rates and which variables the blocks hold; the shipped one by default.
+        Says who rates and which variables the blocks hold; by default the cohort's own.
     analysis : str
         `as_published` (correlations, dyads independent), `nested` or `nested_cr2`.
     bound : float
@@ -44,29 +88,164 @@ def associations(
         `informant block term estimate conf_low conf_high low_90 high_90 p_value df n`, one row per
         informant and variable that varies; the 90 % limits are those of the equivalence test.
     """
-    book = codebook or read_codebook()
-    rows = []
-    for informant, entry in book.informants.items():
-        if informants is not None and informant not in informants:
-            continue
+    book, rows = book_of(dyads, codebook), []
+    for informant in informants or book.informants:
         for block, terms in book.blocks.items():
-            for term in terms:
-                if block == "alliance" or not {term, entry["alliance"]} <= set(dyads):
+            for term in terms if block != "alliance" else ():
+                if not {term, book.alliance_of(informant)} <= set(dyads):
                     continue
-                pair = dyads[[entry["alliance"], term]].astype(float).dropna()
-                groups = _groups(dyads, pair.index, book)
-                rating, other = pair.to_numpy().T
-                y, x = (other, rating) if block == "outcome" else (rating, other)
                 try:
-                    effect = ANALYSES[analysis].pair(y, x, groups, bound)
+                    effect = association_of(dyads, book, informant, term, analysis, bound)
                 except NotEstimableError:
                     continue
-                row = {c: getattr(effect, c) for c in COLUMNS[3:]}
-                rows.append({"informant": informant, "block": block, "term": term} | row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+                rows.append({"informant": informant, "block": block, "term": term} | vars(effect))
+    return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
-def _groups(dyads: pd.DataFrame, index: pd.Index, book: Codebook) -> np.ndarray:
-    if book.case_manager is None:
-        return np.arange(len(index))
-    return pd.factorize(dyads.loc[index, book.case_manager])[0]
+@dataclass(frozen=True, repr=False)
+class Halo(Tables):
+    """One informant's alliance with each outcome, by who rated the outcome.
+
+    Attributes
+    ----------
+    contrast : DataFrame
+        `informant term rater estimate conf_low conf_high p_value df n reason`: standardised slopes,
+        those whose rater is the informant first; or the reason why one cannot be estimated.
+    partialled : DataFrame
+        The other-rater associations with the rater's own view of outcome held constant. The own
+        view stands for general favour. Holding it constant also removes what favour and a good
+        outcome share, and favour and outcome both lead to it: an association can shrink, vanish or
+        even turn its sign without being wrong. Read it as a question, not as a proof.
+    """
+
+    contrast: pd.DataFrame
+    partialled: pd.DataFrame
+
+
+def halo(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    informant: str = "case_manager",
+    analysis: str | None = None,
+) -> Halo:
+    """Associations of one informant's alliance with outcome: rated by the same person, by others.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook, optional
+        Says who rated what; by default the cohort's own.
+    informant : str
+        Whose favour is in question.
+    analysis : str, optional
+        `as_published` (dyads independent), `nested` or `nested_cr2`; by default case managers are
+        respected where they are known.
+    """
+    book = book_of(dyads, codebook)
+    outcomes = usable(dyads, book.blocks.get("outcome", ()))
+    raters = {term: reporter_of(term, book) for term in outcomes}
+
+    def row(term: str, *held: str) -> dict:
+        head = {"informant": informant, "term": term, "rater": raters[term]}
+        how = analysis or book.usual_analysis
+        try:
+            effect = association_of(dyads, book, informant, term, how, held=held)
+        except NotEstimableError as error:
+            return head | {"reason": f"not estimable: {error}"}
+        return head | vars(effect) | {"reason": ""}
+
+    own = [term for term in outcomes if raters[term] == informant]
+    others = [term for term in outcomes if raters[term] != informant]
+    return Halo(
+        pd.DataFrame([row(term) for term in [*own, *others]], columns=HALO.split()),
+        pd.DataFrame([row(term, *own) for term in others if own], columns=HALO.split()),
+    )
+
+
+def information_sources(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    n_boot: int = 1000,
+    n_noise: int = 200,
+    seed: int = 1995,
+) -> pd.DataFrame:
+    """Relative importance of each source of information for each informant's alliance rating.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook, optional
+        Says who rates, what the blocks are and who reported what; the shipped one by default.
+    n_boot, n_noise, seed
+        As in `importance.relative_importance`; whole case managers are resampled.
+
+    Returns
+    -------
+    DataFrame
+        `informant block source terms`, then the columns of `relative_importance`. `source`: the
+        informant or rater who reported the variables of the block listed in `terms`, or
+        `records`. Where nothing can be estimated the row has the `reason`.
+
+    Notes
+    -----
+    A source that shares its reporter with the rating (the client's view of outcome and the
+    client's alliance) also holds the reporter's general favour: importance is not insight.
+
+    Examples
+    --------
+    >>> from alliance_helpers import simulate_dyads
+    >>> table = information_sources(simulate_dyads("published", 201, 7), n_boot=50, n_noise=20)
+    >>> table.groupby("informant")["share"].sum().round(6).tolist()
+    [1.0, 1.0]
+    """
+    book = book_of(dyads, codebook)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for block, terms in book.blocks.items():
+        for term in usable(dyads, terms) if block != "alliance" else ():
+            groups.setdefault((block, reporter_of(term, book)), []).append(term)
+    listed = [(block, source, ", ".join(terms)) for (block, source), terms in groups.items()]
+    named = {f"{block}, {source}": terms for (block, source), terms in groups.items()}
+
+    def find(rating: str) -> pd.DataFrame:
+        if not groups or rating not in dyads:
+            raise NotEstimableError(f"The study has no {rating if groups else 'other variables'}.")
+        how = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}
+        found = relative_importance(dyads, rating, named, book.case_manager, **how)
+        return pd.DataFrame(listed, columns=["block", "source", "terms"]).join(
+            found.drop(columns="term")
+        )
+
+    calls = [
+        ({"informant": i}, partial(find, entry["alliance"])) for i, entry in book.informants.items()
+    ]
+    return one_below_the_other(calls, SOURCES)
+
+
+def reporter_of(term: str, book: Codebook) -> str:
+    """Who reported a variable: an informant or rater of the codebook, else `records`.
+
+    A scale says so itself. Any other variable is taken to come from whoever filled in the scales
+    of the same table, if that is one person.
+
+    Examples
+    --------
+    >>> from alliance_helpers.study.read_codebook import read_codebook
+    >>> book = read_codebook()
+    >>> [reporter_of(t, book) for t in ("living_skills", "health_sickness", "hospital_days")]
+    ['client', 'rater', 'records']
+    """
+    if term in book.scales:
+        return book.scales[term].informant or RECORDS
+    name = book.derived[term].source if term in book.derived else term
+    for table in book.tables.values():
+        if any(name in (v, *(v + s for s in table.suffix.values())) for v in table.variables):
+            raters = {s.informant for s in book.scales.values() if _filled_in(s.items, table)}
+            return raters.pop() if len(raters) == 1 and raters != {""} else RECORDS
+    return RECORDS
+
+
+def _filled_in(items: tuple[str, ...], table: Table) -> bool:
+    suffixes = ("", *table.suffix.values())
+    return any(items[0] == variable + s for variable in table.variables for s in suffixes)

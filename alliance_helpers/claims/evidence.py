@@ -1,26 +1,64 @@
-"""From a claim to the arrays that speak to it, and from an estimate to its verdict."""
+"""From a claim to the arrays that speak to it, to an estimate, and to its verdict.
+
+There is one way, for the quick analyses, the stress tests and every specification: `claim_data`
+makes the arrays, whose `model` gives estimates; `effect_of` puts intervals and the equivalence test
+to an estimate, `verdict_of` applies the rule of the claim's kind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..models.design import standardise
-from ..models.partial import Estimate
+from ..models.design import Sample, orthonormal, standardise
+from ..models.nesting import effective_n
+from ..models.partial import Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import alliance_of, as_numbers
+from .views import complete
 
 Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Columns (n, m) to columns and the rows kept (n,) of bool."""
-SINGLE = ("association", "modest", "rate_absence")
+Complete = tuple[np.ndarray, np.ndarray | None, np.ndarray, tuple[str, ...]]
+"""What `complete` returns, and the names of the variables that the claim is about."""
 BLOCKS = ("block_absence", "block_difference")
+ANALYSES = {"as_published": "ols", "nested": "mixed", "nested_cr2": "cr2"}
+"""Ways to estimate: dyads taken as independent; nested in case managers, by a mixed model or by
+errors that respect them (CR2)."""
+COUNT_ANALYSES = {"as_published": "poisson", "nested": "poisson_cr2"}
+
+
+def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) -> Effect:
+    """The standardised association of two variables.
+
+    Parameters
+    ----------
+    y, x : ndarray (n,), complete
+        The outcome and its predictor; which is which matters to the mixed model alone.
+    groups : ndarray (n,) of case managers, or None where dyads are independent
+    analysis : str
+        `as_published` gives a correlation with Fisher's intervals, `nested` and `nested_cr2` a
+        slope with t intervals.
+    bound : float
+        Of equivalence.
+
+    Raises
+    ------
+    NotEstimableError
+        Too few dyads, a variable that does not vary, no groups of dyads.
+    """
+    y, x = standardise(y), standardise(x)
+    if analysis == "as_published":
+        return verdicts.correlation(float(x @ y) / (len(y) - 1), len(y), bound)
+    found = Partial(y, x[:, None], np.empty((len(y), 0)), groups).observed(ANALYSES[analysis])
+    return verdicts.slope(found.estimate, found.std_error, found.df2, found.n, -bound, bound)
 
 
 @dataclass(frozen=True)
@@ -29,6 +67,7 @@ class ClaimData:
 
     Attributes
     ----------
+    claim : Claim
     y : ndarray (n,)
         The outcome: hospital days for a rate, a difference of standardised ratings where
         informants are compared.
@@ -39,20 +78,60 @@ class ClaimData:
     groups : ndarray (n,) of case managers, or None where the study names none
     rows : ndarray (n,)
         Their positions in the dyad table.
+    terms : tuple of k names
     """
 
+    claim: Claim
     y: np.ndarray
     X: np.ndarray
     Z: np.ndarray
     groups: np.ndarray | None
     rows: np.ndarray
+    terms: tuple[str, ...]
+
+    @cached_property
+    def worth(self) -> float:
+        """How many independent dyads these are worth; of several predictors the mean.
+
+        Where the study names no case managers they are independent; of one case manager NaN.
+        """
+        if self.groups is None:
+            return float(len(self.y))
+        try:
+            found = [effective_n(x, self.y, self.groups)["n_effective"].iloc[0] for x in self.X.T]
+        except NotEstimableError:
+            return np.nan
+        return float(np.mean(found))
+
+    @cached_property
+    def model(self) -> Partial | PartialCounts:
+        """The model of these data, for all its estimators.
+
+        Raises
+        ------
+        NotEstimableError
+            Names the variable that does not vary, or that others determine.
+        """
+        X = standardise(self.X)
+        if self.claim.kind == "rate_absence":
+            if np.ptp(self.y) == 0:
+                raise NotEstimableError(f"'{self.claim.term}' is {self.y[0]:g} in every row.")
+            return PartialCounts(self.y, X[:, 0], self.Z, self.groups)
+        y = standardise(self.y)
+        try:
+            return Partial(y, X, self.Z, self.groups, block=self.claim.kind in BLOCKS)
+        except NotEstimableError:
+            if len(self.terms) == X.shape[1] < len(y) - 1:
+                none = np.empty(0, int)
+                orthonormal(Sample(y, X, self.terms, none, none, none))
+            raise
 
 
 def claim_data(
     claim: Claim,
     dyads: pd.DataFrame,
     book: Codebook,
-    covariates: Sequence[str] = (),
+    covariates: Sequence[str] | np.ndarray = (),
     transform: Transform | None = None,
 ) -> ClaimData:
     """The complete dyads of a claim.
@@ -63,8 +142,8 @@ def claim_data(
         Of any kind but `all_of`.
     dyads : DataFrame
     book : Codebook
-    covariates : sequence of str
-        Columns of the dyad table; a category becomes indicators.
+    covariates : sequence of str, or ndarray (n, q)
+        Columns of the dyad table, of which a category becomes indicators; or what they become.
     transform : callable, optional
         Applied to the ratings and the claim's variables before anything is made of them; not to
         days of a rate, which stay days.
@@ -74,79 +153,39 @@ def claim_data(
     NotEstimableError
         A rating or variable is not in the table, or too few dyads are complete.
     """
-    return complete_dyads(claim, dyads, book, covariates).made(transform)
+    return made(claim, complete_of(claim, dyads, book, covariates), transform)
 
 
-def covariate_columns(dyads: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
-    """Covariates as numbers (n, q), with holes; a category becomes indicators."""
-    return as_numbers(dyads, [c for c in names if c in dyads]).to_numpy(float)
-
-
-def case_managers(dyads: pd.DataFrame, book: Codebook) -> np.ndarray | None:
-    """Codes (n,) of the case managers, or None where the study names none."""
-    return pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
-
-
-@dataclass(frozen=True)
-class CompleteDyads:
-    """A claim's columns before anything is made of them."""
-
-    claim: Claim
-    n_ratings: int
-    values: np.ndarray
-    Z: np.ndarray
-    groups: np.ndarray | None
-    rows: np.ndarray
-
-    def made(self, transform: Transform | None = None) -> ClaimData:
-        """Outcome and predictors, by an optional rule for extreme values."""
-        values, Z, rows, groups = self.values, self.Z, self.rows, self.groups
-        if transform is not None:
-            days = self.claim.kind == "rate_absence"
-            made, kept = transform(values[:, :1] if days else values)
-            values = np.column_stack([made, values[:, 1:]]) if days else made
-            values, Z, rows = values[kept], Z[kept], rows[kept]
-            groups = None if groups is None else groups[kept]
-        y, X = _outcome(self.claim, values, self.n_ratings)
-        return ClaimData(y, X, Z, groups, rows)
-
-
-def complete_dyads(
-    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] = ()
-) -> CompleteDyads:
-    """Rows that have the ratings, the claim's variables, the covariates and a case manager."""
-    Z = covariate_columns(dyads, covariates)
-    return complete_beside(claim, dyads, book, Z, case_managers(dyads, book))
-
-
-def complete_beside(
-    claim: Claim,
-    dyads: pd.DataFrame,
-    book: Codebook,
-    covariates: np.ndarray,
-    managers: np.ndarray | None,
-) -> CompleteDyads:
-    """The same with the covariates and the case managers at hand."""
-    ratings = [alliance_of(book, i) for i in claim.informants]
-    columns = [*ratings, *([] if claim.kind == "modest" else claim.variables(book))]
+def complete_of(
+    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] | np.ndarray
+) -> Complete:
+    """The claim's ratings, its variables and the covariates before anything is made of them."""
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")
-    if lacking := [c for c in columns if c not in dyads]:
-        raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), covariates])
-    known = True if managers is None else managers >= 0
-    rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
-    if len(rows) < 4:
-        raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
-    Z = values[rows, len(columns) :]
-    values = values[rows, : len(columns)]
-    groups = None if managers is None else managers[rows]
-    return CompleteDyads(claim, len(ratings), values, Z, groups, rows)
+    tested = tuple(claim.variables(book))
+    columns = [*(book.alliance_of(i) for i in claim.informants), *tested]
+    return *complete(dyads, book, columns, covariates), tested
 
 
-def _outcome(claim: Claim, values: np.ndarray, n_ratings: int) -> tuple[np.ndarray, np.ndarray]:
-    """Outcome and predictors, in the direction in which `findings` writes each regression."""
-    ratings, tested = values[:, :n_ratings], values[:, n_ratings:]
+def made(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
+    """Outcome and predictors, by an optional rule for extreme values."""
+    values, groups, rows, tested = found
+    n_ratings = len(claim.informants)
+    k = n_ratings + len(tested)
+    values, Z = values[:, :k], values[:, k:]
+    if transform is not None:
+        which = slice(0, 1) if claim.kind == "rate_absence" else slice(0, k)
+        changed, kept = transform(values[:, which])
+        values = np.column_stack([changed, values[:, which.stop :]])[kept]
+        Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
+    y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
+    return ClaimData(claim, y, X, Z, groups, rows, tested)
+
+
+def _regression(
+    claim: Claim, ratings: np.ndarray, tested: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outcome and predictors, in the direction in which the claim states the regression."""
     if claim.kind == "modest":
         return ratings[:, 1], ratings[:, :1]
     if claim.kind == "block_difference":
@@ -159,31 +198,55 @@ def _outcome(claim: Claim, values: np.ndarray, n_ratings: int) -> tuple[np.ndarr
     return ratings[:, 0], tested
 
 
+def ways(claim: Claim) -> dict[str, str]:
+    """The quick analyses that speak to a claim, each with the estimator of its model."""
+    return COUNT_ANALYSES if claim.kind == "rate_absence" else ANALYSES
+
+
+def fitted(data: ClaimData) -> Estimate:
+    """The estimate that respects case managers: mixed model; for days Poisson with CR2 errors."""
+    analysis = "as_published" if data.groups is None else "nested"
+    return data.model.observed(ways(data.claim)[analysis])
+
+
+def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
+    """What a quick analysis estimates."""
+    claim, independent = data.claim, analysis == "as_published"
+    if independent and claim.kind not in (*BLOCKS, "rate_absence"):
+        return relate(data.y, data.X[:, 0], None, analysis, bound_of(claim, rules))
+    found = data.model.observed(ways(claim)[analysis])
+    return effect_of(found, claim, rules, None if independent else data.worth)
+
+
+def bound_of(claim: Claim, rules: Rules) -> float:
+    """The size below which the claim's association or block is too small to matter."""
+    return rules.bounds["correlation" if claim.kind == "modest" else claim.bound]
+
+
 def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | None = None) -> Effect:
     """The estimate with the intervals and the equivalence test of its kind of claim.
 
     `worth` is what the dyads are worth to a block's bound: their number if independent.
     """
-    bounds = rules.bounds
-    e = estimate
+    e, bounds = estimate, rules.bounds
     if claim.kind == "rate_absence":
         limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
         return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, *limits)
+    bound = bound_of(claim, rules)
     if claim.kind in BLOCKS:
-        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bounds[claim.bound], worth)
-    bound = bounds["correlation" if claim.kind == "modest" else claim.bound]
+        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, worth)
     return verdicts.slope(e.estimate, e.std_error, e.df2, e.n, -bound, bound)
 
 
 def verdict_of(effect: Effect, claim: Claim, rules: Rules) -> tuple[str, str]:
     """Verdict and criterion by the rule of the claim's kind."""
-    bounds = rules.bounds
+    bounds, bound = rules.bounds, bound_of(claim, rules)
     if claim.kind == "association":
-        return verdicts.association(effect, claim.sign, bounds[claim.bound])
+        return verdicts.association(effect, claim.sign, bound)
     if claim.kind == "modest":
-        return verdicts.modest(effect, bounds["correlation"], bounds["modest_high"])
+        return verdicts.modest(effect, bound, bounds["modest_high"])
     if claim.kind == "rate_absence":
         limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
         return verdicts.absence(effect, "a rate ratio of {:g} to {:g} per SD".format(*limits))
     rule = verdicts.absence if claim.kind == "block_absence" else verdicts.difference
-    return rule(effect, f"R² = {bounds[claim.bound]:g}")
+    return rule(effect, f"R² = {bound:g}")

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -13,23 +14,17 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
-from ..models.nesting import effective_n
-from ..models.partial import ESTIMATORS, Partial, Permutations, joint_test
-from ..models.partial_counts import COUNT_ESTIMATORS, PartialCounts
+from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial
+from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, Scale
-from ..study.read_codebook import read_codebook
+from ..study.read_codebook import book_of
 from ..study.score import score
-from .evidence import (
-    BLOCKS,
-    ClaimData,
-    case_managers,
-    complete_beside,
-    covariate_columns,
-    effect_of,
-    verdict_of,
-)
+from . import verdicts
+from .evidence import BLOCKS, ClaimData, complete_of, effect_of, made, verdict_of
 from .rules import Claim, Rules, read_rules
+from .verdicts import Effect
+from .views import as_numbers
 
 FORMS = {
     "WAI-36": None,
@@ -39,17 +34,6 @@ FORMS = {
 """Short forms as signed numbers of the 36 items (Tracey & Kokotovic 1989; Hatcher & Gillaspy
 2006), answered on the 36-item form's scale."""
 CHOICES = ["scoring", "items", "covariates", "outliers", "estimator"]
-
-
-@dataclass(frozen=True)
-class Design:
-    """One data set for a claim: all choices but the estimator."""
-
-    scoring: str
-    items: str
-    covariates: str
-    outliers: str
-    data: ClaimData
 
 
 class Tables:
@@ -66,10 +50,8 @@ class Tables:
         self.clean, self.book = clean, book
         self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
         self.scales = {} if clean is self.dyads else dict(book.scales)
-        self._made: dict[tuple[str, str], pd.DataFrame] = {}
-        self._items: dict[str, pd.DataFrame] = {}
-        self._covariates: dict[tuple, np.ndarray] = {}
-        self.managers = case_managers(self.dyads, book)
+        for slow in ("table", "covariates", "_items"):
+            setattr(self, slow, cache(getattr(self, slow)))
 
     @property
     def rules(self) -> list[tuple[str, str]]:
@@ -83,44 +65,35 @@ class Tables:
 
     def table(self, scoring: str, items: str) -> pd.DataFrame:
         """The dyad table under one pair of rules."""
-        if (scoring, items) not in self._made:
-            made = {}
-            for name, scale in self.scales.items():
-                is_rating = any(i["alliance"] == name for i in self.book.informants.values())
-                keys = FORMS.get(scoring) if is_rating else None
-                if keys or items == "all answered":
-                    made[name] = self._scored(scale, keys, items)
-            self._made[scoring, items] = self.dyads.assign(**made)
-        return self._made[scoring, items]
+        ratings = [i["alliance"] for i in self.book.informants.values()]
+        made = {}
+        for name, scale in self.scales.items():
+            keys = FORMS.get(scoring) if name in ratings else None
+            if keys or items == "all answered":
+                made[name] = self._scored(scale, keys, items)
+        return self.dyads.assign(**made)
 
     def covariates(self, scoring: str, items: str, names: tuple[str, ...]) -> np.ndarray:
-        """Columns of that table as numbers, made when first asked for."""
-        key = scoring, items, names
-        if key not in self._covariates:
-            self._covariates[key] = covariate_columns(self.table(scoring, items), names)
-        return self._covariates[key]
+        """Columns of that table as numbers."""
+        return as_numbers(self.table(scoring, items), list(names)).to_numpy(float)
+
+    def _items(self, scale: str) -> pd.DataFrame:
+        return self.clean.items(scale)
 
     def _scored(self, scale: Scale, keys, items: str) -> np.ndarray:
-        if scale.name not in self._items:
-            self._items[scale.name] = self.clean.items(scale.name)
-        found = self._items[scale.name]
+        found = self._items(scale.name)
         max_missing = 0.0 if items == "all answered" else scale.max_missing
         if keys:
             used = sorted(abs(i) for part in keys.values() for i in part)
             found = found.iloc[:, [i - 1 for i in used]]
             place = {number: at + 1 for at, number in enumerate(used)}
             keys = {p: [int(np.sign(i)) * place[abs(i)] for i in part] for p, part in keys.items()}
+        keys = keys or dict(scale.keys)
         with warnings.catch_warnings():
             # Cleaning has already said which items run against their scale.
             warnings.simplefilter("ignore", UserWarning)
-            scores = score(
-                found.reset_index(drop=True),
-                keys or dict(scale.keys),
-                scale.limits,
-                scale.score,
-                max_missing,
-            )
-        return scores["total"].to_numpy()
+            plain = found.reset_index(drop=True)
+            return score(plain, keys, scale.limits, scale.score, max_missing)["total"].to_numpy()
 
 
 def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> dict:
@@ -146,35 +119,6 @@ def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rul
         if (left or name == "none") and set(left) not in map(set, found.values()):
             found[name] = left
     return found
-
-
-def designs(
-    claim: Claim, tables: Tables, rules: Rules, skipped: list[dict]
-) -> Iterator[Design | None]:
-    """Every distinct data set for a claim; None for one that is the same as one before.
-
-    Data sets that cannot be used are added to `skipped`, with the reason.
-    """
-    seen = set()
-    sets = covariate_sets(claim, tables.dyads, tables.book, rules)
-    for (scoring, items), covariates in product(tables.rules, sets):
-        choice = {"scoring": scoring, "items": items, "covariates": covariates}
-        try:
-            Z = tables.covariates(scoring, items, tuple(sets[covariates]))
-            table = tables.table(scoring, items)
-            raw = complete_beside(claim, table, tables.book, Z, tables.managers)
-        except NotEstimableError as error:
-            skipped.append(choice | {"reason": str(error)})
-            continue
-        for outliers, rule in OUTLIERS.items():
-            try:
-                data = raw.made(rule)
-            except NotEstimableError as error:
-                skipped.append(choice | {"outliers": outliers, "reason": str(error)})
-                continue
-            mark = _fingerprint(data)
-            yield None if mark in seen else Design(scoring, items, covariates, outliers, data)
-            seen.add(mark)
 
 
 def estimators(claim: Claim, data: ClaimData) -> list[str]:
@@ -261,6 +205,42 @@ class Multiverse:
     skipped: pd.DataFrame
     n_same: int
 
+    def verdict_of(
+        self, claim: Claim, rules: Rules, settings: dict
+    ) -> tuple[Effect, tuple[str, str]]:
+        """The median over a claim's specifications, its joint test, and what they say together.
+
+        `settings` are those of `multiverse` in `data/stress.yml`.
+        """
+        tables = (self.specifications, self.joint, self.skipped)
+        key = list(claim.key)
+        specs, joint, skipped = (t[(t[KEY] == key).all(axis=1)] if len(t) else t for t in tables)
+        if not len(specs):
+            why = skipped["reason"].mode().tolist() or ["no specification is possible"]
+            raise NotEstimableError(why[0])
+        statistic, alpha, most = (settings[s] for s in ("statistic", "alpha", "majority"))
+        p = float(joint.set_index("statistic").loc[statistic, "p_value"])
+        median, clear = float(specs["estimate"].median()), p < alpha
+        share = specs["verdict"].value_counts(normalize=True)
+        against = share.get(verdicts.NOT_SUPPORTED, 0.0)
+        if claim.kind in ("block_absence", "rate_absence"):
+            holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
+            rule = f"more than {most:.0%} of {len(specs)} specifications inside the bound"
+        else:
+            right = claim.kind == "block_difference" or (median > 0) == (claim.sign == "positive")
+            holds, fails = clear and right and against <= most, against > most
+            if claim.kind == "modest":
+                holds &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
+            rule = (
+                f"joint permutation test of the {statistic} over {len(specs)} specifications, "
+                f"p < {alpha:g}"
+            )
+        verdict = verdicts.NOT_SUPPORTED if fails else verdicts.INCONCLUSIVE
+        verdict = verdicts.SUPPORTED if holds else verdict
+        low, high = specs["estimate"].min(), specs["estimate"].max()
+        criterion = f"{rule} (estimates {low:.2f} to {high:.2f})"
+        return Effect(median, p, int(specs["n"].median()), np.nan), (verdict, criterion)
+
     def _repr_html_(self) -> str:
         head = f"<p>{len(self.specifications):,} different specifications.</p>"
         return head + self.joint.to_html(index=False, float_format="{:.3g}".format)
@@ -314,111 +294,136 @@ def multiverse(
 
     Examples
     --------
-    >>> from alliance_helpers.simulate import simulate_dyads
+    >>> from alliance_helpers import simulate_dyads
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].tolist()
-    [0.01, 0.01, 0.01]
+    [0.01, 0.03, 0.01]
     """
-    own = read_codebook() if isinstance(clean, pd.DataFrame) else clean.codebook
-    tables = Tables(clean, codebook or own)
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    tables = Tables(clean, book_of(dyads, codebook))
     rules = rules or read_rules()
     finding = rules.finding(finding)
     groups = tables.dyads[tables.book.case_manager] if tables.book.case_manager else None
     shuffles = Permutations(groups, len(tables.dyads), n_perm, seed) if n_perm else None
-    rows, joint, skipped, n_same = [], [], [], 0
-    for c in rules.claims:
-        if c.kind == "all_of" or finding not in (None, c.finding) or claim not in (None, c.claim):
-            continue
-        found = _Claim(c, tables, rules, shuffles)
-        found.run()
-        rows += found.rows
-        skipped += found.skipped
-        n_same += found.n_same
-        if found.rows and shuffles is not None:
-            joint.append(found.joint())
+    found = [
+        Specifications(c, tables, rules, shuffles)
+        for c in rules.claims
+        if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
+    ]
+    rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
+    joint = [table for table in (c.joint() for c in found) if len(table)]
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
         pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
-        n_same,
+        sum(c.n_same for c in found),
     )
 
 
-def model_of(
-    claim: Claim, data: ClaimData, shuffles: Permutations | None = None
-) -> tuple[Partial | PartialCounts, np.ndarray | None]:
-    """The model of one data set, and what its `permuted` takes, the observed first."""
-    order = None if shuffles is None else shuffles.among(data.rows)
-    if claim.kind == "rate_absence":
-        return PartialCounts(data.y, data.X[:, 0], data.Z, data.groups), order
-    model = Partial(data.y, data.X, data.Z, data.groups, block=claim.kind in BLOCKS)
-    return model, None if order is None else model.shuffle(order)
+class Specifications:
+    """The specifications of one claim, fitted and permuted.
 
+    Parameters
+    ----------
+    claim : Claim
+    tables : Tables
+    rules : Rules
+    shuffles : Permutations or None
 
-class _Claim:
-    """The specifications of one claim."""
+    Attributes
+    ----------
+    rows, skipped : list of dict
+        As in :class:`Multiverse`.
+    by_chance : list of (estimates, p_values)
+        Of each specification under every permutation, the observed first.
+    n_same : int
+    """
 
-    def __init__(self, claim: Claim, tables: Tables, rules: Rules, shuffles) -> None:
+    def __init__(
+        self, claim: Claim, tables: Tables, rules: Rules, shuffles: Permutations | None
+    ) -> None:
         self.claim, self.tables, self.rules, self.shuffles = claim, tables, rules, shuffles
+        self.key = dict(zip(KEY, claim.key, strict=True))
         self.rows: list[dict] = []
         self.skipped: list[dict] = []
+        self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
         self.n_same = 0
         self._share: float | None = None
-        self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
-        self.key = dict(zip(KEY, claim.key, strict=True))
-
-    def run(self) -> None:
-        """Fit every specification, observed and permuted."""
-        skipped: list[dict] = []
-        for design in designs(self.claim, self.tables, self.rules, skipped):
-            if design is None:
+        seen: set[str] = set()
+        for choice, data in self._data_sets():
+            if (mark := _fingerprint(data)) in seen:
                 self.n_same += 1
             else:
-                self._fit(design)
-        self.skipped += [self.key | entry for entry in skipped]
+                self._fit(choice, data)
+            seen.add(mark)
 
-    def _fit(self, design: Design) -> None:
-        choice = {c: getattr(design, c) for c in CHOICES[:-1]}
-        data = design.data
-        try:
-            model, shuffled = model_of(self.claim, data, self.shuffles)
-        except NotEstimableError as error:
-            self.skipped.append(self.key | choice | {"reason": str(error)})
-            return
-        for estimator in estimators(self.claim, data):
-            entry = self.key | choice | {"estimator": estimator}
+    def _data_sets(self) -> Iterator[tuple[dict, ClaimData]]:
+        """Every choice but the estimator, and its data."""
+        tables, claim = self.tables, self.claim
+        sets = covariate_sets(claim, tables.dyads, tables.book, self.rules)
+        for (scoring, items), covariates in product(tables.rules, sets):
+            choice = self.key | {"scoring": scoring, "items": items, "covariates": covariates}
+            table = tables.table(scoring, items)
+            Z = tables.covariates(scoring, items, tuple(sets[covariates]))
             try:
-                effect = effect_of(
-                    model.observed(estimator), self.claim, self.rules, self._worth(data, estimator)
-                )
-                if shuffled is not None:
-                    self.by_chance.append(model.permuted(estimator, shuffled))
+                found = complete_of(claim, table, tables.book, Z)
             except NotEstimableError as error:
-                self.skipped.append(entry | {"reason": str(error)})
+                self._skip(choice, error)
                 continue
-            verdict, _ = verdict_of(effect, self.claim, self.rules)
-            found = {c: getattr(effect, c) for c in RESULTS[:-1]}
-            term = self.claim.name or self.claim.block or self.claim.term
-            self.rows.append(entry | {"term": term} | found | {"verdict": verdict})
+            for outliers, rule in OUTLIERS.items():
+                this = choice | {"outliers": outliers}
+                try:
+                    data = made(claim, found, rule)
+                except NotEstimableError as error:
+                    self._skip(this, error)
+                    continue
+                yield this, data
+
+    def _skip(self, choice: dict, error: NotEstimableError) -> None:
+        self.skipped.append(choice | {"reason": str(error)})
+
+    def _fit(self, choice: dict, data: ClaimData) -> None:
+        claim, order = self.claim, None
+        try:
+            model = data.model
+            if self.shuffles is not None:
+                order = self.shuffles.among(data.rows)
+                order = model.shuffle(order) if isinstance(model, Partial) else order
+        except NotEstimableError as error:
+            self._skip(choice, error)
+            return
+        for estimator in estimators(claim, data):
+            entry = choice | {"estimator": estimator}
+            try:
+                worth = self._worth(data, estimator)
+                effect = effect_of(model.observed(estimator), claim, self.rules, worth)
+                if order is not None:
+                    self.by_chance.append(model.permuted(estimator, order))
+            except NotEstimableError as error:
+                self._skip(entry, error)
+                continue
+            verdict, _ = verdict_of(effect, claim, self.rules)
+            term = claim.name or claim.block or claim.term
+            self.rows.append(entry | {"term": term} | vars(effect) | {"verdict": verdict})
 
     def _worth(self, data: ClaimData, estimator: str) -> float | None:
         """What the dyads are worth to the bound of a block: their number if independent.
 
         The share that they are worth hardly depends on the specification; it is that of the first.
         """
-        if not self.claim.kind.startswith("block") or estimator == "ols":
+        if self.claim.kind not in BLOCKS or estimator == "ols":
             return None
         if self._share is None:
-            worth = [effective_n(x, data.y, data.groups)["n_effective"].iloc[0] for x in data.X.T]
-            self._share = float(np.mean(worth)) / len(data.y)
+            self._share = data.worth / len(data.y)
         return self._share * len(data.y)
 
     def joint(self) -> pd.DataFrame:
-        """The joint tests of the claim."""
+        """The joint tests of the claim; no rows without permutations."""
+        if not self.by_chance:
+            return pd.DataFrame()
         estimates, p_values = (np.stack(part) for part in zip(*self.by_chance, strict=True))
-        directed = not self.claim.kind.startswith("block")
-        table = joint_test(estimates, p_values, directed)
+        table = joint_test(estimates, p_values, self.claim.kind not in BLOCKS)
         for place, (name, value) in enumerate(self.key.items()):
             table.insert(place, name, value)
         return table

@@ -7,22 +7,107 @@ resampled and permuted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
-from ..models.resamples import permutation_test
-from ..models.selection import bootstrap_selection, optimism_corrected_r2, selected_models
+from ..models.selection import (
+    bootstrap_selection,
+    optimism_corrected_r2,
+    permutation_test,
+    selected_models,
+)
 from ..study.codebook import Codebook
-from .views import alliance_of, outcome_blocks, predictor_blocks
+from ..study.read_codebook import book_of
+from .views import Tables, one_below_the_other, regression_blocks, usable
 
 Blocks = dict[str, list[str]]
+INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+MODELS = "model n_terms frequency as_full_sample"
+NOISE = ["p_value", "r_squared_noise", "any_selected_noise"]
+PROCEDURE = (
+    "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
+    "r_squared_all_in r_squared_all_in_corrected"
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Reselection(Tables):
+    """The stepwise regressions of a study, repeated.
+
+    Attributes
+    ----------
+    inclusion : DataFrame
+        As :func:`inclusion` returns it.
+    models : DataFrame
+        `informant outcome`, the columns of `selection.selected_models` with variables in words,
+        `reason`: the models that resamples of each regression of an alliance rating end with most
+        often.
+    procedure : DataFrame
+        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
+        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`. Could each procedure
+        have found as much in noise, and what is left of it in new clients? The final model's
+        R-squared and what optimism leaves of it, its permutation test, and the same with every
+        candidate in.
+    """
+
+    inclusion: pd.DataFrame
+    models: pd.DataFrame
+    procedure: pd.DataFrame
+
+
+def reselection(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    seed: int = 1995,
+    n_boot: int = 500,
+    n_perm: int = 499,
+    top: int = 3,
+) -> Reselection:
+    """The study's stepwise regressions on resamples, on pure noise, and without selection.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook, optional
+        By default the cohort's own.
+    seed : int
+    n_boot, n_perm : int
+        Resamples and permutations.
+    top : int
+        Models shown of each regression.
+    """
+    book = book_of(dyads, codebook)
+    how = {"cluster": book.case_manager, "seed": seed}
+
+    def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        table = selected_models(dyads, outcome, blocks, n_boot, top=top, **how)
+        words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
+        return table.assign(model=words)
+
+    def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
+        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
+        table = table.set_index("procedure")
+        row = table.loc["stepwise"].to_dict() | test[NOISE].to_dict()
+        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
+        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
+        return pd.DataFrame([row])
+
+    return Reselection(
+        inclusion(dyads, book, seed, n_boot),
+        _each(dyads, book, models, MODELS, of_ratings=True),
+        _each(dyads, book, procedure, PROCEDURE),
+    )
 
 
 def inclusion(
-    dyads: pd.DataFrame, book: Codebook, n_boot: int = 500, seed: int = 1995
+    dyads: pd.DataFrame, codebook: Codebook | None = None, seed: int = 1995, n_boot: int = 500
 ) -> pd.DataFrame:
     """How often each variable is selected again, beside pure noise and a model without selection.
 
@@ -35,6 +120,7 @@ def inclusion(
         own final model (NaN if it is not in it); `beta_all_in p_all_in` with every candidate
         entered, errors by case manager.
     """
+    book = book_of(dyads, codebook)
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         how = {"cluster": book.case_manager}
@@ -50,94 +136,30 @@ def inclusion(
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")
 
-    columns = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
-    return _each(dyads, book, find, columns)
-
-
-def frequent_models(
-    dyads: pd.DataFrame, book: Codebook, n_boot: int = 500, seed: int = 1995, top: int = 3
-) -> pd.DataFrame:
-    """The models that resamples of each regression of an alliance rating end with most often.
-
-    Returns
-    -------
-    DataFrame
-        `informant outcome`, the columns of `selection.selected_models` with variables in words,
-        `reason`.
-    """
-
-    def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame | None:
-        if outcome != rating:
-            return None
-        table = selected_models(
-            dyads, outcome, blocks, n_boot, seed, cluster=book.case_manager, top=top
-        )
-        words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
-        return table.assign(model=words)
-
-    return _each(dyads, book, find, "model n_terms frequency as_full_sample")
-
-
-def whole_procedure(
-    dyads: pd.DataFrame, book: Codebook, n_perm: int = 499, n_boot: int = 500, seed: int = 1995
-) -> pd.DataFrame:
-    """Could each procedure have found as much in noise, and what is left of it in new clients?
-
-    Returns
-    -------
-    DataFrame
-        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
-        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`: the final model's
-        R-squared and what optimism leaves of it, its permutation test, and the same with every
-        candidate in.
-    """
-    columns = "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise"
-    columns += " r_squared_all_in r_squared_all_in_corrected"
-    noise = ["p_value", "r_squared_noise", "any_selected_noise"]
-
-    def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        how = {"cluster": book.case_manager, "seed": seed}
-        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
-        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
-        table = table.set_index("procedure")[["n", "n_terms", "r_squared", "r_squared_corrected"]]
-        row = table.loc["stepwise"].to_dict() | test[noise].to_dict()
-        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
-        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
-        return pd.DataFrame([row])
-
-    return _each(dyads, book, find, columns)
+    return _each(dyads, book, find, INCLUSION)
 
 
 def _each(
     dyads: pd.DataFrame,
     book: Codebook,
-    find: Callable[[str, str, Blocks], pd.DataFrame | None],
+    find: Callable[[str, str, Blocks], pd.DataFrame],
     columns: str,
+    of_ratings: bool = False,
 ) -> pd.DataFrame:
-    """The tables of all regressions below one another; a reason where there is none."""
-    tables = []
+    """What `find` tells of each of the regressions, or only of those of the ratings."""
+
+    def checked(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        if not usable(dyads, [rating]):
+            raise NotEstimableError(f"{rating} does not vary")
+        return find(outcome, rating, blocks)
+
+    calls = []
     for informant in book.informants:
-        rating = alliance_of(book, informant)
-        for outcome, blocks in _regressions(dyads, book, informant):
-            try:
-                if rating not in dyads or dyads[rating].nunique() < 2:
-                    raise NotEstimableError(f"{rating} does not vary")
-                table = find(outcome, rating, blocks)
-            except NotEstimableError as error:
-                table = pd.DataFrame({"reason": [f"not estimable: {error}"]})
-            if table is not None:
-                table.insert(0, "informant", informant)
-                table.insert(1, "outcome", outcome)
-                tables.append(table)
-    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    joined = joined.reindex(columns=["informant", "outcome", *columns.split(), "reason"])
-    return joined.assign(reason=joined["reason"].astype(object).fillna(""))
-
-
-def _regressions(dyads, book: Codebook, informant: str) -> Iterator[tuple[str, Blocks]]:
-    """Outcome and blocks of each of an informant's regressions."""
-    before = predictor_blocks(dyads, book)
-    if before:
-        yield alliance_of(book, informant), before
-    for outcome in predictor_blocks(dyads, book, ("outcome",)).get("outcome", ()):
-        yield outcome, outcome_blocks(dyads, book, outcome, informant)
+        rating, before = book.alliance_of(informant), regression_blocks(dyads, book)
+        outcomes = [rating] if before else []
+        outcomes += () if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
+        for outcome in outcomes:
+            after = regression_blocks(dyads, book, outcome, informant)
+            call = partial(checked, outcome, rating, before if outcome == rating else after)
+            calls.append(({"informant": informant, "outcome": outcome}, call))
+    return one_below_the_other(calls, f"informant outcome {columns} reason")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -71,6 +71,31 @@ class Rules:
         wanted = {(claim.finding, name) for name in claim.of}
         return [c for c in self.claims if (c.finding, c.claim) in wanted]
 
+    def lacking(
+        self, claim: Claim, book: Codebook, there: Collection[str], named: str = "{}"
+    ) -> list[str]:
+        """What a claim, or a claim that it is made of, asks for and is not there.
+
+        Such a claim can be put to a study only if each of its parts can; what only a part lacks
+        stands with the part that needs it. Variables are told as `named`.
+        """
+        need = [*claim.variables(book), *([book.case_manager] if book.case_manager else [])]
+        raters = [i for i in claim.informants if i in book.informants]
+        need += [book.alliance_of(i) for i in raters]
+        gone = [named.format(name) for name in need if name not in there]
+        if claim.block and claim.block not in book.blocks:
+            gone.append(f"block {claim.block!r}")
+        no_rater = [i for i in claim.informants if i not in raters]
+        gone += [f"rating by the {i.replace('_', ' ')}" for i in no_rater]
+        for part in self.parts(claim):
+            more = [x for x in self.lacking(part, book, there, named) if x not in gone]
+            gone += [f"{' and '.join(more)} (for {part.claim})"] if more else []
+        return list(dict.fromkeys(gone))
+
+    def held_constant(self, claim: Claim) -> tuple[str, ...]:
+        """What the claim's own analysis adjusts for."""
+        return self.days_adjusted_for if claim.kind == "rate_absence" else ()
+
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
 
@@ -92,9 +117,7 @@ class Rules:
 
 
 def read_rules(
-    path: str | Path | None = None,
-    data: str | Path | None = None,
-    book: Codebook | None = None,
+    path: str | Path | None = None, data: str | Path | None = None, book: Codebook | None = None
 ) -> Rules:
     """Read the claims and bounds.
 
@@ -138,7 +161,9 @@ def _shipped_bounds() -> dict:
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
-    lacking = [(c, gone) for c in rules.claims if (gone := _lacking(c, rules, book))]
+    there = dyad_variables(book)
+    lacking = [(c, rules.lacking(c, book, there, "variable {!r}")) for c in rules.claims]
+    lacking = [(claim, gone) for claim, gone in lacking if gone]
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
         return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
@@ -149,27 +174,6 @@ def left_out(rules: Rules, book: Codebook) -> list[str]:
         )
         for claim, gone in lacking
     ]
-
-
-def _lacking(claim: Claim, rules: Rules, book: Codebook) -> list[str]:
-    there = dyad_variables(book)
-    gone = [f"variable {name!r}" for name in claim.variables(book) if name not in there]
-    gone += [f"block {claim.block!r}"] if claim.block and claim.block not in book.blocks else []
-    raters = [i for i in claim.informants if i not in book.informants]
-    gone += [f"rating by the {i.replace('_', ' ')}" for i in raters]
-    return gone + lacking_parts(rules.parts(claim), gone, lambda part: _lacking(part, rules, book))
-
-
-def lacking_parts(
-    parts: list[Claim], gone: list[str], lacking: Callable[[Claim], list[str]]
-) -> list[str]:
-    """What a claim made of others lacks beyond `gone`, each with the part that needs it.
-
-    Such a claim can be put to a study only if each of its parts can.
-    """
-    found = [(part, [x for x in lacking(part) if x not in gone]) for part in parts]
-    told = [f"{' and '.join(more)} (for {part.claim})" for part, more in found if more]
-    return list(dict.fromkeys(told))
 
 
 def parse_rules(text: str, file: str = "findings.yml") -> Rules:
@@ -186,13 +190,19 @@ def parse_rules(text: str, file: str = "findings.yml") -> Rules:
     )
     stated = _shipped_bounds() | raw.get("bounds", {})
     bounds = {name: float(entry["value"]) for name, entry in stated.items()}
-    unknown = [c for c in claims if c.bound not in bounds]
-    if lost := _lost_parts(claims):
-        remedy = "Name claims of the same finding that stand further up."
-        raise CodebookError([Problem(file, what, remedy) for what in lost])
-    if unknown:
-        what = [f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown]
-        raise CodebookError([Problem(file, w, f"Use one of {', '.join(bounds)}.") for w in what])
+    remedy = "Name claims of the same finding that stand further up."
+    problems = [Problem(file, what, remedy) for what in _lost_parts(claims)]
+    problems += [
+        Problem(
+            file,
+            f"claim {c.claim!r}: there is no bound {c.bound!r}.",
+            f"Use one of {', '.join(bounds)}.",
+        )
+        for c in claims
+        if c.bound not in bounds
+    ]
+    if problems:
+        raise CodebookError(problems)
     return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))
 
 
@@ -205,3 +215,15 @@ def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
         wrong = [name for name in claim.of if name not in above or name in below]
         lost += [f"claim {claim.claim!r}: there is no claim {name!r} above it." for name in wrong]
     return lost
+
+
+def read_stress() -> dict[str, dict]:
+    """Settings of the stress tests, from `data/stress.yml`.
+
+    Examples
+    --------
+    >>> read_stress()["bayes"]["evidence"]
+    3.0
+    """
+    path = FINDINGS.with_name("stress.yml")
+    return load_yaml(path.read_text(encoding="utf-8"), path.name)

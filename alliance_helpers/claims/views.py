@@ -2,96 +2,136 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
-from ..models.nesting import one_with_many
+from ..models.inference import bayes_factor_correlation, power_correlation
+from ..models.informants import one_with_many
+from ..models.nesting import effective_n
 from ..paths import VERDICT_RATES
-from ..study.clean import CleanStudy
+from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
+from ..study.read_codebook import book_of
 from .rules import Rules, read_rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
+KAPPAS = (0.1, 0.2, 1 / 3, 0.5, 0.75, 1.0, 1.5, 2.0)
 COVARIATES = ("site_type", "hospital_days_before")  # of hospital days, in the shipped claims
 
 
-def overview(study: Study, cleaned: CleanStudy) -> pd.DataFrame:
-    """Each raw table: file, rows as they came and after cleaning, values changed."""
-    rows = []
-    for name, frame in study.tables.items():
-        rows.append(
-            {
-                "table": name,
-                "file": study.codebook.tables[name].file,
-                "rows_raw": len(frame),
-                "rows_cleaned": len(cleaned.tables[name]),
-                "columns": frame.shape[1],
-                "values_changed": int((cleaned.log["table"] == name).sum()),
-            }
+class Tables:
+    """Several tables as one result, shown one below the other under their names."""
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f"<h4>{part.name}</h4>{getattr(self, part.name).to_html(index=False)}"
+            for part in fields(self)
         )
-    return pd.DataFrame(rows)
 
 
-def alliance_of(book: Codebook, informant: str) -> str:
-    """The column that holds an informant's alliance rating."""
-    if informant not in book.informants:
-        raise NotEstimableError(f"the study has no ratings by the {informant.replace('_', ' ')}")
-    return book.informants[informant]["alliance"]
+def one_below_the_other(
+    calls: Iterable[tuple[dict[str, str], Callable[[], pd.DataFrame]]], columns: str
+) -> pd.DataFrame:
+    """The tables that calls return, each beside its head; a `reason` where there is none."""
+    tables = []
+    for head, find in calls:
+        try:
+            table = find().assign(reason="")
+        except NotEstimableError as error:
+            table = pd.DataFrame({"reason": [f"not estimable: {error}"]})
+        tables.append(table.assign(**head))
+    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return joined.reindex(columns=columns.split())
+
+
+@dataclass(frozen=True, repr=False)
+class Overview(Tables):
+    """What a study brought, and what cleaning made of it.
+
+    Attributes
+    ----------
+    tables : DataFrame
+        Each raw table: file, rows as they came and after cleaning, columns, values changed.
+    changes : DataFrame
+        How many values of each table each cleaning rule changed.
+    dyads : DataFrame
+        Each number of the dyad table: n, mean, SD and quartiles; no single value is shown.
+        Indicators are left out, whose means are counts (Table 1 withholds small ones), and so are
+        variables that fewer than `min_cell` people have.
+    """
+
+    tables: pd.DataFrame
+    changes: pd.DataFrame
+    dyads: pd.DataFrame
+
+
+def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
+    """What came, what cleaning changed, and the numbers it ends with; a raw study is cleaned first.
+
+    Examples
+    --------
+    >>> from alliance_helpers import load_study, overview
+    >>> overview(load_study()).tables["rows_raw"].tolist()[:2]
+    [201, 198]
+    """
+    cleaned = clean(cleaned) if isinstance(cleaned, Study) else cleaned
+    log = cleaned.log.assign(rule=cleaned.log["rule"].astype(str))
+    rows = [
+        {
+            "table": name,
+            "file": cleaned.codebook.tables[name].file,
+            "rows_raw": n_rows,
+            "rows_cleaned": len(cleaned.tables[name]),
+            "columns": n_columns,
+            "values_changed": int((log["table"] == name).sum()),
+        }
+        for name, (n_rows, n_columns) in cleaned.raw.items()
+    ]
+    changes = log.groupby(["table", "rule"], sort=False).size()
+    numbers = cleaned.dyads.select_dtypes("number")
+    numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
+    numbers = numbers.loc[:, ~numbers.isin([0, 1]).where(numbers.notna(), True).all()]
+    numbers = numbers.loc[:, numbers.count() >= min_cell]
+    described = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
+    return Overview(
+        tables=pd.DataFrame(rows),
+        changes=changes.rename("values_changed").reset_index(),
+        dyads=described.rename_axis("term").reset_index().rename(columns={"count": "n"}),
+    )
 
 
 def ratings(
-    dyads: pd.DataFrame, book: Codebook, part: str = "total"
+    dyads: pd.DataFrame, codebook: Codebook | None = None, part: str = "total"
 ) -> tuple[pd.Series, pd.Series, pd.Series | None]:
     """Client's rating, case manager's rating, and the case managers (None without them).
 
     Ratings by unlike forms are percentages of what each form allows (Cohen, Cohen, Aiken & West
-    1999), so that one can be taken from the other; :func:`rating_unit` says so. `part` is a
+    1999), so that one can be taken from the other; `Codebook.rating_unit` says so. `part` is a
     subscale, or the total.
     """
-    columns = [alliance_of(book, i) for i in ("client", "case_manager")]
-    spans = [_allowed(c, book, part) for c in columns]
-    found = [dyads[c if part == "total" else f"{c}_{part}"] for c in columns]
-    if _unlike(spans):
-        found = [
-            100 * (x - low) / (high - low) for x, (low, high) in zip(found, spans, strict=True)
-        ]
-    return *found, dyads[book.case_manager] if book.case_manager else None
-
-
-def rating_unit(book: Codebook) -> str:
-    """What the ratings are measured in, for an axis."""
-    columns = [entry["alliance"] for entry in book.informants.values()]
-    if len(columns) == 2 and _unlike([_allowed(c, book, "total") for c in columns]):
-        return "alliance rating (% of what the form allows)"
-    scale = next((book.scales[c] for c in columns if c in book.scales), None)
-    return f"alliance rating ({f'{scale.score} of items' if scale else 'in its own units'})"
-
-
-def _allowed(rating: str, book: Codebook, part: str) -> tuple[float, float]:
-    """Lowest and highest rating that the codebook allows."""
-    if rating not in book.scales:
-        columns = [v for t in book.tables.values() for v in t.variables.values()]
-        return next(((v.low, v.high) for v in columns if v.name == rating), (-np.inf, np.inf))
-    scale = book.scales[rating]
-    parts = {p: len(items) for p, items in scale.keys.items() if p != "total"}
-    n = parts.get(part, sum(parts.values()) or len(scale.keys.get("total", ())))
-    low, high = scale.limits
-    return (low * n, high * n) if scale.score == "sum" else (low, high)
-
-
-def _unlike(spans: list[tuple[float, float]]) -> bool:
-    return spans[0] != spans[1] and bool(np.isfinite(spans).all())
+    book = book_of(dyads, codebook)
+    columns = {i: book.alliance_of(i) for i in ("client", "case_manager")}
+    found = {i: dyads[c if part == "total" else f"{c}_{part}"] for i, c in columns.items()}
+    for i, (low, high) in book.unlike_forms(part).items():
+        found[i] = 100 * (found[i] - low) / (high - low)
+    return *found.values(), dyads[book.case_manager] if book.case_manager else None
 
 
 def agreement_by_subscale(
-    dyads: pd.DataFrame, book: Codebook, conf_level: float = 0.95
+    dyads: pd.DataFrame, codebook: Codebook | None = None, conf_level: float = 0.95
 ) -> pd.DataFrame:
     """Agreement of the two informants on each subscale that both forms have, and on the total."""
-    columns = [alliance_of(book, i) for i in ("client", "case_manager")]
+    book = book_of(dyads, codebook)
+    columns = [book.alliance_of(i) for i in ("client", "case_manager")]
     keys = [book.scales[c].keys if c in book.scales else {} for c in columns]
     parts = [p for p in keys[0] if p in keys[1] and p != "total"]
     tables = []
@@ -102,27 +142,70 @@ def agreement_by_subscale(
     return pd.concat(tables, ignore_index=True)
 
 
-def predictor_blocks(
-    dyads: pd.DataFrame, book: Codebook, blocks: tuple[str, ...] = BEFORE
+def choose(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    *,
+    by: str | None = None,
+    informant: str | None = None,
+    outcome: str | None = None,
+) -> str:
+    """What a notebook's parameter asks for if the study has it, else what the study has instead.
+
+    Parameters
+    ----------
+    by : str
+        A column that divides clients; else the study's sites, else none (an empty name).
+    informant : str
+        Whose ratings; else those of the other informant. A name that is neither's stays as it is,
+        for an error to name.
+    outcome : str
+        An outcome; else the first of the outcome block.
+
+    Examples
+    --------
+    >>> from alliance_helpers import choose, simulate_dyads
+    >>> dyads = simulate_dyads("published", 20)
+    >>> choose(dyads, outcome=""), choose(dyads, by="ward")
+    ('client_outcome', 'site')
+    """
+    book = book_of(dyads, codebook)
+    if by is not None:
+        return next((c for c in (by, book.site) if c and c in dyads), "")
+    if informant is not None:
+        other = {"client": "case_manager", "case_manager": "client"}.get(informant)
+        return other if informant not in book.informants and other in book.informants else informant
+    known = book.blocks.get("outcome", ())
+    return outcome if outcome in known or not known else known[0]
+
+
+def regression_blocks(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    outcome: str | None = None,
+    informant: str | None = None,
+    blocks: tuple[str, ...] = BEFORE,
 ) -> dict[str, list[str]]:
-    """Blocks for a regression of an alliance rating: pretreatment and treatment come before it."""
-    usable = {b: _usable(dyads, book.blocks.get(b, ())) for b in blocks}
-    return {name: terms for name, terms in usable.items() if terms}
+    """Blocks of predictors for a hierarchical regression, in the order in which they enter.
+
+    Of an alliance rating: pretreatment and treatment, which come before it. Of an `outcome`: these,
+    and then one informant's alliance. Variables that do not vary are left out.
+    """
+    book = book_of(dyads, codebook)
+    found = {b: usable(dyads, book.blocks.get(b, ())) for b in blocks}
+    found = {b: terms for b, terms in found.items() if terms}
+    if outcome is None:
+        return found
+    found["alliance"] = [book.alliance_of(informant)]
+    return {b: [t for t in terms if t != outcome] for b, terms in found.items()}
 
 
-def outcome_blocks(
-    dyads: pd.DataFrame, book: Codebook, outcome: str, informant: str
-) -> dict[str, list[str]]:
-    """Blocks for a regression of an outcome: pretreatment, treatment, one informant's alliance."""
-    blocks = predictor_blocks(dyads, book) | {"alliance": [alliance_of(book, informant)]}
-    return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
-
-
-def both_ratings(dyads: pd.DataFrame, book: Codebook):
+def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):
     """The two ratings for a figure: columns, their names, their labels, and what is measured.
 
     A study with one informant has an empty column for the other.
     """
+    book = book_of(dyads, codebook)
     names = ["client", "case_manager"]
     columns = {
         n: dyads[e["alliance"]] for n, e in book.informants.items() if e["alliance"] in dyads
@@ -130,24 +213,14 @@ def both_ratings(dyads: pd.DataFrame, book: Codebook):
     if len(columns) == 2:
         columns = dict(zip(names, ratings(dyads, book), strict=False))
     frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names).astype(float)
-    unit = rating_unit(book)
+    unit = book.rating_unit
     return frame, names, [book.informant_label(n) for n in names], unit[0].upper() + unit[1:]
 
 
-def pick_divider(dyads: pd.DataFrame, book: Codebook, by: str) -> str:
-    """The column asked for if the study has it, else its sites, else none."""
-    return next((c for c in (by, book.site) if c and c in dyads), "")
-
-
-def usual_analysis(book: Codebook) -> str:
-    """Case managers are respected where they are known."""
-    return "nested" if book.case_manager else "as_published"
-
-
-def whose_rating(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+def whose_rating(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
     """How much of each rating is the case manager's; no rows where that cannot be told."""
     try:
-        client, case_manager, groups = ratings(dyads, book)
+        client, case_manager, groups = ratings(dyads, codebook)
         if groups is None:
             return pd.DataFrame({"reason": ["The study does not say who the case managers are."]})
         return one_with_many(client, case_manager, groups)
@@ -155,29 +228,15 @@ def whose_rating(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
         return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
 
 
-def pick_informant(book: Codebook, informant: str) -> str:
-    """The informant asked for if there are ratings of theirs, else the one whose ratings there are.
-
-    A name that is neither informant's stays as it is, for an error to name.
-    """
-    other = {"client": "case_manager", "case_manager": "client"}.get(informant)
-    return other if informant not in book.informants and other in book.informants else informant
-
-
-def pick_outcome(book: Codebook, outcome: str) -> str:
-    """The outcome asked for if the study has it, else the first of its outcome block."""
-    known = book.blocks.get("outcome", ())
-    return outcome if outcome in known or not known else known[0]
-
-
-def _usable(dyads: pd.DataFrame, names) -> list[str]:
+def usable(dyads: pd.DataFrame, names) -> list[str]:
+    """Those of the variables that the cohort has and that vary in it."""
     return [n for n in names if n in dyads and dyads[n].nunique() > 1]
 
 
 def days_data(
     dyads: pd.DataFrame,
-    book: Codebook,
-    informant: str,
+    codebook: Codebook | None = None,
+    informant: str = "case_manager",
     days: str = "hospital_days",
     adjust: tuple[str, ...] = COVARIATES,
 ) -> tuple[pd.DataFrame, list[str], str | None]:
@@ -191,7 +250,8 @@ def days_data(
         `alliance` first.
     cluster : str or None
     """
-    rating = dyads[alliance_of(book, informant)]
+    book = book_of(dyads, codebook)
+    rating = dyads[book.alliance_of(informant)]
     data = pd.DataFrame({days: dyads[days], "alliance": rating})
     data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads]))
     if book.case_manager:
@@ -216,37 +276,112 @@ def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=dyads.index)
 
 
-def cleaning_summary(cleaned: CleanStudy) -> pd.DataFrame:
-    """How many values of each table each cleaning rule changed."""
-    log = cleaned.log.assign(rule=cleaned.log["rule"].astype(str))
-    counted = log.groupby(["table", "rule"], sort=False).size()
-    return counted.rename("values_changed").reset_index()
+def complete(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    columns: list[str],
+    covariates: Sequence[str] | np.ndarray = (),
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The dyads that have all of these variables, and a known case manager.
 
+    Returns
+    -------
+    values : ndarray (m, k + q)
+        The columns, then the covariates as numbers.
+    groups : ndarray (m,) of case managers, or None where the study names none
+    rows : ndarray (m,)
+        Positions in the dyad table.
 
-def dyad_summary(cleaned: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
-    """Each number of the dyad table: n, mean, SD and quartiles; no single value is shown.
-
-    Indicators are left out, whose means are counts (Table 1 withholds small ones), and so are
-    variables that fewer than `min_cell` people have.
+    Raises
+    ------
+    NotEstimableError
+        A variable is not in the table, or fewer than four dyads are complete.
     """
-    numbers = cleaned.dyads.select_dtypes("number")
-    numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
-    numbers = numbers.loc[:, ~numbers.isin([0, 1]).where(numbers.notna(), True).all()]
-    numbers = numbers.loc[:, numbers.count() >= min_cell]
-    table = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
-    return table.rename_axis("term").reset_index().rename(columns={"count": "n"})
+    if lacking := [c for c in columns if c not in dyads]:
+        raise NotEstimableError(f"the study has no {', '.join(lacking)}")
+    if not isinstance(covariates, np.ndarray):
+        covariates = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
+    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), covariates])
+    managers = pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
+    known = True if managers is None else managers >= 0
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
+    if len(rows) < 4:
+        raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
+    return values[rows], None if managers is None else managers[rows], rows
 
 
-def correlation_matrix(dyads: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+def rank_normal(x) -> np.ndarray:
+    """Scores with a normal distribution and the order of `x` (Blom 1958)."""
+    x = np.asarray(x, float)
+    return ndtri((rankdata(x) - 0.375) / (len(x) + 0.25))
+
+
+def bayes_factors(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    days: str = "hospital_days",
+    kappas=KAPPAS,
+) -> pd.DataFrame:
+    """Evidence for no correlation of each rating with hospital days, over the prior's width.
+
+    Correlations of rank-normal scores, at the effective n (days are skewed, dyads share case
+    managers). The prior on the correlation is a stretched beta of width kappa: 1 is uniform, 1/3
+    the default of R's BayesFactor.
+
+    Returns
+    -------
+    DataFrame
+        `informant kappa r n n_effective bf10 bf01`.
+    """
+    table = _days_correlations(dyads, codebook, days).merge(
+        pd.DataFrame({"kappa": kappas}), how="cross"
+    )
+    rows = table[["r", "n_effective", "kappa"]].itertuples(index=False)
+    table["bf10"] = [float(bayes_factor_correlation(*row)) for row in rows]
+    table["bf01"] = 1 / table["bf10"]
+    return table[["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]]
+
+
+def _days_correlations(dyads: pd.DataFrame, codebook: Codebook | None, days: str) -> pd.DataFrame:
+    """Each rating's correlation with days by rank-normal scores, and its effective n."""
+    book, rows = book_of(dyads, codebook), []
+    for informant in book.informants:
+        values, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
+        x, y = (rank_normal(column) for column in values.T)
+        worth = float(len(x))
+        if groups is not None:
+            worth = float(effective_n(x, y, groups)["n_effective"].iloc[0])
+        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
+    return pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
+
+
+def power_table(
+    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
+) -> pd.DataFrame:
+    """Power of a two-sided 5 % test over the size of a correlation, at the effective n.
+
+    Returns
+    -------
+    DataFrame
+        `informant effect power n n_effective`.
+    """
+    table = _days_correlations(dyads, codebook, days).merge(
+        pd.DataFrame({"effect": np.linspace(0.0, 0.5, 26)}), how="cross"
+    )
+    rows = table[["effect", "n_effective"]].itertuples(index=False)
+    table["power"] = [power_correlation(*row) for row in rows]
+    return table[["informant", "effect", "power", "n", "n_effective"]]
+
+
+def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
     """Pearson correlations of ratings, treatment and outcome variables, pairwise complete."""
+    book = book_of(dyads, codebook)
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
-    return dyads[_usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
+    return dyads[usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
 
 
-def recovery(
-    rules: Rules, analyses: tuple[str, ...] = ("as_1995", "as_published", "nested")
-) -> pd.DataFrame:
+def recovery(rules: Rules) -> pd.DataFrame:
     """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
 
     Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
@@ -255,13 +390,12 @@ def recovery(
     ----------
     rules : Rules
         Claims that are not the shipped ones have no rates.
-    analyses : tuple of str
-        The analyses whose percentages are shown, divided by a stroke.
 
     Returns
     -------
     DataFrame
-        `finding claim informant`, claims as their texts, then a column per scenario.
+        `finding claim informant`, claims as their texts, then a column per scenario: percentages
+        of the analyses `as_1995`, `as_published` and `nested`, divided by strokes.
     """
     rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
     key = ["finding", "claim", "informant"]
@@ -269,7 +403,7 @@ def recovery(
     wide = rates.assign(percent=percent).pivot_table(
         "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
     )
-    joined = wide.reindex(columns=list(analyses)).fillna("–").agg(" / ".join, axis=1)
+    joined = wide[["as_1995", "as_published", "nested"]].fillna("–").agg(" / ".join, axis=1)
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 
-from ..study.codebook import Scale
-from .latent import BETWEEN, DAYS, MANAGER, SCALES, WITHIN, ItemScale
-from .population import Population, case_managers, caseload_concentration
+from .population import (
+    DAYS,
+    MANAGER,
+    SCALES,
+    SITE_TYPES,
+    ItemScale,
+    Population,
+    case_managers,
+    caseload_concentration,
+)
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.
@@ -66,6 +76,24 @@ class Draws:
     window_before: np.ndarray
     diagnosis: np.ndarray
 
+    def people(self) -> dict[str, pd.api.extensions.ExtensionArray]:
+        """Who each client is: `client_id case_manager_id site site_type`."""
+        n_sites = self.population.settings["study"]["n_sites"]
+        types = np.where(self.neuropsychiatric[self.manager], 0, 1)
+        return {
+            "client_id": labels("C", 3, len(self.manager)).copy(),
+            "case_manager_id": labels("M", 2, len(self.site)).take(self.manager),
+            "site": labels("Site ", 2, n_sites).take(self.site[self.manager]),
+            "site_type": pd.array(SITE_TYPES, dtype="str").take(types),
+        }
+
+
+@lru_cache(maxsize=8)
+def labels(prefix: str, width: int, n: int) -> pd.api.extensions.ExtensionArray:
+    """Ids with a prefix, counted from 1; kept for the next cohort of this size: copy them."""
+    width = max(width, len(str(n)))
+    return pd.array([f"{prefix}{i:0{width}d}" for i in range(1, n + 1)], dtype="str")
+
 
 def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws:
     """Draw n clients and their case managers.
@@ -79,28 +107,33 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     keep_items : bool
         Keep the answers (1 byte each, 124 a client) beside the scores.
     """
-    manager, site, neuropsychiatric = _caseloads(made, n, stream(seed, "caseloads"))
-    normal = stream(seed, "between").standard_normal((len(site), len(made.between)))
-    between = dict(zip(BETWEEN, (normal @ made.between.T).T, strict=True))
-    normal = stream(seed, "within").standard_normal((n, len(made.within)))
-    within = dict(zip(WITHIN, (normal @ made.within.T).T, strict=True))
-    latent = {name: _join(made, name, between, within, manager) for name in WITHIN}
-    intake, window, before = _windows(made, n, stream(seed, "dates"))
+    study, other = made.settings["study"], made.settings["other"]
+    manager, site, neuropsychiatric = _caseloads(study, n, stream(seed, "caseloads"))
+    between = _latent(made, "between", len(site), seed)
+    latent = _latent(made, "within", n, seed)
+    for name, share in made.shares.items():
+        apart, inside = between[name][manager], latent[name]
+        latent[name] = np.sqrt(share) * apart + np.sqrt(1 - share) * inside
+    intake, window, before = _windows(study, n, stream(seed, "dates"))
     scores, items = {}, {}
     for name in SCALES:
-        answers = _Answers(made.scales[name], made.codebook.scales[name], keep_items, n)
-        answers.draw(latent[name], stream(seed, name))
-        scores |= answers.scores
+        scored, answers = _answers(made, name, latent[name], stream(seed, name), keep_items)
+        scores |= scored
         if keep_items:
-            items[name] = answers.raw
-    for name in ("health_sickness", "health_sickness_intake", "client_age"):
-        scores[name] = made.steps[name].draw(latent[name])
+            items[name] = answers
+    scores |= {name: s.draw(latent[name]) for name, s in made.steps.items() if name in latent}
     for name, length in zip(DAYS, (window, before), strict=True):
         by_type = [steps.draw(latent[name]) for steps in made.days[name]]
         scores[name] = np.minimum(np.where(neuropsychiatric[manager], *by_type), length)
-    female, diagnosis = _background(made, n, stream(seed, "background"))
-    scores |= {"client_female": female, "schizophrenia": (diagnosis == 0).astype(float)}
-    scores["contacts"] = _contacts(made, n, stream(seed, "contacts"))
+    background = stream(seed, "background")
+    scores["client_female"] = (background.random(n) < other["female_share"]).astype(float)
+    shares = np.array(list(other["diagnoses"].values()))
+    below = np.cumsum(shares / shares.sum())[:-1]
+    diagnosis = np.searchsorted(below, background.random(n))
+    scores["schizophrenia"] = (diagnosis == 0).astype(float)
+    contacts, rng = other["contacts"], stream(seed, "contacts")
+    rate = rng.gamma(contacts["shape"], contacts["mean"] / contacts["shape"], size=n)
+    scores["contacts"] = np.minimum(rng.poisson(rate), 99).astype(float)
     managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
     years = np.exp(managers["case_manager_experience_log"])
     managers["case_manager_experience"] = np.round(years, 1)
@@ -110,35 +143,33 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     )  # fmt: skip
 
 
-def _caseloads(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:
+    names, root = made.levels[level]
+    normal = stream(seed, level).standard_normal((n, len(root)))
+    return dict(zip(names, (normal @ root.T).T, strict=True))
+
+
+def _caseloads(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Each client's case manager; each case manager's site and site type."""
-    value = made.scenario.value
-    n_managers = case_managers(made, n)
+    n_managers = case_managers(study, n)
     chance = np.full(n_managers, 1 / n_managers)
-    concentration = caseload_concentration(made.scenario, n, n_managers)
+    concentration = caseload_concentration(study, n, n_managers)
     if np.isfinite(concentration):
         weight = rng.gamma(max(concentration, LEAST_CONCENTRATION), size=n_managers)
         chance = weight / weight.sum()
     loads = 1 + rng.multinomial(n - n_managers, chance)
     manager = rng.permutation(np.repeat(np.arange(n_managers), loads))
-    n_sites = value("study", "n_sites")
+    n_sites = study["n_sites"]
     site = np.sort(np.arange(n_managers) % n_sites)
     # Site types alternate in proportion: sites 3, 5, 8 and 10 of ten are neuropsychiatric.
-    step = np.floor(np.arange(n_sites + 1) * value("study", "n_neuropsychiatric") / n_sites + 1e-9)
+    step = np.floor(np.arange(n_sites + 1) * study["n_neuropsychiatric"] / n_sites + 1e-9)
     return manager, site, np.diff(step)[site] > 0
 
 
-def _join(made: Population, name: str, between: dict, within: dict, manager) -> np.ndarray:
-    share = made.variables[name].share
-    if not share:
-        return within[name]
-    return np.sqrt(share) * between[name][manager] + np.sqrt(1 - share) * within[name]
-
-
-def _windows(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Intake dates, and the days of the two years after and before each."""
-    first = np.datetime64(made.scenario.value("study", "first_intake"), "D")
-    intake = first + rng.integers(made.scenario.value("study", "intake_days"), size=n)
+    first = np.datetime64(study["first_intake"], "D")
+    intake = first + rng.integers(study["intake_days"], size=n)
     month = intake.astype("datetime64[M]")
     day = (intake - month.astype("datetime64[D]")).astype(int)
     leap_day = (day == 28) & (month.astype(int) % 12 == 1)  # 29 February has no second year
@@ -148,75 +179,59 @@ def _windows(made: Population, n: int, rng: np.random.Generator) -> tuple[np.nda
     return intake, (after - intake).astype(int), (intake - before).astype(int)
 
 
-def _background(made: Population, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    female = (rng.random(n) < made.scenario.value("other", "female_share")).astype(float)
-    shares = np.array(list(made.scenario.value("other", "diagnoses").values()))
-    return female, np.searchsorted(np.cumsum(shares / shares.sum())[:-1], rng.random(n))
+def _answers(
+    made: Population, name: str, latent: np.ndarray, rng: np.random.Generator, keep: bool
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A scale's and its subscales' scores, and the answers if kept; in chunks to bound memory."""
+    model, scale = made.scales[name], made.codebook.scales[name]
+    parts = {name: slice(None)}
+    parts |= {f"{name}_{p}": np.abs(k) - 1 for p, k in scale.keys.items() if p != "total"}
+    backward = np.zeros(len(scale.items), bool)
+    backward[[-i - 1 for numbers in scale.keys.values() for i in numbers if i < 0]] = True
+    ends = np.int8(sum(scale.limits))
+    scores = {part: np.empty(len(latent)) for part in parts}
+    raw = np.empty((len(latent) if keep else 0, len(scale.items)), np.int8)
+    for start in range(0, len(latent), CHUNK):
+        rows = slice(start, start + CHUNK)
+        answers = _ordinal(model, latent[rows], rng)
+        for part, columns in parts.items():
+            chosen = answers[:, columns]
+            total = chosen.sum(axis=1, dtype=np.int16)
+            scores[part][rows] = total / chosen.shape[1] if scale.score == "mean" else total
+        if keep:
+            raw[rows] = np.where(backward, ends - answers, answers)
+    return scores, raw
 
 
-def _contacts(made: Population, n: int, rng: np.random.Generator) -> np.ndarray:
-    spec = made.scenario.value("other", "contacts")
-    rate = rng.gamma(spec["shape"], spec["mean"] / spec["shape"], size=n)
-    return np.minimum(rng.poisson(rate), 99).astype(float)
-
-
-class _Answers:
-    """The answers to one scale and its scores, drawn in chunks to bound memory."""
-
-    def __init__(self, model: ItemScale, scale: Scale, keep: bool, n: int) -> None:
-        self.model, self.scale = model, scale
-        low, high = scale.limits
-        k = len(scale.items)
-        self.reversed = np.zeros(k, bool)
-        for numbers in scale.keys.values():
-            self.reversed[[-i - 1 for i in numbers if i < 0]] = True
-        self.ends = np.int8(low + high)
-        self.raw = np.empty((n if keep else 0, k), np.int8)
-        names = [part for part in scale.keys if part != "total"]
-        self.parts = {f"{scale.name}_{p}": np.abs(scale.keys[p]) - 1 for p in names}
-        self.scores = {name: np.empty(n) for name in (scale.name, *self.parts)}
-
-    def draw(self, latent: np.ndarray, rng: np.random.Generator) -> None:
-        general, specific = self.model.general, self.model.specific
-        cuts = np.ascontiguousarray(self.model.cuts.T, dtype=np.float32)
-        noise = np.float32(np.sqrt(1 - general - specific))
-        n_groups = self.model.groups.max() + 1
-        for start in range(0, len(latent), CHUNK):
-            rows = slice(start, start + CHUNK)
-            common = np.float32(np.sqrt(general) * latent[rows])[:, None]
-            x = rng.standard_normal((len(common), cuts.shape[1]), dtype=np.float32)
-            x *= noise
-            if specific:
-                factor = rng.standard_normal((len(common), n_groups), dtype=np.float32)
-                common = common + np.float32(np.sqrt(specific)) * factor
-                common = common[:, self.model.groups]
-            x += common
-            answers = np.full(x.shape, np.int8(self.model.low))
-            for cut in cuts:
-                answers += x > cut
-            self._keep(answers, rows)
-
-    def _keep(self, answers: np.ndarray, rows: slice) -> None:
-        for name, columns in self.parts.items():
-            self.scores[name][rows] = self._score(answers[:, columns])
-        self.scores[self.scale.name][rows] = self._score(answers)
-        if len(self.raw):
-            self.raw[rows] = np.where(self.reversed, self.ends - answers, answers)
-
-    def _score(self, answers: np.ndarray) -> np.ndarray:
-        total = answers.sum(axis=1, dtype=np.int16)
-        return total / answers.shape[1] if self.scale.score == "mean" else total
+def _ordinal(model: ItemScale, latent: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Answers to a scale's items, all keyed in one direction, given its latent score."""
+    general, specific = model.general, model.specific
+    cuts = np.ascontiguousarray(model.cuts.T, dtype=np.float32)
+    common = np.float32(np.sqrt(general) * latent)[:, None]
+    x = rng.standard_normal((len(latent), cuts.shape[1]), dtype=np.float32)
+    x *= np.float32(np.sqrt(1 - general - specific))
+    if specific:
+        n_groups = model.groups.max() + 1
+        factor = rng.standard_normal((len(latent), n_groups), dtype=np.float32)
+        common = (common + np.float32(np.sqrt(specific)) * factor)[:, model.groups]
+    x += common
+    answers = np.full(x.shape, np.int8(model.low))
+    for cut in cuts:
+        answers += x > cut
+    return answers
 
 
 def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Client, admission and discharge of every stay, sorted; days relative to intake.
 
+    The window after intake is [0, window), the one before [-window_before, 0). A stay is half-open:
+    the day of discharge is not a day in hospital.
     Merged and cut at the windows' ends, the stays of a client last exactly the `hospital_days`
     and `hospital_days_before` drawn. Some go on beyond a window's end, or run across intake. Then
     a few are recorded twice over: in two overlapping or adjoining parts, or with another inside.
     """
     rng = stream(drawn.seed, "episodes")
-    stay = drawn.population.scenario.value("other", "stays")
+    stay = drawn.population.settings["other"]["stays"]
     after = drawn.scores["hospital_days"].astype(int)
     before = drawn.scores["hospital_days_before"].astype(int)
     across = (rng.random(len(after)) < stay["across_intake"]) & (after > 0) & (before > 0)
@@ -233,13 +248,8 @@ def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     end[first.last[merged]] = second.end[second.first[merged]]
     keep = np.ones(len(second.client), bool)
     keep[second.first[merged]] = False
-    stays = np.array(
-        [
-            np.concatenate([first.client, second.client[keep]]),
-            np.concatenate([start, second.start[keep]]),
-            np.concatenate([end, second.end[keep]]),
-        ]
-    )
+    later = np.array([second.client, second.start, second.end])[:, keep]
+    stays = np.concatenate([[first.client, start, end], later], axis=1)
     stays = _recorded_twice(stays, drawn)
     return tuple(stays[:, np.lexsort((stays[2], stays[1], stays[0]))])
 
@@ -305,11 +315,9 @@ def _split(total: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> np.ndar
 def _recorded_twice(stays: np.ndarray, drawn: Draws) -> np.ndarray:
     """Some stays in two overlapping or adjoining records, some with another record inside."""
     rng = stream(drawn.seed, "dirt", "hospital_episodes")
-    rates = [
-        drawn.population.scenario.value("dirt", f"stay_{kind}")
-        for kind in ("overlapping", "adjoining", "nested")
-    ]
-    wanted = [max(1, round(rate * len(drawn.manager))) for rate in rates]
+    rates = drawn.population.settings["dirt"]
+    kinds = ("stay_overlapping", "stay_adjoining", "stay_nested")
+    wanted = [max(1, round(rates[kind] * len(drawn.manager))) for kind in kinds]
     long = rng.permutation(np.flatnonzero(stays[2] - stays[1] >= 6))
     overlapping, adjoining, nested, _ = np.split(long, np.cumsum(wanted))
     stays, records = stays.copy(), [stays]

@@ -1,132 +1,212 @@
-"""A scenario made ready to draw from, and the truth that it states."""
+"""What a scenario's cohorts are drawn from, and the truth that it states.
+
+`data/scenarios.yml` says what a researcher would observe. `python -m tools.calibrate` works out,
+once, what the latent variables need for that, and writes it to `data/calibration.json`; it is read
+here. Only what depends on a study's size is left to work out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
+from scipy.special import gammainc, ndtri
 
-from ..errors import ScenarioError
+from ..errors import CodebookError, ScenarioError
+from ..paths import CALIBRATION, ROOT, SCENARIOS
 from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import read_codebook
-from .latent import (
-    BETWEEN,
-    DAYS,
-    MANAGER,
-    SCALES,
-    ItemScale,
-    Steps,
-    Variable,
-    correlation,
-    hospital_steps,
-    implied_correlation,
-    item_scale,
-    latent_roots,
-    rounded_normal,
-    shift_below,
-)
-from .scenarios import Scenario, load_scenario
+from ..study.yaml_text import read_yaml
 
+MANAGER = ("case_manager_age", "case_manager_experience_log", "caseload_difficulty")
+SCALES = (
+    "client_alliance", "case_manager_alliance", "client_outcome", "case_manager_outcome",
+    "symptoms", "living_skills", "symptoms_intake",
+)  # fmt: skip
+DAYS = ("hospital_days", "hospital_days_before")
 SITE_TYPES = ("neuropsychiatric", "general")
+LONGEST = 731  # days in the longest two years
+COLUMNS = ["quantity", "informant", "term", "target", "tag"]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A number that a normal variable z falls into: `values[i]` if i of the `cuts` are below z."""
+
+    cuts: np.ndarray
+    values: np.ndarray
+
+    def draw(self, z: np.ndarray) -> np.ndarray:
+        """The values that normal draws fall into."""
+        return self.values[np.searchsorted(self.cuts, z)]
+
+
+def rounded_normal(
+    low: float,
+    high: float,
+    step: float,
+    sd: float,
+    mean: float | None = None,
+    median: float | None = None,
+) -> Steps:
+    """A normal (or, given `median`, log-normal and reported in logs) number in equal steps."""
+    n = round((high - low) / step) + 1
+    values = np.round(low + step * np.arange(n, dtype=float), 6)
+    middles = (values[1:] + values[:-1]) / 2
+    if median is not None:
+        return Steps(np.log(middles / median) / sd, np.log(values))
+    return Steps((middles - mean) / sd, values)
+
+
+def hospital_steps(zero: float, shape: float, scale: float) -> Steps:
+    """Days out of two years: a share of none, the rest gamma, cut at the window's end."""
+    days = np.arange(LONGEST + 1)
+    below = zero + (1 - zero) * gammainc(shape, days[:-1] / scale)
+    return Steps(ndtri(below), days.astype(float))
+
+
+@dataclass(frozen=True, eq=False)
+class ItemScale:
+    """A scale of ordinal items under one general factor and, maybe, one factor per subscale.
+
+    Item i answers low + the number of its `cuts` below
+    sqrt(general) G + sqrt(specific) S_group(i) + sqrt(1 - general - specific) e_i.
+    """
+
+    thresholds: np.ndarray  # of the average item
+    difficulty: np.ndarray  # of each item
+    groups: np.ndarray
+    general: float
+    specific: float
+    low: float
+
+    @property
+    def cuts(self) -> np.ndarray:
+        return self.thresholds + self.difficulty[:, None]
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
     """All that a study is drawn from.
 
-    `between` and `within` are the Cholesky roots of the latent correlations of the variables named
-    in BETWEEN and WITHIN, between case managers and between clients of one case manager.
+    Attributes
+    ----------
+    settings : dict
+        The scenario's own numbers: `study other missing dirt`.
+    shares : dict of float
+        Case managers' share of a variable's latent variance, where they have one.
+    levels : dict of tuple
+        The variables that differ `between` case managers, or `within` them between clients, and
+        the Cholesky root of their latent correlations.
+    truth : list of list
+        Rows of the truth table for the scenario's own number of clients.
     """
 
-    scenario: Scenario
+    settings: Mapping[str, Mapping[str, Any]]
     codebook: Codebook
-    type_shares: np.ndarray
-    scales: dict[str, ItemScale]
-    steps: dict[str, Steps]
-    days: dict[str, tuple[Steps, Steps]]
-    variables: dict[str, Variable]
-    between: np.ndarray
-    within: np.ndarray
-
-    def correlation(self, a: str, b: str, latent: float) -> float:
-        """Correlation of two observed scores whose latent variables correlate by `latent`."""
-        x, y = self.variables[a], self.variables[b]
-        return correlation(x, y, self.type_shares, latent)
+    scales: Mapping[str, ItemScale]
+    steps: Mapping[str, Steps]
+    days: Mapping[str, tuple[Steps, ...]]
+    shares: Mapping[str, float]
+    levels: Mapping[str, tuple[tuple[str, ...], np.ndarray]]
+    truth: list[list]
 
 
 @cache
 def population(name: str = "published") -> Population:
-    """The population of a shipped scenario (worked out once)."""
-    return calibrate(load_scenario(name))
-
-
-def calibrate(scenario: Scenario, codebook: Codebook | None = None) -> Population:
-    """Work out the population that a scenario's targets imply.
-
-    Observed-score targets become latent ones by each score's own attenuation; nothing is tuned.
+    """The population of a calibrated scenario (read once).
 
     Raises
     ------
     ScenarioError
-        Naming the targets that no population reaches, alone or together.
-
-    Examples
-    --------
-    >>> made = calibrate(load_scenario("published"))
-    >>> round(made.scales["client_alliance"].alpha, 4)
-    0.93
+        A scenario that is unknown, new or changed since the last calibration.
     """
-    book = codebook or read_codebook()
-    sites = scenario.value("study", "n_sites")
-    share = scenario.value("study", "n_neuropsychiatric") / sites
-    weights = np.array([share, 1 - share])
-    design = [scenario.value("study", key) for key in ("n_clients", "n_case_managers")]
-    if caseload_concentration(scenario, *design) <= 0:
-        raise ScenarioError(f"Scenario {scenario.name!r}: study > caseload_spread is too large.")
-    scales = _scales(scenario, book)
-    steps = {
-        m: rounded_normal(scenario.value("measures", m)) for m in scenario.settings["measures"]
-    }
-    days = {
-        d: tuple(
-            hospital_steps(*(scenario.value("hospital", d, t, k) for k in ("mean", "zero", "cap")))
-            for t in SITE_TYPES
+    offered, book = read_scenarios(), read_codebook()
+    wanted = digest(offered, name, book)
+    try:
+        calibrated = json.loads(CALIBRATION.read_text(encoding="utf-8")).get(name, {})
+    except (OSError, ValueError):
+        calibrated = {}
+    if calibrated.get("digest") != wanted:
+        raise ScenarioError(
+            f"Scenario {name!r} of {SCENARIOS.name} is new or was changed since the scenarios were "
+            f"last calibrated; run `python -m tools.calibrate` in {ROOT}."
         )
-        for d in DAYS
+    return made_of(calibrated, book)
+
+
+def read_scenarios() -> dict:
+    """What `data/scenarios.yml` holds: numbers that all scenarios share, and `scenarios`."""
+    try:
+        raw, _ = read_yaml(SCENARIOS)
+    except CodebookError as error:
+        raise ScenarioError("; ".join(map(str, error.problems))) from None
+    if not isinstance(raw.get("scenarios"), dict):
+        raise ScenarioError(f"{SCENARIOS.name} has no entry 'scenarios'.")
+    if bad := [key for key, entry in raw["scenarios"].items() if not isinstance(entry, dict)]:
+        raise ScenarioError(f"Scenario {bad[0]!r} is not a mapping of title, extends, links ...")
+    return raw
+
+
+def ancestors(raw: Mapping[str, Any], name: str) -> list[str]:
+    """A scenario and those that it extends, itself first."""
+    offered = raw["scenarios"]
+    if name not in offered:
+        raise ScenarioError(f"Unknown scenario {name!r}; use one of {', '.join(offered)}.")
+    chain = [name]
+    while parent := offered[chain[-1]].get("extends"):
+        if parent not in offered or parent in chain:
+            raise ScenarioError(f"Scenario {chain[-1]!r} extends {parent!r}, which cannot be.")
+        chain.append(parent)
+    return chain
+
+
+def digest(raw: Mapping[str, Any], name: str, book: Codebook) -> str:
+    """SHA-256 of all that a calibration rests on: the scenario's entries, and the scales' items."""
+    shared = {key: value for key, value in raw.items() if key != "scenarios"}
+    entries = [raw["scenarios"][step] for step in ancestors(raw, name)]
+    scales = [(s.limits, list(s.keys.items()), s.score) for s in map(book.scales.get, SCALES)]
+    return sha256(repr([shared, entries, scales]).encode()).hexdigest()
+
+
+def made_of(calibrated: Mapping[str, Any], book: Codebook) -> Population:
+    """The population that an entry of `data/calibration.json` describes."""
+    scales = {
+        name: ItemScale(
+            np.array(entry["thresholds"]),
+            np.array(entry["difficulty"]),
+            groups(book.scales[name]),
+            entry["general"],
+            entry["specific"],
+            book.scales[name].limits[0],
+        )
+        for name, entry in calibrated["scales"].items()
     }
-    variables = {name: _plain(s.mean, s.sd, s.coefs) for name, s in scales.items()}
-    variables |= {name: _plain(s.mean, s.variance**0.5, s.coefs) for name, s in steps.items()}
-    variables |= {name: _mixture(pair, weights) for name, pair in days.items()}
-    variables = {name: _with_share(name, v, scenario) for name, v in variables.items()}
-    between, within = latent_roots(scenario, variables, scales, weights)
-    return Population(scenario, book, weights, scales, steps, days, variables, between, within)
-
-
-def case_managers(made: Population, n_clients: int) -> int:
-    """Number of case managers of a study of this size, at the scenario's mean caseload."""
-    value = made.scenario.value
-    mean = value("study", "n_clients") / value("study", "n_case_managers")
-    return min(n_clients, max(1, round(n_clients / mean)))
-
-
-def caseload_concentration(scenario: Scenario, n_clients: int, n_managers: int) -> float:
-    """How alike case managers' chances of a client are, for the scenario's sum of squares.
-
-    Beyond one client each, caseloads are Dirichlet-multinomial; infinity means equal chances, and
-    a value of 0 or less a spread that no chances give.
-    """
-    rest, equal = n_clients - n_managers, 1 / n_managers * (1 - 1 / n_managers)
-    mean = n_clients / n_managers
-    variance = scenario.value("study", "caseload_spread") * mean - mean**2
-    extra = variance - rest * equal
-    if extra <= 0 or n_managers == 1 or rest < 2:
-        return np.inf
-    return (rest * (rest - 1) * equal / extra - 1) / n_managers
+    steps = {name: rounded_normal(**entry) for name, entry in calibrated["measures"].items()}
+    days = {
+        name: tuple(hospital_steps(**entry[site_type]) for site_type in SITE_TYPES)
+        for name, entry in calibrated["hospital"].items()
+    }
+    levels = {
+        level: (tuple(rows), _triangle(list(rows.values())))
+        for level, rows in calibrated["roots"].items()
+    }
+    return Population(
+        calibrated["settings"],
+        book,
+        scales,
+        steps,
+        days,
+        calibrated["case_manager_shares"],
+        levels,
+        calibrated["truth"],
+    )
 
 
 def groups(scale: Scale) -> np.ndarray:
@@ -137,207 +217,58 @@ def groups(scale: Scale) -> np.ndarray:
     return of
 
 
-def _scales(scenario: Scenario, book: Codebook) -> dict[str, ItemScale]:
-    made: dict[str, ItemScale] = {}
-    for name in SCALES:
-        make = _maker(scenario, name, book.scales[name])
-        below = scenario.get("scales", name, "below", default=None)
-        shift = shift_below(made[below["scale"]], below["d"], make) if below else 0.0
-        made[name] = make(shift)
-    return made
+def _triangle(rows: list[list[float]]) -> np.ndarray:
+    """A lower triangle, of which each row is written down to its diagonal."""
+    root = np.zeros((len(rows), len(rows)))
+    root[np.tril_indices(len(rows))] = np.concatenate(rows)
+    return root
 
 
-def _maker(scenario: Scenario, name: str, scale: Scale) -> Callable[[float], ItemScale]:
-    shares = scenario.value("scales", name, "shares")
-    n_answers = round(scale.limits[1] - scale.limits[0]) + 1
-    if len(shares) != n_answers:
-        raise ScenarioError(
-            f"Scenario {scenario.name!r}: {name} needs {n_answers} shares, {len(shares)} are given."
-        )
-    return lambda shift: item_scale(
-        shares,
-        groups(scale),
-        alpha=scenario.value("scales", name, "alpha"),
-        spread=scenario.value("scales", name, "item_spread"),
-        specific=scenario.get("scales", name, "subscale_share", default=0.0),
-        shift=shift,
-        low=scale.limits[0],
-    )
+def case_managers(study: Mapping[str, Any], n_clients: int) -> int:
+    """Number of case managers of a study of this size, at the scenario's mean caseload."""
+    mean = study["n_clients"] / study["n_case_managers"]
+    return min(n_clients, max(1, round(n_clients / mean)))
 
 
-def _plain(mean: float, sd: float, coefs: np.ndarray) -> Variable:
-    return Variable(mean, sd, np.tile(coefs / sd, (2, 1)), np.zeros(2))
+def caseload_concentration(study: Mapping[str, Any], n_clients: int, n_managers: int) -> float:
+    """How alike case managers' chances of a client are, for the scenario's sum of squares.
+
+    Beyond one client each, caseloads are Dirichlet-multinomial; infinity means equal chances, and
+    a value of 0 or less a spread that no chances give.
+    """
+    rest, equal = n_clients - n_managers, 1 / n_managers * (1 - 1 / n_managers)
+    mean = n_clients / n_managers
+    variance = study["caseload_spread"] * mean - mean**2
+    extra = variance - rest * equal
+    if extra <= 0 or n_managers == 1 or rest < 2:
+        return np.inf
+    return (rest * (rest - 1) * equal / extra - 1) / n_managers
 
 
-def _mixture(types: tuple[Steps, Steps], weights: np.ndarray) -> Variable:
-    means = np.array([s.mean for s in types])
-    mean = float(weights @ means)
-    sd = float(np.sqrt(weights @ ([s.variance for s in types] + np.square(means - mean))))
-    return Variable(mean, sd, np.array([s.coefs for s in types]) / sd, (means - mean) / sd)
-
-
-def _with_share(name: str, v: Variable, scenario: Scenario) -> Variable:
-    if name in MANAGER:
-        return Variable(v.mean, v.sd, v.coefs, v.offsets, 1.0)
-    kind = "scales" if name in SCALES else "measures"
-    icc = scenario.get(kind, name, "case_manager_share", default=0.0)
-    if not icc:
-        return v
-    if name not in BETWEEN:
-        raise ScenarioError(
-            f"Scenario {scenario.name!r}: {name} has no case managers' share; leave it at 0."
-        )
-    power = np.arange(1, v.coefs.shape[1] + 1)
-
-    def excess(share: float) -> float:
-        return float(np.square(v.coefs[0]) @ share**power) - icc
-
-    if not 0 < icc < excess(0.99) + icc:
-        raise ScenarioError(
-            f"Scenario {scenario.name!r}: the share of case managers in {name} cannot be {icc:g}; "
-            f"its reliability allows up to {excess(0.99) + icc:.2f}."
-        )
-    return Variable(v.mean, v.sd, v.coefs, v.offsets, brentq(excess, 0, 0.99))
-
-
-ALLIANCES = {"client": "client_alliance", "case_manager": "case_manager_alliance"}
-RELATED = (
-    *MANAGER, "client_outcome", "case_manager_outcome", "symptoms", "health_sickness",
-    "living_skills", "hospital_days", "client_age", "symptoms_intake", "health_sickness_intake",
-    "hospital_days_before",
-)  # fmt: skip
-COLUMNS = ["quantity", "informant", "term", "target", "tag"]
-
-
-def truth_table(made: Population, n_clients: int | None = None) -> pd.DataFrame:
-    """Targets of a population, in a tidy table.
-
-    Parameters
-    ----------
-    made : Population
-    n_clients : int, optional
-        Size of the study; the scenario's own by default.
+def truth_table(made: Population, n_clients: int) -> pd.DataFrame:
+    """Targets of a study of so many clients, in a tidy table.
 
     Returns
     -------
     DataFrame
         `quantity informant term target tag`. Quantities: `n_clients n_case_managers n_sites
         caseload_spread alpha case_manager_share d mean sd r rate_ratio zero_share cap_share
-        effective_n`; `r` of an informant is that of the alliance with the term, the other `r` are
-        of the pair in the term. The tag says whether a target is published, taken from the
-        literature, or assumed; what merely follows from assumed numbers is assumed.
+        effective_n` (number of independent dyads that a correlation with an alliance is worth);
+        `r` of an informant is that of the alliance with the term, the other `r` are of the pair in
+        the term. The tag says whether a target is published, taken from the literature, or
+        assumed; what merely follows from assumed numbers is assumed.
     """
-    rows = [
-        *_design(made, n_clients),
-        *_scores(made),
-        *_links(made),
-        *_hospital(made),
-        *_effective(made, n_clients),
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _design(made: Population, n_clients: int | None) -> list[tuple]:
-    value, tag = made.scenario.value, made.scenario.tag
-    own = value("study", "n_clients")
-    names = ("n_clients", "n_case_managers", "n_sites", "caseload_spread")
-    targets = {name: (float(value("study", name)), tag("study", name)) for name in names}
-    if n_clients not in (None, own):
-        managers = case_managers(made, n_clients)
-        targets["n_clients"] = (float(n_clients), "assumed")
-        targets["n_case_managers"] = (float(managers), "assumed")
-        targets["n_sites"] = (min(targets["n_sites"][0], float(managers)), targets["n_sites"][1])
-    return [(name, "", "", *target) for name, target in targets.items()]
-
-
-def _informant(name: str) -> str:
-    if name in MANAGER:
-        return ""
-    return next(
-        (i for i in ("case_manager", "client") if name in (f"{i}_alliance", f"{i}_outcome")), ""
-    )
-
-
-def _scores(made: Population) -> list[tuple]:
-    value, tag, rows = made.scenario.value, made.scenario.tag, []
-    for name in SCALES:
-        who = _informant(name)
-        for quantity, key in (("alpha", "alpha"), ("case_manager_share", "case_manager_share")):
-            target = float(value("scales", name, key))
-            rows.append((quantity, who, name, target, tag("scales", name, key)))
-        size = len(made.scales[name].cuts) if made.codebook.scales[name].score == "mean" else 1
-        v = made.variables[name]
-        rows += [("mean", who, name, v.mean / size, "assumed")]
-        rows += [("sd", who, name, v.sd / size, "assumed")]
-    health = "health_sickness"
-    share = float(value("measures", health, "case_manager_share"))
-    rows.append(("case_manager_share", "", health, share, "assumed"))
-    for name in (*made.steps, *DAYS):
-        v = made.variables[name]
-        rows += [("mean", "", name, v.mean, "assumed"), ("sd", "", name, v.sd, "assumed")]
-    below = made.scenario.get("scales", "case_manager_alliance", "below", default=None)
-    if below:
-        source = tag("scales", "case_manager_alliance", "below")
-        rows.append(("d", "", "client_alliance:case_manager_alliance", below["d"], source))
-    return rows
-
-
-def _links(made: Population) -> list[tuple]:
-    links = {link.of: link for link in made.scenario.links}
-    pair = frozenset(ALLIANCES.values())
-    rows = [("r", "", ":".join(ALLIANCES.values()), *_target(made, links, pair))]
-    for who, alliance in ALLIANCES.items():
-        for other in RELATED:
-            of = frozenset((alliance, other))
-            rows.append(("r", who, other, *_target(made, links, of)))
-    for a, b in combinations(RELATED, 2):
-        of = frozenset((a, b))
-        if of in links:
-            rows.append(("r", "", f"{a}:{b}", *_target(made, links, of)))
-    return rows
-
-
-def _target(made: Population, links: dict, of: frozenset[str]) -> tuple[float, str]:
-    """The observed correlation that a link, or its absence, stands for."""
-    if of not in links:
-        return 0.0, "assumed"
-    link = links[of]
-    if link.kind == "rate_ratio":
-        return implied_correlation(link, made.variables, made.scales, made.scenario), link.tag
-    if link.kind == "latent_r":
-        return made.correlation(*sorted(of), link.value), link.tag
-    return link.value, link.tag
-
-
-def _hospital(made: Population) -> list[tuple]:
-    links = {link.of: link for link in made.scenario.links if link.kind == "rate_ratio"}
-    rows = []
-    for who, alliance in ALLIANCES.items():
-        link = links.get(frozenset((alliance, "hospital_days")))
-        ratio, tag = (link.value, link.tag) if link else (1.0, "assumed")
-        rows.append(("rate_ratio", who, "hospital_days", ratio, tag))
-    for days in DAYS:
-        entries = made.scenario.settings["hospital"][days]
-        for quantity, key in (("zero_share", "zero"), ("cap_share", "cap")):
-            values = [entries[t][key]["value"] for t in SITE_TYPES]
-            rows.append((quantity, "", days, float(made.type_shares @ values), "assumed"))
-        for site_type in SITE_TYPES:
-            mean = entries[site_type]["mean"]
-            rows.append(("mean", "", f"{days}:{site_type}", float(mean["value"]), mean["tag"]))
-    return rows
-
-
-def _effective(made: Population, n_clients: int | None) -> list[tuple]:
-    """Number of independent dyads that a correlation with each alliance is worth."""
-    value = made.scenario.value
-    n, spread = n_clients or value("study", "n_clients"), value("study", "caseload_spread")
-    share = {
-        name: value("scales", name, "case_manager_share")
-        for name in (*ALLIANCES.values(), "symptoms")
-    }
-    pairs = [(who, "caseload_difficulty", share[a]) for who, a in ALLIANCES.items()]
-    product = share["case_manager_alliance"] * share["symptoms"]
-    pairs.append(("case_manager", "symptoms", product))
-    return [
-        ("effective_n", who, term, n / (1 + (spread - 1) * p), "assumed") for who, term, p in pairs
-    ]
+    table = pd.DataFrame(made.truth, columns=COLUMNS)
+    study = made.settings["study"]
+    effective = table["quantity"] == "design_effect"
+    table.loc[effective, "quantity"] = "effective_n"
+    table.loc[effective, "target"] = n_clients / table["target"]
+    if n_clients != study["n_clients"]:
+        managers = case_managers(study, n_clients)
+        sizes = {"n_clients": n_clients, "n_case_managers": managers}
+        resized = table["quantity"].isin(sizes)
+        table.loc[resized, "target"] = table["quantity"].map(sizes)
+        table.loc[resized, "tag"] = "assumed"
+        sites = table["quantity"] == "n_sites"
+        table.loc[sites, "target"] = min(study["n_sites"], managers)
+    return table

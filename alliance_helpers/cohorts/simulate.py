@@ -1,8 +1,8 @@
 """Synthetic studies with a stated truth: the dyad table at once, or raw tables with their dirt.
 
-The population is worked out from `data/scenarios.yml` (`synthetic.population`), drawn once
-(`synthetic.draws`), and written down either without error or gap, or as the five raw tables that a
-study's data entry leaves (`synthetic.raw_tables`).
+The population is calibrated in `data/calibration.json` (`population`), drawn once (`draws`), and
+written down either without error or gap, or as the five raw tables that a study's data entry
+leaves (`raw_study`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 
 from ..errors import OutputError, ParameterError
@@ -33,8 +31,8 @@ from ..paths import (
 )
 from ..study.load import Study
 from .draws import Draws, draw
-from .population import SITE_TYPES, population, truth_table
-from .raw_study import labels, raw_tables
+from .population import population, truth_table
+from .raw_study import raw_tables
 
 MOST_CLIENTS = 10_000_000
 COLUMNS = (
@@ -92,18 +90,10 @@ def simulate_dyads(
 
 def dyad_table(drawn: Draws) -> pd.DataFrame:
     """The dyad table of what was drawn."""
-    manager, n_sites = drawn.manager, drawn.population.scenario.value("study", "n_sites")
-    columns = {
-        "client_id": _labels("C", 3, len(manager)),
-        "case_manager_id": _labels("M", 2, len(drawn.site)).take(manager),
-        "site": _labels("Site ", 2, n_sites).take(drawn.site[manager]),
-        "site_type": pd.array(SITE_TYPES, dtype="str").take(
-            np.where(drawn.neuropsychiatric[manager], 0, 1)
-        ),
-    }
+    columns = drawn.people()
     for name in COLUMNS:
         per_manager = drawn.managers.get(name)
-        columns[name] = drawn.scores[name] if per_manager is None else per_manager[manager]
+        columns[name] = drawn.scores[name] if per_manager is None else per_manager[drawn.manager]
     return pd.DataFrame(columns, copy=False)
 
 
@@ -210,6 +200,3 @@ def _check(n_clients: int, seed: int) -> None:
         )
     if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise ParameterError(f"seed is {seed!r}; give a whole number, 0 or more.")
-
-
-_labels = lru_cache(maxsize=8)(labels)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
+from scipy import special
+from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .concordance import STATISTICS, intervals, jackknife, statistics
-from .design import Sample, as_floats, orthonormal, tidy
-from .robust import cluster_robust
+from .design import as_floats, complete, require
+from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
 
+STATISTICS = (
+    "pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc", "bias", "loa_low", "loa_high",
+)  # fmt: skip
+CORRELATIONS = 5
+"""The first of them lie between -1 and 1 and get their intervals on Fisher's z scale."""
+
+LIMITS_Z = special.ndtri(0.975)
 MIN_PAIRS = 4
 
 
-def agreement(
-    client: pd.Series | np.ndarray,
-    case_manager: pd.Series | np.ndarray,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def agreement(client, case_manager, cluster=None, conf_level: float = 0.95) -> pd.DataFrame:
     """Association, agreement and bias of two informants rating the same thing.
 
     Which row answers which question: ``pearson_r`` and ``spearman_rho``, do they order the dyads
@@ -53,7 +53,7 @@ def agreement(
         Lengths or indexes differ, a rating is no number.
     NotEstimableError
         Fewer than four pairs, an informant who gives everyone the same rating, a difference that
-        is the same in all pairs (the same column twice?), fewer than two clusters.
+        is the same in all pairs (the same column twice?), fewer than three clusters.
 
     Notes
     -----
@@ -70,8 +70,7 @@ def agreement(
     >>> float(ratings.loc["bias", "estimate"])
     0.5
     """
-    if not 0 < conf_level < 1:
-        raise ParameterError(f"conf_level is {conf_level}; give a number between 0 and 1.")
+    require("share", conf_level=conf_level)
     pairs, groups = _complete({"client": client, "case_manager": case_manager}, cluster)
     x, y = pairs.T
     if np.ptp(x - y) <= 1e-12 * max(np.ptp(x), np.ptp(y)):
@@ -79,25 +78,19 @@ def agreement(
             f"client minus case_manager is {x[0] - y[0]:g} in all {len(x)} pairs: was the same "
             "column given twice?"
         )
-    estimate = statistics(x, y)
+    estimate = _statistics(x, y, _order_codes(x), _order_codes(y))
+    names = ["conf_low", "conf_high", "p_value"]
     if groups is None:
-        low, high, p = intervals(x, y, estimate, conf_level)
+        ends = _intervals(x, y, estimate, conf_level)
     else:
-        low, high, p = jackknife(x, y, groups, estimate, conf_level)
+        ends = _jackknife(x, y, groups, estimate, conf_level)
         bias = cluster_robust(x - y, None, groups, conf_level=conf_level).iloc[0]
-        at = STATISTICS.index("bias")
-        low[at], high[at], p[at] = bias[["conf_low", "conf_high", "p_value"]]
-    columns = {"estimate": estimate, "conf_low": low, "conf_high": high, "p_value": p}
-    return pd.DataFrame(columns, index=pd.Index(STATISTICS, name="statistic")).assign(n=len(x))
+        ends[:, STATISTICS.index("bias")] = bias[names]
+    columns = {"estimate": estimate, **dict(zip(names, ends, strict=True)), "n": len(x)}
+    return pd.DataFrame(columns, index=pd.Index(STATISTICS, name="statistic"))
 
 
-def truth_and_bias(
-    judgment: pd.Series | np.ndarray,
-    truth: pd.Series | np.ndarray,
-    bias: pd.Series | np.ndarray,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def truth_and_bias(judgment, truth, bias, cluster=None) -> pd.DataFrame:
     """What pulls a judgment: a reference, a biasing variable, and a constant shift.
 
     The truth and bias model of West & Kenny (2011). Nobody holds the truth about an alliance:
@@ -109,8 +102,6 @@ def truth_and_bias(
         Judgment and truth in the same units. Rows with a missing value are left out.
     cluster : array-like, shape (n,), optional
         Clusters for CR2 errors with Satterthwaite degrees of freedom.
-    conf_level : float
-        Level of the intervals.
 
     Returns
     -------
@@ -140,20 +131,13 @@ def truth_and_bias(
     judged, true, pull = data.T
     if np.ptp(judged - true) == 0:
         raise NotEstimableError("judgment and truth differ by the same amount in all rows.")
-    forces = _fitted(judged, np.column_stack([true, pull]), names[1:], groups, conf_level)
-    shift = _fitted(judged - true, None, (), groups, conf_level)
+    forces = cluster_robust(judged, np.column_stack([true, pull]), groups, names[1:])
+    shift = cluster_robust(judged - true, None, groups)
     terms = ["directional_bias", "truth_force", "bias_force"]
     return pd.concat([shift, forces[1:]], ignore_index=True).assign(term=terms)
 
 
-def response_surface(
-    outcome: pd.Series | np.ndarray,
-    x: pd.Series | np.ndarray,
-    y: pd.Series | np.ndarray,
-    midpoint: float,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def response_surface(outcome, x, y, midpoint: float, cluster=None) -> pd.DataFrame:
     """How an outcome depends on two ratings together, and on their agreement.
 
     Polynomial regression with response surface analysis (Edwards & Parry 1993; Shanock et al.
@@ -168,8 +152,6 @@ def response_surface(
         the answers given, where the slopes a1 and a3 are then taken.
     cluster : array-like, shape (n,), optional
         Clusters for CR2 errors with Satterthwaite degrees of freedom.
-    conf_level : float
-        Level of the intervals.
 
     Returns
     -------
@@ -191,16 +173,16 @@ def response_surface(
     >>> response_surface(x + y, x, y, midpoint=4)["estimate"].round(3).abs().tolist()[-4:]
     [2.0, 0.0, 0.0, 0.0]
     """
-    arguments.finite(midpoint=midpoint)
+    require("finite", midpoint=midpoint)
     data, groups = _complete({"outcome": outcome, "x": x, "y": y}, cluster)
     out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
     curved = np.column_stack([first, second, first**2, first * second, second**2])
     names = ("x", "y", "x squared", "x times y", "y squared")
-    table = _fitted(out, curved, names, groups, conf_level)
+    table = cluster_robust(out, curved, groups, names)
     # The same surface in coordinates whose coefficients are a1 to a4, and one that is not needed.
     along, across = (first + second) / 2, (first - second) / 2
     turned = np.column_stack([along, along**2, across, across**2, 2 * along * across])
-    lines = _fitted(out, turned, ("a1", "a2", "a3", "a4", "twist"), groups, conf_level)
+    lines = cluster_robust(out, turned, groups, ("a1", "a2", "a3", "a4", "twist"))
     table = table.assign(term=[f"b{i}" for i in range(6)])
     return pd.concat([table, lines[1:5]], ignore_index=True)
 
@@ -214,22 +196,15 @@ def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
         if any(not c.index.equals(first) for c in series.values()):
             raise ParameterError(f"The indexes of {', '.join(series)} differ: align them first.")
     vectors = {name: as_floats(values, name) for name, values in columns.items()}
-    sizes = {name: v.shape for name, v in vectors.items()}
-    if cluster is not None:
-        sizes["cluster"] = np.shape(cluster)
+    sizes = {name: np.shape(values) for name, values in (given | vectors).items()}
     if len(set(sizes.values())) > 1 or any(len(s) != 1 for s in sizes.values()):
         listed = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
         raise ParameterError(f"Give columns of equal length; their shapes are: {listed}.")
     matrix = np.column_stack(list(vectors.values()))
-    keep = ~np.isnan(matrix).any(axis=1)
-    codes = None
-    if cluster is not None:
-        codes = pd.factorize(np.asarray(cluster))[0]
-        keep &= codes >= 0
-        codes = codes[keep]
-        if len(np.unique(codes)) < 2:
-            raise NotEstimableError("All complete rows belong to one cluster: leave cluster out.")
-    matrix = matrix[keep]
+    rows, codes = complete(matrix, cluster)
+    if codes is not None and codes.max(initial=0) < 1:
+        raise NotEstimableError("All complete rows belong to one cluster: leave cluster out.")
+    matrix = matrix[rows]
     if len(matrix) < MIN_PAIRS:
         raise NotEstimableError(f"{len(matrix)} complete rows: at least {MIN_PAIRS} are needed.")
     for name, column in zip(columns, matrix.T, strict=True):
@@ -238,18 +213,147 @@ def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     return matrix, codes
 
 
-def _fitted(y, X, names: tuple[str, ...], groups, conf_level: float) -> pd.DataFrame:
-    """Least squares as a tidy table, the intercept first; errors by cluster if there are any."""
-    n, k = len(y), len(names) + 1
-    if n <= k:
-        raise NotEstimableError(f"{n} complete rows cannot carry a model with {k} terms.")
-    if groups is not None:
-        return cluster_robust(y, X, groups, names, conf_level)
-    rows = np.arange(n)
-    X = np.empty((n, 0)) if X is None else X
-    q, back = orthonormal(Sample(y, X, names, rows, rows, np.ones(n, int)))
-    projected = q.T @ y
-    residual = y - q @ projected
-    errors = np.sqrt((back**2).sum(axis=1) * (residual @ residual) / (n - k))
-    terms = ("intercept", *names)
-    return tidy(terms, back @ projected, errors, n - k, n, conf_level)
+def _statistics(x: np.ndarray, y: np.ndarray, codes_x, codes_y) -> np.ndarray:
+    """Estimates in the order of STATISTICS; bias and limits are those of x minus y.
+
+    `codes_x` and `codes_y` are small whole numbers in the order of x and y, from which ranks come
+    without sorting. CCC of Lin (1989) with 1/n variances; limits of agreement with the n - 1
+    standard deviation of the differences.
+    """
+    n = len(x)
+    rows, columns, error = _mean_squares(x, y)
+    icc_a1 = (rows - error) / (rows + error + 2 * (columns - error) / n)
+    icc_c1 = (rows - error) / (rows + error)
+    difference = x - y
+    bias = difference.mean()
+    ccc = 2 * _cross(x, y) / (_cross(x, x) + _cross(y, y) + n * bias**2)
+    reach = LIMITS_Z * difference.std(ddof=1)
+    rho = _pearson(_ranks(codes_x), _ranks(codes_y))
+    return np.array([_pearson(x, y), rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
+
+
+def _intervals(x, y, estimate: np.ndarray, conf_level: float) -> np.ndarray:
+    """Low ends, high ends and p-values (rows) of the STATISTICS when pairs are independent."""
+    n = len(x)
+    r, rho, icc_a1, _, ccc, bias = estimate[:6]
+    quantile = special.ndtri(0.5 + conf_level / 2)
+    z_error = np.array([1, np.sqrt(1 + rho**2 / 2)]) / np.sqrt(n - 3)
+    z_error = np.append(z_error, _ccc_error(x, y, r, ccc))
+    on_z = estimate[[0, 1, 4]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.arctanh(on_z)
+        reach = quantile * z_error
+        low, high = np.tanh(z - reach), np.tanh(z + reach)
+        t = on_z[:2] * np.sqrt((n - 2) / (1 - on_z[:2] ** 2))
+        p = np.append(
+            2 * special.stdtr(n - 2, -np.abs(t)), 2 * special.ndtr(-abs(z[2] / z_error[2]))
+        )
+    ends = np.empty((3, len(STATISTICS)))
+    ends[:, [0, 1, 4]] = low, high, p
+    ends[:, [2, 3]] = _icc_intervals(x, y, icc_a1, 1 - conf_level)
+    error = (x - y).std(ddof=1) / np.sqrt(n)
+    limit_error = error * np.sqrt(1 + LIMITS_Z**2 * n / (2 * (n - 1)))
+    errors = np.array([error, limit_error, limit_error])
+    reach = special.stdtrit(n - 1, 0.5 + conf_level / 2) * errors
+    p = [2 * special.stdtr(n - 1, -abs(bias) / error), np.nan, np.nan]
+    ends[:, 5:] = estimate[5:] - reach, estimate[5:] + reach, p
+    return ends
+
+
+def _jackknife(x, y, groups, estimate: np.ndarray, conf_level: float) -> np.ndarray:
+    """The same by leaving out one cluster at a time.
+
+    The limits of agreement put together the intervals of the mean difference and of its spread,
+    the latter on the log scale (MOVER; Zou 2013, Stat Methods Med Res 22:630-642).
+    """
+    codes_x, codes_y = _order_codes(x), _order_codes(y)
+
+    def unbounded(rows: np.ndarray) -> np.ndarray:
+        """Correlations on Fisher's z; in the last two places the log of the limits' width."""
+        a, b = x[rows], y[rows]
+        if len(a) < 3 or min(np.ptp(v) for v in (a, b, a - b)) == 0:
+            raise NotEstimableError(f"the other {len(a)} of the {len(x)} pairs do not vary")
+        out = _statistics(a, b, codes_x[rows], codes_y[rows])
+        out[:CORRELATIONS] = np.arctanh(out[:CORRELATIONS])
+        out[-2:] = np.log(out[-1] - out[-2])
+        return out
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale, covariance, df = leave_one_out(unbounded, groups, MAX_BLOCKS)
+        error = np.sqrt(np.diag(covariance))
+        reach = special.stdtrit(df, 0.5 + conf_level / 2) * error
+        p = 2 * special.stdtr(df, -np.abs(scale / error))
+    if not np.isfinite(error).all():
+        named = ", ".join(np.array(STATISTICS)[~np.isfinite(error)])
+        raise NotEstimableError(
+            f"{named}: exactly 1 or -1, with or without some cluster, so that no interval can be "
+            "computed. Leave cluster out."
+        )
+    low, high, _ = ends = np.array([scale - reach, scale + reach, p])
+    ends[:2, :CORRELATIONS] = np.tanh(ends[:2, :CORRELATIONS])
+    shift, half = reach[CORRELATIONS], np.exp([low[-1], scale[-1], high[-1]]) / 2
+    inward, outward = np.hypot(shift, half[1] - half[0]), np.hypot(shift, half[2] - half[1])
+    low[-2:] = estimate[-2:] - np.array([outward, inward])
+    high[-2:] = estimate[-2:] + np.array([inward, outward])
+    ends[2, -2:] = np.nan
+    return ends
+
+
+def _cross(x, y) -> float:
+    return float(np.sum((x - x.mean()) * (y - y.mean())))
+
+
+def _order_codes(x) -> np.ndarray:
+    return np.unique(x, return_inverse=True)[1]
+
+
+def _ranks(codes) -> np.ndarray:
+    """Ranks, ties at their middle."""
+    counts = np.bincount(codes)
+    return (np.cumsum(counts) - (counts - 1) / 2)[codes]
+
+
+def _pearson(x, y) -> float:
+    r = _cross(x, y) / np.sqrt(_cross(x, x) * _cross(y, y))
+    return float(np.clip(r, -1, 1))
+
+
+def _mean_squares(x, y) -> tuple[float, float, float]:
+    """Between targets, between the two raters, and residual."""
+    n, difference = len(x), x - y
+    return 2 * ((x + y) / 2).var(ddof=1), n * difference.mean() ** 2 / 2, difference.var(ddof=1) / 2
+
+
+def _icc_intervals(x, y, icc_a1: float, alpha: float) -> np.ndarray:
+    """Low, high and p of ICC(A,1) and ICC(C,1), as columns (McGraw & Wong 1996, tables 7, 8)."""
+    n, k = len(x), 2
+    rows, columns, error = _mean_squares(x, y)
+    f, tail = rows / error, 1 - alpha / 2
+    low = f / f_distribution.ppf(tail, n - 1, n - 1)
+    high = f * f_distribution.ppf(tail, n - 1, n - 1)
+    c1 = (low - 1) / (low + 1), (high - 1) / (high + 1)
+    fj = columns / error
+    spread = n * (1 + (k - 1) * icc_a1) - k * icc_a1
+    df = (n - 1) * (k * icc_a1 * fj + spread) ** 2 / ((n - 1) * (k * icc_a1 * fj) ** 2 + spread**2)
+    upper, lower = f_distribution.ppf(tail, n - 1, df), f_distribution.ppf(tail, df, n - 1)
+    pooled = k * columns + (k * n - k - n) * error
+    a1 = (
+        n * (rows - upper * error) / (upper * pooled + n * rows),
+        n * (lower * rows - error) / (pooled + n * lower * rows),
+    )
+    p = f_distribution.sf(f, n - 1, n - 1)
+    return np.array([[a1[0], c1[0]], [a1[1], c1[1]], [p, p]])
+
+
+def _ccc_error(x, y, r: float, ccc: float) -> float:
+    """Standard error of Fisher's z of the CCC (Lin 1989, corrected 2000), free of 1/r."""
+    n = len(x)
+    sx, sy = x.std(), y.std()
+    shift = (x.mean() - y.mean()) ** 2 / (sx * sy)
+    accuracy = 2 / (sx / sy + sy / sx + shift)
+    variance = (
+        (1 - r**2) * accuracy**2 * (1 - ccc**2)
+        + 2 * accuracy * ccc**2 * (1 - ccc) * shift
+        - accuracy**2 * ccc**2 * shift**2 / 2
+    ) / (n - 2)
+    return np.sqrt(max(variance, 0)) / (1 - ccc**2)

@@ -1,4 +1,11 @@
-"""Count models and their maxima: Poisson, negative binomial, hurdle, zero-inflated."""
+"""Count models and their maxima: Poisson, negative binomial, hurdle, zero-inflated.
+
+Each log-likelihood returns one value per row and its exact derivatives by the row's linear
+predictors, so that one optimiser serves all of them; a Hessian needs no values, and without
+`value` there are none. statsmodels has truncated and zero-inflated negative binomials, but its own
+starting values stop short of the maximum on standard data and fill the screen with warnings; these
+fits are checked against MASS, pscl and statsmodels.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.optimize import minimize
-from scipy.special import betaln, digamma, expit, gammaln, logit, polygamma, xlogy
+from scipy.special import betainc, betaln, digamma, expit, gammaln, logit, pdtr, polygamma, xlogy
 
 from ..errors import NotEstimableError
-from .count_design import Design, collinear, refuse_separation
+from .count_design import Design, refuse_separation, unusable
+from .robust import ClusterCovariance, cr2_covariance
 
-Rows = Callable[..., tuple[np.ndarray, tuple[np.ndarray, ...]]]
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
 STEPS = 12  # of Newton, before a trust region is called for
 NO_SPREAD = 23.0  # log theta from which a negative binomial is a Poisson to ten digits
@@ -25,7 +32,7 @@ def logit_rows(event: np.ndarray, eta: np.ndarray, *, value: bool = True):
     return ll, (event - expit(eta),)
 
 
-def negbin_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
+def negbin_rows(y, eta, log_theta, *, value: bool = True):
     """Negative binomial, mean exp(eta), variance mean + mean**2 / theta; by eta and log theta.
 
     Written so that nothing cancels as theta grows and the Poisson is approached.
@@ -42,7 +49,7 @@ def negbin_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value:
     return ll, (by_eta, theta * by_theta)
 
 
-def truncated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, value: bool = True):
+def truncated_rows(y, eta, log_theta, *, value: bool = True):
     """Negative binomial given that the count is not 0; `y` above 0."""
     ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
     log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
@@ -51,9 +58,7 @@ def truncated_rows(y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, *, val
     return ll, (by_eta + odds * eta0, by_theta + odds * theta0)
 
 
-def inflated_rows(
-    y: np.ndarray, eta: np.ndarray, log_theta: np.ndarray, zeta: np.ndarray, *, value: bool = True
-):
+def inflated_rows(y, eta, log_theta, zeta, *, value: bool = True):
     """Negative binomial mixed with excess zeros, whose log-odds are `zeta`."""
     ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
     log_p0, (eta0, theta0) = _log_zero(eta, log_theta)
@@ -98,7 +103,7 @@ class Optimum:
         return bool(np.isfinite(self.vcov).all())
 
 
-def maximise(rows: Rows, blocks: Sequence[np.ndarray], start: np.ndarray) -> Optimum:
+def maximise(rows: Callable, blocks: Sequence[np.ndarray], start: np.ndarray) -> Optimum:
     """Maximise the sum of `rows` over the coefficients of all design blocks.
 
     Parameters
@@ -179,13 +184,36 @@ class Fit:
     b: np.ndarray
     vcov: np.ndarray
     llf: float
-    n_parameters: int
     mu: np.ndarray
     share: np.ndarray
     theta: float = np.inf
     theta_std_error: float = np.nan
     identified: bool = True
     reason: str = ""
+
+    @property
+    def log_zero(self) -> np.ndarray:
+        """Log probability of 0 under the Poisson or NB inside the model."""
+        if np.isinf(self.theta):
+            return -self.mu
+        return -self.theta * np.log1p(self.mu / self.theta)
+
+    def up_to(self, count: int) -> np.ndarray:
+        """Probability of at most `count`."""
+        mu, theta, share = self.mu, self.theta, self.share
+        if np.isinf(theta):
+            below = pdtr(count, mu)
+        else:
+            below = betainc(theta, count + 1, theta / (theta + mu))
+        if self.family == "hurdle":
+            none = np.exp(self.log_zero)
+            below = (below - none) / (1 - none)
+        return share + (1 - share) * below
+
+    @property
+    def mean(self) -> np.ndarray:
+        given_any = -np.expm1(self.log_zero) if self.family == "hurdle" else 1.0
+        return (1 - self.share) * self.mu / given_any
 
 
 def poisson(design: Design, near: Fit | None = None) -> Fit:
@@ -200,14 +228,14 @@ def poisson(design: Design, near: Fit | None = None) -> Fit:
         before, deviance = deviance, np.sum(mu - xlogy(y, mu))
         if abs(before - deviance) <= 1e-13 * abs(deviance):
             break
-    else:
-        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
+    settled = abs(before - deviance) <= 1e-13 * abs(deviance)
+    if not settled or mu.min() < 1e-5 * y.mean():
+        refuse_separation(design, y == 0, False, "rows without any days")
+    if not settled:
         raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
-    if mu.min() < 1e-5 * y.mean():
-        refuse_separation(design, np.ones(len(y), bool), y == 0, False, "rows without any days")
     inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
     llf = float(-deviance - gammaln(y + 1).sum())
-    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, len(b), mu, np.zeros(len(y)))
+    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
 
 
 def negbin(design: Design, near: Fit | None = None) -> Fit:
@@ -221,26 +249,22 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
     y, mu, k = design.y, start.mu, len(design.terms)
     if np.sum((y - mu) ** 2 - y) <= 0:
         why = "no over-dispersion: this is the Poisson model, theta is infinite"
-        return replace(start, family="negbin", n_parameters=k + 1, reason=why)
-    ones = np.ones((len(y), 1))
+        return replace(start, family="negbin", reason=why)
     guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
-    best = maximise(
-        lambda eta, t, **how: negbin_rows(y, eta + design.offset, t, **how),
-        [design.Z, ones],
-        guess if near is None or np.isinf(near.theta) else np.append(near.b, np.log(near.theta)),
-    )
+    if near is not None and np.isfinite(near.theta):
+        guess = np.append(near.b, np.log(near.theta))
+
+    def rows(eta, log_theta, **how):
+        return negbin_rows(y, eta + design.offset, log_theta, **how)
+
+    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
     b, theta = best.x[:k], float(np.exp(best.x[k]))
     mu = np.exp(design.Z @ b + design.offset)
     vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
-    information = np.sum(
-        polygamma(1, theta)
-        - polygamma(1, y + theta)
-        - 1 / theta
-        + 2 / (mu + theta)
-        - (y + theta) / (mu + theta) ** 2
-    )
+    curvature = polygamma(1, theta) - polygamma(1, y + theta) - 1 / theta
+    information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
     error = float(information**-0.5)
-    return Fit("negbin", ("count",), b, vcov, best.llf, k + 1, mu, np.zeros(len(y)), theta, error)
+    return Fit("negbin", ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
 
 
 def hurdle(design: Design, near: Fit | None = None) -> Fit:
@@ -248,74 +272,72 @@ def hurdle(design: Design, near: Fit | None = None) -> Fit:
 
     The two parts share no parameter, so each is fitted by itself. `near` is as in `negbin`.
     """
-    y, positive, k = design.y, design.positive, len(design.terms)
+    positive, k = design.y > 0, len(design.terms)
     if positive.all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
-    everywhere = np.ones(len(y), bool)
-    refuse_separation(design, everywhere, ~positive, True, "rows with days from rows without")
+    refuse_separation(design, ~positive, True, "rows with days from rows without")
     start = np.zeros(k) if near is None else near.b[k:]
     zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
     count = _truncated(design, near)
-    log_theta = count.x[k]
-    reason = _not_identified(count, design.terms, log_theta) or _not_identified(zero, design.terms)
-    return Fit(
-        "hurdle",
-        ("count", "any"),
-        np.append(count.x[:k], zero.x),
-        _known(block_diag(count.vcov[:k, :k], zero.vcov), reason),
-        count.llf + zero.llf,
-        2 * k + 1,
-        np.exp(design.Z @ count.x[:k] + design.offset),
-        expit(-design.Z @ zero.x),
-        float(np.exp(log_theta)),
-        np.nan if reason else _theta_error(count, k),
-        not reason,
-        reason or _at_limit(log_theta, "among the counts above 0"),
-    )
+    reason = _not_identified(count, design.terms, count.x[k])
+    reason = reason or _not_identified(zero, design.terms)
+    vcov = block_diag(count.vcov[:k, :k], zero.vcov)
+    b, llf, share = np.append(count.x[:k], zero.x), count.llf + zero.llf, expit(-design.Z @ zero.x)
+    limit = "among the counts above 0"
+    return _two_parts("hurdle", "any", design, count, b, vcov, llf, share, reason, limit)
 
 
 def zinb(design: Design) -> Fit:
     """Negative binomial mixed with excess zeros (pscl::zeroinfl)."""
     y, Z, k = design.y, design.Z, len(design.terms)
-    if design.positive.all():
+    if (design.y > 0).all():
         raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
     plain = negbin(design)
     best = _maximise_theta(
         inflated_rows, y, design.offset, [Z, np.ones((len(y), 1)), Z], _zinb_starts(design, plain)
     )
-    log_theta, share = best.x[k], expit(Z @ best.x[k + 1 :])
+    share = expit(Z @ best.x[k + 1 :])
     if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
         reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
     else:
         terms = (*design.terms, "theta", *design.terms)
-        reason = _not_identified(best, terms, log_theta, "excess zeros from other zeros")
+        reason = _not_identified(best, terms, best.x[k], "excess zeros from other zeros")
+    b, vcov = np.delete(best.x, k), np.delete(np.delete(best.vcov, k, 0), k, 1)
+    limit = "beside the excess zeros"
+    return _two_parts("zinb", "excess_zero", design, best, b, vcov, best.llf, share, reason, limit)
+
+
+def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
+    """A fit with zeros of their own; `best` holds the count part, its log theta behind it.
+
+    Where there is a reason against it, its errors are unknown.
+    """
+    k = len(design.terms)
+    log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
+    bounded = np.isfinite(log_theta)
     return Fit(
-        "zinb",
-        ("count", "excess_zero"),
-        np.delete(best.x, k),
-        _known(np.delete(np.delete(best.vcov, k, 0), k, 1), reason),
-        best.llf,
-        2 * k + 1,
-        np.exp(Z @ best.x[:k] + design.offset),
-        share,
-        float(np.exp(log_theta)),
-        np.nan if reason else _theta_error(best, k),
-        not reason,
-        reason or _at_limit(log_theta, "beside the excess zeros"),
-    )
+        family, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
+        mu=np.exp(design.Z @ b[:k] + design.offset),
+        share=share,
+        theta=float(np.exp(log_theta)),
+        theta_std_error=np.nan if reason or not bounded else float(np.exp(log_theta) * error),
+        identified=not reason,
+        reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
+    )  # fmt: skip
 
 
-FAMILIES: dict[str, Callable[..., Fit]] = {
-    "poisson": poisson,
-    "negbin": negbin,
-    "hurdle": hurdle,
-    "zinb": zinb,
-}
+def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
+    """CR2 covariance of a Poisson's coefficients in the predictors' own units."""
+    gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
+    return cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
+
+
+FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
 
 
 def _truncated(design: Design, near: Fit | None = None) -> Optimum:
     """Zero-truncated negative binomial on the rows with any days."""
-    at = design.positive
+    at = design.y > 0
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
     where = "Not estimable: among the rows with a count above 0"
     if len(y) <= Z.shape[1] + 1:
@@ -324,13 +346,9 @@ def _truncated(design: Design, near: Fit | None = None) -> Optimum:
         )
     if (y == y[0]).all():
         raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
-    spread = Z[:, 1:].std(axis=0)
-    reasons = [f"'{design.terms[j + 1]}' is constant" for j in np.flatnonzero(spread < 1e-10)]
-    if not reasons:
-        reasons = collinear((Z[:, 1:] - Z[:, 1:].mean(axis=0)) / spread, design.terms[1:])
-    if reasons:
+    if reasons := unusable(Z[:, 1:], design.terms[1:]):
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
-    refuse_separation(design, at, design.y == 1, False, "counts of 1 from the larger ones")
+    refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
     blocks = [Z, np.ones((len(y), 1))]
     if near is not None and np.isfinite(near.theta):
         start = np.append(near.b[: Z.shape[1]], np.log(near.theta))
@@ -389,16 +407,3 @@ def _not_identified(
     error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
     wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
     return f"the data do not determine {', '.join(wide)}" if wide else ""
-
-
-def _at_limit(log_theta: float, where: str) -> str:
-    return f"no over-dispersion {where}: theta is infinite" if np.isinf(log_theta) else ""
-
-
-def _theta_error(fit: Optimum, k: int) -> float:
-    return float(np.exp(fit.x[k]) * np.sqrt(fit.vcov[k, k])) if np.isfinite(fit.x[k]) else np.nan
-
-
-def _known(vcov: np.ndarray, reason: str) -> np.ndarray:
-    """Covariance of an identified fit; unknown where there is a reason against it."""
-    return np.full_like(vcov, np.nan) if reason else vcov

@@ -1,9 +1,13 @@
-"""From columns with holes to arrays a model can use, and from estimates back to a tidy table."""
+"""From columns with holes to arrays a model can use, and from estimates back to a tidy table.
+
+Checks of arguments; every message names the argument, or the term.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -13,6 +17,107 @@ from ..errors import NotEstimableError, ParameterError
 
 COLLINEAR = 1e-10
 """A term whose squared multiple correlation with the terms before it exceeds 1 minus this."""
+
+
+NUMBER = (int, float, np.integer, np.floating)
+RULES = {
+    "finite": (np.isfinite, "a finite number"),
+    "positive": (lambda value: value > 0, "a number above 0"),
+    "share": (lambda value: 0 < value < 1, "a number between 0 and 1"),
+}
+
+
+def require(rule: str, **values: float) -> None:
+    """Each value must be a number that obeys the rule; ParameterError names the argument.
+
+    Examples
+    --------
+    >>> require("share", alpha=0.05)
+    """
+    holds, words = RULES[rule]
+    for name, value in values.items():
+        if not isinstance(value, NUMBER) or not holds(value):
+            raise ParameterError(f"{name} is {value}; give {words}.")
+
+
+def require_whole(least: int, **values: int) -> None:
+    """Each value must be a whole number of at least `least`."""
+    for name, value in values.items():
+        if not isinstance(value, Integral) or value < least:
+            raise ParameterError(f"{name} is {value!r}; give a whole number of at least {least}.")
+
+
+def require_pairs(r: float, n: float, above: int) -> None:
+    """A correlation with the number of pairs behind it."""
+    require("finite", r=r, n=n)
+    if abs(r) > 1:
+        raise ParameterError(f"The correlation is {r}; it must lie between -1 and 1.")
+    if n <= above:
+        raise ParameterError(f"n is {n}; more than {above} pairs are needed.")
+
+
+def require_table(data, *columns) -> None:
+    """The data must be a table that has none of the columns twice."""
+    if not isinstance(data, pd.DataFrame):
+        raise ParameterError(f"data must be a DataFrame; a {type(data).__name__} was given.")
+    names = set(data.columns[data.columns.duplicated()])
+    if twice := [f"'{name}'" for name in dict.fromkeys(columns) if name in names]:
+        raise ParameterError(
+            f"The data have more than one column {', '.join(twice)}: rename all but one."
+        )
+
+
+def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Numeric columns, each named once, and others; ParameterError with every problem found."""
+    used = dict.fromkeys([*numeric, *others])
+    require_table(data, *used)
+    problems = []
+    for column in used:
+        if column not in data.columns:
+            problems.append(f"there is no column '{column}'")
+        elif numeric.count(column) > 1:
+            problems.append(f"'{column}' is named more than once")
+        elif column in numeric and not _is_number(kind := data[column].dtype):
+            problems.append(f"'{column}' holds {kind}, not numbers")
+    if problems:
+        raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
+
+
+def _is_number(dtype) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
+
+
+def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows without a hole, and the groups they belong to.
+
+    Parameters
+    ----------
+    values : ndarray (n, c), missing as NaN
+    groups : array-like (n,) of any labels, optional
+        A row without a label is left out too.
+
+    Returns
+    -------
+    rows : ndarray of int (m,), positions
+    codes : ndarray of int (m,), groups numbered as they first appear; None without groups
+
+    Examples
+    --------
+    >>> complete(np.array([[1.0], [np.nan], [3.0], [4.0]]), ["b", "a", "a", "b"])[1].tolist()
+    [0, 1, 0]
+    """
+    keep = ~np.isnan(values).any(axis=1)
+    if groups is None:
+        return np.flatnonzero(keep), None
+    labels = np.asarray(groups)
+    rows = np.flatnonzero(keep & ~pd.isna(labels))
+    return rows, pd.factorize(labels[rows])[0]
+
+
+def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Order that puts the rows of each group (numbered from 0) side by side; starts and sizes."""
+    sizes = np.bincount(codes)
+    return np.argsort(codes, kind="stable"), np.cumsum(sizes) - sizes, sizes
 
 
 @dataclass(frozen=True)
@@ -53,8 +158,8 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
         Outcome.
     X : array-like (n,) or (n, k), DataFrame, or None
         Predictors without the intercept; None for a model of the mean alone.
-    groups : array-like (n,)
-        Any labels: the case manager of each row.
+    groups : array-like (n,) or None
+        Any labels: the case manager of each row; None where each row stands alone.
     terms : sequence of str, optional
         Names of the k predictors; by default the columns of a DataFrame, else x1, x2, ...
 
@@ -72,18 +177,15 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     """
     y_all = as_floats(y, "the outcome").reshape(-1)
     X_all, names = _predictors(X, terms, len(y_all))
-    codes, _ = pd.factorize(np.asarray(groups))
-    if not len(codes) == len(X_all) == len(y_all):
+    labels = np.arange(len(y_all)) if groups is None else np.asarray(groups)
+    if not len(labels) == len(X_all) == len(y_all):
         raise ParameterError(
             f"Outcome, predictors and groups must have the same number of rows: "
-            f"{len(y_all)}, {len(X_all)} and {len(codes)} were given."
+            f"{len(y_all)}, {len(X_all)} and {len(labels)} were given."
         )
-    keep = ~(np.isnan(y_all) | np.isnan(X_all).any(axis=1)) & (codes >= 0)
-    order = np.flatnonzero(keep)
-    order = order[np.argsort(codes[order], kind="stable")]
-    sorted_codes = codes[order]
-    starts = np.flatnonzero(np.diff(sorted_codes, prepend=-1))
-    sizes = np.diff(starts, append=len(order))
+    rows, codes = complete(np.column_stack([y_all, X_all]), labels)
+    by_group, starts, sizes = runs(codes)
+    order = rows[by_group]
     sample = Sample(y_all[order], X_all[order], names, order, starts, sizes)
     check_shape(sample, dropped=len(y_all) - len(order))
     return sample
@@ -92,12 +194,9 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
 def as_floats(values, what: str) -> np.ndarray:
     """Float64 array of numbers, missing as NaN; ParameterError where something else is found."""
     try:
-        out = np.asarray(
-            values.to_numpy(dtype=float, na_value=np.nan)
-            if hasattr(values, "to_numpy")
-            else values,
-            dtype=float,
-        )
+        if hasattr(values, "to_numpy"):
+            values = values.to_numpy(dtype=float, na_value=np.nan)
+        out = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"In {what} a value is not a number: {error}.") from None
     if np.isinf(out).any():
@@ -120,7 +219,7 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     NotEstimableError
         Names the first term that is constant, or determined by the terms before it.
     """
-    n, k = sample.X.shape
+    n = sample.n
     means = sample.X.mean(axis=0)
     centred = sample.X - means
     norms = np.sqrt(np.einsum("ij,ij->j", centred, centred))
@@ -130,10 +229,7 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         raise NotEstimableError(
             f"The term '{name}' has the same value in all {n} complete rows: leave it out."
         )
-    basis = np.empty((n, k + 1))
-    basis[:, 0] = 1.0
-    np.divide(centred, norms, out=basis[:, 1:])
-    Q, R = np.linalg.qr(basis)
+    Q, R = np.linalg.qr(np.column_stack([np.ones(n), centred / norms]))
     free = np.diag(R)[1:] ** 2
     if (free < COLLINEAR).any():
         name = sample.terms[int(np.argmax(free < COLLINEAR))]
@@ -141,42 +237,49 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
             f"The term '{name}' is a linear combination of the terms before it "
             f"({', '.join(sample.terms[: sample.terms.index(name)])}): leave one of them out."
         )
-    to_raw = np.eye(k + 1)
+    to_raw = np.diag([1, *(1 / norms)])
     to_raw[0, 1:] = -means / norms
-    to_raw[range(1, k + 1), range(1, k + 1)] = 1 / norms
     return Q, to_raw @ np.linalg.inv(R)
 
 
-def standardise(x: np.ndarray) -> np.ndarray:
+def group_products(columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Cross-products (J, k, k) of the columns (n, k) inside each run of rows."""
+    gram = np.empty((len(starts), columns.shape[1], columns.shape[1]))
+    for j in range(columns.shape[1]):
+        gram[:, j] = np.add.reduceat(columns * columns[:, [j]], starts)
+    return gram
+
+
+def standardise(x: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
     """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated.
 
     Parameters
     ----------
-    x : ndarray (n,) or (n, k), complete
+    x : ndarray (n,) or (n, k)
+        Missing values stay missing; mean and standard deviation are those of the others.
+    names : sequence of k str, optional
+        Used in the message.
 
     Raises
     ------
     NotEstimableError
-        Fewer than four rows, or a column that does not vary.
+        A column with fewer than four values, or one that does not vary.
+
+    Examples
+    --------
+    >>> standardise(np.array([1.0, 2, 3, 4, 5])).round(2).tolist()
+    [-1.26, -0.63, 0.0, 0.63, 1.26]
     """
-    if len(x) < 4:
+    known = np.isfinite(x)
+    if np.min(known.sum(axis=0)) < 4:
         raise NotEstimableError("fewer than four dyads are complete")
-    sd = x.std(axis=0, ddof=1)
-    if np.any(sd <= 1e-12 * np.abs(x.mean(axis=0))):
-        raise NotEstimableError("a variable does not vary")
-    return (x - x.mean(axis=0)) / sd
-
-
-def positions(block: Sequence[str], terms: Sequence[str]) -> list[int]:
-    """Where the terms of a block stand among the model's terms; ParameterError if one does not."""
-    unknown = [term for term in block if term not in terms]
-    if unknown or not block:
-        raise ParameterError(
-            f"Terms {unknown} are not in the model; it has {list(terms)}."
-            if unknown
-            else "A block test needs at least one term."
-        )
-    return [list(terms).index(term) for term in block]
+    mean, std = (np.mean, np.std) if known.all() else (np.nanmean, np.nanstd)
+    centre, spread = mean(x, axis=0), std(x, axis=0, ddof=1)
+    flat = np.atleast_1d(spread <= 1e-12 * np.abs(centre))
+    if flat.any():
+        which = "a variable" if names is None else names[int(np.argmax(flat))]
+        raise NotEstimableError(f"{which} does not vary")
+    return (x - centre) / spread
 
 
 def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd.DataFrame:
@@ -202,19 +305,27 @@ def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd
     >>> tidy(["x"], np.array([2.0]), np.array([1.0]), np.inf, 50)["p_value"].round(4).tolist()
     [0.0455]
     """
-    return pd.DataFrame(
-        {
-            "term": list(terms),
-            **t_tests(estimate, std_error, df, conf_level),
-            "n": n,
-        }
-    )
+    columns = {"term": list(terms), **t_tests(estimate, std_error, df, conf_level), "n": n}
+    return pd.DataFrame(columns)
+
+
+def f_test(wald, block: Sequence[str], sample: Sample) -> pd.DataFrame:
+    """One row `f df1 df2 p_value n n_groups` of a test that a block of terms is 0.
+
+    `wald` takes positions among the coefficients, the intercept first.
+    """
+    if not block:
+        raise ParameterError("A block test needs at least one term.")
+    if unknown := [term for term in block if term not in sample.terms]:
+        raise ParameterError(f"Terms {unknown} are not in the model; it has {list(sample.terms)}.")
+    found = wald([1 + sample.terms.index(term) for term in block])
+    names = ("f", "df1", "df2", "p_value", "n", "n_groups")
+    return pd.DataFrame([dict(zip(names, (*found, sample.n, sample.n_groups), strict=True))])
 
 
 def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.ndarray]:
     """The columns estimate to conf_high of `tidy`, as arrays of the shape of `estimate`."""
-    if not 0 < conf_level < 1:
-        raise ParameterError(f"conf_level must lie between 0 and 1; {conf_level} was given.")
+    require("share", conf_level=conf_level)
     estimate, std_error = np.asarray(estimate, float), np.asarray(std_error, float)
     df = np.broadcast_to(np.asarray(df, float), estimate.shape)
     statistic = estimate / std_error
@@ -233,13 +344,12 @@ def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.n
 def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     if X is None:
         return np.empty((n, 0)), ()
-    if terms is None and isinstance(X, pd.DataFrame):
-        terms = [str(column) for column in X.columns]
     values = as_floats(X, "the predictors")
     values = values[:, None] if values.ndim == 1 else values
-    names = (
-        tuple(terms) if terms is not None else tuple(f"x{j + 1}" for j in range(values.shape[1]))
-    )
+    if terms is None:
+        named = isinstance(X, pd.DataFrame)
+        terms = map(str, X.columns) if named else (f"x{j + 1}" for j in range(values.shape[1]))
+    names = tuple(terms)
     if len(names) != values.shape[1] or len(set(names)) != len(names):
         raise ParameterError(
             f"{values.shape[1]} predictors need as many different names; given: {list(names)}."

@@ -14,23 +14,15 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
 from .design import COLLINEAR
-from .resamples import Resampler, batches, permuted_rows
+from .selection import Resampler
 
 MOST_UNITS = 15
 CELLS_AT_ONCE = 1 << 22
 
 
 def relative_importance(
-    data: pd.DataFrame,
-    outcome: str,
-    predictors: Sequence[str] | Mapping[str, Sequence[str]],
-    cluster: str | None = None,
-    n_boot: int = 1000,
-    n_noise: int = 200,
-    seed: int = 1995,
-    conf_level: float = 0.95,
+    data, outcome: str, predictors, cluster=None, n_boot: int = 1000, n_noise: int = 200, seed=1995
 ) -> pd.DataFrame:
     """Relative importance by LMG, exact over all subsets of predictors.
 
@@ -49,7 +41,6 @@ def relative_importance(
     n_noise : int
         Permutations of the outcome for the noise reference; 0 for none.
     seed : int
-    conf_level : float
 
     Returns
     -------
@@ -85,25 +76,29 @@ def relative_importance(
     [1.0, 0.0]
     """
     groups = _groups(predictors)
-    arguments.share(conf_level=conf_level)
     source = Resampler(data, outcome, groups, cluster)
     widths = [len(columns) for columns in groups.values()]
-    whole = source.Z.T @ source.Z / source.n
-    _refuse_collinear(whole[:-1, :-1], widths, list(groups))
-    r_squared = subset_r_squared(whole[None], widths)
+    _refuse_collinear(source.R[:-1, :-1], widths, list(groups))
+    r_squared = subset_r_squared(source.R[None], widths)
     full = len(r_squared) - 1
     single = 1 << np.arange(len(widths))
     estimate = lmg(r_squared)[:, 0]
     table = pd.DataFrame({"term": list(groups), "estimate": estimate})
-    limits = _bootstrap(source, widths, n_boot, seed, conf_level)
+    limits = np.nan, np.nan
+    if n_boot:
+        found = [_by_resample(b.correlations, widths) for b in source.resampled(n_boot, seed)]
+        limits = np.quantile(np.concatenate(found, axis=1), [0.025, 0.975], axis=1)
     table["conf_low"], table["conf_high"] = limits
     table["share"] = estimate / r_squared[full, 0]
     table["first"] = r_squared[single, 0]
     table["last"] = r_squared[full, 0] - r_squared[full - single, 0]
-    by_chance = _noise(source, widths, n_noise, seed)
-    table["noise"] = by_chance.mean(axis=1) if n_noise else np.nan
-    reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
-    table["p_value"] = (1 + reached) / (1 + n_noise) if n_noise else np.nan
+    table["noise"] = table["p_value"] = np.nan
+    if n_noise:
+        shuffled = source.permuted(n_noise, np.random.default_rng([seed, 1]))
+        by_chance = _by_resample(shuffled, widths)
+        table["noise"] = by_chance.mean(axis=1)
+        reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
+        table["p_value"] = (1 + reached) / (1 + n_noise)
     return table.assign(r_squared=r_squared[full, 0], n=source.n)
 
 
@@ -208,37 +203,11 @@ def _refuse_collinear(correlations: np.ndarray, widths, names) -> None:
 
 
 def _rank(matrix: np.ndarray) -> int:
-    return (
-        int(np.linalg.matrix_rank(matrix, tol=COLLINEAR**0.5, hermitian=True)) if matrix.size else 0
-    )
+    return np.linalg.matrix_rank(matrix, COLLINEAR**0.5, hermitian=True) if matrix.size else 0
 
 
-def _bootstrap(source, widths, n_boot, seed, conf_level) -> np.ndarray:
-    if not n_boot:
-        return np.full((2, len(widths)), np.nan)
-    rng = np.random.default_rng(seed)
-    drawn = [source.weights(source.draw(rng, size)) for size in batches(n_boot)]
-    parts = [
-        _by_resample(source.batch(weights).correlations.transpose(2, 0, 1), widths)
-        for weights in drawn
-    ]
-    tail = (1 - conf_level) / 2
-    return np.quantile(np.concatenate(parts, axis=1), [tail, 1 - tail], axis=1)
-
-
-def _noise(source, widths, n_noise, seed) -> np.ndarray:
-    if not n_noise:
-        return np.empty((len(widths), 0))
-    rng = np.random.default_rng([seed, 1])
-    order = permuted_rows(source.codes, source.n, n_noise, rng)
-    whole = source.Z.T @ source.Z / source.n
-    matrices = np.repeat(whole[None], n_noise, axis=0)
-    with_outcome = source.Z[order, -1] @ source.Z[:, :-1] / source.n
-    matrices[:, :-1, -1] = matrices[:, -1, :-1] = with_outcome
-    return _by_resample(matrices, widths)
-
-
-def _by_resample(matrices: np.ndarray, widths) -> np.ndarray:
+def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
+    matrices = correlations.transpose(2, 0, 1)
     at_once = max(1, CELLS_AT_ONCE >> len(widths))
     parts = [
         lmg(subset_r_squared(matrices[start : start + at_once], widths))

@@ -21,23 +21,20 @@ class Chains:
     values : ndarray (n, p), NaN where missing
     names : names of the p columns, for messages
     labels : ndarray of int (n,), cluster of each row, or None
-    method : "pmm" or "norm"
 
     Attributes
     ----------
     incomplete : columns with missing values, those with the fewest first
     """
 
-    def __init__(self, values, names, labels, method: str) -> None:
+    def __init__(self, values, names, labels) -> None:
         n, p = values.shape
         self.order = np.arange(n) if labels is None else np.argsort(labels, kind="stable")
         self.raw = values[self.order]
         self.gone = np.isnan(self.raw)
-        self.location = np.nanmean(self.raw, axis=0)
-        spread = np.nanstd(self.raw, axis=0)
-        varies = spread > 1e-12 * np.maximum(np.abs(self.location), 1)
-        self.scale = np.where(varies, spread, 1.0)
-        self.known = np.where(varies, (self.raw - self.location) / self.scale, 0.0)
+        centre, spread = np.nanmean(self.raw, axis=0), np.nanstd(self.raw, axis=0)
+        varies = spread > 1e-12 * np.maximum(np.abs(centre), 1)
+        self.known = np.where(varies, (self.raw - centre) / np.where(varies, spread, 1.0), 0.0)
         counts = self.gone.sum(axis=0)
         self.incomplete = [j for j in np.argsort(counts, kind="stable") if counts[j]]
         self.groups = None if labels is None else _Groups(labels[self.order])
@@ -47,12 +44,10 @@ class Chains:
         self.steps = []
         for j in (j for j in self.incomplete if varies[j]):
             others = [i for i in range(p) if i != j and varies[i]]
-            step = self._step(j, others, constant, method)
-            if step.spare < 1:
-                raise NotEstimableError(
-                    f"{names[j]}: its model has {step.terms} terms, for {step.units} with a "
-                    "value. Impute fewer columns together, or without cluster."
-                )
+            step = self._step(j, others, constant)
+            if step.lacks:
+                what = "with a value. Impute fewer columns together, or without cluster."
+                raise NotEstimableError(f"{names[j]}: its model has {step.lacks} {what}")
             self.steps.append(step)
 
     def run(self, seeds, n_iter: int) -> Iterator[np.ndarray]:
@@ -67,30 +62,24 @@ class Chains:
             self._refresh(design, j)
         for _ in range(n_iter):
             for step in self.steps:
-                step.update(design, streams)
+                step.store(design, step.draw(design, streams))
                 self._refresh(design, step.j)
         back = np.argsort(self.order)
         for filled in design:
-            yield self._unscaled(filled)[back]
+            yield self._raw_units(filled)[back]
 
     def _refresh(self, design, j: int) -> None:
         if j in self.mean_column:
             means = self.groups.means(design[:, :, 1 + j])
             design[:, :, self.mean_column[j]] = means[:, self.groups.row]
 
-    def _unscaled(self, filled) -> np.ndarray:
-        """Raw units; a value that was observed somewhere comes back exactly."""
+    def _raw_units(self, filled) -> np.ndarray:
+        """Each value filled in was observed somewhere, and comes back exactly."""
         table = self.raw.copy()
         for j in self.incomplete:
             gone = self.gone[:, j]
             known, first = np.unique(self.known[~gone, j], return_index=True)
-            drawn = filled[gone, 1 + j]
-            at = np.minimum(np.searchsorted(known, drawn), len(known) - 1)
-            table[gone, j] = np.where(
-                known[at] == drawn,
-                self.raw[~gone, j][first][at],
-                drawn * self.scale[j] + self.location[j],
-            )
+            table[gone, j] = self.raw[~gone, j][first][np.searchsorted(known, filled[gone, 1 + j])]
         return table
 
     def _constant_within(self) -> np.ndarray:
@@ -101,16 +90,16 @@ class Chains:
         low = np.minimum.reduceat(np.where(self.gone, np.inf, self.known), self.groups.starts)
         return (high - low <= 1e-12).all(axis=0)
 
-    def _step(self, j: int, others: list[int], constant, method: str):
+    def _step(self, j: int, others: list[int], constant):
         columns = [0, *(1 + i for i in others)]
         known, gone = self.known[:, j], self.gone[:, j]
         if self.groups is None:
-            return _Plain(j, columns, known, gone, method)
+            return _Plain(j, columns, known, gone)
         means = [self.mean_column[i] for i in others if not constant[i]]
         upper = [0, *(1 + i for i in others if constant[i]), *means]
         if constant[j]:
-            return _Constant(j, upper, known, gone, method, self.groups)
-        return _Nested(j, columns + means, known, gone, method, self.groups, len(upper))
+            return _Constant(j, upper, known, gone, self.groups)
+        return _Nested(j, columns + means, known, gone, self.groups, len(upper))
 
 
 class _Groups:
@@ -129,28 +118,26 @@ class _Groups:
 class _Plain:
     """One column given all others, rows independent."""
 
-    def __init__(self, j, columns, known, gone, method) -> None:
-        self.j, self.columns, self.method = j, np.array(columns), method
+    def __init__(self, j, columns, known, gone) -> None:
+        self.j, self.columns = j, np.array(columns)
         self.gone, self.seen = np.flatnonzero(gone), np.flatnonzero(~gone)
         self.y = known[self.seen]
         self._require(f"{len(self.seen)} rows", len(self.seen), len(columns))
 
     def _require(self, units: str, available: int, terms: int) -> None:
-        self.units, self.terms, self.spare = units, terms, available - terms
+        self.spare = available - terms
+        self.lacks = f"{terms} terms, for {units}" if self.spare < 1 else ""
 
     def initialise(self, design, streams) -> None:
-        self._store(design, np.array([rng.choice(self.y, len(self.gone)) for rng in streams]))
+        self.store(design, np.array([rng.choice(self.y, len(self.gone)) for rng in streams]))
 
-    def update(self, design, streams) -> None:
-        self._store(design, self._draw(design, streams))
-
-    def _store(self, design, drawn) -> None:
+    def store(self, design, drawn) -> None:
         design[:, self.gone, 1 + self.j] = drawn
 
     def _rows(self, design, rows) -> np.ndarray:
         return design[:, rows[:, None], self.columns]
 
-    def _draw(self, design, streams) -> np.ndarray:
+    def draw(self, design, streams) -> np.ndarray:
         """Values (b, n_missing) for the missing rows of b tables."""
         seen, gone = self._rows(design, self.seen), self._rows(design, self.gone)
         cross, moment = _products(seen, self.y)
@@ -159,29 +146,23 @@ class _Plain:
         chi = np.array([rng.chisquare(self.spare) for rng in streams])
         sigma = np.sqrt(((self.y - fitted) ** 2).sum(axis=1) / chi)
         drawn = beta + sigma[:, None] * _noise(cross, streams)
-        return self._finish(fitted, _times(gone, drawn), sigma, streams)
-
-    def _finish(self, at_seen, at_gone, sigma, streams) -> np.ndarray:
-        if self.method == "pmm":
-            return self.y[_match(at_seen, at_gone, streams)]
-        noise = np.array([rng.standard_normal(at_gone.shape[1]) for rng in streams])
-        return at_gone + sigma[:, None] * noise
+        return self.y[_match(fitted, _times(gone, drawn), streams)]
 
 
 class _Constant(_Plain):
     """One column that is constant within clusters: its rows are the clusters."""
 
-    def __init__(self, j, columns, known, gone, method, groups: _Groups) -> None:
+    def __init__(self, j, columns, known, gone, groups: _Groups) -> None:
         self.groups = groups
         self.value = np.fmax.reduceat(known, groups.starts)
-        super().__init__(j, columns, self.value, np.isnan(self.value), method)
+        super().__init__(j, columns, self.value, np.isnan(self.value))
         self._require(f"{len(self.seen)} clusters", len(self.seen), len(columns))
         self.rows = np.flatnonzero(gone)
 
     def _rows(self, design, rows) -> np.ndarray:
         return super()._rows(design, self.groups.starts[rows])
 
-    def _store(self, design, drawn) -> None:
+    def store(self, design, drawn) -> None:
         by_cluster = np.repeat(self.value[None], len(design), axis=0)
         by_cluster[:, self.gone] = drawn
         design[:, self.rows, 1 + self.j] = by_cluster[:, self.groups.row[self.rows]]
@@ -190,8 +171,8 @@ class _Constant(_Plain):
 class _Nested(_Plain):
     """One column given the others and their cluster means, with a random intercept."""
 
-    def __init__(self, j, columns, known, gone, method, groups: _Groups, n_upper: int) -> None:
-        super().__init__(j, columns, known, gone, method)
+    def __init__(self, j, columns, known, gone, groups: _Groups, n_upper: int) -> None:
+        super().__init__(j, columns, known, gone)
         self.n_groups = len(groups.starts)
         self.gone_group = groups.row[self.gone]
         self.groups = _Groups(groups.row[self.seen])
@@ -204,7 +185,7 @@ class _Nested(_Plain):
             self._require(f"{n} rows in {J} clusters", n, J + lower)
         self.typical = (n - (self.groups.sizes**2).sum() / n) / max(J - 1, 1)
 
-    def _draw(self, design, streams) -> np.ndarray:
+    def draw(self, design, streams) -> np.ndarray:
         seen, gone = self._rows(design, self.seen), self._rows(design, self.gone)
         m, at = self.groups.sizes, self.groups.row
         x_means, y_means = self.groups.means(seen), self.groups.means(self.y[None])
@@ -222,7 +203,7 @@ class _Nested(_Plain):
         expected = shrunk * (y_means - _times(x_means, beta))
         at_seen = _times(seen, beta) + expected[:, at]
         at_gone = _times(gone, drawn) + intercept[:, self.gone_group]
-        return self._finish(at_seen, at_gone, np.sqrt(within), streams)
+        return self.y[_match(at_seen, at_gone, streams)]
 
     def _variances(self, seen, x_means, beta, streams) -> tuple[np.ndarray, np.ndarray]:
         """Draws of the variance within clusters and of their intercepts (b,)."""

@@ -1,4 +1,9 @@
-"""Equivalence, Bayes factors, multiplicity."""
+"""What an estimate allows one to say: equivalence, evidence for nothing, many tests, power.
+
+A p-value above .05 never shows that there is no association. Ask instead whether the estimate is
+certainly smaller than what would matter (equivalence), how much better "no association" predicts
+the data (Bayes factor), and what a design of this size could have found at all (power).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import integrate, special
-from scipy.special import gammaln
-from scipy.stats import ncf
+from scipy.optimize import brentq
 
 from ..errors import ParameterError
-from . import arguments
-from .design import as_floats
+from .design import as_floats, require, require_pairs
 
 
 def equivalence(
-    estimate: float,
-    std_error: float,
-    low: float,
-    high: float,
-    df: float = np.inf,
-    alpha: float = 0.05,
+    estimate: float, std_error: float, low: float, high: float, df: float = np.inf, alpha=0.05
 ) -> pd.DataFrame:
     """Two one-sided tests that an effect lies between two bounds.
 
@@ -58,17 +56,28 @@ def equivalence(
     >>> bool(equivalence(0.02, 0.05, low=-0.2, high=0.2)["equivalent"].iloc[0])
     True
     """
-    arguments.finite(estimate=estimate, std_error=std_error, low=low, high=high)
-    arguments.positive(std_error=std_error, df=df)
-    arguments.share(alpha=alpha)
+    require("finite", estimate=estimate, std_error=std_error, low=low, high=high)
+    require("positive", std_error=std_error, df=df)
+    require("share", alpha=alpha)
     if low >= high:
         raise ParameterError(f"The lower bound {low} must lie below the upper bound {high}.")
-    p = max(
-        special.stdtr(df, -(estimate - low) / std_error),
-        special.stdtr(df, (estimate - high) / std_error),
-    )
+    p = two_one_sided(estimate, std_error, low, high, df)
     reach = special.stdtrit(df, 1 - alpha) * std_error
     return _row(p, estimate - reach, estimate + reach, p < alpha)
+
+
+def two_one_sided(
+    estimate: float, std_error: float, low: float, high: float, df: float = np.inf
+) -> float:
+    """The p-value of :func:`equivalence` alone, without a table and without its checks.
+
+    Examples
+    --------
+    >>> round(two_one_sided(0.0, 0.1, low=-0.2, high=0.2), 4)
+    0.0228
+    """
+    below = special.stdtr(df, (low - estimate) / std_error)
+    return float(max(below, special.stdtr(df, (estimate - high) / std_error)))
 
 
 def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.05) -> pd.DataFrame:
@@ -105,63 +114,14 @@ def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.0
     >>> equivalence_correlation(0.085, 201, bound=0.20)["equivalent"].tolist()
     [True]
     """
-    arguments.correlation(r, n, above=3)
-    arguments.share(bound=bound)
+    require_pairs(r, n, above=3)
+    require("share", bound=bound)
     if abs(r) == 1:
         return _row(1.0, r, r, False)
     limit = np.arctanh(bound)
     row = equivalence(np.arctanh(r), 1 / np.sqrt(n - 3), -limit, limit, alpha=alpha)
     row[["conf_low", "conf_high"]] = np.tanh(row[["conf_low", "conf_high"]])
     return row
-
-
-def equivalence_block(
-    f: float, df1: float, df2: float, n: float, r_squared_bound: float, alpha: float = 0.05
-) -> pd.DataFrame:
-    """Test that a whole block of predictors explains less than a bound.
-
-    Parameters
-    ----------
-    f, df1, df2 : float
-        F test of the block and its degrees of freedom.
-    n : float
-        Rows used, or the effective n.
-    r_squared_bound : float
-        Smallest share of variance (of the block, given the other terms) that would matter.
-    alpha : float
-        Level of the test.
-
-    Returns
-    -------
-    DataFrame, one row
-        ``p_value`` P(F <= f) if the block explained exactly the bound, ``critical`` the value
-        that f must stay below, ``equivalent``.
-
-    Raises
-    ------
-    ParameterError
-        A negative F, degrees of freedom not above zero, a bound outside 0 to 1.
-
-    Notes
-    -----
-    Noncentral F with lambda = n R^2 / (1 - R^2) (Murphy & Myors 1999; Campbell & Lakens 2021).
-
-    Examples
-    --------
-    >>> equivalence_block(0.5, 6, 194, 201, r_squared_bound=0.09)["equivalent"].tolist()
-    [True]
-    """
-    arguments.finite(f=f, df1=df1, n=n)
-    arguments.positive(df1=df1, df2=df2, n=n)
-    arguments.share(r_squared_bound=r_squared_bound, alpha=alpha)
-    if f < 0:
-        raise ParameterError(f"f is {f}; an F statistic is never negative.")
-    if np.isinf(df2):
-        raise ParameterError("df2 must be finite: the F test of a block has residual rows.")
-    noncentrality = n * r_squared_bound / (1 - r_squared_bound)
-    p = float(ncf.cdf(f, df1, df2, noncentrality))
-    critical = float(ncf.ppf(alpha, df1, df2, noncentrality))
-    return pd.DataFrame([{"p_value": p, "critical": critical, "equivalent": p < alpha}])
 
 
 def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool = False) -> float:
@@ -200,9 +160,9 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
     >>> round(1 / bayes_factor_correlation(0.0, 201), 1)
     11.3
     """
-    arguments.correlation(r, n, above=2)
-    arguments.finite(kappa=kappa)
-    arguments.positive(kappa=kappa)
+    require_pairs(r, n, above=2)
+    require("finite", kappa=kappa)
+    require("positive", kappa=kappa)
     if abs(r) == 1:
         return np.inf
     a, c = (1 + 2 / kappa) / 2, (n + 2 / kappa) / 2
@@ -215,10 +175,8 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
         + (1 + 1 / kappa - n / 2) * np.log1p(-(r**2))
         + _log_hyp2f1(a, c, r**2)
     )
-    if log:
-        return float(value)
     with np.errstate(over="ignore"):
-        return float(np.exp(value))
+        return float(value if log else np.exp(value))
 
 
 def _log_hyp2f1(a: float, c: float, z: float) -> float:
@@ -232,7 +190,7 @@ def _log_hyp2f1(a: float, c: float, z: float) -> float:
     return np.logaddexp(0, special.logsumexp(np.cumsum(ratios)))
 
 
-def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
+def adjust(p_values: Sequence[float], method: str = "holm") -> np.ndarray:
     """p-values adjusted for being several.
 
     Parameters
@@ -245,7 +203,7 @@ def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
 
     Returns
     -------
-    Series with the index of the input, or ndarray
+    ndarray
 
     Raises
     ------
@@ -271,8 +229,6 @@ def adjust(p_values: Sequence[float] | pd.Series, method: str = "holm"):
     else:
         running = np.minimum.accumulate((values[order] * len(order) / rank)[::-1])[::-1]
     adjusted[order] = np.minimum(running, 1)
-    if isinstance(p_values, pd.Series):
-        return pd.Series(adjusted, index=p_values.index, name=p_values.name)
     return adjusted
 
 
@@ -323,14 +279,14 @@ def bayes_factor_block(
     >>> round(1 / bayes_factor_block(0.05, 201, 6), 1)
     29.3
     """
-    arguments.finite(r_squared=r_squared, n=n)
-    arguments.positive(k=k, r_scale=r_scale)
+    require("finite", r_squared=r_squared, n=n)
+    require("positive", k=k, r_scale=r_scale)
     if not 0 <= r_squared < 1:
         raise ParameterError(f"r_squared is {r_squared}; give a share from 0 to below 1.")
     if n <= k + 1:
         raise ParameterError(f"n is {n}; more than {k + 1} rows are needed for {k} predictors.")
     b = n * r_scale**2 / 2
-    constant = 0.5 * np.log(b) - gammaln(0.5)
+    constant = 0.5 * np.log(b) - special.gammaln(0.5)
 
     def log_integrand(t):
         # With g = exp(t); the last term is the inverse gamma density times dg / dt.
@@ -341,10 +297,83 @@ def bayes_factor_block(
     grid = np.linspace(-30, 60, 1801)
     values = log_integrand(grid)
     peak = float(values.max())
-    near = grid[values > peak - 45]
-    low, high = near[0] - 0.1, near[-1] + 0.1
+    low, high = grid[values > peak - 45][[0, -1]] + [-0.1, 0.1]
     area = integrate.quad(
         lambda t: np.exp(log_integrand(t) - peak), low, high, epsabs=0, epsrel=1e-10, limit=500
     )[0]
     value = peak + np.log(area)
     return float(value) if log else float(np.exp(value))
+
+
+def critical_correlation(n: float, alpha: float = 0.05) -> float:
+    """Smallest absolute correlation that a two-sided t test calls different from zero.
+
+    Examples
+    --------
+    >>> round(critical_correlation(201), 3)
+    0.138
+    """
+    require_pairs(0.0, n, above=3)
+    require("share", alpha=alpha)
+    t = special.stdtrit(n - 2, 1 - alpha / 2)
+    return float(t / np.sqrt(t**2 + n - 2))
+
+
+def power_correlation(rho: float, n: float, alpha: float = 0.05) -> float:
+    """Power of the two-sided test of a correlation.
+
+    Parameters
+    ----------
+    rho : float
+        Correlation in the population.
+    n : float
+        Number of independent pairs, or the effective n.
+    alpha : float
+        Level of the test.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ParameterError
+        rho outside -1 to 1, n not above 3.
+
+    Notes
+    -----
+    Fisher's z with its bias correction against the critical r of the t test (Cohen 1988), as in
+    R's ``pwr::pwr.r.test``.
+
+    Examples
+    --------
+    >>> round(power_correlation(0.20, 201), 2)
+    0.82
+    """
+    require_pairs(rho, n, above=3)
+    if abs(rho) == 1:
+        return 1.0
+    z = np.arctanh(abs(rho)) + abs(rho) / (2 * (n - 1))
+    limit = np.arctanh(critical_correlation(n, alpha))
+    root = np.sqrt(n - 3)
+    return float(special.ndtr((z - limit) * root) + special.ndtr((-z - limit) * root))
+
+
+def detectable_correlation(n: float, power: float = 0.80, alpha: float = 0.05) -> float:
+    """Smallest correlation that n pairs find with the given power (see power_correlation).
+
+    Raises
+    ------
+    ParameterError
+        n not above 3, a power not between alpha and 1.
+
+    Examples
+    --------
+    >>> round(detectable_correlation(201), 2)
+    0.2
+    """
+    require_pairs(0.0, n, above=3)
+    require("share", power=power, alpha=alpha)
+    if power <= alpha:
+        raise ParameterError(f"power {power} must be larger than alpha {alpha}.")
+    return float(brentq(lambda rho: power_correlation(rho, n, alpha) - power, 0, 1, xtol=1e-12))

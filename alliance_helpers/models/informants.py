@@ -1,19 +1,24 @@
-"""Does a variable go with one informant's rating more than with the other's?"""
+"""Both informants' ratings of the same dyads, side by side.
+
+Does a variable go with one informant's rating more than with the other's, and how much of each
+rating is the case manager?
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .design import as_floats
-from .nesting import effective_n
+from .design import Sample, as_floats, complete, complete_rows, require_pairs, standardise, tidy
+from .nesting import anova, effective_n, with_outcome
 from .robust import cluster_block_test, cluster_robust
+
+ZERO = 1e-6
+"""Share of the total variance below which a component counts as estimated at zero."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,7 @@ class Stacked:
         return self.slopes.to_html(index=False) + self.test.to_html(index=False)
 
 
-def stacked(
-    ratings: pd.DataFrame,
-    predictors: pd.DataFrame,
-    cluster: Sequence | None = None,
-    conf_level: float = 0.95,
-) -> Stacked:
+def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> Stacked:
     """Do the variables go with the second informant's rating otherwise than with the first's?
 
     Parameters
@@ -53,7 +53,6 @@ def stacked(
     cluster : array-like (n,), optional
         What makes dyads alike, such as the case manager; by default each dyad stands alone with
         its two ratings.
-    conf_level : float
 
     Returns
     -------
@@ -65,7 +64,7 @@ def stacked(
     ParameterError
         Not two ratings, or tables of different length.
     NotEstimableError
-        As in `sandwich.cluster_robust`; a rating or predictor that does not vary.
+        As in `robust.cluster_robust`; a rating or predictor that does not vary.
 
     Notes
     -----
@@ -89,17 +88,17 @@ def stacked(
         )
     X, both = as_floats(predictors, "the predictors"), as_floats(ratings, "the ratings")
     used = ~np.isnan(X).any(axis=1) & ~np.isnan(both).all(axis=1)
-    X, both = _standard(X[used], predictors.columns), _standard(both[used], ratings.columns)
+    X = standardise(X[used], predictors.columns)
+    both = standardise(both[used], ratings.columns)
     n, k = X.shape
-    groups = np.arange(n) if cluster is None else np.asarray(cluster)[used]
+    groups = np.tile(np.arange(n) if cluster is None else np.asarray(cluster)[used], 2)
     y, long = both.T.ravel(), np.concatenate([X, X])
     second = np.repeat([0.0, 1.0], n)[:, None]
     own = np.column_stack([second, long * (1 - second), long * second])
     apart = np.column_stack([second - 0.5, long, long * (second - 0.5)])
     terms, differ = [f"x{i}" for i in range(2 * k + 1)], [f"x{i + k + 1}" for i in range(k)]
-    groups = np.tile(groups, 2)
-    slopes = cluster_robust(y, own, groups, terms, conf_level)[2:]
-    differences = cluster_robust(y, apart, groups, terms, conf_level)[2 + k :]
+    slopes = cluster_robust(y, own, groups, terms)[2:]
+    differences = cluster_robust(y, apart, groups, terms)[2 + k :]
     table = pd.concat([slopes, differences], ignore_index=True)
     table["term"] = [str(c) for c in predictors.columns] * 3
     table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
@@ -133,14 +132,14 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     >>> x, noise = rng.normal(size=(2, 200))
     >>> row = correlation_difference(x, x + noise, noise, np.arange(200) // 5)
     >>> row[["n", "r_first"]].round(2).values.tolist()
-    [[200.0, 0.71]]
+    [[200.0, 0.72]]
     """
     values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
-    keep = ~np.isnan(values).any(axis=1)
-    z = _standard(values[keep], ("x", "the first rating", "the second rating"))
+    rows, codes = complete(values, cluster)
+    z = standardise(values[rows], ("x", "the first rating", "the second rating"))
     n = worth = len(z)
-    if cluster is not None:
-        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], np.asarray(cluster)[keep])
+    if codes is not None:
+        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)
         worth = float(table["n_effective"].iloc[0])
     r = np.corrcoef(z.T)
     try:
@@ -150,19 +149,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
 
 
-def _standard(values: np.ndarray, names) -> np.ndarray:
-    """Mean 0 and standard deviation 1 over the values given, column by column."""
-    if len(values) < 4 or (np.isfinite(values).sum(axis=0) < 2).any():
-        raise NotEstimableError(f"{len(values)} dyads with ratings and all variables are too few")
-    spread = np.nanstd(values, axis=0, ddof=1)
-    if (flat := spread <= 1e-12 * np.abs(np.nanmean(values, axis=0))).any():
-        raise NotEstimableError(f"{names[int(np.argmax(flat))]} does not vary")
-    return (values - np.nanmean(values, axis=0)) / spread
-
-
-def dependent_correlations(
-    r_xy: float, r_xz: float, r_yz: float, n: float, conf_level: float = 0.95
-) -> pd.DataFrame:
+def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> pd.DataFrame:
     """Difference between two correlations that share a variable, measured on the same dyads.
 
     Parameters
@@ -174,8 +161,6 @@ def dependent_correlations(
         Correlation of the two ratings.
     n : float
         Number of independent dyads, or the effective n.
-    conf_level : float
-        Level of the interval.
 
     Returns
     -------
@@ -200,8 +185,7 @@ def dependent_correlations(
     [[0.35, 0.0]]
     """
     for r in (r_xy, r_xz, r_yz):
-        arguments.correlation(r, n, above=3)
-    arguments.share(conf_level=conf_level)
+        require_pairs(r, n, above=3)
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
     if determinant <= 0 or max(abs(r_xy), abs(r_xz), abs(r_yz)) == 1:
         raise ParameterError(
@@ -211,33 +195,182 @@ def dependent_correlations(
     difference = r_xy - r_xz
     spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
     std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
-    t = difference / std_error
-    low, high = _zou(r_xy, r_xz, r_yz, n, special.ndtri(0.5 + conf_level / 2))
-    row = {
-        "term": "r_xy - r_xz",
-        "estimate": difference,
-        "std_error": std_error,
-        "statistic": t,
-        "df": n - 3,
-        "p_value": 2 * special.stdtr(n - 3, -abs(t)),
-        "conf_low": low,
-        "conf_high": high,
-        "n": n,
-    }
-    return pd.DataFrame([row])
-
-
-def _zou(r_xy, r_xz, r_yz, n, quantile) -> tuple[float, float]:
-    reach = quantile / np.sqrt(n - 3)
-    (low1, high1), (low2, high2) = (
-        np.tanh(np.arctanh(r) + reach * np.array([-1, 1])) for r in (r_xy, r_xz)
-    )
+    reach = special.ndtri(0.975) / np.sqrt(n - 3) * np.array([-1, 1])
+    (low1, high1), (low2, high2) = (np.tanh(np.arctanh(r) + reach) for r in (r_xy, r_xz))
     together = (r_yz - r_xy * r_xz / 2) * (1 - r_xy**2 - r_xz**2 - r_yz**2) + r_yz**3
     c = together / ((1 - r_xy**2) * (1 - r_xz**2))
 
     def combine(first: float, second: float) -> float:
         return np.sqrt(max(first**2 + second**2 - 2 * c * first * second, 0))
 
-    difference = r_xy - r_xz
     low = difference - combine(r_xy - low1, high2 - r_xz)
-    return float(low), float(difference + combine(high1 - r_xy, r_xz - low2))
+    high = difference + combine(high1 - r_xy, r_xz - low2)
+    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n)
+    return row.assign(conf_low=low, conf_high=high)
+
+
+def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
+    """How much of each informant's rating is the case manager, and how much the rest.
+
+    Each client has one case manager, so client, dyad and error cannot be told apart: together
+    they are "the rest". For the case manager's form the case manager is the rater (a habit of
+    rating, the actor effect); for the client's form the one who is rated (the partner effect).
+
+    Parameters
+    ----------
+    client_ratings, case_manager_ratings : array-like (n,)
+        Both informants' ratings of the same dyads; rows with a missing value are dropped.
+    groups : array-like (n,)
+        The case manager of each dyad.
+
+    Returns
+    -------
+    DataFrame : informant term estimate conf_low conf_high p_value n n_groups reason
+        For each informant ``variance_case_manager``, ``variance_rest`` (in squared units of the
+        rating) and ``share_case_manager``; for ``both`` the correlations between the two forms
+        across case managers (``correlation_case_manager``) and inside them
+        (``correlation_rest``). ``reason`` says in words why a cell is empty.
+
+    Raises
+    ------
+    NotEstimableError
+        One group, only groups of one row, or a rating without variation within groups.
+
+    Notes
+    -----
+    Variances and correlations are REML estimates of the model with two correlated random
+    intercepts and two correlated residuals (Marcus, Kashy & Baldwin 2009, J Couns Psychol
+    56:537-548), as ``nlme::lme`` gives. The interval of the share inverts the exact F test of
+    each informant's one-way analysis of variance (Wald 1940, Ann Math Stat 11:96-100), and its
+    p value tests the share against zero. The interval of the correlation inside case managers is
+    Fisher's on the rows minus the groups; that across case managers has none.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> manager = np.repeat(np.arange(40), 5)
+    >>> habit = rng.normal(size=40)[manager]
+    >>> table = one_with_many(rng.normal(size=200), habit + rng.normal(size=200), manager)
+    >>> table["informant"].unique().tolist()
+    ['client', 'case_manager', 'both']
+    """
+    sample = complete_rows(
+        client_ratings, as_floats(case_manager_ratings, "the ratings"), groups, ["case_manager"]
+    )
+    ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
+    shares = {
+        name: _share_interval(with_outcome(sample, values), name)
+        for name, values in ratings.items()
+    }
+    between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
+    rows = []
+    for at, (name, (low, high, p)) in enumerate(shares.items()):
+        b, w = between[at, at], within[at, at]
+        why = "no difference between case managers found" if b <= ZERO * (b + w) else ""
+        between[at, at] = b = 0.0 if why else b
+        rows += [
+            (name, "variance_case_manager", b, np.nan, np.nan, p, why or _SHARE),
+            (name, "variance_rest", w, np.nan, np.nan, np.nan, _SHARE),
+            (name, "share_case_manager", b / (b + w), low, high, p, why),
+        ]
+    rows.append(("both", "correlation_case_manager", *_between_correlation(between)))
+    rows.append(("both", "correlation_rest", *_within_correlation(within, sample)))
+    columns = "informant term estimate conf_low conf_high p_value reason"
+    table = pd.DataFrame(rows, columns=columns.split())
+    table.insert(6, "n", sample.n)
+    table.insert(7, "n_groups", sample.n_groups)
+    return table
+
+
+_SHARE = "the interval is given for the share"
+
+
+def _share_interval(sample: Sample, what: str) -> tuple[float, float, float]:
+    """Exact limits of the share of the groups, and the p value of no share at all."""
+    _, means, msw = anova(sample, f"the {what.replace('_', ' ')} form")
+    if msw <= 1e-24 * sample.y.var():
+        raise NotEstimableError(f"Within case managers the {what} form does not vary.")
+    df1, df2 = sample.n_groups - 1, sample.n - sample.n_groups
+
+    def f(share: float) -> float:
+        weights = sample.sizes / (1 + share / (1 - share) * sample.sizes)
+        centre = weights @ means / weights.sum()
+        return float(weights @ (means - centre) ** 2 / df1 / msw)
+
+    def limit(probability: float) -> float:
+        quantile = special.fdtri(df1, df2, probability)
+        if f(0.0) <= quantile:
+            return 0.0
+        return float(optimize.brentq(lambda share: f(share) - quantile, 0.0, 1 - 1e-9, xtol=1e-12))
+
+    return limit(0.975), limit(0.025), float(special.fdtrc(df1, df2, f(0.0)))
+
+
+def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> np.ndarray:
+    """REML covariance between and within groups of two variables; both 2 x 2."""
+    n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
+    scale = ratings.std(axis=0)
+    ratings = (ratings - ratings.mean(axis=0)) / scale
+    means = np.add.reduceat(ratings, sample.starts) / sample.sizes[:, None]
+    deviations = ratings - np.repeat(means, sample.sizes, axis=0)
+    sscp = deviations.T @ deviations
+    if abs(np.corrcoef(deviations.T)[0, 1]) > 1 - 1e-10:
+        raise NotEstimableError("Within case managers the two forms are copies of each other.")
+    lower = np.tril_indices(2)
+
+    def parts(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        roots = np.zeros((2, 2, 2))
+        roots[0][lower], roots[1][lower] = parameters[:3], parameters[3:]
+        return roots, roots @ np.swapaxes(roots, 1, 2)
+
+    def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        roots, (between, within) = parts(parameters)
+        of_means = np.linalg.inv(between + within / sizes)
+        total = of_means.sum(axis=0)
+        centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, means))
+        weighted = np.einsum("jab,jb->ja", of_means, means - centre)
+        inverse = np.linalg.inv(within)
+        value = (
+            -(n - J) * np.linalg.slogdet(inverse)[1]
+            + np.sum(inverse * sscp)
+            - np.linalg.slogdet(of_means)[1].sum()
+            + np.sum(weighted * (means - centre))
+            + np.linalg.slogdet(total)[1]
+        )
+        by_mean = of_means - weighted[:, :, None] * weighted[:, None, :]
+        by_mean -= of_means @ np.linalg.inv(total) @ of_means
+        by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
+        slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots
+        return float(value), np.concatenate([slopes[0][lower], slopes[1][lower]])
+
+    start_within = np.linalg.cholesky(sscp / (n - J))
+    start = np.concatenate([0.5 * start_within[lower], start_within[lower]])
+    found = optimize.minimize(
+        criterion, start, jac=True, method="BFGS", options={"gtol": 1e-9 * n, "maxiter": 500}
+    )
+    return parts(found.x)[1] * np.outer(scale, scale)
+
+
+def _between_correlation(between: np.ndarray) -> tuple:
+    if np.diag(between).min() == 0:
+        lacking = "client" if between[0, 0] == 0 else "case manager"
+        reason = f"the {lacking} form shows no difference between case managers to correlate"
+        return np.nan, np.nan, np.nan, np.nan, reason
+    r = between[0, 1] / np.sqrt(between[0, 0] * between[1, 1])
+    reason = "no interval: too few case managers for one that can be relied on"
+    if abs(r) > 1 - ZERO:
+        r, reason = float(np.sign(r)), "at its limit: too little variance between case managers"
+    return r, np.nan, np.nan, np.nan, reason
+
+
+def _within_correlation(within: np.ndarray, sample: Sample) -> tuple:
+    df = sample.n - sample.n_groups
+    r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
+    if df < 4:
+        reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
+        return r, np.nan, np.nan, np.nan, reason
+    reach = special.ndtri(0.975) / np.sqrt(df - 2)
+    low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
+    t = r * np.sqrt((df - 1) / (1 - r**2))
+    p_value = 2 * special.stdtr(df - 1, -abs(t))
+    return r, low, high, p_value, ""

@@ -1,81 +1,23 @@
-"""Multiple imputation and the rules for pooling it (Rubin 1987; Barnard & Rubin 1999)."""
+"""Missing values: several completed data sets, and one answer from all of them.
+
+Complete the data with :func:`impute`, run the analysis on every completed table, and pool: single
+coefficients with :func:`pool`, the test of a block with :func:`pool_blocks` (Rubin 1987; Barnard &
+Rubin 1999). Both take it that values are missing at random given the columns that were imputed
+together.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-from .design import as_floats, tidy
+from .design import as_floats, require, require_table, require_whole, tidy
 from .imputation import Chains
 
 SMALLEST_SHARE = 1e-4
 """Least share of the variance due to missing values, as in R's mice: df stay finite without."""
-
-
-def scalars(
-    estimates: np.ndarray, variances: np.ndarray, complete: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pooled standard errors, relative increases in variance and degrees of freedom.
-
-    Parameters
-    ----------
-    estimates, variances : ndarray (m, p)
-    complete : ndarray (p,)
-        Degrees of freedom without missing values; may be infinite.
-
-    Notes
-    -----
-    Rubin (1987); Barnard & Rubin (1999).
-
-    Examples
-    --------
-    >>> error, riv, df = scalars(np.array([[1.0], [3.0]]), np.ones((2, 1)), np.array([np.inf]))
-    >>> float(error[0]), float(riv[0])
-    (2.0, 3.0)
-    """
-    m = len(estimates)
-    within = variances.mean(axis=0)
-    riv = (1 + 1 / m) * estimates.var(axis=0, ddof=1) / within
-    share = np.maximum(riv / (1 + riv), SMALLEST_SHARE)
-    df = (m - 1) / share**2
-    finite = np.isfinite(complete)
-    left = complete[finite]
-    observed = (left + 1) / (left + 3) * left * (1 - share[finite])
-    df[finite] = df[finite] * observed / (df[finite] + observed)
-    return np.sqrt(within * (1 + riv)), riv, df
-
-
-def block(estimates: np.ndarray, within: np.ndarray, complete: float) -> tuple[float, float, float]:
-    """F of D1, its denominator degrees of freedom, and the relative increase in variance.
-
-    Parameters
-    ----------
-    estimates : ndarray (m, p)
-    within : ndarray (p, p), mean of the covariance matrices
-    complete : float
-        Degrees of freedom without missing values; may be infinite.
-
-    Notes
-    -----
-    Li, Raghunathan & Rubin (1991).
-
-    Examples
-    --------
-    >>> f, df2, riv = block(np.array([[1.0, 0], [3.0, 0]]), np.eye(2), np.inf)
-    >>> f, riv
-    (0.8, 1.5)
-    """
-    m, p = estimates.shape
-    between = np.atleast_2d(np.cov(estimates, rowvar=False))
-    riv = float((1 + 1 / m) * np.trace(np.linalg.solve(within, between)) / p)
-    mean = estimates.mean(axis=0)
-    f = float(mean @ np.linalg.solve(within, mean)) / (p * (1 + riv))
-    return f, block_df(riv, p, m, complete), riv
 
 
 def block_df(riv: float, p: int, m: int, complete: float) -> float:
@@ -115,15 +57,7 @@ def block_df(riv: float, p: int, m: int, complete: float) -> float:
 CELLS_AT_ONCE = 20_000_000
 
 
-def pool(
-    estimates: np.ndarray | pd.DataFrame,
-    std_errors: np.ndarray | pd.DataFrame,
-    n: float,
-    k: int,
-    terms: Sequence[str] | None = None,
-    df_complete: float | Sequence[float] | None = None,
-    conf_level: float = 0.95,
-) -> pd.DataFrame:
+def pool(estimates, std_errors, n: float, k: int, terms=None, df_complete=None) -> pd.DataFrame:
     """Rubin's rules with Barnard-Rubin degrees of freedom.
 
     Parameters
@@ -141,8 +75,6 @@ def pool(
     df_complete : float or sequence of p floats, optional
         Degrees of freedom that complete data would have, where they are not n - k (a mixed model,
         CR2).
-    conf_level : float
-        Level of the intervals.
 
     Returns
     -------
@@ -177,18 +109,19 @@ def pool(
     if not (errors > 0).all():
         raise ParameterError("std_errors holds a value that is not above 0.")
     complete = _complete_df(n, k, df_complete, len(terms))
-    error, riv, df = scalars(q, errors**2, complete)
-    table = tidy(terms, q.mean(axis=0), error, df, n, conf_level)
-    return table.assign(riv=riv, fmi=(riv + 2 / (df + 3)) / (riv + 1), m=len(q))
+    m, within = len(q), (errors**2).mean(axis=0)
+    riv = (1 + 1 / m) * q.var(axis=0, ddof=1) / within
+    share = np.maximum(riv / (1 + riv), SMALLEST_SHARE)
+    df, known = (m - 1) / share**2, np.isfinite(complete)
+    left = complete[known]
+    observed = (left + 1) / (left + 3) * left * (1 - share[known])
+    df[known] *= observed / (df[known] + observed)
+    error = np.sqrt(within * (1 + riv))
+    table = tidy(terms, q.mean(axis=0), error, df, n)
+    return table.assign(riv=riv, fmi=(riv + 2 / (df + 3)) / (riv + 1), m=m)
 
 
-def pool_blocks(
-    estimates: np.ndarray,
-    covariances: np.ndarray,
-    n: float,
-    k: int,
-    df_complete: float | None = None,
-) -> pd.DataFrame:
+def pool_blocks(estimates, covariances, n: float, k: int, df_complete=None) -> pd.DataFrame:
     """Pooled Wald test that every term of a block is zero (D1).
 
     Approximate: it takes the fraction of missing information as equal for all terms.
@@ -237,19 +170,14 @@ def pool_blocks(
     if not (scale > 0).all() or np.linalg.cond(within / np.outer(scale, scale)) > 1e12:
         raise NotEstimableError("The terms of the block are collinear: leave one out.")
     complete = float(_complete_df(n, k, df_complete, 1)[0])
-    f, df2, riv = block(q, within, complete)
+    between, mean = np.atleast_2d(np.cov(q, rowvar=False)), q.mean(axis=0)
+    riv = float((1 + 1 / m) * np.trace(np.linalg.solve(within, between)) / p)
+    f, df2 = mean @ np.linalg.solve(within, mean) / (p * (1 + riv)), block_df(riv, p, m, complete)
     row = {"f": f, "df1": p, "df2": df2, "p_value": special.fdtrc(p, df2, f), "riv": riv, "m": m}
     return pd.DataFrame([row])
 
 
-def impute(
-    data: pd.DataFrame,
-    m: int = 20,
-    seed: int = 1995,
-    cluster: str | Sequence | None = None,
-    n_iter: int = 10,
-    method: str = "pmm",
-) -> list[pd.DataFrame]:
+def impute(data: pd.DataFrame, m=20, seed=1995, cluster=None, n_iter=10) -> list[pd.DataFrame]:
     """Complete a table several times by chained equations.
 
     Parameters
@@ -268,9 +196,6 @@ def impute(
         column that is constant within clusters is imputed once per cluster.
     n_iter : int
         Rounds through all columns before a completed table is taken.
-    method : {"pmm", "norm"}
-        Predictive mean matching with five donors takes observed values only, and suits skewed or
-        bounded columns; "norm" draws from a normal distribution.
 
     Returns
     -------
@@ -280,14 +205,15 @@ def impute(
     Raises
     ------
     ParameterError
-        No numeric column, infinite values, an unknown method or cluster column, a row without
+        No numeric column, infinite values, an unknown cluster column, a row without
         cluster.
     NotEstimableError
         A column with no value at all, or with fewer values than its model has terms.
 
     Notes
     -----
-    Bayesian linear regression draws and matching of type 1 as in R's ``mice`` (van Buuren 2018,
+    Bayesian linear regression draws and predictive mean matching (five donors, type 1: it takes
+    observed values only, and suits skewed or bounded columns) as in R's ``mice`` (van Buuren 2018,
     algorithms 3.1 and 3.3), all imputations as one stack of matrices. With clusters the variance
     components are drawn from their analysis of variance, the coefficients by generalised least
     squares given them, and the intercepts given both.
@@ -300,11 +226,9 @@ def impute(
     >>> len(completed), int(completed[0].isna().sum().sum())
     (3, 0)
     """
-    arguments.table(data, *getattr(data, "columns", ()))
-    arguments.whole(1, m=m, n_iter=n_iter)
-    arguments.whole(0, seed=seed)
-    if method not in ("pmm", "norm"):
-        raise ParameterError(f"method is {method!r}; choose 'pmm' or 'norm'.")
+    require_table(data, *getattr(data, "columns", ()))
+    require_whole(1, m=m, n_iter=n_iter)
+    require_whole(0, seed=seed)
     labels = _labels(data, cluster)
     skipped = {cluster} if isinstance(cluster, str) else set()
     names = [c for c in data.columns if pd.api.types.is_numeric_dtype(data[c]) and c not in skipped]
@@ -314,7 +238,7 @@ def impute(
     if (empty := np.isnan(values).all(axis=0)).any():
         listed = ", ".join(np.array(names, object)[empty])
         raise NotEstimableError(f"No value at all in {listed}: leave the column out.")
-    chains = Chains(values, names, labels, method)
+    chains = Chains(values, names, labels)
     at_once = int(np.clip(CELLS_AT_ONCE // values.size, 1, m))
     seeds = np.random.SeedSequence(seed).spawn(m)
     completed = []
@@ -343,7 +267,7 @@ def _by_term(values, what: str, terms) -> tuple[np.ndarray, list[str]]:
 
 
 def _complete_df(n, k, df_complete, p: int) -> np.ndarray:
-    arguments.positive(n=n)
+    require("positive", n=n)
     df = np.asarray(n - k if df_complete is None else df_complete, float)
     if df.shape not in ((), (p,)) or not (df > 0).all():
         raise ParameterError(

@@ -1,20 +1,27 @@
 """What it costs that one case manager rates, and is rated by, several clients.
 
 The share of a rating that belongs to the case manager, the number of independent dyads that a
-correlation is worth, and both informants' ratings split into the case manager and the rest.
+correlation is worth, and the random-intercept model with its tests. One parameter of that model,
+the ratio of the variance between groups to the variance within, is found by restricted maximum
+likelihood (REML); everything else follows from it in closed form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-from scipy import optimize, special
+from scipy.special import fdtrc
 
 from ..errors import NotEstimableError
-from .design import Sample, as_floats, complete_rows
+from .design import Sample, as_floats, complete_rows, f_test, orthonormal, tidy
 
-ZERO = 1e-6
-"""Share of the total variance below which a component counts as estimated at zero."""
+SHARES = np.array(
+    [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
+)
+"""Shares of the groups at which the likelihood is looked at before the best is refined."""
 
 
 def icc(y, groups) -> float:
@@ -44,12 +51,7 @@ def icc(y, groups) -> float:
     >>> round(icc([1, 2, 5, 6, 9, 8], list("aabbcc")), 4)
     0.9603
     """
-    return icc_of(complete_rows(y, None, groups))
-
-
-def icc_of(sample: Sample) -> float:
-    """The same of a sample's outcome."""
-    return _anova(sample, "the rating")[0]
+    return anova(complete_rows(y, None, groups), "the rating")[0]
 
 
 def effective_n(x, y, groups) -> pd.DataFrame:
@@ -81,112 +83,21 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     1.0
     """
     sample = complete_rows(y, as_floats(x, "x"), groups, ["x"])
-    shared = (
-        sample.n > sample.n_groups
-    )  # where nobody shares a case manager, each dyad counts whole
-    icc_y = max(_anova(sample, "y")[0], 0.0) if shared else 0.0
-    icc_x = max(_anova(_with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0) if shared else 0.0
-    weighted_size = (sample.sizes.astype(float) ** 2).sum() / sample.n
-    design_effect = 1 + (weighted_size - 1) * icc_x * icc_y
-    return pd.DataFrame(
-        {
-            "n": [sample.n],
-            "n_groups": [sample.n_groups],
-            "icc_x": [icc_x],
-            "icc_y": [icc_y],
-            "design_effect": [design_effect],
-            "n_effective": [sample.n / design_effect],
-        }
-    )
+    icc_x = icc_y = 0.0
+    if sample.n > sample.n_groups:  # else nobody shares a case manager: each dyad counts whole
+        icc_y = max(anova(sample, "y")[0], 0.0)
+        icc_x = max(anova(with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0)
+    design_effect = 1 + ((sample.sizes**2.0).sum() / sample.n - 1) * icc_x * icc_y
+    row = {"n": sample.n, "n_groups": sample.n_groups, "icc_x": icc_x, "icc_y": icc_y}
+    row |= {"design_effect": design_effect, "n_effective": sample.n / design_effect}
+    return pd.DataFrame([row])
 
 
-def one_with_many(
-    client_ratings, case_manager_ratings, groups, conf_level: float = 0.95
-) -> pd.DataFrame:
-    """How much of each informant's rating is the case manager, and how much the rest.
-
-    Each client has one case manager, so client, dyad and error cannot be told apart: together
-    they are "the rest". For the case manager's form the case manager is the rater (a habit of
-    rating, the actor effect); for the client's form the one who is rated (the partner effect).
-
-    Parameters
-    ----------
-    client_ratings, case_manager_ratings : array-like (n,)
-        Both informants' ratings of the same dyads; rows with a missing value are dropped.
-    groups : array-like (n,)
-        The case manager of each dyad.
-    conf_level : float
-
-    Returns
-    -------
-    DataFrame : informant term estimate conf_low conf_high p_value n n_groups reason
-        For each informant ``variance_case_manager``, ``variance_rest`` (in squared units of the
-        rating) and ``share_case_manager``; for ``both`` the correlations between the two forms
-        across case managers (``correlation_case_manager``) and inside them
-        (``correlation_rest``). ``reason`` says in words why a cell is empty.
-
-    Raises
-    ------
-    NotEstimableError
-        One group, only groups of one row, or a rating without variation within groups.
-
-    Notes
-    -----
-    Variances and correlations are REML estimates of the model with two correlated random
-    intercepts and two correlated residuals (Marcus, Kashy & Baldwin 2009, J Couns Psychol
-    56:537-548), as ``nlme::lme`` gives. The interval of the share inverts the exact F test of
-    each informant's one-way analysis of variance (Wald 1940, Ann Math Stat 11:96-100), and its
-    p value tests the share against zero. The interval of the correlation inside case managers is
-    Fisher's on the rows minus the groups; that across case managers has none.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1995)
-    >>> manager = np.repeat(np.arange(40), 5)
-    >>> habit = rng.normal(size=40)[manager]
-    >>> table = one_with_many(rng.normal(size=200), habit + rng.normal(size=200), manager)
-    >>> table["informant"].unique().tolist()
-    ['client', 'case_manager', 'both']
-    """
-    sample = complete_rows(
-        client_ratings, as_floats(case_manager_ratings, "the ratings"), groups, ["case_manager"]
-    )
-    ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
-    shares = {
-        name: _share_interval(_with_outcome(sample, values), name, conf_level)
-        for name, values in ratings.items()
-    }
-    between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
-    rows = []
-    for position, (name, (low, high, p_value)) in enumerate(shares.items()):
-        b, w = between[position, position], within[position, position]
-        at_zero = b <= ZERO * (b + w)
-        b = 0.0 if at_zero else b
-        between[position, position] = b
-        why = "no difference between case managers found" if at_zero else ""
-        rows += [
-            (name, "variance_case_manager", b, np.nan, np.nan, p_value, why or _SHARE),
-            (name, "variance_rest", w, np.nan, np.nan, np.nan, _SHARE),
-            (name, "share_case_manager", b / (b + w), low, high, p_value, why),
-        ]
-    rows += [_between_correlation(between), _within_correlation(within, sample, conf_level)]
-    table = pd.DataFrame(
-        rows,
-        columns=["informant", "term", "estimate", "conf_low", "conf_high", "p_value", "reason"],
-    )
-    table.insert(6, "n", sample.n)
-    table.insert(7, "n_groups", sample.n_groups)
-    return table
-
-
-_SHARE = "the interval is given for the share"
-
-
-def _with_outcome(sample: Sample, values: np.ndarray) -> Sample:
+def with_outcome(sample: Sample, values: np.ndarray) -> Sample:
     return Sample(values, np.empty((len(values), 0)), (), sample.order, sample.starts, sample.sizes)
 
 
-def _anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:
+def anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:
     """Share of the groups, group means, and the mean square within groups."""
     J, n, sizes = sample.n_groups, sample.n, sample.sizes
     if n == J:
@@ -202,94 +113,239 @@ def _anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:
     return float((msb - msw) / (msb + (s0 - 1) * msw)), means, float(msw)
 
 
-def _share_interval(sample: Sample, what: str, conf_level: float) -> tuple[float, float, float]:
-    """Exact limits of the share of the groups, and the p value of no share at all."""
-    _, means, msw = _anova(sample, f"the {what.replace('_', ' ')} form")
-    if msw <= 1e-24 * sample.y.var():
-        raise NotEstimableError(f"Within case managers the {what} form does not vary.")
-    df1, df2 = sample.n_groups - 1, sample.n - sample.n_groups
+@dataclass(frozen=True)
+class Intercepts:
+    """A fitted random-intercept model, the intercept first.
 
-    def f(share: float) -> float:
-        weights = sample.sizes / (1 + share / (1 - share) * sample.sizes)
-        centre = weights @ means / weights.sum()
-        return float(weights @ (means - centre) ** 2 / df1 / msw)
+    Attributes
+    ----------
+    estimate, df : ndarray (k + 1,)
+    vcov : ndarray (k + 1, k + 1)
+    ratio : float
+        Variance between groups / variance within.
+    within : float
+        Variance within groups.
+    criterion : float
+        Minus twice the restricted log-likelihood, with all constants.
+    """
 
-    def limit(probability: float) -> float:
-        quantile = special.fdtri(df1, df2, probability)
-        if f(0.0) <= quantile:
-            return 0.0
-        return float(optimize.brentq(lambda share: f(share) - quantile, 0.0, 1 - 1e-9, xtol=1e-12))
+    estimate: np.ndarray
+    df: np.ndarray
+    vcov: np.ndarray
+    ratio: float
+    within: float
+    criterion: float
 
-    tail = (1 - conf_level) / 2
-    return limit(1 - tail), limit(tail), float(special.fdtrc(df1, df2, f(0.0)))
+    @property
+    def std_error(self) -> np.ndarray:
+        return np.sqrt(np.diag(self.vcov))
+
+    def wald(self, keep: Sequence[int]) -> tuple[float, int, float, float]:
+        """F test that the estimates at the positions `keep` are all 0: f, df1, df2, p_value."""
+        keep = list(keep)
+        estimate = self.estimate[keep]
+        f = float(estimate @ np.linalg.solve(self.vcov[np.ix_(keep, keep)], estimate)) / len(keep)
+        df2 = float(self.df[keep].min())
+        return f, len(keep), df2, float(fdtrc(len(keep), df2, f))
 
 
-def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """REML covariance between and within groups of two variables; both 2 x 2."""
-    n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
-    scale = ratings.std(axis=0)
-    ratings = (ratings - ratings.mean(axis=0)) / scale
-    means = np.add.reduceat(ratings, sample.starts) / sample.sizes[:, None]
-    deviations = ratings - np.repeat(means, sample.sizes, axis=0)
-    sscp = deviations.T @ deviations
-    if abs(np.corrcoef(deviations.T)[0, 1]) > 1 - 1e-10:
-        raise NotEstimableError("Within case managers the two forms are copies of each other.")
-    lower = np.tril_indices(2)
+def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
+    """Fit a random-intercept model by REML.
 
-    def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        roots = np.zeros((2, 2, 2))
-        roots[0][lower], roots[1][lower] = parameters[:3], parameters[3:]
-        between, within = roots @ np.swapaxes(roots, 1, 2)
-        of_means = np.linalg.inv(between + within / sizes)
-        total = of_means.sum(axis=0)
-        centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, means))
-        weighted = np.einsum("jab,jb->ja", of_means, means - centre)
-        inverse = np.linalg.inv(within)
-        value = (
-            -(n - J) * np.linalg.slogdet(inverse)[1]
-            + np.sum(inverse * sscp)
-            - np.linalg.slogdet(of_means)[1].sum()
-            + np.sum(weighted * (means - centre))
-            + np.linalg.slogdet(total)[1]
+    Parameters
+    ----------
+    sample : Sample
+    basis : (Q, back), optional
+        What `orthonormal` makes of the sample, if it is at hand.
+
+    Raises
+    ------
+    NotEstimableError
+        As `random_intercept`.
+    """
+    Q, back = basis or orthonormal(sample)
+    profile = _Profile(sample, Q)
+    ratio = profile.best_ratio()
+    gamma, covariance, within, criterion = profile.solution(ratio)
+    vcov = within * back @ covariance @ back.T
+    criterion -= 2 * np.linalg.slogdet(back)[1]
+    df = _degrees_of_freedom(sample)
+    return Intercepts(back @ gamma, df, vcov, ratio, within, float(criterion))
+
+
+class _Profile:
+    """The REML criterion as a function of the variance ratio between / within alone.
+
+    With group means m and sizes s, the cross-products of [Q, y] weighted by the inverse
+    covariance are A(ratio) = W + sum s / (1 + ratio s) m m', W being the cross-products within
+    groups (Bates, Maechler, Bolker & Walker 2015, J Stat Softw 67(1), specialised).
+    """
+
+    def __init__(self, sample: Sample, Q: np.ndarray) -> None:
+        centre = sample.y.mean()
+        columns = np.column_stack([Q, sample.y - centre])
+        self.shift = centre * Q.sum(axis=0)
+        self.sizes = sample.sizes.astype(float)
+        self.n, self.p = Q.shape
+        means = np.add.reduceat(columns, sample.starts) / self.sizes[:, None]
+        deviations = columns - np.repeat(means, sample.sizes, axis=0)
+        self.within = deviations.T @ deviations
+        self.squares = (means[:, :, None] * means[:, None, :]).reshape(len(means), -1)
+        total = columns[:, -1] @ columns[:, -1]
+        if total <= (1e-12 * abs(centre)) ** 2 * self.n:
+            raise NotEstimableError(f"The outcome has the same value in all {self.n} rows.")
+        if sample.n_groups == sample.n:
+            raise NotEstimableError(
+                f"Every one of the {sample.n} groups holds a single row: "
+                f"groups cannot be told from rows."
+            )
+        left = np.linalg.lstsq(self.within[:-1, :-1], self.within[:-1, -1], rcond=1e-10)[0]
+        unexplained = self.within[-1, -1] - self.within[:-1, -1] @ left
+        if unexplained <= 1e-12 * total:
+            raise NotEstimableError(
+                "Within groups the outcome does not vary, or the terms fit it perfectly."
+            )
+
+    def products(self, weights: np.ndarray) -> np.ndarray:
+        return (weights @ self.squares).reshape(*weights.shape[:-1], self.p + 1, self.p + 1)
+
+    def criterion(self, ratios: np.ndarray) -> np.ndarray:
+        inflated = 1 + np.multiply.outer(ratios, self.sizes)
+        L = np.linalg.cholesky(self.within + self.products(self.sizes / inflated))
+        logs = 2 * np.log(np.diagonal(L, axis1=-2, axis2=-1))
+        rows = self.n - self.p
+        deviance = rows * (1 + np.log(2 * np.pi / rows) + logs[..., -1])
+        return np.log(inflated).sum(axis=-1) + logs[..., :-1].sum(axis=-1) + deviance
+
+    def slopes(self, ratio: float) -> tuple[float, float]:
+        """First and second derivative of the criterion by the ratio."""
+        w = self.sizes / (1 + ratio * self.sizes)
+        L = np.linalg.cholesky(self.within + self.products(w))
+        root = np.linalg.inv(L)
+        first = -root @ self.products(w**2) @ root.T
+        second = 2 * root @ self.products(w**3) @ root.T
+        fixed, last, rows = first[:-1, :-1], first[-1, :-1], self.n - self.p
+        slope = w.sum() + np.trace(fixed) + rows * first[-1, -1]
+        bend = (
+            -(w**2).sum()
+            + np.trace(second[:-1, :-1])
+            - (fixed**2).sum()
+            + rows * (second[-1, -1] - first[-1, -1] ** 2 - 2 * last @ last)
         )
-        by_mean = of_means - weighted[:, :, None] * weighted[:, None, :]
-        by_mean -= of_means @ np.linalg.inv(total) @ of_means
-        by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
-        slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots
-        return float(value), np.concatenate([slopes[0][lower], slopes[1][lower]])
+        return slope, bend
 
-    start_within = np.linalg.cholesky(sscp / (n - J))
-    start = np.concatenate([0.5 * start_within[lower], start_within[lower]])
-    found = optimize.minimize(
-        criterion, start, jac=True, method="BFGS", options={"gtol": 1e-9 * n, "maxiter": 500}
-    )
-    roots = np.zeros((2, 2, 2))
-    roots[0][lower], roots[1][lower] = found.x[:3], found.x[3:]
-    between, within = roots @ np.swapaxes(roots, 1, 2) * np.outer(scale, scale)
-    return between, within
+    def best_ratio(self) -> float:
+        ratios = SHARES / (1 - SHARES)
+        best = int(np.argmin(self.criterion(ratios)))
+        if best == 0 and self.slopes(0.0)[0] >= 0:
+            return 0.0
+        low = ratios[max(best - 1, 0)]
+        high = ratios[best + 1] if best + 1 < len(ratios) else 1e12
+        ratio = ratios[best] if best else ratios[1] / 2
+        for _ in range(60):
+            slope, bend = self.slopes(ratio)
+            low, high = (ratio, high) if slope < 0 else (low, ratio)
+            step = ratio - slope / bend if bend > 0 else np.inf
+            new = step if low < step < high else (low + high) / 2
+            if abs(new - ratio) <= 1e-12 * ratio:
+                return new
+            ratio = new
+        return ratio
 
-
-def _between_correlation(between: np.ndarray) -> tuple:
-    head = ("both", "correlation_case_manager")
-    if np.diag(between).min() == 0:
-        lacking = "client" if between[0, 0] == 0 else "case manager"
-        reason = f"the {lacking} form shows no difference between case managers to correlate"
-        return (*head, np.nan, np.nan, np.nan, np.nan, reason)
-    r = between[0, 1] / np.sqrt(between[0, 0] * between[1, 1])
-    reason = "no interval: too few case managers for one that can be relied on"
-    if abs(r) > 1 - ZERO:
-        r, reason = float(np.sign(r)), "at its limit: too little variance between case managers"
-    return (*head, r, np.nan, np.nan, np.nan, reason)
+    def solution(self, ratio: float) -> tuple[np.ndarray, np.ndarray, float, float]:
+        A = self.within + self.products(self.sizes / (1 + ratio * self.sizes))
+        covariance = np.linalg.inv(A[:-1, :-1])
+        gamma = covariance @ A[:-1, -1]
+        within = (A[-1, -1] - A[:-1, -1] @ gamma) / (self.n - self.p)
+        return gamma + self.shift, covariance, within, float(self.criterion(np.array(ratio)))
 
 
-def _within_correlation(within: np.ndarray, sample: Sample, conf_level: float) -> tuple:
-    df = sample.n - sample.n_groups
-    r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
-    if df < 4:
-        reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
-        return ("both", "correlation_rest", r, np.nan, np.nan, np.nan, reason)
-    reach = special.ndtri(0.5 + conf_level / 2) / np.sqrt(df - 2)
-    low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
-    t = r * np.sqrt((df - 1) / (1 - r**2))
-    p_value = 2 * special.stdtr(df - 1, -abs(t))
-    return ("both", "correlation_rest", r, low, high, p_value, "")
+def _degrees_of_freedom(sample: Sample) -> np.ndarray:
+    means = np.add.reduceat(sample.X, sample.starts) / sample.sizes[:, None]
+    inside = np.abs(sample.X - np.repeat(means, sample.sizes, axis=0)).max(axis=0, initial=0)
+    above = inside <= 1e-10 * np.abs(sample.X - sample.X.mean(axis=0)).max(axis=0, initial=0)
+    df_between = sample.n_groups - int(above.sum()) - 1
+    df_within = sample.n - sample.n_groups - int((~above).sum())
+    if df_between < 1 or (df_within < 1 and not above.all()):
+        raise NotEstimableError(
+            f"{int(above.sum())} group-level and {int((~above).sum())} other terms are too many "
+            f"for {sample.n} rows in {sample.n_groups} groups."
+        )
+    return np.array([df_between, *np.where(above, df_between, df_within)], dtype=float)
+
+
+def random_intercept(y, X, groups, terms: Sequence[str] | None = None) -> pd.DataFrame:
+    """Linear model with a random intercept for each group, by REML.
+
+    Parameters
+    ----------
+    y : array-like (n,)
+        Outcome in its own units.
+    X : array-like (n, k) or (n,), DataFrame or None
+        Predictors; the intercept is added. None gives the model of the mean alone.
+    groups : array-like (n,)
+        The case manager of each row. Groups of one row are allowed.
+    terms : sequence of k names, optional
+
+    Returns
+    -------
+    DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
+        One row per term, the intercept first; `fit_intercepts` has the variances.
+
+    Raises
+    ------
+    NotEstimableError
+        One group, only groups of one row, a constant or collinear term, fewer rows than terms,
+        no variation left within groups, more group-level terms than groups.
+
+    Notes
+    -----
+    Degrees of freedom, as in ``nlme::lme``: a term between groups (constant inside each) has the
+    groups minus the terms between minus 1, a term within groups the rows minus the groups minus
+    the terms within. The intercept, a mean over groups, is given those of the terms between (nlme:
+    within). Estimates, standard errors, variances and the criterion agree with ``lme4::lmer``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1995)
+    >>> groups = np.repeat(np.arange(20), 5)
+    >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
+    >>> random_intercept(y, None, groups)["df"].tolist()
+    [19.0]
+    """
+    sample = complete_rows(y, X, groups, terms)
+    fit, names = fit_intercepts(sample), ["intercept", *sample.terms]
+    return tidy(names, fit.estimate, fit.std_error, fit.df, sample.n)
+
+
+def block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
+    """Wald F test that a block of terms of a random-intercept model adds nothing.
+
+    Parameters
+    ----------
+    y, X, groups, terms
+        As in `random_intercept`.
+    block : sequence of str
+        Terms tested together.
+
+    Returns
+    -------
+    DataFrame, one row : f df1 df2 p_value n n_groups
+        ``df2`` is the smallest of the terms' degrees of freedom.
+
+    Raises
+    ------
+    ParameterError
+        A term that is not in the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1995)
+    >>> X = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
+    >>> int(block_test(X["a"], X[["b", "c"]], np.arange(100) % 20, ["b", "c"])["df1"].iloc[0])
+    2
+    """
+    sample = complete_rows(y, X, groups, terms)
+    return f_test(fit_intercepts(sample).wald, block, sample)

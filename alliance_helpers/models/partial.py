@@ -1,4 +1,13 @@
-"""One predictor, or a block, beside covariates: observed, and under permutations of the outcome."""
+"""One predictor, or a block, beside covariates: observed, and under permutations.
+
+Observed values are the full fits. Of ratings (`Partial`) the estimators are `ols` (dyads
+independent), `cr2` (the same slopes, errors by case manager) and `mixed` (random intercept). Under
+permutation the residuals of the outcome on the covariates change places (Freedman & Lane 1983, J
+Bus Econ Stat 1:292-298) and every statistic is closed form: for `mixed` generalised least squares
+with the variance ratio held at what the residuals show, a score test. Of counts (`PartialCounts`)
+what the covariates leave of the rating changes places (Potter 2005, Stat Med 24:693-708), and the
+score test of the null model stands in, with its one-step estimate, for the fit.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +15,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csr_array
-from scipy.special import fdtrc, ndtri, stdtr
+from scipy.special import fdtrc, ndtr, stdtr
 
-from ..errors import NotEstimableError, ParameterError
-from .design import COLLINEAR, Sample, check_shape, orthonormal
-from .mixed import Intercepts, fit_intercepts
-from .nesting import icc_of
-from .resamples import permuted_rows
-from .robust import adjustments, fit_robust, inside_groups
+from ..errors import NotEstimableError
+from .count_design import Design, from_arrays
+from .count_fits import Fit, fit_cr2, negbin, poisson
+from .design import COLLINEAR, Sample, check_shape, orthonormal, runs, standardise
+from .nesting import Intercepts, anova, fit_intercepts
+from .robust import fit_robust, inside_groups
 
 ESTIMATORS = ("ols", "cr2", "mixed")
+COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
 
 
 @dataclass(frozen=True)
@@ -59,23 +68,21 @@ class Partial:
     >>> x, y = rng.normal(size=(2, 200))
     >>> model = Partial(x + y, x[:, None], np.empty((200, 0)), np.arange(200) // 5)
     >>> round(model.observed("ols").estimate, 2)
-    0.73
+    0.72
     """
 
     def __init__(self, y, X, Z, groups, block: bool = False) -> None:
         codes = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-        self.order = np.argsort(codes, kind="stable")
+        self.order, self.starts, self.sizes = runs(codes)
         self.codes = codes[self.order]
-        self.starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
-        self.sizes = np.diff(self.starts, append=len(y))
-        self.nested, self.one_as_block = groups is not None, block and X.shape[1] == 1
-        Z = _independent(_standard(Z[self.order]))
+        self.by_share = block or X.shape[1] > 1
+        Z = _independent(Z[self.order])
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
             raise NotEstimableError(
                 f"{self.n} complete dyads are too few for {self.k + self.q} variables"
             )
-        self.y, self.X, self.Z = _unit(y[self.order]), _unit(X[self.order]), Z
+        self.y, self.X, self.Z = standardise(y[self.order]), standardise(X[self.order]), Z
         self.df = self.n - self.q - 1 - self.k
         self.base = np.linalg.qr(np.column_stack([np.ones(self.n), Z]))[0]
         self.residual = self.y - self.base @ (self.base.T @ self.y)
@@ -88,9 +95,10 @@ class Partial:
     def observed(self, estimator: str) -> Estimate:
         """The full fit."""
         found = getattr(self, f"_{estimator}")
-        if self.one_as_block:
-            return replace(found, estimate=self._share, std_error=np.nan)
-        return found
+        return replace(found, estimate=self._share, std_error=np.nan) if self.by_share else found
+
+    def _block(self, f, df1, df2, p_value) -> Estimate:
+        return Estimate(np.nan, np.nan, f, df1, df2, p_value, self.n)
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -105,10 +113,11 @@ class Partial:
         -------
         estimate, p_value : ndarray (b,)
         """
-        estimates, p_values = getattr(self, f"_{estimator}_permuted")(shuffled)
-        if self.one_as_block:
-            estimates = (shuffled @ self.Q)[:, 0] ** 2 / self._total(shuffled)
-        return estimates, p_values
+        f, df2, slope = getattr(self, f"_{estimator}_permuted")(shuffled)
+        p_value = fdtrc(self.k, df2, f)
+        if self.by_share:
+            return _squares(shuffled @ self.Q) / self._total(shuffled), p_value
+        return slope, p_value
 
     def shuffle(self, order: np.ndarray) -> np.ndarray:
         """Residuals in permuted places: `order` (b, n) holds positions among the rows given."""
@@ -121,15 +130,11 @@ class Partial:
         along = self.Q.T @ self.residual
         explained = along @ along
         left = self.residual @ self.residual - explained
+        if self.k == 1:
+            error = np.sqrt(left / self.df) / abs(self.R[0, 0])
+            return _slope(along[0] / self.R[0, 0], error, self.df, self.n)
         f = explained / self.k / (left / self.df)
-        p = float(fdtrc(self.k, self.df, f))
-        if self.k > 1:
-            return Estimate(self._share, np.nan, f, self.k, self.df, p, self.n)
-        error = np.sqrt(left / self.df) / abs(self.R[0, 0])
-        return Estimate(self._slope(along[0]), error, f, 1, self.df, p, self.n)
-
-    def _slope(self, along):
-        return along / self.R[0, 0]
+        return self._block(f, self.k, self.df, float(fdtrc(self.k, self.df, f)))
 
     @property
     def _share(self) -> float:
@@ -138,11 +143,9 @@ class Partial:
 
     def _ols_permuted(self, shuffled):
         along = shuffled @ self.Q
-        explained = np.einsum("bk,bk->b", along, along)
-        total = self._total(shuffled)
-        f = self._f(explained, total - explained)
-        p = fdtrc(self.k, self.df, f)
-        return (explained / total if self.k > 1 else self._slope(along[:, 0])), p
+        explained = _squares(along)
+        f = self._f(explained, self._total(shuffled) - explained)
+        return f, self.df, along[:, 0] / self.R[0, 0]
 
     def _f(self, explained, left) -> np.ndarray:
         with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
@@ -150,8 +153,7 @@ class Partial:
 
     def _total(self, shuffled) -> np.ndarray:
         """Sum of squares that the covariates leave of the permuted residuals."""
-        taken = shuffled @ self.base
-        return self.residual @ self.residual - np.einsum("bq,bq->b", taken, taken)
+        return self.residual @ self.residual - _squares(shuffled @ self.base)
 
     @cached_property
     def _sample(self) -> Sample:
@@ -173,18 +175,14 @@ class Partial:
     def _cr2(self) -> Estimate:
         estimate, covariance = fit_robust(self._sample, self._basis, self._shares)
         if self.k > 1:
-            f, df1, df2, p = covariance.wald(estimate, range(1, self.k + 1))
-            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
-        error, df = float(np.sqrt(covariance.vcov[1, 1])), float(covariance.df[1])
-        t = estimate[1] / error
-        p = 2 * float(stdtr(df, -abs(t)))
-        return Estimate(float(estimate[1]), error, t * t, 1, df, p, self.n)
+            return self._block(*covariance.wald(estimate, range(1, self.k + 1)))
+        return _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
 
     @cached_property
     def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
         """Basis of the whole design, and what turns residuals into group scores."""
         Q, back = self._basis
-        adjust = adjustments(self._shares)
+        adjust = self._shares[1]
         weights = (adjust[self.codes] @ Q[:, :, None])[:, :, 0] @ back[1 : self.k + 1].T
         spread = self._by_group(weights)
         return Q, spread, (spread.T @ Q).T
@@ -197,21 +195,18 @@ class Partial:
         return csr_array((weights.ravel(), columns, ends), (self.n, len(self.starts) * k))
 
     def _cr2_permuted(self, shuffled):
-        observed = self._cr2
-        along = shuffled @ self.Q
-        slopes = along @ np.linalg.inv(self.R).T
+        df2 = self._cr2.df2
+        slopes = shuffled @ self.Q @ np.linalg.inv(self.R).T
         Q, spread, taken = self._scorer
         scores = shuffled @ spread - (shuffled @ Q) @ taken
-        scores = scores.reshape(len(shuffled), -1, self.k)
         if self.k == 1:
-            f = slopes[:, 0] ** 2 / np.einsum("bjk,bjk->b", scores, scores)
-            return slopes[:, 0], 2 * stdtr(observed.df2, -np.sqrt(f))
-        covariance = np.swapaxes(scores, 1, 2) @ scores
-        solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
-        wald = np.einsum("bk,bk->b", slopes, solved)
-        f = wald * observed.df2 / ((observed.df2 + self.k - 1) * self.k)
-        share = np.einsum("bk,bk->b", along, along) / self._total(shuffled)
-        return share, fdtrc(self.k, observed.df2, f)
+            wald = slopes[:, 0] ** 2 / _squares(scores)
+        else:
+            scores = scores.reshape(len(shuffled), -1, self.k)
+            covariance = np.swapaxes(scores, 1, 2) @ scores
+            solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
+            wald = np.einsum("bk,bk->b", slopes, solved)
+        return wald * df2 / ((df2 + self.k - 1) * self.k), df2, slopes[:, 0]
 
     @cached_property
     def intercepts(self) -> Intercepts:
@@ -222,17 +217,14 @@ class Partial:
     def _mixed(self) -> Estimate:
         fit = self.intercepts
         if self.k > 1:
-            f, df1, df2, p = fit.wald(range(1, self.k + 1))
-            return Estimate(self._share, np.nan, f, df1, df2, p, self.n)
-        estimate, error, df = (float(v[1]) for v in (fit.estimate, fit.std_error, fit.df))
-        t = estimate / error
-        p = 2 * float(stdtr(df, -abs(t)))
-        return Estimate(estimate, error, t**2, 1, df, p, self.n)
+            return self._block(*fit.wald(range(1, self.k + 1)))
+        return _slope(fit.estimate[1], fit.std_error[1], fit.df[1], self.n)
 
     @cached_property
     def _whitened(self):
         """Shrinkage by group, and the bases of covariates and predictors after whitening."""
-        share = float(np.clip(icc_of(replace(self._sample, y=self.residual)), 0, 0.99))
+        icc = anova(replace(self._sample, y=self.residual), "the outcome")[0]
+        share = float(np.clip(icc, 0, 0.99))
         ratio = share / (1 - share)
         shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
         base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
@@ -244,45 +236,37 @@ class Partial:
         return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
 
     def _mixed_permuted(self, shuffled):
-        df2 = self._mixed.df2
         shrink, base, Q, R = self._whitened
-        along, taken = shuffled @ Q, shuffled @ base
+        along = shuffled @ Q
         sums = shuffled @ self._by_group(np.ones((self.n, 1)))
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
-        explained = np.einsum("bk,bk->b", along, along)
-        left = self.residual @ self.residual - lost - np.einsum("bq,bq->b", taken, taken)
-        f = self._f(explained, left - explained)
-        p = fdtrc(self.k, df2, f)
-        if self.k == 1:
-            return along[:, 0] / R[0, 0], p
-        plain = shuffled @ self.Q
-        return np.einsum("bk,bk->b", plain, plain) / self._total(shuffled), p
+        explained = _squares(along)
+        left = self.residual @ self.residual - lost - _squares(shuffled @ base)
+        return self._f(explained, left - explained), self._mixed.df2, along[:, 0] / R[0, 0]
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
-    """Mean 0 and standard deviation 1."""
-    spread = values.std(axis=0, ddof=1)
-    if np.any(spread <= 1e-12 * np.maximum(np.abs(values.mean(axis=0)), 1e-300)):
-        raise NotEstimableError("a variable does not vary among the complete dyads")
-    return (values - values.mean(axis=0)) / spread
+def _squares(rows: np.ndarray) -> np.ndarray:
+    return np.einsum("bk,bk->b", rows, rows)
 
 
-def _standard(Z: np.ndarray) -> np.ndarray:
-    spread = Z.std(axis=0)
-    varies = spread > 1e-12 * np.maximum(np.abs(Z.mean(axis=0)), 1e-300)
-    return (Z[:, varies] - Z[:, varies].mean(axis=0)) / spread[varies]
+def _slope(estimate, std_error, df, n: int) -> Estimate:
+    t = float(estimate / std_error)
+    p_value = 2 * float(stdtr(df, -abs(t)))
+    return Estimate(float(estimate), float(std_error), t * t, 1, float(df), p_value, n)
 
 
 def _independent(Z: np.ndarray) -> np.ndarray:
-    """The columns that those before them do not determine."""
+    """The columns that neither the intercept nor those before them determine, about their means."""
+    means = Z.mean(axis=0)
+    away = Z - means
     kept, basis = [], np.empty((len(Z), 0))
-    for j, column in enumerate(Z.T):
+    for j, column in enumerate(away.T):
         left = column - basis @ (basis.T @ column)
-        norm = np.linalg.norm(left)
-        if norm**2 > COLLINEAR * (column @ column):
+        norm = left @ left
+        if norm > COLLINEAR * (column @ column) and norm > len(Z) * (1e-12 * means[j]) ** 2:
             kept.append(j)
-            basis = np.column_stack([basis, left / norm])
-    return Z[:, kept]
+            basis = np.column_stack([basis, left / np.sqrt(norm)])
+    return away[:, kept]
 
 
 def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -294,101 +278,96 @@ def _free_of(X: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return Q, R
 
 
-SIGNIFICANT = 0.05
+class PartialCounts:
+    """Counts, one predictor and covariates on complete rows.
 
-
-class Permutations:
-    """Permutations of a cohort's dyads, and what they become for a part of its rows.
-
-    Parameters
-    ----------
-    groups : array-like (n,) of case managers, or None
-        Given, rows change places inside a case manager and whole case managers of like size change
-        places (`resamples.permuted_rows`): valid for predictors of case managers as of dyads.
-    n : int
-        Dyads.
-    n_perm : int
-    seed : int
-
-    Examples
-    --------
-    >>> permutations = Permutations(None, 5, n_perm=2, seed=1)
-    >>> permutations.among(np.array([0, 2, 3])).shape
-    (3, 3)
-    """
-
-    def __init__(self, groups, n: int, n_perm: int = 500, seed: int = 1995) -> None:
-        if n_perm < 1:
-            raise ParameterError(f"n_perm is {n_perm}; give at least 1 permutation.")
-        rng = np.random.default_rng(seed)
-        order = permuted_rows(groups, n, n_perm, rng)
-        self.order = np.vstack([np.arange(n), order])
-        self._known: dict[bytes, np.ndarray] = {}
-
-    def among(self, rows: np.ndarray) -> np.ndarray:
-        """The identity, then each permutation, among these rows alone: positions (1 + b, m).
-
-        A row that would get the value of a row left out gets that of the next in the same cycle
-        that is not; so specifications with nearly the same rows are permuted nearly alike, and a
-        uniform permutation stays uniform.
-        """
-        key = rows.tobytes()
-        if key not in self._known:
-            place = np.full(self.order.shape[1], -1)
-            place[rows] = np.arange(len(rows))
-            giver = self.order[:, rows]
-            out = place[giver]
-            where = np.nonzero(out < 0)
-            while len(where[0]):
-                giver[where] = self.order[where[0], giver[where]]
-                out[where] = place[giver[where]]
-                still = out[where] < 0
-                where = tuple(axis[still] for axis in where)
-            self._known[key] = out
-        return self._known[key]
-
-
-def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
-    """Three tests of all specifications of a claim at once.
+    Three estimators of the rate ratio: `poisson` (errors by dyad), `poisson_cr2` (errors by case
+    manager) and `negbin`.
 
     Parameters
     ----------
-    estimates, p_values : ndarray (s, 1 + b)
-        One row per specification; the observed first, then the permutations.
-    directed : bool
-        Estimates have a sign; False for shares of variance.
+    y : ndarray (n,) of counts
+    x : ndarray (n,)
+        Standardised here: log rate ratios are per standard deviation.
+    Z : ndarray (n, q), covariates
+    groups : ndarray (n,) of labels, or None where dyads are independent
 
-    Returns
-    -------
-    DataFrame : statistic estimate expected p_value n_specifications n_perm
-        ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
-        of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
-        the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
-        (1 + b), two-sided where estimates have a sign.
+    Raises
+    ------
+    NotEstimableError
+        As `counts.count_regression`; a rating that does not vary or that covariates determine.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(1)
-    >>> z = rng.normal(size=(1, 200)) + rng.normal(size=(20, 200)) / 4
-    >>> from scipy.special import ndtr
-    >>> joint_test(z, 2 * ndtr(-abs(z)))["statistic"].tolist()
-    ['median', 'share_significant', 'stouffer']
+    >>> rng = np.random.default_rng(1995)
+    >>> x = rng.normal(size=300)
+    >>> model = PartialCounts(rng.poisson(np.exp(1 + 0.3 * x)), x, np.empty((300, 0)), None)
+    >>> round(float(np.exp(model.observed("poisson").estimate)), 2)
+    1.29
     """
-    few = p_values < SIGNIFICANT
-    safe = np.clip(p_values, 1e-300, 1 - 1e-16)
-    median = np.median(estimates, axis=0)
-    if directed:
-        up = estimates > 0
-        share = np.maximum((few & up).mean(axis=0), (few & ~up).mean(axis=0))
-        z = (np.sign(estimates) * -ndtri(safe / 2)).mean(axis=0)
-    else:
-        share = few.mean(axis=0)
-        z = -ndtri(safe).mean(axis=0)
-    rows = []
-    for name, values in (("median", median), ("share_significant", share), ("stouffer", z)):
-        size = np.abs(values) if directed else values
-        reached = int((size[1:] >= size[0] - 1e-12).sum())
-        b = len(size) - 1
-        rows.append((name, values[0], size[1:].mean(), (1 + reached) / (1 + b), len(estimates), b))
-    columns = "statistic estimate expected p_value n_specifications n_perm"
-    return pd.DataFrame(rows, columns=columns.split())
+
+    def __init__(self, y, x, Z, groups) -> None:
+        self.y, self.groups = np.asarray(y, float), groups
+        linear = Partial(self.y, np.asarray(x, float)[:, None], Z, groups)
+        back = np.empty(len(self.y), int)
+        back[linear.order] = np.arange(len(self.y))
+        self.n, self.x, self.Z = len(self.y), linear.X[back, 0], linear.Z[back]
+        base = linear.base[back]
+        self.residual = self.x - base @ (base.T @ self.x)
+
+    def observed(self, estimator: str) -> Estimate:
+        """The full fit; the estimate is the log rate ratio."""
+        design = self._design
+        fit = negbin(design) if estimator == "negbin" else self._poisson
+        b = (design.back @ fit.b)[1]
+        if estimator == "negbin":
+            variance, df = (design.back @ fit.vcov @ design.back.T)[1, 1], np.inf
+        else:
+            by_dyad = estimator == "poisson" or self.groups is None
+            groups = np.arange(self.n) if by_dyad else self.groups
+            covariance = fit_cr2(design, fit, groups)
+            variance, df = covariance.vcov[1, 1], covariance.df[1]
+        return _slope(b, np.sqrt(variance), df, self.n)
+
+    def permuted(self, estimator: str, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One-step log rate ratios and p-values for each permutation, `order` (b, n) of rows."""
+        mean, theta = self._null(estimator)
+        weight = mean / (1 + mean / theta)
+        score = (self.y - mean) / (1 + mean / theta)
+        root = np.sqrt(weight)
+        basis = np.linalg.qr(np.column_stack([np.ones(self.n), self.Z]) * root[:, None])[0]
+        moved = self.residual[order]
+        taken = (moved * root) @ basis
+        left = moved - (taken @ basis.T) / root
+        information = (left * left) @ weight
+        reached = left @ score
+        if estimator == "negbin":
+            variance = information
+        elif estimator == "poisson" or self.groups is None:
+            variance = (left * left) @ (score * score)
+        else:
+            by_group, starts, _ = runs(np.unique(self.groups, return_inverse=True)[1])
+            sums = np.add.reduceat((left * score)[:, by_group], starts, axis=1)
+            variance = _squares(sums)
+        return reached / information, 2 * ndtr(-np.abs(reached) / np.sqrt(variance))
+
+    @cached_property
+    def _design(self) -> Design:
+        return self._make(np.column_stack([self.x, self.Z]))
+
+    def _make(self, X: np.ndarray) -> Design:
+        return from_arrays(self.y, X, "days", [f"x{i}" for i in range(X.shape[1])])
+
+    @cached_property
+    def _poisson(self) -> Fit:
+        return poisson(self._design)
+
+    def _null(self, estimator: str) -> tuple[np.ndarray, float]:
+        """Means without the rating, and theta, infinite where there is no over-dispersion."""
+        mean = self._null_mean
+        spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
+        return mean, float(np.sum(mean**2) / spread) if spread > 0 else np.inf
+
+    @cached_property
+    def _null_mean(self) -> np.ndarray:
+        return poisson(self._make(self.Z)).mu

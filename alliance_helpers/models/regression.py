@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,8 @@ from scipy import special
 
 from ..errors import NotEstimableError
 from .design import t_tests
-from .robust import ClusterCovariance, least_squares
-from .stepwise import NOTHING_LEFT, Moments, Rule, Trace, correlate, moments, numeric_rows, run
+from .robust import least_squares
+from .stepwise import NOTHING_LEFT, Moments, Rule, Trace, correlate, moments, run
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,6 @@ class BlockRegression:
     names: tuple[str, ...]
     models: tuple[_Model, ...]
     trace: Trace
-    conf_level: float
     n_given: int
 
     @property
@@ -52,32 +52,52 @@ class BlockRegression:
 
     @cached_property
     def fit(self) -> pd.DataFrame:
-        return _fit_table(self.names, self.models)
+        records, before = [], None
+        for name, model in zip(self.names, self.models, strict=True):
+            adjusted = 1 - (1 - model.r_squared) * (model.n - 1) / model.df
+            records.append((name, model.n, model.r_squared, adjusted, *model.change(before)))
+            before = model
+        columns = "block n r_squared adj_r_squared delta_r_squared f_change df1 df2 p_change"
+        return pd.DataFrame(records, columns=columns.split())
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        return _coefficient_table(self.names, self.models, self.conf_level)
+        def stack(of):
+            return np.concatenate([np.asarray(of(model), dtype=float) for model in self.models])
+
+        parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
+        sizes = [len(model.estimate) for model in self.models]
+        columns = {
+            "block": np.repeat(np.array(self.names, dtype=object), sizes),
+            "term": [term for model in self.models for term in ("intercept", *model.terms)],
+            **t_tests(*parts),
+            "beta": stack(lambda m: [np.nan, *m.beta]),
+            "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
+            "tolerance": stack(lambda m: [np.nan, *m.tolerance]),
+        }
+        return pd.DataFrame(columns)
 
     @cached_property
     def final(self) -> pd.DataFrame:
-        last = _coefficient_table(self.names[-1:], self.models[-1:], self.conf_level)
-        return last.drop(columns="block")
+        last = self.coefficients["block"] == self.names[-1]
+        return self.coefficients[last].drop(columns="block").reset_index(drop=True)
 
     @cached_property
     def steps(self) -> pd.DataFrame:
-        return _step_table(self.names, self.models[-1].candidates, self.trace)
+        terms, counts, records = self.models[-1].candidates, [0] * len(self.names), []
+        for block, action, term, *numbers in self.trace.steps:
+            counts[block] += 1
+            records.append((self.names[block], counts[block], action, terms[term], *numbers))
+        columns = "block step action term f p_value r_squared"
+        return pd.DataFrame(records, columns=columns.split())
 
     def _repr_html_(self) -> str:
-        tables = (
-            ("Blocks", self.fit),
-            ("Coefficients after each block", self.coefficients),
-            ("Steps", self.steps),
-        )
-        head = f"<p>{self.n:,} of {self.n_given:,} rows are complete and used.</p>"
-        return head + "".join(
-            f"<h4>{title}</h4>{table.to_html(index=False, na_rep='', float_format='{:.4g}'.format)}"
-            for title, table in tables
-        )
+        titles = "Blocks", "Coefficients after each block", "Steps"
+        html = f"<p>{self.n:,} of {self.n_given:,} rows are complete and used.</p>"
+        for title, table in zip(titles, (self.fit, self.coefficients, self.steps), strict=True):
+            shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
+            html += f"<h4>{title}</h4>{shown}"
+        return html
 
 
 def hierarchical_regression(
@@ -89,7 +109,6 @@ def hierarchical_regression(
     p_remove: float = 0.10,
     cluster: str | None = None,
     tolerance: float = 1e-4,
-    conf_level: float = 0.95,
 ) -> BlockRegression:
     """Regress an outcome on blocks of predictors, block after block.
 
@@ -114,7 +133,6 @@ def hierarchical_regression(
     tolerance : float
         Terms enter only if 1 - R2 on the terms in the model, and that of each of these
         afterwards, is at least this.
-    conf_level : float
 
     Returns
     -------
@@ -147,17 +165,16 @@ def hierarchical_regression(
     rule = Rule(method, p_enter, p_remove, tolerance)
     sums = moments(data, outcome, blocks, cluster)
     trace = Trace()
-    n = np.array([sums.n])
-    path = run(correlate(sums.products[:, :, None]), n, sums.blocks, rule, trace)
+    correlations = correlate(sums.products[:, :, None])
+    path = run(correlations, np.array([sums.n]), sums.blocks, rule, trace)
     if path.r_squared[-1, 0] > 1 - NOTHING_LEFT:
         raise NotEstimableError(f"The terms fit '{outcome}' perfectly: no error can be estimated.")
     inside = (np.flatnonzero(block) for block in path.selected[:, :, 0])
     models = [_Model(sums, *pair) for pair in zip(trace.matrices, inside, strict=True)]
     if cluster is not None:
-        y, X, groups = numeric_rows(data, outcome, sums.terms, cluster)
         for model in models:
-            model.respect(y, X, groups)
-    return BlockRegression(tuple(blocks), tuple(models), trace, conf_level, len(data))
+            model.respect(sums)
+    return BlockRegression(tuple(blocks), tuple(models), trace, len(data))
 
 
 class _Model:
@@ -180,12 +197,15 @@ class _Model:
             noise * np.array([1 / sums.n + means @ inverse @ means, *np.diag(inverse)])
         )
 
-        self.covariance: ClusterCovariance | None = None
+        self.dfs, self.covariance = np.full(len(self.estimate), self.df), None
 
-    def respect(self, y, X, groups) -> None:
+    def respect(self, sums: Moments) -> None:
         """Take errors and degrees of freedom that respect groups instead."""
-        _, _, self.covariance = least_squares(y, X[:, self.inside], groups, self.terms)
-        self.std_error = np.sqrt(np.diag(self.covariance.vcov))
+        rows = sums.rows + sums.means
+        _, _, self.covariance = least_squares(
+            rows[:, -1], rows[:, self.inside], sums.codes, self.terms
+        )
+        self.std_error, self.dfs = np.sqrt(np.diag(self.covariance.vcov)), self.covariance.df
 
     def change(self, before: _Model | None) -> tuple[float, float, int, float, float]:
         """Gain in R2 over the model before, and its F test: gain, f, df1, df2, p_value."""
@@ -199,46 +219,3 @@ class _Model:
             return gain, f, df1, df2, p_value
         f = gain / len(new) / ((1 - self.r_squared) / self.df)
         return gain, f, len(new), self.df, float(special.fdtrc(len(new), self.df, f))
-
-
-def _fit_table(names, models) -> pd.DataFrame:
-    records = []
-    for name, model, before in zip(names, models, [None, *models[:-1]], strict=True):
-        adjusted = 1 - (1 - model.r_squared) * (model.n - 1) / model.df
-        records.append((name, model.n, model.r_squared, adjusted, *model.change(before)))
-    columns = "block n r_squared adj_r_squared delta_r_squared f_change df1 df2 p_change"
-    return pd.DataFrame(records, columns=columns.split())
-
-
-def _coefficient_table(names, models, conf_level) -> pd.DataFrame:
-    def stack(of):
-        return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
-
-    def df(model):
-        fixed = np.full(len(model.estimate), model.df)
-        return fixed if model.covariance is None else model.covariance.df
-
-    tests = t_tests(
-        stack(lambda m: m.estimate), stack(lambda m: m.std_error), stack(df), conf_level
-    )
-    return pd.DataFrame(
-        {
-            "block": np.repeat(np.array(names, dtype=object), [len(m.estimate) for m in models]),
-            "term": [term for m in models for term in ("intercept", *m.terms)],
-            **tests,
-            "beta": stack(lambda m: [np.nan, *m.beta]),
-            "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
-            "tolerance": stack(lambda m: [np.nan, *m.tolerance]),
-        }
-    )
-
-
-def _step_table(names, terms, trace: Trace) -> pd.DataFrame:
-    counts = dict.fromkeys(range(len(names)), 0)
-    records = []
-    for block, action, term, f, p_value, r_squared in trace.steps:
-        counts[block] += 1
-        records.append((names[block], counts[block], action, terms[term], f, p_value, r_squared))
-    return pd.DataFrame(
-        records, columns=["block", "step", "action", "term", "f", "p_value", "r_squared"]
-    )

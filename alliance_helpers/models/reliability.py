@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,19 +10,15 @@ from scipy.special import stdtrit
 from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from .concordance import MAX_BLOCKS
-from .jackknife import leave_one_out
+from .design import require
+from .robust import MAX_BLOCKS, leave_one_out
 
 LARGEST_COMMUNALITY = 0.995  # psych's bound: a uniqueness below .005 is a Heywood case
 MIN_RESPONDENTS = 4
 
 
 def reliability(
-    items: pd.DataFrame | np.ndarray,
-    keys: Sequence[int] | None = None,
-    limits: tuple[float, float] | None = None,
-    conf_level: float = 0.95,
-    cluster: Sequence | None = None,
+    items, keys=None, limits=None, conf_level: float = 0.95, cluster=None
 ) -> pd.DataFrame:
     """Cronbach's alpha with its interval, omega total and the weakest item of one scale.
 
@@ -83,8 +78,7 @@ def reliability(
     >>> round(float(reliability(items, keys=[1, 2, -3], limits=(1, 7))["alpha"].iloc[0]), 3)
     0.973
     """
-    if not 0 < conf_level < 1:
-        raise ParameterError(f"conf_level is {conf_level}; give a number between 0 and 1.")
+    require("share", conf_level=conf_level)
     scale = _keyed(items, keys, limits)
     cov = _covariances(scale)
     varies = np.diag(cov) > 0
@@ -112,16 +106,9 @@ def reliability(
     else:
         spread = _spread_over(cluster, scale.loc[:, varies], tail)
     low, high = 1 - (1 - alpha) * spread
-    row = {
-        "n_items": k,
-        "n": n,
-        "alpha": alpha,
-        "alpha_low": low,
-        "alpha_high": high,
-        "omega_total": _omega_total(correlations),
-        "lowest_item_rest_r": np.nanmin(_item_rest(cov)),
-    }
-    return pd.DataFrame([row])
+    columns = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r"
+    row = (k, n, alpha, low, high, _omega_total(correlations), np.nanmin(_item_rest(cov)))
+    return pd.DataFrame([row], columns=columns.split())
 
 
 def _alpha(cov: np.ndarray) -> float:
@@ -145,7 +132,7 @@ def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
             raise NotEstimableError("the answers of the others give no alpha")
         return np.array([np.log(1 - _alpha(cov))])
 
-    _, covariance, df = leave_one_out(log_rest, codes % MAX_BLOCKS)
+    _, covariance, df = leave_one_out(log_rest, codes, MAX_BLOCKS)
     reach = stdtrit(df, 1 - tail) * np.sqrt(covariance[0, 0])
     return np.exp([reach, -reach])
 
@@ -155,56 +142,6 @@ def _pairwise(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
     n, sums = seen.T @ seen, values.T @ seen
     with np.errstate(divide="ignore", invalid="ignore"):  # unknown: nobody answered both
         return (values.T @ values - sums * sums.T / n) / (n - 1)
-
-
-def item_rest_correlations(
-    items: pd.DataFrame | np.ndarray,
-    keys: Sequence[int] | None = None,
-    limits: tuple[float, float] | None = None,
-) -> pd.DataFrame:
-    """Correlation of each item with the sum of the other items (corrected item-total r).
-
-    A negative value is the mark of a wrongly keyed item.
-
-    Parameters
-    ----------
-    items, keys, limits
-        As in :func:`reliability`.
-
-    Returns
-    -------
-    DataFrame, one row per item in the order of the keys
-        ``item r n reason``: the column's name, the correlation, the number of answers, and, where
-        ``r`` is NaN, why.
-
-    Raises
-    ------
-    ParameterError, NotEstimableError
-        As in :func:`reliability`.
-
-    Notes
-    -----
-    From the pairwise covariances: cov(i, T - i) / sqrt(var(i) var(T - i)), the ``r.drop`` of
-    R's ``psych::alpha``.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> items = pd.DataFrame({"a": [1, 2, 4, 5, 6], "b": [2, 2, 5, 4, 7], "c": [7, 5, 3, 4, 1]})
-    >>> item_rest_correlations(items)["r"].round(2).tolist()
-    [-0.17, -0.26, -0.95]
-    """
-    scale = _keyed(items, keys, limits)
-    cov = _covariances(scale)
-    r = _item_rest(cov)
-    constant = np.diag(cov) == 0
-    reason = np.select(
-        [constant, np.isnan(r)],
-        ["everybody gave the same answer", "the sum of the other items does not vary"],
-        default="",
-    )
-    counts = scale.notna().sum().to_numpy()
-    return pd.DataFrame({"item": scale.columns, "r": r, "n": counts, "reason": reason})
 
 
 def _keyed(items, keys, limits) -> pd.DataFrame:
@@ -265,15 +202,17 @@ def _covariances(scale: pd.DataFrame) -> np.ndarray:
 
 
 def _item_rest(cov: np.ndarray) -> np.ndarray:
+    """Correlation of each item with the sum of the others, NaN where one of the two is constant.
+
+    cov(i, T - i) / sqrt(var(i) var(T - i)), the ``r.drop`` of R's ``psych::alpha``.
+    """
     with_total, own = cov.sum(axis=1), np.diag(cov)
     rest = cov.sum() - 2 * with_total + own
-    defined = (own > 0) & (rest > 1e-12 * np.trace(cov))
-    r = np.full(len(cov), np.nan)
-    r[defined] = (with_total - own)[defined] / np.sqrt((own * rest)[defined])
-    return r
+    rest = np.where(rest > 1e-12 * np.trace(cov), rest, np.nan)
+    return (with_total - own) / np.sqrt(own * rest)
 
 
-def _omega_total(r: np.ndarray, sweeps: int = 500) -> float:
+def _omega_total(r: np.ndarray) -> float:
     """One minimum-residual factor, one loading at a time (Harman & Fukuda 1966)."""
     if len(r) == 2:
         return 2 * r[0, 1] / (1 + r[0, 1])
@@ -281,7 +220,7 @@ def _omega_total(r: np.ndarray, sweeps: int = 500) -> float:
     values, vectors = np.linalg.eigh(r)
     loading = vectors[:, -1] * np.sqrt(values[-1])
     bound = np.sqrt(LARGEST_COMMUNALITY)
-    for _ in range(sweeps):
+    for _ in range(500):
         before = loading.copy()
         for i, row in enumerate(off):
             others = loading @ loading - loading[i] ** 2

@@ -1,4 +1,9 @@
-"""Errors that respect groups: CR2 with Satterthwaite degrees of freedom."""
+"""Errors that respect groups: CR2 with Satterthwaite degrees of freedom, and the jackknife.
+
+For CR2 each group's residuals are inflated so that the sandwich is unbiased when the working model
+is true (Bell & McCaffrey 2002, Surv Methodol 28:169-181; Pustejovsky & Tipton 2018, J Bus Econ Stat
+36:672-683); Satterthwaite degrees of freedom say how little it knows when few groups carry a term.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError
-from .design import Sample, complete_rows, orthonormal, positions, tidy
+from .design import Sample, complete_rows, f_test, group_products, orthonormal, runs, tidy
 
 SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
@@ -18,6 +23,8 @@ SINGULAR = 1e-12
 
 LARGE = 256
 """Rows from which a group's adjustment is found by quadrature."""
+MAX_BLOCKS = 200
+"""Groups, or blocks of more groups than these, that a jackknife leaves out in turn."""
 BIASED = 1e-6
 """CR2 is unbiased under the working model unless a group determines a term; then it refuses."""
 
@@ -36,7 +43,6 @@ class ClusterCovariance:
     vcov : ndarray (k, k)
     df : ndarray (k,)
         Satterthwaite degrees of freedom of each estimate.
-    n_groups : int
     bread : ndarray (k, k)
         Covariance under the working model, up to its factor.
     own, shared : ndarray (J, k, k)
@@ -46,7 +52,6 @@ class ClusterCovariance:
 
     vcov: np.ndarray
     df: np.ndarray
-    n_groups: int
     bread: np.ndarray
     own: np.ndarray
     shared: np.ndarray
@@ -63,8 +68,7 @@ class ClusterCovariance:
         NotEstimableError
             The groups carry too little about the block for any degrees of freedom.
         """
-        keep = list(keep)
-        q = len(keep)
+        keep, q = list(keep), len(keep)
         own = self.own[:, keep][:, :, keep]
         shared = self.shared[:, :, keep]
         expected = own.sum(axis=0) - np.einsum("jks,jkt->st", shared, shared)
@@ -80,21 +84,19 @@ class ClusterCovariance:
         if not df2 > 0:
             raise NotEstimableError(
                 f"A joint test of {q} terms needs more than {q - 1} effective degrees of freedom; "
-                f"the {self.n_groups} groups carry {nu:.1f}."
+                f"the {len(self.own)} groups carry {nu:.1f}."
             )
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
             raise NotEstimableError(
-                f"A joint test of {q} terms needs more than these {self.n_groups} groups."
+                f"A joint test of {q} terms needs more than these {len(self.own)} groups."
             )
         f = df2 / nu * float(block @ np.linalg.solve(vcov, block)) / q
         return f, q, df2, float(special.fdtrc(q, df2, f))
 
 
-def cr2_covariance(
-    gradient, residuals, groups, variance=None, terms: Sequence[str] = ()
-) -> ClusterCovariance:
+def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovariance:
     """CR2 covariance of the estimates of a least-squares or generalised linear model.
 
     Parameters
@@ -106,11 +108,9 @@ def cr2_covariance(
         Outcome minus fitted mean, on the scale of the outcome.
     groups : array-like (n,)
         No missing labels.
-    variance : ndarray (n,), optional
-        Working variance of each row, up to a factor: the fitted mean for Poisson. Constant by
-        default.
-    terms : sequence of k names, optional
-        Used in error messages.
+    variance : ndarray (n,)
+        Working variance of each row, up to a factor: the fitted mean for Poisson.
+    terms : sequence of k names, for messages
 
     Returns
     -------
@@ -134,72 +134,44 @@ def cr2_covariance(
     >>> design = np.column_stack([np.ones(6), [0, 1, 2, 3, 4, 5]])
     >>> mean = np.exp(design @ [0.1, 0.2])
     >>> residuals = np.array([1, -1, 0, 1, 0, -1])
-    >>> fit = cr2_covariance(mean[:, None] * design, residuals, list("aabbcc"), mean)
+    >>> fit = cr2_covariance(mean[:, None] * design, residuals, list("aabbcc"), mean, "ab")
     >>> fit.vcov.shape
     (2, 2)
     """
     codes, labels = pd.factorize(np.asarray(groups))
     if len(labels) < 2 or (codes < 0).any():
         raise NotEstimableError("Errors that respect groups need at least two, and none missing.")
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes)
-    starts = np.cumsum(sizes) - sizes
-    variance = np.ones(len(codes)) if variance is None else np.asarray(variance, float)[order]
+    order, starts, sizes = runs(codes)
+    variance = np.asarray(variance, float)[order]
     variance = variance / variance.mean()
     scale = 1 / np.sqrt(variance)
     white = np.asarray(gradient, float)[order] * scale[:, None]
     Q, R = np.linalg.qr(white)
     free = np.abs(np.diag(R)) / np.sqrt(np.einsum("ij,ij->j", white, white))
     if not (free > 1e-7).all():
-        which = int(np.argmin(free))
-        name = f"'{terms[which]}'" if len(terms) else f"number {which + 1}"
-        raise NotEstimableError(f"The term {name} is a linear combination of the terms before it.")
+        what = f"'{terms[int(np.argmin(free))]}' is a linear combination of the terms before it"
+        raise NotEstimableError(f"The term {what}.")
     error = np.asarray(residuals, float)[order] * scale
-    if np.ptp(variance) == 0:
-        pieces = unweighted(Q, error, starts, inside_groups(Q, starts))
-    else:
-        pieces = _weighted(Q, error, starts, sizes, variance)
+    pieces = _weighted(Q, error, starts, sizes, variance)
     return assemble(*pieces, np.linalg.inv(R), terms)
 
 
-def unweighted(Q, error, starts, shares):
-    """Scores and working covariances by group, all from k x k matrices: cost linear in n.
-
-    `shares` is what `inside_groups` makes of Q.
-    """
-    values, vectors = shares
-    turned = np.swapaxes(vectors, 1, 2)
-    inside = np.clip(values, 0, None)
-    inflate = _inflation(values)
-    scores = np.add.reduceat(Q * error[:, None], starts)
-    scores = (vectors @ (inflate[:, :, None] * (turned @ scores[:, :, None])))[:, :, 0]
-    own = (vectors * (inflate**2 * inside)[:, None, :]) @ turned
-    shared = (vectors * (inflate * inside)[:, None, :]) @ turned
-    return scores, own, shared
-
-
-def adjustments(shares: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """What inflates each group's scores, (J, k, k), from what `inside_groups` returns."""
-    values, vectors = shares
-    return (vectors * _inflation(values)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-
-
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of every group's share of Q'Q = I."""
-    gram = np.empty((len(starts), Q.shape[1], Q.shape[1]))
-    for column in range(Q.shape[1]):
-        gram[:, column] = np.add.reduceat(Q * Q[:, [column]], starts)
-    return np.linalg.eigh(gram)
+    """Every group's share G of Q'Q = I, and (I - G)^(-1/2), which inflates its scores."""
+    gram = group_products(Q, starts)
+    values, vectors = np.linalg.eigh(gram)
+    inflate = _inverse_roots(1 - values, 1.0)
+    return gram, (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
 
 
-def _inflation(values: np.ndarray) -> np.ndarray:
-    rest = 1 - np.clip(values, 0, None)
-    singular = rest <= SINGULAR
-    return np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, rest)))
+def _inverse_roots(values: np.ndarray, largest) -> np.ndarray:
+    """One over the root of each eigenvalue; 0 where it counts as zero beside the largest."""
+    singular = values <= SINGULAR * largest
+    return np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, values)))
 
 
 def _weighted(Q, error, starts, sizes, variance):
-    """As `unweighted` where rows differ in working variance: groups of like size together."""
+    """Scores and working covariances by group; groups of like size together."""
     J, k = len(starts), Q.shape[1]
     scores, own, shared = np.empty((J, k)), np.empty((J, k, k)), np.empty((J, k, k))
     bucket = np.ceil(np.log2(sizes)).astype(int)
@@ -221,8 +193,7 @@ def _weighted(Q, error, starts, sizes, variance):
         middle = -q @ np.swapaxes(q, 1, 2)
         middle[:, range(width), range(width)] += 1.0
         values, vectors = np.linalg.eigh(v[:, :, None] * middle * v[:, None, :])
-        singular = values <= SINGULAR * values[:, -1:]
-        power = np.where(singular, 0.0, 1 / np.sqrt(np.where(singular, 1.0, values)))
+        power = _inverse_roots(values, values[:, -1:])
         # On whitened rows the adjustment is G^(-1/2) V, with G = V (I - QQ') V.
         adjusted = (vectors * power[:, None, :]) @ (np.swapaxes(vectors, 1, 2) @ q)
         scaled = v[..., None] * adjusted
@@ -268,10 +239,8 @@ def assemble(scores, own, shared, back, terms) -> ClusterCovariance:
     bread = back @ back.T
     lost = ~(trace > (1 - BIASED) * np.diag(bread)) | ~(squares > 0)
     if lost.any():
-        which = int(np.argmax(lost))
-        name = f"The term '{terms[which]}'" if len(terms) else f"Term number {which + 1}"
-        raise NotEstimableError(_TOO_FEW.format(name))
-    return ClusterCovariance(vcov, trace**2 / squares, len(scores), bread, own, shared)
+        raise NotEstimableError(_TOO_FEW.format(f"The term '{terms[int(np.argmax(lost))]}'"))
+    return ClusterCovariance(vcov, trace**2 / squares, bread, own, shared)
 
 
 def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
@@ -291,9 +260,7 @@ def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
     return float(of_traces + of_products)
 
 
-def cluster_robust(
-    y, X, groups, terms: Sequence[str] | None = None, conf_level: float = 0.95
-) -> pd.DataFrame:
+def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.DataFrame:
     """Least squares with CR2 errors and Satterthwaite degrees of freedom.
 
     Parameters
@@ -302,8 +269,9 @@ def cluster_robust(
         Outcome in its own units.
     X : array-like (n, k) or (n,), DataFrame or None
         Predictors; the intercept is added.
-    groups : array-like (n,)
-        The case manager of each row. Groups of one row are allowed.
+    groups : array-like (n,) or None
+        The case manager of each row. Groups of one row are allowed. None takes rows as
+        independent, with the usual errors and degrees of freedom.
     terms : sequence of k names, optional
     conf_level : float
 
@@ -332,16 +300,19 @@ def cluster_robust(
     >>> cluster_robust(y, x, groups, ["x"])["term"].tolist()
     ['intercept', 'x']
     """
-    sample, estimate, covariance = least_squares(y, X, groups, terms)
-    names = ("intercept", *sample.terms)
-    return tidy(
-        names, estimate, np.sqrt(np.diag(covariance.vcov)), covariance.df, sample.n, conf_level
-    )
+    sample = complete_rows(y, X, groups, terms)
+    Q, back = basis = orthonormal(sample)
+    if groups is None:
+        estimate, df = back @ (Q.T @ sample.y), sample.n - Q.shape[1]
+        left = sample.y - Q @ (Q.T @ sample.y)
+        errors = np.sqrt((back**2).sum(axis=1) * (left @ left) / df)
+    else:
+        estimate, covariance = fit_robust(sample, basis)
+        errors, df = np.sqrt(np.diag(covariance.vcov)), covariance.df
+    return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
 
 
-def cluster_block_test(
-    y, X, groups, block: Sequence[str], terms: Sequence[str] | None = None
-) -> pd.DataFrame:
+def cluster_block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
     """Test that a block of terms adds nothing: CR2 and the approximate Hotelling test (HTZ).
 
     Parameters
@@ -369,23 +340,10 @@ def cluster_block_test(
     2
     """
     sample, estimate, covariance = least_squares(y, X, groups, terms)
-    keep = [1 + position for position in positions(block, sample.terms)]
-    f, df1, df2, p_value = covariance.wald(estimate, keep)
-    return pd.DataFrame(
-        {
-            "f": [f],
-            "df1": [df1],
-            "df2": [df2],
-            "p_value": [p_value],
-            "n": [sample.n],
-            "n_groups": [sample.n_groups],
-        }
-    )
+    return f_test(lambda keep: covariance.wald(estimate, keep), block, sample)
 
 
-def least_squares(
-    y, X, groups, terms: Sequence[str] | None = None
-) -> tuple[Sample, np.ndarray, ClusterCovariance]:
+def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, ClusterCovariance]:
     """Complete rows, coefficients (the intercept first) and their CR2 covariance, as arrays.
 
     Arguments and errors as in `cluster_robust`, which puts the result into a table.
@@ -394,12 +352,8 @@ def least_squares(
     return sample, *fit_robust(sample, orthonormal(sample))
 
 
-def fit_robust(
-    sample: Sample,
-    basis: tuple[np.ndarray, np.ndarray],
-    shares: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, ClusterCovariance]:
-    """Coefficients and their CR2 covariance.
+def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterCovariance]:
+    """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
     `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
     """
@@ -412,6 +366,64 @@ def fit_robust(
         raise NotEstimableError(
             "The outcome does not vary, or the terms fit it perfectly: no error can be estimated."
         )
-    pieces = unweighted(Q, residuals, sample.starts, shares)
+    gram, adjust = shares
+    scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
+    scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
     names = ("intercept", *sample.terms)
-    return back @ gamma, assemble(*pieces, back, names)
+    return back @ gamma, assemble(scores, shared @ adjust, shared, back, names)
+
+
+def leave_one_out(statistic, groups, most=None) -> tuple[np.ndarray, np.ndarray, int]:
+    """An estimate, its jackknife covariance over groups, and the degrees of freedom.
+
+    Parameters
+    ----------
+    statistic : callable
+        From the rows to use, an array of bool (n,), to k estimates; on a scale close to normal
+        (Fisher's z of a correlation, the log of a ratio).
+    groups : ndarray (n,) of labels
+        The case manager of each row.
+    most : int, optional
+        Of more groups than this, as many blocks of groups are left out in turn.
+
+    Returns
+    -------
+    estimate : ndarray (k,), with every row
+    covariance : ndarray (k, k)
+    df : int, groups minus 1
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than three groups; what `statistic` raises, with the group that was left out.
+
+    Notes
+    -----
+    (J - 1) / J times the cross-products of the estimates without one group about their mean
+    (Efron & Stein 1981, Ann Stat 9:586-596).
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 3.0, 6.0])
+    >>> estimate, covariance, df = leave_one_out(lambda rows: x[rows].mean(keepdims=True),
+    ...                                          np.arange(4))
+    >>> bool(np.isclose(covariance[0, 0], x.var(ddof=1) / 4)), df
+    (True, 3)
+    """
+    labels, codes = np.unique(np.asarray(groups), return_inverse=True)
+    if most is not None and len(labels) > most:
+        codes, labels = codes % most, np.array([f"{first}, and others" for first in labels[:most]])
+    J = len(labels)
+    if J < 3:
+        raise NotEstimableError(
+            f"{J} case manager{'s' * (J != 1)}: leaving one out at a time needs at least three"
+        )
+    estimate = np.atleast_1d(statistic(np.ones(len(codes), bool)))
+    without = np.empty((J, len(estimate)))
+    for j in range(J):
+        try:
+            without[j] = statistic(codes != j)
+        except NotEstimableError as error:
+            raise NotEstimableError(f"without case manager {labels[j]}: {error}") from None
+    away = without - without.mean(axis=0)
+    return estimate, (J - 1) / J * away.T @ away, J - 1

@@ -1,27 +1,158 @@
 """What stepwise selection would have done with other samples of the same clients.
 
-Inclusion frequencies beside those on pure noise, the models most often found, and how much of
-R-squared is optimism.
+Inclusion frequencies beside those on pure noise, the models most often found, how much of
+R-squared is optimism, and a test of the whole procedure; many regressions at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from . import arguments
-from .resamples import Batch, Resampler, batches, permutation_test, permuted_rows
-from .stepwise import Path, Rule, run
+from ..errors import NotEstimableError
+from .design import group_products, require_whole, runs
+from .permutations import permuted_rows
+from .stepwise import Path, Rule, correlate, moments, run
 
-__all__ = [
-    "bootstrap_paths",
-    "bootstrap_selection",
-    "optimism_corrected_r2",
-    "permutation_test",
-    "selected_models",
-]
+BATCH = 512
+"""Resamples worked on side by side; fixed, so that results do not depend on memory."""
+ROWS = 8192
+"""Rows whose products are held at a time."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Resamples ready for `stepwise.run`; the last axis counts them.
+
+    Attributes
+    ----------
+    correlations : ndarray (p + 1, p + 1, b)
+    n : ndarray (b,), rows in each resample
+    means, spreads : ndarray (p + 1, b), in standard units of the full sample
+    """
+
+    correlations: np.ndarray
+    n: np.ndarray
+    means: np.ndarray
+    spreads: np.ndarray
+
+
+class Resampler:
+    """The complete rows of a hierarchical regression, ready to be weighted over and over.
+
+    Parameters
+    ----------
+    data, outcome, blocks, cluster
+        As in `regression.hierarchical_regression`, with its errors.
+
+    Attributes
+    ----------
+    terms, blocks : names, and positions of each block's candidates
+    Z : ndarray (n, p + 1), complete rows in standard units, the outcome last
+    R : ndarray (p + 1, p + 1), their correlations
+    codes : ndarray (n,) of group numbers, or None
+    """
+
+    def __init__(self, data, outcome: str, blocks: Mapping, cluster: str | None = None) -> None:
+        sums = moments(data, outcome, blocks, cluster)
+        self.Z = sums.rows / np.sqrt(np.diag(sums.products) / sums.n)
+        self.terms, self.blocks, self.names = sums.terms, sums.blocks, list(blocks)
+        self.codes, (self.n, self.m) = sums.codes, self.Z.shape
+        self.R = self.Z.T @ self.Z / self.n
+        self.pairs = np.triu_indices(self.m)
+        self.n_units = self.n if cluster is None else int(self.codes.max()) + 1
+        if self.n_units < 2:
+            raise NotEstimableError(f"All complete rows have the same '{cluster}'.")
+        self._by_unit = None if cluster is None else self._unit_sums()
+
+    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        """Rows, or whole groups, drawn with replacement: indices (size, n_units)."""
+        return rng.integers(0, self.n_units, (size, self.n_units))
+
+    def resampled(self, n_boot: int, seed: int, permute: bool = False) -> Iterator[Batch]:
+        """All resamples, batch after batch.
+
+        The rows drawn come from ``np.random.default_rng(seed)`` through `draw`; permutations of
+        the outcome, if wanted, from a stream of their own.
+        """
+        require_whole(0, seed=seed)
+        rng, shuffler = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+        for size in batches(n_boot):
+            drawn, units = self.draw(rng, size), self.n_units
+            flat = (drawn + units * np.arange(size)[:, None]).ravel()
+            times = np.bincount(flat, minlength=size * units).reshape(size, units)
+            outcomes = None
+            if permute:
+                order = permuted_rows(self.codes, self.n, size, shuffler)
+                outcomes = self.Z[order.T, -1]
+            yield self.batch(times.astype(float).T, outcomes)
+
+    def permuted(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Correlations (p + 1, p + 1, size) with the outcome in permuted places."""
+        order = permuted_rows(self.codes, self.n, size, rng)
+        correlations = np.repeat(self.R[:, :, None], size, axis=2)
+        with_outcome = self.Z[:, :-1].T @ self.Z[order.T, -1] / self.n
+        correlations[:-1, -1] = correlations[-1, :-1] = with_outcome
+        return correlations
+
+    def batch(self, weights: np.ndarray, outcomes: np.ndarray | None = None) -> Batch:
+        """Correlations of all resamples by one matrix product.
+
+        Parameters
+        ----------
+        weights : ndarray (n_units, b)
+        outcomes : ndarray (n, b), optional
+            Another outcome for each resample, in standard units.
+        """
+        count = len(self.pairs[0])
+        sums = self._sums(weights)
+        products = np.empty((self.m, self.m, weights.shape[1]))
+        products[self.pairs] = sums[:count]
+        products[self.pairs[::-1]] = sums[:count]
+        totals = sums[count:-1]
+        n = np.rint(sums[-1]).astype(np.intp)
+        if outcomes is not None:
+            rows = weights if self.codes is None else weights[self.codes]
+            weighted = rows * outcomes
+            products[:-1, -1] = products[-1, :-1] = self.Z[:, :-1].T @ weighted
+            products[-1, -1] = np.einsum("nb,nb->b", weighted, outcomes)
+            totals[-1] = weighted.sum(axis=0)
+        means = totals / n
+        products -= totals[:, None] * means[None]
+        spreads = np.sqrt(np.maximum(np.einsum("iib->ib", products), 0) / n)
+        flat = spreads <= 1e-7
+        products[flat[:, None] | flat[None]] = 0.0
+        return Batch(correlate(products), n, means, spreads)
+
+    def _sums(self, weights: np.ndarray) -> np.ndarray:
+        """Weighted sums of the products of all pairs of columns, of the columns, and of ones."""
+        if self._by_unit is not None:
+            return self._by_unit @ weights
+        first, second = self.pairs
+        total = 0.0
+        for a, b in pairwise([*range(0, self.n, ROWS), self.n]):
+            Z = np.ascontiguousarray(self.Z[a:b].T)
+            parts = np.concatenate([Z[first] * Z[second], Z, np.ones((1, b - a))])
+            total = total + parts @ weights[a:b]
+        return total
+
+    def _unit_sums(self) -> np.ndarray:
+        """The same sums inside each group, (sums, groups)."""
+        order, starts, _ = runs(self.codes)
+        columns = np.column_stack([self.Z[order], np.ones(self.n)])
+        products = group_products(columns, starts)
+        return np.concatenate([products[:, *self.pairs].T, products[:, :, -1].T])
+
+
+def batches(total: int) -> Iterator[int]:
+    """Sizes of the batches in which `total` resamples are worked on."""
+    require_whole(1, resamples=total)
+    for start in range(0, total, BATCH):
+        yield min(BATCH, total - start)
 
 
 def bootstrap_selection(
@@ -47,7 +178,7 @@ def bootstrap_selection(
     seed : int
     cluster : str, optional
         Column of the case manager: whole case managers are resampled, and permuted for the noise
-        reference (`resamples.permuted_rows`).
+        reference (`permutations.permuted_rows`).
     noise : bool
         Whether to repeat the procedure with the outcome of each resample permuted beforehand.
 
@@ -86,17 +217,11 @@ def bootstrap_selection(
     chosen = final.selected[-1]
     times = chosen.sum(axis=1)
     positive = (chosen & (final.beta[-1] > 0)).sum(axis=1)
-    majority = np.maximum(positive, times - positive)
-    table = pd.DataFrame(
-        {
-            "block": np.repeat(source.names, [len(block) for block in source.blocks]),
-            "term": source.terms,
-            "inclusion": times / n_boot,
-            "same_sign": np.divide(
-                majority, times, out=np.full(len(times), np.nan), where=times > 0
-            ),
-        }
-    )
+    with np.errstate(invalid="ignore"):  # never selected
+        same_sign = np.maximum(positive, times - positive) / times
+    block = np.repeat(source.names, [len(block) for block in source.blocks])
+    table = pd.DataFrame({"block": block, "term": source.terms, "inclusion": times / n_boot})
+    table["same_sign"] = same_sign
     if noise:
         permuted = bootstrap_paths(source, rule, n_boot, seed, permute=True)
         table["noise_inclusion"] = permuted.selected[-1].mean(axis=1)
@@ -104,21 +229,13 @@ def bootstrap_selection(
 
 
 def selected_models(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    n_boot: int = 1000,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
-    top: int = 10,
+    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None, top=10
 ) -> pd.DataFrame:
     """The models that the stepwise procedure ends with most often.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, p_enter, p_remove, cluster
+    data, outcome, blocks, n_boot, seed, cluster
         As in `bootstrap_selection`; the same seed gives the same resamples.
     top : int
         Models listed.
@@ -138,10 +255,10 @@ def selected_models(
     >>> selected_models(data, "alliance", {"client": ["age", "symptoms"]}, 200)["model"].iloc[0]
     'age'
     """
-    rule = Rule("stepwise", p_enter, p_remove)
+    rule = Rule()
     source = Resampler(data, outcome, blocks, cluster)
     chosen = bootstrap_paths(source, rule, n_boot, seed).selected[-1]
-    full = _run(source, source.batch(np.ones((source.n_units, 1))), rule).selected[-1, :, 0]
+    full = _full_sample(source, rule).selected[-1, :, 0]
     models, counts = np.unique(chosen.T, axis=0, return_counts=True)
     order = np.lexsort((models.sum(axis=1), -counts))[:top]
     terms = np.array(source.terms, dtype=object)
@@ -156,20 +273,13 @@ def selected_models(
 
 
 def optimism_corrected_r2(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    n_boot: int = 1000,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
+    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None
 ) -> pd.DataFrame:
     """R-squared as it looks, and as it would hold up in new clients.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, p_enter, p_remove, cluster
+    data, outcome, blocks, n_boot, seed, cluster
         As in `bootstrap_selection`.
 
     Returns
@@ -192,51 +302,102 @@ def optimism_corrected_r2(
     >>> table["procedure"].tolist()
     ['stepwise', 'enter']
     """
-    arguments.whole(0, seed=seed)
     source = Resampler(data, outcome, blocks, cluster)
     records = []
-    for rule in (Rule("stepwise", p_enter, p_remove), Rule("enter", p_enter, p_remove)):
-        rng = np.random.default_rng(seed)
-        apparent = _run(source, source.batch(np.ones((source.n_units, 1))), rule)
+    for rule in (Rule("stepwise"), Rule("enter")):
+        apparent = _full_sample(source, rule)
         optimism = 0.0
-        for size in batches(n_boot):
-            batch = source.batch(source.weights(source.draw(rng, size)))
+        for batch in source.resampled(n_boot, seed):
             path = _run(source, batch, rule)
             optimism += (path.r_squared[-1] - _transported(source, batch, path)).sum()
         optimism /= n_boot
-        r_squared = float(apparent.r_squared[-1, 0])
-        n_terms = int(apparent.selected[-1].sum())
-        corrected = r_squared - optimism
-        records.append((rule.method, r_squared, optimism, corrected, n_terms, n_boot, source.n))
+        r_squared, n_terms = float(apparent.r_squared[-1, 0]), int(apparent.selected[-1].sum())
+        found = (rule.method, r_squared, optimism, r_squared - optimism, n_terms)
+        records.append((*found, n_boot, source.n))
     columns = "procedure r_squared optimism r_squared_corrected n_terms n_boot n"
     return pd.DataFrame(records, columns=columns.split())
 
 
-def bootstrap_paths(
-    source: Resampler, rule: Rule, n_boot: int, seed: int, permute: bool = False
-) -> Path:
-    """The procedure on every resample.
+def bootstrap_paths(source: Resampler, rule: Rule, n_boot, seed, permute=False) -> Path:
+    """The procedure on every resample, in the order of `Resampler.resampled`."""
+    paths = [_run(source, batch, rule) for batch in source.resampled(n_boot, seed, permute)]
+    names = ("selected", "beta", "r_squared")
+    return Path(*(np.concatenate([getattr(p, name) for p in paths], axis=-1) for name in names))
 
-    The rows drawn come from ``np.random.default_rng(seed)``, batch after batch, through
-    ``source.draw``; permutations of the outcome from a stream of their own.
+
+def _full_sample(source: Resampler, rule: Rule) -> Path:
+    return run(source.R[:, :, None].copy(), np.array([source.n]), source.blocks, rule)
+
+
+def permutation_test(
+    data: pd.DataFrame,
+    outcome: str,
+    blocks: Mapping[str, Sequence[str]],
+    cluster: str | None = None,
+    n_perm: int = 999,
+    seed: int = 1995,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
+) -> pd.DataFrame:
+    """Test the whole stepwise procedure by the R-squared of its final model.
+
+    Parameters
+    ----------
+    data, outcome, blocks, p_enter, p_remove
+        As in `regression.hierarchical_regression`.
+    cluster : str, optional
+        Column of the case manager. Given, the outcome is shuffled among the clients of a case
+        manager, and whole case managers of like size change places; predictors stay where they
+        are. Left out, dyads are permuted freely, which is right only if dyads are independent:
+        with clients nested in case managers it rejects far too often.
+    n_perm : int
+        Permutations.
+    seed : int
+
+    Returns
+    -------
+    DataFrame, one row : r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups
+        ``r_squared_noise``: mean R2 of the final model under permutation;
+        ``any_selected_noise``: share of the permutations in which anything is selected.
+        ``p_value`` is (1 + permutations with at least this R2) / (1 + n_perm).
+
+    Raises
+    ------
+    ParameterError, NotEstimableError
+        As `regression.hierarchical_regression`.
+
+    Notes
+    -----
+    Phipson & Smyth (2010), Stat Appl Genet Mol Biol 9:39, for the p value;
+    `permutations.permuted_rows` for the permutation. Its size at this study's shape is in
+    benchmarks/permutation_size.csv.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> data = pd.DataFrame(rng.normal(size=(201, 3)), columns=["age", "symptoms", "alliance"])
+    >>> data["alliance"] += data["age"]
+    >>> test = permutation_test(data, "alliance", {"client": ["age", "symptoms"]}, n_perm=99)
+    >>> float(test["p_value"].iloc[0])
+    0.01
     """
-    arguments.whole(0, seed=seed)
+    rule = Rule("stepwise", p_enter, p_remove)
+    source = Resampler(data, outcome, blocks, cluster)
+    require_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
-    shuffler = np.random.default_rng([seed, 1])
-    paths = []
-    for size in batches(n_boot):
-        weights = source.weights(source.draw(rng, size))
-        outcomes = None
-        if permute:
-            order = permuted_rows(source.codes, source.n, size, shuffler)
-            outcomes = source.Z[order.T, -1]
-        paths.append(_run(source, source.batch(weights, outcomes), rule))
-    return Path(
-        *(
-            np.concatenate([getattr(path, name) for path in paths], axis=-1)
-            for name in ("selected", "beta", "r_squared")
-        )
-    )
+    observed = _full_sample(source, rule).r_squared[-1, 0]
+    found = []
+    for size in batches(n_perm):
+        correlations, n = source.permuted(size, rng), np.full(size, source.n)
+        found.append(run(correlations, n, source.blocks, rule).r_squared[-1])
+    r_squared = np.concatenate(found)
+    # Rounding must not decide whether a permutation that changes nothing reaches the observed.
+    reached = int((r_squared >= observed - 1e-10).sum())
+    p_value, noise = (1 + reached) / (1 + n_perm), r_squared.mean()
+    n_groups = source.n_units if cluster is not None else np.nan
+    row = (observed, p_value, noise, (r_squared > 1e-10).mean(), n_perm, source.n, n_groups)
+    columns = "r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups"
+    return pd.DataFrame([row], columns=columns.split())
 
 
 def _run(source: Resampler, batch: Batch, rule: Rule) -> Path:
@@ -250,6 +411,6 @@ def _transported(source: Resampler, batch: Batch, path: Path) -> np.ndarray:
     )
     slopes = path.beta[-1] * scale * batch.spreads[-1]
     intercept = batch.means[-1] - (slopes * batch.means[:-1]).sum(axis=0)
-    R = source.Z.T @ source.Z / source.n
+    R = source.R
     explained = 2 * R[-1, :-1] @ slopes - np.einsum("pb,pb->b", slopes, R[:-1, :-1] @ slopes)
     return explained - intercept**2

@@ -1,19 +1,22 @@
-"""Moments, and stepwise regression worked out on them."""
+"""The stepwise rule of 1995, once, for one sample or for thousands of resamples side by side.
+
+Every regression on p candidates and an outcome follows from the (p + 1) x (p + 1) matrix of their
+correlations. Entering or removing a term is one sweep of that matrix (Beaton 1964; Goodnight 1979,
+Am Stat 33:149-158), and sweeping a stack of matrices costs little more than sweeping one.
+All arrays hold the resamples on their last axis.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from . import arguments
-
-CHUNK = 65_536
+from .design import check_columns, complete, require
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Moments:
     n : int, complete rows
     means : ndarray (p + 1,), the outcome last
     products : ndarray (p + 1, p + 1), sums of products about the means
+    rows : ndarray (n, p + 1), complete rows about the means
+    codes : ndarray of int (n,), group of each row, or None
     """
 
     terms: tuple[str, ...]
@@ -34,14 +39,11 @@ class Moments:
     n: int
     means: np.ndarray
     products: np.ndarray
+    rows: np.ndarray
+    codes: np.ndarray | None
 
 
-def moments(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    cluster: str | None = None,
-) -> Moments:
+def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> Moments:
     """Check the columns and gather their means and cross-products over complete rows.
 
     Parameters
@@ -63,38 +65,30 @@ def moments(
     NotEstimableError
         No more complete rows than terms plus one, or a constant column; the message names it.
 
-    Notes
-    -----
-    Sums are taken about the means of the first rows, then moved to the means of all: rounding
-    does not depend on where a variable's zero lies (Chan, Golub & LeVeque 1983, Am Stat 37:242).
-
     Examples
     --------
+    >>> import pandas as pd
     >>> data = pd.DataFrame({"x": [1.0, 2, 3, 4], "y": [2.0, 4, 6, 9]})
-    >>> moments(data, "y", {"block": ["x"]}).products.tolist()
+    >>> moments(data, "y", {"block": ["x"]}).products.round(2).tolist()
     [[5.0, 11.5], [11.5, 26.75]]
     """
-    terms = check_columns(data, outcome, blocks, cluster)
+    terms = _candidates(data, outcome, blocks, cluster)
     columns = [*terms, outcome]
-    m = len(columns)
-    n, shift, total, products = 0, None, np.zeros(m), np.zeros((m, m))
-    for start in range(0, len(data), CHUNK):
-        rows = _complete(data.iloc[start : start + CHUNK], columns, cluster)[0]
-        if not len(rows):
-            continue
-        shift = rows.mean(axis=0) if shift is None else shift
-        rows -= shift
-        n += len(rows)
-        total += rows.sum(axis=0)
-        products += rows.T @ rows
+    values = data[columns].to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(values).any():
+        name = columns[int(np.argmax(np.isinf(values).any(axis=0)))]
+        raise ParameterError(f"The column '{name}' holds an infinite value.")
+    used, codes = complete(values, None if cluster is None else data[cluster])
+    n = len(used)
     if n <= len(terms) + 1:
         raise NotEstimableError(
             f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates: "
             f"at least {len(terms) + 2} are needed."
         )
-    moved = total / n
-    products -= n * np.outer(moved, moved)
-    means = shift + moved
+    rows = values[used]
+    means = rows.mean(axis=0)
+    rows -= means
+    products = rows.T @ rows
     flat = np.diag(products) <= n * (1e-12 * np.maximum(np.abs(means), 1e-300)) ** 2
     if flat.any():
         raise NotEstimableError(
@@ -103,16 +97,10 @@ def moments(
         )
     sizes = np.cumsum([0, *(len(columns) for columns in blocks.values())])
     positions = tuple(np.arange(a, b) for a, b in pairwise(sizes))
-    return Moments(terms, positions, n, means, products)
+    return Moments(terms, positions, n, means, products, rows, codes)
 
 
-def numeric_rows(data, outcome: str, terms: Sequence[str], cluster: str | None):
-    """Complete rows as arrays: outcome (n,), predictors (n, p), labels (n,) or None."""
-    values, labels = _complete(data, [*terms, outcome], cluster)
-    return values[:, -1], values[:, :-1], labels
-
-
-def check_columns(data, outcome, blocks, cluster=None) -> tuple[str, ...]:
+def _candidates(data, outcome, blocks, cluster) -> tuple[str, ...]:
     """Names of all candidates, block after block; ParameterError with every problem found."""
     if blocks is not None and not isinstance(blocks, Mapping):
         raise ParameterError("blocks maps each block's name to a list of columns.")
@@ -121,36 +109,8 @@ def check_columns(data, outcome, blocks, cluster=None) -> tuple[str, ...]:
     if any(isinstance(columns, str) for columns in blocks.values()):
         raise ParameterError("Each block is a list of columns, not a single name.")
     terms = tuple(column for columns in blocks.values() for column in columns)
-    wanted = [*terms, outcome]
-    used = dict.fromkeys([*wanted, *([] if cluster is None else [cluster])])
-    arguments.table(data, *used)
-    problems, kinds = [], data.dtypes.to_dict()
-    for column in used:
-        if column not in kinds:
-            problems.append(f"there is no column '{column}'")
-        elif wanted.count(column) > 1:
-            problems.append(f"'{column}' is named more than once")
-        elif column in wanted and not _is_number(kinds[column]):
-            problems.append(f"'{column}' holds {kinds[column]}, not numbers")
-    if problems:
-        raise ParameterError(f"The blocks cannot be used: {'; '.join(problems)}.")
+    check_columns(data, [*terms, outcome], [] if cluster is None else [cluster])
     return terms
-
-
-def _is_number(dtype) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
-
-
-def _complete(data, columns, cluster) -> tuple[np.ndarray, np.ndarray | None]:
-    values = data[columns].to_numpy(dtype=float, na_value=np.nan, copy=True)
-    keep = ~np.isnan(values).any(axis=1)
-    if cluster is not None:
-        keep &= data[cluster].notna().to_numpy()
-    if np.isinf(values).any():
-        name = columns[int(np.argmax(np.isinf(values).any(axis=0)))]
-        raise ParameterError(f"The column '{name}' holds an infinite value.")
-    labels = None if cluster is None else data[cluster].to_numpy()[keep]
-    return (values if keep.all() else values[keep]), labels
 
 
 NOTHING_LEFT = 1e-12
@@ -189,14 +149,13 @@ class Rule:
     def __post_init__(self) -> None:
         if self.method not in ("stepwise", "enter"):
             raise ParameterError(f"method is 'stepwise' or 'enter'; '{self.method}' was given.")
-        arguments.finite(p_enter=self.p_enter, p_remove=self.p_remove, tolerance=self.tolerance)
+        require("finite", p_enter=self.p_enter, p_remove=self.p_remove)
+        require("share", tolerance=self.tolerance)
         if not 0 < self.p_enter < self.p_remove < 1:
             raise ParameterError(
                 f"p_remove ({self.p_remove}) must be larger than p_enter ({self.p_enter}), both "
                 f"between 0 and 1: otherwise the same term enters and leaves for ever."
             )
-        if not 0 < self.tolerance < 1:
-            raise ParameterError(f"tolerance lies between 0 and 1; {self.tolerance} was given.")
 
 
 @dataclass(frozen=True)
@@ -242,13 +201,7 @@ def correlate(products: np.ndarray) -> np.ndarray:
     return out
 
 
-def run(
-    correlations: np.ndarray,
-    n: np.ndarray,
-    blocks: Sequence[np.ndarray],
-    rule: Rule,
-    trace: Trace | None = None,
-) -> Path:
+def run(correlations, n, blocks, rule: Rule, trace: Trace | None = None) -> Path:
     """Apply the rule to every resample at once.
 
     Parameters
@@ -290,19 +243,16 @@ class _Work:
         self.member = np.zeros((len(blocks), self.p), dtype=bool)
         for position, block in enumerate(blocks):
             self.member[position, block] = True
-        self.path = Path(
-            np.zeros((len(blocks), self.p, B), dtype=bool),
-            np.zeros((len(blocks), self.p, B)),
-            np.zeros((len(blocks), B)),
-        )
-        self.inside = np.zeros((self.p, B), dtype=bool)
-        self.barred = np.zeros((self.p, B), dtype=bool)
-        self.block = np.zeros(B, dtype=np.intp)
-        self.size = np.zeros(B, dtype=np.intp)
+        shape = len(blocks), self.p, B
+        self.path = Path(np.zeros(shape, dtype=bool), np.zeros(shape), np.zeros(shape[::2]))
+        self.inside, self.barred = np.zeros((2, self.p, B), dtype=bool)
+        self.block, self.size = np.zeros((2, B), dtype=np.intp)
         self.first_df = max(int(n.min()) - self.p - 2, 1)
         df = np.arange(self.first_df, int(n.max()))
-        self.f_enter = special.stdtrit(df, 1 - rule.p_enter / 2) ** 2
-        self.f_remove = special.stdtrit(df, 1 - rule.p_remove / 2) ** 2
+        self.f_enter = self.f_remove = np.full(len(df), -1.0)  # everything enters, nothing leaves
+        if rule.method == "stepwise":
+            self.f_enter = special.stdtrit(df, 1 - rule.p_enter / 2) ** 2
+            self.f_remove = special.stdtrit(df, 1 - rule.p_remove / 2) ** 2
 
     def step(self) -> None:
         """One action of every resample: a term leaves, a term enters, or the block is done."""
@@ -326,13 +276,13 @@ class _Work:
         if act.any():
             self._sweep(np.where(remove, leaving, coming), act, remove)
         if self.trace is not None and act[0]:
-            self._tell(bool(remove[0]), int((leaving if remove[0] else coming)[0]), f_leave, f_come)
+            gone, f = bool(remove[0]), float((f_leave if remove[0] else f_come)[0])
+            p_value = float(special.fdtrc(1, self.n[0] - 1 - self.size[0] - gone, f))
+            term = (leaving if gone else coming)[0]
+            self._tell("remove" if gone else "enter", term, f, p_value)
         self._forget_finished()
 
     def _leaver(self, diagonal, with_outcome, rest, current, at):
-        if self.rule.method == "enter":
-            none = np.zeros(len(at), dtype=bool)
-            return none, np.zeros(len(at), dtype=np.intp), rest
         candidates = self.inside & current
         loss = np.full(diagonal.shape, np.inf)
         np.divide(with_outcome**2, -diagonal, out=loss, where=candidates)
@@ -346,17 +296,11 @@ class _Work:
         gain = np.full(diagonal.shape, -1.0)
         np.divide(with_outcome**2, diagonal, out=gain, where=candidates)
         df = self.n - 2 - self.size
-        if self.rule.method == "enter":
-            best = np.where(candidates, diagonal, -1.0).argmax(axis=0)
-            wanted = candidates[best, at]
-        else:
-            best = gain.argmax(axis=0)
-            wanted = gain[best, at] >= 0
-        left = np.maximum(rest - gain[best, at], NOTHING_LEFT**2)
-        f = gain[best, at] * df / left
-        if self.rule.method == "stepwise":
-            wanted &= f > self.f_enter[np.maximum(df - self.first_df, 0)]
-        return wanted & (df >= 1), best, f
+        stepwise = self.rule.method == "stepwise"
+        best = (gain if stepwise else np.where(candidates, diagonal, -1.0)).argmax(axis=0)
+        f = gain[best, at] * df / np.maximum(rest - gain[best, at], NOTHING_LEFT**2)
+        wanted = candidates[best, at] & (df >= 1)
+        return wanted & (f > self.f_enter[np.maximum(df - self.first_df, 0)]), best, f
 
     def _collinear(self, coming, diagonal, at):
         """Would entering push the tolerance of a term in the model below the limit?"""
@@ -399,33 +343,20 @@ class _Work:
         going = self.block < len(self.member)
         finished = len(going) - np.count_nonzero(going)
         if finished == len(going) or finished > 0.2 * len(going):
-            self._keep(np.flatnonzero(going))
+            self.A = self.A[:, :, going]
+            self.inside, self.barred = self.inside[:, going], self.barred[:, going]
+            self.n, self.ids = self.n[going], self.ids[going]
+            self.block, self.size = self.block[going], self.size[going]
         elif finished:
             self.block[~going] = len(self.member) - 1
 
-    def _keep(self, going) -> None:
-        self.A = self.A[:, :, going]
-        self.inside, self.barred = self.inside[:, going], self.barred[:, going]
-        self.n, self.ids = self.n[going], self.ids[going]
-        self.block, self.size = self.block[going], self.size[going]
-
-    def _tell(self, removed: bool, term: int, f_leave, f_come) -> None:
-        f = float((f_leave if removed else f_come)[0])
-        df = self.n[0] - 1 - self.size[0] - int(removed)
-        action = "remove" if removed else "enter"
-        p_value = float(special.fdtrc(1, df, f))
-        self.trace.steps.append(
-            (int(self.block[0]), action, term, f, p_value, float(1 - self.A[-1, -1, 0]))
-        )
+    def _tell(self, action: str, term: int, f: float, p_value: float) -> None:
+        r_squared = float(1 - self.A[-1, -1, 0])
+        self.trace.steps.append((int(self.block[0]), action, int(term), f, p_value, r_squared))
 
     def _tell_refused(self) -> None:
-        diagonal = np.diagonal(self.A[:-1, :-1, 0])
+        diagonal, at = np.einsum("iib->ib", self.A)[: self.p], np.array([0])
         for term in np.flatnonzero(self.member[self.block[0]] & ~self.inside[:, 0]):
-            column = self.A[:-1, term, 0]
-            inflation = -diagonal + column**2 / max(diagonal[term], self.rule.tolerance)
-            crowded = (self.inside[:, 0] & (inflation * self.rule.tolerance > 1)).any()
-            if diagonal[term] < self.rule.tolerance or crowded:
-                r_squared = float(1 - self.A[-1, -1, 0])
-                self.trace.steps.append(
-                    (int(self.block[0]), "refused_tolerance", int(term), np.nan, np.nan, r_squared)
-                )
+            crowded = self._collinear(np.array([term]), diagonal, at)[0]
+            if diagonal[term, 0] < self.rule.tolerance or crowded:
+                self._tell("refused_tolerance", term, np.nan, np.nan)

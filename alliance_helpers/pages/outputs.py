@@ -229,7 +229,9 @@ def save_log(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
 def save_dyads(cleaned: CleanStudy, out: str, show_rows: bool = False) -> None:
     """Write `out/dyads.parquet`, unless its rows are real people's and were not asked for."""
     if out and (cleaned.codebook.synthetic or show_rows):
-        write_whole(Path(out) / "dyads.parquet", cleaned.dyads.to_parquet)
+        plain = cleaned.dyads.copy(deep=False)
+        plain.attrs = {}  # a codebook is no metadata of Parquet
+        write_whole(Path(out) / "dyads.parquet", plain.to_parquet)
 
 
 def save_findings(rows: pd.DataFrame, out: str) -> None:

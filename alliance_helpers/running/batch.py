@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from ..cohorts.scenarios import load_scenario
 from ..errors import OutputError, ParameterError, RunError, ScenarioError
 from ..paths import NOTEBOOKS
 from .batch_folder import BatchFolder, BatchSummary, fingerprint, versions
@@ -92,9 +91,11 @@ def _studies(axes: Sequence[Axis], runs: Sequence[dict[str, object]]) -> list[st
         scenarios = [str(v) for v in values.get("scenario", ()) if v]
         if scenarios and any(values.get("data", ())):
             found.append("A run has both data and a scenario; leave one of them out.")
+        if scenarios:
+            from ..cohorts.population import population
         for name in scenarios:
             try:
-                load_scenario(name)
+                population(name)
             except ScenarioError as error:
                 found.append(str(error))
     return found

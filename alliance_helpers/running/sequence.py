@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..claims.rules import claims_file
 from ..paths import (
+    CALIBRATION,
     CODEBOOK,
     LIST,
     NOTEBOOKS,
@@ -194,7 +195,7 @@ def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
     given = {name: str(parameters.get(name) or "") for name in ("data", "codebook", "claims")}
     data = Path(given["data"]) if given["data"] else RAW
     if parameters.get("scenario"):
-        tables = [SCENARIOS]
+        tables = [SCENARIOS, CALIBRATION]
     else:
         tables = [data]
         if data.is_dir():

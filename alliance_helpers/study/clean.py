@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -125,6 +125,7 @@ class CleanStudy:
     ----------
     dyads : DataFrame
         One row per client: ids, variables, scores, hospital days. Numbers are floats with NaN.
+        Its `attrs` hold the codebook.
     log : DataFrame
         `table row column before after rule`: one row per changed value; `row` counts as a
         spreadsheet does (the header is row 1).
@@ -132,6 +133,8 @@ class CleanStudy:
         The cleaned tables.
     codebook : Codebook
     source : str
+    raw : dict
+        Rows and columns of each table as it came.
     """
 
     dyads: pd.DataFrame
@@ -139,6 +142,7 @@ class CleanStudy:
     tables: dict[str, pd.DataFrame]
     codebook: Codebook
     source: str
+    raw: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
@@ -180,7 +184,9 @@ def clean(study: Study) -> CleanStudy:
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
     log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
     book, source = _groups(dyads, book, study.source)
-    return CleanStudy(dyads, log, tables, book, source)
+    dyads.attrs["codebook"] = book
+    raw = {name: table.shape for name, table in study.tables.items()}
+    return CleanStudy(dyads, log, tables, book, source, raw)
 
 
 def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from ..errors import NotEstimableError
 
 SUBSCALES = {
     # Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
@@ -97,6 +100,13 @@ class Scale:
     max_missing: float = 0.2
     informant: str = ""
 
+    def allowed(self, part: str = "total") -> tuple[float, float]:
+        """Lowest and highest score of a subscale, or of all items."""
+        parts = {p: len(items) for p, items in self.keys.items() if p != "total"}
+        n = parts.get(part, sum(parts.values()) or len(self.keys.get("total", ())))
+        low, high = self.limits
+        return (low * n, high * n) if self.score == "sum" else (low, high)
+
 
 @dataclass(frozen=True)
 class Days:
@@ -171,6 +181,55 @@ class Codebook:
         """What to call an informant in words."""
         usual = name.replace("_", " ").capitalize()
         return str(self.informants.get(name, {}).get("label", usual))
+
+    def alliance_of(self, informant: str) -> str:
+        """The column that holds an informant's alliance rating.
+
+        Raises
+        ------
+        NotEstimableError
+            The study has no ratings by that informant.
+        """
+        if informant not in self.informants:
+            raise NotEstimableError(
+                f"the study has no ratings by the {informant.replace('_', ' ')}"
+            )
+        return self.informants[informant]["alliance"]
+
+    @property
+    def usual_analysis(self) -> str:
+        """Case managers are respected where they are known."""
+        return "nested" if self.case_manager else "as_published"
+
+    @property
+    def rating_unit(self) -> str:
+        """What the ratings are measured in, for an axis."""
+        if self.unlike_forms():
+            return "alliance rating (% of what the form allows)"
+        columns = [entry["alliance"] for entry in self.informants.values()]
+        scale = next((self.scales[c] for c in columns if c in self.scales), None)
+        return f"alliance rating ({f'{scale.score} of items' if scale else 'in its own units'})"
+
+    def unlike_forms(self, part: str = "total") -> dict[str, tuple[float, float]]:
+        """Lowest and highest rating each informant can give; empty if both forms allow the same.
+
+        Empty too where there is one informant, or a rating without limits.
+        """
+        spans = {i: self._allowed(entry["alliance"], part) for i, entry in self.informants.items()}
+        limits = [x for span in spans.values() for x in span]
+        unlike = len(set(spans.values())) > 1 and all(map(math.isfinite, limits))
+        return spans if unlike else {}
+
+    def _allowed(self, rating: str, part: str) -> tuple[float, float]:
+        if rating in self.scales:
+            return self.scales[rating].allowed(part)
+        columns = [v for t in self.tables.values() for v in t.variables.values()]
+        found = next((v for v in columns if v.name == rating), None)
+        return (found.low, found.high) if found else (-math.inf, math.inf)
+
+    def __deepcopy__(self, memo: dict) -> Codebook:
+        """Itself, since nothing changes it: pandas copies `attrs` deeply at every step."""
+        return self
 
 
 def expand(pattern: str) -> list[str]:

@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 from scipy import special
 
 from ..claims import verdicts
-from ..claims.analyses import ANALYSES
+from ..claims.evidence import relate
 from ..claims.verdicts import Effect
-from ..claims.views import alliance_of
 from ..errors import NotEstimableError
 from ..models.design import standardise
+from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..models.power import power_correlation
 from ..pages.printing import PrettyTable, pretty
 from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word
 from ..study.codebook import Codebook
@@ -229,7 +228,7 @@ def widened(
     dyads: pd.DataFrame, book: Codebook, term: str, informant: str = "case_manager"
 ) -> Widened:
     """One association by the slope of standardised values, so that widths can be compared."""
-    rating = alliance_of(book, informant)
+    rating = book.alliance_of(informant)
     part = dyads[[rating, term, book.case_manager]].dropna()
     groups = pd.factorize(part[book.case_manager])[0]
     y, x = standardise(part[[rating, term]].to_numpy(float)).T
@@ -238,7 +237,7 @@ def widened(
     return Widened(
         word(term, book),
         verdicts.slope(r, error, n - 2, n, -BOUND, BOUND),
-        {way: ANALYSES[way].pair(y, x, groups, BOUND) for way in WAYS.values()},
+        {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()},
         effective_n(x, y, groups).iloc[0],
     )
 

@@ -10,9 +10,9 @@ import pandas as pd
 from ipywidgets import VBox
 from matplotlib.figure import Figure
 
-from ..claims.analyses import ANALYSES
-from ..claims.views import COVARIATES, EVERY, alliance_of, predictor_blocks
-from ..models.design import standardise
+from ..claims.associations import association_of
+from ..claims.evidence import ANALYSES
+from ..claims.views import COVARIATES, EVERY, regression_blocks
 from ..models.regression import hierarchical_regression
 from ..pages.style import INK, QUIET, SHADE, STEPS, coefficient, look, word
 from ..study.codebook import Codebook
@@ -57,7 +57,7 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 
     def compute(block: str, analysis: str) -> SimpleNamespace:
         rows = [
-            (term, informant, _effect(dyads, book, term, informant, analysis, 0.20))
+            (term, informant, association_of(dyads, book, informant, term, analysis))
             for term in _terms(dyads, book, block)
             for informant in book.informants
         ]
@@ -76,8 +76,8 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 
 def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """The demonstration behind :func:`explore_regression`."""
-    blocks = predictor_blocks(dyads, book, EVERY)
-    ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
+    ratings = {book.informant_label(i): book.alliance_of(i) for i in book.informants}
     methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 
     def compute(rating: str, method: str, p_enter: float) -> SimpleNamespace:
@@ -105,17 +105,6 @@ def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 
 def _terms(dyads: pd.DataFrame, book: Codebook, block: str) -> list[str]:
     return [t for t in book.blocks.get(block, ()) if t in dyads and dyads[t].nunique() > 1]
-
-
-def _effect(dyads, book: Codebook, term: str, informant: str, analysis: str, bound: float):
-    rating = alliance_of(book, informant)
-    keys = [book.case_manager] if book.case_manager else []
-    part = dyads[[rating, term, *keys]].dropna()
-    groups = pd.factorize(part[keys[0]])[0] if keys else np.arange(len(part))
-    y, x = standardise(part[[rating, term]].to_numpy(float)).T
-    if term in book.blocks.get("outcome", ()):
-        y, x = x, y
-    return ANALYSES[analysis].pair(y, x, groups, bound)
 
 
 def _interval(low: float, high: float) -> str:

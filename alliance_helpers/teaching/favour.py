@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..claims.halo import halo_contrast
+from ..claims.associations import halo
 from ..cohorts.simulate import simulate_dyads
 from ..errors import NotEstimableError
-from ..models.power import critical_correlation
+from ..models.inference import critical_correlation
 from ..pages.style import INFORMANTS, INK, QUIET, coefficient, word
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, kept, panels
@@ -77,7 +77,7 @@ def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995
 
     def compute(scenario: str, informant: str, seed: int) -> SimpleNamespace:
         dyads = simulate_dyads(scenario, 201, seed)
-        rows = halo_contrast(dyads, book, informant, analysis="as_published")
+        rows = halo(dyads, book, informant, "as_published").contrast
         flip = np.where(rows["term"].isin(["symptoms", "hospital_days"]), -1, 1)
         low, high = rows["conf_low"] * flip, rows["conf_high"] * flip
         rows = rows.assign(

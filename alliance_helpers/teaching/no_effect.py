@@ -9,12 +9,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import special
 
-from ..claims.nulls import KAPPAS
-from ..claims.views import COVARIATES, days_data
+from ..claims.views import COVARIATES, KAPPAS, days_data
 from ..errors import ParameterError
 from ..models.counts import count_regression
-from ..models.inference import bayes_factor_correlation, equivalence, equivalence_correlation
-from ..models.power import critical_correlation, detectable_correlation, power_correlation
+from ..models.inference import (
+    bayes_factor_correlation,
+    critical_correlation,
+    detectable_correlation,
+    equivalence,
+    equivalence_correlation,
+    power_correlation,
+)
 from ..pages.style import INFORMANTS, INK, QUIET, SHADE, coefficient, figure_number, p_words, word
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, kept, panels

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import special
 
-from ..claims.views import EVERY, alliance_of, predictor_blocks
-from ..models.power import critical_correlation
+from ..claims.views import EVERY, regression_blocks
+from ..models.inference import critical_correlation
 from ..models.selection import bootstrap_selection
 from ..models.stepwise import Rule, correlate, run
 from ..pages.style import INK, QUIET, SHADE, coefficient, figure_number, word
@@ -74,8 +74,8 @@ def freedman() -> Demo:
 @kept
 def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> Demo:
     """How often each of the study's variables would be selected in another sample of clients."""
-    ratings = {book.informant_label(i): alliance_of(book, i) for i in book.informants}
-    blocks = predictor_blocks(dyads, book, EVERY)
+    ratings = {book.informant_label(i): book.alliance_of(i) for i in book.informants}
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
 
     def compute(rating: str, p_enter: float) -> SimpleNamespace:
         table = bootstrap_selection(

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from alliance_helpers.claims.halo import halo_contrast, partialled
+from alliance_helpers.claims.associations import halo
 from alliance_helpers.cohorts.simulate import simulate_dyads
-from alliance_helpers.study.read_codebook import read_codebook
-
-BOOK = read_codebook()
 
 
 def test_what_cannot_be_estimated_has_a_reason_and_the_rest_its_estimate():
@@ -14,7 +11,8 @@ def test_what_cannot_be_estimated_has_a_reason_and_the_rest_its_estimate():
     first = dyads.drop_duplicates("case_manager_id").index  # one client of each case manager
     dyads["symptoms"] = dyads["symptoms"].where(dyads.index.isin(first))
     dyads["living_skills"] = dyads["living_skills"].where(dyads.index < 3)
-    for table in (halo_contrast(dyads, BOOK), partialled(dyads, BOOK)):
+    both = halo(dyads)
+    for table in (both.contrast, both.partialled):
         found = table.set_index("term")
         gone = found.loc[["symptoms", "living_skills"]]
         assert gone["estimate"].isna().all()

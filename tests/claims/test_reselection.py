@@ -3,13 +3,11 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.as_1995 import stepwise_links
-from alliance_helpers.claims.reselection import frequent_models as models
-from alliance_helpers.claims.reselection import inclusion, whole_procedure
-from alliance_helpers.claims.views import outcome_blocks, predictor_blocks
+from alliance_helpers.claims.reselection import inclusion, reselection
+from alliance_helpers.claims.views import regression_blocks
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.regression import hierarchical_regression
-from alliance_helpers.models.resamples import permutation_test
-from alliance_helpers.models.selection import bootstrap_selection
+from alliance_helpers.models.selection import bootstrap_selection, permutation_test
 from alliance_helpers.pages import plots
 from alliance_helpers.study.read_codebook import read_codebook
 
@@ -24,15 +22,15 @@ def dyads():
 
 @pytest.fixture(scope="module")
 def table(dyads):
-    return inclusion(dyads, BOOK, n_boot=200, seed=3)
+    return inclusion(dyads, BOOK, 3, 200)
 
 
 @pytest.mark.parametrize("outcome", [CM, "symptoms"])
 def test_inclusion_is_that_of_the_studys_own_regression(dyads, table, outcome):
     mine = table[(table["informant"] == "case_manager") & (table["outcome"] == outcome)]
-    blocks = predictor_blocks(dyads, BOOK)
+    blocks = regression_blocks(dyads, BOOK)
     if outcome != CM:
-        blocks = outcome_blocks(dyads, BOOK, outcome, "case_manager")
+        blocks = regression_blocks(dyads, BOOK, outcome, "case_manager")
     plain = bootstrap_selection(dyads, outcome, blocks, 200, 3, cluster="case_manager_id")
     chosen = hierarchical_regression(dyads, outcome, blocks).final.set_index("term")["beta"]
     terms = plain["term"] if outcome == CM else [CM]
@@ -54,13 +52,13 @@ def test_what_1995_enters_is_what_is_in_the_model(dyads, table):
 
 
 def test_models_and_procedures_are_there_for_both_informants(dyads):
-    listed = models(dyads, BOOK, n_boot=100, top=3)
-    assert listed["informant"].tolist() == ["client"] * 3 + ["case_manager"] * 3
-    whole = whole_procedure(dyads, BOOK, n_perm=49, n_boot=50).set_index(["informant", "outcome"])
+    found = reselection(dyads, n_boot=50, n_perm=49)
+    assert found.models["informant"].tolist() == ["client"] * 3 + ["case_manager"] * 3
+    whole = found.procedure.set_index(["informant", "outcome"])
     assert len(whole) == 14
     assert (whole["r_squared_corrected"] < whole["r_squared"] + 1e-12).all()
     assert (whole["r_squared_all_in"] >= whole["r_squared"] - 1e-12).all()
-    test = permutation_test(dyads, CM, predictor_blocks(dyads, BOOK), "case_manager_id", 49)
+    test = permutation_test(dyads, CM, regression_blocks(dyads, BOOK), "case_manager_id", 49)
     assert whole.loc[("case_manager", CM), "p_value"] == test["p_value"].iloc[0]
 
 
@@ -73,7 +71,8 @@ def test_noise_is_selected_as_often_as_noise():
 
 def test_a_rating_that_does_not_vary_has_a_reason(dyads):
     bad = dyads.assign(client_alliance=100.0)
-    for made in (inclusion(bad, BOOK, 20), models(bad, BOOK, 20), whole_procedure(bad, BOOK, 9, 9)):
+    found = reselection(bad, n_boot=20, n_perm=9)
+    for made in (found.inclusion, found.models, found.procedure):
         reasons = made.groupby("informant")["reason"].agg(set)
         assert reasons["client"] == {"not estimable: client_alliance does not vary"}
         assert reasons["case_manager"] == {""}

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy.stats import multivariate_normal, norm, skew
 
+from alliance_helpers.cohorts import population as populations
 from alliance_helpers.cohorts.draws import PARTS, draw, draw_stays, stream
-from alliance_helpers.cohorts.latent import Steps, item_scale, tilted_mean
-from alliance_helpers.cohorts.population import calibrate, population, truth_table
-from alliance_helpers.cohorts.scenarios import TAGS, load_scenario, resolve, scenario_names
+from alliance_helpers.cohorts.population import (
+    Steps,
+    made_of,
+    population,
+    read_scenarios,
+    truth_table,
+)
 from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study, write_study
 from alliance_helpers.errors import OutputError, ParameterError, ScenarioError
-from alliance_helpers.paths import SCENARIOS
+from alliance_helpers.paths import CALIBRATION, LIST, RAW, SCENARIOS
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.days import hospital_days
 from alliance_helpers.study.load import load_study
 from alliance_helpers.study.read_codebook import read_codebook
-from benchmarks.calibration import calibration_table, realised
+from tools.calibrate.__main__ import laid_out, tried
+from tools.calibrate.latent import item_scale, step_moments, tilted_mean
+from tools.calibrate.realised import calibration_table, realised
+from tools.calibrate.scenarios import TAGS
+from tools.calibrate.targets import calibrate
 
 SHIPPED = ["published", "no_association", "halo", "hospital_effect"]
 LARGE = 150_000
 
 
 def changed(name="published", **edits):
-    """A shipped scenario with links added (`links`) or settings overwritten (`set`)."""
-    raw = deepcopy(yaml.safe_load(SCENARIOS.read_text(encoding="utf-8")))
+    """A shipped scenario with links added (`links`) or settings overwritten (`set`), calibrated."""
+    raw = deepcopy(read_scenarios())
     raw["scenarios"]["edited"] = {"title": "edited", "extends": name, **edits}
-    return resolve(raw, "edited")
+    return calibrate(raw, "edited")
 
 
 def assumed(value):
@@ -44,7 +53,8 @@ def assumed(value):
 @pytest.mark.parametrize(("a", "b", "rho"), [(0.3, -1.1, 0.6), (-1.5, 2.0, -0.45), (0, 0, 0.9)])
 def test_hermite_series_agrees_with_the_bivariate_normal(a, b, rho):
     x, y = (Steps(np.array([t]), np.array([0.0, 1.0])) for t in (a, b))
-    series = x.coefs * y.coefs @ rho ** np.arange(1, len(x.coefs) + 1)
+    (_, _, x), (_, _, y) = map(step_moments, (x, y))
+    series = x * y @ rho ** np.arange(1, len(x) + 1)
     both = multivariate_normal.cdf([-a, -b], cov=[[1, rho], [rho, 1]])
     # 30 terms leave out rho**31 / 31**1.5: 2e-4 at .9, below 1e-9 at .6.
     tolerance = 5e-4 if rho == 0.9 else 1e-6
@@ -115,7 +125,7 @@ def test_cohorts_of_201_agree_with_the_targets_on_average():
 def test_scenarios_differ_only_where_they_say():
     r = {}
     for name in SHIPPED:
-        truth = truth_table(population(name))
+        truth = truth_table(population(name), 201)
         r[name] = truth[truth["quantity"] == "r"].set_index(["informant", "term"])["target"]
     alliance = [i for i in r["published"].index if i[0] or "alliance" in i[1]]
     assert (r["no_association"][alliance] == 0).all()
@@ -151,8 +161,8 @@ def test_answers_are_ordinal_with_a_ceiling_and_keyed_as_the_form():
 
 
 def test_every_number_has_a_tag_and_its_source():
-    raw = yaml.safe_load(SCENARIOS.read_text(encoding="utf-8"))
-    assert scenario_names()[:4] == SHIPPED
+    raw = read_scenarios()
+    assert list(raw["scenarios"])[:4] == SHIPPED
     leaves = []
 
     def walk(node):
@@ -254,6 +264,12 @@ def test_a_seed_gives_one_study_and_another_seed_another():
         assert not table.equals(other.tables[name])
 
 
+def test_a_cohort_changed_in_place_is_the_only_one_that_changes():
+    dyads = simulate_dyads(n_clients=30)
+    dyads.loc[0, "client_id"] = "mine"
+    assert simulate_dyads(n_clients=30).loc[0, "client_id"] == "C001"
+
+
 def test_parts_draw_from_their_own_spawned_streams():
     children = np.random.SeedSequence(1995).spawn(len(PARTS))
     for part, child in zip(PARTS, children, strict=True):
@@ -265,7 +281,7 @@ def test_parts_draw_from_their_own_spawned_streams():
 
 def test_gaps_and_dirt_leave_the_draws_alone():
     gaps = {"missing": {"item": assumed(0.2)}, "dirt": {"bprs_out_of_range": assumed(0.1)}}
-    plain, spoiled = population(), calibrate(changed(set=gaps))
+    plain, spoiled = population(), made_of(changed(set=gaps), read_codebook())
     a, b = (draw(made, 80, 7, keep_items=True) for made in (plain, spoiled))
     assert all((a.items[name] == b.items[name]).all() for name in a.items)
     assert all((a.scores[name] == b.scores[name]).all() for name in a.scores)
@@ -343,7 +359,18 @@ def test_case_managers_scale_with_clients():
 )  # fmt: skip
 def test_targets_that_cannot_be_reached_are_named(edits, message):
     with pytest.raises(ScenarioError, match=message):
-        calibrate(changed(**edits))
+        changed(**edits)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [("other", "stays", {"days": 90}), ("measures", "client_age", {"mean": 46, "sd": 11})],
+)
+def test_entries_that_lack_a_number_are_told(part, entry, value):
+    raw = deepcopy(read_scenarios())
+    raw[part][entry] = assumed(value)
+    with pytest.raises(ScenarioError, match=r"'halo' cannot be drawn from.*every number"):
+        tried(raw, "halo")
 
 
 def test_unknown_scenario_names_those_there_are():
@@ -351,11 +378,49 @@ def test_unknown_scenario_names_those_there_are():
         simulate_dyads("null")
 
 
-def test_scenarios_are_read_as_data_only(tmp_path):
-    file = tmp_path / "scenarios.yml"
-    file.write_text("scenarios: !!python/object/apply:os.getcwd []", encoding="utf-8")
-    with pytest.raises(ScenarioError, match="cannot be read as YAML"):
-        load_scenario("published", file)
+@pytest.fixture
+def scenarios(tmp_path, monkeypatch):
+    """The scenarios' file, copied, and read anew."""
+    file = tmp_path / SCENARIOS.name
+    file.write_bytes(SCENARIOS.read_bytes())
+    monkeypatch.setattr(populations, "SCENARIOS", file)
+    population.cache_clear()
+    yield file
+    population.cache_clear()
+
+
+def test_scenarios_are_read_as_data_only(scenarios):
+    scenarios.write_text("scenarios: !!python/object/apply:os.getcwd []", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"scenarios\.yml, row 1: uses the YAML tag"):
+        population()
+
+
+def test_a_scenario_without_its_calibration_names_the_command(scenarios):
+    text = scenarios.read_text(encoding="utf-8")
+    own = "  mine: {extends: halo, set: {missing: {item: {value: 0.02, tag: assumed}}}}\n"
+    scenarios.write_text(text.replace("rate_ratio: 0.75", "rate_ratio: 0.8") + own)
+    for name in ("mine", "hospital_effect"):
+        with pytest.raises(ScenarioError, match=rf"'{name}'.*`python -m tools\.calibrate` in"):
+            population(name)
+    assert population("halo").settings["missing"]["item"] == 0.006  # neither new nor changed
+
+
+def test_the_shipped_calibration_is_what_the_tool_makes_of_the_scenarios():
+    shipped = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    raw = read_scenarios()
+    assert list(shipped) == list(raw["scenarios"])
+    for name in shipped:
+        made = json.loads(laid_out(calibrate(raw, name)))
+        assert made["digest"] == shipped[name]["digest"]
+        assert _numbers(made) == pytest.approx(_numbers(shipped[name]), abs=1e-12)
+
+
+def _numbers(node, place=""):
+    """What a calibration holds, by place."""
+    if not isinstance(node, dict | list):
+        return {place: node}
+    inner = node.items() if isinstance(node, dict) else enumerate(node)
+    return {k: v for key, part in inner for k, v in _numbers(part, f"{place}/{key}").items()}
 
 
 @pytest.mark.parametrize(
@@ -393,6 +458,13 @@ def test_a_written_study_reads_back(tmp_path):
     write_study(simulate_study(n_clients=30, seed=3), out)  # an earlier synthetic study is replaced
     assert len(load_study(out).tables["client_interviews"]) == 30
     assert [p.name for p in out.parent.iterdir()] == ["study"]
+
+
+def test_the_shipped_cohort_is_the_one_that_is_simulated(tmp_path):
+    again = write_study(simulate_study(), tmp_path / "raw")
+    (again / LIST).unlink()
+    made, shipped = ({p.name: p.read_bytes() for p in f.iterdir()} for f in (again, RAW))
+    assert made == shipped
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

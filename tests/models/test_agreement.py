@@ -118,6 +118,59 @@ def _check_tidy(table, name, terms):
         assert table.loc[term, column] == pytest.approx(value, rel=1e-7), (term, column)
 
 
+def test_the_ccc_of_acitellis_couples_from_their_moments():
+    # The CCC and its interval depend on the data through n, means, SDs and r alone.
+    known = _reference("Acitelli").set_index("term")["value"]
+    z = np.random.default_rng(1).normal(size=(int(known["n"]), 2))
+    z = np.linalg.qr(z - z.mean(axis=0))[0] * np.sqrt(known["n"] - 1)
+    x = known["mean_x"] + known["sd_x"] * z[:, 0]
+    r = known["r"]
+    y = known["mean_y"] + known["sd_y"] * (r * z[:, 0] + np.sqrt(1 - r**2) * z[:, 1])
+    row = agreement(x, y).loc["ccc"]
+    for column, term in {
+        "estimate": "ccc",
+        "conf_low": "conf_low",
+        "conf_high": "conf_high",
+    }.items():
+        assert row[column] == pytest.approx(known[term], rel=1e-9)
+    assert row["estimate"] == pytest.approx(0.616657, abs=5e-7)
+
+
+def test_estimates_do_not_depend_on_order_and_change_sign_with_the_roles():
+    x, y, _ = pair("frets")
+    order = np.random.default_rng(2).permutation(len(x))
+    x, y = x.to_numpy(float), y.to_numpy(float)
+    there, back = agreement(x, y)["estimate"], agreement(y, x)["estimate"]
+    np.testing.assert_allclose(agreement(x[order], y[order])["estimate"], there, rtol=1e-12)
+    assert back["bias"] == pytest.approx(-there["bias"], rel=1e-12)
+    assert back["loa_low"] == pytest.approx(-there["loa_high"], rel=1e-12)
+    assert back["ccc"] == pytest.approx(there["ccc"], rel=1e-12)
+
+
+def test_many_clusters_are_left_out_in_blocks():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=3000)
+    low, high = agreement(x, 0.5 * x + rng.normal(size=3000), np.arange(3000) // 3).iloc[0, 1:3]
+    half = (np.arctanh(high) - np.arctanh(low)) / 2
+    # Independent normal pairs: 1.96 / sqrt(n - 3); 200 blocks leave 5 % uncertainty in it.
+    assert half == pytest.approx(1.96 / np.sqrt(2997), rel=0.2)
+
+
+def test_clusters_that_cannot_serve_are_named():
+    x = np.array([1.0, 1, 1, 1, 2, 3, 1, 1])
+    y = np.array([1.0, 2, 1, 2, 2, 4, 3, 5])
+    groups = np.repeat([0, 1, 2], [4, 2, 2])
+    with pytest.raises(
+        NotEstimableError, match="manager 1: the other 6 of the 8 pairs do not vary"
+    ):
+        agreement(x, y, groups)
+    with pytest.raises(NotEstimableError, match="2 case managers"):
+        agreement(x, y, groups > 1)
+    x = np.arange(12.0)
+    with pytest.raises(NotEstimableError, match="pearson_r, spearman_rho: exactly 1"):
+        agreement(x, 2 * x, np.arange(12) // 2)
+
+
 def test_truth_and_bias_recovers_what_was_put_in():
     rng = np.random.default_rng(4)
     truth, pull = rng.normal(40, 10, 20_000), rng.normal(5, 2, 20_000)
@@ -201,7 +254,7 @@ def test_models_name_what_they_cannot_estimate():
         truth_and_bias(A, A - 1, B)
     with pytest.raises(NotEstimableError, match="bias is 1 in all 6"):
         truth_and_bias(A, B, np.ones(6))
-    with pytest.raises(NotEstimableError, match="6 complete rows cannot carry a model with 6"):
+    with pytest.raises(NotEstimableError, match="6 complete rows for the intercept and 5"):
         response_surface(A, B, A[::-1], midpoint=4)
     two = np.tile([1.0, 2.0], 10)
     with pytest.raises(NotEstimableError, match="'x squared' is a linear combination"):

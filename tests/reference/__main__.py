@@ -86,7 +86,7 @@ class Compared:
 
 
 def main() -> int:
-    tests = sorted(HERE.parent.glob("test_*.py"))
+    tests = sorted(HERE.parent.rglob("test_*.py"))
     using = [
         str(p) for p in tests if re.search(r"numbers\(|reference|counts_data", p.read_text("utf-8"))
     ]

@@ -199,6 +199,7 @@ def test_a_run_states_the_files_it_read_and_no_others(tmp_path):
     assert {Path(name).name for name in named} == {"t.csv", "codebook.yml", "findings.yml"}
     assert set(input_hashes({"scenario": "halo"})) == {
         "scenarios.yml",
+        "calibration.json",
         "codebook.yml",
         "findings.yml",
     }

@@ -9,38 +9,33 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.associations import associations
-from alliance_helpers.claims.halo import halo_contrast, partialled
-from alliance_helpers.claims.information import information_sources
+from alliance_helpers.claims.associations import associations, halo, information_sources
 from alliance_helpers.claims.multiverse import multiverse
-from alliance_helpers.claims.nulls import bayes_factors, power_table
-from alliance_helpers.claims.reselection import frequent_models as models
-from alliance_helpers.claims.reselection import inclusion, whole_procedure
+from alliance_helpers.claims.reselection import reselection
+from alliance_helpers.claims.rules import read_stress
 from alliance_helpers.claims.stress import STRESS, all_rows, stress
-from alliance_helpers.claims.stressed import read_stress
-from alliance_helpers.claims.two_informants import (
-    correlation_differences,
-    outcome_surfaces,
-    slopes_by_informant,
-    what_pulls,
+from alliance_helpers.claims.two_informants import two_informants
+from alliance_helpers.claims.views import (
+    bayes_factors,
+    power_table,
+    regression_blocks,
+    whose_rating,
 )
-from alliance_helpers.claims.views import predictor_blocks, whose_rating
 from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.count_fits import FAMILIES
 from alliance_helpers.models.counts import count_ladder, count_regression
-from alliance_helpers.models.informants import correlation_difference, stacked
+from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
 from alliance_helpers.models.missing import impute
-from alliance_helpers.models.mixed import random_intercept
-from alliance_helpers.models.nesting import effective_n, icc, one_with_many
+from alliance_helpers.models.nesting import effective_n, icc, random_intercept
 from alliance_helpers.models.regression import hierarchical_regression
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.models.resamples import permutation_test
 from alliance_helpers.models.robust import cluster_block_test, cluster_robust
 from alliance_helpers.models.selection import (
     bootstrap_selection,
     optimism_corrected_r2,
+    permutation_test,
     selected_models,
 )
 from alliance_helpers.study.clean import clean
@@ -91,14 +86,14 @@ def _ratings(d):
 
 def _selection(helper, **more):
     def call(d):
-        return helper(d, CM, predictor_blocks(d, BOOK), cluster=KEYS, **more)
+        return helper(d, CM, regression_blocks(d), cluster=KEYS, **more)
 
     return call
 
 
 def _regression(method, cluster):
     return lambda d: hierarchical_regression(
-        d, CM, predictor_blocks(d, BOOK), method=method, cluster=cluster
+        d, CM, regression_blocks(d), method=method, cluster=cluster
     )
 
 
@@ -114,7 +109,7 @@ SMALL = SMALL | {
     "selection": SMALL["selection"] | {"n_boot": 20},
     "multiverse": SMALL["multiverse"] | {"n_perm": 9},
 }
-SHORT = {"negbin": "4", "hurdle": "4", "multiverse": "3"}
+SHORT = {"jackknife": "4", "negbin": "4", "hurdle": "4", "multiverse": "3"}
 HELPERS = {
     "agreement": lambda d: agreement(d[CLIENT], d[CM]),
     "agreement, clustered": lambda d: agreement(d[CLIENT], d[CM], d[KEYS]),
@@ -137,9 +132,7 @@ HELPERS = {
     "selected_models": _selection(selected_models, n_boot=20),
     "optimism_corrected_r2": _selection(optimism_corrected_r2, n_boot=20),
     "permutation_test": _selection(permutation_test, n_perm=19),
-    "inclusion": lambda d: inclusion(d, BOOK, n_boot=20),
-    "models": lambda d: models(d, BOOK, n_boot=20),
-    "whole_procedure": lambda d: whole_procedure(d, BOOK, n_perm=19, n_boot=20),
+    "reselection": lambda d: reselection(d, n_boot=20, n_perm=19),
     **{
         f"count_regression, {family}": lambda d, family=family: count_regression(
             d, DAYS, [CLIENT, CM], family, cluster=None if family == "zinb" else KEYS
@@ -154,16 +147,12 @@ HELPERS = {
     "reliability": lambda d: reliability(_items(d)),
     "score_wai": lambda d: score_wai(_items(d), "WAI-S"),
     "associations": lambda d: associations(d, BOOK, "nested"),
-    "halo_contrast": lambda d: halo_contrast(d, BOOK),
-    "partialled": lambda d: partialled(d, BOOK),
+    "halo": halo,
     "information_sources": lambda d: information_sources(d, BOOK, n_boot=20, n_noise=9),
     "bayes_factors": lambda d: bayes_factors(d, BOOK),
     "power_table": lambda d: power_table(d, BOOK),
     "whose_rating": lambda d: whose_rating(d, BOOK),
-    "slopes_by_informant": lambda d: slopes_by_informant(d, BOOK),
-    "correlation_differences": lambda d: correlation_differences(d, BOOK),
-    "what_pulls": lambda d: what_pulls(d, BOOK),
-    "outcome_surfaces": lambda d: outcome_surfaces(d, BOOK),
+    "two_informants": two_informants,
     "assess": lambda d: assess(d, BOOK),
     **{
         f"stress, {name}": lambda d, name=name: stress(

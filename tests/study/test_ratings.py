@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.views import agreement_by_subscale, dyad_summary, rating_unit, ratings
+from alliance_helpers.claims.views import agreement_by_subscale, overview, ratings
 from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.models.agreement import agreement
 from alliance_helpers.study.clean import clean
@@ -48,7 +48,7 @@ def test_unlike_forms_become_percentages():
     client, manager, _ = ratings(made.dyads, made.codebook)
     assert client.to_numpy() == pytest.approx((made.dyads["c"] - 12) / 48 * 100)
     assert manager.to_numpy() == pytest.approx((made.dyads["m"] - 12) / 72 * 100)
-    assert "%" in rating_unit(made.codebook)
+    assert "%" in made.codebook.rating_unit
     bond, _, _ = ratings(made.dyads, made.codebook, "bond")
     assert bond.to_numpy() == pytest.approx((made.dyads["c_bond"] - 4) / 16 * 100)
     table = agreement_by_subscale(made.dyads, made.codebook).set_index(["subscale", "statistic"])
@@ -60,7 +60,7 @@ def test_like_forms_stay_sums():
     made = cleaned("WAI-S")
     client, _, _ = ratings(made.dyads, made.codebook)
     assert client.equals(made.dyads["c"])
-    assert rating_unit(made.codebook) == "alliance rating (sum of items)"
+    assert made.codebook.rating_unit == "alliance rating (sum of items)"
 
 
 def test_the_shipped_ratings_stay_sums():
@@ -73,6 +73,6 @@ def test_the_shipped_ratings_stay_sums():
 
 
 def test_the_summary_of_dyads_tells_no_small_count():
-    terms = set(dyad_summary(cleaned("WAI-SR"))["term"])
+    terms = set(overview(cleaned("WAI-SR")).dyads["term"])
     assert {"c", "m", "c_bond"} <= terms
     assert not {"male", "rare"} & terms

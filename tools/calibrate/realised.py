@@ -1,23 +1,17 @@
-"""Does the generator of synthetic studies give what its scenario states?
-
-    python -m benchmarks.calibration [scenario] [number of seeds]
-
-prints the table of data/README.md.
-"""
+"""Do the cohorts that are drawn have what their scenario states? The table of data/README.md."""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 import pandas as pd
 
 from alliance_helpers.cohorts.draws import Draws, draw
-from alliance_helpers.cohorts.latent import DAYS
-from alliance_helpers.cohorts.population import ALLIANCES, SITE_TYPES, population, truth_table
+from alliance_helpers.cohorts.population import DAYS, SITE_TYPES, population, truth_table
 from alliance_helpers.cohorts.simulate import dyad_table
 from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.nesting import effective_n, icc
+
+from .targets import ALLIANCES
 
 KEYS = ["quantity", "informant", "term"]
 
@@ -147,15 +141,15 @@ class _Cohort:
         return effective_n(x, y, self.drawn.manager)["n_effective"].iloc[0]
 
 
-if __name__ == "__main__":
-    scenario = sys.argv[1] if len(sys.argv) > 1 else "published"
-    n_seeds = int(sys.argv[2]) if len(sys.argv) > 2 else 500
-    print(f"| quantity | informant | term | target | tag | seed 1995 | mean of {n_seeds} | SD |")
-    print("|---|---|---|---|---|---|---|---|")
+def printed(scenario: str, n_seeds: int) -> str:
+    """The table in Markdown."""
+    lines = [
+        f"| quantity | informant | term | target | tag | seed 1995 | mean of {n_seeds} | SD |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in calibration_table(scenario, n_seeds).itertuples(index=False):
         digits = 0 if row.quantity.startswith("n_") else 1 if abs(row.target) > 5 else 3
-        numbers = " | ".join(f"{x:.{digits}f}" for x in (row.realised, row.mean, row.sd))
-        about = (
-            f"{row.quantity} | {row.informant} | {row.term} | {row.target:.{digits}f} | {row.tag}"
-        )
-        print(f"| {about} | {numbers} |")
+        target, *found = (f"{x:.{digits}f}" for x in (row.target, row.realised, row.mean, row.sd))
+        cells = [row.quantity, row.informant, row.term, target, row.tag, *found]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What synthetic studies are drawn from: `data/scenarios.yml`, read, checked and resolved."""
+"""Scenarios as `data/scenarios.yml` writes them: checked, and completed by what they extend."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ..errors import ScenarioError
-from ..paths import SCENARIOS
+from alliance_helpers.cohorts.population import ancestors
+from alliance_helpers.errors import ScenarioError
 
 TAGS = ("published", "literature", "assumed")
 KINDS = ("r", "latent_r", "rate_ratio")
@@ -73,15 +69,11 @@ class Scenario:
         return self.leaf(*path, "tag")
 
 
-def load_scenario(name: str = "published", path: str | Path = SCENARIOS) -> Scenario:
-    """Read one scenario with everything it inherits.
+def resolve(raw: Mapping[str, Any], name: str) -> Scenario:
+    """One scenario out of the file's contents, with all that it extends.
 
-    Parameters
-    ----------
-    name : str
-        A name under `scenarios` in the file.
-    path : path
-        The YAML file; the shipped one by default.
+    A scenario takes over the links of the one it `extends`, drops those of the variables listed
+    under `without`, and adds or replaces its own; `set` overwrites any of the numbers.
 
     Raises
     ------
@@ -90,44 +82,11 @@ def load_scenario(name: str = "published", path: str | Path = SCENARIOS) -> Scen
 
     Examples
     --------
-    >>> load_scenario("halo").title.split()[0]
-    'Each'
+    >>> from alliance_helpers.cohorts.population import read_scenarios
+    >>> resolve(read_scenarios(), "halo").links[-1].kind
+    'r'
     """
-    return resolve(_read(Path(path)), name)
-
-
-def scenario_names(path: str | Path = SCENARIOS) -> list[str]:
-    """The scenarios that a file offers."""
-    return list(_read(Path(path))["scenarios"])
-
-
-@cache
-def _read(path: Path) -> dict:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScenarioError(f"{path} cannot be read as YAML ({error}).") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("scenarios"), dict):
-        raise ScenarioError(f"{path.name} has no entry 'scenarios'; compare data/scenarios.yml.")
-    return raw
-
-
-def resolve(raw: Mapping[str, Any], name: str) -> Scenario:
-    """One scenario out of the file's contents, with all that it extends.
-
-    A scenario takes over the links of the one it `extends`, drops those of the variables listed
-    under `without`, and adds or replaces its own; `set` overwrites any of the numbers.
-    """
-    offered = raw["scenarios"]
-    if name not in offered:
-        raise ScenarioError(f"Unknown scenario {name!r}; use one of {', '.join(offered)}.")
-    if bad := [key for key, entry in offered.items() if not isinstance(entry, Mapping)]:
-        raise ScenarioError(f"Scenario {bad[0]!r} is not a mapping of title, extends, links ...")
-    chain = [name]
-    while parent := offered[chain[-1]].get("extends"):
-        if parent not in offered or parent in chain:
-            raise ScenarioError(f"Scenario {chain[-1]!r} extends {parent!r}, which cannot be.")
-        chain.append(parent)
+    offered, chain = raw["scenarios"], ancestors(raw, name)
     settings = {key: deepcopy(value) for key, value in raw.items() if key != "scenarios"}
     links: dict[frozenset[str], Link] = {}
     for step in reversed(chain):

@@ -1,4 +1,10 @@
-"""Latent scores behind the items, and the correlations between them that a scenario asks for."""
+"""Latent scores behind the items, and the correlations between them that a scenario asks for.
+
+Every score of a synthetic study is a step function of normal variables: an item is its response
+category, a count its number. Expanded in Hermite polynomials, the covariance of two such scores is
+a power series in the correlation of the normals (Mehler's formula; Kendall & Stuart, vol. 2), so
+the attenuation of any pair, and the alpha of any scale, follow from thresholds and loadings alone.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import gammainc, gammaincinv, logsumexp, ndtr, ndtri
+from scipy.special import gammaincinv, logsumexp, ndtr, ndtri
 
-from ..errors import ScenarioError
+from alliance_helpers.cohorts.population import (
+    DAYS,
+    MANAGER,
+    SCALES,
+    ItemScale,
+    Steps,
+    hospital_steps,
+)
+from alliance_helpers.errors import ScenarioError
+
 from .scenarios import Link, Scenario
 
 TERMS = 30
@@ -33,61 +48,25 @@ def exceedance(cuts: np.ndarray) -> np.ndarray:
     return hermite(cuts) * density / np.sqrt(order)
 
 
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """A number that a normal variable z falls into: `values[i]` if i of the `cuts` are below z."""
-
-    cuts: np.ndarray
-    values: np.ndarray
-
-    @property
-    def shares(self) -> np.ndarray:
-        """Probability of each value."""
-        return np.diff(ndtr(self.cuts), prepend=0, append=1)
-
-    @property
-    def mean(self) -> float:
-        return float(self.shares @ self.values)
-
-    @property
-    def variance(self) -> float:
-        return float(self.shares @ np.square(self.values - self.mean))
-
-    @property
-    def coefs(self) -> np.ndarray:
-        """Hermite coefficients 1 to TERMS of the step function."""
-        return exceedance(self.cuts) @ np.diff(self.values)
-
-    def draw(self, z: np.ndarray) -> np.ndarray:
-        """The values that normal draws fall into."""
-        return self.values[np.searchsorted(self.cuts, z)]
+def step_moments(steps: Steps) -> tuple[float, float, np.ndarray]:
+    """Mean, variance, and Hermite coefficients 1 to TERMS of a number in steps."""
+    shares = np.diff(ndtr(steps.cuts), prepend=0, append=1)
+    mean = float(shares @ steps.values)
+    variance = float(shares @ np.square(steps.values - mean))
+    return mean, variance, exceedance(steps.cuts) @ np.diff(steps.values)
 
 
-def rounded_normal(spec: dict) -> Steps:
-    """A normal (or, given `median`, log-normal and reported in logs) number in equal steps."""
-    n = round((spec["high"] - spec["low"]) / spec["step"]) + 1
-    values = np.round(spec["low"] + spec["step"] * np.arange(n, dtype=float), 6)
-    middles = (values[1:] + values[:-1]) / 2
-    if "median" in spec:
-        return Steps(np.log(middles / spec["median"]) / spec["sd"], np.log(values))
-    return Steps((middles - spec["mean"]) / spec["sd"], values)
+def solve_hospital(mean: float, zero: float, cap: float) -> dict[str, float]:
+    """The `zero shape scale` of days out of 730 with a mean, a share of none, of all."""
 
-
-def hospital_steps(mean: float, zero: float, cap: float) -> Steps:
-    """Days out of 730 (0 to 731 as the window has them) with a mean, a share of none, of all.
-
-    The days above none are gamma; its two parameters follow from `mean` and `cap`.
-    """
-    days = np.arange(WINDOW + 2)
-
-    def steps(shape: float) -> Steps:
+    def gamma(shape: float) -> dict[str, float]:
         scale = (WINDOW - 1) / gammaincinv(shape, 1 - cap / (1 - zero))
-        below = zero + (1 - zero) * gammainc(shape, days[:-1] / scale)
-        return Steps(ndtri(below), days.astype(float))
+        return {"zero": zero, "shape": shape, "scale": float(scale)}
 
     def excess(shape: float) -> float:
-        made = steps(shape)
-        return float(made.shares @ np.minimum(made.values, WINDOW)) - mean
+        made = hospital_steps(**gamma(shape))
+        shares = np.diff(ndtr(made.cuts), prepend=0, append=1)
+        return float(shares @ np.minimum(made.values, WINDOW)) - mean
 
     low, high = 0.05, 20.0
     if not 0 < zero < 1 - cap < 1 or excess(low) > 0 or excess(high) < 0:
@@ -95,22 +74,12 @@ def hospital_steps(mean: float, zero: float, cap: float) -> Steps:
             f"Hospital days cannot have mean {mean:g} with {zero:.1%} at zero and {cap:.1%} at "
             "the window's end; move the mean or the shares."
         )
-    return steps(brentq(excess, low, high))
+    return gamma(brentq(excess, low, high))
 
 
 @dataclass(frozen=True, eq=False)
-class ItemScale:
-    """A scale of ordinal items under one general factor and, maybe, one factor per subscale.
-
-    Item i answers low + the number of its `cuts` below
-    sqrt(general) G + sqrt(specific) S_group(i) + sqrt(1 - general - specific) e_i.
-    """
-
-    cuts: np.ndarray
-    groups: np.ndarray
-    general: float
-    specific: float
-    low: float
+class SumScale(ItemScale):
+    """A scale's items, and the moments of their sum."""
 
     @property
     def coefs(self) -> np.ndarray:
@@ -159,7 +128,7 @@ def item_scale(
     specific: float = 0.0,
     shift: float = 0.0,
     low: float = 1.0,
-) -> ItemScale:
+) -> SumScale:
     """The scale of `len(groups)` items that has a given alpha.
 
     Parameters
@@ -185,10 +154,10 @@ def item_scale(
     place = np.argsort(np.argsort((np.arange(k) * 0.6180339887) % 1)) - (k - 1) / 2
     difficulty = spread * place / np.sqrt(np.mean(place**2)) if k > 1 else np.zeros(k)
     base = ndtri(np.cumsum(shares)[:-1] / np.sum(shares))
-    cuts = base - shift + difficulty[:, None]
+    thresholds = base - shift
 
-    def scale(general: float) -> ItemScale:
-        return ItemScale(cuts, groups, general, general * specific, low)
+    def scale(general: float) -> SumScale:
+        return SumScale(thresholds, difficulty, groups, general, general * specific, low)
 
     lowest, highest = 1e-4, 0.98 / (1 + specific)
     if not scale(lowest).alpha < alpha < scale(highest).alpha:
@@ -199,7 +168,7 @@ def item_scale(
     return scale(brentq(lambda g: scale(g).alpha - alpha, lowest, highest))
 
 
-def shift_below(reference: ItemScale, d: float, make) -> float:
+def shift_below(reference: SumScale, d: float, make) -> float:
     """The latent shift that puts `make(shift)` d pooled SDs below a reference scale."""
 
     def gap(shift: float) -> float:
@@ -210,7 +179,7 @@ def shift_below(reference: ItemScale, d: float, make) -> float:
     return brentq(gap, -2, 2)
 
 
-def tilted_mean(scale: ItemScale, b: float) -> float:
+def tilted_mean(scale: SumScale, b: float) -> float:
     """Mean of the z-scored sum z under weights exp(b z): what z has in common with exp(b z).
 
     If a count has mean exp(a + b z), its covariance with z is its mean times this number, which is
@@ -237,17 +206,6 @@ def tilted_mean(scale: ItemScale, b: float) -> float:
     return (log_mgf(b + step) - log_mgf(b - step)) / (2 * step)
 
 
-MANAGER = ("case_manager_age", "case_manager_experience_log", "caseload_difficulty")
-SCALES = (
-    "client_alliance",
-    "case_manager_alliance",
-    "client_outcome",
-    "case_manager_outcome",
-    "symptoms",
-    "living_skills",
-    "symptoms_intake",
-)
-DAYS = ("hospital_days", "hospital_days_before")
 BETWEEN = (*MANAGER, *SCALES[:6], "health_sickness")
 WITHIN = (*SCALES, "health_sickness", "health_sickness_intake", *DAYS, "client_age")
 
@@ -277,7 +235,7 @@ def correlation(x: Variable, y: Variable, weights: np.ndarray, latent: float) ->
 def latent_roots(
     scenario: Scenario,
     variables: dict[str, Variable],
-    scales: dict[str, ItemScale],
+    scales: dict[str, SumScale],
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cholesky roots of the latent correlations that a scenario's links ask for.
@@ -324,7 +282,7 @@ def latent_roots(
 def _latent(
     link: Link,
     variables: dict[str, Variable],
-    scales: dict[str, ItemScale],
+    scales: dict[str, SumScale],
     weights: np.ndarray,
     scenario: Scenario,
 ) -> float:
@@ -349,7 +307,7 @@ def _latent(
 
 
 def implied_correlation(
-    link: Link, variables: dict[str, Variable], scales: dict[str, ItemScale], scenario: Scenario
+    link: Link, variables: dict[str, Variable], scales: dict[str, SumScale], scenario: Scenario
 ) -> float:
     """The correlation of days with a scale at which a log-linear mean has the link's rate ratio.
 

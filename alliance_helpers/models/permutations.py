@@ -1,0 +1,196 @@
+"""Permutations of dyads that respect case managers, and tests of many models at once by them.
+
+One set of permutations serves every specification of a claim, so that their dependence is kept
+(Simonsohn, Simmons & Nelson 2020, Nat Hum Behav 4:1208-1214).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from .design import require_whole, runs
+
+ALIKE = 1.2
+"""Groups whose sizes differ by less than this ratio may exchange places in a permutation."""
+
+
+def permuted_rows(groups, n: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Permutations of rows that keep rows of a group together.
+
+    Parameters
+    ----------
+    groups : ndarray (n,) of labels, or None
+        None permutes rows freely, which is valid only for independent rows.
+    n : int
+        Rows.
+    size : int
+        Permutations wanted.
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray of int (size, n)
+        Row i of a permuted outcome is ``y[permuted[k, i]]``.
+
+    Notes
+    -----
+    Rows are shuffled inside their group, and whole groups change places with groups of the same
+    size: both leave the distribution of an outcome with a random level per group as it was, so
+    the test is exact for any such outcome (Winkler et al. 2015, NeuroImage 123:253-268). Sizes
+    that differ by less than a fifth count as the same, and a group without a partner joins the
+    stratum nearest in size; the few surplus rows of the larger group fill the larger place, which
+    makes the test nearly exact instead (benchmarks/permutation_size.csv).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> sorted(permuted_rows(np.array(list("aabb")), 4, 1, rng)[0].tolist())
+    [0, 1, 2, 3]
+    """
+    if groups is None:
+        return rng.permuted(np.tile(np.arange(n), (size, 1)), axis=1)
+    codes = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
+    order, starts, sizes = runs(codes)
+    out = np.empty((size, n), dtype=np.intp)
+    for members in strata(sizes):
+        width = sizes[members].max()
+        place = np.arange(width) < sizes[members, None]
+        table = np.where(
+            place, order[np.where(place, starts[members, None] + np.arange(width), 0)], -1
+        )
+        keys = rng.random((size, *table.shape))
+        keys[:, ~place] = 2.0
+        givers = np.take_along_axis(
+            np.broadcast_to(table, keys.shape), keys.argsort(axis=2), axis=2
+        )
+        swap = rng.random((size, len(members))).argsort(axis=1)
+        givers = givers[np.arange(size)[:, None], swap]
+        givers[place & (givers < 0)] = givers[~place & (givers >= 0)]
+        out[:, table[place]] = givers[:, place]
+    return out
+
+
+def strata(sizes: np.ndarray) -> list[np.ndarray]:
+    """Groups of like size, each stratum as positions into `sizes`, small groups first.
+
+    Examples
+    --------
+    >>> [stratum.tolist() for stratum in strata(np.array([2, 2, 3, 3, 9, 10, 30]))]
+    [[0, 1], [2, 3], [4, 5, 6]]
+    """
+    order = np.argsort(sizes, kind="stable")
+    found: list[list[int]] = []
+    for group in order:
+        if not found or sizes[group] >= ALIKE * sizes[found[-1][0]]:
+            found.append([])
+        found[-1].append(int(group))
+    position = 0
+    while position < len(found):
+        if len(found[position]) > 1 or len(found) == 1:
+            position += 1
+            continue
+        below = sizes[found[position][0]] / sizes[found[position - 1][-1]] if position else np.inf
+        last = position == len(found) - 1
+        above = np.inf if last else sizes[found[position + 1][0]] / sizes[found[position][0]]
+        partner = position - 1 if below <= above else position + 1
+        low, high = sorted((position, partner))
+        found[low : high + 1] = [found[low] + found[high]]
+        position = low
+    return [np.array(stratum) for stratum in found]
+
+
+class Permutations:
+    """Permutations of a cohort's dyads, and what they become for a part of its rows.
+
+    Parameters
+    ----------
+    groups : array-like (n,) of case managers, or None
+        Given, rows change places inside a case manager and whole case managers of like size change
+        places (:func:`permuted_rows`): valid for predictors of case managers as of dyads.
+    n : int
+        Dyads.
+    n_perm : int
+    seed : int
+
+    Examples
+    --------
+    >>> permutations = Permutations(None, 5, n_perm=2, seed=1)
+    >>> permutations.among(np.array([0, 2, 3])).shape
+    (3, 3)
+    """
+
+    def __init__(self, groups, n: int, n_perm: int = 500, seed: int = 1995) -> None:
+        require_whole(1, n_perm=n_perm)
+        order = permuted_rows(groups, n, n_perm, np.random.default_rng(seed))
+        self.order = np.vstack([np.arange(n), order])
+        self._known: dict[bytes, np.ndarray] = {}
+
+    def among(self, rows: np.ndarray) -> np.ndarray:
+        """The identity, then each permutation, among these rows alone: positions (1 + b, m).
+
+        A row that would get the value of a row left out gets that of the next in the same cycle
+        that is not; so specifications with nearly the same rows are permuted nearly alike, and a
+        uniform permutation stays uniform.
+        """
+        key = rows.tobytes()
+        if key not in self._known:
+            place = np.full(self.order.shape[1], -1)
+            place[rows] = np.arange(len(rows))
+            giver = self.order[:, rows]
+            out = place[giver]
+            where = np.nonzero(out < 0)
+            while len(where[0]):
+                giver[where] = self.order[where[0], giver[where]]
+                out[where] = place[giver[where]]
+                still = out[where] < 0
+                where = tuple(axis[still] for axis in where)
+            self._known[key] = out
+        return self._known[key]
+
+
+def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
+    """Three tests of all specifications of a claim at once.
+
+    Parameters
+    ----------
+    estimates, p_values : ndarray (s, 1 + b)
+        One row per specification; the observed first, then the permutations.
+    directed : bool
+        Estimates have a sign; False for shares of variance.
+
+    Returns
+    -------
+    DataFrame : statistic estimate expected p_value n_specifications n_perm
+        ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
+        of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
+        the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
+        (1 + b), two-sided where estimates have a sign.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> z = rng.normal(size=(1, 200)) + rng.normal(size=(20, 200)) / 4
+    >>> from scipy.special import ndtr
+    >>> joint_test(z, 2 * ndtr(-abs(z)))["statistic"].tolist()
+    ['median', 'share_significant', 'stouffer']
+    """
+    few = p_values < 0.05
+    safe = np.clip(p_values, 1e-300, 1 - 1e-16)
+    median = np.median(estimates, axis=0)
+    if directed:
+        up = estimates > 0
+        share = np.maximum((few & up).mean(axis=0), (few & ~up).mean(axis=0))
+        z = (np.sign(estimates) * -ndtri(safe / 2)).mean(axis=0)
+    else:
+        share = few.mean(axis=0)
+        z = -ndtri(safe).mean(axis=0)
+    rows = []
+    for name, values in (("median", median), ("share_significant", share), ("stouffer", z)):
+        size = np.abs(values) if directed else values
+        reached = int((size[1:] >= size[0] - 1e-12).sum())
+        b = len(size) - 1
+        rows.append((name, values[0], size[1:].mean(), (1 + reached) / (1 + b), len(estimates), b))
+    columns = "statistic estimate expected p_value n_specifications n_perm"
+    return pd.DataFrame(rows, columns=columns.split())

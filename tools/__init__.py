@@ -1,0 +1,1 @@
+"""What the kit's makers run: none of it is needed to use the kit."""

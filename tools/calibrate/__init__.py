@@ -1,0 +1,1 @@
+"""What the scenarios' cohorts are drawn from, worked out once and shipped as data."""
