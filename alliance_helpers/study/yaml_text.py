@@ -71,6 +71,12 @@ def read_text(path: Path) -> str:
         raise _refuse(path.name, what, "Name a file that can be read.") from None
 
 
+def read_yaml(path: Path) -> tuple[dict, str]:
+    """A YAML file's mapping and its text (see :func:`read_text` and :func:`load_yaml`)."""
+    text = read_text(path)
+    return load_yaml(text, path.name), text
+
+
 def load_yaml(text: str, file: str) -> dict:
     """Safe YAML: a mapping, without aliases, tags, repeated names or deep nesting.
 
