@@ -15,8 +15,12 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
-from ..models.resamples import permutation_test
-from ..models.selection import bootstrap_selection, optimism_corrected_r2, selected_models
+from ..models.selection import (
+    bootstrap_selection,
+    optimism_corrected_r2,
+    permutation_test,
+    selected_models,
+)
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from .views import Tables, one_below_the_other, regression_blocks, usable
