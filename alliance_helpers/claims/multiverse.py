@@ -1,4 +1,6 @@
-"""Every defensible specification of each claim, and the joint permutation test."""
+"""The defensible ways to ask the data about each claim, which of them are truly different, and the
+joint permutation test of them all.
+"""
 
 from __future__ import annotations
 

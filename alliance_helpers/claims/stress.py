@@ -1,4 +1,4 @@
-"""How each claim stands up to methods that its study did not have: rows beside those of `assess`.
+"""How each claim stands up to methods that its study did not use: rows beside those of `assess`.
 
 Each stress test is an analysis of its own name. It keeps the claims, bounds and verdict rules of
 `data/findings.yml`; what it adds stands in `data/stress.yml`. A test that has nothing to say of a
@@ -186,7 +186,7 @@ class Stressed:
     @cached_property
     def _holm(self) -> dict[tuple[str, str, str], tuple[float, int]]:
         """Each association's adjusted p, and how many there are in its finding."""
-        members = [c.key for c in self.claims if c.kind in ASSOCIATIONS]
+        members = list(dict.fromkeys(c.key for c in self.claims if c.kind in ASSOCIATIONS))
         p = pd.Series({key: float(self.usual[key]["p_value"]) for key in members}, dtype=float)
         families = p.groupby([key[0] for key in members])
         k = families.transform("size")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import fdtrc, ncfdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import fdtrc, ncfdtr, ndtri, stdtr, stdtrit
+
+from ..models.inference import two_one_sided
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not_supported", "inconclusive"
 
@@ -42,17 +44,15 @@ def correlation(r: float, n: int, bound: float) -> Effect:
     z, se = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15)), 1 / math.sqrt(n - 3)
     t = r * math.sqrt((n - 2) / max(1 - r * r, 1e-300))
     limits = [math.tanh(z + ndtri(q) * se) for q in (0.025, 0.975, 0.05, 0.95)]
-    zb = math.atanh(bound)
-    p_equivalence = max(ndtr((z - zb) / se), ndtr((-zb - z) / se))
-    return Effect(r, 2 * stdtr(n - 2, -abs(t)), n, n - 2, *limits, p_equivalence)
+    within = two_one_sided(z, se, -math.atanh(bound), math.atanh(bound))
+    return Effect(r, 2 * stdtr(n - 2, -abs(t)), n, n - 2, *limits, within)
 
 
 def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
     """A coefficient with t intervals; equivalence within low to high."""
     p = 2 * stdtr(df, -abs(b / se))
     limits = [b + stdtrit(df, q) * se for q in (0.025, 0.975, 0.05, 0.95)]
-    p_equivalence = max(stdtr(df, (b - high) / se), stdtr(df, (low - b) / se))
-    return Effect(b, p, n, df, *limits, p_equivalence)
+    return Effect(b, p, n, df, *limits, two_one_sided(b, se, low, high, df))
 
 
 def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:

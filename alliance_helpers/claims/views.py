@@ -1,4 +1,8 @@
-"""Parts of the dyad table that analyses ask for, by the names in the codebook."""
+"""Parts of the dyad table that analyses ask for, by the names in the codebook.
+
+Among them what a null result on hospital days says: Bayes factors, and what the study could have
+seen.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Claims assessed on cohorts whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,11 @@ import yaml
 from alliance_helpers.claims.assess import COLUMNS, assess, unavailable
 from alliance_helpers.claims.evidence import claim_data
 from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import CodebookError, ParameterError
 from alliance_helpers.paths import FINDINGS
-from alliance_helpers.study.read_codebook import read_codebook
+from alliance_helpers.study.read_codebook import book_of, read_codebook
 
 KEY = ["finding", "claim", "informant"]
 
@@ -67,6 +70,17 @@ def test_a_hospital_effect_is_seen():
     days = rows[rows["claim"] == "hospital_days"]
     assert set(days["verdict"]) == {"not_supported"}
     assert days["estimate"].to_numpy() == pytest.approx([0.75, 0.75], abs=0.03)
+
+
+def test_the_codebook_comes_with_the_dyads():
+    study = open_cohort()
+    book = replace(study.codebook, case_manager=None)
+    dyads = study.dyads.assign(x=1.0).iloc[5:]
+    assert book_of(dyads) is study.codebook
+    assert book_of(pd.concat([dyads, dyads]), book) is book
+    assert "nested" not in set(assess(dyads, book, finding="3")["analysis"])
+    dyads.attrs["codebook"] = book
+    assert "nested" not in set(assess(dyads, finding="3")["analysis"])
 
 
 def test_one_finding_alone_gives_the_same_rows():

@@ -63,6 +63,12 @@ def test_nothing_missing_makes_imputation_change_nothing(dyads, rows):
     np.testing.assert_allclose(nested["estimate"].dropna(), imputed["estimate"].dropna(), rtol=1e-9)
 
 
+def test_imputation_leaves_out_dyads_whose_case_manager_is_unknown(dyads):
+    unknown = dyads.assign(case_manager_id=dyads["case_manager_id"].where(dyads.index > 9))
+    rows = stress(unknown, analyses=["imputed"], finding="3", settings=SMALL)
+    assert rows["n"].tolist() == [191, 191]
+
+
 def test_holm_is_the_adjusted_nested_p_values(dyads, rows):
     nested = _by_claim(assess(dyads, analyses=("nested",), finding="2"), "nested")
     nested = nested[nested["p_value"].notna()]
