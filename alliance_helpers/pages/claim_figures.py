@@ -265,7 +265,8 @@ def specification_curve(
 
     Examples
     --------
-    >>> from alliance_helpers import multiverse, simulate_dyads
+    >>> from alliance_helpers.claims.multiverse import multiverse
+    >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> found = multiverse(simulate_dyads("published", 201, 7), finding="halo", n_perm=0)
     >>> "specifications" in specification_curve(found.specifications).figure.get_label()
     True

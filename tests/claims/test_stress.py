@@ -148,7 +148,9 @@ def test_a_study_without_case_managers_is_taken_as_independent():
 
 
 def test_all_rows_go_into_then_and_now():
-    rows = all_rows(open_cohort(), finding="3")
+    study = open_cohort()
+    every = multiverse(study, finding="3", n_perm=20)
+    rows = all_rows(study, finding="3", specifications=every)
     assert list(rows.columns) == COLUMNS
     card = then_and_now(rows)
     elsewhere = {"jackknife", "negbin", "hurdle"}

@@ -228,7 +228,7 @@ def test_the_figure_of_rate_ratios_draws_no_slopes(tmp_path):
     outputs = [o for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) for o in c.outputs]
     assert not [o.text for o in outputs if o.output_type == "stream"]
     alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
-    (shown,) = [alt for alt in alts if "bounds 0.8 to 1.25" in alt]
+    (shown,) = [alt for alt in alts if "Shaded: 0.8 to 1.25" in alt]
     assert "Dyads independent" in shown and "1995" not in shown
 
 
