@@ -211,6 +211,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
 
 
 MAIN = ("as_1995", "as_published", "nested")
+PRIMARY = ("nested", "as_published")  # the first that a study has is the verdict of today
 
 
 @dataclass(frozen=True)
@@ -270,20 +271,20 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
 
 
 def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
-    """What the verdicts say together; computed from them alone."""
+    """What the verdicts say together: analyses of the same data are no votes, and not counted."""
     then = row.get("as_1995")
-    now = [row[a] for a in analyses if a != "as_1995" and isinstance(row[a], str)]
-    if not now:
+    today = {a: row[a] for a in analyses if a != "as_1995" and isinstance(row[a], str)}
+    if not today:
         return "Not assessed."
     start = {
         SUPPORTED: "The method of 1995 reports it",
         NOT_SUPPORTED: "The method of 1995 does not report it",
     }.get(then, "Read today")
-    if set(now) == {then}:
-        return f"{start}, and today's rules agree."
-    if len(set(now)) == 1:
-        return f"{start}; today it is {WORDS[now[0]]}."
-    holds, fails = now.count(SUPPORTED), now.count(NOT_SUPPORTED)
-    against = f", {fails} speak{'s' * (fails == 1)} against it" if fails else ""
-    parts = f"{holds} of {len(now)} analyses support it{against}"
-    return f"{start}; today {parts}: the verdict depends on the method."
+    main = next((a for a in PRIMARY if a in today), next(iter(today)))
+    other = next((a for a in today if today[a] != today[main]), None)
+    verdict = word(today[main])
+    if other is None:
+        end = ", and today all agree." if today[main] == then else f"; today it is {verdict}."
+        return start + end
+    first = f"First to say otherwise: {word(other)} ({word(today[other])})."
+    return f"{start}; today, {word(main).lower()}, it is {verdict}. {first}"

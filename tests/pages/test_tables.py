@@ -18,6 +18,7 @@ from alliance_helpers.pages.tables import (
     missingness,
     reliabilities,
     scorecard,
+    then_and_now,
     verdict_sentences,
 )
 from alliance_helpers.study.clean import CleanStudy
@@ -336,6 +337,36 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
     assert (age["as_published"], age["nested"]) == ("supported", "inconclusive")
     assert pd.isna(card.loc[0, "nested"])
     assert scorecard(findings[:0], RULES).empty
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (("supported", "supported", "supported", "supported"), "reports it, and today all agree."),
+        (
+            ("supported", None, "inconclusive", "inconclusive"),
+            "reports it; today it is inconclusive.",
+        ),
+        (
+            ("not_supported", "supported", "inconclusive", "supported"),
+            "does not report it; today, case managers respected, it is inconclusive. "
+            "First to say otherwise: Dyads independent (supported).",
+        ),
+        (
+            ("supported", None, "supported", "not_supported"),
+            "reports it; today, case managers respected, it is supported. "
+            "First to say otherwise: Rank-normal scores (not supported).",
+        ),
+        ((None, "supported", None, None), "Read today; today it is supported."),
+        (("supported", None, None, None), "Not assessed."),
+    ],
+)
+def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdicts, said):
+    analyses = ("as_1995", "as_published", "nested", "rank")
+    rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "term": "",
+                         "analysis": analyses, "verdict": verdicts})  # fmt: skip
+    card = then_and_now(rows.dropna(), RULES)
+    assert card.frame["sentence"][0].endswith(said)
 
 
 def test_joint_tests_have_one_row_per_claim():
