@@ -7,10 +7,11 @@ informant's alliance.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
-from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
@@ -18,7 +19,7 @@ from . import verdicts
 from .evidence import relate
 from .rules import Claim
 from .verdicts import Effect
-from .views import EVERY, regression_blocks
+from .views import EVERY, each_variable, regression_blocks
 
 COLUMNS = [
     "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
@@ -36,7 +37,7 @@ class Stepwise:
         self.dyads, self.book = dyads, book
         self.rule = {"p_enter": p_enter, "p_remove": p_remove}
         self.before = regression_blocks(dyads, book)
-        self.models: dict[tuple[str, str], tuple[dict[str, dict], int]] = {}
+        self._model = cache(self._model)
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
@@ -46,7 +47,7 @@ class Stepwise:
         terms, n = self._model(informant, outcome)
         wanted = term if is_before else alliance
         direction = BEFORE if is_before else AFTER
-        row = {"informant": informant, "term": term, "direction": direction, "n": n}
+        row = {"term": term, "direction": direction, "n": n}
         if wanted not in terms:
             return row | {"entered": False}
         found = terms[wanted]
@@ -58,15 +59,11 @@ class Stepwise:
 
     def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
         """Term to its row in the final model of an outcome, and the dyads behind it."""
-        key = (informant, outcome)
-        if key not in self.models:
-            blocks = self.before
-            if outcome != self.book.alliance_of(informant):
-                blocks = regression_blocks(self.dyads, self.book, outcome, informant)
-            model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-            rows = model.final.to_dict("records")
-            self.models[key] = {row["term"]: row for row in rows}, model.n
-        return self.models[key]
+        blocks = self.before
+        if outcome != self.book.alliance_of(informant):
+            blocks = regression_blocks(self.dyads, self.book, outcome, informant)
+        model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
+        return {row["term"]: row for row in model.final.to_dict("records")}, model.n
 
     def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""
@@ -80,9 +77,9 @@ class Stepwise:
             holds = effect.p_value < 0.05 and 0 < effect.estimate < 0.5
             rule = "p < .05 and r below .5"
         elif claim.kind == "association":
-            wanted = 1 if claim.sign == "positive" else -1
-            weights = [wanted * claim.composite.get(row["term"], 1) for row in shown]
-            shown = [r for r, w in zip(shown, weights, strict=True) if r["estimate"] * w > 0]
+            signs = dict.fromkeys(terms, claim.direction)
+            signs |= {term: claim.direction * w for term, w in claim.composite.items()}
+            shown = [row for row in shown if row["estimate"] * signs[row["term"]] > 0]
             which = "it" if len(terms) == 1 else "at least one of them"
             holds, rule = bool(shown), f"stepwise regression enters {which} with this sign"
         elif claim.kind == "block_difference":
@@ -99,8 +96,7 @@ class Stepwise:
             if shown and len(rows) == 1:
                 names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
                 effect = Effect(**{name: shown[0][name] for name in names})
-        said = verdicts.SUPPORTED if holds else verdicts.NOT_SUPPORTED
-        return effect, (said, rule), np.nan
+        return effect, (verdicts.verdict(holds, not holds), rule), np.nan
 
 
 def stepwise_links(
@@ -136,12 +132,9 @@ def stepwise_links(
         What is not entered has no estimate.
     """
     book = book_of(dyads, codebook)
-    cohort, rows = Stepwise(dyads, book, p_enter, p_remove), []
-    for informant in informants or tuple(book.informants):
-        for block, found in regression_blocks(dyads, book, blocks=EVERY).items():
-            for term in found if terms is None else [t for t in found if t in terms]:
-                try:
-                    rows.append({"block": block} | cohort.link(informant, term))
-                except NotEstimableError:
-                    continue
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
+    if terms is not None:
+        blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
+    link = Stepwise(dyads, book, p_enter, p_remove).link
+    rows = each_variable(informants or book.informants, blocks, link)
     return pd.DataFrame(rows, columns=COLUMNS)

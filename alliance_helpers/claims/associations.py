@@ -16,11 +16,11 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.importance import relative_importance
-from ..study.codebook import Codebook, Table
+from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from .evidence import relate
 from .verdicts import Effect
-from .views import Tables, complete, one_below_the_other, usable
+from .views import Tables, complete, each_variable, one_below_the_other, regression_blocks, usable
 
 RECORDS = "records"
 COLUMNS = "informant block term estimate conf_low conf_high low_90 high_90 p_value df n"
@@ -88,18 +88,20 @@ def associations(
         `informant block term estimate conf_low conf_high low_90 high_90 p_value df n`, one row per
         informant and variable that varies; the 90 % limits are those of the equivalence test.
     """
-    book, rows = book_of(dyads, codebook), []
-    for informant in informants or book.informants:
-        for block, terms in book.blocks.items():
-            for term in terms if block != "alliance" else ():
-                if not {term, book.alliance_of(informant)} <= set(dyads):
-                    continue
-                try:
-                    effect = association_of(dyads, book, informant, term, analysis, bound)
-                except NotEstimableError:
-                    continue
-                rows.append({"informant": informant, "block": block, "term": term} | vars(effect))
+    book = book_of(dyads, codebook)
+
+    def find(informant: str, term: str) -> dict:
+        return vars(association_of(dyads, book, informant, term, analysis, bound))
+
+    rated = {i: book.alliance_of(i) for i in informants or book.informants}
+    rows = each_variable(rated, _other_blocks(dyads, book), find)
     return pd.DataFrame(rows, columns=COLUMNS.split())
+
+
+def _other_blocks(dyads: pd.DataFrame, book: Codebook) -> dict[str, list[str]]:
+    """The variables of all blocks but the alliance's."""
+    names = tuple(block for block in book.blocks if block != "alliance")
+    return regression_blocks(dyads, book, blocks=names)
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,21 +148,17 @@ def halo(
     outcomes = usable(dyads, book.blocks.get("outcome", ()))
     raters = {term: reporter_of(term, book) for term in outcomes}
 
-    def row(term: str, *held: str) -> dict:
-        head = {"informant": informant, "term": term, "rater": raters[term]}
+    def find(term: str, *held: str) -> pd.DataFrame:
         how = analysis or book.usual_analysis
-        try:
-            effect = association_of(dyads, book, informant, term, how, held=held)
-        except NotEstimableError as error:
-            return head | {"reason": f"not estimable: {error}"}
-        return head | vars(effect) | {"reason": ""}
+        return pd.DataFrame([vars(association_of(dyads, book, informant, term, how, held=held))])
+
+    def table(terms: list[str], *held: str) -> pd.DataFrame:
+        heads = [{"informant": informant, "term": t, "rater": raters[t]} for t in terms]
+        return one_below_the_other([(h, partial(find, h["term"], *held)) for h in heads], HALO)
 
     own = [term for term in outcomes if raters[term] == informant]
     others = [term for term in outcomes if raters[term] != informant]
-    return Halo(
-        pd.DataFrame([row(term) for term in [*own, *others]], columns=HALO.split()),
-        pd.DataFrame([row(term, *own) for term in others if own], columns=HALO.split()),
-    )
+    return Halo(table([*own, *others]), table(others if own else [], *own))
 
 
 def information_sources(
@@ -202,8 +200,8 @@ def information_sources(
     """
     book = book_of(dyads, codebook)
     groups: dict[tuple[str, str], list[str]] = {}
-    for block, terms in book.blocks.items():
-        for term in usable(dyads, terms) if block != "alliance" else ():
+    for block, terms in _other_blocks(dyads, book).items():
+        for term in terms:
             groups.setdefault((block, reporter_of(term, book)), []).append(term)
     listed = [(block, source, ", ".join(terms)) for (block, source), terms in groups.items()]
     named = {f"{block}, {source}": terms for (block, source), terms in groups.items()}
@@ -213,9 +211,8 @@ def information_sources(
             raise NotEstimableError(f"The study has no {rating if groups else 'other variables'}.")
         how = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}
         found = relative_importance(dyads, rating, named, book.case_manager, **how)
-        return pd.DataFrame(listed, columns=["block", "source", "terms"]).join(
-            found.drop(columns="term")
-        )
+        heads = pd.DataFrame(listed, columns=["block", "source", "terms"])
+        return heads.join(found.drop(columns="term"))
 
     calls = [
         ({"informant": i}, partial(find, entry["alliance"])) for i, entry in book.informants.items()
@@ -240,12 +237,8 @@ def reporter_of(term: str, book: Codebook) -> str:
         return book.scales[term].informant or RECORDS
     name = book.derived[term].source if term in book.derived else term
     for table in book.tables.values():
-        if any(name in (v, *(v + s for s in table.suffix.values())) for v in table.variables):
-            raters = {s.informant for s in book.scales.values() if _filled_in(s.items, table)}
-            return raters.pop() if len(raters) == 1 and raters != {""} else RECORDS
+        names = {v + suffix for v in table.variables for suffix in ("", *table.suffix.values())}
+        if name in names:
+            raters = {s.informant for s in book.scales.values() if s.items[0] in names}
+            return raters.pop() or RECORDS if len(raters) == 1 else RECORDS
     return RECORDS
-
-
-def _filled_in(items: tuple[str, ...], table: Table) -> bool:
-    suffixes = ("", *table.suffix.values())
-    return any(items[0] == variable + s for variable in table.variables for s in suffixes)

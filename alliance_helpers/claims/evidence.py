@@ -24,8 +24,8 @@ from .rules import Claim, Rules
 from .verdicts import Effect
 from .views import complete
 
-Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Columns (n, m) to columns and the rows kept (n,) of bool."""
+Transform = Callable[[np.ndarray], np.ndarray]
+"""Columns (n, m) to columns; a row with a value that became NaN is left out."""
 Complete = tuple[np.ndarray, np.ndarray | None, np.ndarray, tuple[str, ...]]
 """What `complete` returns, and the names of the variables that the claim is about."""
 BLOCKS = ("block_absence", "block_difference")
@@ -131,7 +131,7 @@ def claim_data(
     claim: Claim,
     dyads: pd.DataFrame,
     book: Codebook,
-    covariates: Sequence[str] | np.ndarray = (),
+    covariates: Sequence[str] = (),
     transform: Transform | None = None,
 ) -> ClaimData:
     """The complete dyads of a claim.
@@ -142,8 +142,8 @@ def claim_data(
         Of any kind but `all_of`.
     dyads : DataFrame
     book : Codebook
-    covariates : sequence of str, or ndarray (n, q)
-        Columns of the dyad table, of which a category becomes indicators; or what they become.
+    covariates : sequence of str
+        Columns of the dyad table, of which a category becomes indicators.
     transform : callable, optional
         Applied to the ratings and the claim's variables before anything is made of them; not to
         days of a rate, which stay days.
@@ -157,7 +157,7 @@ def claim_data(
 
 
 def complete_of(
-    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] | np.ndarray
+    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str]
 ) -> Complete:
     """The claim's ratings, its variables and the covariates before anything is made of them."""
     if claim.block and not book.blocks.get(claim.block):
@@ -175,8 +175,9 @@ def made(claim: Claim, found: Complete, transform: Transform | None = None) -> C
     values, Z = values[:, :k], values[:, k:]
     if transform is not None:
         which = slice(0, 1) if claim.kind == "rate_absence" else slice(0, k)
-        changed, kept = transform(values[:, which])
-        values = np.column_stack([changed, values[:, which.stop :]])[kept]
+        values = np.column_stack([transform(values[:, which]), values[:, which.stop :]])
+        kept = ~np.isnan(values).any(axis=1)
+        values = values[kept]
         Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
     y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
     return ClaimData(claim, y, X, Z, groups, rows, tested)
@@ -213,14 +214,17 @@ def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
     claim, independent = data.claim, analysis == "as_published"
     if independent and claim.kind not in (*BLOCKS, "rate_absence"):
-        return relate(data.y, data.X[:, 0], None, analysis, bound_of(claim, rules))
+        return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
     found = data.model.observed(ways(claim)[analysis])
     return effect_of(found, claim, rules, None if independent else data.worth)
 
 
-def bound_of(claim: Claim, rules: Rules) -> float:
-    """The size below which the claim's association or block is too small to matter."""
-    return rules.bounds["correlation" if claim.kind == "modest" else claim.bound]
+def bounds_of(claim: Claim, rules: Rules) -> tuple[float, float]:
+    """Between which the claim's association, block or rate ratio is too small to matter."""
+    if claim.kind == "rate_absence":
+        return rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]
+    bound = rules.bounds["correlation" if claim.kind == "modest" else claim.bound]
+    return -bound, bound
 
 
 def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | None = None) -> Effect:
@@ -228,25 +232,21 @@ def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | Non
 
     `worth` is what the dyads are worth to a block's bound: their number if independent.
     """
-    e, bounds = estimate, rules.bounds
-    if claim.kind == "rate_absence":
-        limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
-        return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, *limits)
-    bound = bound_of(claim, rules)
+    e, bounds = estimate, bounds_of(claim, rules)
     if claim.kind in BLOCKS:
-        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, worth)
-    return verdicts.slope(e.estimate, e.std_error, e.df2, e.n, -bound, bound)
+        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bounds[1], worth)
+    made_of = verdicts.rate_ratio if claim.kind == "rate_absence" else verdicts.slope
+    return made_of(e.estimate, e.std_error, e.df2, e.n, *bounds)
 
 
 def verdict_of(effect: Effect, claim: Claim, rules: Rules) -> tuple[str, str]:
     """Verdict and criterion by the rule of the claim's kind."""
-    bounds, bound = rules.bounds, bound_of(claim, rules)
+    low, high = bounds_of(claim, rules)
     if claim.kind == "association":
-        return verdicts.association(effect, claim.sign, bound)
+        return verdicts.association(effect, claim.direction, high)
     if claim.kind == "modest":
-        return verdicts.modest(effect, bound, bounds["modest_high"])
+        return verdicts.modest(effect, high, rules.bounds["modest_high"])
     if claim.kind == "rate_absence":
-        limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
-        return verdicts.absence(effect, "a rate ratio of {:g} to {:g} per SD".format(*limits))
+        return verdicts.absence(effect, f"a rate ratio of {low:g} to {high:g} per SD")
     rule = verdicts.absence if claim.kind == "block_absence" else verdicts.difference
-    return rule(effect, f"R² = {bound:g}")
+    return rule(effect, f"R² = {high:g}")

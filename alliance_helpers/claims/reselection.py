@@ -23,9 +23,8 @@ from ..models.selection import (
 )
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from .views import Tables, one_below_the_other, regression_blocks, usable
+from .views import Blocks, Tables, one_below_the_other, regression_blocks, usable
 
-Blocks = dict[str, list[str]]
 INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
 MODELS = "model n_terms frequency as_full_sample"
 NOISE = ["p_value", "r_squared_noise", "any_selected_noise"]

@@ -13,7 +13,7 @@ from alliance_helpers.claims.associations import associations, halo, information
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.reselection import reselection
 from alliance_helpers.claims.rules import read_stress
-from alliance_helpers.claims.stress import STRESS, all_rows, stress
+from alliance_helpers.claims.stress import STRESS, all_rows
 from alliance_helpers.claims.two_informants import two_informants
 from alliance_helpers.claims.views import (
     bayes_factors,
@@ -155,7 +155,7 @@ HELPERS = {
     "two_informants": two_informants,
     "assess": lambda d: assess(d, BOOK),
     **{
-        f"stress, {name}": lambda d, name=name: stress(
+        f"stress, {name}": lambda d, name=name: all_rows(
             d, BOOK, analyses=[name], finding=SHORT.get(name), settings=SMALL
         )
         for name in STRESS
