@@ -30,10 +30,10 @@ from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
+from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
 from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, verdict_of
 from .multiverse import KEY, Multiverse, multiverse
-from .reselection import inclusion
 from .rules import Claim, Rules, read_rules, read_stress
 from .verdicts import Effect
 from .views import rank_normal, usable
@@ -47,7 +47,7 @@ class Stressed:
     """A study with its claims, under stress tests; `usual` has the rows of the usual analysis.
 
     That one respects case managers. `specifications` and `reselected` are what `multiverse` and
-    `reselection.inclusion` found.
+    `as_1995.inclusion` found.
     """
 
     dyads: pd.DataFrame
@@ -327,7 +327,7 @@ def all_rows(
     specifications : Multiverse, optional
         Every specification of these claims, if it has been worked out already.
     reselected : DataFrame, optional
-        What `reselection.inclusion` found, likewise.
+        What `as_1995.inclusion` found, likewise.
     analyses : iterable of str, optional
         Names among `STRESS`, in the order wanted; by default all, and the multiverse only with its
         `specifications`, since it takes as long as the others together.

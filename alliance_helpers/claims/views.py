@@ -293,10 +293,7 @@ def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def complete(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    columns: list[str],
-    covariates: Sequence[str] = (),
+    dyads: pd.DataFrame, book: Codebook, columns: list[str], covariates: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """The dyads that have all of these variables, and a known case manager.
 
