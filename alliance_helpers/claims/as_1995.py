@@ -39,14 +39,12 @@ from .views import (
     usable,
 )
 
-COLUMNS = [
-    "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
-    "p_value", "semipartial_r2", "df", "n",
-]  # fmt: skip
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
+LINKS = (
+    "informant block term direction entered estimate conf_low conf_high p_value semipartial_r2 df n"
+)
 INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
 MODELS = "model n_terms frequency as_full_sample"
-NOISE = ["p_value", "r_squared_noise", "any_selected_noise"]
 PROCEDURE = (
     "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
     "r_squared_all_in r_squared_all_in_corrected"
@@ -56,11 +54,8 @@ PROCEDURE = (
 class Stepwise:
     """Hierarchical stepwise regressions of one cohort, each fitted once."""
 
-    def __init__(
-        self, dyads: pd.DataFrame, book: Codebook, p_enter: float = 0.05, p_remove: float = 0.10
-    ) -> None:
-        self.dyads, self.book = dyads, book
-        self.rule = {"p_enter": p_enter, "p_remove": p_remove}
+    def __init__(self, dyads: pd.DataFrame, book: Codebook, **rule: float) -> None:
+        self.dyads, self.book, self.rule = dyads, book, rule
         self.before = regression_blocks(dyads, book)
         self._model = cache(self._model)
 
@@ -68,10 +63,9 @@ class Stepwise:
         """How stepwise regression links a variable with an informant's alliance: one row."""
         alliance = self.book.alliance_of(informant)
         is_before = any(term in terms for terms in self.before.values())
-        outcome = alliance if is_before else term
+        before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
+        outcome, wanted, direction = before if is_before else after
         terms, n = self._model(informant, outcome)
-        wanted = term if is_before else alliance
-        direction = BEFORE if is_before else AFTER
         row = {"term": term, "direction": direction, "n": n}
         if wanted not in terms:
             return row | {"entered": False}
@@ -84,9 +78,7 @@ class Stepwise:
 
     def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
         """Term to its row in the final model of an outcome, and the dyads behind it."""
-        blocks = self.before
-        if outcome != self.book.alliance_of(informant):
-            blocks = regression_blocks(self.dyads, self.book, outcome, informant)
+        blocks = _blocks(self.dyads, self.book, informant, outcome)
         model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
         return {row["term"]: row for row in model.final.to_dict("records")}, model.n
 
@@ -122,6 +114,13 @@ class Stepwise:
                 names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
                 effect = Effect(**{name: shown[0][name] for name in names})
         return effect, (verdicts.verdict(holds, not holds), rule), np.nan
+
+
+def _blocks(dyads: pd.DataFrame, book: Codebook, informant: str, outcome: str) -> Blocks:
+    """The predictors of an outcome; of the informant's rating, what comes before it."""
+    if outcome == book.alliance_of(informant):
+        return regression_blocks(dyads, book)
+    return regression_blocks(dyads, book, outcome, informant)
 
 
 def stepwise_links(
@@ -160,9 +159,9 @@ def stepwise_links(
     blocks = regression_blocks(dyads, book, blocks=EVERY)
     if terms is not None:
         blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
-    link = Stepwise(dyads, book, p_enter, p_remove).link
+    link = Stepwise(dyads, book, p_enter=p_enter, p_remove=p_remove).link
     rows = each_variable(informants or book.informants, blocks, link)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=LINKS.split())
 
 
 @dataclass(frozen=True, repr=False)
@@ -196,7 +195,6 @@ def reselection(
     seed: int = 1995,
     n_boot: int = 500,
     n_perm: int = 499,
-    top: int = 3,
 ) -> Reselection:
     """The study's stepwise regressions on resamples, on pure noise, and without selection.
 
@@ -209,14 +207,12 @@ def reselection(
     seed : int
     n_boot, n_perm : int
         Resamples and permutations.
-    top : int
-        Models shown of each regression.
     """
     book = book_of(dyads, codebook)
     how = {"cluster": book.case_manager, "seed": seed}
 
     def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        table = selected_models(dyads, outcome, blocks, n_boot, top=top, **how)
+        table = selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
         words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
         return table.assign(model=words)
 
@@ -224,7 +220,8 @@ def reselection(
         test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
         table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
         table = table.set_index("procedure")
-        row = table.loc["stepwise"].to_dict() | test[NOISE].to_dict()
+        noise = test[["p_value", "r_squared_noise", "any_selected_noise"]]
+        row = table.loc["stepwise"].to_dict() | noise.to_dict()
         row["r_squared_all_in"] = table.loc["enter", "r_squared"]
         row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
         return pd.DataFrame([row])
@@ -284,12 +281,11 @@ def _each(
         return find(outcome, rating, blocks)
 
     calls = []
+    outcomes = [] if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
     for informant in book.informants:
-        rating, before = book.alliance_of(informant), regression_blocks(dyads, book)
-        outcomes = [rating] if before else []
-        outcomes += () if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
-        for outcome in outcomes:
-            after = regression_blocks(dyads, book, outcome, informant)
-            call = partial(checked, outcome, rating, before if outcome == rating else after)
-            calls.append(({"informant": informant, "outcome": outcome}, call))
+        rating = book.alliance_of(informant)
+        for outcome in [rating, *outcomes]:
+            if blocks := _blocks(dyads, book, informant, outcome):
+                call = partial(checked, outcome, rating, blocks)
+                calls.append(({"informant": informant, "outcome": outcome}, call))
     return one_below_the_other(calls, f"informant outcome {columns} reason")

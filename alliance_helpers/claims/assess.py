@@ -18,7 +18,7 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import Stepwise
-from .evidence import ANALYSES, ClaimData, assessed, claim_data, verdict_of, ways
+from .evidence import ANALYSES, ClaimData, assessed, claim_data, complete_of, verdict_of, ways
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 
@@ -26,7 +26,6 @@ COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
     "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
 ]  # fmt: skip
-LIMITS_90 = ("low_90", "high_90")
 Found = tuple[Effect, tuple[str, str], float]
 """An estimate, its verdict and criterion, and how many independent dyads it rests on."""
 
@@ -86,14 +85,15 @@ def assess(
         if analysis not in ways(claim):
             return None
         if claim.key not in data:
-            data[claim.key] = claim_data(claim, dyads, book, rules.held_constant(claim))
+            held = rules.held_constant(claim)
+            data[claim.key] = claim_data(claim, complete_of(claim, dyads, book, held))
         effect = assessed(data[claim.key], rules, analysis)
         return effect, verdict_of(effect, claim, rules), data[claim.key].worth
 
     for name in analyses:
         one = Stepwise(dyads, book).read if name == "as_1995" else partial(find, analysis=name)
         rows += rows_of(claims, rules, name, one)
-    return pd.DataFrame(rows, columns=[*COLUMNS, *(LIMITS_90 if limits_90 else ())])
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 
 
 def claims_of(

@@ -41,7 +41,6 @@ SOURCES = (
     "informant block source terms estimate conf_low conf_high share first last noise p_value "
     "r_squared n reason"
 )
-BLOCKS = ("treatment", "outcome")
 SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
 CORRELATIONS = (
     "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective reason"
@@ -235,9 +234,7 @@ def information_sources(
         heads = pd.DataFrame(listed, columns=["block", "source", "terms"])
         return heads.join(found.drop(columns="term"))
 
-    calls = [
-        ({"informant": i}, partial(find, entry["alliance"])) for i, entry in book.informants.items()
-    ]
+    calls = [({"informant": i}, partial(find, book.alliance_of(i))) for i in book.informants]
     return one_below_the_other(calls, SOURCES)
 
 
@@ -336,8 +333,9 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
         keys = None if groups is None else groups.loc[part.index].to_numpy()
         return response_surface(standardise(part["x"].to_numpy()), second, first, 0.0, keys)[6:]
 
-    variables = {block: usable(dyads, book.blocks.get(block, ())) for block in BLOCKS}
-    heads = [{"block": b, "term": t} for b in BLOCKS for t in variables[b] if t not in book.days]
+    blocks = regression_blocks(dyads, book, blocks=("treatment", "outcome"))
+    variables = [(b, t) for b, terms in blocks.items() for t in terms if t not in book.days]
+    heads = [{"block": block, "term": term} for block, term in variables]
     outcomes = [h["term"] for h in heads if h["block"] == "outcome"]
     sides = ("client", "case_manager"), ("case_manager", "client")
     return TwoInformants(
@@ -351,9 +349,7 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
     )
 
 
-def _about_their_middle(
-    client: np.ndarray, case_manager: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _about_their_middle(client: np.ndarray, case_manager: np.ndarray) -> tuple[np.ndarray, ...]:
     """Both ratings about the mean of both, in units of their standard deviation."""
     if len(client) < 4:
         raise NotEstimableError("fewer than four dyads are complete")

@@ -1,8 +1,9 @@
 """From a claim to the arrays that speak to it, to an estimate, and to its verdict.
 
-There is one way, for the quick analyses, the stress tests and every specification: `claim_data`
-makes the arrays, whose `model` gives estimates; `effect_of` puts intervals and the equivalence test
-to an estimate, `verdict_of` applies the rule of the claim's kind.
+There is one way, for the quick analyses, the stress tests and every specification: `complete_of`
+finds the dyads; `claim_data` makes the arrays, whose `model` gives estimates; `effect_of` puts
+intervals and the equivalence test to an estimate; `verdict_of` applies the rule of the claim's
+kind.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.design import Sample, orthonormal, standardise
-from ..models.nesting import effective_n
 from ..models.partial import Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import complete
+from .views import complete, worth_of
 
 Transform = Callable[[np.ndarray], np.ndarray]
 """Columns (n, m) to columns; a row with a value that became NaN is left out."""
@@ -95,13 +95,10 @@ class ClaimData:
 
         Where the study names no case managers they are independent; of one case manager NaN.
         """
-        if self.groups is None:
-            return float(len(self.y))
         try:
-            found = [effective_n(x, self.y, self.groups)["n_effective"].iloc[0] for x in self.X.T]
+            return float(np.mean([worth_of(x, self.y, self.groups) for x in self.X.T]))
         except NotEstimableError:
             return np.nan
-        return float(np.mean(found))
 
     @cached_property
     def model(self) -> Partial | PartialCounts:
@@ -127,14 +124,8 @@ class ClaimData:
             raise
 
 
-def claim_data(
-    claim: Claim,
-    dyads: pd.DataFrame,
-    book: Codebook,
-    covariates: Sequence[str] = (),
-    transform: Transform | None = None,
-) -> ClaimData:
-    """The complete dyads of a claim.
+def complete_of(claim: Claim, dyads: pd.DataFrame, book: Codebook, held: Sequence[str]) -> Complete:
+    """The complete dyads of a claim: its ratings, its variables and the covariates as they are.
 
     Parameters
     ----------
@@ -142,33 +133,33 @@ def claim_data(
         Of any kind but `all_of`.
     dyads : DataFrame
     book : Codebook
-    covariates : sequence of str
-        Columns of the dyad table, of which a category becomes indicators.
-    transform : callable, optional
-        Applied to the ratings and the claim's variables before anything is made of them; not to
-        days of a rate, which stay days.
+    held : sequence of str
+        Covariates: columns of the dyad table, of which a category becomes indicators.
 
     Raises
     ------
     NotEstimableError
         A rating or variable is not in the table, or too few dyads are complete.
     """
-    return made(claim, complete_of(claim, dyads, book, covariates), transform)
-
-
-def complete_of(
-    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str]
-) -> Complete:
-    """The claim's ratings, its variables and the covariates before anything is made of them."""
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")
     tested = tuple(claim.variables(book))
     columns = [*(book.alliance_of(i) for i in claim.informants), *tested]
-    return *complete(dyads, book, columns, covariates), tested
+    return *complete(dyads, book, columns, held), tested
 
 
-def made(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
-    """Outcome and predictors, by an optional rule for extreme values."""
+def claim_data(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
+    """Outcome and predictors of a claim.
+
+    Parameters
+    ----------
+    claim : Claim
+    found : tuple
+        From :func:`complete_of`.
+    transform : callable, optional
+        Applied to the ratings and the claim's variables before anything is made of them; not to
+        days of a rate, which stay days.
+    """
     values, groups, rows, tested = found
     n_ratings = len(claim.informants)
     k = n_ratings + len(tested)
@@ -183,9 +174,7 @@ def made(claim: Claim, found: Complete, transform: Transform | None = None) -> C
     return ClaimData(claim, y, X, Z, groups, rows, tested)
 
 
-def _regression(
-    claim: Claim, ratings: np.ndarray, tested: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _regression(claim: Claim, ratings: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, ...]:
     """Outcome and predictors, in the direction in which the claim states the regression."""
     if claim.kind == "modest":
         return ratings[:, 1], ratings[:, :1]

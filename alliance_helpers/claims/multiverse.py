@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -24,9 +24,9 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
-from .evidence import BLOCKS, ClaimData, complete_of, effect_of, made, verdict_of
+from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
 from .rules import Claim, Rules, read_rules
-from .verdicts import Effect
+from .verdicts import Effect, Judged
 from .views import usable
 
 FORMS = {
@@ -36,40 +36,25 @@ FORMS = {
 }
 """Short forms as signed numbers of the 36 items (Tracey & Kokotovic 1989; Hatcher & Gillaspy
 2006), answered on the 36-item form's scale."""
+Scored = dict[tuple[str, str], pd.DataFrame]
 CHOICES = ["scoring", "items", "covariates", "outliers", "estimator"]
 
 
-class Tables:
-    """Dyad tables by scoring rule and rule for unanswered items, made when first asked for.
+def scored_tables(clean: CleanStudy | pd.DataFrame, book: Codebook) -> Scored:
+    """The dyad table by scoring rule and rule for unanswered items; first as it is.
 
-    Parameters
-    ----------
-    clean : CleanStudy or DataFrame
-        A dyad table alone has no items: it is taken as scored.
-    book : Codebook
+    A dyad table alone has no items: it is taken as scored.
     """
-
-    def __init__(self, clean: CleanStudy | pd.DataFrame, book: Codebook) -> None:
-        self.clean, self.book = clean, book
-        self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-        self.scales = {} if clean is self.dyads else dict(book.scales)
-        self.table = cache(self.table)
-
-    @property
-    def rules(self) -> list[tuple[str, str]]:
-        """Scoring rules and item rules that these data allow."""
-        if not self.scales:
-            return [("as given", "as given")]
-        ratings = [i["alliance"] for i in self.book.informants.values()]
-        forms = [self.scales[r].form if r in self.scales else None for r in ratings]
-        scorings = list(FORMS) if set(forms) == {"WAI-36"} else ["total"]
-        return list(product(scorings, ("prorated", "all answered")))
-
-    def table(self, scoring: str, items: str) -> pd.DataFrame:
-        """The dyad table under one pair of rules."""
-        ratings = [i["alliance"] for i in self.book.informants.values()]
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    if clean is dyads or not book.scales:
+        return {("as given", "as given"): dyads}
+    ratings = [i["alliance"] for i in book.informants.values()]
+    forms = {book.scales[r].form if r in book.scales else None for r in ratings}
+    answers, tables = {name: clean.items(name) for name in book.scales}, {}
+    scorings = FORMS if forms == {"WAI-36"} else ["total"]
+    for scoring, items in product(scorings, ("prorated", "all answered")):
         scored = {}
-        for name, scale in self.scales.items():
+        for name, scale in book.scales.items():
             keys = FORMS.get(scoring) if name in ratings else None
             if not keys and items == "prorated":
                 continue
@@ -77,10 +62,10 @@ class Tables:
             with warnings.catch_warnings():
                 # Cleaning has already said which items run against their scale.
                 warnings.simplefilter("ignore", UserWarning)
-                answers = self.clean.items(name)
-                found = score(answers, keys or scale.keys, scale.limits, scale.score, missing)
+                found = score(answers[name], keys or scale.keys, scale.limits, scale.score, missing)
             scored[name] = found["total"].to_numpy()
-        return self.dyads.assign(**scored)
+        tables[scoring, items] = dyads.assign(**scored)
+    return tables
 
 
 def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> dict:
@@ -96,9 +81,8 @@ def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rul
         "pretreatment": always + pre,
         "treatment": always + treat,
         "pretreatment and treatment": always + pre + treat,
+        "site type and days before": always,
     }
-    if claim.kind == "rate_absence":
-        sets["site type and days before"] = usual
     found: dict[str, list[str]] = {}
     for name, columns in sets.items():
         left = usable(dyads, [c for c in dict.fromkeys(columns) if c not in tested])
@@ -182,9 +166,7 @@ class Multiverse:
     skipped: pd.DataFrame
     n_same: int
 
-    def verdict_of(
-        self, claim: Claim, rules: Rules, settings: dict
-    ) -> tuple[Effect, tuple[str, str]]:
+    def verdict_of(self, claim: Claim, rules: Rules, settings: dict) -> Judged:
         """The median over a claim's specifications, its joint test, and what they say together.
 
         `settings` are those of `multiverse` in `data/stress.yml`.
@@ -208,10 +190,8 @@ class Multiverse:
             holds, fails = clear and right and against <= most, against > most
             if claim.kind == "modest":
                 holds &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
-            rule = (
-                f"joint permutation test of the {statistic} over {len(specs)} specifications, "
-                f"p < {alpha:g}"
-            )
+            joint_test_of = f"joint permutation test of the {statistic}"
+            rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
         low, high = specs["estimate"].min(), specs["estimate"].max()
         said = verdicts.verdict(holds, fails), f"{rule} (estimates {low:.2f} to {high:.2f})"
         return Effect(median, p, int(specs["n"].median()), np.nan), said
@@ -276,21 +256,19 @@ def multiverse(
     [0.01, 0.03, 0.01]
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-    tables = Tables(clean, book_of(dyads, codebook))
-    rules = rules or read_rules()
-    finding = rules.finding(finding)
-    groups = tables.dyads[tables.book.case_manager] if tables.book.case_manager else None
-    shuffles = Permutations(groups, len(tables.dyads), n_perm, seed) if n_perm else None
+    book, rules = book_of(dyads, codebook), rules or read_rules()
+    finding, tables = rules.finding(finding), scored_tables(clean, book)
+    groups = dyads[book.case_manager] if book.case_manager else None
+    shuffles = Permutations(groups, len(dyads), n_perm, seed) if n_perm else None
     found = [
-        Specifications(c, tables, rules, shuffles)
+        Specifications(c, tables, book, rules, shuffles)
         for c in rules.claims
         if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
     ]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
-    joint = [table for table in (c.joint() for c in found) if len(table)]
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(),
+        pd.concat([pd.DataFrame(), *(c.joint() for c in found)], ignore_index=True),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
         sum(c.n_same for c in found),
     )
@@ -302,9 +280,11 @@ class Specifications:
     Parameters
     ----------
     claim : Claim
-    tables : Tables
+    tables : dict
+        From :func:`scored_tables`.
+    book : Codebook
     rules : Rules
-    shuffles : Permutations or None
+    shuffles : Permutations, optional
 
     Attributes
     ----------
@@ -316,9 +296,9 @@ class Specifications:
     """
 
     def __init__(
-        self, claim: Claim, tables: Tables, rules: Rules, shuffles: Permutations | None
+        self, claim: Claim, tables: Scored, book: Codebook, rules: Rules, shuffles=None
     ) -> None:
-        self.claim, self.tables, self.rules, self.shuffles = claim, tables, rules, shuffles
+        self.claim, self.rules, self.shuffles = claim, rules, shuffles
         self.key = dict(zip(KEY, claim.key, strict=True))
         self.rows: list[dict] = []
         self.skipped: list[dict] = []
@@ -326,15 +306,15 @@ class Specifications:
         self.n_same = 0
         self._share: float | None = None
         self._seen: set[str] = set()
-        sets = covariate_sets(claim, tables.dyads, tables.book, rules)
-        for (scoring, items), (covariates, held) in product(tables.rules, sets.items()):
-            choice = self.key | {"scoring": scoring, "items": items, "covariates": covariates}
+        sets = covariate_sets(claim, next(iter(tables.values())), book, rules)
+        for (rule, dyads), (covariates, held) in product(tables.items(), sets.items()):
+            choice = self.key | dict(zip(CHOICES, (*rule, covariates), strict=False))
             with self._skipping(choice):
-                found = complete_of(claim, tables.table(scoring, items), tables.book, held)
-                for outliers, rule in OUTLIERS.items():
+                found = complete_of(claim, dyads, book, held)
+                for outliers, transform in OUTLIERS.items():
                     this = choice | {"outliers": outliers}
                     with self._skipping(this):
-                        self._fit(this, made(claim, found, rule))
+                        self._fit(this, claim_data(claim, found, transform))
 
     @contextmanager
     def _skipping(self, choice: dict) -> Iterator[None]:

@@ -90,8 +90,8 @@ class Rules:
         gone = [named.format(name) for name in need if name not in there]
         if claim.block and claim.block not in book.blocks:
             gone.append(f"block {claim.block!r}")
-        no_rater = [i for i in claim.informants if i not in raters]
-        gone += [f"rating by the {i.replace('_', ' ')}" for i in no_rater]
+        unrated = (i.replace("_", " ") for i in claim.informants if i not in raters)
+        gone += map("rating by the {}".format, unrated)
         for part in self.parts(claim):
             more = [x for x in self.lacking(part, book, there, named) if x not in gone]
             gone += [f"{' and '.join(more)} (for {part.claim})"] if more else []
@@ -176,9 +176,8 @@ def claims_file(path: str | Path | None = None, data: str | Path | None = None) 
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
-    there = dyad_variables(book)
-    lacking = [(c, rules.lacking(c, book, there, "variable {!r}")) for c in rules.claims]
-    lacking = [(claim, gone) for claim, gone in lacking if gone]
+    there, named = dyad_variables(book), "variable {!r}"
+    lacking = [(c, gone) for c in rules.claims if (gone := rules.lacking(c, book, there, named))]
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
         return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "

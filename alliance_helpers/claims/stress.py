@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -32,14 +33,13 @@ from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
-from .evidence import BLOCKS, ClaimData, claim_data, effect_of, fitted, verdict_of
+from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, fitted, verdict_of
 from .multiverse import KEY, Multiverse, multiverse
 from .rules import Claim, Rules, read_rules, read_stress
-from .verdicts import Effect
+from .verdicts import Effect, Judged
 from .views import rank_normal, usable
 
 ASSOCIATIONS = ("association", "modest", "block_difference")
-Judged = tuple[Effect, tuple[str, str]]
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Stressed:
         """The claim's complete dyads, with what its own analysis holds constant and more."""
         dyads = self.dyads if dyads is None else dyads
         held = [*self.rules.held_constant(claim), *more]
-        return claim_data(claim, dyads, self.book, held, transform)
+        return claim_data(claim, complete_of(claim, dyads, self.book, held), transform)
 
     def judged(self, claim: Claim, found: Estimate, words: str) -> Judged:
         """An estimate under the claim's own rule."""
@@ -109,9 +109,10 @@ class Stressed:
             return None
         labels = self.dyads[site].map(str, na_action="ignore").astype(object)
         # What else is a category of the site (its type) is fixed with it.
-        usual = [c for c in self.rules.held_constant(claim) if c in self.dyads]
-        held = [c for c in usual if pd.api.types.is_numeric_dtype(self.dyads[c])]
-        data = claim_data(claim, self.dyads.assign(**{site: labels}), self.book, [*held, site])
+        numbers = self.dyads.select_dtypes(["number", "bool"])
+        held = [c for c in self.rules.held_constant(claim) if c in numbers]
+        sited = self.dyads.assign(**{site: labels})
+        data = claim_data(claim, complete_of(claim, sited, self.book, [*held, site]))
         return self.judged(claim, fitted(data), " (within sites)")
 
     def rank(self, claim: Claim) -> Judged:
@@ -121,10 +122,8 @@ class Stressed:
             return self.judged(claim, fitted(data), " (rank-normal scores)")
         model = Partial(rank_normal(data.y), data.X, data.Z, data.groups)
         found = model.observed("ols" if data.groups is None else "mixed")
-        effect = effect_of(
-            found, replace(claim, kind="association", bound="correlation"), self.rules
-        )
-        bound = self.rules.bounds["correlation"]
+        related = replace(claim, kind="association", bound="correlation")
+        effect, bound = effect_of(found, related, self.rules), self.rules.bounds["correlation"]
         return effect, verdicts.absence(effect, f"±{bound:g} between rank-normal scores")
 
     @cached_property
@@ -132,21 +131,19 @@ class Stressed:
         """Completed dyad tables, and what is to be said of them; none, with the reason why."""
         book, manager, m = self.book, self.book.case_manager, self.settings["imputed"]["m"]
         dyads = self.dyads.dropna(subset=[manager]) if manager else self.dyads
-        listed = [v for names in book.blocks.values() for v in names]
-        listed += [i["alliance"] for i in book.informants.values()]
-        listed += [v for c in self.claims for v in c.variables(book)]
+        ratings = [i["alliance"] for i in book.informants.values()]
+        listed = chain(*book.blocks.values(), ratings, *(c.variables(book) for c in self.claims))
         columns = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
         values = dyads[columns].astype(float)
-        said = ""
-        try:
-            parts = impute(values, m, self.seed, dyads[manager].to_numpy() if manager else None)
-        except NotEstimableError as first:
+        said = failed = ""
+        for groups in (dyads[manager].to_numpy(), None) if manager else (None,):
             try:
-                parts = impute(values, m, self.seed)
-            except NotEstimableError as second:
-                return [], str(second)
-            said = f"; case managers left out of the imputation, since {str(first).rstrip('.')}"
-        return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
+                parts = impute(values, m, self.seed, groups)
+                return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
+            except NotEstimableError as error:
+                failed = str(error)
+                said = f"; case managers left out of the imputation, since {failed.rstrip('.')}"
+        return [], failed
 
     def imputed(self, claim: Claim) -> Judged:
         """Multiple imputation by chained equations, pooled by Rubin's rules; blocks by D1."""
@@ -199,16 +196,12 @@ class Stressed:
         words = "; errors by jackknife over case managers" * (family != "poisson")
         return self.judged(claim, Estimate(b, error, np.nan, 1, df, np.nan, len(data.y)), words)
 
-    @cached_property
-    def _inclusion(self) -> pd.DataFrame:
-        if self.reselected is not None:
-            return self.reselected
-        return inclusion(self.dyads, self.book, self.seed, self.settings["selection"]["n_boot"])
-
     def selection(self, claim: Claim) -> Judged | None:
         """Inclusion of each associated variable in resamples of the regressions of 1995."""
         s, terms = self.settings["selection"], list(claim.composite) or [claim.term]
-        rows = self._inclusion[self._inclusion["informant"] == claim.informant]
+        if self.reselected is None:
+            self.reselected = inclusion(self.dyads, self.book, self.seed, s["n_boot"])
+        rows = self.reselected[self.reselected["informant"] == claim.informant]
         failed = rows[rows["outcome"].isin([self.book.alliance_of(claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
         if any(t not in rows.index for t in terms):
@@ -264,8 +257,7 @@ def _pooled(parts: list[ClaimData]) -> Estimate:
     fits = [fitted(data) for data in parts]
     estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
     row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
-    b, error, t, df, p = row[["estimate", "std_error", "statistic", "df", "p_value"]]
-    return Estimate(b, error, t * t, 1, df, p, fits[0].n)
+    return Estimate(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
 
 
 def _pooled_block(parts: list[ClaimData]) -> Estimate:

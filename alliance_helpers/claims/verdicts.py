@@ -39,6 +39,10 @@ class Effect:
         return self.p_equivalence < 0.05
 
 
+Judged = tuple[Effect, tuple[str, str]]
+"""An estimate, and its verdict and criterion."""
+
+
 def correlation(r: float, n: int, bound: float) -> Effect:
     """A correlation with Fisher's intervals; equivalence within -bound to bound."""
     z, se = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15)), 1 / math.sqrt(n - 3)

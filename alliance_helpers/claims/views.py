@@ -209,8 +209,7 @@ def regression_blocks(
     and then one informant's alliance. Variables that do not vary are left out.
     """
     book = book_of(dyads, codebook)
-    found = {b: usable(dyads, book.blocks.get(b, ())) for b in blocks}
-    found = {b: terms for b, terms in found.items() if terms}
+    found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
     if outcome is None:
         return found
     found["alliance"] = [book.alliance_of(informant)]
@@ -224,9 +223,7 @@ def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):
     """
     book = book_of(dyads, codebook)
     names = ["client", "case_manager"]
-    columns = {
-        n: dyads[e["alliance"]] for n, e in book.informants.items() if e["alliance"] in dyads
-    }
+    columns = {n: dyads[c] for n in book.informants if (c := book.alliance_of(n)) in dyads}
     if len(columns) == 2:
         columns = dict(zip(names, ratings(dyads, book), strict=False))
     frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names).astype(float)
@@ -268,8 +265,7 @@ def days_data(
     cluster : str or None
     """
     book = book_of(dyads, codebook)
-    rating = dyads[book.alliance_of(informant)]
-    data = pd.DataFrame({days: dyads[days], "alliance": rating})
+    data = pd.DataFrame({days: dyads[days], "alliance": dyads[book.alliance_of(informant)]})
     data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads]))
     if book.case_manager:
         data[book.case_manager] = dyads[book.case_manager]
@@ -322,6 +318,11 @@ def complete(
     return values[rows], None if managers is None else managers[rows], rows
 
 
+def worth_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
+    """How many independent dyads these are worth to an association of two variables."""
+    return float(len(x) if groups is None else effective_n(x, y, groups)["n_effective"].iloc[0])
+
+
 def rank_normal(x) -> np.ndarray:
     """Scores with a normal distribution and the order of `x` (Blom 1958)."""
     x = np.asarray(x, float)
@@ -329,10 +330,7 @@ def rank_normal(x) -> np.ndarray:
 
 
 def bayes_factors(
-    dyads: pd.DataFrame,
-    codebook: Codebook | None = None,
-    days: str = "hospital_days",
-    kappas=KAPPAS,
+    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
 ) -> pd.DataFrame:
     """Evidence for no correlation of each rating with hospital days, over the prior's width.
 
@@ -345,7 +343,7 @@ def bayes_factors(
     DataFrame
         `informant kappa r n n_effective bf10 bf01`.
     """
-    table = _days_correlations(dyads, codebook, days, pd.Series(kappas, name="kappa"))
+    table = _days_correlations(dyads, codebook, days, pd.Series(KAPPAS, name="kappa"))
     rows = table[["r", "n_effective", "kappa"]].itertuples(index=False)
     table["bf10"] = [float(bayes_factor_correlation(*row)) for row in rows]
     table["bf01"] = 1 / table["bf10"]
@@ -360,10 +358,8 @@ def _days_correlations(
     for informant in book.informants:
         found, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
         x, y = (rank_normal(column) for column in found.T)
-        worth = float(len(x))
-        if groups is not None:
-            worth = float(effective_n(x, y, groups)["n_effective"].iloc[0])
-        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
+        r = float(np.corrcoef(x, y)[0, 1])
+        rows.append((informant, r, len(kept), worth_of(x, y, groups)))
     table = pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
     return table.merge(values, how="cross")
 
@@ -410,12 +406,10 @@ def recovery(rules: Rules) -> pd.DataFrame:
         of the analyses `as_1995`, `as_published` and `nested`, divided by strokes.
     """
     rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
-    key = ["finding", "claim", "informant"]
-    percent = (100 * rates["supported"]).map("{:.0f}".format)
-    wide = rates.assign(percent=percent).pivot_table(
-        "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
-    )
-    joined = wide[["as_1995", "as_published", "nested"]].fillna("–").agg(" / ".join, axis=1)
+    key = ["finding", "claim", "informant", "scenario", "analysis"]
+    percent = (100 * rates.set_index(key)["supported"]).map("{:.0f}".format)
+    wide = percent.unstack("analysis")[["as_1995", "as_published", "nested"]]  # noqa: PD010
+    joined = wide.fillna("–").agg(" / ".join, axis=1)
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
