@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 import statsmodels.api as sm
 
-from alliance_helpers.claims.evidence import claim_data
+from alliance_helpers.claims.evidence import claim_data, complete_of
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.open import open_cohort
@@ -39,7 +39,7 @@ def peer(study) -> float:
     """Processor seconds that statsmodels takes for one specification and one permutation."""
     claim = next(c for c in read_rules().claims if c.claim == "symptoms")
     pretreatment = list(study.codebook.blocks["pretreatment"])
-    data = claim_data(claim, study.dyads, study.codebook, pretreatment)
+    data = claim_data(claim, complete_of(claim, study.dyads, study.codebook, pretreatment))
     design = sm.add_constant(np.column_stack([data.X, data.Z]))
     order = Permutations(data.groups, len(data.y), SHARED, 1).order[1:]
     null = sm.OLS(data.y, np.delete(design, 1, axis=1)).fit()

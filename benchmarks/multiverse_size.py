@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims.multiverse import Specifications, Tables
+from alliance_helpers.claims.multiverse import Specifications, scored_tables
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.permutations import Permutations
@@ -41,7 +41,7 @@ def one(seed: int, free: bool) -> pd.DataFrame:
     """Joint p-values in one cohort with nothing there."""
     book, rules = read_codebook(), read_rules()
     dyads = simulate_dyads("no_association", 201, seed)
-    tables = Tables(dyads, book)
+    tables = scored_tables(dyads, book)
     groups = None if free else dyads[book.case_manager]
     shuffles = Permutations(groups, len(dyads), N_PERM, seed)
     found = []
@@ -49,7 +49,7 @@ def one(seed: int, free: bool) -> pd.DataFrame:
         key = (claim.finding, claim.claim, claim.informant)
         if key not in CLAIMS:
             continue
-        table = Specifications(claim, tables, rules, shuffles).joint()
+        table = Specifications(claim, tables, book, rules, shuffles).joint()
         head = dict(zip(KEY, (*key, "dyads free" if free else "case managers"), strict=False))
         found.append(table.assign(**head))
     return pd.concat(found)

@@ -2,51 +2,71 @@
 
 Each regression has a direction. What comes before the alliance predicts it: pretreatment, then
 treatment. What comes after it is predicted: each outcome by pretreatment, treatment, and then one
-informant's alliance.
+informant's alliance. `reselection` repeats these regressions: on resamples, on pure noise, without
+selection. Whole case managers are resampled and permuted.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
+from ..models.selection import (
+    bootstrap_selection,
+    optimism_corrected_r2,
+    permutation_test,
+    selected_models,
+)
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .evidence import relate
 from .rules import Claim
 from .verdicts import Effect
-from .views import EVERY, regression_blocks
+from .views import (
+    EVERY,
+    Blocks,
+    Tables,
+    each_variable,
+    one_below_the_other,
+    regression_blocks,
+    usable,
+)
 
-COLUMNS = [
-    "informant", "block", "term", "direction", "entered", "estimate", "conf_low", "conf_high",
-    "p_value", "semipartial_r2", "df", "n",
-]  # fmt: skip
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
+LINKS = (
+    "informant block term direction entered estimate conf_low conf_high p_value semipartial_r2 df n"
+)
+INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+MODELS = "model n_terms frequency as_full_sample"
+PROCEDURE = (
+    "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
+    "r_squared_all_in r_squared_all_in_corrected"
+)
 
 
 class Stepwise:
     """Hierarchical stepwise regressions of one cohort, each fitted once."""
 
-    def __init__(
-        self, dyads: pd.DataFrame, book: Codebook, p_enter: float = 0.05, p_remove: float = 0.10
-    ) -> None:
-        self.dyads, self.book = dyads, book
-        self.rule = {"p_enter": p_enter, "p_remove": p_remove}
+    def __init__(self, dyads: pd.DataFrame, book: Codebook, **rule: float) -> None:
+        self.dyads, self.book, self.rule = dyads, book, rule
         self.before = regression_blocks(dyads, book)
-        self.models: dict[tuple[str, str], tuple[dict[str, dict], int]] = {}
+        self._model = cache(self._model)
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
         alliance = self.book.alliance_of(informant)
         is_before = any(term in terms for terms in self.before.values())
-        outcome = alliance if is_before else term
+        before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
+        outcome, wanted, direction = before if is_before else after
         terms, n = self._model(informant, outcome)
-        wanted = term if is_before else alliance
-        direction = BEFORE if is_before else AFTER
-        row = {"informant": informant, "term": term, "direction": direction, "n": n}
+        row = {"term": term, "direction": direction, "n": n}
         if wanted not in terms:
             return row | {"entered": False}
         found = terms[wanted]
@@ -58,15 +78,9 @@ class Stepwise:
 
     def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
         """Term to its row in the final model of an outcome, and the dyads behind it."""
-        key = (informant, outcome)
-        if key not in self.models:
-            blocks = self.before
-            if outcome != self.book.alliance_of(informant):
-                blocks = regression_blocks(self.dyads, self.book, outcome, informant)
-            model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-            rows = model.final.to_dict("records")
-            self.models[key] = {row["term"]: row for row in rows}, model.n
-        return self.models[key]
+        blocks = _blocks(self.dyads, self.book, informant, outcome)
+        model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
+        return {row["term"]: row for row in model.final.to_dict("records")}, model.n
 
     def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""
@@ -80,9 +94,9 @@ class Stepwise:
             holds = effect.p_value < 0.05 and 0 < effect.estimate < 0.5
             rule = "p < .05 and r below .5"
         elif claim.kind == "association":
-            wanted = 1 if claim.sign == "positive" else -1
-            weights = [wanted * claim.composite.get(row["term"], 1) for row in shown]
-            shown = [r for r, w in zip(shown, weights, strict=True) if r["estimate"] * w > 0]
+            signs = dict.fromkeys(terms, claim.direction)
+            signs |= {term: claim.direction * w for term, w in claim.composite.items()}
+            shown = [row for row in shown if row["estimate"] * signs[row["term"]] > 0]
             which = "it" if len(terms) == 1 else "at least one of them"
             holds, rule = bool(shown), f"stepwise regression enters {which} with this sign"
         elif claim.kind == "block_difference":
@@ -99,8 +113,14 @@ class Stepwise:
             if shown and len(rows) == 1:
                 names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
                 effect = Effect(**{name: shown[0][name] for name in names})
-        said = verdicts.SUPPORTED if holds else verdicts.NOT_SUPPORTED
-        return effect, (said, rule), np.nan
+        return effect, (verdicts.verdict(holds, not holds), rule), np.nan
+
+
+def _blocks(dyads: pd.DataFrame, book: Codebook, informant: str, outcome: str) -> Blocks:
+    """The predictors of an outcome; of the informant's rating, what comes before it."""
+    if outcome == book.alliance_of(informant):
+        return regression_blocks(dyads, book)
+    return regression_blocks(dyads, book, outcome, informant)
 
 
 def stepwise_links(
@@ -136,12 +156,136 @@ def stepwise_links(
         What is not entered has no estimate.
     """
     book = book_of(dyads, codebook)
-    cohort, rows = Stepwise(dyads, book, p_enter, p_remove), []
-    for informant in informants or tuple(book.informants):
-        for block, found in regression_blocks(dyads, book, blocks=EVERY).items():
-            for term in found if terms is None else [t for t in found if t in terms]:
-                try:
-                    rows.append({"block": block} | cohort.link(informant, term))
-                except NotEstimableError:
-                    continue
-    return pd.DataFrame(rows, columns=COLUMNS)
+    blocks = regression_blocks(dyads, book, blocks=EVERY)
+    if terms is not None:
+        blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
+    link = Stepwise(dyads, book, p_enter=p_enter, p_remove=p_remove).link
+    rows = each_variable(informants or book.informants, blocks, link)
+    return pd.DataFrame(rows, columns=LINKS.split())
+
+
+@dataclass(frozen=True, repr=False)
+class Reselection(Tables):
+    """The stepwise regressions of a study, repeated.
+
+    Attributes
+    ----------
+    inclusion : DataFrame
+        As :func:`inclusion` returns it.
+    models : DataFrame
+        `informant outcome`, the columns of `selection.selected_models` with variables in words,
+        `reason`: the models that resamples of each regression of an alliance rating end with most
+        often.
+    procedure : DataFrame
+        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
+        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`. Could each procedure
+        have found as much in noise, and what is left of it in new clients? The final model's
+        R-squared and what optimism leaves of it, its permutation test, and the same with every
+        candidate in.
+    """
+
+    inclusion: pd.DataFrame
+    models: pd.DataFrame
+    procedure: pd.DataFrame
+
+
+def reselection(
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    seed: int = 1995,
+    n_boot: int = 500,
+    n_perm: int = 499,
+) -> Reselection:
+    """The study's stepwise regressions on resamples, on pure noise, and without selection.
+
+    Parameters
+    ----------
+    dyads : DataFrame
+        One row per client.
+    codebook : Codebook, optional
+        By default the cohort's own.
+    seed : int
+    n_boot, n_perm : int
+        Resamples and permutations.
+    """
+    book = book_of(dyads, codebook)
+    how = {"cluster": book.case_manager, "seed": seed}
+
+    def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        table = selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
+        words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
+        return table.assign(model=words)
+
+    def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
+        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
+        table = table.set_index("procedure")
+        noise = test[["p_value", "r_squared_noise", "any_selected_noise"]]
+        row = table.loc["stepwise"].to_dict() | noise.to_dict()
+        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
+        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
+        return pd.DataFrame([row])
+
+    return Reselection(
+        inclusion(dyads, book, seed, n_boot),
+        _each(dyads, book, models, MODELS, of_ratings=True),
+        _each(dyads, book, procedure, PROCEDURE),
+    )
+
+
+def inclusion(
+    dyads: pd.DataFrame, codebook: Codebook | None = None, seed: int = 1995, n_boot: int = 500
+) -> pd.DataFrame:
+    """How often each variable is selected again, beside pure noise and a model without selection.
+
+    Returns
+    -------
+    DataFrame
+        `informant outcome block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in
+        n reason`. A pretreatment or treatment variable has its row in the regression of the
+        alliance; an outcome the alliance's row in its own regression. `beta` is that of the study's
+        own final model (NaN if it is not in it); `beta_all_in p_all_in` with every candidate
+        entered, errors by case manager.
+    """
+    book = book_of(dyads, codebook)
+
+    def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        how = {"cluster": book.case_manager}
+        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how)
+        chosen = hierarchical_regression(dyads, outcome, blocks)
+        all_in = hierarchical_regression(dyads, outcome, blocks, "enter", **how)
+        entered = all_in.final.set_index("term")
+        table["beta"] = table["term"].map(chosen.final.set_index("term")["beta"])
+        table["beta_all_in"] = table["term"].map(entered["beta"])
+        table["p_all_in"] = table["term"].map(entered["p_value"])
+        table["n"] = chosen.n
+        if outcome == rating:
+            return table
+        return table[table["term"] == rating].assign(term=outcome, block="outcome")
+
+    return _each(dyads, book, find, INCLUSION)
+
+
+def _each(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    find: Callable[[str, str, Blocks], pd.DataFrame],
+    columns: str,
+    of_ratings: bool = False,
+) -> pd.DataFrame:
+    """What `find` tells of each of the regressions, or only of those of the ratings."""
+
+    def checked(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
+        if not usable(dyads, [rating]):
+            raise NotEstimableError(f"{rating} does not vary")
+        return find(outcome, rating, blocks)
+
+    calls = []
+    outcomes = [] if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
+    for informant in book.informants:
+        rating = book.alliance_of(informant)
+        for outcome in [rating, *outcomes]:
+            if blocks := _blocks(dyads, book, informant, outcome):
+                call = partial(checked, outcome, rating, blocks)
+                calls.append(({"informant": informant, "outcome": outcome}, call))
+    return one_below_the_other(calls, f"informant outcome {columns} reason")

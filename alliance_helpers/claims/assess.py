@@ -6,8 +6,11 @@ are in `evidence`, the rules in `verdicts`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
@@ -15,7 +18,7 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import Stepwise
-from .evidence import ANALYSES, ClaimData, assessed, claim_data, verdict_of, ways
+from .evidence import ANALYSES, ClaimData, assessed, claim_data, complete_of, verdict_of, ways
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 
@@ -23,7 +26,6 @@ COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
     "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
 ]  # fmt: skip
-LIMITS_90 = ("low_90", "high_90")
 Found = tuple[Effect, tuple[str, str], float]
 """An estimate, its verdict and criterion, and how many independent dyads it rests on."""
 
@@ -78,25 +80,20 @@ def assess(
         analyses = [a for a in analyses if not a.startswith("nested")]
     data: dict[tuple, ClaimData] = {}
     rows: list[dict] = []
-    for name in analyses:
-        find = _finder(dyads, book, rules, name, data)
-        find = Stepwise(dyads, book).read if name == "as_1995" else find
-        rows += rows_of(claims, rules, name, find)
-    return pd.DataFrame(rows, columns=[*COLUMNS, *(LIMITS_90 if limits_90 else ())])
 
-
-def _finder(dyads, book: Codebook, rules: Rules, analysis: str, data: dict):
-    """How one analysis finds the estimate of a claim, its verdict, and the effective n."""
-
-    def find(claim: Claim) -> Found | None:
+    def find(claim: Claim, analysis: str) -> Found | None:
         if analysis not in ways(claim):
             return None
         if claim.key not in data:
-            data[claim.key] = claim_data(claim, dyads, book, rules.held_constant(claim))
+            held = rules.held_constant(claim)
+            data[claim.key] = claim_data(claim, complete_of(claim, dyads, book, held))
         effect = assessed(data[claim.key], rules, analysis)
         return effect, verdict_of(effect, claim, rules), data[claim.key].worth
 
-    return find
+    for name in analyses:
+        one = Stepwise(dyads, book).read if name == "as_1995" else partial(find, analysis=name)
+        rows += rows_of(claims, rules, name, one)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 
 
 def claims_of(
@@ -135,22 +132,19 @@ def rows_of(
             "finding": claim.finding, "claim": claim.claim, "analysis": analysis,
             "informant": claim.informant, "term": claim.name or claim.block or claim.term or "",
         }  # fmt: skip
-        if claim.kind == "all_of":
-            parts = [made.get(part.key) for part in rules.parts(claim)]
-            if None in parts:
-                continue
-            row["verdict"], row["criterion"] = verdicts.all_of(parts)
-        else:
-            try:
+        try:
+            if claim.kind == "all_of":
+                parts = [made.get(part.key) for part in rules.parts(claim)]
+                found = None if None in parts else (None, verdicts.all_of(parts), np.nan)
+            else:
                 found = find(claim)
-            except NotEstimableError as error:
-                found = None
-                row |= verdicts.not_estimable(error)
-            if found:
-                effect, (row["verdict"], row["criterion"]), row["n_effective"] = found
-                row |= vars(effect)
-            elif "verdict" not in row:
-                continue
+        except NotEstimableError as error:
+            reason = "not estimable: " + re.sub("^[Nn]ot estimable: ", "", str(error))
+            found = None, (verdicts.INCONCLUSIVE, reason), np.nan
+        if found is None:
+            continue
+        effect, (row["verdict"], row["criterion"]), row["n_effective"] = found
+        row |= vars(effect) if effect else {}
         made[claim.key] = row["verdict"]
         rows.append(row)
     return rows

@@ -2,7 +2,9 @@
 
 A halo (Thorndike 1920) makes one person's ratings agree with one another. Associations with what
 somebody else rated or recorded cannot come from one rater's favour alone: is a rating more than
-that, and what does a case manager draw on, and what a client?
+that, and what does a case manager draw on, and what a client? And what goes with one informant's
+rating and not with the other's? A variable that goes with one and "not" with the other is no
+difference yet; the difference itself is tested here, in three ways.
 """
 
 from __future__ import annotations
@@ -14,13 +16,23 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.agreement import response_surface, truth_and_bias
 from ..models.design import standardise
 from ..models.importance import relative_importance
-from ..study.codebook import Codebook, Table
+from ..models.informants import correlation_difference, stacked
+from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from .evidence import relate
 from .verdicts import Effect
-from .views import Tables, complete, one_below_the_other, usable
+from .views import (
+    Tables,
+    complete,
+    each_variable,
+    one_below_the_other,
+    ratings,
+    regression_blocks,
+    usable,
+)
 
 RECORDS = "records"
 COLUMNS = "informant block term estimate conf_low conf_high low_90 high_90 p_value df n"
@@ -29,6 +41,14 @@ SOURCES = (
     "informant block source terms estimate conf_low conf_high share first last noise p_value "
     "r_squared n reason"
 )
+SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
+CORRELATIONS = (
+    "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective reason"
+)
+PULLS = (
+    "informant block term directional_bias truth_force estimate conf_low conf_high p_value n reason"
+)
+SURFACES = "outcome term estimate conf_low conf_high p_value df n reason"
 
 
 def association_of(
@@ -88,18 +108,20 @@ def associations(
         `informant block term estimate conf_low conf_high low_90 high_90 p_value df n`, one row per
         informant and variable that varies; the 90 % limits are those of the equivalence test.
     """
-    book, rows = book_of(dyads, codebook), []
-    for informant in informants or book.informants:
-        for block, terms in book.blocks.items():
-            for term in terms if block != "alliance" else ():
-                if not {term, book.alliance_of(informant)} <= set(dyads):
-                    continue
-                try:
-                    effect = association_of(dyads, book, informant, term, analysis, bound)
-                except NotEstimableError:
-                    continue
-                rows.append({"informant": informant, "block": block, "term": term} | vars(effect))
+    book = book_of(dyads, codebook)
+
+    def find(informant: str, term: str) -> dict:
+        return vars(association_of(dyads, book, informant, term, analysis, bound))
+
+    rated = {i: book.alliance_of(i) for i in informants or book.informants}
+    rows = each_variable(rated, _other_blocks(dyads, book), find)
     return pd.DataFrame(rows, columns=COLUMNS.split())
+
+
+def _other_blocks(dyads: pd.DataFrame, book: Codebook) -> dict[str, list[str]]:
+    """The variables of all blocks but the alliance's."""
+    names = tuple(block for block in book.blocks if block != "alliance")
+    return regression_blocks(dyads, book, blocks=names)
 
 
 @dataclass(frozen=True, repr=False)
@@ -146,21 +168,17 @@ def halo(
     outcomes = usable(dyads, book.blocks.get("outcome", ()))
     raters = {term: reporter_of(term, book) for term in outcomes}
 
-    def row(term: str, *held: str) -> dict:
-        head = {"informant": informant, "term": term, "rater": raters[term]}
+    def find(term: str, *held: str) -> pd.DataFrame:
         how = analysis or book.usual_analysis
-        try:
-            effect = association_of(dyads, book, informant, term, how, held=held)
-        except NotEstimableError as error:
-            return head | {"reason": f"not estimable: {error}"}
-        return head | vars(effect) | {"reason": ""}
+        return pd.DataFrame([vars(association_of(dyads, book, informant, term, how, held=held))])
+
+    def table(terms: list[str], *held: str) -> pd.DataFrame:
+        heads = [{"informant": informant, "term": t, "rater": raters[t]} for t in terms]
+        return one_below_the_other([(h, partial(find, h["term"], *held)) for h in heads], HALO)
 
     own = [term for term in outcomes if raters[term] == informant]
     others = [term for term in outcomes if raters[term] != informant]
-    return Halo(
-        pd.DataFrame([row(term) for term in [*own, *others]], columns=HALO.split()),
-        pd.DataFrame([row(term, *own) for term in others if own], columns=HALO.split()),
-    )
+    return Halo(table([*own, *others]), table(others if own else [], *own))
 
 
 def information_sources(
@@ -202,8 +220,8 @@ def information_sources(
     """
     book = book_of(dyads, codebook)
     groups: dict[tuple[str, str], list[str]] = {}
-    for block, terms in book.blocks.items():
-        for term in usable(dyads, terms) if block != "alliance" else ():
+    for block, terms in _other_blocks(dyads, book).items():
+        for term in terms:
             groups.setdefault((block, reporter_of(term, book)), []).append(term)
     listed = [(block, source, ", ".join(terms)) for (block, source), terms in groups.items()]
     named = {f"{block}, {source}": terms for (block, source), terms in groups.items()}
@@ -213,13 +231,10 @@ def information_sources(
             raise NotEstimableError(f"The study has no {rating if groups else 'other variables'}.")
         how = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}
         found = relative_importance(dyads, rating, named, book.case_manager, **how)
-        return pd.DataFrame(listed, columns=["block", "source", "terms"]).join(
-            found.drop(columns="term")
-        )
+        heads = pd.DataFrame(listed, columns=["block", "source", "terms"])
+        return heads.join(found.drop(columns="term"))
 
-    calls = [
-        ({"informant": i}, partial(find, entry["alliance"])) for i, entry in book.informants.items()
-    ]
+    calls = [({"informant": i}, partial(find, book.alliance_of(i))) for i in book.informants]
     return one_below_the_other(calls, SOURCES)
 
 
@@ -240,12 +255,106 @@ def reporter_of(term: str, book: Codebook) -> str:
         return book.scales[term].informant or RECORDS
     name = book.derived[term].source if term in book.derived else term
     for table in book.tables.values():
-        if any(name in (v, *(v + s for s in table.suffix.values())) for v in table.variables):
-            raters = {s.informant for s in book.scales.values() if _filled_in(s.items, table)}
-            return raters.pop() if len(raters) == 1 and raters != {""} else RECORDS
+        names = {v + suffix for v in table.variables for suffix in ("", *table.suffix.values())}
+        if name in names:
+            raters = {s.informant for s in book.scales.values() if s.items[0] in names}
+            return raters.pop() or RECORDS if len(raters) == 1 else RECORDS
     return RECORDS
 
 
-def _filled_in(items: tuple[str, ...], table: Table) -> bool:
-    suffixes = ("", *table.suffix.values())
-    return any(items[0] == variable + s for variable in table.variables for s in suffixes)
+@dataclass(frozen=True, repr=False)
+class TwoInformants(Tables):
+    """What goes with one rating and not with the other, variable by variable.
+
+    Attributes
+    ----------
+    slopes : DataFrame
+        `block informant term`, then the tidy columns of `informants.stacked`, one variable at a
+        time; `informant` is `client`, `case_manager` or `difference` (case manager less client).
+    differences : DataFrame
+        `block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective`;
+        `estimate` is the case manager's correlation less the client's, tested at the effective n.
+    pulls : DataFrame
+        `informant block term directional_bias truth_force estimate conf_low conf_high p_value n`:
+        truth and bias with each informant as the judge and the other as the reference. How far the
+        judge's ratings lie above the reference (in its units), their change per unit of the
+        reference, and, as `estimate`, per standard deviation of the variable.
+    surfaces : DataFrame
+        `outcome` and the tidy columns: how each outcome depends on both ratings and on their
+        agreement, in the middle of the ratings given, in standard deviations of the outcome per
+        standard deviation of a rating. Along agreement slope `a1` and curvature `a2`, along
+        disagreement (case manager higher) `a3` and `a4`.
+
+    Where nothing can be estimated a row has the `reason`, the last column of each.
+    """
+
+    slopes: pd.DataFrame
+    differences: pd.DataFrame
+    pulls: pd.DataFrame
+    surfaces: pd.DataFrame
+
+
+def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> TwoInformants:
+    """Does a variable go with one informant's rating otherwise than with the other's?
+
+    Variables of the treatment and outcome blocks, one at a time; days are left to count models.
+
+    Raises
+    ------
+    NotEstimableError
+        The study has one informant.
+
+    Examples
+    --------
+    >>> found = two_informants(open_cohort().dyads)
+    >>> found.slopes["informant"].unique().tolist()
+    ['client', 'case_manager', 'difference']
+    """
+    book = book_of(dyads, codebook)
+    client, case_manager, groups = ratings(dyads, book)
+    pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
+
+    def slopes(term: str) -> pd.DataFrame:
+        return stacked(pair, dyads[[term]], groups).slopes
+
+    def difference(term: str) -> pd.DataFrame:
+        row = correlation_difference(dyads[term], case_manager, client, groups)
+        return row.rename(columns={"r_first": "r_case_manager", "r_second": "r_client"})
+
+    def pull(term: str, judge: str, reference: str) -> pd.DataFrame:
+        x = dyads[term].astype(float)
+        table = truth_and_bias(pair[judge], pair[reference], (x - x.mean()) / x.std(), groups)
+        found = table.set_index("term")["estimate"]
+        return table[2:].assign(**found[["directional_bias", "truth_force"]])
+
+    def surface(term: str) -> pd.DataFrame:
+        part = pair.assign(x=dyads[term].astype(float)).dropna()
+        first, second = _about_their_middle(*part[["client", "case_manager"]].to_numpy().T)
+        keys = None if groups is None else groups.loc[part.index].to_numpy()
+        return response_surface(standardise(part["x"].to_numpy()), second, first, 0.0, keys)[6:]
+
+    blocks = regression_blocks(dyads, book, blocks=("treatment", "outcome"))
+    variables = [(b, t) for b, terms in blocks.items() for t in terms if t not in book.days]
+    heads = [{"block": block, "term": term} for block, term in variables]
+    outcomes = [h["term"] for h in heads if h["block"] == "outcome"]
+    sides = ("client", "case_manager"), ("case_manager", "client")
+    return TwoInformants(
+        one_below_the_other([(h, partial(slopes, h["term"])) for h in heads], SLOPES),
+        one_below_the_other([(h, partial(difference, h["term"])) for h in heads], CORRELATIONS),
+        one_below_the_other(
+            [(h | {"informant": s[0]}, partial(pull, h["term"], *s)) for s in sides for h in heads],
+            PULLS,
+        ),
+        one_below_the_other([({"outcome": t}, partial(surface, t)) for t in outcomes], SURFACES),
+    )
+
+
+def _about_their_middle(client: np.ndarray, case_manager: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Both ratings about the mean of both, in units of their standard deviation."""
+    if len(client) < 4:
+        raise NotEstimableError("fewer than four dyads are complete")
+    unit = np.sqrt((client.var(ddof=1) + case_manager.var(ddof=1)) / 2)
+    if unit <= 1e-12 * abs(client.mean()):
+        raise NotEstimableError("neither rating varies")
+    middle = (client.mean() + case_manager.mean()) / 2
+    return (client - middle) / unit, (case_manager - middle) / unit

@@ -1,8 +1,9 @@
 """From a claim to the arrays that speak to it, to an estimate, and to its verdict.
 
-There is one way, for the quick analyses, the stress tests and every specification: `claim_data`
-makes the arrays, whose `model` gives estimates; `effect_of` puts intervals and the equivalence test
-to an estimate, `verdict_of` applies the rule of the claim's kind.
+There is one way, for the quick analyses, the stress tests and every specification: `complete_of`
+finds the dyads; `claim_data` makes the arrays, whose `model` gives estimates; `effect_of` puts
+intervals and the equivalence test to an estimate; `verdict_of` applies the rule of the claim's
+kind.
 """
 
 from __future__ import annotations
@@ -16,16 +17,15 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.design import Sample, orthonormal, standardise
-from ..models.nesting import effective_n
 from ..models.partial import Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import complete
+from .views import complete, worth_of
 
-Transform = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Columns (n, m) to columns and the rows kept (n,) of bool."""
+Transform = Callable[[np.ndarray], np.ndarray]
+"""Columns (n, m) to columns; a row with a value that became NaN is left out."""
 Complete = tuple[np.ndarray, np.ndarray | None, np.ndarray, tuple[str, ...]]
 """What `complete` returns, and the names of the variables that the claim is about."""
 BLOCKS = ("block_absence", "block_difference")
@@ -95,13 +95,10 @@ class ClaimData:
 
         Where the study names no case managers they are independent; of one case manager NaN.
         """
-        if self.groups is None:
-            return float(len(self.y))
         try:
-            found = [effective_n(x, self.y, self.groups)["n_effective"].iloc[0] for x in self.X.T]
+            return float(np.mean([worth_of(x, self.y, self.groups) for x in self.X.T]))
         except NotEstimableError:
             return np.nan
-        return float(np.mean(found))
 
     @cached_property
     def model(self) -> Partial | PartialCounts:
@@ -127,14 +124,8 @@ class ClaimData:
             raise
 
 
-def claim_data(
-    claim: Claim,
-    dyads: pd.DataFrame,
-    book: Codebook,
-    covariates: Sequence[str] | np.ndarray = (),
-    transform: Transform | None = None,
-) -> ClaimData:
-    """The complete dyads of a claim.
+def complete_of(claim: Claim, dyads: pd.DataFrame, book: Codebook, held: Sequence[str]) -> Complete:
+    """The complete dyads of a claim: its ratings, its variables and the covariates as they are.
 
     Parameters
     ----------
@@ -142,49 +133,48 @@ def claim_data(
         Of any kind but `all_of`.
     dyads : DataFrame
     book : Codebook
-    covariates : sequence of str, or ndarray (n, q)
-        Columns of the dyad table, of which a category becomes indicators; or what they become.
-    transform : callable, optional
-        Applied to the ratings and the claim's variables before anything is made of them; not to
-        days of a rate, which stay days.
+    held : sequence of str
+        Covariates: columns of the dyad table, of which a category becomes indicators.
 
     Raises
     ------
     NotEstimableError
         A rating or variable is not in the table, or too few dyads are complete.
     """
-    return made(claim, complete_of(claim, dyads, book, covariates), transform)
-
-
-def complete_of(
-    claim: Claim, dyads: pd.DataFrame, book: Codebook, covariates: Sequence[str] | np.ndarray
-) -> Complete:
-    """The claim's ratings, its variables and the covariates before anything is made of them."""
     if claim.block and not book.blocks.get(claim.block):
         raise NotEstimableError(f"the study has no block {claim.block!r}")
     tested = tuple(claim.variables(book))
     columns = [*(book.alliance_of(i) for i in claim.informants), *tested]
-    return *complete(dyads, book, columns, covariates), tested
+    return *complete(dyads, book, columns, held), tested
 
 
-def made(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
-    """Outcome and predictors, by an optional rule for extreme values."""
+def claim_data(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
+    """Outcome and predictors of a claim.
+
+    Parameters
+    ----------
+    claim : Claim
+    found : tuple
+        From :func:`complete_of`.
+    transform : callable, optional
+        Applied to the ratings and the claim's variables before anything is made of them; not to
+        days of a rate, which stay days.
+    """
     values, groups, rows, tested = found
     n_ratings = len(claim.informants)
     k = n_ratings + len(tested)
     values, Z = values[:, :k], values[:, k:]
     if transform is not None:
         which = slice(0, 1) if claim.kind == "rate_absence" else slice(0, k)
-        changed, kept = transform(values[:, which])
-        values = np.column_stack([changed, values[:, which.stop :]])[kept]
+        values = np.column_stack([transform(values[:, which]), values[:, which.stop :]])
+        kept = ~np.isnan(values).any(axis=1)
+        values = values[kept]
         Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
     y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
     return ClaimData(claim, y, X, Z, groups, rows, tested)
 
 
-def _regression(
-    claim: Claim, ratings: np.ndarray, tested: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _regression(claim: Claim, ratings: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, ...]:
     """Outcome and predictors, in the direction in which the claim states the regression."""
     if claim.kind == "modest":
         return ratings[:, 1], ratings[:, :1]
@@ -213,14 +203,17 @@ def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
     claim, independent = data.claim, analysis == "as_published"
     if independent and claim.kind not in (*BLOCKS, "rate_absence"):
-        return relate(data.y, data.X[:, 0], None, analysis, bound_of(claim, rules))
+        return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
     found = data.model.observed(ways(claim)[analysis])
     return effect_of(found, claim, rules, None if independent else data.worth)
 
 
-def bound_of(claim: Claim, rules: Rules) -> float:
-    """The size below which the claim's association or block is too small to matter."""
-    return rules.bounds["correlation" if claim.kind == "modest" else claim.bound]
+def bounds_of(claim: Claim, rules: Rules) -> tuple[float, float]:
+    """Between which the claim's association, block or rate ratio is too small to matter."""
+    if claim.kind == "rate_absence":
+        return rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]
+    bound = rules.bounds["correlation" if claim.kind == "modest" else claim.bound]
+    return -bound, bound
 
 
 def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | None = None) -> Effect:
@@ -228,25 +221,21 @@ def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | Non
 
     `worth` is what the dyads are worth to a block's bound: their number if independent.
     """
-    e, bounds = estimate, rules.bounds
-    if claim.kind == "rate_absence":
-        limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
-        return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, *limits)
-    bound = bound_of(claim, rules)
+    e, bounds = estimate, bounds_of(claim, rules)
     if claim.kind in BLOCKS:
-        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, worth)
-    return verdicts.slope(e.estimate, e.std_error, e.df2, e.n, -bound, bound)
+        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bounds[1], worth)
+    made_of = verdicts.rate_ratio if claim.kind == "rate_absence" else verdicts.slope
+    return made_of(e.estimate, e.std_error, e.df2, e.n, *bounds)
 
 
 def verdict_of(effect: Effect, claim: Claim, rules: Rules) -> tuple[str, str]:
     """Verdict and criterion by the rule of the claim's kind."""
-    bounds, bound = rules.bounds, bound_of(claim, rules)
+    low, high = bounds_of(claim, rules)
     if claim.kind == "association":
-        return verdicts.association(effect, claim.sign, bound)
+        return verdicts.association(effect, claim.direction, high)
     if claim.kind == "modest":
-        return verdicts.modest(effect, bound, bounds["modest_high"])
+        return verdicts.modest(effect, high, rules.bounds["modest_high"])
     if claim.kind == "rate_absence":
-        limits = bounds["rate_ratio_low"], bounds["rate_ratio_high"]
-        return verdicts.absence(effect, "a rate ratio of {:g} to {:g} per SD".format(*limits))
+        return verdicts.absence(effect, f"a rate ratio of {low:g} to {high:g} per SD")
     rule = verdicts.absence if claim.kind == "block_absence" else verdicts.difference
-    return rule(effect, f"R² = {bound:g}")
+    return rule(effect, f"R² = {high:g}")

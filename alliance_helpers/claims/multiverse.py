@@ -7,8 +7,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -19,14 +20,14 @@ from ..errors import NotEstimableError
 from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial
 from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
-from ..study.codebook import Codebook, Scale
+from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
-from .evidence import BLOCKS, ClaimData, complete_of, effect_of, made, verdict_of
+from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
 from .rules import Claim, Rules, read_rules
-from .verdicts import Effect
-from .views import as_numbers
+from .verdicts import Effect, Judged
+from .views import usable
 
 FORMS = {
     "WAI-36": None,
@@ -35,67 +36,36 @@ FORMS = {
 }
 """Short forms as signed numbers of the 36 items (Tracey & Kokotovic 1989; Hatcher & Gillaspy
 2006), answered on the 36-item form's scale."""
+Scored = dict[tuple[str, str], pd.DataFrame]
 CHOICES = ["scoring", "items", "covariates", "outliers", "estimator"]
 
 
-class Tables:
-    """Dyad tables by scoring rule and rule for unanswered items, made when first asked for.
+def scored_tables(clean: CleanStudy | pd.DataFrame, book: Codebook) -> Scored:
+    """The dyad table by scoring rule and rule for unanswered items; first as it is.
 
-    Parameters
-    ----------
-    clean : CleanStudy or DataFrame
-        A dyad table alone has no items: it is taken as scored.
-    book : Codebook
+    A dyad table alone has no items: it is taken as scored.
     """
-
-    def __init__(self, clean: CleanStudy | pd.DataFrame, book: Codebook) -> None:
-        self.clean, self.book = clean, book
-        self.dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-        self.scales = {} if clean is self.dyads else dict(book.scales)
-        for slow in ("table", "covariates", "_items"):
-            setattr(self, slow, cache(getattr(self, slow)))
-
-    @property
-    def rules(self) -> list[tuple[str, str]]:
-        """Scoring rules and item rules that these data allow."""
-        if not self.scales:
-            return [("as given", "as given")]
-        ratings = [i["alliance"] for i in self.book.informants.values()]
-        forms = [self.scales[r].form if r in self.scales else None for r in ratings]
-        scorings = list(FORMS) if set(forms) == {"WAI-36"} else ["total"]
-        return list(product(scorings, ("prorated", "all answered")))
-
-    def table(self, scoring: str, items: str) -> pd.DataFrame:
-        """The dyad table under one pair of rules."""
-        ratings = [i["alliance"] for i in self.book.informants.values()]
-        made = {}
-        for name, scale in self.scales.items():
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
+    if clean is dyads or not book.scales:
+        return {("as given", "as given"): dyads}
+    ratings = [i["alliance"] for i in book.informants.values()]
+    forms = {book.scales[r].form if r in book.scales else None for r in ratings}
+    answers, tables = {name: clean.items(name) for name in book.scales}, {}
+    scorings = FORMS if forms == {"WAI-36"} else ["total"]
+    for scoring, items in product(scorings, ("prorated", "all answered")):
+        scored = {}
+        for name, scale in book.scales.items():
             keys = FORMS.get(scoring) if name in ratings else None
-            if keys or items == "all answered":
-                made[name] = self._scored(scale, keys, items)
-        return self.dyads.assign(**made)
-
-    def covariates(self, scoring: str, items: str, names: tuple[str, ...]) -> np.ndarray:
-        """Columns of that table as numbers."""
-        return as_numbers(self.table(scoring, items), list(names)).to_numpy(float)
-
-    def _items(self, scale: str) -> pd.DataFrame:
-        return self.clean.items(scale)
-
-    def _scored(self, scale: Scale, keys, items: str) -> np.ndarray:
-        found = self._items(scale.name)
-        max_missing = 0.0 if items == "all answered" else scale.max_missing
-        if keys:
-            used = sorted(abs(i) for part in keys.values() for i in part)
-            found = found.iloc[:, [i - 1 for i in used]]
-            place = {number: at + 1 for at, number in enumerate(used)}
-            keys = {p: [int(np.sign(i)) * place[abs(i)] for i in part] for p, part in keys.items()}
-        keys = keys or dict(scale.keys)
-        with warnings.catch_warnings():
-            # Cleaning has already said which items run against their scale.
-            warnings.simplefilter("ignore", UserWarning)
-            plain = found.reset_index(drop=True)
-            return score(plain, keys, scale.limits, scale.score, max_missing)["total"].to_numpy()
+            if not keys and items == "prorated":
+                continue
+            missing = 0.0 if items == "all answered" else scale.max_missing
+            with warnings.catch_warnings():
+                # Cleaning has already said which items run against their scale.
+                warnings.simplefilter("ignore", UserWarning)
+                found = score(answers[name], keys or scale.keys, scale.limits, scale.score, missing)
+            scored[name] = found["total"].to_numpy()
+        tables[scoring, items] = dyads.assign(**scored)
+    return tables
 
 
 def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rules) -> dict:
@@ -111,13 +81,11 @@ def covariate_sets(claim: Claim, dyads: pd.DataFrame, book: Codebook, rules: Rul
         "pretreatment": always + pre,
         "treatment": always + treat,
         "pretreatment and treatment": always + pre + treat,
+        "site type and days before": always,
     }
-    if claim.kind == "rate_absence":
-        sets["site type and days before"] = usual
     found: dict[str, list[str]] = {}
     for name, columns in sets.items():
-        left = [c for c in dict.fromkeys(columns) if c in dyads and c not in tested]
-        left = [c for c in left if dyads[c].nunique() > 1]
+        left = usable(dyads, [c for c in dict.fromkeys(columns) if c not in tested])
         if (left or name == "none") and set(left) not in map(set, found.values()):
             found[name] = left
     return found
@@ -141,47 +109,38 @@ def estimators(claim: Claim, data: ClaimData) -> list[str]:
 
 def _fingerprint(data: ClaimData) -> str:
     """The same for data sets that no estimator here can tell apart: units do not matter."""
-    parts = [data.rows]
-    for block in (data.y[:, None], data.X, data.Z):
-        spread = block.std(axis=0)
-        scaled = (block - block.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        parts.append(np.round(scaled, 8) + 0.0)
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
+    whole = np.column_stack([data.y, data.X, data.Z])
+    spread = whole.std(axis=0)
+    scaled = (whole - whole.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    parts = data.rows.tobytes(), (np.round(scaled, 8) + 0.0).tobytes()
+    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
 
 
-def _without_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    spread = values.std(axis=0, ddof=1)
-    far = np.abs(values - values.mean(axis=0)) > 3 * spread
-    far &= np.array([len(np.unique(c)) > 2 for c in values.T])
-    return values, ~far.any(axis=1)
+def _without_extremes(values: np.ndarray) -> np.ndarray:
+    far = np.abs(values - values.mean(axis=0)) > 3 * values.std(axis=0, ddof=1)
+    return np.where(far & _many_valued(values), np.nan, values)
 
 
-def _winsorised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.quantile(values, [0.05, 0.95], axis=0)
-    many = np.array([len(np.unique(c)) > 2 for c in values.T])
-    return np.where(many, np.clip(values, low, high), values), np.ones(len(values), bool)
+def _winsorised(values: np.ndarray) -> np.ndarray:
+    inside = np.clip(values, *np.quantile(values, [0.05, 0.95], axis=0))
+    return np.where(_many_valued(values), inside, values)
 
 
-def _ranks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return rankdata(values, axis=0), np.ones(len(values), bool)
+def _many_valued(values: np.ndarray) -> np.ndarray:
+    return np.array([len(np.unique(column)) > 2 for column in values.T])
 
 
 OUTLIERS = {
     "kept": None,
     "beyond 3 SD out": _without_extremes,
     "winsorised 5 %": _winsorised,
-    "ranks": _ranks,
+    "ranks": partial(rankdata, axis=0),
 }
 """What is done about extreme values; two-valued variables have none."""
 
 
 KEY = ["finding", "claim", "informant"]
-RESULTS = [
-    "estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict",
-]  # fmt: skip
+RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -207,9 +166,7 @@ class Multiverse:
     skipped: pd.DataFrame
     n_same: int
 
-    def verdict_of(
-        self, claim: Claim, rules: Rules, settings: dict
-    ) -> tuple[Effect, tuple[str, str]]:
+    def verdict_of(self, claim: Claim, rules: Rules, settings: dict) -> Judged:
         """The median over a claim's specifications, its joint test, and what they say together.
 
         `settings` are those of `multiverse` in `data/stress.yml`.
@@ -229,19 +186,15 @@ class Multiverse:
             holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
             rule = f"more than {most:.0%} of {len(specs)} specifications inside the bound"
         else:
-            right = claim.kind == "block_difference" or (median > 0) == (claim.sign == "positive")
+            right = claim.kind == "block_difference" or (median > 0) == (claim.direction > 0)
             holds, fails = clear and right and against <= most, against > most
             if claim.kind == "modest":
                 holds &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
-            rule = (
-                f"joint permutation test of the {statistic} over {len(specs)} specifications, "
-                f"p < {alpha:g}"
-            )
-        verdict = verdicts.NOT_SUPPORTED if fails else verdicts.INCONCLUSIVE
-        verdict = verdicts.SUPPORTED if holds else verdict
+            joint_test_of = f"joint permutation test of the {statistic}"
+            rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
         low, high = specs["estimate"].min(), specs["estimate"].max()
-        criterion = f"{rule} (estimates {low:.2f} to {high:.2f})"
-        return Effect(median, p, int(specs["n"].median()), np.nan), (verdict, criterion)
+        said = verdicts.verdict(holds, fails), f"{rule} (estimates {low:.2f} to {high:.2f})"
+        return Effect(median, p, int(specs["n"].median()), np.nan), said
 
     def _repr_html_(self) -> str:
         head = f"<p>{len(self.specifications):,} different specifications.</p>"
@@ -303,21 +256,19 @@ def multiverse(
     [0.01, 0.03, 0.01]
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-    tables = Tables(clean, book_of(dyads, codebook))
-    rules = rules or read_rules()
-    finding = rules.finding(finding)
-    groups = tables.dyads[tables.book.case_manager] if tables.book.case_manager else None
-    shuffles = Permutations(groups, len(tables.dyads), n_perm, seed) if n_perm else None
+    book, rules = book_of(dyads, codebook), rules or read_rules()
+    finding, tables = rules.finding(finding), scored_tables(clean, book)
+    groups = dyads[book.case_manager] if book.case_manager else None
+    shuffles = Permutations(groups, len(dyads), n_perm, seed) if n_perm else None
     found = [
-        Specifications(c, tables, rules, shuffles)
+        Specifications(c, tables, book, rules, shuffles)
         for c in rules.claims
         if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
     ]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
-    joint = [table for table in (c.joint() for c in found) if len(table)]
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(),
+        pd.concat([pd.DataFrame(), *(c.joint() for c in found)], ignore_index=True),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
         sum(c.n_same for c in found),
     )
@@ -329,9 +280,11 @@ class Specifications:
     Parameters
     ----------
     claim : Claim
-    tables : Tables
+    tables : dict
+        From :func:`scored_tables`.
+    book : Codebook
     rules : Rules
-    shuffles : Permutations or None
+    shuffles : Permutations, optional
 
     Attributes
     ----------
@@ -343,82 +296,57 @@ class Specifications:
     """
 
     def __init__(
-        self, claim: Claim, tables: Tables, rules: Rules, shuffles: Permutations | None
+        self, claim: Claim, tables: Scored, book: Codebook, rules: Rules, shuffles=None
     ) -> None:
-        self.claim, self.tables, self.rules, self.shuffles = claim, tables, rules, shuffles
+        self.claim, self.rules, self.shuffles = claim, rules, shuffles
         self.key = dict(zip(KEY, claim.key, strict=True))
         self.rows: list[dict] = []
         self.skipped: list[dict] = []
         self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
         self.n_same = 0
         self._share: float | None = None
-        seen: set[str] = set()
-        for choice, data in self._data_sets():
-            if (mark := _fingerprint(data)) in seen:
-                self.n_same += 1
-            else:
-                self._fit(choice, data)
-            seen.add(mark)
+        self._seen: set[str] = set()
+        sets = covariate_sets(claim, next(iter(tables.values())), book, rules)
+        for (rule, dyads), (covariates, held) in product(tables.items(), sets.items()):
+            choice = self.key | dict(zip(CHOICES, (*rule, covariates), strict=False))
+            with self._skipping(choice):
+                found = complete_of(claim, dyads, book, held)
+                for outliers, transform in OUTLIERS.items():
+                    this = choice | {"outliers": outliers}
+                    with self._skipping(this):
+                        self._fit(this, claim_data(claim, found, transform))
 
-    def _data_sets(self) -> Iterator[tuple[dict, ClaimData]]:
-        """Every choice but the estimator, and its data."""
-        tables, claim = self.tables, self.claim
-        sets = covariate_sets(claim, tables.dyads, tables.book, self.rules)
-        for (scoring, items), covariates in product(tables.rules, sets):
-            choice = self.key | {"scoring": scoring, "items": items, "covariates": covariates}
-            table = tables.table(scoring, items)
-            Z = tables.covariates(scoring, items, tuple(sets[covariates]))
-            try:
-                found = complete_of(claim, table, tables.book, Z)
-            except NotEstimableError as error:
-                self._skip(choice, error)
-                continue
-            for outliers, rule in OUTLIERS.items():
-                this = choice | {"outliers": outliers}
-                try:
-                    data = made(claim, found, rule)
-                except NotEstimableError as error:
-                    self._skip(this, error)
-                    continue
-                yield this, data
-
-    def _skip(self, choice: dict, error: NotEstimableError) -> None:
-        self.skipped.append(choice | {"reason": str(error)})
+    @contextmanager
+    def _skipping(self, choice: dict) -> Iterator[None]:
+        """Note the reason why a choice cannot be estimated."""
+        try:
+            yield
+        except NotEstimableError as error:
+            self.skipped.append(choice | {"reason": str(error)})
 
     def _fit(self, choice: dict, data: ClaimData) -> None:
-        claim, order = self.claim, None
-        try:
-            model = data.model
-            if self.shuffles is not None:
-                order = self.shuffles.among(data.rows)
-                order = model.shuffle(order) if isinstance(model, Partial) else order
-        except NotEstimableError as error:
-            self._skip(choice, error)
+        """Every estimator of a data set that is not the very same as one before."""
+        if (mark := _fingerprint(data)) in self._seen:
+            self.n_same += 1
             return
+        self._seen.add(mark)
+        claim, model, order = self.claim, data.model, None
+        if self.shuffles is not None:
+            order = self.shuffles.among(data.rows)
+            order = model.shuffle(order) if isinstance(model, Partial) else order
         for estimator in estimators(claim, data):
-            entry = choice | {"estimator": estimator}
-            try:
-                worth = self._worth(data, estimator)
+            entry, worth = choice | {"estimator": estimator}, None
+            with self._skipping(entry):
+                if claim.kind in BLOCKS and estimator != "ols":
+                    # The share that dyads are worth hardly depends on the specification.
+                    self._share = self._share or data.worth / len(data.y)
+                    worth = self._share * len(data.y)
                 effect = effect_of(model.observed(estimator), claim, self.rules, worth)
                 if order is not None:
                     self.by_chance.append(model.permuted(estimator, order))
-            except NotEstimableError as error:
-                self._skip(entry, error)
-                continue
-            verdict, _ = verdict_of(effect, claim, self.rules)
-            term = claim.name or claim.block or claim.term
-            self.rows.append(entry | {"term": term} | vars(effect) | {"verdict": verdict})
-
-    def _worth(self, data: ClaimData, estimator: str) -> float | None:
-        """What the dyads are worth to the bound of a block: their number if independent.
-
-        The share that they are worth hardly depends on the specification; it is that of the first.
-        """
-        if self.claim.kind not in BLOCKS or estimator == "ols":
-            return None
-        if self._share is None:
-            self._share = data.worth / len(data.y)
-        return self._share * len(data.y)
+                verdict, _ = verdict_of(effect, claim, self.rules)
+                term = claim.name or claim.block or claim.term
+                self.rows.append(entry | {"term": term} | vars(effect) | {"verdict": verdict})
 
     def joint(self) -> pd.DataFrame:
         """The joint tests of the claim; no rows without permutations."""
@@ -426,6 +354,4 @@ class Specifications:
             return pd.DataFrame()
         estimates, p_values = (np.stack(part) for part in zip(*self.by_chance, strict=True))
         table = joint_test(estimates, p_values, self.claim.kind not in BLOCKS)
-        for place, (name, value) in enumerate(self.key.items()):
-            table.insert(place, name, value)
-        return table
+        return pd.DataFrame([self.key]).merge(table, how="cross")

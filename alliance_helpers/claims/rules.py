@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..errors import CodebookError, ParameterError, Problem
 from ..paths import FINDINGS
 from ..study.codebook import Codebook, dyad_variables, own_words
-from ..study.yaml_text import load_yaml, schema_problems
+from ..study.yaml_text import read_yaml, schema_problems
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Claim:
     def key(self) -> tuple[str, str, str]:
         """What tells it from the others: finding, claim, informant."""
         return self.finding, self.claim, self.informant
+
+    @property
+    def direction(self) -> int:
+        """Of an association: 1 if it is claimed to be positive, else -1."""
+        return 1 if self.sign == "positive" else -1
 
     @property
     def informants(self) -> list[str]:
@@ -85,8 +90,8 @@ class Rules:
         gone = [named.format(name) for name in need if name not in there]
         if claim.block and claim.block not in book.blocks:
             gone.append(f"block {claim.block!r}")
-        no_rater = [i for i in claim.informants if i not in raters]
-        gone += [f"rating by the {i.replace('_', ' ')}" for i in no_rater]
+        unrated = (i.replace("_", " ") for i in claim.informants if i not in raters)
+        gone += map("rating by the {}".format, unrated)
         for part in self.parts(claim):
             more = [x for x in self.lacking(part, book, there, named) if x not in gone]
             gone += [f"{' and '.join(more)} (for {part.claim})"] if more else []
@@ -137,13 +142,29 @@ def read_rules(
         Naming every claim that cannot be understood.
     """
     path = claims_file(path, data)
-    if not path.is_file():
-        what = "does not exist."
-        raise CodebookError([Problem(str(path), what, "Name an existing file of claims.")])
-    rules = parse_rules(path.read_text(encoding="utf-8"), path.name)
-    rules = replace(rules, book=book, own=path != FINDINGS)
-    told = (replace(c, text=rules.told(c.text), name=rules.told(c.name)) for c in rules.claims)
-    return replace(rules, claims=tuple(told))
+    raw, text = read_yaml(path)
+    remedy = "Compare it with data/findings.yml."
+    if problems := schema_problems(raw, text, path.name, "findings.schema.json", remedy):
+        raise CodebookError(problems)
+    told = {name: partial(own_words, book=book) for name in ("text", "name")}
+    made = told | {"terms": tuple, "of": tuple}
+    claims = tuple(
+        Claim(**entry | {name: make(entry[name]) for name, make in made.items() if name in entry})
+        for entry in raw["claims"]
+    )
+    # Where a study's own claims state no bound of that name, the shipped one holds.
+    shipped = raw if path == FINDINGS else read_yaml(FINDINGS)[0]
+    stated = shipped["bounds"] | raw.get("bounds", {})
+    bounds = {name: float(entry["value"]) for name, entry in stated.items()}
+    remedy = "Name claims of the same finding that stand further up."
+    problems = [Problem(path.name, what, remedy) for what in _lost_parts(claims)]
+    offered = f"Use one of {', '.join(bounds)}."
+    unknown = (c for c in claims if c.bound not in bounds)
+    wrong = (f"claim {c.claim!r}: there is no bound {c.bound!r}." for c in unknown)
+    problems += [Problem(path.name, what, offered) for what in wrong]
+    if problems:
+        raise CodebookError(problems)
+    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())), book, path != FINDINGS)
 
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
@@ -153,57 +174,16 @@ def claims_file(path: str | Path | None = None, data: str | Path | None = None) 
     return Path(path) if path else own if data and own.is_file() else FINDINGS
 
 
-@cache
-def _shipped_bounds() -> dict:
-    """What holds where a study's own claims state no bound of that name."""
-    return load_yaml(FINDINGS.read_text(encoding="utf-8"), FINDINGS.name)["bounds"]
-
-
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
-    there = dyad_variables(book)
-    lacking = [(c, rules.lacking(c, book, there, "variable {!r}")) for c in rules.claims]
-    lacking = [(claim, gone) for claim, gone in lacking if gone]
+    there, named = dyad_variables(book), "variable {!r}"
+    lacking = [(c, gone) for c in rules.claims if (gone := rules.lacking(c, book, there, named))]
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
         return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
                 "findings.yml beside the data."]  # fmt: skip
-    return [
-        rules.told(
-            f"Claim {claim.claim!r} will be left out: the study has no {', no '.join(gone)}."
-        )
-        for claim, gone in lacking
-    ]
-
-
-def parse_rules(text: str, file: str = "findings.yml") -> Rules:
-    """The same from the text itself."""
-    raw = load_yaml(text, file)
-    remedy = "Compare it with data/findings.yml."
-    problems = schema_problems(raw, text, file, "findings.schema.json", remedy)
-    if problems:
-        raise CodebookError(problems)
-    lists = ("terms", "of")
-    claims = tuple(
-        Claim(**entry | {name: tuple(entry.get(name, ())) for name in lists})
-        for entry in raw["claims"]
-    )
-    stated = _shipped_bounds() | raw.get("bounds", {})
-    bounds = {name: float(entry["value"]) for name, entry in stated.items()}
-    remedy = "Name claims of the same finding that stand further up."
-    problems = [Problem(file, what, remedy) for what in _lost_parts(claims)]
-    problems += [
-        Problem(
-            file,
-            f"claim {c.claim!r}: there is no bound {c.bound!r}.",
-            f"Use one of {', '.join(bounds)}.",
-        )
-        for c in claims
-        if c.bound not in bounds
-    ]
-    if problems:
-        raise CodebookError(problems)
-    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())))
+    told = "Claim {!r} will be left out: the study has no {}."
+    return [rules.told(told.format(claim.claim, ", no ".join(gone))) for claim, gone in lacking]
 
 
 def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
@@ -225,5 +205,4 @@ def read_stress() -> dict[str, dict]:
     >>> read_stress()["bayes"]["evidence"]
     3.0
     """
-    path = FINDINGS.with_name("stress.yml")
-    return load_yaml(path.read_text(encoding="utf-8"), path.name)
+    return read_yaml(FINDINGS.with_name("stress.yml"))[0]

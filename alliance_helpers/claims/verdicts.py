@@ -39,6 +39,10 @@ class Effect:
         return self.p_equivalence < 0.05
 
 
+Judged = tuple[Effect, tuple[str, str]]
+"""An estimate, and its verdict and criterion."""
+
+
 def correlation(r: float, n: int, bound: float) -> Effect:
     """A correlation with Fisher's intervals; equivalence within -bound to bound."""
     z, se = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15)), 1 / math.sqrt(n - 3)
@@ -75,54 +79,40 @@ def block(
     return Effect(share, fdtrc(df1, df2, f), n, df2, p_equivalence=ncfdtr(df1, df2, lam, f))
 
 
-def association(effect: Effect, sign: str, bound: float) -> tuple[str, str]:
-    """An association with a sign: verdict and criterion."""
-    s = 1 if sign == "positive" else -1
-    side = "above" if s > 0 else "below"
+def verdict(holds: bool, fails: bool) -> str:
+    """What holds is supported, what fails is not, and anything else open."""
+    return SUPPORTED if holds else NOT_SUPPORTED if fails else INCONCLUSIVE
+
+
+def association(effect: Effect, sign: int, bound: float) -> tuple[str, str]:
+    """An association with a sign (1 or -1): verdict and criterion."""
+    side = "above" if sign > 0 else "below"
     criterion = f"95 % CI {side} 0, and not inside ±{bound:g} with 90 % confidence"
-    near = min(s * effect.conf_low, s * effect.conf_high)
-    if near > 0 and not effect.equivalent:
-        return SUPPORTED, criterion
-    if max(s * effect.low_90, s * effect.high_90) < bound:
-        return NOT_SUPPORTED, criterion
-    return INCONCLUSIVE, criterion
+    holds = min(sign * effect.conf_low, sign * effect.conf_high) > 0 and not effect.equivalent
+    fails = max(sign * effect.low_90, sign * effect.high_90) < bound
+    return verdict(holds, fails), criterion
 
 
 def modest(effect: Effect, low: float, high: float) -> tuple[str, str]:
     """A modest association: above zero, clearly below large, and no trifle."""
     criterion = f"95 % CI above 0 and below {high:g}, and not below {low:g} with 90 % confidence"
-    if effect.high_90 < low or effect.low_90 > high:
-        return NOT_SUPPORTED, criterion
-    if effect.conf_low > 0 and effect.conf_high < high:
-        return SUPPORTED, criterion
-    return INCONCLUSIVE, criterion
+    fails = effect.high_90 < low or effect.low_90 > high
+    return verdict(effect.conf_low > 0 and effect.conf_high < high and not fails, fails), criterion
 
 
 def absence(effect: Effect, words: str) -> tuple[str, str]:
     """An absence: the effect is smaller than the bound, which `words` describe."""
     criterion = f"smaller than {words} with 95 % confidence (one-sided)"
-    if effect.equivalent:
-        return SUPPORTED, criterion
-    return (NOT_SUPPORTED if effect.p_value < 0.05 else INCONCLUSIVE), criterion
+    return verdict(effect.equivalent, effect.p_value < 0.05), criterion
 
 
 def difference(effect: Effect, words: str) -> tuple[str, str]:
     """The informants differ on a block: p < .05, and the difference is not within the bound."""
     criterion = f"F test of the difference between informants, p < .05, and not within {words}"
-    if effect.equivalent:
-        return NOT_SUPPORTED, criterion
-    return (SUPPORTED if effect.p_value < 0.05 else INCONCLUSIVE), criterion
+    return verdict(effect.p_value < 0.05 and not effect.equivalent, effect.equivalent), criterion
 
 
 def all_of(verdicts: list[str]) -> tuple[str, str]:
     """Several claims together: all must hold, and one failing is enough to fail."""
-    criterion = f"all {len(verdicts)} must be supported"
-    if all(v == SUPPORTED for v in verdicts):
-        return SUPPORTED, criterion
-    return (NOT_SUPPORTED if NOT_SUPPORTED in verdicts else INCONCLUSIVE), criterion
-
-
-def not_estimable(error: Exception) -> dict[str, str]:
-    """The verdict of a claim that cannot be estimated, with the reason."""
-    reason = str(error).removeprefix("Not estimable: ")
-    return {"verdict": INCONCLUSIVE, "criterion": f"not estimable: {reason}"}
+    said = verdict(set(verdicts) == {SUPPORTED}, NOT_SUPPORTED in verdicts)
+    return said, f"all {len(verdicts)} must be supported"

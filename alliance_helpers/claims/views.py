@@ -7,7 +7,9 @@ seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,7 @@ from .rules import Rules, read_rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
+Blocks = dict[str, list[str]]
 KAPPAS = (0.1, 0.2, 1 / 3, 0.5, 0.75, 1.0, 1.5, 2.0)
 COVARIATES = ("site_type", "hospital_days_before")  # of hospital days, in the shipped claims
 
@@ -55,6 +58,17 @@ def one_below_the_other(
         tables.append(table.assign(**head))
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return joined.reindex(columns=columns.split())
+
+
+def each_variable(informants: Iterable[str], blocks: Blocks, find: Callable) -> list[dict]:
+    """A row for each informant and variable of the blocks; none where `find` cannot estimate."""
+    rows = []
+    for informant, (block, terms) in product(informants, blocks.items()):
+        for term in terms:
+            with suppress(NotEstimableError):
+                found = find(informant, term)
+                rows.append({"informant": informant, "block": block, "term": term} | found)
+    return rows
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,15 +202,14 @@ def regression_blocks(
     outcome: str | None = None,
     informant: str | None = None,
     blocks: tuple[str, ...] = BEFORE,
-) -> dict[str, list[str]]:
+) -> Blocks:
     """Blocks of predictors for a hierarchical regression, in the order in which they enter.
 
     Of an alliance rating: pretreatment and treatment, which come before it. Of an `outcome`: these,
     and then one informant's alliance. Variables that do not vary are left out.
     """
     book = book_of(dyads, codebook)
-    found = {b: usable(dyads, book.blocks.get(b, ())) for b in blocks}
-    found = {b: terms for b, terms in found.items() if terms}
+    found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
     if outcome is None:
         return found
     found["alliance"] = [book.alliance_of(informant)]
@@ -210,9 +223,7 @@ def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):
     """
     book = book_of(dyads, codebook)
     names = ["client", "case_manager"]
-    columns = {
-        n: dyads[e["alliance"]] for n, e in book.informants.items() if e["alliance"] in dyads
-    }
+    columns = {n: dyads[c] for n in book.informants if (c := book.alliance_of(n)) in dyads}
     if len(columns) == 2:
         columns = dict(zip(names, ratings(dyads, book), strict=False))
     frame = pd.DataFrame(columns, index=dyads.index).reindex(columns=names).astype(float)
@@ -254,15 +265,13 @@ def days_data(
     cluster : str or None
     """
     book = book_of(dyads, codebook)
-    rating = dyads[book.alliance_of(informant)]
-    data = pd.DataFrame({days: dyads[days], "alliance": rating})
+    data = pd.DataFrame({days: dyads[days], "alliance": dyads[book.alliance_of(informant)]})
     data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads]))
     if book.case_manager:
         data[book.case_manager] = dyads[book.case_manager]
     data = data.dropna().reset_index(drop=True)
     data["alliance"] = (data["alliance"] - data["alliance"].mean()) / data["alliance"].std()
-    predictors = [c for c in data if c not in (days, book.case_manager)]
-    return data, predictors, book.case_manager
+    return data, [c for c in data if c not in (days, book.case_manager)], book.case_manager
 
 
 def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -280,10 +289,7 @@ def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def complete(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    columns: list[str],
-    covariates: Sequence[str] | np.ndarray = (),
+    dyads: pd.DataFrame, book: Codebook, columns: list[str], covariates: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """The dyads that have all of these variables, and a known case manager.
 
@@ -302,15 +308,19 @@ def complete(
     """
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    if not isinstance(covariates, np.ndarray):
-        covariates = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
-    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), covariates])
+    held = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
+    values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), held])
     managers = pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
     known = True if managers is None else managers >= 0
     rows = np.flatnonzero(~np.isnan(values).any(axis=1) & known)
     if len(rows) < 4:
         raise NotEstimableError(f"only {len(rows)} dyads have all of {', '.join(columns)}")
     return values[rows], None if managers is None else managers[rows], rows
+
+
+def worth_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
+    """How many independent dyads these are worth to an association of two variables."""
+    return float(len(x) if groups is None else effective_n(x, y, groups)["n_effective"].iloc[0])
 
 
 def rank_normal(x) -> np.ndarray:
@@ -320,10 +330,7 @@ def rank_normal(x) -> np.ndarray:
 
 
 def bayes_factors(
-    dyads: pd.DataFrame,
-    codebook: Codebook | None = None,
-    days: str = "hospital_days",
-    kappas=KAPPAS,
+    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
 ) -> pd.DataFrame:
     """Evidence for no correlation of each rating with hospital days, over the prior's width.
 
@@ -336,26 +343,25 @@ def bayes_factors(
     DataFrame
         `informant kappa r n n_effective bf10 bf01`.
     """
-    table = _days_correlations(dyads, codebook, days).merge(
-        pd.DataFrame({"kappa": kappas}), how="cross"
-    )
+    table = _days_correlations(dyads, codebook, days, pd.Series(KAPPAS, name="kappa"))
     rows = table[["r", "n_effective", "kappa"]].itertuples(index=False)
     table["bf10"] = [float(bayes_factor_correlation(*row)) for row in rows]
     table["bf01"] = 1 / table["bf10"]
     return table[["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]]
 
 
-def _days_correlations(dyads: pd.DataFrame, codebook: Codebook | None, days: str) -> pd.DataFrame:
-    """Each rating's correlation with days by rank-normal scores, and its effective n."""
+def _days_correlations(
+    dyads: pd.DataFrame, codebook: Codebook | None, days: str, values: pd.Series
+) -> pd.DataFrame:
+    """Each rating's rank-normal correlation with days, its effective n, beside each value."""
     book, rows = book_of(dyads, codebook), []
     for informant in book.informants:
-        values, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
-        x, y = (rank_normal(column) for column in values.T)
-        worth = float(len(x))
-        if groups is not None:
-            worth = float(effective_n(x, y, groups)["n_effective"].iloc[0])
-        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
-    return pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
+        found, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
+        x, y = (rank_normal(column) for column in found.T)
+        r = float(np.corrcoef(x, y)[0, 1])
+        rows.append((informant, r, len(kept), worth_of(x, y, groups)))
+    table = pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
+    return table.merge(values, how="cross")
 
 
 def power_table(
@@ -368,9 +374,8 @@ def power_table(
     DataFrame
         `informant effect power n n_effective`.
     """
-    table = _days_correlations(dyads, codebook, days).merge(
-        pd.DataFrame({"effect": np.linspace(0.0, 0.5, 26)}), how="cross"
-    )
+    effects = pd.Series(np.linspace(0.0, 0.5, 26), name="effect")
+    table = _days_correlations(dyads, codebook, days, effects)
     rows = table[["effect", "n_effective"]].itertuples(index=False)
     table["power"] = [power_correlation(*row) for row in rows]
     return table[["informant", "effect", "power", "n", "n_effective"]]
@@ -401,12 +406,10 @@ def recovery(rules: Rules) -> pd.DataFrame:
         of the analyses `as_1995`, `as_published` and `nested`, divided by strokes.
     """
     rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
-    key = ["finding", "claim", "informant"]
-    percent = (100 * rates["supported"]).map("{:.0f}".format)
-    wide = rates.assign(percent=percent).pivot_table(
-        "percent", [*key, "scenario"], "analysis", aggfunc="first", sort=False
-    )
-    joined = wide[["as_1995", "as_published", "nested"]].fillna("–").agg(" / ".join, axis=1)
+    key = ["finding", "claim", "informant", "scenario", "analysis"]
+    percent = (100 * rates.set_index(key)["supported"]).map("{:.0f}".format)
+    wide = percent.unstack("analysis")[["as_1995", "as_published", "nested"]]  # noqa: PD010
+    joined = wide.fillna("–").agg(" / ".join, axis=1)
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]

@@ -240,8 +240,8 @@ def draw_stays(drawn: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first = _Window(before, drawn.window_before, there_already, across, stay["days"], rng)
     second = _Window(after, drawn.window, across, stays_on, stay["days"], rng)
     beyond = rng.geometric(1 / stay["beyond"], size=(2, len(after)))
-    first.start[first.opening] -= beyond[0, first.touches_start]
-    second.end[second.closing] += beyond[1, second.touches_end]
+    first.start[first.first[first.touches_start]] -= beyond[0, first.touches_start]
+    second.end[second.last[second.touches_end]] += beyond[1, second.touches_end]
     start = first.start - drawn.window_before[first.client]
     end = first.end - drawn.window_before[first.client]
     merged = first.touches_end & second.touches_start
@@ -278,8 +278,6 @@ class _Window:
         self.start = self.end - lengths
         self.first = np.cumsum(number) - number
         self.last = np.cumsum(number) - 1
-        self.opening = self.first[self.touches_start]
-        self.closing = self.last[self.touches_end]
 
     def _gaps(self, free, number, rng) -> np.ndarray:
         """Days out of hospital before each stay; at least one between two stays."""

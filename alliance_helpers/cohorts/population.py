@@ -22,7 +22,7 @@ from ..errors import CodebookError, ScenarioError
 from ..paths import CALIBRATION, ROOT, SCENARIOS
 from ..study.codebook import Codebook, Scale
 from ..study.read_codebook import read_codebook
-from ..study.yaml_text import load_yaml, read_text
+from ..study.yaml_text import read_yaml
 
 MANAGER = ("case_manager_age", "case_manager_experience_log", "caseload_difficulty")
 SCALES = (
@@ -144,7 +144,7 @@ def population(name: str = "published") -> Population:
 def read_scenarios() -> dict:
     """What `data/scenarios.yml` holds: numbers that all scenarios share, and `scenarios`."""
     try:
-        raw = load_yaml(read_text(SCENARIOS), SCENARIOS.name)
+        raw, _ = read_yaml(SCENARIOS)
     except CodebookError as error:
         raise ScenarioError("; ".join(map(str, error.problems))) from None
     if not isinstance(raw.get("scenarios"), dict):
@@ -177,17 +177,11 @@ def digest(raw: Mapping[str, Any], name: str, book: Codebook) -> str:
 
 def made_of(calibrated: Mapping[str, Any], book: Codebook) -> Population:
     """The population that an entry of `data/calibration.json` describes."""
-    scales = {
-        name: ItemScale(
-            np.array(entry["thresholds"]),
-            np.array(entry["difficulty"]),
-            groups(book.scales[name]),
-            entry["general"],
-            entry["specific"],
-            book.scales[name].limits[0],
-        )
-        for name, entry in calibrated["scales"].items()
-    }
+    scales = {}
+    for name, entry in calibrated["scales"].items():
+        arrays = {part: np.array(entry[part]) for part in ("thresholds", "difficulty")}
+        form = {"groups": groups(book.scales[name]), "low": book.scales[name].limits[0]}
+        scales[name] = ItemScale(**entry | arrays | form)
     steps = {name: rounded_normal(**entry) for name, entry in calibrated["measures"].items()}
     days = {
         name: tuple(hospital_steps(**entry[site_type]) for site_type in SITE_TYPES)
@@ -197,16 +191,8 @@ def made_of(calibrated: Mapping[str, Any], book: Codebook) -> Population:
         level: (tuple(rows), _triangle(list(rows.values())))
         for level, rows in calibrated["roots"].items()
     }
-    return Population(
-        calibrated["settings"],
-        book,
-        scales,
-        steps,
-        days,
-        calibrated["case_manager_shares"],
-        levels,
-        calibrated["truth"],
-    )
+    settings, shares = calibrated["settings"], calibrated["case_manager_shares"]
+    return Population(settings, book, scales, steps, days, shares, levels, calibrated["truth"])
 
 
 def groups(scale: Scale) -> np.ndarray:
@@ -266,9 +252,7 @@ def truth_table(made: Population, n_clients: int) -> pd.DataFrame:
     if n_clients != study["n_clients"]:
         managers = case_managers(study, n_clients)
         sizes = {"n_clients": n_clients, "n_case_managers": managers}
-        resized = table["quantity"].isin(sizes)
-        table.loc[resized, "target"] = table["quantity"].map(sizes)
-        table.loc[resized, "tag"] = "assumed"
-        sites = table["quantity"] == "n_sites"
-        table.loc[sites, "target"] = min(study["n_sites"], managers)
+        table.loc[table["quantity"].isin(sizes), "tag"] = "assumed"
+        sizes["n_sites"] = min(study["n_sites"], managers)
+        table["target"] = table["quantity"].map(sizes).fillna(table["target"])
     return table

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .draws import Draws, draw_stays, labels, stream
+from .draws import TABLES, Draws, draw_stays, labels, stream
 
 MISSING_CODE = -9
 BPRS_SLIPS = (0, 8, 9)
@@ -17,14 +17,12 @@ SPELLINGS = ("Site {:02d}", "site {}", "SITE-{:02d}", "Site {} ")  # the first i
 
 def raw_tables(drawn: Draws) -> dict[str, pd.DataFrame]:
     """The tables as the study's data entry left them; needs draws that kept their items."""
-    made = {
-        "client_interviews": _client_interviews,
-        "case_manager_forms": _case_manager_forms,
-        "case_managers": _case_managers,
-        "clinical_ratings": _clinical_ratings,
-        "hospital_episodes": _hospital_episodes,
-    }
-    return {name: make(drawn, _Spoiler(drawn, name)) for name, make in made.items()}
+    makers = (
+        _client_interviews, _case_manager_forms, _case_managers, _clinical_ratings,
+        _hospital_episodes,
+    )  # fmt: skip
+    made = zip(TABLES, makers, strict=True)
+    return {name: make(drawn, _Spoiler(drawn, name)) for name, make in made}
 
 
 class _Spoiler:
@@ -117,8 +115,7 @@ def _case_manager_forms(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
         **_numbered("wai_cm_{:02d}", alliance),
         **_numbered("outcome_cm_{}", outcome),
     }
-    forms = pd.DataFrame(columns, copy=False)
-    forms = forms[~absent].reset_index(drop=True)
+    forms = pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True)
     return _fill_in_twice(forms, spoil)
 
 

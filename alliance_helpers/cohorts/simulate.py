@@ -7,28 +7,17 @@ leaves (`raw_study`).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+from functools import partial
 from numbers import Integral
 from pathlib import Path
-from uuid import uuid4
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from ..errors import OutputError, ParameterError
-from ..paths import (
-    LIST,
-    TRUTH,
-    Known,
-    enter,
-    is_known,
-    listed,
-    refuse_others,
-    remove,
-    sha256,
-    survey,
-)
+from ..errors import ParameterError
+from ..paths import TRUTH, empty_for_a_run, held, listed, refuse_others, survey, told, write_whole
 from ..study.load import Study
 from .draws import Draws, draw
 from .population import population, truth_table
@@ -84,17 +73,13 @@ def simulate_dyads(
     (201, 29)
     """
     _check(n_clients, seed)
-    drawn = draw(population(scenario), int(n_clients), int(seed))
-    return dyad_table(drawn)
+    return dyad_table(draw(population(scenario), int(n_clients), int(seed)))
 
 
 def dyad_table(drawn: Draws) -> pd.DataFrame:
     """The dyad table of what was drawn."""
-    columns = drawn.people()
-    for name in COLUMNS:
-        per_manager = drawn.managers.get(name)
-        columns[name] = drawn.scores[name] if per_manager is None else per_manager[drawn.manager]
-    return pd.DataFrame(columns, copy=False)
+    found = drawn.scores | {name: x[drawn.manager] for name, x in drawn.managers.items()}
+    return pd.DataFrame(drawn.people() | {name: found[name] for name in COLUMNS}, copy=False)
 
 
 def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int = 1995) -> Study:
@@ -153,43 +138,18 @@ def write_study(study: Study, out: str | Path) -> Path:
     if study.truth is None:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
     out = Path(os.path.realpath(out))
-    before = _earlier(out)
     tables = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    new, old = (out.with_name(f".{out.name}.{uuid4().hex[:8]}.{way}") for way in ("new", "old"))
-    try:
-        new.mkdir(parents=True)
+    with told(out), held(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as made:
+        if TRUTH not in listed(out):  # an earlier run is none of ours
+            refuse_others(out, survey(out, {})[1])
+        new = Path(made)
         for file, table in (tables | {TRUTH: study.truth}).items():
             table.to_csv(new / file, index=False, float_format="%.10g")
         (new / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
-        enter(new, {p.name: sha256(p) for p in sorted(new.iterdir())})
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            if old.exists() and not out.exists():
-                old.rename(out)
-        raise OutputError(f"{out} cannot be written ({error.strerror}); name another.") from None
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # made here, under a name of its own
-    with contextlib.suppress(OSError):  # whatever came into it meanwhile stays
-        ours = [name for name in before if is_known(old / name, name, before)]
-        remove(old, [*ours, LIST])
-        old.rmdir()
+        empty_for_a_run(out)
+        for file in sorted(new.iterdir()):
+            write_whole(out / file.name, partial(shutil.move, file))
     return out
-
-
-def _earlier(out: Path) -> Known:
-    """The files of the synthetic study in a folder; it holds no others."""
-    if not out.exists():
-        return {}
-    try:
-        known = listed(out) if TRUTH in listed(out) else {}
-        _, others = survey(out, known)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be used ({error.strerror}); name a folder.") from None
-    refuse_others(out, others)
-    return known
 
 
 def _check(n_clients: int, seed: int) -> None:

@@ -351,7 +351,7 @@ def inclusion(
     Parameters
     ----------
     table : DataFrame
-        As `reselection.inclusion` returns it: `informant term inclusion noise_inclusion beta`.
+        As `as_1995.inclusion` returns it: `informant term inclusion noise_inclusion beta`.
         Variables in the study's own final model (`beta` not NaN) have a filled bar; without the
         column all have.
     codebook : Codebook, optional

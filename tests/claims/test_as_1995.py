@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.as_1995 import AFTER, BEFORE, COLUMNS, Stepwise, stepwise_links
+from alliance_helpers.claims.as_1995 import AFTER, BEFORE, LINKS, Stepwise, stepwise_links
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.claims.rules import Claim, read_rules
 from alliance_helpers.cohorts.simulate import simulate_dyads
@@ -22,7 +22,7 @@ def dyads():
 
 def test_one_row_per_informant_and_variable(dyads):
     links = stepwise_links(dyads)
-    assert list(links.columns) == COLUMNS
+    assert list(links.columns) == LINKS.split()
     assert not links.duplicated(["informant", "term"]).any()
     before = links["block"].isin(["pretreatment", "treatment"])
     assert set(links.loc[before, "direction"]) == {BEFORE}

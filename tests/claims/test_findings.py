@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alliance_helpers.claims.assess import COLUMNS, assess, unavailable
-from alliance_helpers.claims.evidence import claim_data
+from alliance_helpers.claims.evidence import claim_data, complete_of
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
@@ -176,7 +176,7 @@ def test_a_dyad_whose_case_manager_is_unknown_is_left_out():
     with_gaps, without = assess(unknown, analyses=analyses), assess(dyads[10:], analyses=analyses)
     pd.testing.assert_frame_equal(with_gaps, without)
     claim = next(c for c in read_rules().claims if c.claim == "symptoms")
-    assert len(claim_data(claim, unknown, read_codebook()).y) == 191
+    assert len(claim_data(claim, complete_of(claim, unknown, read_codebook(), ())).y) == 191
 
 
 def test_dyads_taken_as_independent_need_no_second_case_manager():

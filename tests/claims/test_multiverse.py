@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.multiverse import CHOICES, FORMS, Tables, covariate_sets, multiverse
+from alliance_helpers.claims.multiverse import (
+    CHOICES,
+    FORMS,
+    covariate_sets,
+    multiverse,
+    scored_tables,
+)
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
@@ -33,20 +39,20 @@ def test_short_forms_are_the_published_items_of_the_36(study, form, numbers):
     """The short form's own key on its own twelve items, found through item numbers."""
     items = study.items("client_alliance").iloc[:, [n - 1 for n in numbers]]
     if form == "WAI-SR":  # its own responses end at 5; shifting them is no change of order
-        whole = Tables(study, study.codebook).table(form, "prorated")["client_alliance"]
+        whole = scored_tables(study, study.codebook)[form, "prorated"]["client_alliance"]
         complete = items.notna().all(axis=1).to_numpy()
         assert (items.sum(axis=1).to_numpy()[complete] == whole.to_numpy()[complete]).all()
         return
     expected = score_wai(items, form)["total"].to_numpy()
-    found = Tables(study, study.codebook).table(form, "prorated")["client_alliance"].to_numpy()
+    found = scored_tables(study, study.codebook)[form, "prorated"]["client_alliance"].to_numpy()
     np.testing.assert_allclose(found, expected)
 
 
 def test_item_rules_differ_where_an_answer_is_missing_and_only_there(study):
-    tables = Tables(study, study.codebook)
+    tables = scored_tables(study, study.codebook)
     name = "client_alliance"
-    all_answered = tables.table("WAI-36", "all answered")[name].to_numpy()
-    prorated = tables.table("WAI-36", "prorated")[name].to_numpy()
+    all_answered = tables["WAI-36", "all answered"][name].to_numpy()
+    prorated = tables["WAI-36", "prorated"][name].to_numpy()
     gaps = study.items(name).isna().any(axis=1).to_numpy()
     assert np.isnan(all_answered[gaps]).all() and gaps.any()
     assert (all_answered[~gaps] == prorated[~gaps]).all()

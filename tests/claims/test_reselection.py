@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.as_1995 import stepwise_links
-from alliance_helpers.claims.reselection import inclusion, reselection
+from alliance_helpers.claims.as_1995 import inclusion, reselection, stepwise_links
 from alliance_helpers.claims.views import regression_blocks
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.regression import hierarchical_regression

@@ -6,7 +6,7 @@ from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.assess import COLUMNS, assess
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules, read_stress
-from alliance_helpers.claims.stress import STRESS, all_rows, stress
+from alliance_helpers.claims.stress import STRESS, all_rows
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
@@ -21,6 +21,11 @@ SMALL = SMALL | {
     "selection": SMALL["selection"] | {"n_boot": 60},
     "multiverse": SMALL["multiverse"] | {"n_perm": 19},
 }
+
+
+def stress(*args, **named):
+    rows = all_rows(*args, **named)
+    return rows[rows["analysis"].isin(STRESS)].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +154,7 @@ def test_a_study_without_case_managers_is_taken_as_independent():
 
 def test_all_rows_go_into_then_and_now():
     study = open_cohort()
-    every = multiverse(study, finding="3", n_perm=20)
+    every = multiverse(study, finding="3", n_perm=19)
     rows = all_rows(study, finding="3", specifications=every)
     assert list(rows.columns) == COLUMNS
     card = then_and_now(rows)

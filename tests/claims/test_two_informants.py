@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alliance_helpers.claims.two_informants import two_informants
+from alliance_helpers.claims.associations import two_informants
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.study.read_codebook import read_codebook
 

@@ -22,13 +22,13 @@ def made(low, high, low_90=None, high_90=None, p=0.01, p_equivalence=0.9):
 @pytest.mark.parametrize(
     ("effect", "sign", "expected"),
     [
-        (made(0.05, 0.30), "positive", SUPPORTED),
-        (made(-0.30, -0.05), "negative", SUPPORTED),
-        (made(-0.30, -0.05), "positive", NOT_SUPPORTED),
-        (made(0.05, 0.30), "negative", NOT_SUPPORTED),
-        (made(-0.05, 0.30), "positive", INCONCLUSIVE),
-        (made(-0.15, 0.17), "positive", NOT_SUPPORTED),
-        (made(0.001, 0.003, p_equivalence=1e-9), "positive", NOT_SUPPORTED),  # a trifle
+        (made(0.05, 0.30), 1, SUPPORTED),
+        (made(-0.30, -0.05), -1, SUPPORTED),
+        (made(-0.30, -0.05), 1, NOT_SUPPORTED),
+        (made(0.05, 0.30), -1, NOT_SUPPORTED),
+        (made(-0.05, 0.30), 1, INCONCLUSIVE),
+        (made(-0.15, 0.17), 1, NOT_SUPPORTED),
+        (made(0.001, 0.003, p_equivalence=1e-9), 1, NOT_SUPPORTED),  # a trifle
     ],
 )
 def test_association(effect, sign, expected):

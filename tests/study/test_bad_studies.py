@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.as_1995 import reselection
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.associations import associations, halo, information_sources
+from alliance_helpers.claims.associations import (
+    associations,
+    halo,
+    information_sources,
+    two_informants,
+)
 from alliance_helpers.claims.multiverse import multiverse
-from alliance_helpers.claims.reselection import reselection
 from alliance_helpers.claims.rules import read_stress
-from alliance_helpers.claims.stress import STRESS, all_rows, stress
-from alliance_helpers.claims.two_informants import two_informants
+from alliance_helpers.claims.stress import STRESS, all_rows
 from alliance_helpers.claims.views import (
     bayes_factors,
     power_table,
@@ -155,7 +159,7 @@ HELPERS = {
     "two_informants": two_informants,
     "assess": lambda d: assess(d, BOOK),
     **{
-        f"stress, {name}": lambda d, name=name: stress(
+        f"stress, {name}": lambda d, name=name: all_rows(
             d, BOOK, analyses=[name], finding=SHORT.get(name), settings=SMALL
         )
         for name in STRESS
