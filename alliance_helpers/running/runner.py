@@ -21,6 +21,7 @@ from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.yaml_text import without_iri_grammar
 from .parameters import notebook_parameters
 from .station import (
+    ONE_THREAD,
     close_station,
     environment,
     forking_from,
@@ -33,9 +34,6 @@ PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "paper
 KEEP = ("all", "failed", "none")
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
-
-# One kernel per core is the parallelism; sums must not depend on how kernels were started.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def versions() -> dict[str, str]:
@@ -168,6 +166,7 @@ def _papermill() -> tuple[Callable[..., Any], dict[str, Any]]:
     from .kernels import PROVISIONER, PROVISIONER_VARIABLE, PromptKernelManager
 
     os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
+    # one kernel per core is the parallelism; sums must not depend on how kernels were started
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # the record says it
