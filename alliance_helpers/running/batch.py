@@ -96,15 +96,14 @@ def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str
     return found
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def _cells(notebook: str) -> str:
+def _cells(notebook: str) -> list[tuple]:
     """The cells of a notebook; outputs and editors' metadata do not count."""
     cells = json.loads(notebook)["cells"]
-    kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells]
-    return json.dumps(kept)
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
 def fingerprint(
@@ -123,7 +122,7 @@ def fingerprint(
     """
     files = {*inputs, *(path for path in DATA.rglob("*") if path.is_file())}
     return (
-        {"the grid": _digest(repr(grid))}
+        {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": sha256(path) for name, path in helper_files().items()}
         | {f"the file {path}": sha256(path) for path in files}
@@ -134,12 +133,11 @@ def fingerprint(
 def changes(before: Fingerprint, now: Fingerprint) -> list[str]:
     """What differs between two fingerprints, in words."""
     found = []
-    for name in sorted(before.keys() | now.keys()):
-        old, new = before.get(name), now.get(name)
-        if old != new:
-            how = "changed" if old and new else "is new or gone"
-            how = f"was {old} and is {new}" if name.startswith(VERSION) else how
-            found.append(f"{name} {how}")
+    for name in sorted({name for name, _ in before.items() ^ now.items()}):
+        how = "changed" if name in before and name in now else "is new or gone"
+        if name.startswith(VERSION):
+            how = f"was {before.get(name)} and is {now.get(name)}"
+        found.append(f"{name} {how}")
     return found
 
 
@@ -213,10 +211,10 @@ class BatchFolder:
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
         files = [self.path / name for name in TABLES]
+        names = [n.removeprefix(NOTEBOOK) for n in plan if n.startswith(NOTEBOOK)]
         runs = [*self.path.glob("runs/*.json"), *self.path.glob("notebooks/*")]
         for run in {int(path.stem) for path in runs if path.stem.isdecimal()}:
-            if (self.load(run) or {}).get("status") != "done":
-                names = [n.removeprefix(NOTEBOOK) for n in plan if n.startswith(NOTEBOOK)]
+            if not self.is_done(run):
                 files += [self._record(run), *self._kept(run)]
                 files += [self.notebooks(run) / f"{name}.ipynb" for name in names]
         there = {self._name(path) for path in files if path.exists() or path.is_symlink()}
@@ -245,9 +243,9 @@ class BatchFolder:
 
     def save(self, result: RunResult) -> None:
         """Write what a run brought; its record comes last, and makes it count."""
-        kept = [self._name(path) for path in self._kept(result.run)]
+        kept = [(path, self._name(path)) for path in self._kept(result.run)]
         with told(self.path):
-            remove(self.path, [n for n in kept if is_known(self.path / n, n, self._known)])
+            remove(self.path, [name for path, name in kept if is_known(path, name, self._known)])
         for name, text in result.notebooks.items():
             write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
         write_whole(self._record(result.run), json.dumps(result.as_json()))
@@ -264,9 +262,9 @@ class BatchFolder:
                 return None
         return found if isinstance(found, dict) else None
 
-    def done(self, runs: int) -> set[int]:
-        """The numbers of the runs that need not be run again."""
-        return {r for r in range(1, runs + 1) if (self.load(r) or {}).get("status") == "done"}
+    def is_done(self, run: int) -> bool:
+        """Whether a run need not be run again."""
+        return (self.load(run) or {}).get("status") == "done"
 
 
 @contextlib.contextmanager
@@ -356,38 +354,34 @@ def run_batch(
     inputs = {file for study in studies.values() for file in input_files(study)}
     plan = fingerprint(grid.runs, texts, inputs)
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(connect_dask(dask, versions)) if dask else None
+        client = stack.enter_context(connect_dask(dask)) if dask else None
         store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
         if client is None and not station_is_open():
             open_station()
             stack.callback(close_station)
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
-        numbered = dict(enumerate(grid.runs, 1))
-        before = store.done(len(numbered))
         tasks = [
             (n, run, gaps.get(repr(_study(run)), {}))
-            for n, run in numbered.items()
-            if n not in before
+            for n, run in enumerate(grid.runs, 1)
+            if not store.is_done(n)
         ]
+        resumed = len(grid.runs) - len(tasks)
         bar = tqdm(
-            desc="Runs", total=len(numbered), initial=len(before), unit="run", dynamic_ncols=True,
+            desc="Runs", total=len(grid.runs), initial=resumed, unit="run", dynamic_ncols=True,
             disable=None if progress is None else not progress,
         )  # fmt: skip
-        # after Ctrl-C what is done is summed up
-        with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
-            _run_all(store, shared, tasks, jobs, client, bar)
         table, seeds = parameter_table(grid, declared)
         try:
+            # after Ctrl-C what is done is summed up
+            with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
+                _run_all(store, shared, tasks, jobs, client, bar)
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
-            counts = runs["status"].value_counts()
-            done, failed, missing = (int(counts.get(s, 0)) for s in ("done", "failed", "missing"))
+            counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
-            summary = BatchSummary(
-                store.path, len(runs), done, failed, missing, len(before), seconds
-            )
+            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds)
             write_page(summary, runs, list(table))
         except OutputError as error:
-            raise RunError(f"{error} The runs are kept; --resume writes the tables.") from error
+            raise RunError(f"{error} What is done is kept; --resume goes on from it.") from error
     return summary
 
 
@@ -404,12 +398,7 @@ def _run_all(
     with contextlib.closing(results):
         for index, result in results:
             result: RunResult = result or lost_run(shared, tasks[index][0])
-            try:
-                store.save(result)
-            except OutputError as error:
-                raise RunError(
-                    f"{error} What is done is kept; --resume goes on from it."
-                ) from error
+            store.save(result)
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()

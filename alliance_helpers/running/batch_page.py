@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from ..claims.rules import read_rules
+from ..pages.printing import CLAIM, rendered
 from ..paths import write_whole
 from .parameters import Declared, Grid
 
-TEMPLATE = Path(__file__).with_name("batch.html.j2")
-CLAIM = ["finding", "claim", "informant"]
 COLOURS = {"supported": "#1b6e53", "inconclusive": "#c9c5bb", "not_supported": "#b5482f"}
 WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
 MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -65,12 +64,9 @@ class BatchSummary:
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
     """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
-    defaults: dict[str, object] = {}
-    for parameters in declared.values():
-        for name, parameter in parameters.items():
-            defaults.setdefault(name, parameter.default)
+    taken = ChainMap(*declared.values())
     names = grid.names
-    rows = [[run.get(name, defaults[name]) for name in names] for run in grid.runs]
+    rows = [[run.get(name, taken[name].default) for name in names] for run in grid.runs]
     index = pd.RangeIndex(1, len(rows) + 1, name="run")
     table = pd.DataFrame(rows, index=index, columns=names)
     for name in table:
@@ -79,8 +75,9 @@ def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Se
             table[name] = [json.dumps(value) for value in table[name]]
         elif len(kinds) > 1:
             table[name] = [None if value is None else str(value) for value in table[name]]
-    seeds = table["seed"] if "seed" in table else pd.Series(defaults.get("seed"), index=index)
-    return table, seeds
+    if "seed" in table:
+        return table, table["seed"]
+    return table, pd.Series(taken["seed"].default if "seed" in taken else None, index=index)
 
 
 def write_tables(
@@ -165,8 +162,8 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
                 tables.append(_table(findings, title, _share, by=column))
     failed = runs[runs["status"] == "failed"].head(SHOWN).astype(object)
     failed = failed.where(failed.notna(), "")
-    environment = jinja2.Environment(autoescape=True)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    page = rendered(
+        "batch.html.j2",
         name=summary.out.name,
         summary=summary,
         names=names,

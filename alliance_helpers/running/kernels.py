@@ -158,18 +158,13 @@ class WarmProvisioner(LocalProvisioner):
                 return
             await asyncio.sleep(0.002)
 
-    async def wait(self) -> int | None:
-        """Wait for the end of the process, which after a kill takes a few milliseconds."""
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel and everything it started; its end comes a few milliseconds later."""
+        await super().kill(restart=restart)
         for _ in range(200):
             if await self.poll() is not None:
                 break
             await asyncio.sleep(0.002)
-        return await super().wait()
-
-    async def kill(self, restart: bool = False) -> None:
-        """Kill the kernel and everything it started."""
-        await super().kill(restart=restart)
-        await self.wait()
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the one socket that Jupyter does not know of."""

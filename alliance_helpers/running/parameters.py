@@ -43,6 +43,9 @@ class Parameter:
     annotation: str
     default: object
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.annotation} = {self.default!r}"
+
     @property
     def types(self) -> tuple[type, ...]:
         """The types a value may have; ``list[str]`` counts as list."""
@@ -166,14 +169,8 @@ def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
 def _refuse(problems: Iterable[str], declared: Declared) -> None:
     """Raise, if there are problems, with all of them and with what the notebooks take."""
     if problems := list(dict.fromkeys(problems)):
-        lines = [
-            f"  {notebook}: "
-            + (
-                ", ".join(f"{p.name}: {p.annotation} = {p.default!r}" for p in ps.values())
-                or "none"
-            )
-            for notebook, ps in declared.items()
-        ]
+        lines = [f"  {nb}: {', '.join(map(str, ps.values())) or 'none'}"
+                 for nb, ps in declared.items()]  # fmt: skip
         raise ParameterError("\n".join([*problems, "The notebooks take:", *lines]))
 
 
@@ -190,8 +187,7 @@ def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]
                 f"{', '.join(others)} takes no parameter {name!r}, and would show another study: "
                 f"let its cell tagged `parameters` set {name}, or leave the notebook out."
             )
-        wrong = {nb: p for nb, p in takers.items() if not p.accepts(value)}
-        if wrong:
+        if wrong := {nb: p for nb, p in takers.items() if not p.accepts(value)}:
             expected = " or ".join(sorted({p.annotation for p in wrong.values()}))
             problems.append(
                 f"{name} = {value!r} is of type {type(value).__name__}; "
@@ -228,12 +224,9 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with the files that they name as absolute paths."""
-    return {
-        name: str(Path(value).expanduser().absolute())
-        if name in PLACES and isinstance(value, str) and value
-        else value
-        for name, value in values.items()
-    }
+    named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
+    places = {n: str(Path(v).expanduser().absolute()) for n, v in named.items() if v}
+    return {**values, **places}
 
 
 @dataclass(frozen=True)

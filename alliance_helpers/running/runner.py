@@ -31,7 +31,7 @@ from .station import (
 
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
-KEEP = ("all", "failed", "none")
+KEEP = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}  # notebooks that ended so
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
 
@@ -342,13 +342,9 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
     unseen = {} if shared.keep == "all" else {UNSEEN_VARIABLE: "1"}
     records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
                for n in shared.notebooks if n in gaps]  # fmt: skip
+    place = {"prefix": PREFIX, "dir": shared.scratch, "ignore_cleanup_errors": True}
     try:
-        with (
-            tempfile.TemporaryDirectory(
-                prefix=PREFIX, dir=shared.scratch, ignore_cleanup_errors=True
-            ) as name,
-            environment(**unseen),
-        ):
+        with tempfile.TemporaryDirectory(**place) as name, environment(**unseen):
             folder = Path(name)
             out, executed = folder / "out", folder / "executed"
             out.mkdir()
@@ -357,22 +353,25 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
                 source.write_text(shared.notebooks[source.stem], encoding="utf-8")
             values = {**parameters, "out": str(out)}
             records += run_notebooks(sources, executed, values, 1, None, shared.timeout, folder)
-            keep = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}[shared.keep]
-            paths = [executed / f"{r.notebook}.ipynb" for r in records if r.status in keep]
+            asked = [r.notebook for r in records if r.status in KEEP[shared.keep]]
+            paths = [executed / f"{name}.ipynb" for name in asked]
             kept = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.exists()}
             found = out / "findings.csv"
             findings = found.read_text(encoding="utf-8") if found.exists() else None
     except (OSError, OutputError) as error:  # no room, or no right, to make the folder
-        first = next(iter(shared.notebooks))
-        record = NotebookRun(first, "failed", 0.0, None, type(error).__name__, str(error))
-        return RunResult(number, [record], None, {})
+        return lost_run(shared, number, type(error).__name__, str(error), 0.0)
     result = RunResult(number, records, findings, kept)
     return result if result.done else replace(result, findings=None)
 
 
-def lost_run(shared: Shared, number: int) -> RunResult:
-    """The result of a run whose worker was killed under it again and again."""
-    message = "the worker process that ran the notebooks was killed, several times"
+def lost_run(
+    shared: Shared,
+    number: int,
+    name: str = "WorkerKilled",
+    message: str = "the worker process that ran the notebooks was killed, several times",
+    seconds: float | None = None,
+) -> RunResult:
+    """The result of a run that no notebook could tell of: its worker was killed, as a rule."""
     first = next(iter(shared.notebooks))
-    record = NotebookRun(first, "failed", None, None, "WorkerKilled", message)
+    record = NotebookRun(first, "failed", seconds, None, name, message)
     return RunResult(number, [record], None, {})

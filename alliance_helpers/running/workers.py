@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from ..errors import ParameterError, RunError
 from .forkserver import die_with_parent
+from .runner import versions
 from .station import STATION_VARIABLE, installed_modules_only, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
@@ -123,15 +124,13 @@ def _in_worker(
     return index, function(shared, task)
 
 
-def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
+def connect_dask(address: str) -> Any:
     """Connect to a running Dask scheduler and compare its workers with this process.
 
     Parameters
     ----------
     address : str
         For example ``tcp://scheduler:8786``.
-    expected : callable
-        Importable by name; what it returns must be the same here and on every worker.
 
     Raises
     ------
@@ -144,22 +143,18 @@ def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
         raise ParameterError("--dask needs Dask: pip install 'alliance-kit[dask]'.") from None
     try:
         client = Client(address, timeout=ANSWER, set_as_default=False)
-        there = client.run(expected)
+        there = client.run(versions)
     except (OSError, ValueError, ImportError) as error:
         raise ParameterError(
             f"No Dask scheduler that can be used answers at {address} within {ANSWER} s: {error}."
         ) from None
-    here = expected()
+    here = versions()
     for worker, found in there.items():
         other = [f"{n} {found.get(n)} (here {here[n]})" for n in here if found.get(n) != here[n]]
         if other:
             client.close()
             raise ParameterError(f"The Dask worker {worker} has {', '.join(other)}.")
     return client
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def run_on_dask(
@@ -180,7 +175,7 @@ def run_on_dask(
     """
     from distributed import KilledWorker, as_completed
 
-    one = client.submit(_same, shared, pure=False)  # a task itself, so it can be had again
+    one = client.submit(lambda: shared, pure=False)  # a task itself, so it can be had again
     futures = {client.submit(function, one, task, pure=False): i for i, task in enumerate(tasks)}
     try:
         for future in as_completed(list(futures), loop=client.loop):
