@@ -59,7 +59,7 @@ class BatchSummary:
     @property
     def exit_code(self) -> int:
         """0 when every run is done, else 1."""
-        return 0 if self.done == self.runs else 1
+        return int(self.done < self.runs)
 
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
@@ -117,8 +117,7 @@ def write_tables(
         left = parameters.rename(columns=clash)
         findings = left.merge(findings, left_index=True, right_on="run", how="right")
         findings.insert(0, "run", findings.pop("run"))
-        text = findings.to_csv(index=False, lineterminator="\n")
-        write_whole(out / "findings.csv", text)
+        write_whole(out / "findings.csv", findings.to_csv(index=False, lineterminator="\n"))
         write_whole(out / "findings.parquet", findings.to_parquet(index=False))
     return runs
 
@@ -152,7 +151,7 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
         findings = pd.read_parquet(path)
         findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
         tables = [
-            _table(findings, "Verdicts", _bar, VERDICTS, key=True),
+            _table(findings, "Verdicts", _bar, VERDICTS),
             _table(findings, "Estimates", _strip, ESTIMATES),
         ]
         for name in names:
@@ -161,27 +160,14 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
                 title = f"Percentage of runs in which a claim is supported, by {name}"
                 tables.append(_table(findings, title, _share, by=column))
     failed = runs[runs["status"] == "failed"].head(SHOWN).astype(object)
-    failed = failed.where(failed.notna(), "")
-    page = rendered(
-        "batch.html.j2",
-        name=summary.out.name,
-        summary=summary,
-        names=names,
-        tables=tables,
-        failures=failed.to_dict("records"),
-        colours=COLOURS,
-        size=(WIDTH, HEIGHT),
-    )
+    failures = failed.where(failed.notna(), "").to_dict("records")
+    shown = {"summary": summary, "names": names, "tables": tables, "failures": failures}
+    page = rendered("batch.html.j2", **shown, colours=COLOURS, size=(WIDTH, HEIGHT))
     write_whole(summary.out / "batch.html", page)
 
 
 def _table(
-    findings: pd.DataFrame,
-    title: str,
-    draw: Callable,
-    note: str = "",
-    by: str | None = None,
-    key: bool = False,
+    findings: pd.DataFrame, title: str, draw: Callable, note: str = "", by: str | None = None
 ) -> dict:
     """A row per claim; a cell per analysis (and value of a parameter), drawn from its runs."""
     texts, across = read_rules().texts, ["analysis", *([by] if by else [])]
@@ -198,7 +184,7 @@ def _table(
         rows.append({"claim": f"{claim[0]}: {text}", "first": claim[0] != before, "cells": cells})
         before = claim[0]
     beneath = ["(empty)" if value == "" else value for value in heads[1]] if by else []
-    about = {"title": title, "note": note, "key": key, "rows": rows}
+    about = {"title": title, "note": note, "key": draw is _bar, "rows": rows}
     return about | {"heads": heads[0], "beneath": beneath}
 
 

@@ -85,12 +85,10 @@ class Server:
                     self.kill(*self.clients)
                     os._exit(0)
                 elif key.fileobj is self.listener:
-                    request = self.accept()
-                    if request is not None:
+                    if request := self.accept():
                         return request
-                elif key.data in self.clients:
+                elif key.data in self.clients:  # closed, and until its kernel is reaped
                     self.kill(key.data)
-                    self.forget(key.data)
 
     def accept(self) -> dict | None:
         """Read one request and fork; in the child return the request, in the server None."""
@@ -123,21 +121,13 @@ class Server:
 
     def reap(self) -> None:
         """Report the exit code of every kernel that has ended."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self.clients:
+        for pid in list(self.clients):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 self.tell(pid, os.waitstatus_to_exitcode(status))
-                self.forget(pid)
-
-    def forget(self, pid: int) -> None:
-        client = self.clients.pop(pid)
-        self.selector.unregister(client)
-        client.close()
+                client = self.clients.pop(pid)
+                self.selector.unregister(client)
+                client.close()
 
     def kill(self, *pids: int) -> None:
         for pid in pids:  # not reaped yet, so the number still belongs to the kernel
@@ -167,7 +157,6 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
         Environment variables that the preloaded libraries set when they were imported.
     """
     import numpy as np
-    from traitlets.config import Config
 
     from .kernels import launch
 
@@ -184,7 +173,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
         sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
     # parent_handle 1: no polling for the parent's end, the system tells us
     alone = {"HistoryManager": {"enabled": False}, "IPKernelApp": {"parent_handle": 1}}
-    launch(request["argv"], Config(alone))
+    launch(request["argv"], alone)
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -137,8 +137,8 @@ class Forked:
                 return None
             except ConnectionError:
                 number = b""
-            killed = -signal.SIGKILL  # by the system, as the server was
-            self.returncode = int.from_bytes(number, signed=True) if number else killed
+            # a server that was killed kills its kernels
+            self.returncode = int.from_bytes(number, signed=True) if number else -signal.SIGKILL
             self._channel.close()
         return self.returncode
 
@@ -153,12 +153,6 @@ class Forked:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signum)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
 
 
 class Station:
@@ -210,14 +204,13 @@ class Station:
             atexit.unregister(self.close)
 
 
-def open_station(start: bool = True, rehearsal: str = "") -> Station:
+def open_station(rehearsal: str = "") -> Station:
     """This process's station, made when first asked for; child processes share it.
+
+    Where forking is possible its fork server loads the libraries while the caller goes on.
 
     Parameters
     ----------
-    start : bool
-        Start its fork server too, where forking is possible, so that it loads the libraries
-        while the caller goes on.
     rehearsal : str
         One of the helpers, whose function `rehearse` the server calls before its first fork.
     """
@@ -226,14 +219,9 @@ def open_station(start: bool = True, rehearsal: str = "") -> Station:
         if _station is None or _station.owner != os.getpid():
             _station = Station(rehearsal)
             os.environ[STATION_VARIABLE] = str(_station.folder)
-        if start and fork_problem() is None:
+        if fork_problem() is None:
             _station.start()
         return _station
-
-
-def station_is_open() -> bool:
-    """Whether this process has opened a station of its own."""
-    return _station is not None and _station.owner == os.getpid()
 
 
 def close_station() -> None:
@@ -249,17 +237,12 @@ def close_station() -> None:
 def channel_folder() -> Path:
     """The private folder for this process's channels: the inherited one, or its own."""
     inherited = Path(os.environ.get(STATION_VARIABLE) or os.devnull)
-    return inherited if inherited.is_dir() else open_station(start=False).folder
+    return inherited if inherited.is_dir() else open_station().folder
 
 
-@contextlib.contextmanager
-def forking_from(name: str) -> Iterator[None]:
-    """Fork the kernels that are started inside from the server at this socket of the station."""
-    token = _nearest.set(name or SOCKET)
-    try:
-        yield
-    finally:
-        _nearest.reset(token)
+def fork_from(name: str) -> None:
+    """Fork the kernels that this thread starts from the server at this socket of the station."""
+    _nearest.set(name or SOCKET)
 
 
 def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
@@ -289,7 +272,6 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
 
 OPENS = "open_cohort("  # in the text of a notebook
 COHORT = ("data", "codebook", "scenario", "n_clients", "seed")  # what open_cohort takes
-_numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -309,12 +291,12 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     Yields
     ------
     str
-        What `station.forking_from` takes; empty where the notebooks share nothing.
+        What `fork_from` takes; empty where the notebooks share nothing.
     """
     cohort = {name: parameters[name] for name in COHORT if name in parameters}
     clear = all(os.path.isabs(str(cohort[name])) for name in COHORT[:2] if cohort.get(name))
     shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
-    place = channel_folder() / f"cohort-{os.getpid()}-{next(_numbers)}"
+    place = channel_folder() / f"cohort-{secrets.token_hex(6)}"
     try:
         listener = _listening(place) if shared else None  # kernels can already ask
     except OSError:
@@ -328,7 +310,7 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
             yield place.name
         finally:
             if found := server.result():
-                found.kill()
+                found.send_signal(signal.SIGKILL)
                 found.wait()
             place.unlink(missing_ok=True)
 
