@@ -9,37 +9,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
+from .. import paths
 from ..errors import AllianceError, OutputError, ParameterError, RunError
-from ..paths import (
-    DATA,
-    LIST,
-    NOTEBOOKS,
-    Known,
-    held,
-    is_known,
-    is_part,
-    listed,
-    refuse_others,
-    remove,
-    sha256,
-    told,
-    write_whole,
-)
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, all_parameters, check_grid, read_grid
-from .runner import KEEP, PREFIX, RunResult, Shared, lost_run, run_one, versions
+from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
 from .sequence import checked_study, input_files, skipped
-from .station import close_station, open_station, station_is_open
+from .station import open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
@@ -47,7 +33,7 @@ NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a finge
 Fingerprint = dict[str, str]
 
 
-def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
+def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> list[Path]:
     """The notebooks that are meant by names (`03_alliance_agreement`) or numbers (`03`).
 
     Raises
@@ -96,15 +82,14 @@ def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str
     return found
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def _cells(notebook: str) -> str:
+def _cells(notebook: str) -> list[tuple]:
     """The cells of a notebook; outputs and editors' metadata do not count."""
     cells = json.loads(notebook)["cells"]
-    kept = [[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells]
-    return json.dumps(kept)
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
 def fingerprint(
@@ -121,12 +106,12 @@ def fingerprint(
     inputs : iterable of pathlib.Path
         Files that the runs read, besides the project's own `data/`.
     """
-    files = {*inputs, *(path for path in DATA.rglob("*") if path.is_file())}
+    files = {*inputs, *(path for path in paths.DATA.rglob("*") if path.is_file())}
     return (
-        {"the grid": _digest(repr(grid))}
+        {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
-        | {f"the helper {name}": sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": sha256(path) for path in files}
+        | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
+        | {f"the file {path}": paths.sha256(path) for path in files}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -134,12 +119,11 @@ def fingerprint(
 def changes(before: Fingerprint, now: Fingerprint) -> list[str]:
     """What differs between two fingerprints, in words."""
     found = []
-    for name in sorted(before.keys() | now.keys()):
-        old, new = before.get(name), now.get(name)
-        if old != new:
-            how = "changed" if old and new else "is new or gone"
-            how = f"was {old} and is {new}" if name.startswith(VERSION) else how
-            found.append(f"{name} {how}")
+    for name in sorted({name for name, _ in before.items() ^ now.items()}):
+        how = "changed" if name in before and name in now else "is new or gone"
+        if name.startswith(VERSION):
+            how = f"was {before.get(name)} and is {now.get(name)}"
+        found.append(f"{name} {how}")
     return found
 
 
@@ -155,7 +139,7 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
-        self._known: Known = {}
+        self._known: paths.Known = {}
 
     @contextlib.contextmanager
     def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
@@ -176,10 +160,10 @@ class BatchFolder:
             It cannot be written, another process writes to it, or files in it that would be
             written again are no longer as the batch wrote them.
         """
-        with held(self.path):
-            self._known = listed(self.path)
+        with paths.held(self.path):
+            self._known = paths.listed(self.path)
             self._fits(plan, resume)
-            with told(self.path):
+            with paths.told(self.path):
                 self._clear_scratch()
                 self.scratch.mkdir(exist_ok=True)
             try:
@@ -191,11 +175,11 @@ class BatchFolder:
         """Refuse a folder that is not for this batch; begin one that is empty."""
         before = self._read(self.path / PLAN)
         if before is None:
-            with told(self.path):
-                strangers = [p for p in self.path.iterdir() if p.name != LIST and not is_part(p)]
-            if strangers:
+            with paths.told(self.path):
+                there = [p.name for p in self.path.iterdir() if not paths.is_part(p)]
+            if set(there) - {paths.LIST}:
                 raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
-            write_whole(self.path / PLAN, json.dumps(plan, indent=1))
+            paths.write_whole(self.path / PLAN, json.dumps(plan, indent=1))
         elif not resume:
             raise ParameterError(
                 f"{self.path} holds another batch. Name another folder, or add --resume to run "
@@ -207,28 +191,30 @@ class BatchFolder:
                 f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
                 f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
             )
-        with told(self.path):
-            refuse_others(self.path, self._changed(plan))
+        with paths.told(self.path):
+            paths.refuse_others(self.path, self._changed(plan))
 
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
-        files = [self.path / name for name in TABLES]
+        names = {*TABLES}
+        texts = [f"{n.removeprefix(NOTEBOOK)}.ipynb" for n in plan if n.startswith(NOTEBOOK)]
         runs = [*self.path.glob("runs/*.json"), *self.path.glob("notebooks/*")]
         for run in {int(path.stem) for path in runs if path.stem.isdecimal()}:
-            if (self.load(run) or {}).get("status") != "done":
-                names = [n.removeprefix(NOTEBOOK) for n in plan if n.startswith(NOTEBOOK)]
-                files += [self._record(run), *self._kept(run)]
-                files += [self.notebooks(run) / f"{name}.ipynb" for name in names]
-        there = {self._name(path) for path in files if path.exists() or path.is_symlink()}
-        return sorted(n for n in there if not is_known(self.path / n, n, self._known))
+            if not self.is_done(run):
+                names |= {self._name(self._record(run)), *self._kept(run)}
+                names |= {self._name(self.notebooks(run) / text) for text in texts}
+        return sorted(n for n in names if os.path.lexists(self.path / n) and not self._is_own(n))
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()
 
-    def _kept(self, run: int) -> list[Path]:
+    def _is_own(self, name: str) -> bool:
+        return paths.is_known(self.path / name, name, self._known)
+
+    def _kept(self, run: int) -> list[str]:
         """Notebooks of a run that are on the folder's list."""
-        files = self.notebooks(run).glob("*.ipynb")
-        return [file for file in files if self._name(file) in self._known]
+        names = map(self._name, self.notebooks(run).glob("*.ipynb"))
+        return [name for name in names if name in self._known]
 
     def _clear_scratch(self) -> None:
         for run in self.scratch.glob(f"{PREFIX}*"):
@@ -245,41 +231,33 @@ class BatchFolder:
 
     def save(self, result: RunResult) -> None:
         """Write what a run brought; its record comes last, and makes it count."""
-        kept = [self._name(path) for path in self._kept(result.run)]
-        with told(self.path):
-            remove(self.path, [n for n in kept if is_known(self.path / n, n, self._known)])
+        with paths.told(self.path):
+            paths.remove(self.path, filter(self._is_own, self._kept(result.run)))
         for name, text in result.notebooks.items():
-            write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
-        write_whole(self._record(result.run), json.dumps(result.as_json()))
+            paths.write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
+        paths.write_whole(self._record(result.run), json.dumps(result.as_json()))
 
     def load(self, run: int) -> dict | None:
         """What a run brought, or None if it has not been run."""
         return self._read(self._record(run))
 
     def _read(self, path: Path) -> dict | None:
-        with told(self.path):
+        with paths.told(self.path):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
             except (FileNotFoundError, ValueError):
                 return None
         return found if isinstance(found, dict) else None
 
-    def done(self, runs: int) -> set[int]:
-        """The numbers of the runs that need not be run again."""
-        return {r for r in range(1, runs + 1) if (self.load(r) or {}).get("status") == "done"}
+    def is_done(self, run: int) -> bool:
+        """Whether a run need not be run again."""
+        return (self.load(run) or {}).get("status") == "done"
 
 
 @contextlib.contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """Let a termination signal (a cluster's time limit) end the batch as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
@@ -296,8 +274,7 @@ def run_batch(
     notebooks: Sequence[str] | None = None,
     keep: str = "failed",
     timeout: float = 600.0,
-    folder: Path = NOTEBOOKS,
-    progress: bool | None = None,
+    folder: Path = paths.NOTEBOOKS,
 ) -> BatchSummary:
     """Run the notebooks for every combination of a grid and gather the findings.
 
@@ -324,8 +301,6 @@ def run_batch(
         Seconds that each notebook may take.
     folder : pathlib.Path
         Where the notebooks are.
-    progress : bool, optional
-        Show a progress bar; by default when a person is watching.
 
     Returns
     -------
@@ -356,38 +331,33 @@ def run_batch(
     inputs = {file for study in studies.values() for file in input_files(study)}
     plan = fingerprint(grid.runs, texts, inputs)
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(connect_dask(dask, versions)) if dask else None
+        client = stack.enter_context(connect_dask(dask)) if dask else None
         store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
-        if client is None and not station_is_open():
+        if client is None:
             open_station()
-            stack.callback(close_station)
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
-        numbered = dict(enumerate(grid.runs, 1))
-        before = store.done(len(numbered))
         tasks = [
             (n, run, gaps.get(repr(_study(run)), {}))
-            for n, run in numbered.items()
-            if n not in before
+            for n, run in enumerate(grid.runs, 1)
+            if not store.is_done(n)
         ]
+        resumed = len(grid.runs) - len(tasks)
         bar = tqdm(
-            desc="Runs", total=len(numbered), initial=len(before), unit="run", dynamic_ncols=True,
-            disable=None if progress is None else not progress,
+            desc="Runs", total=len(grid.runs), initial=resumed, unit="run", dynamic_ncols=True,
+            disable=None,  # shown if a person is watching
         )  # fmt: skip
-        # after Ctrl-C what is done is summed up
-        with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
-            _run_all(store, shared, tasks, jobs, client, bar)
         table, seeds = parameter_table(grid, declared)
         try:
+            # after Ctrl-C what is done is summed up
+            with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
+                _run_all(store, shared, tasks, jobs, client, bar)
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
-            counts = runs["status"].value_counts()
-            done, failed, missing = (int(counts.get(s, 0)) for s in ("done", "failed", "missing"))
+            counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
-            summary = BatchSummary(
-                store.path, len(runs), done, failed, missing, len(before), seconds
-            )
+            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds)
             write_page(summary, runs, list(table))
         except OutputError as error:
-            raise RunError(f"{error} The runs are kept; --resume writes the tables.") from error
+            raise RunError(f"{error} What is done is kept; --resume goes on from it.") from error
     return summary
 
 
@@ -396,20 +366,11 @@ def _run_all(
 ) -> None:
     """Do the runs and save each as it comes."""
     failed = 0
-    results = (
-        run_tasks(run_one, shared, tasks, jobs)
-        if client is None
-        else run_on_dask(client, run_one, shared, tasks)
-    )
-    with contextlib.closing(results):
+    spread, workers = (run_on_dask, client) if client else (run_tasks, jobs)
+    with contextlib.closing(spread(run_one, shared, tasks, workers)) as results:
         for index, result in results:
-            result: RunResult = result or lost_run(shared, tasks[index][0])
-            try:
-                store.save(result)
-            except OutputError as error:
-                raise RunError(
-                    f"{error} What is done is kept; --resume goes on from it."
-                ) from error
+            result: RunResult = result or lost_run(shared, tasks[index][0], *KILLED)
+            store.save(result)
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from ..claims.rules import read_rules
+from ..pages.printing import CLAIM, rendered
 from ..paths import write_whole
 from .parameters import Declared, Grid
 
-TEMPLATE = Path(__file__).with_name("batch.html.j2")
-CLAIM = ["finding", "claim", "informant"]
 COLOURS = {"supported": "#1b6e53", "inconclusive": "#c9c5bb", "not_supported": "#b5482f"}
 WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
 MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -60,17 +59,14 @@ class BatchSummary:
     @property
     def exit_code(self) -> int:
         """0 when every run is done, else 1."""
-        return 0 if self.done == self.runs else 1
+        return int(self.done < self.runs)
 
 
 def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Series]:
     """One row per run: the grid's parameters, defaults filled in; and the seed of each run."""
-    defaults: dict[str, object] = {}
-    for parameters in declared.values():
-        for name, parameter in parameters.items():
-            defaults.setdefault(name, parameter.default)
+    taken = ChainMap(*declared.values())
     names = grid.names
-    rows = [[run.get(name, defaults[name]) for name in names] for run in grid.runs]
+    rows = [[run.get(name, taken[name].default) for name in names] for run in grid.runs]
     index = pd.RangeIndex(1, len(rows) + 1, name="run")
     table = pd.DataFrame(rows, index=index, columns=names)
     for name in table:
@@ -79,8 +75,9 @@ def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Se
             table[name] = [json.dumps(value) for value in table[name]]
         elif len(kinds) > 1:
             table[name] = [None if value is None else str(value) for value in table[name]]
-    seeds = table["seed"] if "seed" in table else pd.Series(defaults.get("seed"), index=index)
-    return table, seeds
+    if "seed" in table:
+        return table, table["seed"]
+    return table, pd.Series(taken["seed"].default if "seed" in taken else None, index=index)
 
 
 def write_tables(
@@ -120,8 +117,7 @@ def write_tables(
         left = parameters.rename(columns=clash)
         findings = left.merge(findings, left_index=True, right_on="run", how="right")
         findings.insert(0, "run", findings.pop("run"))
-        text = findings.to_csv(index=False, lineterminator="\n")
-        write_whole(out / "findings.csv", text)
+        write_whole(out / "findings.csv", findings.to_csv(index=False, lineterminator="\n"))
         write_whole(out / "findings.parquet", findings.to_parquet(index=False))
     return runs
 
@@ -155,7 +151,7 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
         findings = pd.read_parquet(path)
         findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
         tables = [
-            _table(findings, "Verdicts", _bar, VERDICTS, key=True),
+            _table(findings, "Verdicts", _bar, VERDICTS),
             _table(findings, "Estimates", _strip, ESTIMATES),
         ]
         for name in names:
@@ -164,27 +160,14 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
                 title = f"Percentage of runs in which a claim is supported, by {name}"
                 tables.append(_table(findings, title, _share, by=column))
     failed = runs[runs["status"] == "failed"].head(SHOWN).astype(object)
-    failed = failed.where(failed.notna(), "")
-    environment = jinja2.Environment(autoescape=True)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        name=summary.out.name,
-        summary=summary,
-        names=names,
-        tables=tables,
-        failures=failed.to_dict("records"),
-        colours=COLOURS,
-        size=(WIDTH, HEIGHT),
-    )
+    failures = failed.where(failed.notna(), "").to_dict("records")
+    shown = {"summary": summary, "names": names, "tables": tables, "failures": failures}
+    page = rendered("batch.html.j2", **shown, colours=COLOURS, size=(WIDTH, HEIGHT))
     write_whole(summary.out / "batch.html", page)
 
 
 def _table(
-    findings: pd.DataFrame,
-    title: str,
-    draw: Callable,
-    note: str = "",
-    by: str | None = None,
-    key: bool = False,
+    findings: pd.DataFrame, title: str, draw: Callable, note: str = "", by: str | None = None
 ) -> dict:
     """A row per claim; a cell per analysis (and value of a parameter), drawn from its runs."""
     texts, across = read_rules().texts, ["analysis", *([by] if by else [])]
@@ -201,7 +184,7 @@ def _table(
         rows.append({"claim": f"{claim[0]}: {text}", "first": claim[0] != before, "cells": cells})
         before = claim[0]
     beneath = ["(empty)" if value == "" else value for value in heads[1]] if by else []
-    about = {"title": title, "note": note, "key": key, "rows": rows}
+    about = {"title": title, "note": note, "key": draw is _bar, "rows": rows}
     return about | {"heads": heads[0], "beneath": beneath}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from ..errors import AllianceError
+from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError
+from ..paths import write_whole
 
 
 class _Group(click.Group):
@@ -57,29 +60,26 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
-    from ..errors import ParameterError
     from .parameters import all_parameters, parse_parameters
     from .sequence import checked_study, main_notebooks, run_sequence, skipped
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
     options = {"data": data, "codebook": codebook}
-    for name in ("out", *(option for option, value in options.items() if value)):
+    options = {name: value for name, value in options.items() if value}
+    for name in ("out", *options):
         if name in parameters:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
-    parameters |= {name: value for name, value in options.items() if value}
-    parameters |= {"show_rows": True} if show_rows else {}
+    parameters |= options | ({"show_rows": True} if show_rows else {})
     skip = skipped(checked_study(parameters))
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
     _print_scorecard(result.out, parameters)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")
-    for record in result.failed:
-        place = f", cell {record.error_cell}" if record.error_cell else ""
-        click.echo(
-            f"{record.notebook}{place}: {record.error_name}: {record.error_message}", err=True
-        )
+    for r in result.failed:
+        place = f", cell {r.error_cell}" if r.error_cell else ""
+        click.echo(f"{r.notebook}{place}: {r.error_name}: {r.error_message}", err=True)
     click.echo(f"Report: {result.out / 'report.html'}  ({result.seconds:.1f} s)")
     sys.exit(1 if result.failed else 0)
 
@@ -107,7 +107,6 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 def check(data, codebook, as_json) -> None:
     """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
     from ..claims.rules import left_out, read_rules
-    from ..errors import CodebookError, DataError
     from ..study.load import check_and_tell, codebook_of
 
     (problems, notes), rules = check_and_tell(data, codebook), None
@@ -116,8 +115,6 @@ def check(data, codebook, as_json) -> None:
     except CodebookError as error:
         problems += error.problems
     if as_json:
-        import json
-
         click.echo(json.dumps([p.record() for p in problems], indent=2))
         sys.exit(2 if problems else 0)
     if problems:
@@ -138,14 +135,8 @@ def describe(path, out) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    import os
-
-    from ..paths import write_whole
-
     target = Path(out)
     if os.path.lexists(target):
-        from ..errors import OutputError
-
         raise OutputError(f"{target} exists already. Name another file.")
     write_whole(target, text)
     click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")

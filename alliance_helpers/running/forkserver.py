@@ -1,9 +1,9 @@
 """A process that has the kit's libraries loaded and forks Jupyter kernels from itself.
 
-``station`` starts it as ``python -c`` with two inherited file descriptors: a
-listening Unix socket and a pipe that ends when its owner dies. A client connects, sends two file
-descriptors (stdout, stderr) and one line of JSON, and reads back the kernel's process id and,
-when the kernel has ended, its exit code. Closing the connection kills the kernel.
+``station`` starts it as ``python -c`` with a listening Unix socket, and with a pipe as its stdin
+that ends when its owner dies. A client connects, sends two file descriptors (stdout, stderr) and
+one line of JSON, and reads back the kernel's process id and, when the kernel has ended, its exit
+code, each in four bytes. Closing the connection kills the kernel.
 
 Asked for a cohort instead (with a listening socket), it forks a server like itself that opens the
 cohort first. The notebooks of one run are forked from that one.
@@ -27,6 +27,7 @@ from pathlib import Path
 import alliance_helpers
 
 from ..study.yaml_text import without_iri_grammar
+from .station import NUMBER
 
 PR_SET_PDEATHSIG = 1
 # What no helper imports, and the rehearsal does not come to: of what notebooks compute with, and of
@@ -62,40 +63,32 @@ class Server:
     ----------
     listener : socket.socket
         Bound and listening Unix socket.
-    life : int
-        Read end of a pipe whose only write end belongs to the owner of this process.
     """
 
-    def __init__(self, listener: socket.socket, life: int) -> None:
+    def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
-        self.life = life
         self.clients: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
-        self.wake_read, self.wake_write = os.pipe()
-        for end in (self.wake_read, self.wake_write):
-            os.set_blocking(end, False)
 
     def serve(self) -> dict:
         """Fork on every request; only a forked child returns, with the request it is to fulfil."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
-        for source in (self.listener, self.life, self.wake_read):
+        signal.signal(signal.SIGCHLD, lambda *_: self.reap())
+        for source in (self.listener, sys.stdin):
             self.selector.register(source, selectors.EVENT_READ)
         while True:
-            for key, _ in self.selector.select():
-                if key.fileobj == self.life:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            ready = self.selector.select()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # reap only in `select`
+            for key, _ in ready:
+                if key.fileobj is sys.stdin:
                     self.kill(*self.clients)
                     os._exit(0)
-                elif key.fileobj == self.wake_read:
-                    self.reap()
                 elif key.fileobj is self.listener:
-                    request = self.accept()
-                    if request is not None:
+                    if request := self.accept():
                         return request
-                elif key.data in self.clients:
+                elif key.data in self.clients:  # closed, and until its kernel is reaped
                     self.kill(key.data)
-                    self.forget(key.data)
 
     def accept(self) -> dict | None:
         """Read one request and fork; in the child return the request, in the server None."""
@@ -124,27 +117,17 @@ class Server:
 
     def tell(self, pid: int, number: int) -> None:
         with contextlib.suppress(OSError):  # the client is gone: its end of file comes next
-            self.clients[pid].sendall(b"%d\n" % number)
+            self.clients[pid].sendall(number.to_bytes(NUMBER, signed=True))
 
     def reap(self) -> None:
         """Report the exit code of every kernel that has ended."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self.wake_read, 65536)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self.clients:
+        for pid in list(self.clients):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 self.tell(pid, os.waitstatus_to_exitcode(status))
-                self.forget(pid)
-
-    def forget(self, pid: int) -> None:
-        client = self.clients.pop(pid)
-        self.selector.unregister(client)
-        client.close()
+                client = self.clients.pop(pid)
+                self.selector.unregister(client)
+                client.close()
 
     def kill(self, *pids: int) -> None:
         for pid in pids:  # not reaped yet, so the number still belongs to the kernel
@@ -155,14 +138,12 @@ class Server:
 
     def leave(self, client: socket.socket) -> None:
         """In a forked child: give up everything that belongs to the server."""
-        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
         for sock in (client, self.listener, *self.clients.values()):
             sock.close()
-        for descriptor in (self.life, self.wake_read, self.wake_write):
-            os.close(descriptor)
 
 
 def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
@@ -176,7 +157,6 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
         Environment variables that the preloaded libraries set when they were imported.
     """
     import numpy as np
-    from traitlets.config import Config
 
     from .kernels import launch
 
@@ -193,21 +173,21 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
         sys.modules["matplotlib"].rcParams["backend"] = os.environ["MPLBACKEND"]
     # parent_handle 1: no polling for the parent's end, the system tells us
     alone = {"HistoryManager": {"enabled": False}, "IPKernelApp": {"parent_handle": 1}}
-    launch(request["argv"], Config(alone))
+    launch(request["argv"], alone)
 
 
 def main() -> None:
-    """Entry point of the server process: ``main`` reads two file descriptors from ``sys.argv``."""
+    """Entry point of the server process; ``sys.argv`` names the listener's descriptor."""
     listener = socket.socket(fileno=int(sys.argv[1]))
     os.chdir(os.path.dirname(os.path.abspath(__file__)))  # matplotlib reads a file where it is
     before, stamps = dict(os.environ), helper_stamps()
     gc.disable()  # what libraries make as they load, stays
     preload()
-    rehearse(sys.argv[3])
+    rehearse(sys.argv[2])
     set_by_imports = {k: v for k, v in os.environ.items() if before.get(k) != v}
     gc.freeze()
     gc.enable()
-    request = Server(listener, int(sys.argv[2])).serve()
+    request = Server(listener).serve()
     while True:
         if helper_stamps() != stamps:
             forget_helpers()
@@ -230,9 +210,8 @@ def serve_cohort(request: dict) -> dict:
     with contextlib.suppress(Exception):  # the notebooks will say it
         keep_cohort(**request["cohort"])
     gc.freeze()
-    life, _ = os.pipe()  # never ends: the server that forked this one kills it
     (listener,) = request["streams"]
-    return Server(socket.socket(fileno=listener), life).serve()
+    return Server(socket.socket(fileno=listener)).serve()
 
 
 def preload() -> None:

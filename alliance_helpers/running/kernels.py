@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -51,34 +52,24 @@ class PrivateIOPubThread(IOPubThread):
         return context, pipe
 
 
-class PrivateKernelApp(kernelapp.IPKernelApp):
-    """Reads the command line that Jupyter gives a kernel without building a parser for 50 more."""
-
-    def parse_command_line(self, argv: list[str] | None = None) -> None:
-        if len(argv or ()) == 2 and argv[0] == "-f":
-            self.update_config(Config(IPKernelApp={"connection_file": argv[1]}))
-        else:
-            super().parse_command_line(argv)
-
-
-def launch(arguments: list[str], config: Config | None = None) -> None:
+def launch(arguments: list[str], settings: Mapping[str, Any] | None = None) -> None:
     """Run a kernel in this process until it is told to end.
 
     Parameters
     ----------
     arguments : list of str
         What ``python -m ipykernel_launcher`` takes, ``-f connection.json`` among it.
-    config : Config, optional
-        Settings that go with them.
+    settings : mapping, optional
+        Further configuration: class to its traits.
     """
     connection = json.loads(Path(arguments[arguments.index("-f") + 1]).read_text())
     if connection["transport"] == "ipc":
         PrivateIOPubThread.address = f"ipc://{connection['ip']}-{PIPE}"
         kernelapp.IOPubThread = PrivateIOPubThread
     sys.argv = ["ipykernel_launcher", *arguments]
-    config = config or Config()
+    config = Config(settings or {})
     config.InteractiveShellApp.ignore_cwd = True  # IPython before 9.7 would import from there
-    PrivateKernelApp.launch_instance(argv=arguments, config=config)
+    kernelapp.IPKernelApp.launch_instance(argv=arguments, config=config)
 
 
 if __name__ == "__main__":
@@ -107,7 +98,7 @@ class WarmProvisioner(LocalProvisioner):
         The kernel imports nothing from its working folder, which may be a study's.
         """
         km = self.parent
-        untouched = km is not None and km.transport == "tcp" and not any(km.ports)
+        untouched = km.transport == "tcp" and not any(km.ports)
         if untouched and os.name == "posix" and zmq.has("ipc"):
             channel = str(channel_folder() / self.kernel_id.replace("-", "")[:12])
             km.transport = "ipc"
@@ -125,10 +116,9 @@ class WarmProvisioner(LocalProvisioner):
         """Fork the kernel; if that cannot be, say why and start it the ordinary way."""
         argv, problem = warm_arguments(cmd), fork_problem()
         odd = {key for key, value in kwargs.items() if value} - {"cwd", "env", "kernel_id"}
-        if argv is None:
-            problem = problem or f"the kernel is not this Python's own: {' '.join(cmd)}"
-        elif odd:
-            problem = problem or f"the kernel asks for {', '.join(sorted(odd))}"
+        if argv is None or odd:
+            asked = " ".join([*cmd, *sorted(odd)])
+            problem = problem or f"the kernel is not this Python's own, or asks for more: {asked}"
         if problem is None:
             cwd = str(kwargs.get("cwd") or os.getcwd())
             request = {"argv": argv, "cwd": cwd, "env": kwargs["env"]}
@@ -149,33 +139,26 @@ class WarmProvisioner(LocalProvisioner):
     async def _channels_open(self) -> None:
         """Wait for the kernel's sockets: a client that comes too early tries again 0.1 s later."""
         km = self.parent
-        if km is None or km.transport != "ipc":
-            return
-        sockets = [Path(f"{km.ip}-{port}") for port in km.ports]
+        sockets = [Path(f"{km.ip}-{port}") for port in km.ports if km.transport == "ipc"]
         deadline = time.monotonic() + 5
         while not all(s.exists() for s in sockets) and time.monotonic() < deadline:
             if await self.poll() is not None:
                 return
             await asyncio.sleep(0.002)
 
-    async def wait(self) -> int | None:
-        """Wait for the end of the process, which after a kill takes a few milliseconds."""
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel and everything it started; its end comes a few milliseconds later."""
+        await super().kill(restart=restart)
         for _ in range(200):
             if await self.poll() is not None:
                 break
             await asyncio.sleep(0.002)
-        return await super().wait()
-
-    async def kill(self, restart: bool = False) -> None:
-        """Kill the kernel and everything it started."""
-        await super().kill(restart=restart)
-        await self.wait()
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the one socket that Jupyter does not know of."""
         await super().cleanup(restart=restart)
         km = self.parent
-        if km is not None and km.transport == "ipc":
+        if km.transport == "ipc":
             Path(f"{km.ip}-{PIPE}").unlink(missing_ok=True)
 
 
@@ -194,15 +177,12 @@ class PromptClient(AsyncKernelClient):
         while time.monotonic() < deadline:
             request = self.kernel_info()
             with contextlib.suppress(Empty):
-                reply = await self.get_shell_msg(timeout=1)
-                self._handle_kernel_info_reply(reply)
-                idle = False
-                while not idle:
+                self._handle_kernel_info_reply(await self.get_shell_msg(timeout=1))
+                told = None
+                while told != (request, "idle"):
                     message = await self.get_iopub_msg(timeout=0.05)
-                    idle = (
-                        message["parent_header"].get("msg_id") == request
-                        and message["content"].get("execution_state") == "idle"
-                    )
+                    state = message["content"].get("execution_state")
+                    told = message["parent_header"].get("msg_id"), state
                 return
             if not await self.is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")

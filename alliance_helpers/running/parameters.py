@@ -11,18 +11,17 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 
 from ..errors import CodebookError, ParameterError
 from ..study.yaml_text import load_yaml, read_text
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
+# Which study a notebook shows: one that does not take them shows the shipped cohort.
 STUDY = ("data", "codebook", "scenario")
-"""Which study a notebook shows: one that does not take them shows the shipped cohort."""
-PLACES = ("data", "codebook", "claims")
-"""Parameters that name files."""
+PLACES = ("data", "codebook", "claims")  # name files
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
@@ -43,6 +42,9 @@ class Parameter:
     annotation: str
     default: object
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.annotation} = {self.default!r}"
+
     @property
     def types(self) -> tuple[type, ...]:
         """The types a value may have; ``list[str]`` counts as list."""
@@ -61,17 +63,15 @@ class Parameter:
         Raises
         ------
         ValueError, KeyError, SyntaxError
-            The text does not stand for a value of this parameter's type.
+            The text does not stand for a value of this parameter's type. (That a list or a
+            dictionary is one, `accepts` says.)
         """
         if type(None) in self.types and text in ("", "None"):
             return None
         for kind in READ:
             if kind in self.types:
                 return READ[kind](text)
-        value = ast.literal_eval(text)
-        if not self.accepts(value):
-            raise ValueError(text)
-        return value
+        return ast.literal_eval(text)
 
 
 Declared = Mapping[str, Mapping[str, Parameter]]  # notebook -> name -> parameter
@@ -166,14 +166,8 @@ def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
 def _refuse(problems: Iterable[str], declared: Declared) -> None:
     """Raise, if there are problems, with all of them and with what the notebooks take."""
     if problems := list(dict.fromkeys(problems)):
-        lines = [
-            f"  {notebook}: "
-            + (
-                ", ".join(f"{p.name}: {p.annotation} = {p.default!r}" for p in ps.values())
-                or "none"
-            )
-            for notebook, ps in declared.items()
-        ]
+        lines = [f"  {nb}: {', '.join(map(str, ps.values())) or 'none'}"
+                 for nb, ps in declared.items()]  # fmt: skip
         raise ParameterError("\n".join([*problems, "The notebooks take:", *lines]))
 
 
@@ -190,8 +184,7 @@ def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]
                 f"{', '.join(others)} takes no parameter {name!r}, and would show another study: "
                 f"let its cell tagged `parameters` set {name}, or leave the notebook out."
             )
-        wrong = {nb: p for nb, p in takers.items() if not p.accepts(value)}
-        if wrong:
+        if wrong := {nb: p for nb, p in takers.items() if not p.accepts(value)}:
             expected = " or ".join(sorted({p.annotation for p in wrong.values()}))
             problems.append(
                 f"{name} = {value!r} is of type {type(value).__name__}; "
@@ -228,12 +221,9 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with the files that they name as absolute paths."""
-    return {
-        name: str(Path(value).expanduser().absolute())
-        if name in PLACES and isinstance(value, str) and value
-        else value
-        for name, value in values.items()
-    }
+    named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
+    places = {n: str(Path(v).expanduser().absolute()) for n, v in named.items() if v}
+    return {**values, **places}
 
 
 @dataclass(frozen=True)
@@ -278,9 +268,8 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
     try:
         content = load_yaml(read_text(Path(path)), Path(path).name)
     except CodebookError as error:
-        (problem,) = error.problems
-        row = f" (row {problem.row})" if problem.row else ""
-        raise ParameterError(f"The grid {path}{row} {problem.what}") from None
+        problem = replace(error.problems[0], file=f"The grid {path}", remedy="")
+        raise ParameterError(str(problem)) from None
     unknown = [key for key in content if key not in GRID]
     problems = [f"It has no part {key!r}; there are {', '.join(GRID)}." for key in unknown]
     parameters, runs, notebooks = (content.get(key) or [] for key in GRID)
@@ -322,10 +311,8 @@ def _axis(given: object) -> Sequence:
         raise ValueError("a range has the form {from: 1, to: 20} or {from: 0, to: 1, step: 0.1}")
     first, last, step = (given.get(name, 1) for name in ("from", "to", "step"))
     for number in (first, last, step):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise ValueError(f"{number!r} in the range is not a number")
-        if not math.isfinite(number):
-            raise ValueError(f"{number!r} in the range is not finite")
+        if type(number) not in (int, float) or not math.isfinite(number):
+            raise ValueError(f"{number!r} in the range is not a finite number")
     told = f"the range from {first} to {last} in steps of {step}"
     if step == 0 or (last - first) / step < 0:
         raise ValueError(f"{told} is empty")
@@ -351,10 +338,7 @@ def check_grid(grid: Grid, declared: Declared) -> None:
                 for run, text in zip(grid.runs, told, strict=True) if count[text] > 1]  # fmt: skip
     if "out" in grid.names:
         problems.append("The grid cannot set out: the batch gives every run a folder of its own.")
-    pairs = {
-        (name, type(value), bool(value)): (name, value)
-        for run in reversed(grid.runs)
-        for name, value in reversed(run.items())
-        if name != "out"
-    }  # of the values that fit or fail alike, the first
-    _refuse([*problems, *_unfit(reversed(pairs.values()), declared)], declared)
+    pairs: dict = {}  # of the values that fit or fail alike, the first
+    for name, value in chain.from_iterable(run.items() for run in grid.runs):
+        pairs.setdefault((name, type(value), bool(value)), (name, value))
+    _refuse([*problems, *_unfit(pairs.values(), declared)], declared)

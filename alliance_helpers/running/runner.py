@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Event
@@ -19,23 +20,15 @@ from typing import Any
 from ..errors import OutputError
 from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.yaml_text import without_iri_grammar
+from . import station
 from .parameters import notebook_parameters
-from .station import (
-    close_station,
-    environment,
-    forking_from,
-    installed_modules_only,
-    shared_cohort,
-)
 
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
-KEEP = ("all", "failed", "none")
+KEEP = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}  # notebooks that ended so
+KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times")
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
-
-# One kernel per core is the parallelism; sums must not depend on how kernels were started.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def versions() -> dict[str, str]:
@@ -128,7 +121,9 @@ def run_notebook(
     -------
     NotebookRun
     """
-    execute, expected = _papermill()
+    execute = _papermill()
+    import nbformat
+
     started, watch = time.perf_counter(), _Watch(timeout, stop or Event())
     known = notebook_parameters(path)
     failure: dict[str, Any] = {}
@@ -147,20 +142,20 @@ def run_notebook(
             resources={"metadata": {"path": str(cwd or Path.cwd())}},
             on_notebook_start=watch.start,
             on_cell_start=watch.cell,
-            **expected,
         )
     except Exception as error:  # whatever a notebook does is a row in the table of runs
         notebook, failure = watch.notebook, _failure(error, watch, timeout)
     if out_path is not None and notebook is not None:
+        notebook.metadata.papermill["output_path"] = str(out_path)
         try:
-            _save(notebook, Path(out_path))
+            write_whole(out_path, nbformat.writes(notebook))
         except OutputError as error:
             failure = failure or {"error_name": "OutputError", "error_message": str(error)}
     seconds = time.perf_counter() - started
     return NotebookRun(Path(path).stem, "failed" if failure else "done", seconds, **failure)
 
 
-def _papermill() -> tuple[Callable[..., Any], dict[str, Any]]:
+def _papermill() -> Callable[..., Any]:
     """papermill's executor with the kit's kernels behind it; only worker processes need it."""
     with without_iri_grammar():
         from papermill import execute_notebook
@@ -168,10 +163,11 @@ def _papermill() -> tuple[Callable[..., Any], dict[str, Any]]:
     from .kernels import PROVISIONER, PROVISIONER_VARIABLE, PromptKernelManager
 
     os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
-    for name in ONE_THREAD:
+    # one kernel per core is the parallelism; sums must not depend on how kernels were started
+    for name in station.ONE_THREAD:
         os.environ.setdefault(name, "1")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # the record says it
-    return execute_notebook, {"kernel_manager_class": PromptKernelManager}
+    return partial(execute_notebook, kernel_manager_class=PromptKernelManager)
 
 
 def _failure(error: Exception, watch: _Watch, timeout: float) -> dict[str, Any]:
@@ -187,13 +183,6 @@ def _failure(error: Exception, watch: _Watch, timeout: float) -> dict[str, Any]:
     elif isinstance(error, DeadKernelError):
         message = "the kernel ended under the cell: killed, or out of memory"
     return {"error_cell": cell, "error_name": name, "error_message": message}
-
-
-def _save(notebook: Any, out_path: Path) -> None:
-    import nbformat
-
-    notebook.metadata.papermill["output_path"] = str(out_path)
-    write_whole(out_path, nbformat.writes(notebook))
 
 
 def run_notebooks(
@@ -236,13 +225,12 @@ def run_notebooks(
     records = {}
 
     def run(path: Path) -> NotebookRun:
-        with forking_from(server):
-            return run_notebook(path, out_dir / path.name, parameters, timeout, cwd, stop)
+        return run_notebook(path, out_dir / path.name, parameters, timeout, cwd, stop)
 
     with (
-        installed_modules_only(),
-        shared_cohort(parameters, texts) as server,
-        ThreadPoolExecutor(jobs) as pool,
+        station.installed_modules_only(),
+        station.shared_cohort(parameters, texts) as server,
+        ThreadPoolExecutor(jobs, initializer=station.fork_from, initargs=[server]) as pool,
     ):
         _papermill()  # imported in one thread
         try:
@@ -253,7 +241,7 @@ def run_notebooks(
         except BaseException:  # Ctrl-C, as a rule
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            close_station()  # with every kernel forked from it
+            station.close_station()  # with every kernel forked from it
             raise
     if parameters.get("out"):
         _add_stress_rows(Path(str(parameters["out"])))
@@ -343,13 +331,9 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
     unseen = {} if shared.keep == "all" else {UNSEEN_VARIABLE: "1"}
     records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
                for n in shared.notebooks if n in gaps]  # fmt: skip
+    place = {"prefix": PREFIX, "dir": shared.scratch, "ignore_cleanup_errors": True}
     try:
-        with (
-            tempfile.TemporaryDirectory(
-                prefix=PREFIX, dir=shared.scratch, ignore_cleanup_errors=True
-            ) as name,
-            environment(**unseen),
-        ):
+        with tempfile.TemporaryDirectory(**place) as name, station.environment(**unseen):
             folder = Path(name)
             out, executed = folder / "out", folder / "executed"
             out.mkdir()
@@ -358,22 +342,18 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
                 source.write_text(shared.notebooks[source.stem], encoding="utf-8")
             values = {**parameters, "out": str(out)}
             records += run_notebooks(sources, executed, values, 1, None, shared.timeout, folder)
-            keep = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}[shared.keep]
-            paths = [executed / f"{r.notebook}.ipynb" for r in records if r.status in keep]
+            asked = [r.notebook for r in records if r.status in KEEP[shared.keep]]
+            paths = [executed / f"{name}.ipynb" for name in asked]
             kept = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.exists()}
             found = out / "findings.csv"
             findings = found.read_text(encoding="utf-8") if found.exists() else None
     except (OSError, OutputError) as error:  # no room, or no right, to make the folder
-        first = next(iter(shared.notebooks))
-        record = NotebookRun(first, "failed", 0.0, None, type(error).__name__, str(error))
-        return RunResult(number, [record], None, {})
+        return lost_run(shared, number, type(error).__name__, str(error))
     result = RunResult(number, records, findings, kept)
     return result if result.done else replace(result, findings=None)
 
 
-def lost_run(shared: Shared, number: int) -> RunResult:
-    """The result of a run whose worker was killed under it again and again."""
-    message = "the worker process that ran the notebooks was killed, several times"
-    first = next(iter(shared.notebooks))
-    record = NotebookRun(first, "failed", None, None, "WorkerKilled", message)
+def lost_run(shared: Shared, number: int, name: str, message: str) -> RunResult:
+    """The result of a run that no notebook can tell of; name and message are the reason."""
+    record = NotebookRun(next(iter(shared.notebooks)), "failed", None, None, name, message)
     return RunResult(number, [record], None, {})

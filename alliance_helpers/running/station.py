@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -25,10 +25,8 @@ from ..paths import ROOT
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # of the environment; IPython's kernels heed it too
 # Read when the libraries load: no helper threads (they do not survive a fork), and the backend
 # that a kernel started the ordinary way has when matplotlib is imported in it.
-PRELOAD_ENV = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PRELOAD_ENV = ONE_THREAD | {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
@@ -70,6 +68,7 @@ SOCKET = "fork"  # of the fork server, in the station's folder
 PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
 LOCK = "alliance-kit.lock"  # a name that no folder of anybody else holds
+NUMBER = 4  # bytes in which a fork server writes a process id or an exit code
 HEARD = 2  # seconds within which a fork server hears that it is to end
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
 _lock = threading.Lock()
@@ -122,39 +121,30 @@ class Forked:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._text = b""
         self.returncode: int | None = None
         channel.settimeout(120)  # the server may still be loading its libraries
-        while b"\n" not in self._text:
-            received = channel.recv(64)
-            if not received:
-                raise ConnectionError("the fork server ended before it forked")
-            self._text += received
-        number, self._text = self._text.split(b"\n", 1)
-        self.pid = int(number)
+        if not (number := channel.recv(NUMBER)):
+            raise ConnectionError("the fork server ended before it forked")
+        self.pid = int.from_bytes(number)
         channel.setblocking(False)
 
     def poll(self) -> int | None:
         """Exit code, or None while the process lives."""
-        while self.returncode is None:
+        if self.returncode is None:
             try:
-                received = self._channel.recv(64)
+                number = self._channel.recv(NUMBER)
             except BlockingIOError:
                 return None
             except ConnectionError:
-                received = b""
-            self._text += received
-            if self._text.endswith(b"\n") or not received:  # a killed server kills its kernels
-                self.returncode = int(self._text or -signal.SIGKILL)
-                self._channel.close()
+                number = b""
+            # a server that was killed kills its kernels
+            self.returncode = int.from_bytes(number, signed=True) if number else -signal.SIGKILL
+            self._channel.close()
         return self.returncode
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self) -> int:
         """Wait for the end of the process and return its exit code."""
-        deadline = time.monotonic() + timeout
         while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(0.001)
         return self.returncode
 
@@ -163,12 +153,6 @@ class Forked:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signum)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
 
 
 class Station:
@@ -185,7 +169,6 @@ class Station:
         self.rehearsal = rehearsal
         self.folder = private_folder()
         self.server: subprocess.Popen | None = None
-        self._life: int | None = None
         atexit.register(self.close)
 
     def start(self) -> None:
@@ -194,25 +177,19 @@ class Station:
             return
         self._end_server()
         (self.folder / SOCKET).unlink(missing_ok=True)
-        life, self._life = os.pipe()
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(self.folder / SOCKET))
-            listener.listen(128)
-            ends = (listener.fileno(), life)
+        with _listening(self.folder / SOCKET) as listener:
             code = "from alliance_helpers.running.forkserver import main; main()"
             self.server = subprocess.Popen(
-                [sys.executable, "-c", code, *map(str, ends), self.rehearsal],
-                pass_fds=ends,
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-c", code, str(listener.fileno()), self.rehearsal],
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE,
                 start_new_session=True,
                 env=os.environ | PRELOAD_ENV | SAFE_PATH,
             )
-        os.close(life)
 
     def _end_server(self) -> None:
-        if self._life is not None:
-            os.close(self._life)  # its end tells the server to kill its kernels and go
-            self._life = None
+        if self.server is not None:
+            self.server.stdin.close()  # its end tells the server to kill its kernels and go
             try:
                 self.server.wait(HEARD)
             except subprocess.TimeoutExpired:  # it still loads, and has no kernels yet
@@ -227,14 +204,13 @@ class Station:
             atexit.unregister(self.close)
 
 
-def open_station(start: bool = True, rehearsal: str = "") -> Station:
+def open_station(rehearsal: str = "") -> Station:
     """This process's station, made when first asked for; child processes share it.
+
+    Where forking is possible its fork server loads the libraries while the caller goes on.
 
     Parameters
     ----------
-    start : bool
-        Start its fork server too, where forking is possible, so that it loads the libraries
-        while the caller goes on.
     rehearsal : str
         One of the helpers, whose function `rehearse` the server calls before its first fork.
     """
@@ -243,14 +219,9 @@ def open_station(start: bool = True, rehearsal: str = "") -> Station:
         if _station is None or _station.owner != os.getpid():
             _station = Station(rehearsal)
             os.environ[STATION_VARIABLE] = str(_station.folder)
-        if start and fork_problem() is None:
+        if fork_problem() is None:
             _station.start()
         return _station
-
-
-def station_is_open() -> bool:
-    """Whether this process has opened a station of its own."""
-    return _station is not None and _station.owner == os.getpid()
 
 
 def close_station() -> None:
@@ -266,39 +237,18 @@ def close_station() -> None:
 def channel_folder() -> Path:
     """The private folder for this process's channels: the inherited one, or its own."""
     inherited = Path(os.environ.get(STATION_VARIABLE) or os.devnull)
-    return inherited if inherited.is_dir() else open_station(start=False).folder
+    return inherited if inherited.is_dir() else open_station().folder
 
 
-@contextlib.contextmanager
-def forking_from(name: str) -> Iterator[None]:
-    """Fork the kernels that are started inside from the server at this socket of the station."""
-    token = _nearest.set(name or SOCKET)
-    try:
-        yield
-    finally:
-        _nearest.reset(token)
-
-
-def connect() -> socket.socket:
-    """Connect to the nearest fork server: a cohort's, the station's, or that of an own station."""
-    for name in dict.fromkeys((_nearest.get(), SOCKET)):
-        with contextlib.suppress(OSError):  # none, or it was killed
-            return _connected(channel_folder() / name)
-    return _connected(open_station().folder / SOCKET)
-
-
-def _connected(path: Path) -> socket.socket:
-    channel = socket.socket(socket.AF_UNIX)
-    try:
-        channel.connect(str(path))
-    except OSError:
-        channel.close()
-        raise
-    return channel
+def fork_from(name: str) -> None:
+    """Fork the kernels that this thread starts from the server at this socket of the station."""
+    _nearest.set(name or SOCKET)
 
 
 def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
-    """Send a fork server a request, with open files for what it forks.
+    """Send the nearest fork server a request, with open files for what it forks.
+
+    That is a cohort's server, the station's, or that of a station of this process's own.
 
     Parameters
     ----------
@@ -308,7 +258,13 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
     descriptors : list of int
         Of a kernel's stdout and stderr; of a server's listening socket.
     """
-    channel = connect()
+    channel = socket.socket(socket.AF_UNIX)
+    for name in (_nearest.get(), SOCKET):
+        with contextlib.suppress(OSError):  # none, or it was killed
+            channel.connect(str(channel_folder() / name))
+            break
+    else:
+        channel.connect(str(open_station().folder / SOCKET))
     socket.send_fds(channel, [b"k"], descriptors)
     channel.sendall(json.dumps(request).encode() + b"\n")
     return Forked(channel)
@@ -316,7 +272,6 @@ def ask(request: dict[str, object], descriptors: list[int]) -> Forked:
 
 OPENS = "open_cohort("  # in the text of a notebook
 COHORT = ("data", "codebook", "scenario", "n_clients", "seed")  # what open_cohort takes
-_numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -336,37 +291,34 @@ def shared_cohort(parameters: Mapping[str, object], notebooks: Iterable[str]) ->
     Yields
     ------
     str
-        What `station.forking_from` takes; empty where the notebooks share nothing.
+        What `fork_from` takes; empty where the notebooks share nothing.
     """
     cohort = {name: parameters[name] for name in COHORT if name in parameters}
     clear = all(os.path.isabs(str(cohort[name])) for name in COHORT[:2] if cohort.get(name))
     shared = clear and sum(OPENS in text for text in notebooks) > 1 and fork_problem() is None
-    name = f"cohort-{os.getpid()}-{next(_numbers)}"
-    listener = _listening(channel_folder() / name) if shared else None
+    place = channel_folder() / f"cohort-{secrets.token_hex(6)}"
+    try:
+        listener = _listening(place) if shared else None  # kernels can already ask
+    except OSError:
+        listener = None
     if listener is None:
         yield ""
         return
-    place = listener.getsockname()
     with ThreadPoolExecutor(1) as thread:  # the fork server may be loading; workers can start
         server = thread.submit(_server, cohort, listener)
         try:
-            yield name
+            yield place.name
         finally:
             if found := server.result():
-                found.kill()
+                found.send_signal(signal.SIGKILL)
                 found.wait()
-            Path(place).unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
 
 
-def _listening(place: Path) -> socket.socket | None:
-    """A socket that kernels can already ask, or None where none can be made."""
+def _listening(place: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
-    try:
-        listener.bind(str(place))
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        return None
+    listener.bind(str(place))
+    listener.listen(128)
     return listener
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,17 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from ..errors import ParameterError, RunError
 from .forkserver import die_with_parent
+from .runner import versions
 from .station import STATION_VARIABLE, installed_modules_only, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
 BARREN = 10  # pools in a row that died before any of their workers took up a task
 ANSWER = 10  # seconds that a scheduler may take to answer
-Results = Iterator[tuple[int, Any]]
 
 
 def run_tasks(
     function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], jobs: int
-) -> Results:
+) -> Iterator[tuple[int, Any]]:
     """Call a function on every task in worker processes and yield results as they come.
 
     A worker that dies takes its neighbours' pool with it; the tasks that were running are
@@ -60,19 +59,16 @@ def run_tasks(
     if jobs == 1:
         yield from ((i, function(shared, task)) for i, task in enumerate(tasks))
         return
-    marks = Path(tempfile.mkdtemp(prefix="tasks-", dir=open_station().folder))
     attempts = dict.fromkeys(range(len(tasks)), 0)
     barren = 0
-    call = delayed(_in_worker)
     warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
-    with contextlib.ExitStack() as held:
-        held.callback(shutil.rmtree, marks, ignore_errors=True)
-        held.enter_context(installed_modules_only())
+    place = {"prefix": "tasks-", "dir": open_station().folder, "ignore_cleanup_errors": True}
+    with tempfile.TemporaryDirectory(**place) as folder, installed_modules_only():
+        marks = Path(folder)
+        call = partial(delayed(_in_worker), function, shared, marks, os.getpid())
         while attempts:
             pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
-            calls = (
-                call(function, shared, i, tasks[i], marks, os.getpid()) for i in list(attempts)
-            )
+            calls = [call(i, tasks[i]) for i in attempts]
             try:
                 with _interrupts_held_back():
                     started = pool(calls)
@@ -97,9 +93,6 @@ def run_tasks(
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Processes started inside are deaf to Ctrl-C from their first instant; this one is not."""
-    if os.name != "posix":
-        yield
-        return
     resource_tracker.ensure_running()  # would lift the block, if it were started inside
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -109,29 +102,25 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _in_worker(
-    function: Callable[[Any, Any], Any], shared: Any, index: int, task: Any, marks: Path, owner: int
+    function: Callable[[Any, Any], Any], shared: Any, marks: Path, owner: int, index: int, task: Any
 ) -> tuple[int, Any]:
     """Run one task in a worker, which leaves Ctrl-C to its owner and dies with it."""
     if os.getpid() != owner:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            if os.name == "posix":
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         die_with_parent(owner)
         os.environ[STATION_VARIABLE] = str(marks.parent)
     (marks / str(index)).touch()
     return index, function(shared, task)
 
 
-def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
+def connect_dask(address: str) -> Any:
     """Connect to a running Dask scheduler and compare its workers with this process.
 
     Parameters
     ----------
     address : str
         For example ``tcp://scheduler:8786``.
-    expected : callable
-        Importable by name; what it returns must be the same here and on every worker.
 
     Raises
     ------
@@ -144,12 +133,12 @@ def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
         raise ParameterError("--dask needs Dask: pip install 'alliance-kit[dask]'.") from None
     try:
         client = Client(address, timeout=ANSWER, set_as_default=False)
-        there = client.run(expected)
+        there = client.run(versions)
     except (OSError, ValueError, ImportError) as error:
         raise ParameterError(
             f"No Dask scheduler that can be used answers at {address} within {ANSWER} s: {error}."
         ) from None
-    here = expected()
+    here = versions()
     for worker, found in there.items():
         other = [f"{n} {found.get(n)} (here {here[n]})" for n in here if found.get(n) != here[n]]
         if other:
@@ -158,20 +147,16 @@ def connect_dask(address: str, expected: Callable[[], dict[str, str]]) -> Any:
     return client
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 def run_on_dask(
-    client: Any, function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]
-) -> Results:
+    function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], client: Any
+) -> Iterator[tuple[int, Any]]:
     """Like `run_tasks`, on a Dask cluster, which itself runs a dead worker's tasks again.
 
     Parameters
     ----------
-    client : distributed.Client
     function, shared, tasks
         As for `run_tasks`.
+    client : distributed.Client
 
     Raises
     ------
@@ -180,7 +165,7 @@ def run_on_dask(
     """
     from distributed import KilledWorker, as_completed
 
-    one = client.submit(_same, shared, pure=False)  # a task itself, so it can be had again
+    one = client.submit(lambda: shared, pure=False)  # a task itself, so it can be had again
     futures = {client.submit(function, one, task, pure=False): i for i, task in enumerate(tasks)}
     try:
         for future in as_completed(list(futures), loop=client.loop):

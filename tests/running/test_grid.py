@@ -82,8 +82,8 @@ def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
         ("parameters: {seed: {from: 9, to: 1}}", "from 9 to 1 in steps of 1 is empty"),
         ("parameters: {seed: {from: 1, to: 9, step: 0}}", "is empty"),
         ("parameters: {seed: {from: 1, until: 9}}", "has the form"),
-        ("parameters: {seed: {from: a, to: 9}}", "'a' in the range is not a number"),
-        ("parameters: {seed: {from: 1, to: .inf}}", "not finite"),
+        ("parameters: {seed: {from: a, to: 9}}", "'a' in the range is not a finite number"),
+        ("parameters: {seed: {from: 1, to: .inf}}", "not a finite number"),
         (f"parameters: {{seed: {{from: 1, to: {10**30}}}}}", "too long"),
         ("parameters: {sead: [1]}", "No notebook takes a parameter 'sead'"),
         (

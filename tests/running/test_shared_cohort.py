@@ -105,8 +105,8 @@ def test_a_killed_cohort_server_costs_nothing_but_time(texts, tmp_path):
             time.sleep(0.01)
         (process,) = forks.children()
         os.kill(process.pid, signal.SIGKILL)
-        with station.forking_from(server):
-            record = run_notebook(path, tmp_path / "out.ipynb", HALO)
+        station.fork_from(server)
+        record = run_notebook(path, tmp_path / "out.ipynb", HALO)
     assert record.status == "done"
     assert said((tmp_path / "out.ipynb").read_text())[0] == 0
 
