@@ -139,7 +139,7 @@ def rows_of(
             else:
                 found = find(claim)
         except NotEstimableError as error:
-            reason = "not estimable: " + re.sub("^[Nn]ot estimable: ", "", str(error))
+            reason = "not estimable: " + re.sub("^([Nn]ot estimable: )+", "", str(error))
             found = None, (verdicts.INCONCLUSIVE, reason), np.nan
         if found is None:
             continue

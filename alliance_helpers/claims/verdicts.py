@@ -114,5 +114,5 @@ def difference(effect: Effect, words: str) -> tuple[str, str]:
 
 def all_of(verdicts: list[str]) -> tuple[str, str]:
     """Several claims together: all must hold, and one failing is enough to fail."""
-    said = verdict(set(verdicts) == {SUPPORTED}, NOT_SUPPORTED in verdicts)
+    said = verdict(set(verdicts) <= {SUPPORTED}, NOT_SUPPORTED in verdicts)
     return said, f"all {len(verdicts)} must be supported"

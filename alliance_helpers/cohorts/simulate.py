@@ -138,17 +138,17 @@ def write_study(study: Study, out: str | Path) -> Path:
     if study.truth is None:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
     out = Path(os.path.realpath(out))
-    tables = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    with told(out), held(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as made:
+    files = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
+    files = {TRUTH: study.truth} | files  # which says, first of all, what the folder holds
+    with told(out), held(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as new:
         if TRUTH not in listed(out):  # an earlier run is none of ours
             refuse_others(out, survey(out, {})[1])
-        new = Path(made)
-        for file, table in (tables | {TRUTH: study.truth}).items():
-            table.to_csv(new / file, index=False, float_format="%.10g")
-        (new / "README.md").write_text(README.format(source=study.source), encoding="utf-8")
+        for file, table in files.items():
+            table.to_csv(Path(new, file), index=False, float_format="%.10g")
+        Path(new, "README.md").write_text(README.format(source=study.source), encoding="utf-8")
         empty_for_a_run(out)
-        for file in sorted(new.iterdir()):
-            write_whole(out / file.name, partial(shutil.move, file))
+        for file in (*files, "README.md"):
+            write_whole(out / file, partial(shutil.move, Path(new, file)))
     return out
 
 
