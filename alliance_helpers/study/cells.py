@@ -64,13 +64,13 @@ class Notes:
         """Note one problem that the marked rows of a column share; `what` follows the values."""
         where = np.flatnonzero(mask)
         if len(where):
-            first = [values[i] for i in where[:NAMED]]
+            first = [*pd.Series(values).iloc[where[:NAMED]]]
             found = ", ".join(dict.fromkeys(show(value) for value in first))
             self.problem(f"found {found}; {what}", remedy, column, where, first[0])
 
     def problem(self, what: str, remedy: str, column=None, where=(), value=None) -> None:
         """Note one problem of the table, at these positions if any."""
-        rows = tuple(int(self.rows[i]) for i in where[:NAMED])
+        rows = tuple(self.rows[where[:NAMED]].tolist()) if len(where) else ()
         self.problems.append(
             Problem(
                 self.table.file,
@@ -88,6 +88,7 @@ class Notes:
 CORRECT = "Correct the value, or list it as a missing code."
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
+ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
 
 
 def plain(value: str) -> str:
@@ -231,38 +232,37 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     return pd.array([*meant, None], dtype="str").take(codes)
 
 
+def to_days(values: pd.Series, form: str | None = None, codes=()):
+    """Days without their time; which cells are codes; which neither day, code nor blank."""
+    if types.is_datetime64_any_dtype(values):
+        days = values.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
+        none = np.zeros(len(values), bool)
+        return pd.Series(days.astype("datetime64[us]")), none, none
+    cells = _text(values).reset_index(drop=True)
+    coded = cells.isin(codes).to_numpy()
+    told = cells.mask(coded)
+    if not form:
+        text = told.astype("str")
+        told = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
+    dates = pd.to_datetime(told, format=form or "%Y-%m-%d", errors="coerce")
+    return dates, coded, (dates.isna() & cells.notna()).to_numpy() & ~coded
+
+
 def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A day, without a time of day."""
-    if types.is_datetime64_any_dtype(values):
-        naive = values.dt.tz_localize(None) if values.dt.tz is not None else values
-        dates, bad = pd.Series(_midnight(naive.to_numpy())), np.zeros(len(values), bool)
-    else:
-        cells = _text(values)
-        codes = cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
-        if v.format:
-            dates = pd.to_datetime(cells.mask(codes), format=v.format, errors="coerce")
-        else:
-            iso = cells.astype("str").str.fullmatch(r"\d{4}-\d\d-\d\d([T ].*)?").fillna(False)
-            day = cells.astype("str").str[:10].where(iso.astype(bool) & ~codes)
-            dates = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce")
-        bad = dates.isna().to_numpy() & cells.notna().to_numpy() & ~codes
-        notes.changed(v.name, codes, cells.to_numpy()[codes], "", "missing code")
+    codes = [str(c) for c in (*v.missing, *v.study_missing)]
+    dates, coded, bad = to_days(values, v.format, codes)
+    notes.changed(v.name, coded, values[coded].map(as_text).to_numpy(), "", "missing code")
     remedy = "Write it as year-month-day, for example 1991-03-27."
     if v.format:
         remedy = f"Write it as the codebook says ({v.format})."
-    if bad.any():
-        notes.wrong(v.column, bad, values.to_numpy(), "a date was expected.", remedy)
+    notes.wrong(v.column, bad, values, "a date was expected.", remedy)
     far = ((dates < DATES[0]) | (dates >= DATES[1])).to_numpy()
     if far.any():
-        days = dates.dt.strftime("%Y-%m-%d").to_numpy()
         what = "a date from 1850 to 2199 was expected."
-        notes.wrong(v.column, far, days, what, CORRECT)
+        notes.wrong(v.column, far, dates.dt.strftime("%Y-%m-%d"), what, CORRECT)
         dates = dates.mask(far)
     return dates.to_numpy()
-
-
-def _midnight(times: np.ndarray) -> np.ndarray:
-    return times.astype("datetime64[D]").astype("datetime64[us]")
 
 
 def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:

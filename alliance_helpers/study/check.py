@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from ..errors import Problem, listed, show
 from .cells import CHECKS, Change, Notes, as_log, plain
 from .codebook import KINDS, Codebook, Table, links
+from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 
@@ -59,15 +60,8 @@ def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
         begin, end = frame[days.admission], frame[days.discharge]
         if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
             return
-        variables = notes.table.variables
-        first, last = (variables[name].column for name in (days.admission, days.discharge))
-        text = end.dt.strftime("%Y-%m-%d").to_numpy()
-        for day in begin[end < begin].drop_duplicates().sort_values():
-            where = ((begin == day) & (end < begin)).to_numpy()
-            what = f"it lies before the admission on {day.date()}."
-            notes.wrong(last, where, text, what, "Correct one of the two dates.")
-        if (gone := np.flatnonzero(begin.isna())).size:
-            notes.problem("the admission is missing.", "Fill it in.", first, gone)
+        columns = [notes.table.variables[name].column for name in (days.admission, days.discharge)]
+        impossible(begin, end, columns, notes)
         return
 
 
