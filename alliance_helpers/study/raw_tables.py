@@ -10,7 +10,6 @@ import contextlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +192,7 @@ MAX_RATIO = 200
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
+WIDER = "Give every column a name in the first row."
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 
@@ -234,21 +234,26 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
         header = _trim(next(cells, ()))
         if not header:
             raise refuse(place, "is empty.", "Put a header in the first row, the records below.")
-        width = len(header)
-        rows = [_fit(row, width, place, i) for i, row in enumerate(cells, start=2)]
-    names = ["" if name is None else str(name).strip() for name in header]
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
-    frame = pd.concat([_column(cells) for cells in columns], axis=1)
-    frame.columns = names
+        rows = [_trim(row) for row in cells]
+    width, has = len(header), "has {} cells where the header has {}."
+    long = [(i, has.format(len(row), width)) for i, row in enumerate(rows, 2) if len(row) > width]
+    if long:
+        raise refuse_rows(place, long, f"have more than {width} cells.", WIDER)
+    rows = [row + [None] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(rows, columns=range(width), dtype=object).apply(_column)
+    for row, column in np.argwhere(frame.isin(ERRORS))[:1]:
+        what = f"found {frame.iloc[row, column]!r}, an Excel error."
+        raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + 2)
+    frame.columns = ["" if name is None else str(name).strip() for name in header]
     return RawTable(numbered(frame, 2, place), file=place)
 
 
-def _column(cells) -> pd.Series:
+def _column(cells: pd.Series) -> pd.Series:
     """Numbers as numbers; text, dates and mixtures as the objects they are."""
     kinds = {type(cell) for cell in cells} - {type(None)}
     if kinds and kinds <= {int, float}:
-        return pd.Series(cells, dtype=float)
-    return pd.Series(list(cells), dtype=object)
+        return cells.astype(float)
+    return cells
 
 
 def _trim(row: tuple) -> list:
@@ -256,21 +261,6 @@ def _trim(row: tuple) -> list:
     while row and (row[-1] is None or str(row[-1]).strip() == ""):
         row.pop()
     return row
-
-
-def _fit(row: tuple, width: int, place: str, number: int) -> list:
-    """The row at the header's width; more cells than that are a problem."""
-    if len(row) > width:
-        extra = _trim(row)
-        if len(extra) > width:
-            what = f"has {len(extra)} cells where the header has {width}."
-            raise refuse(place, what, "Give every column a name in the first row.", row=number)
-    kept = [*islice(row, width)]
-    for cell in kept:
-        if isinstance(cell, str) and cell in ERRORS:
-            what = f"found {cell!r}, an Excel error."
-            raise refuse(place, what, "Correct the formula, or leave the cell blank.", row=number)
-    return kept + [None] * (width - len(kept))
 
 
 @contextlib.contextmanager
