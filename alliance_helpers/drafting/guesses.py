@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
@@ -76,9 +77,10 @@ class Guess:
         return self.each == 1
 
     @property
-    def bounded(self) -> bool:
-        """Whether a range was seen."""
-        return not np.isnan(self.low)
+    def range(self) -> tuple[float, ...]:
+        """Lowest and highest value, to two decimals; nothing if none was seen."""
+        seen = not np.isnan(self.low)
+        return (floor(self.low * 100) / 100, ceil(self.high * 100) / 100) if seen else ()
 
 
 def guess_columns(raw: RawTable) -> dict[str, Guess]:
