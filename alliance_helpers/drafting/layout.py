@@ -15,6 +15,7 @@ from .guesses import (
     BEFORE,
     FEW,
     ID,
+    WAI,
     Block,
     Guess,
     agree,
@@ -22,7 +23,6 @@ from .guesses import (
     form_of,
     guess_columns,
     informant_of,
-    is_wai,
     item_blocks,
     plain_name,
 )
@@ -240,7 +240,7 @@ def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, G
         layout.codes += [c for c in guess.codes if c not in layout.codes]
     low, high = min(g.low for g in members.values()), max(g.high for g in members.values())
     label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
-    wai = is_wai(block, label)
+    wai = WAI.search(f"{block.stem} {label}")
     form = form_of(block, high) if wai else None
     low, high = RESPONSES.get(form, (low, high))
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
