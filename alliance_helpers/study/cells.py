@@ -133,12 +133,10 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     if v.type == "integer" and x.dtype.kind == "f":
         broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
-    told = [(wrong, "a number was expected.", CORRECT)]
-    told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
-    told += [(broken, "a whole number was expected.", "Correct the value.")]
-    for marked, what, remedy in told:
-        if marked.any():
-            notes.wrong(v.column, marked, values.to_numpy(), what, remedy)
+    notes.wrong(v.column, wrong, values, "a number was expected.", CORRECT)
+    if v.out_of_range == "error":
+        notes.wrong(v.column, outside, values, f"expected {limits}.", CORRECT)
+    notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
     clear = coded | outside
@@ -160,9 +158,7 @@ def _numbers(values: pd.Series, v: Variable, notes: Notes):
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
     if bad.any():
-        named = cells[bad].isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
-        code = bad.copy()
-        code[bad] = named
+        code = bad & cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy(bool)
         bad &= ~code
         notes.changed(v.name, code, cells[code].to_list(), "", "missing code")
     return x, bad
@@ -173,8 +169,8 @@ def _from_numbers(values: pd.Series) -> np.ndarray:
         return values.to_numpy()
     if not values.isna().any():
         return values.to_numpy(dtype=values.dtype.numpy_dtype)
-    small = values.dtype.itemsize < 3
-    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan)
+    enough = np.float32 if values.dtype.itemsize < 3 else float
+    return values.to_numpy(dtype=enough, na_value=np.nan)
 
 
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
@@ -184,10 +180,9 @@ def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     coded = np.isin(x, own) if own else np.zeros(len(x), bool)
     for low, high in v.missing_ranges:
         coded |= (x >= low) & (x <= high)
-    if study and np.isinf(v.low) and np.isinf(v.high):
-        coded |= np.isin(x, study)
-    elif study and outside.any():
-        coded |= outside & np.isin(x, study)
+    free = bool(np.isinf(v.low) and np.isinf(v.high))
+    if study and (free or outside.any()):
+        coded |= np.isin(x, study) & (outside | free)
     return coded
 
 
@@ -221,9 +216,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     kinds = np.array([*kind, "blank"])[codes]
     what = f"expected one of {', '.join(v.values[:20])}."
     remedy = "Correct the spelling, or add the value to the codebook."
-    if "unknown" in kind:
-        raw = values.astype(object).to_numpy()
-        notes.wrong(v.column, kinds == "unknown", raw, what, remedy)
+    notes.wrong(v.column, kinds == "unknown", values.astype(object), what, remedy)
     for rule in ("spelling", "missing code"):
         if rule in kind:
             mask = kinds == rule

@@ -306,13 +306,9 @@ def _unpacks_within_limits(path: Path) -> None:
 
 
 MAX_PARQUET = 32_000_000_000
-NARROW = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.uint8(): pd.UInt8Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
+NARROW = {pa.bool_(): pd.BooleanDtype()} | {
+    pa.type_for_alias(name.lower()): pd.api.types.pandas_dtype(name)
+    for name in ("Int8", "Int16", "Int32", "Int64", "UInt8")
 }
 
 
