@@ -71,18 +71,9 @@ class Notes:
     def problem(self, what: str, remedy: str, column=None, where=(), value=None) -> None:
         """Note one problem of the table, at these positions if any."""
         rows = tuple(self.rows[where[:NAMED]].tolist()) if len(where) else ()
-        self.problems.append(
-            Problem(
-                self.table.file,
-                what,
-                remedy,
-                row=rows[0] if rows else None,
-                column=None if column is None else str(column)[:64],
-                value=value,
-                rows=rows if len(where) > 1 else (),
-                count=max(len(where), 1),
-            )
-        )
+        row, name = rows[0] if rows else None, None if column is None else str(column)[:64]
+        many = (rows, len(where)) if len(where) > 1 else ()
+        self.problems.append(Problem(self.table.file, what, remedy, row, name, value, *many))
 
 
 CORRECT = "Correct the value, or list it as a missing code."

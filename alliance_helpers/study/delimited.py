@@ -131,26 +131,21 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: 
         uneven.append((row.number, row.actual_columns, not row.text.strip()))
         return "skip"
 
+    read = arrow_csv.ReadOptions(
+        column_names=names, skip_rows_after_names=1, block_size=BLOCK, use_threads=False
+    )
+    read.encoding = encoding
+    parse = arrow_csv.ParseOptions(
+        delimiter=delimiter,
+        newlines_in_values=True,
+        ignore_empty_lines=False,
+        invalid_row_handler=skip,
+    )
+    convert = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+    )
     try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False,
-                encoding=encoding,
-                column_names=names,
-                skip_rows_after_names=1,
-                block_size=BLOCK,
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=True,
-                ignore_empty_lines=False,
-                invalid_row_handler=skip,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
+        table = arrow_csv.read_csv(path, read, parse, convert)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         none = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
         empty = "Empty CSV" in str(error)

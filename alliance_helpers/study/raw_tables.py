@@ -174,17 +174,13 @@ def read_labelled(path: Path) -> RawTable:
         missing[column] = tuple(low for low, _ in spans if isinstance(low, str))
     for column, codes in meta.missing_user_values.items():
         missing[column] = (*missing.get(column, ()), *codes)
-    return RawTable(
-        numbered(frame, 1, path.name),
-        file=path.name,
-        labels={c: text for c, text in meta.column_names_to_labels.items() if text},
-        levels={
-            column: {as_text(code): str(label).strip() for code, label in levels.items()}
-            for column, levels in meta.variable_value_labels.items()
-        },
-        missing=missing,
-        missing_ranges=ranges,
-    )
+    labels = {column: text for column, text in meta.column_names_to_labels.items() if text}
+    levels = {
+        column: {as_text(code): str(label).strip() for code, label in levels.items()}
+        for column, levels in meta.variable_value_labels.items()
+    }
+    frame = numbered(frame, 1, path.name)
+    return RawTable(frame, labels, levels, missing, ranges, path.name)
 
 
 MAX_UNPACKED = 500_000_000
@@ -293,15 +289,10 @@ def _unpacks_within_limits(path: Path) -> None:
         raise refuse(path.name, what, "Save it as .xlsx (not .xls), or as CSV.") from None
     size = sum(part.file_size for part in parts)
     packed_size = max(path.stat().st_size, 1)
-    if (
-        size > MAX_UNPACKED
-        or len(parts) > MAX_PARTS
-        or (size > SMALL and size / packed_size > MAX_RATIO)
-    ):
-        what = (
-            f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
-            f"({len(parts):,} parts); that is refused."
-        )
+    dense = size > SMALL and size / packed_size > MAX_RATIO
+    if dense or size > MAX_UNPACKED or len(parts) > MAX_PARTS:
+        what = f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
+        what += f"({len(parts):,} parts); that is refused."
         raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")
 
 
