@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, Change, Notes, as_log, plain
+from .cells import CHECKS, Notes, as_log, plain
 from .codebook import KINDS, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -43,13 +43,10 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index
-    dropped = frame.index[repeated & ~frame.index.isin(kept)]
-    before = frame.loc[dropped, table.latest].dt.strftime("%Y-%m-%d").fillna("").to_list()
-    rule = "an earlier duplicate"
-    notes.changes.append(
-        Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
-    )
-    return frame[~frame.index.isin(dropped)]
+    gone = (repeated & ~frame.index.isin(kept)).to_numpy()
+    before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
+    return frame[~gone]
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
