@@ -51,8 +51,10 @@ def own_imports(name: str) -> set[str]:
         source = ".".join([*above, *([node.module] if node.module else [])])
         if source.split(".")[0] == "alliance_helpers":
             inside = source.removeprefix("alliance_helpers").removeprefix(".")
-            assert inside, f"{name}:{node.lineno} goes through the door; import from the room"
-            found |= {inside} | {f"{inside}.{a.name}" for a in node.names}
+            named = {f"{inside}.{a.name}".removeprefix(".") for a in node.names}
+            through = f"{name}:{node.lineno} goes through the door; import from the room"
+            assert inside or named <= set(MODULES), through
+            found |= {inside} | named
     return found & set(MODULES)
 
 

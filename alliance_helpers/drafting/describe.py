@@ -9,13 +9,12 @@ import glob
 import json
 import re
 from collections.abc import Mapping
-from math import ceil, floor
 from pathlib import Path
 
 from ..paths import DATA
 from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import NAMES_APART, reachable, refuse, repeated_names, sheet_names
-from .guesses import RESERVED, Guess, plain_name
+from .guesses import RESERVED, plain_name
 from .layout import lay_out
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
@@ -50,8 +49,6 @@ def describe(path: str | Path) -> str:
         draft=lay_out(_read(Path(path))),
         title=re.sub(r"[_\W]+", " ", Path(path).resolve().stem).strip() or "My study",
         schema=url,
-        settings=_settings,
-        remark=_remark,
     )
 
 
@@ -102,23 +99,3 @@ def quoted(text: str) -> str:
 def _literally(column: str) -> str:
     """A column's name as a pattern that fits it alone."""
     return glob.escape(column).replace("{", "[{]")
-
-
-def _settings(name: str, column: str, guess: Guess) -> dict[str, object]:
-    return {
-        "type": guess.type,
-        "column": "" if column == name else column,
-        "label": guess.label,
-        "values": guess.values,
-        "range": (floor(guess.low * 100) / 100, ceil(guess.high * 100) / 100)
-        if guess.bounded
-        else (),
-    }
-
-
-def _remark(guess: Guess) -> str:
-    if guess.bounded:
-        return "   # GUESS: range as found"
-    if guess.role == "row":
-        return "   # GUESS: no id was found, so the rows are counted"
-    return "   # GUESS" if guess.type in ("id", "category") else ""

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
@@ -41,17 +42,14 @@ CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 FEW = 5  # a category is named only if the column has at least this many rows per category
-UMLAUTS = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
-)
+UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
 
-CLIENT = {"c", "cl", "cli", "client", "p", "pat", "patient", "pt", "self", "participant", "user"}
-CASE_MANAGER = {
-    "t", "th", "ther", "therapist", "cm", "casemanager", "manager", "mgr", "counselor",
-    "counsellor", "worker", "staff", "clin", "clinician", "provider", "keyworker", "kw", "nurse",
-    "coach", "w", "md", "doctor",
-}  # fmt: skip
+RATERS = {
+    "client": r"c|cl|cli|client|p|pat|patient|pt|self|participant|user",
+    "case_manager": r"t|th|ther|therapist|cm|casemanager|manager|mgr|counselor|counsellor|worker|"
+    r"staff|clin|clinician|provider|keyworker|kw|nurse|coach|w|md|doctor",
+}
 WAI = re.compile(r"wai|alliance", re.IGNORECASE)
 SHORTEST = 3
 
@@ -76,9 +74,10 @@ class Guess:
         return self.each == 1
 
     @property
-    def bounded(self) -> bool:
-        """Whether a range was seen."""
-        return not np.isnan(self.low)
+    def range(self) -> tuple[float, ...]:
+        """Lowest and highest value, to two decimals; nothing if none was seen."""
+        seen = not np.isnan(self.low)
+        return (floor(self.low * 100) / 100, ceil(self.high * 100) / 100) if seen else ()
 
 
 def guess_columns(raw: RawTable) -> dict[str, Guess]:
@@ -87,15 +86,11 @@ def guess_columns(raw: RawTable) -> dict[str, Guess]:
     words = _words_among_numbers(raw.frame)
     for column in raw.frame:
         guess = _guess(raw, column, raw.frame[column], words)
-        days = guess.type == "integer" and _hospital_days(column, guess.label)
+        told = (column, guess.label)  # finding 4 asks for days that are not before the study
+        days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
+        days = days and not any(map(BEFORE.search, told))
         made[plain_name("hospital_days" if days else column, made)] = guess
     return made
-
-
-def _hospital_days(column: str, label: str) -> bool:
-    """Whether a count is the one that finding 4 asks for: not that before the study."""
-    told = (column, label)
-    return any(map(HOSPITAL_DAYS.search, told)) and not any(map(BEFORE.search, told))
 
 
 def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
@@ -162,12 +157,8 @@ def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
 
 def _spellings(present: pd.Series) -> list[str]:
     """Categories, each in its most frequent spelling; more than may be named if there are more."""
-    best: dict[str, str] = {}
-    for spelling in present.astype("str").value_counts().index[: MOST_LEVELS * 20]:
-        best.setdefault(plain(spelling), spelling)
-        if len(best) > MOST_LEVELS:
-            break
-    return sorted(best.values())
+    often = present.astype("str").value_counts().index[: MOST_LEVELS * 20]
+    return sorted({plain(spelling): spelling for spelling in often[::-1]}.values())
 
 
 def _whole(number: np.ndarray | None) -> bool:
@@ -227,7 +218,7 @@ def plain_name(name: str, taken=()) -> str:
     >>> plain_name("2. Age at intake", {"age_at_intake"}), plain_name("BDI prä")
     ('age_at_intake_2', 'bdi_prae')
     """
-    name = unicodedata.normalize("NFC", name).translate(UMLAUTS)
+    name = unicodedata.normalize("NFC", name).translate(str.maketrans(UMLAUTS))
     name = unicodedata.normalize("NFKD", name)
     name = "".join(sign for sign in name if not unicodedata.combining(sign))
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()
@@ -301,7 +292,7 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
                 role = "site" if there.type == "category" else "case_manager"
                 if role not in roles and there.type in ("id", "category", "integer"):
                     roles[role] = name
-                    if role == "case_manager":
+                    if role == "case_manager":  # even if it holds numbers everywhere
                         _as_ids(guesses, name)
 
 
@@ -358,11 +349,6 @@ def item_blocks(columns: list[str]) -> list[Block]:
     return sorted(blocks, key=lambda b: columns.index(b.columns[0]))
 
 
-def is_wai(block: Block, label: str = "") -> bool:
-    """Whether a block's name or label speaks of the Working Alliance Inventory."""
-    return bool(WAI.search(block.stem) or WAI.search(label))
-
-
 def form_of(block: Block, highest: float) -> str | None:
     """Which form a WAI block is: by its number of items, and for 12 by the highest response.
 
@@ -383,7 +369,5 @@ def informant_of(name: str, label: str = "") -> str | None:
     words = set(re.split(r"[^a-z]+", split.lower()))
     words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
     words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
-    client, manager = words & CLIENT, words & CASE_MANAGER
-    if bool(client) == bool(manager):
-        return None
-    return "client" if client else "case_manager"
+    found = [who for who, told in RATERS.items() if any(re.fullmatch(told, w) for w in words)]
+    return found[0] if len(found) == 1 else None

@@ -15,6 +15,7 @@ from .guesses import (
     BEFORE,
     FEW,
     ID,
+    WAI,
     Block,
     Guess,
     agree,
@@ -22,7 +23,6 @@ from .guesses import (
     form_of,
     guess_columns,
     informant_of,
-    is_wai,
     item_blocks,
     plain_name,
 )
@@ -92,7 +92,7 @@ class Layout:
     client: str | None = None
     case_manager: str | None = None
     site: str | None = None
-    codes: list[float | str] = field(default_factory=list)
+    codes: dict[float | str, None] = field(default_factory=dict)
     days: Part | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -221,7 +221,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         else:
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
-            layout.codes += [c for c in guess.codes if c not in layout.codes]
+            layout.codes |= dict.fromkeys(guess.codes)
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
@@ -236,11 +236,10 @@ def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
 def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, Guess]:
     """A block of numbered items as one entry, and the scale it seems to make."""
     members = {n: g for n, g in table.guesses.items() if g.column in block.columns}
-    for guess in members.values():
-        layout.codes += [c for c in guess.codes if c not in layout.codes]
+    layout.codes |= {code: None for guess in members.values() for code in guess.codes}
     low, high = min(g.low for g in members.values()), max(g.high for g in members.values())
     label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
-    wai = is_wai(block, label)
+    wai = WAI.search(f"{block.stem} {label}")
     form = form_of(block, high) if wai else None
     low, high = RESPONSES.get(form, (low, high))
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
@@ -317,8 +316,7 @@ def _days(layout: Layout) -> None:
 
 def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
-    blocks: dict[str, list[str]] = {"pretreatment": [], "treatment": [], "alliance": []}
-    blocks["outcome"] = []
+    blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
     for table in layout.tables:
         for name, _, guess in table.variables:
             if "{" in name or table.row in ("episode", "site") or table.occasion:

@@ -107,9 +107,10 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 def check(data, codebook, as_json) -> None:
     """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
     from ..claims.rules import left_out, read_rules
-    from ..study.load import check_and_tell, codebook_of
+    from ..study.load import check as check_study
+    from ..study.load import codebook_of
 
-    (problems, notes), rules = check_and_tell(data, codebook), None
+    (problems, notes), rules = check_study(data, codebook), None
     try:
         rules = read_rules(data=data)
     except CodebookError as error:

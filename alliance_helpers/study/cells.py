@@ -64,30 +64,22 @@ class Notes:
         """Note one problem that the marked rows of a column share; `what` follows the values."""
         where = np.flatnonzero(mask)
         if len(where):
-            first = [values[i] for i in where[:NAMED]]
+            first = [*pd.Series(values).iloc[where[:NAMED]]]
             found = ", ".join(dict.fromkeys(show(value) for value in first))
             self.problem(f"found {found}; {what}", remedy, column, where, first[0])
 
     def problem(self, what: str, remedy: str, column=None, where=(), value=None) -> None:
         """Note one problem of the table, at these positions if any."""
-        rows = tuple(int(self.rows[i]) for i in where[:NAMED])
-        self.problems.append(
-            Problem(
-                self.table.file,
-                what,
-                remedy,
-                row=rows[0] if rows else None,
-                column=None if column is None else str(column)[:64],
-                value=value,
-                rows=rows if len(where) > 1 else (),
-                count=max(len(where), 1),
-            )
-        )
+        rows = tuple(self.rows[where[:NAMED]].tolist()) if len(where) else ()
+        row, name = rows[0] if rows else None, None if column is None else str(column)[:64]
+        many = (rows, len(where)) if len(where) > 1 else ()
+        self.problems.append(Problem(self.table.file, what, remedy, row, name, value, *many))
 
 
 CORRECT = "Correct the value, or list it as a missing code."
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
+ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
 
 
 def plain(value: str) -> str:
@@ -132,12 +124,10 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     if v.type == "integer" and x.dtype.kind == "f":
         broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
-    told = [(wrong, "a number was expected.", CORRECT)]
-    told += [(outside, f"expected {limits}.", CORRECT)] if v.out_of_range == "error" else []
-    told += [(broken, "a whole number was expected.", "Correct the value.")]
-    for marked, what, remedy in told:
-        if marked.any():
-            notes.wrong(v.column, marked, values.to_numpy(), what, remedy)
+    notes.wrong(v.column, wrong, values, "a number was expected.", CORRECT)
+    if v.out_of_range == "error":
+        notes.wrong(v.column, outside, values, f"expected {limits}.", CORRECT)
+    notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
     clear = coded | outside
@@ -159,9 +149,7 @@ def _numbers(values: pd.Series, v: Variable, notes: Notes):
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
     if bad.any():
-        named = cells[bad].isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
-        code = bad.copy()
-        code[bad] = named
+        code = bad & cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy(bool)
         bad &= ~code
         notes.changed(v.name, code, cells[code].to_list(), "", "missing code")
     return x, bad
@@ -172,8 +160,8 @@ def _from_numbers(values: pd.Series) -> np.ndarray:
         return values.to_numpy()
     if not values.isna().any():
         return values.to_numpy(dtype=values.dtype.numpy_dtype)
-    small = values.dtype.itemsize < 3
-    return values.to_numpy(dtype=np.float32 if small else float, na_value=np.nan)
+    enough = np.float32 if values.dtype.itemsize < 3 else float
+    return values.to_numpy(dtype=enough, na_value=np.nan)
 
 
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
@@ -183,10 +171,9 @@ def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     coded = np.isin(x, own) if own else np.zeros(len(x), bool)
     for low, high in v.missing_ranges:
         coded |= (x >= low) & (x <= high)
-    if study and np.isinf(v.low) and np.isinf(v.high):
-        coded |= np.isin(x, study)
-    elif study and outside.any():
-        coded |= outside & np.isin(x, study)
+    free = bool(np.isinf(v.low) and np.isinf(v.high))
+    if study and (free or outside.any()):
+        coded |= np.isin(x, study) & (outside | free)
     return coded
 
 
@@ -220,9 +207,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     kinds = np.array([*kind, "blank"])[codes]
     what = f"expected one of {', '.join(v.values[:20])}."
     remedy = "Correct the spelling, or add the value to the codebook."
-    if "unknown" in kind:
-        raw = values.astype(object).to_numpy()
-        notes.wrong(v.column, kinds == "unknown", raw, what, remedy)
+    notes.wrong(v.column, kinds == "unknown", values.astype(object), what, remedy)
     for rule in ("spelling", "missing code"):
         if rule in kind:
             mask = kinds == rule
@@ -231,38 +216,37 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     return pd.array([*meant, None], dtype="str").take(codes)
 
 
+def to_days(values: pd.Series, form: str | None = None, codes=()):
+    """Days without their time; which cells are codes; which neither day, code nor blank."""
+    if types.is_datetime64_any_dtype(values):
+        days = values.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
+        none = np.zeros(len(values), bool)
+        return pd.Series(days.astype("datetime64[us]")), none, none
+    cells = _text(values).reset_index(drop=True)
+    coded = cells.isin(codes).to_numpy()
+    told = cells.mask(coded)
+    if not form:
+        text = told.astype("str")
+        told = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
+    dates = pd.to_datetime(told, format=form or "%Y-%m-%d", errors="coerce")
+    return dates, coded, (dates.isna() & cells.notna()).to_numpy() & ~coded
+
+
 def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A day, without a time of day."""
-    if types.is_datetime64_any_dtype(values):
-        naive = values.dt.tz_localize(None) if values.dt.tz is not None else values
-        dates, bad = pd.Series(_midnight(naive.to_numpy())), np.zeros(len(values), bool)
-    else:
-        cells = _text(values)
-        codes = cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy()
-        if v.format:
-            dates = pd.to_datetime(cells.mask(codes), format=v.format, errors="coerce")
-        else:
-            iso = cells.astype("str").str.fullmatch(r"\d{4}-\d\d-\d\d([T ].*)?").fillna(False)
-            day = cells.astype("str").str[:10].where(iso.astype(bool) & ~codes)
-            dates = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce")
-        bad = dates.isna().to_numpy() & cells.notna().to_numpy() & ~codes
-        notes.changed(v.name, codes, cells.to_numpy()[codes], "", "missing code")
+    codes = [str(c) for c in (*v.missing, *v.study_missing)]
+    dates, coded, bad = to_days(values, v.format, codes)
+    notes.changed(v.name, coded, values[coded].map(as_text).to_numpy(), "", "missing code")
     remedy = "Write it as year-month-day, for example 1991-03-27."
     if v.format:
         remedy = f"Write it as the codebook says ({v.format})."
-    if bad.any():
-        notes.wrong(v.column, bad, values.to_numpy(), "a date was expected.", remedy)
+    notes.wrong(v.column, bad, values, "a date was expected.", remedy)
     far = ((dates < DATES[0]) | (dates >= DATES[1])).to_numpy()
     if far.any():
-        days = dates.dt.strftime("%Y-%m-%d").to_numpy()
         what = "a date from 1850 to 2199 was expected."
-        notes.wrong(v.column, far, days, what, CORRECT)
+        notes.wrong(v.column, far, dates.dt.strftime("%Y-%m-%d"), what, CORRECT)
         dates = dates.mask(far)
     return dates.to_numpy()
-
-
-def _midnight(times: np.ndarray) -> np.ndarray:
-    return times.astype("datetime64[D]").astype("datetime64[us]")
 
 
 def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.ExtensionArray:

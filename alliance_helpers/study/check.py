@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, Change, Notes, as_log, plain
+from .cells import CHECKS, Notes, as_log, plain
 from .codebook import KINDS, Codebook, Table, links
+from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 
@@ -42,13 +43,10 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index
-    dropped = frame.index[repeated & ~frame.index.isin(kept)]
-    before = frame.loc[dropped, table.latest].dt.strftime("%Y-%m-%d").fillna("").to_list()
-    rule = "an earlier duplicate"
-    notes.changes.append(
-        Change(table.name, table.latest, rule, dropped.to_numpy(), before, "record left out")
-    )
-    return frame[~frame.index.isin(dropped)]
+    gone = (repeated & ~frame.index.isin(kept)).to_numpy()
+    before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
+    notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
+    return frame[~gone]
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
@@ -59,15 +57,8 @@ def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
         begin, end = frame[days.admission], frame[days.discharge]
         if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
             return
-        variables = notes.table.variables
-        first, last = (variables[name].column for name in (days.admission, days.discharge))
-        text = end.dt.strftime("%Y-%m-%d").to_numpy()
-        for day in begin[end < begin].drop_duplicates().sort_values():
-            where = ((begin == day) & (end < begin)).to_numpy()
-            what = f"it lies before the admission on {day.date()}."
-            notes.wrong(last, where, text, what, "Correct one of the two dates.")
-        if (gone := np.flatnonzero(begin.isna())).size:
-            notes.problem("the admission is missing.", "Fill it in.", first, gone)
+        columns = [notes.table.variables[name].column for name in (days.admission, days.discharge)]
+        impossible(begin, end, columns, notes)
         return
 
 

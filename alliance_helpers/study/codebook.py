@@ -159,14 +159,11 @@ class Codebook:
             if name in kind:
                 return kind[name].label or name, kind[name].unit
         for table in self.tables.values():
-            if name in table.variables:
-                v = table.variables[name]
-                return v.label or name, v.unit
-            for suffix in table.suffix.values():
+            for suffix in ("", *table.suffix.values()):
                 base = name.removesuffix(suffix)
-                if suffix and base in table.variables:
-                    v = table.variables[base]
-                    return f"{v.label or base} ({suffix.strip('_')})", v.unit
+                if v := table.variables.get(base):
+                    when = f" ({suffix.strip('_')})" if suffix else ""
+                    return f"{v.label or base}{when}", v.unit
         for scale in self.scales.values():
             part = name.removeprefix(f"{scale.name}_")
             if part in scale.keys:
@@ -328,9 +325,8 @@ def own_words(
         word = own if found["role"][0].isupper() or own[1:2].isupper() else own.lower()
         word = _plural(word) if found["several"] else word
         article = found["article"] or ""
-        if article:
-            vowel = word[0].lower() in "aeiou"
-            article = article[0] + ("n " if vowel else " ")
+        if article and word[0].lower() in "aeiou":
+            article = article.replace(" ", "n ")
         return article + escape(word)
 
     return re.sub(pattern, told, text)
@@ -350,14 +346,8 @@ def _plural(word: str) -> str:
     >>> [_plural(word) for word in ("Nurse", "Wife", "Deputy", "Coach", "GP")]
     ['Nurses', 'Wives', 'Deputies', 'Coaches', 'GPs']
     """
-    for ending, several in (
-        (r"fe$", "ves"),
-        (r"(?<=[^aeiou])y$", "ies"),
-        (r"(?<=ss|ch|sh)$|(?<=x)$", "es"),
-    ):
-        if re.search(ending, word):
-            return re.sub(ending, several, word)
-    return f"{word}s"
+    endings = {"fe$": "ves", "(?<=[^aeiou])y$": "ies", "(?<=ss|ch|sh|.x)$": "es", "$": "s"}
+    return next(re.sub(e, several, word) for e, several in endings.items() if re.search(e, word))
 
 
 def _words(book: Codebook) -> dict[str, str]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
+from pandas.api.types import is_numeric_dtype
 
-from ..errors import SHOWN, DataError, ParameterError, Problem, listed
+from ..errors import SHOWN, DataError, ParameterError, listed
+from .cells import Notes, to_days
+from .codebook import Table
 
 DAYS = "hospital_days"
 COLUMNS = ["client_id", "admission", "discharge"]
 GOING_ON = np.iinfo(np.int32).max  # the discharge of a stay that has none yet
-ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:.*)?"
 
 
 def hospital_days(episodes: pd.DataFrame, start, end) -> pd.Series:
@@ -105,59 +106,41 @@ def _runs(code: np.ndarray, begin: np.ndarray, finish: np.ndarray):
     return order, heads, reached[tails] - shift[tails]
 
 
-def _dates(values: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Days since 1970; which values are missing; which are not dates."""
-    missing = values.isna().to_numpy()
-    if is_datetime64_any_dtype(values.dtype):
-        parsed = values
-    elif is_numeric_dtype(values.dtype):
-        parsed = pd.Series(pd.NaT, values.index, dtype="datetime64[us]")
-    else:
-        text = values.astype(str).str.strip()
-        missing = missing | (text == "").to_numpy(bool)
-        day = text.str.slice(0, 10).where(text.str.fullmatch(ISO) & ~missing)
-        parsed = pd.to_datetime(day, format="%Y-%m-%d", errors="coerce")
-    wrong = parsed.isna().to_numpy() & ~missing
-    days = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[D]").astype(np.int64)
-    return np.where(missing | wrong, 0, days).astype(np.int32), missing, wrong
+def _dates(values: pd.Series) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    """Dates without their time; the same as days since 1970, or 0; which cells are no dates."""
+    dates, _, wrong = to_days(values)
+    known = dates.fillna(pd.Timestamp(0)).to_numpy().astype("datetime64[D]")
+    return dates, known.astype(np.int64).astype(np.int32), wrong
 
 
 def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Admission and discharge as days; a discharge to come is the last day there is."""
-    admission, never, bad_in = _dates(episodes["admission"])
-    discharge, going_on, bad_out = _dates(episodes["discharge"])
-    early = (discharge < admission) & ~(never | going_on | bad_in | bad_out)
-    date = "Write the date as YYYY-MM-DD."
-    checks = [
-        (episodes["client_id"].isna().to_numpy(), "client_id", "has no client.", "Fill it in."),
-        (never, "admission", "has no date.", "Fill it in."),
-        (bad_in, "admission", "found '{admission}', which is not a date.", date),
-        (bad_out, "discharge", "found '{discharge}', which is not a date.", date),
-        (
-            early,
-            "discharge",
-            "found {discharge}, before the admission on {admission}.",
-            "Correct one of the two.",
-        ),
-    ]
-    if any(wrong.any() for wrong, *_ in checks):
-        raise DataError(_problems(episodes, checks))
-    return admission, np.where(going_on, GOING_ON, discharge)
-
-
-def _problems(episodes: pd.DataFrame, checks: list[tuple]) -> list[Problem]:
-    problems = []
     from_zero = isinstance(episodes.index, pd.RangeIndex) and episodes.index.start == 0
     labels = episodes.index + 2 if from_zero else episodes.index
-    cells = {c: episodes[c].to_numpy(object) for c in COLUMNS}
-    for wrong, column, what, remedy in checks:
-        for i in np.flatnonzero(wrong):
-            found = {c: str(cells[c][i]).removesuffix(" 00:00:00") for c in COLUMNS[1:]}
-            text = what.format(**found)
-            problems.append(
-                Problem("episodes", text, remedy, labels[i], column, value=cells[column][i])
-            )
-    return problems
+    notes = Notes(Table("episodes", "episodes", (), {}), labels.to_numpy())
+    begin, admission, bad_in = _dates(episodes["admission"])
+    end, discharge, bad_out = _dates(episodes["discharge"])
+    for column, bad in (("admission", bad_in), ("discharge", bad_out)):
+        remedy = "Write the date as YYYY-MM-DD."
+        notes.wrong(column, bad, episodes[column], "a date was expected.", remedy)
+    if (gone := np.flatnonzero(episodes["client_id"].isna())).size:
+        notes.problem("the client is missing.", "Fill it in.", "client_id", gone)
+    impossible(begin, end, ("admission", "discharge"), notes, bad_in)
+    if notes.problems:
+        raise DataError(notes.problems)
+    return admission, np.where(end.isna(), GOING_ON, discharge)
+
+
+def impossible(begin: pd.Series, end: pd.Series, columns, notes: Notes, told=False) -> None:
+    """Note stays without an admission (unless that is `told`), or that end before they begin."""
+    early = (end < begin).to_numpy()
+    for day in begin[early].drop_duplicates().sort_values():
+        where = early & (begin == day).to_numpy()
+        what = f"it lies before the admission on {day.date()}."
+        text = end.where(where).dt.strftime("%Y-%m-%d")
+        notes.wrong(columns[1], where, text, what, "Correct one of the two dates.")
+    if (gone := np.flatnonzero(begin.isna() & ~np.asarray(told))).size:
+        notes.problem("the admission is missing.", "Fill it in.", columns[0], gone)
 
 
 def _clients(start, end) -> pd.Index | None:
@@ -185,8 +168,8 @@ def _windows(start, end, clients: pd.Index) -> tuple[np.ndarray, np.ndarray]:
     found = []
     for name, given in (("start", start), ("end", end)):
         one = not isinstance(given, pd.Series)
-        days, missing, wrong = _dates(pd.Series([given]) if one else given.reindex(clients))
-        bad = missing | wrong
+        dates, days, _ = _dates(pd.Series([given]) if one else given.reindex(clients))
+        bad = dates.isna().to_numpy()
         if bad.any():
             where = f"'{given}'" if one else f"that of {_listed(clients[bad])}"
             raise ParameterError(f"The window's {name} must be a date; {where} is not.")

@@ -11,7 +11,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,38 +124,28 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
 
 
 def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: int):
-    bad: list[tuple[int, str]] = []
-    blank: list[int] = []
+    names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
+    uneven: list[tuple[int, int, bool]] = []
 
-    def uneven(row) -> str:
-        if row.text.strip() == "":
-            blank.append(row.number)
-        else:
-            cells = f"{row.actual_columns} cell{'s' * (row.actual_columns != 1)}"
-            bad.append((row.number, f"has {cells} where the header has {len(header)}."))
+    def skip(row) -> str:
+        uneven.append((row.number, row.actual_columns, not row.text.strip()))
         return "skip"
 
-    names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
+    read = arrow_csv.ReadOptions(
+        column_names=names, skip_rows_after_names=1, block_size=BLOCK, use_threads=False
+    )
+    read.encoding = encoding
+    parse = arrow_csv.ParseOptions(
+        delimiter=delimiter,
+        newlines_in_values=True,
+        ignore_empty_lines=False,
+        invalid_row_handler=skip,
+    )
+    convert = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+    )
     try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False,
-                encoding=encoding,
-                column_names=names,
-                skip_rows_after_names=1,
-                block_size=BLOCK,
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=True,
-                ignore_empty_lines=False,
-                invalid_row_handler=uneven,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-            ),
-        )
+        table = arrow_csv.read_csv(path, read, parse, convert)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         none = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
         empty = "Empty CSV" in str(error)
@@ -166,6 +156,9 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: 
         raise refuse(path.name, what, "Export it again as CSV.") from None
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
     frame.columns = header
+    blank = [row for row, _, nothing in uneven if nothing]
+    has = f"has {{}} cell{{}} where the header has {len(header)}."
+    bad = [(row, has.format(n, "s" * (n != 1))) for row, n, nothing in uneven if not nothing]
     every = np.arange(2, 2 + len(frame) + len(blank))
     spans = 1 + len(every) + len(bad) != lines
     frame = numbered(frame, 2, path.name, every[~np.isin(every, blank)])
@@ -248,27 +241,6 @@ class Marks:
         return cut or self.open_after(ends[-1].decode(encoding)) is not None
 
 
-@dataclass
-class Spanning:
-    """A record of several lines.
-
-    Attributes
-    ----------
-    lines : list of str
-    columns : list of int
-        For each line but the last, the column of the cell that it leaves open.
-    clean : bool
-        Whether each closing mark stands at the end of its cell.
-    closed : bool
-        Whether the last mark closes (within BLOCK letters).
-    """
-
-    lines: list[str]
-    columns: list[int] = field(default_factory=list)
-    clean: bool = True
-    closed: bool = False
-
-
 class Quotes:
     """The search for quotation marks that cannot be believed.
 
@@ -284,7 +256,7 @@ class Quotes:
     def __init__(self, marks: Marks, width: int, frame: pd.DataFrame) -> None:
         self.marks, self.width, self.frame = marks, width, frame
         self._ahead: deque[str] = deque()
-        self._shapes: dict[int, set[str]] = {}
+        self._usual = cache(self._shapes)
 
     def places(self, file: Iterator[str]) -> list[tuple[int, int | None]]:
         """Rows in which such a mark opens, and in which it closes.
@@ -295,60 +267,68 @@ class Quotes:
         while line := self._next(file):
             row += 1
             if '"' in line and self.marks.opens(line):
-                record = self._follow(file, line)
-                if not record.closed or not record.clean or self._swallows(record):
-                    found.append((row, row + len(record.lines) - 1 if record.closed else None))
-                    self._ahead.extendleft(reversed(record.lines[1:]))
+                lines, columns, closed, clean = self._follow(file, line)
+                if not (closed and clean) or self._swallows(lines, columns):
+                    found.append((row, row + len(lines) - 1 if closed else None))
+                    self._ahead.extendleft(reversed(lines[1:]))
         return found
 
     def _next(self, file: Iterator[str]) -> str:
         return self._ahead.popleft() if self._ahead else next(file, "")
 
-    def _follow(self, file: Iterator[str], line: str) -> Spanning:
-        """The record that begins with this line and takes in all that its marks hold."""
-        record, size, delimiter = Spanning([line]), len(line), self.marks.delimiter
+    def _follow(self, file: Iterator[str], line: str) -> tuple[list[str], list[int], bool, bool]:
+        """The record that begins with this line and takes in all that its marks hold.
+
+        Returns
+        -------
+        lines : list of str
+        columns : list of int
+            For each line but the last, the column of the cell that it leaves open.
+        closed : bool
+            Whether the last mark closes (within BLOCK letters).
+        clean : bool
+            Whether each closing mark stands at the end of its cell.
+        """
+        lines, columns, size, clean, delimiter = [line], [], len(line), True, self.marks.delimiter
         column = self.marks.open_after(line)
         while size < BLOCK and (line := self._next(file)):
-            record.lines.append(line)
-            record.columns.append(column)
+            lines.append(line)
+            columns.append(column)
             size += len(line)
-            if not (close := CLOSES.match(line)):
-                continue
-            record.clean &= line[close.end() :][:1] in (delimiter, "\r", "\n", "")
-            after = line.find(delimiter, close.end()) + 1
-            more = self.marks.open_after(line, after) if after else None
-            if more is None:
-                record.closed = True
-                break
-            column += 1 + more
-        return record
+            if close := CLOSES.match(line):
+                clean &= line[close.end() :][:1] in (delimiter, "\r", "\n", "")
+                after = line.find(delimiter, close.end()) + 1
+                more = self.marks.open_after(line, after) if after else None
+                if more is None:
+                    return lines, columns, True, clean
+                column += 1 + more
+        return lines, columns, False, clean
 
-    def _swallows(self, record: Spanning) -> bool:
+    def _swallows(self, lines: list[str], columns: list[int]) -> bool:
         """Whether the record has another width than the header, or lines of it are records.
 
         They are if each of them fills the header's columns, or if one does, and what it would put
         outside the cell in question looks like what stands in those columns elsewhere.
         """
-        if len(self.marks.whole("".join(record.lines))) != self.width:
+        if len(self.marks.whole("".join(lines))) != self.width:
             return True
-        alone = [self.marks.cells(line) for line in record.lines]
+        alone = [self.marks.cells(line) for line in lines]
         if all(len(cells) == self.width for cells in alone if any(cells)):
             return True
         for i, cells in enumerate(alone):
             if len(cells) >= self.width:
-                before = record.columns[i - 1] if i else 0
-                after = self.width - 1 - record.columns[i] if i < len(record.columns) else 0
+                before = columns[i - 1] if i else 0
+                after = self.width - 1 - columns[i] if i < len(columns) else 0
                 left = enumerate(cells[:before])
                 right = enumerate(cells[len(cells) - after :], self.width - after)
-                if any(self._usual(column, cell) for column, cell in (*left, *right)):
+                if any(_shape(cell) in self._usual(column) for column, cell in (*left, *right)):
                     return True
         return False
 
-    def _usual(self, column: int, cell: str) -> bool:
-        if column not in self._shapes:
-            seen = self.frame.iloc[:SAMPLE, column].dropna().unique()
-            self._shapes[column] = {_shape(value) for value in seen} - {""}
-        return _shape(cell) in self._shapes[column]
+    def _shapes(self, column: int) -> set[str]:
+        """What the cells of a column look like."""
+        seen = self.frame.iloc[:SAMPLE, column].dropna().unique()
+        return {_shape(value) for value in seen} - {""}
 
 
 def _shape(cell: str) -> str:
@@ -372,10 +352,9 @@ def refuse_quotes(path: Path, encoding: str, marks: Marks, width: int, frame, re
     if places:
         so = f"{records:,} record{'s' * (records != 1)}" if records is not None else "no table"
         so = f"with it, the file's {count_lines(path):,} lines hold {so}."
-        found = [(row, f"opens a quotation mark that {_closed(end)}; {so}") for row, end in places]
+        found = []
+        for row, end in places:
+            closed = "is never closed" if end is None else f"closes only in row {end}"
+            found.append((row, f"opens a quotation mark that {closed}; {so}"))
         remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
         raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)
-
-
-def _closed(end: int | None) -> str:
-    return "is never closed" if end is None else f"closes only in row {end}"

@@ -108,10 +108,8 @@ def codebook_beside(source: Path) -> Path | None:
     return next((p for p in [*own, folder / "codebook.yml"] if p.is_file()), None)
 
 
-def check(
-    source: str | Path | None = None, codebook: str | Path | Codebook | None = None
-) -> list[Problem]:
-    """Every problem of the data and of the codebook, together; an empty list if there is none.
+def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
+    """Every problem of the codebook and of the data, together, and how each file was read.
 
     Parameters
     ----------
@@ -120,14 +118,9 @@ def check(
 
     Examples
     --------
-    >>> check()
+    >>> check()[0]
     []
     """
-    return check_and_tell(source, codebook)[0]
-
-
-def check_and_tell(source, codebook) -> tuple[list[Problem], tuple[str, ...]]:
-    """Every problem, and how each file was read."""
     study, in_codebook, in_data = _everything(source, codebook)
     return [*in_codebook, *in_data], study.notes if study else ()
 

@@ -10,7 +10,6 @@ import contextlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -175,17 +174,13 @@ def read_labelled(path: Path) -> RawTable:
         missing[column] = tuple(low for low, _ in spans if isinstance(low, str))
     for column, codes in meta.missing_user_values.items():
         missing[column] = (*missing.get(column, ()), *codes)
-    return RawTable(
-        numbered(frame, 1, path.name),
-        file=path.name,
-        labels={c: text for c, text in meta.column_names_to_labels.items() if text},
-        levels={
-            column: {as_text(code): str(label).strip() for code, label in levels.items()}
-            for column, levels in meta.variable_value_labels.items()
-        },
-        missing=missing,
-        missing_ranges=ranges,
-    )
+    labels = {column: text for column, text in meta.column_names_to_labels.items() if text}
+    levels = {
+        column: {as_text(code): str(label).strip() for code, label in levels.items()}
+        for column, levels in meta.variable_value_labels.items()
+    }
+    frame = numbered(frame, 1, path.name)
+    return RawTable(frame, labels, levels, missing, ranges, path.name)
 
 
 MAX_UNPACKED = 500_000_000
@@ -193,6 +188,7 @@ MAX_RATIO = 200
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
+WIDER = "Give every column a name in the first row."
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 
@@ -234,21 +230,26 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
         header = _trim(next(cells, ()))
         if not header:
             raise refuse(place, "is empty.", "Put a header in the first row, the records below.")
-        width = len(header)
-        rows = [_fit(row, width, place, i) for i, row in enumerate(cells, start=2)]
-    names = ["" if name is None else str(name).strip() for name in header]
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
-    frame = pd.concat([_column(cells) for cells in columns], axis=1)
-    frame.columns = names
+        rows = [_trim(row) for row in cells]
+    width, has = len(header), "has {} cells where the header has {}."
+    long = [(i, has.format(len(row), width)) for i, row in enumerate(rows, 2) if len(row) > width]
+    if long:
+        raise refuse_rows(place, long, f"have more than {width} cells.", WIDER)
+    rows = [row + [None] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(rows, columns=range(width), dtype=object).apply(_column)
+    for row, column in np.argwhere(frame.isin(ERRORS))[:1]:
+        what = f"found {frame.iloc[row, column]!r}, an Excel error."
+        raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + 2)
+    frame.columns = ["" if name is None else str(name).strip() for name in header]
     return RawTable(numbered(frame, 2, place), file=place)
 
 
-def _column(cells) -> pd.Series:
+def _column(cells: pd.Series) -> pd.Series:
     """Numbers as numbers; text, dates and mixtures as the objects they are."""
     kinds = {type(cell) for cell in cells} - {type(None)}
     if kinds and kinds <= {int, float}:
-        return pd.Series(cells, dtype=float)
-    return pd.Series(list(cells), dtype=object)
+        return cells.astype(float)
+    return cells
 
 
 def _trim(row: tuple) -> list:
@@ -256,21 +257,6 @@ def _trim(row: tuple) -> list:
     while row and (row[-1] is None or str(row[-1]).strip() == ""):
         row.pop()
     return row
-
-
-def _fit(row: tuple, width: int, place: str, number: int) -> list:
-    """The row at the header's width; more cells than that are a problem."""
-    if len(row) > width:
-        extra = _trim(row)
-        if len(extra) > width:
-            what = f"has {len(extra)} cells where the header has {width}."
-            raise refuse(place, what, "Give every column a name in the first row.", row=number)
-    kept = [*islice(row, width)]
-    for cell in kept:
-        if isinstance(cell, str) and cell in ERRORS:
-            what = f"found {cell!r}, an Excel error."
-            raise refuse(place, what, "Correct the formula, or leave the cell blank.", row=number)
-    return kept + [None] * (width - len(kept))
 
 
 @contextlib.contextmanager
@@ -303,26 +289,17 @@ def _unpacks_within_limits(path: Path) -> None:
         raise refuse(path.name, what, "Save it as .xlsx (not .xls), or as CSV.") from None
     size = sum(part.file_size for part in parts)
     packed_size = max(path.stat().st_size, 1)
-    if (
-        size > MAX_UNPACKED
-        or len(parts) > MAX_PARTS
-        or (size > SMALL and size / packed_size > MAX_RATIO)
-    ):
-        what = (
-            f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
-            f"({len(parts):,} parts); that is refused."
-        )
+    dense = size > SMALL and size / packed_size > MAX_RATIO
+    if dense or size > MAX_UNPACKED or len(parts) > MAX_PARTS:
+        what = f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
+        what += f"({len(parts):,} parts); that is refused."
         raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")
 
 
 MAX_PARQUET = 32_000_000_000
-NARROW = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.uint8(): pd.UInt8Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
+NARROW = {pa.bool_(): pd.BooleanDtype()} | {
+    pa.type_for_alias(name.lower()): pd.api.types.pandas_dtype(name)
+    for name in ("Int8", "Int16", "Int32", "Int64", "UInt8")
 }
 
 

@@ -270,13 +270,24 @@ def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[s
     )
 
 
+def _typed(book: Codebook) -> list[tuple]:
+    """Where a variable of some type is named: place, name, types, what is wrong, the remedy."""
+    what, numbers = "{!r} is of type {}.", "Take numbers; of a category, what `derived` makes."
+    asked = [(("study", r), getattr(book, r), ("id",), what, "Give it `type: id`.")
+             for r in ("client", "case_manager")]  # fmt: skip
+    asked += [(("blocks", b), v, NUMERIC, what, numbers)
+              for b, names in book.blocks.items() for v in names]  # fmt: skip
+    asked += [(("informants", i, "alliance"), e["alliance"], NUMERIC, what,
+               "Name a scale or a number.") for i, e in book.informants.items()]  # fmt: skip
+    asked += [(("days", d.name, "anchor"), d.anchor, ("date",), "the anchor {!r} is not a date.",
+               "Name a date of the client.") for d in book.days.values()]  # fmt: skip
+    return asked
+
+
 def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
     known = dyad_variables(book)
-    asked = [(("study", r), getattr(book, r)) for r in ("client", "case_manager", "site")]
+    asked = [(place, name) for place, name, *_ in _typed(book)] + [(("study", "site"), book.site)]
     asked += [(("derived", d.name, "from"), d.source) for d in book.derived.values()]
-    asked += [(("blocks", b), v) for b, names in book.blocks.items() for v in names]
-    asked += [(("informants", i, "alliance"), e["alliance"]) for i, e in book.informants.items()]
-    asked += [(("days", d.name, "anchor"), d.anchor) for d in book.days.values()]
     items = [(("scales", s.name, "items"), i) for s in book.scales.values() for i in s.items]
     lost: dict[tuple, list[str]] = {}
     for there, wanted in ((columns, items), (known, asked)):
@@ -376,16 +387,7 @@ def _study_rules(book: Codebook) -> Iterator:
 
 def _types(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
     """Variables that are of another type than their part asks for."""
-    what, numbers = "{!r} is of type {}.", "Take numbers; of a category, what `derived` makes."
-    asked = [(("study", r), getattr(book, r), ("id",), what, "Give it `type: id`.")
-             for r in ("client", "case_manager")]  # fmt: skip
-    asked += [(("blocks", b), v, NUMERIC, what, numbers)
-              for b, names in book.blocks.items() for v in names]  # fmt: skip
-    asked += [(("informants", i), e["alliance"], NUMERIC, what, "Name a scale or a number.")
-              for i, e in book.informants.items()]  # fmt: skip
-    asked += [(("days", d.name), d.anchor, ("date",), "the anchor {!r} is not a date.",
-               "Name a date of the client.") for d in book.days.values()]  # fmt: skip
-    for place, name, types, what, remedy in asked:
+    for place, name, types, what, remedy in _typed(book):
         if name in columns and columns[name].type not in types:
             yield place, what.format(name, columns[name].type), remedy
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import yaml
 
-from ..errors import CodebookError, Problem, show
+from ..errors import CodebookError, Problem, listed, show
 from ..paths import DATA
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 IRI_GRAMMAR = "rfc3987_syntax"
-SCHEMA_REMEDY = "See data/CODEBOOK.md."
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -177,7 +176,7 @@ def schema_problems(
     text: str,
     file: str,
     schema: str = "codebook.schema.json",
-    remedy: str = SCHEMA_REMEDY,
+    remedy: str = "See data/CODEBOOK.md.",
 ) -> list[Problem]:
     """Entries that do not have the form a schema in `data/` asks for."""
     problems = []
@@ -199,7 +198,9 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
         known = sorted(error.schema.get("properties", {}))
         for name in found:
             if name not in known:
-                yield str(name), f"there is no such setting here;{_perhaps(str(name), known)}"
+                close = get_close_matches(str(name), known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known are {listed(known, 12)}."
+                yield str(name), f"there is no such setting here; {hint}"
     elif rule == "required":
         gone = [name for name in wanted if name not in found]
         yield None, f"{' and '.join(repr(n) for n in gone)} must be given."
@@ -211,7 +212,8 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
     elif rule == "enum":
         yield name, f"found {show(found)}; expected one of {', '.join(map(str, wanted))}."
     elif rule == "pattern":
-        yield name, f"found {show(found)}; {_PATTERNS.get(wanted, 'this is not allowed here')}."
+        why = error.schema.get("$comment", "this is not allowed here")
+        yield name, f"found {show(found)}; {why}."
     elif rule == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
         words = " or ".join(_KINDS.get(k, k) for k in kinds)
@@ -229,12 +231,6 @@ _KINDS = {
     "boolean": "true or false",
     "null": "nothing",
 }
-_PATTERNS = {
-    "^[A-Za-z][A-Za-z0-9_]*$": "a name has letters, digits and _ and begins with a letter",
-    "^[A-Za-z0-9_]*$": "a suffix has letters, digits and _",
-    "^[^/\\\\]+$": "a file is named without its folder",
-    "^(%[dmYyBb]|[-/. ])+$": "write for example %d.%m.%Y",
-}
 _LIMITS = {
     "maxLength": "it is too long",
     "minLength": "it is empty",
@@ -245,8 +241,3 @@ _LIMITS = {
     "maximum": "it is too large",
     "anyOf": "it has none of the forms that fit here",
 }
-
-
-def _perhaps(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f" did you mean {close[0]!r}?" if close else f" known are {', '.join(known[:12])}."

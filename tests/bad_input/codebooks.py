@@ -340,7 +340,7 @@ book(
     "codebook_anchor_no_date",
     "anchor: intake",
     "anchor: age",
-    "codebook.yml, row 36: at days > days_in_hospital: the anchor 'age' is not a date. "
+    "codebook.yml, row 37: at days > days_in_hospital > anchor: the anchor 'age' is not a date. "
     "Name a date of the client.",
 )
 book(

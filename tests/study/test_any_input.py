@@ -30,7 +30,7 @@ def works_or_says_why(source) -> None:
     """Problems, or a study that can be cleaned."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        problems = check(source)
+        problems, _ = check(source)
         for problem in problems:
             assert str(problem).strip()
             assert problem.record()["remedy"]
@@ -172,7 +172,7 @@ def test_any_study_can_be_described(tables, n, tmp_path_factory):
     except DataError:
         return
     about_columns = ("does not know", "column is missing", "columns are missing", "more than once")
-    told = "\n".join(map(str, check(folder, book)))
+    told = "\n".join(map(str, check(folder, book)[0]))
     assert not [words for words in about_columns if words in told], told
     if not told:
         with warnings.catch_warnings():

@@ -54,7 +54,7 @@ def write(frame: pd.DataFrame, path, kind: str) -> None:
 def test_a_folder_of_tables(kind, raw, findings, tmp_path):
     for name, frame in raw.tables.items():
         write(frame, tmp_path / name, kind)
-    assert check(tmp_path) == []
+    assert check(tmp_path)[0] == []
     made = clean(load_study(tmp_path))
     assert assess(made.dyads, made.codebook).to_csv(index=False) == findings
     assert len(made.log) == len(clean(raw).log)
@@ -103,7 +103,7 @@ def test_one_wide_file(kind, raw, findings, tmp_path):
     write(wide, tmp_path / "my_study", kind)
     (tmp_path / "my_study.codebook.yml").write_text(text)
     path = next(p for p in tmp_path.iterdir() if p.stem == "my_study")
-    assert check(path) == []
+    assert check(path)[0] == []
     made = clean(load_study(path))
     found = assess(made.dyads, made.codebook)
     expected = pd.read_csv(pd.io.common.StringIO(findings))

@@ -102,7 +102,7 @@ def hostile(tmp_path_factory):
         claim("4", "rate_absence", "client", "@x", term="hospital_days"),
     ]
     (study / "findings.yml").write_text(json.dumps({"claims": claims}))
-    assert check(study) == []
+    assert check(study)[0] == []
     assert skipped(open_study(str(study))) == {}
     run = run_sequence({"data": str(study)}, study.parent / "out", jobs=2)
     assert [r.error_message for r in run.failed] == []
