@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import wraps
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, wraps
 from html import escape
 from inspect import signature
 from pathlib import Path
@@ -130,7 +130,7 @@ class Words(Formatter):
         return " to ".join(form(x, int(spec[1:] or 2)) for x in np.atleast_1d(value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Demo:
     """A demonstration.
 
@@ -160,8 +160,6 @@ class Demo:
     height: float = 3.5
     shows: str = ""
     widths: tuple[float, ...] = (1,)
-    _kept: list[Figure] = field(default_factory=list, repr=False, compare=False)
-    _drawn: dict = field(default_factory=dict, repr=False, compare=False)
 
     def settings(self, **changed: Any) -> dict[str, Any]:
         """Every control's value: the given ones, the others as they stand at the start.
@@ -198,35 +196,33 @@ class Demo:
 
     def picture(self, **changed: Any) -> Still:
         """The figure at one setting of the controls, still."""
-        return self.still(self.settings(**changed))
+        return self.still(**self.settings(**changed))
 
-    def still(self, settings: Mapping[str, Any]) -> Still:
-        """Compute, draw and say one complete setting.
+    @cached_property
+    def still(self) -> Callable[..., Still]:
+        """Compute, draw and say one complete setting; what was drawn lately is not drawn twice."""
+        return lru_cache(REMEMBERED)(self._still)
 
-        The figure is reused from call to call, and what was drawn lately is not drawn twice.
-        """
-        key = tuple(settings.items())
-        if key in self._drawn:
-            return self._drawn[key]
+    @cached_property
+    def figure(self) -> Figure:
+        """What every setting is drawn in, one after another."""
+        figure = Figure(figsize=(WIDTH, self.height), dpi=DPI, layout="constrained")
+        figure.subplots(1, len(self.widths), width_ratios=self.widths)
+        return figure
+
+    def _still(self, **settings: Any) -> Still:
         result = self.compute(**settings)
         text, buffer = self._say(result), io.BytesIO()
         with plt.rc_context(LOOK_OF_FIGURES):
-            if new := not self._kept:
-                self._kept.append(_figure(self.height, self.widths))
-            (figure,) = self._kept
+            figure = self.figure
             _wipe(figure)
             self.draw(result, *figure.axes)
-            figure.canvas.print_png(
+            FigureCanvasAgg(figure).print_png(
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-            if new:
-                _stay(figure)
+            _stay(figure)
         alt = f"{self.shows or figure.get_label()} {text}"
-        still = Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
-        if len(self._drawn) == REMEMBERED:
-            self._drawn.pop(next(iter(self._drawn)))
-        self._drawn[key] = still
-        return still
+        return Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
 
     def explore(self) -> VBox:
         """The controls, the numbers in a sentence, and the figure.
@@ -240,7 +236,7 @@ class Demo:
 
         def show(_event: object = None) -> None:
             try:
-                still = self.still({name: widget.value for name, widget in inputs.items()})
+                still = self.still(**{name: widget.value for name, widget in inputs.items()})
             except AllianceError as error:
                 numbers.value = numbers_html(str(error))
                 return
@@ -261,13 +257,6 @@ class Demo:
         box = VBox([HTML(VISIBLE), *inputs.values(), HBox([again]), numbers, figure])
         box.add_class("alliance-demo")
         return box
-
-
-def _figure(height: float, widths: tuple[float, ...]) -> Figure:
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.subplots(1, len(widths), width_ratios=widths)
-    return figure
 
 
 def _wipe(figure: Figure) -> None:
