@@ -113,10 +113,7 @@ def save_table(
 
 
 def save_figure(
-    ax: Axes | Figure,
-    name: str,
-    out: str | Path | None = None,
-    codebook: Codebook | None = None,
+    ax: Axes | Figure, name: str, out: str | Path | None = None, codebook: Codebook | None = None
 ) -> Picture:
     """Write `out/figures/name.png`, close the figure, and return the picture for display.
 
@@ -217,16 +214,6 @@ def bullets(sentences: list[str]) -> HTML:
     return HTML(f'<ul class="sentences">{items}</ul>')
 
 
-def public_log(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
-    """The cleaning log fit to be passed on: single values of real records are hidden."""
-    log = cleaned.log.copy()
-    if not (cleaned.codebook.synthetic or show_rows):
-        log[["before", "after"]] = log[["before", "after"]].mask(
-            log[["before", "after"]] != "", HIDDEN
-        )
-    return log
-
-
 def save_record(
     result: CleanStudy | pd.DataFrame, show_rows: bool = False, out: str | Path | None = None
 ) -> None:
@@ -248,8 +235,12 @@ def save_record(
     if isinstance(result, pd.DataFrame):
         write_csv(result, Path(out) / "findings.csv")
         return
-    write_csv(public_log(result, show_rows), Path(out) / "cleaning_log.csv")
-    if result.codebook.synthetic or show_rows:
+    log, open_rows = result.log, result.codebook.synthetic or show_rows
+    if not open_rows:
+        values = log[["before", "after"]]
+        log = log.assign(**values.mask(values != "", HIDDEN))
+    write_csv(log, Path(out) / "cleaning_log.csv")
+    if open_rows:
         rows = result.dyads.copy(deep=False)
         rows.attrs = {}  # what hangs on the table is no part of it
         write_whole(Path(out) / "dyads.parquet", rows.to_parquet)

@@ -46,9 +46,7 @@ class PrettyTable:
 
 
 def pretty(
-    frame: pd.DataFrame,
-    codebook: Codebook | None = None,
-    caption: str | None = None,
+    frame: pd.DataFrame, codebook: Codebook | None = None, caption: str | None = None
 ) -> PrettyTable:
     """Make a table for reading: names in words, numbers rounded by what they are.
 

@@ -401,12 +401,7 @@ def hospital(
         both = {"the covariates": True, "nothing": False}
         controls["adjusted"] = Choose("Adjusted for", both, True)
 
-    @demonstration(
-        "{said} Adjusted for: {given}. Bounds {bounds:v}.",
-        draw,
-        3.2,
-        **controls,
-    )
+    @demonstration("{said} Adjusted for: {given}. Bounds {bounds:v}.", draw, 3.2, **controls)
     def shown(bound: float, adjusted: bool = True) -> dict:
         rows, said = zip(*(fitted(i, bound, adjusted) for i in book.informants), strict=True)
         return {
