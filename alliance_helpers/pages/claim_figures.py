@@ -136,8 +136,8 @@ def halo_contrast(
     Parameters
     ----------
     rows : DataFrame
-        As for :func:`forest`, optionally with `rater`: who rated the outcome. Without it the
-        codebook's scales say it, and what is no scale counts as rated by somebody else.
+        As for :func:`forest`, with `rater`: who rated the outcome, as in the contrast of
+        `associations.halo`.
     codebook, xlabel, heading, ax
         As for :func:`forest`.
 
@@ -145,10 +145,6 @@ def halo_contrast(
     -------
     Axes
     """
-    if "rater" not in rows:
-        scales = codebook.scales if codebook is not None else {}
-        raters = [scales[t].informant if t in scales else "records" for t in rows["term"]]
-        rows = rows.assign(rater=raters)
     same = rows["rater"] == rows["informant"]
     rows = rows.assign(who=np.where(same, SAME, OTHER)).iloc[np.argsort(~same, kind="stable")]
     return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)

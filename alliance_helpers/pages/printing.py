@@ -7,7 +7,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,6 @@ CLAIM = ["finding", "claim", "informant"]
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
-
-SHORT = 18  # characters of a cell that is not broken over lines
-LONG = 40  # characters of a cell that gets room, so that it is not broken over many
 
 
 @dataclass(frozen=True)
@@ -94,25 +90,8 @@ def pretty(
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
     caption = own_words(caption or "", codebook)
-    return PrettyTable(frame, table, caption, to_html(table, right, caption))
-
-
-def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) -> str:
-    """A plain HTML table of text cells: caption, scoped headers, numbers to the right.
-
-    On a narrow screen it scrolls by itself, with the keyboard too.
-    """
-    if table.empty:
-        return f"<p>{escape(caption or 'Table')}: none.</p>"
-    return rendered(
-        "table.html.j2",
-        caption=caption,
-        heads=table.columns,
-        sides=["right" if r else "left" for r in right],
-        rows=table.itertuples(index=False, name=None),
-        short=SHORT,
-        long=LONG,
-    )
+    html = rendered("table.html.j2", caption=caption, heads=table.columns, right=right, rows=rows)
+    return PrettyTable(frame, table, caption, html)
 
 
 def rendered(template: str, **values: object) -> str:
