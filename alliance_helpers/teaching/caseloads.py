@@ -35,6 +35,9 @@ COHORT = {
 
 
 def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
+    """Ratings of each case manager's clients in a column, columns sorted by their mean; the more a
+    column keeps together, the less a further client adds.
+    """
     means = s.y.mean(axis=0)
     order = np.argsort(means)
     at = np.tile(np.arange(1, s.managers + 1), (len(s.y), 1))
@@ -51,8 +54,6 @@ def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     "r = .20: {power[0]:r} instead of {power[1]:r}.",
     _draw_worth,
     3.2,
-    "Ratings of each case manager's clients in a column, columns sorted by their mean; the more a "
-    "column keeps together, the less a further client adds.",
     **COHORT,
     predictor=Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
 )
@@ -67,6 +68,9 @@ def worth(managers: int, caseload: int, share: float, predictor: float) -> dict:
 
 
 def _draw_alarms(s: SimpleNamespace, *panels: Axes) -> None:
+    """p values of 300 cohorts in which the case managers' age and the rating are unrelated:
+    counting clients, and counting case managers.
+    """
     edges = np.arange(0, 1.01, 0.05)
     for ax, p, color, name in zip(
         panels, (s.naive, s.means), (NAIVE, RESPECTFUL), ("clients", "case managers"), strict=True
@@ -85,8 +89,6 @@ def _draw_alarms(s: SimpleNamespace, *panels: Axes) -> None:
     "case managers, in {alarms[1]:.1f} %.",
     _draw_alarms,
     3.0,
-    "p values of 300 cohorts in which the case managers' age and the rating are unrelated: "
-    "counting clients, and counting case managers.",
     widths=(1, 1),
     **COHORT,
 )
@@ -135,11 +137,6 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
         "{said}",
         _draw,
         1.35 + 0.33 * len(common),
-        "A row for each variable, from the one that belongs to the case manager most to the one "
-        "that does least. Left: the case manager's share of it; middle: its association with "
-        "alliance, dyads taken as independent and case managers respected, with 95 % intervals; "
-        "right: how many times as wide the second interval is, and a tick for what the shares let "
-        "one expect. The chosen row is shaded.",
         widths=(1, 2.1, 1.35),
         term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
         informant=Choose("Alliance rated by", informants, start),
@@ -209,6 +206,12 @@ def _told(rows: pd.DataFrame, term: str, way: str) -> str:
 
 
 def _draw(s: SimpleNamespace, shares: Axes, effects: Axes, times: Axes) -> None:
+    """A row for each variable, from the one that belongs to the case manager most to the one that
+    does least. Left: the case manager's share of it; middle: its association with alliance, dyads
+    taken as independent and case managers respected, with 95 % intervals; right: how many times as
+    wide the second interval is, and a tick for what the shares let one expect. The chosen row is
+    shaded.
+    """
     at = -np.arange(len(s.rows))
     for ax in (shares, effects, times):
         ax.axhspan(-s.chosen - 0.5, -s.chosen + 0.5, color=SHADE)

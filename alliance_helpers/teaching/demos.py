@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
 from html import escape
-from inspect import signature
+from inspect import getdoc, signature
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
@@ -66,7 +66,8 @@ class Slide:
     def widget(self) -> IntSlider | FloatSlider:
         whole = all(isinstance(x, int) for x in (self.low, self.high, self.step, self.value))
         made = IntSlider if whole else FloatSlider
-        how = {} if whole else {"readout_format": f".{_decimals(self.step)}f"}
+        decimals = len(f"{self.step:g}".partition(".")[2])
+        how = {} if whole else {"readout_format": f".{decimals}f"}
         return made(
             value=self.value, min=self.low, max=self.high, step=self.step, description=self.label,
             **LOOK, **how,
@@ -143,12 +144,11 @@ class Demo:
     say : str or callable
         The sentence with the result's numbers: a template (:class:`Words`), or result in, text out.
     draw : callable
-        The result and the panels' axes in; all that it draws lies in these axes.
+        The result and the panels' axes in; all that it draws lies in these axes. Its docstring says
+        what kind of figure it is, for those who do not see it, where `plots` does not say it; the
+        numbers are added.
     height : float
         Inches.
-    shows : str
-        What kind of figure it is, for those who do not see it, where `plots` does not say it; the
-        numbers are added.
     widths : tuple of float
         Relative widths of the panels.
     """
@@ -158,7 +158,6 @@ class Demo:
     say: str | Callable[[Any], str]
     draw: Callable[..., Any]
     height: float = 3.5
-    shows: str = ""
     widths: tuple[float, ...] = (1,)
 
     def settings(self, **changed: Any) -> dict[str, Any]:
@@ -221,7 +220,7 @@ class Demo:
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
             _stay(figure)
-        alt = f"{self.shows or figure.get_label()} {text}"
+        alt = f"{getdoc(self.draw) or figure.get_label()} {text}".replace("\n", " ")
         return Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
 
     def explore(self) -> VBox:
@@ -289,7 +288,6 @@ def demonstration(
     say: str,
     draw: Callable[..., Any],
     height: float = 3.5,
-    shows: str = "",
     widths: tuple[float, ...] = (1,),
     **controls: Slide | Choose,
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
@@ -307,7 +305,7 @@ def demonstration(
             bound.apply_defaults()
             return SimpleNamespace(**bound.arguments | compute(*args, **named))
 
-        demo = Demo(controls, found, say, draw, height, shows, widths)
+        demo = Demo(controls, found, say, draw, height, widths)
 
         def give() -> Demo:
             return demo
@@ -331,10 +329,6 @@ def numbers_html(text: str) -> str:
 def unbroken(text: str) -> str:
     """No line ends between a number and its per cent sign."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _decimals(step: float) -> int:
-    return len(f"{step:.6f}".rstrip("0").split(".")[1])
 
 
 def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:

@@ -70,6 +70,9 @@ def _say_sample(s: SimpleNamespace) -> str:
 
 
 def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
+    """Correlation of each candidate with the outcome; the band holds those that p < .05 would not
+    pick; selected ones are drawn dark and named, with a hollow mark for new clients.
+    """
     at = np.arange(1, len(s.r) + 1)
     chosen = np.isin(at - 1, s.chosen)
     ax.axhspan(-s.limit, s.limit, color=SHADE)
@@ -91,8 +94,6 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
     _say_sample,
     _draw_sample,
     3.2,
-    "Correlation of each candidate with the outcome; the band holds those that p < .05 would "
-    "not pick; selected ones are drawn dark and named, with a hollow mark for new clients.",
     **CONTROLS,
     sample=Slide("Another study (number)", 1, 50, 1, 10),
 )
@@ -113,6 +114,7 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
 
 
 def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
+    """How many of the noise candidates stepwise selection enters, over 300 studies."""
     most = 8
     share = np.bincount(np.minimum(s.entered, most), minlength=most + 1) / SAMPLES * 100
     bars = ax.bar(range(most + 1), share, color=[MISSED] + [FOUND] * most, edgecolor=INK, lw=0.6)
@@ -127,7 +129,6 @@ def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
     f"{{found:%}} of {SAMPLES} studies, on average {{mean:v}} variables with R² {{r_squared:r3}}.",
     _draw_samples,
     3.2,
-    "How many of the noise candidates stepwise selection enters, over 300 studies.",
     **CONTROLS,
 )
 def many_samples(candidates: int, n: int, p_enter: float) -> dict:
@@ -147,6 +148,7 @@ def many_samples(candidates: int, n: int, p_enter: float) -> dict:
 
 
 def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
+    """p values of the second regression's terms against what chance alone would give."""
     at = np.arange(1, s.kept + 1)
     colors = np.where(s.p < 0.05, FOUND, MISSED)
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
@@ -163,7 +165,6 @@ def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
     "p < .05.",
     _draw_screened,
     3.0,
-    "p values of the second regression's terms against what chance alone would give.",
     candidates=Slide("Candidates, all of them noise", 10, 80, 5, 50),
     n=Slide("Clients", 100, 600, 20, 200),
     screen=Slide("Kept if p is below", 0.05, 0.50, 0.05, 0.25),
@@ -241,6 +242,7 @@ DYADS = Slide("Dyads that count as independent", 20, 600, 5, 200)
 
 
 def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
+    """Power of the test over the size of the true correlation."""
     plots.power_curve(s.curve, "Diamond: the correlation chosen; dotted: power .80", ax)
     ax.plot([s.rho, s.rho, 0], [0, s.power, s.power], **DASHED)
     ax.plot(s.rho, s.power, **MARK)
@@ -253,7 +255,6 @@ def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
     "reached at a true one of {detectable:r3}.",
     _draw_power,
     3.2,
-    "Power of the test over the size of the true correlation.",
     rho=Slide("True correlation", 0.0, 0.5, 0.05, 0.2),
     n=DYADS,
     alpha=Slide("Level of the test", 0.01, 0.20, 0.01, 0.05),
@@ -316,6 +317,9 @@ def _row(term: str, informant: str, estimate: float, wide, narrow) -> pd.DataFra
 
 
 def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    """Left: what the prior expects of the correlation. Right: Bayes factor for no association over
+    the width of the prior.
+    """
     rho, a = np.linspace(-0.995, 0.995, 200), 1 / s.kappa
     density = (1 - rho**2) ** (a - 1) / (np.exp(special.betaln(a, a)) * 2 ** (2 * a - 1))
     left.fill_between(rho, density, color=STEPS[0].color)
@@ -333,8 +337,6 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     "{towards} (BF01 = {bf01:v}).",
     _draw_bayes,
     3.2,
-    "Left: what the prior expects of the correlation. Right: Bayes factor for no association "
-    "over the width of the prior.",
     widths=(1, 1.25),
     r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.00),
     n=DYADS,

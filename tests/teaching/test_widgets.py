@@ -117,7 +117,7 @@ def test_a_setting_that_cannot_be_estimated_says_so():
     def fail(x: int):
         raise NotEstimableError("too few dyads")
 
-    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None, "Nothing.")
+    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None)
     assert "too few dyads" in demo.explore().children[-2].value
 
 
