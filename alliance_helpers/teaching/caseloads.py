@@ -19,7 +19,7 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.printing import PrettyTable, figure_number, pretty, word
 from ..pages.style import INK, QUIET, SHADE, STEPS, key
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, demonstration, kept
@@ -134,7 +134,12 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     informants = {book.informant_label(i): i for i in book.informants}
 
     @demonstration(
-        "{said}",
+        "{who}: alliance with {name}. Case managers hold {icc_y:r} of the rating and {icc_x:r} of "
+        f"the variable. {word('as_published')}: {{independent.estimate:r}} "
+        "({independent.conf_low:r} to {independent.conf_high:r}). {how}: {respected.estimate:r} "
+        "({respected.conf_low:r} to {respected.conf_high:r}), {wider:v} times as wide (the shares "
+        "let one expect {expected:v}). All rows from the top: {every}. {n:.0f} dyads of "
+        "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
         _draw,
         1.35 + 0.33 * len(common),
         widths=(1, 2.1, 1.35),
@@ -145,8 +150,13 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
-        said = f"{book.informant_label(informant)}: {_told(rows, term, way)}"
-        return {"chosen": rows.index.get_loc(term), "rows": rows, "said": said}
+        return dict(rows.loc[term]) | {
+            "who": book.informant_label(informant),
+            "how": word(way),
+            "every": ", ".join(rows["wider"].map(figure_number)),
+            "rows": rows,
+            "chosen": rows.index.get_loc(term),
+        }
 
     return shown()
 
@@ -185,24 +195,6 @@ def _all_widened(
 
 def _width(effect: Effect) -> float:
     return effect.conf_high - effect.conf_low
-
-
-def _said(effect: Effect) -> str:
-    low, high = coefficient(effect.conf_low), coefficient(effect.conf_high)
-    return f"{coefficient(effect.estimate)} ({low} to {high})"
-
-
-def _told(rows: pd.DataFrame, term: str, way: str) -> str:
-    row = rows.loc[term]
-    return (
-        f"alliance with {row['name']}. Case managers hold {coefficient(row['icc_y'])} "
-        f"of the rating and {coefficient(row['icc_x'])} of the variable. {word('as_published')}: "
-        f"{_said(row['independent'])}. {word(way)}: {_said(row['respected'])}, "
-        f"{figure_number(row['wider'])} times as wide (the shares let one expect "
-        f"{figure_number(row['expected'])}). All rows from the top: "
-        f"{', '.join(rows['wider'].map(figure_number))}. {row['n']:.0f} dyads of "
-        f"{row['n_groups']:.0f} case managers, worth {row['n_effective']:.0f} independent ones."
-    )
 
 
 def _draw(s: SimpleNamespace, shares: Axes, effects: Axes, times: Axes) -> None:

@@ -13,21 +13,11 @@ from string import Formatter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import ipywidgets as ipw
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from ipywidgets import (
-    HTML,
-    Button,
-    FloatSlider,
-    HBox,
-    IntSlider,
-    Layout,
-    SelectionSlider,
-    ToggleButtons,
-    VBox,
-)
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -63,15 +53,13 @@ class Slide:
     step: float
     value: float
 
-    def widget(self) -> IntSlider | FloatSlider:
+    def widget(self) -> ipw.IntSlider | ipw.FloatSlider:
         whole = all(isinstance(x, int) for x in (self.low, self.high, self.step, self.value))
-        made = IntSlider if whole else FloatSlider
+        made = ipw.IntSlider if whole else ipw.FloatSlider
         decimals = len(f"{self.step:g}".partition(".")[2])
         how = {} if whole else {"readout_format": f".{decimals}f"}
-        return made(
-            value=self.value, min=self.low, max=self.high, step=self.step, description=self.label,
-            **LOOK, **how,
-        )  # fmt: skip
+        how |= {"min": self.low, "max": self.high, "step": self.step}
+        return made(value=self.value, description=self.label, **how, **LOOK)
 
     def check(self, name: str, value: object) -> None:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
@@ -90,12 +78,10 @@ class Choose:
     options: Mapping[str, object]
     value: object
 
-    def widget(self) -> ToggleButtons | SelectionSlider:
-        made = ToggleButtons if len(self.options) <= BUTTONS else SelectionSlider
-        return made(
-            options=list(self.options.items()), value=self.value, description=self.label,
-            **LOOK,
-        )  # fmt: skip
+    def widget(self) -> ipw.ToggleButtons | ipw.SelectionSlider:
+        made = ipw.ToggleButtons if len(self.options) <= BUTTONS else ipw.SelectionSlider
+        options = list(self.options.items())
+        return made(options=options, value=self.value, description=self.label, **LOOK)
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options.values():
@@ -223,15 +209,15 @@ class Demo:
         alt = f"{getdoc(self.draw) or figure.get_label()} {text}".replace("\n", " ")
         return Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
 
-    def explore(self) -> VBox:
+    def explore(self) -> ipw.VBox:
         """The controls, the numbers in a sentence, and the figure.
 
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
         inputs = {name: control.widget() for name, control in self.controls.items()}
-        numbers, figure = HTML(), HTML()
-        again = Button(description="Back to the start", layout=Layout(width="11em"))
+        numbers, figure = ipw.HTML(), ipw.HTML()
+        again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
         def show(_event: object = None) -> None:
             try:
@@ -253,7 +239,7 @@ class Demo:
             widget.observe(show, "value")
         again.on_click(reset)
         show()
-        box = VBox([HTML(VISIBLE), *inputs.values(), HBox([again]), numbers, figure])
+        box = ipw.VBox([ipw.HTML(VISIBLE), *inputs.values(), ipw.HBox([again]), numbers, figure])
         box.add_class("alliance-demo")
         return box
 
@@ -285,11 +271,7 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    say: str,
-    draw: Callable[..., Any],
-    height: float = 3.5,
-    widths: tuple[float, ...] = (1,),
-    **controls: Slide | Choose,
+    say: str, draw: Callable[..., Any], height: float = 3.5, widths=(1,), **controls: Slide | Choose
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
@@ -297,13 +279,9 @@ def demonstration(
     """
 
     def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
-        asked = signature(compute)
-
-        @wraps(compute)
-        def found(*args: Any, **named: Any) -> SimpleNamespace:
-            bound = asked.bind(*args, **named)
-            bound.apply_defaults()
-            return SimpleNamespace(**bound.arguments | compute(*args, **named))
+        def found(*values: Any, **named: Any) -> SimpleNamespace:
+            settings = dict(zip(controls, values, strict=False)) | named
+            return SimpleNamespace(**settings | compute(**settings))
 
         demo = Demo(controls, found, say, draw, height, widths)
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from ..claims.associations import associations
 from ..claims.evidence import ANALYSES
 from ..claims.views import COVARIATES, EVERY, regression_blocks
+from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
 from ..pages.printing import coefficient, word
@@ -70,9 +71,9 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
     )
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: _terms(dyads, book, block)})
-        rows = associations(dyads, one, analysis, BOUND).drop(
-            columns=["block", "low_90", "high_90"]
-        )
+        rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
+        if rows.empty:
+            raise NotEstimableError("no association of this block can be estimated")
         rows = rows.sort_values("term", kind="stable", key=lambda t: t.map(one.blocks[block].index))
         return {"rows": rows, "name": word(analysis), "said": values_in_words(rows, book)}
 

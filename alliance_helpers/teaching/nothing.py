@@ -12,15 +12,8 @@ from scipy import special
 
 from ..claims.views import COVARIATES, EVERY, KAPPAS, days_data, regression_blocks
 from ..errors import ParameterError
+from ..models import inference
 from ..models.counts import count_regression
-from ..models.inference import (
-    bayes_factor_correlation,
-    critical_correlation,
-    detectable_correlation,
-    equivalence,
-    equivalence_correlation,
-    power_correlation,
-)
 from ..models.regression import hierarchical_regression
 from ..models.selection import bootstrap_selection
 from ..models.stepwise import Rule, correlate, run
@@ -108,7 +101,7 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     return {
         "r": np.corrcoef(data, rowvar=False)[-1, :-1],
         "chosen": data.columns.get_indexer(final.index), "r_squared": r_squared,
-        "p_value": p_value, "limit": critical_correlation(n), "again": again,
+        "p_value": p_value, "limit": inference.critical_correlation(n), "again": again,
         "prediction": prediction,
     }  # fmt: skip
 
@@ -262,12 +255,12 @@ def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
 def power_of(rho: float, n: int, alpha: float) -> dict:
     """What a study of this size could have seen."""
     grid = np.linspace(0, 0.5, 51)
-    power = [power_correlation(r, n, alpha) for r in grid]
+    power = [inference.power_correlation(r, n, alpha) for r in grid]
     return {
         "curve": pd.DataFrame({"effect": grid, "power": power}),
-        "power": power_correlation(rho, n, alpha),
-        "critical": critical_correlation(n, alpha),
-        "detectable": detectable_correlation(n, 0.80, alpha),
+        "power": inference.power_correlation(rho, n, alpha),
+        "critical": inference.critical_correlation(n, alpha),
+        "detectable": inference.detectable_correlation(n, 0.80, alpha),
     }
 
 
@@ -299,8 +292,8 @@ def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
 )
 def equivalent(r: float, n: int, bound: float) -> dict:
     """Not different, equivalent, or undecided: the interval against the bounds."""
-    test = equivalence_correlation(r, n, bound).iloc[0]
-    ends = equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
+    test = inference.equivalence_correlation(r, n, bound).iloc[0]
+    ends = inference.equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
     wide, narrow = ((row["conf_low"], row["conf_high"]) for row in (ends, test))
     return {
         "wide": wide,
@@ -344,8 +337,8 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
 )
 def bayes_of(r: float, n: int, kappa: float) -> dict:
     """How the evidence for nothing depends on what one expected."""
-    bf10 = [bayes_factor_correlation(r, n, k) for k in KAPPAS]
-    bf01 = np.exp(-bayes_factor_correlation(r, n, kappa, log=True))
+    bf10 = [inference.bayes_factor_correlation(r, n, k) for k in KAPPAS]
+    bf01 = np.exp(-inference.bayes_factor_correlation(r, n, kappa, log=True))
     return {
         "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
         "bf01": bf01,
@@ -381,7 +374,8 @@ def hospital(
         model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
         limit, label = np.log(bound), book.informant_label(informant)
-        test = equivalence(row["estimate"], row["std_error"], -limit, limit, row["df"]).iloc[0]
+        about = row["estimate"], row["std_error"], -limit, limit, row["df"]
+        test = inference.equivalence(*about).iloc[0]
         wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
         found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
         said = (
