@@ -21,7 +21,7 @@ from ..pages import plots
 from ..pages.printing import coefficient, figure_number, p_words, word
 from ..pages.style import INK, QUIET, SHADE, STEPS
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration, kept
+from .demos import Choose, Demo, Slide, Words, demonstration, kept
 
 # Unit 2: what stepwise selection finds in noise.
 
@@ -378,19 +378,16 @@ def hospital(
         test = inference.equivalence(*about).iloc[0]
         wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
         found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
-        said = (
-            f"{label}: rate ratio {figure_number(row['rate_ratio'])} per SD of alliance, 95 % "
-            f"interval {_ends(wide)}, 90 % interval {_ends(narrow)}, {p_words(row['p_value'])}; "
-            f"verdict: {found}."
-        )
+        said = Words().format(
+            "{}: rate ratio {:v} per SD of alliance, 95 % interval {:v}, 90 % interval {:v}, {:p}; "
+            "verdict: {}.", label, row["rate_ratio"], wide, narrow, row["p_value"], found,
+        )  # fmt: skip
         return _row(f"{label}: {found}", informant, row["rate_ratio"], wide, narrow), said
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         xlabel = f"{word(days, book)}: rate ratio per SD of alliance"
-        about = {"xlabel": xlabel, "heading": "The interval against the bounds"}
-        plots.equivalence(
-            s.rows, 1 / s.bound, s.bound, True, book, **about, limits=(0.46, 2.18), ax=ax
-        )
+        heading, limits = "The interval against the bounds", (0.46, 2.18)
+        plots.equivalence(s.rows, 1 / s.bound, s.bound, True, book, xlabel, heading, limits, ax)
 
     controls = {"bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25)}
     if covariates:
@@ -408,7 +405,3 @@ def hospital(
         }
 
     return shown()
-
-
-def _ends(interval) -> str:
-    return " to ".join(map(figure_number, interval))
