@@ -46,11 +46,11 @@ lab: $(VENV)/.run
 
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar
-	@$(SEMINAR)/bin/python tools/seminar student instructor
+	@$(SEMINAR)/bin/python -m tools.seminar student instructor
 
 # The same units as web pages for a class: make seminar-web ARGS="--ip=0.0.0.0 --port=8866"
 seminar-web: $(VENV)/.test
-	@$(PY) tools/seminar-web $(ARGS)
+	@$(PY) -m tools.seminar.web $(ARGS)
 
 # Two workers; `make test WORKERS=0` runs everything in one process.
 WORKERS ?= 2

@@ -127,7 +127,7 @@ async def settled(server: psutil.Process) -> None:
 async def together(address, units: list[str], controls: dict[str, int]) -> Ratio:
     """All at once, each in a browser context of its own, on this same machine."""
     me = psutil.Process()
-    server = next(p for p in me.children() if any("seminar-web" in part for part in p.cmdline()))
+    server = next(p for p in me.children() if any("seminar.web" in part for part in p.cmdline()))
     await settled(server)
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=QUIET)

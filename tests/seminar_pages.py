@@ -16,11 +16,11 @@ from pathlib import Path
 import nbformat
 
 from alliance_helpers.paths import NOTEBOOKS, ROOT
-from alliance_helpers.teaching import seminar
 from alliance_helpers.teaching.demos import BUTTONS, Choose, Demo
+from tools.seminar.editions import SOURCE, units
 
 BIN = Path(sys.executable).parent
-UNITS = [path.stem for path in seminar.units()]
+UNITS = [path.stem for path in units()]
 FIGURE = ".alliance-demo img.alliance-figure"
 SLIDER = ".noUi-handle, input[type=range]"  # of ipywidgets in JupyterLab, of the web page
 BUTTONS_OF = ".widget-toggle-buttons, .choices"
@@ -35,7 +35,7 @@ TIMEOUT = 120_000  # ms, for a page on a machine with much else to do
 
 def demos_of(unit: str) -> list[Demo]:
     """The demonstrations of a unit in the order of its page, made by its own cells."""
-    notebook = nbformat.read(seminar.SOURCE / f"{unit}.ipynb", as_version=4)
+    notebook = nbformat.read(SOURCE / f"{unit}.ipynb", as_version=4)
     names: dict = {}
     found = []
     for cell in notebook.cells:
@@ -86,7 +86,7 @@ def voila(folder: Path, *arguments: str):
     """`make seminar-web` on a free port; gives the address of a unit's page."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    command = [sys.executable, ROOT / "tools" / "seminar-web", f"--port={port}", *arguments]
+    command = [sys.executable, "-m", "tools.seminar.web", f"--port={port}", *arguments]
     with server(command, f"{base}/", folder / "voila.log"):
         yield lambda unit: f"{base}/voila/render/{unit}.ipynb" if unit else f"{base}/"
 

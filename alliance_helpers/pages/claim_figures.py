@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..claims.rules import Rules
 from ..study.codebook import Codebook
-from .printing import CLAIM, coefficient, counted, figure_number, p_words, word
+from .printing import CLAIM, TOLD, coefficient, counted, figure_number, p_words, word
 from .style import (
     INK,
     QUIET,
@@ -136,8 +136,8 @@ def halo_contrast(
     Parameters
     ----------
     rows : DataFrame
-        As for :func:`forest`, optionally with `rater`: who rated the outcome. Without it the
-        codebook's scales say it, and what is no scale counts as rated by somebody else.
+        As for :func:`forest`, with `rater`: who rated the outcome, as in the contrast of
+        `associations.halo`.
     codebook, xlabel, heading, ax
         As for :func:`forest`.
 
@@ -145,10 +145,6 @@ def halo_contrast(
     -------
     Axes
     """
-    if "rater" not in rows:
-        scales = codebook.scales if codebook is not None else {}
-        raters = [scales[t].informant if t in scales else "records" for t in rows["term"]]
-        rows = rows.assign(rater=raters)
     same = rows["rater"] == rows["informant"]
     rows = rows.assign(who=np.where(same, SAME, OTHER)).iloc[np.argsort(~same, kind="stable")]
     return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)
@@ -156,12 +152,6 @@ def halo_contrast(
 
 TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
 CHARACTERS = 13.5  # of running text in an inch
-HEADS = {
-    "as_1995": "as read\nin 1995",
-    "as_published": "dyads\nindep.",
-    "nested": "case\nmanagers",
-    "nested_cr2": "the same,\nCR2",
-}
 
 
 @styled
@@ -199,7 +189,7 @@ def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for j, name in enumerate(analyses):
             _tile(ax, start + (j + 0.5) * TILE_WIDTH, middle, card[name].iloc[i])
     for j, name in enumerate(analyses):
-        text = HEADS.get(name, fill(name.replace("_", " "), 9))
+        text = TOLD["heads"].get(name, fill(name.replace("_", " "), 9))
         ax.text(start + (j + 0.5) * TILE_WIDTH, 0.2, text, ha="center", va="bottom", fontsize=9)
     ax.set_xlim(0, start + TILE_WIDTH * len(analyses))
     ax.set_ylim(total + 0.08, -0.15)
@@ -226,14 +216,6 @@ def _tile(ax: Axes, x: float, y: float, verdict: object) -> None:
     ax.text(x, y, style.marker, color=ink, weight="bold", **how)
 
 
-CHOICES = {
-    "scoring": "Scoring", "items": "Unanswered items", "covariates": "Held constant",
-    "outliers": "Extreme values", "estimator": "Estimator",
-}  # fmt: skip
-ESTIMATORS = {
-    "ols": "least squares", "cr2": "with CR2 errors", "mixed": "mixed model",
-    "poisson": "Poisson", "poisson_cr2": "with CR2 errors", "negbin": "negative binomial",
-}  # fmt: skip
 CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
 
 
@@ -274,11 +256,11 @@ def specification_curve(
     if specifications.empty:
         return nothing(ax, "Every specification", "No specification could be estimated.")
     rows = next(iter(specifications.groupby(CLAIM, sort=False)))[1]
-    options = []  # a choice with more than one option heads its options
-    for choice, name in CHOICES.items():
+    estimators, options = TOLD["estimators"], []  # a choice of several options heads them
+    for choice, name in TOLD["choices"].items():
         found = sorted(rows[choice].unique())
         if len(found) > 1:
-            options += [(choice, None, name), *((choice, o, ESTIMATORS.get(o, o)) for o in found)]
+            options += [(choice, None, name), *((choice, o, estimators.get(o, o)) for o in found)]
     rows = rows.sort_values("estimate", ignore_index=True)
     ax = canvas(ax, CURVE + ROW * (len(options) + 2) + 1.3)
     days = rows["estimator"].isin(["poisson", "negbin"]).any()

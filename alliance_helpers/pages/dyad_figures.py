@@ -229,9 +229,7 @@ def _with_interval(table: pd.DataFrame, name: str) -> str:
 
 @styled
 def correlations(
-    matrix: pd.DataFrame,
-    codebook: Codebook | None = None,
-    ax: Axes | None = None,
+    matrix: pd.DataFrame, codebook: Codebook | None = None, ax: Axes | None = None
 ) -> Axes:
     """The lower triangle of a correlation matrix, each cell with its number.
 
@@ -284,9 +282,7 @@ DYADS, ANSWERS = "#2F4B5C", "#A9C4D2"
 
 @styled
 def missingness(
-    table: pd.DataFrame,
-    codebook: Codebook | None = None,
-    ax: Axes | None = None,
+    table: pd.DataFrame, codebook: Codebook | None = None, ax: Axes | None = None
 ) -> Axes:
     """Share of dyads without a value, and of single answers that are missing.
 

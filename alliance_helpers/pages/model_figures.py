@@ -34,9 +34,7 @@ PLATE = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 
 @styled
 def r_squared_blocks(
-    fits: Mapping[str, pd.DataFrame],
-    codebook: Codebook | None = None,
-    ax: Axes | None = None,
+    fits: Mapping[str, pd.DataFrame], codebook: Codebook | None = None, ax: Axes | None = None
 ) -> Axes:
     """Explained variance block by block, one bar per outcome.
 
@@ -99,9 +97,7 @@ def r_squared_blocks(
 
 @styled
 def days_distribution(
-    expected: pd.DataFrame,
-    xlabel: str = "Hospital days",
-    ax: Axes | None = None,
+    expected: pd.DataFrame, xlabel: str = "Hospital days", ax: Axes | None = None
 ) -> Axes:
     """Observed days against the fitted models.
 
@@ -228,9 +224,7 @@ TARGET = 0.80
 
 @styled
 def power_curve(
-    table: pd.DataFrame,
-    heading: str = "What this study could have seen",
-    ax: Axes | None = None,
+    table: pd.DataFrame, heading: str = "What this study could have seen", ax: Axes | None = None
 ) -> Axes:
     """Power over the size of the effect, marked where it reaches .80.
 
@@ -285,9 +279,7 @@ def _curves(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 @styled
 def information_sources(
-    table: pd.DataFrame,
-    codebook: Codebook | None = None,
-    ax: Axes | None = None,
+    table: pd.DataFrame, codebook: Codebook | None = None, ax: Axes | None = None
 ) -> Axes:
     """Share of each rating's variance that each source of information accounts for.
 

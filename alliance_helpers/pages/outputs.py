@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,9 +25,6 @@ from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, has_own_words, own_words
 from .printing import PrettyTable, pretty
 from .style import RC
-
-# isort: split
-
 
 DPI = 150
 COMPRESS = 1  # of 9: for files 4 % larger than by the default, 6, in a fifth of the time
@@ -115,10 +113,7 @@ def save_table(
 
 
 def save_figure(
-    ax: Axes | Figure,
-    name: str,
-    out: str | Path | None = None,
-    codebook: Codebook | None = None,
+    ax: Axes | Figure, name: str, out: str | Path | None = None, codebook: Codebook | None = None
 ) -> Picture:
     """Write `out/figures/name.png`, close the figure, and return the picture for display.
 
@@ -202,41 +197,21 @@ def _harmless(cell: object) -> object:
 HIDDEN = "hidden"
 
 
-@dataclass(frozen=True)
-class Markup:
-    """A few words for a notebook's page."""
-
-    html: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-
-def note(study: CleanStudy) -> Markup:
+def note(study: CleanStudy) -> HTML:
     """Where the data come from; synthetic data are called so."""
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
     where = f"{escape(book.title)}, from {escape(study.source)}"
-    return Markup(f'<p class="{css}"><strong>{what}</strong>{where}.</p>')
+    return HTML(f'<p class="{css}"><strong>{what}</strong>{where}.</p>')
 
 
-def bullets(sentences: list[str]) -> Markup:
+def bullets(sentences: list[str]) -> HTML:
     """Sentences about claims as a list; without any, the sentence that there are none."""
     if not sentences:
-        return Markup("<p>The study can speak to no claim of this finding.</p>")
+        return HTML("<p>The study can speak to no claim of this finding.</p>")
     items = "".join(f"<li>{escape(s)}</li>" for s in sentences)
-    return Markup(f'<ul class="sentences">{items}</ul>')
-
-
-def public_log(cleaned: CleanStudy, show_rows: bool = False) -> pd.DataFrame:
-    """The cleaning log fit to be passed on: single values of real records are hidden."""
-    log = cleaned.log.copy()
-    if not (cleaned.codebook.synthetic or show_rows):
-        log[["before", "after"]] = log[["before", "after"]].mask(
-            log[["before", "after"]] != "", HIDDEN
-        )
-    return log
+    return HTML(f'<ul class="sentences">{items}</ul>')
 
 
 def save_record(
@@ -260,8 +235,12 @@ def save_record(
     if isinstance(result, pd.DataFrame):
         write_csv(result, Path(out) / "findings.csv")
         return
-    write_csv(public_log(result, show_rows), Path(out) / "cleaning_log.csv")
-    if result.codebook.synthetic or show_rows:
+    log, open_rows = result.log, result.codebook.synthetic or show_rows
+    if not open_rows:
+        values = log[["before", "after"]]
+        log = log.assign(**values.mask(values != "", HIDDEN))
+    write_csv(log, Path(out) / "cleaning_log.csv")
+    if open_rows:
         rows = result.dyads.copy(deep=False)
         rows.attrs = {}  # what hangs on the table is no part of it
         write_whole(Path(out) / "dyads.parquet", rows.to_parquet)

@@ -5,6 +5,7 @@ the figure shows, numbers included; `outputs.save_figure` keeps it as the alt te
 informant has the same colour, marker and hatch everywhere (`style`).
 """
 
+# ruff: noqa: F401
 from .claim_figures import (
     equivalence,
     forest,
@@ -23,9 +24,4 @@ from .model_figures import (
     r_squared_blocks,
 )  # fmt: skip
 
-__all__ = [
-    "bayes_sensitivity", "bland_altman", "correlations", "days_distribution", "equivalence",
-    "forest", "halo_contrast", "inclusion", "informants", "information_sources", "missingness",
-    "paired_scatter", "power_curve", "r_squared_blocks", "scorecard", "specification_curve",
-    "specification_verdicts",
-]  # fmt: skip
+__all__ = [name for name in dir() if not name.startswith("_")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,74 +14,14 @@ import pandas as pd
 
 from ..study.codebook import Codebook, own_words
 
-COLUMNS = {
-    "std_error": "SE", "df": "df", "df1": "df 1", "df2": "df 2", "p_value": "p", "n": "n",
-    "conf_low": "CI low", "conf_high": "CI high",
-    "low_90": "90 % CI low", "high_90": "90 % CI high",
-    "semipartial_r2": "Semipartial R²", "f": "F", "f_change": "F of change",
-    "r_squared": "R²", "adj_r_squared": "Adjusted R²", "delta_r_squared": "R² change",
-    "p_change": "p of change", "family": "Model", "llf": "Log-likelihood", "aic": "AIC",
-    "bic": "BIC", "theta_std_error": "SE of theta", "rater": "Rated by",
-    "rate_ratio_low": "Rate ratio, low", "rate_ratio_high": "Rate ratio, high",
-    "p_equivalence": "p of equivalence", "n_effective": "Effective n", "n_items": "Items",
-    "alpha_low": "Alpha, low", "alpha_high": "Alpha, high", "omega_total": "Omega",
-    "lowest_item_rest_r": "Weakest item (item-rest r)", "bf10": "Bayes factor 10",
-    "inclusion": "Selected", "noise_inclusion": "Selected in noise",
-    "beta_all_in": "Beta, all in", "p_all_in": "p, all in", "n_terms": "Terms",
-    "r_squared_corrected": "R² in new clients", "r_squared_noise": "R² in noise",
-    "r_squared_all_in": "R², all in", "r_squared_all_in_corrected": "All in, new clients",
-    "any_selected_noise": "Anything selected in noise", "as_full_sample": "As the full sample",
-    "r_client": "Client: r", "r_case_manager": "Case manager: r",
-    "std": "SD", "n_groups": "Case managers", "n_specifications": "Specifications",
-    "n_perm": "Permutations", "p_median": "p of median",
-    "p_share": "p of share", "p_stouffer": "p of Stouffer's z", "share_significant": "p < .05",
-    "expected": "Expected from nothing",
-}  # fmt: skip
-"""Column names in words, where they are not the name itself without underscores."""
-
-WORDS = {
-    "as_1995": "As 1995 read it", "as_published": "Dyads independent",
-    "nested": "Case managers respected", "nested_cr2": "Case managers respected (CR2)",
-    "imputed": "Missing values imputed", "adjusted": "Pretreatment held constant",
-    "sites": "Within sites", "rank": "Rank-normal scores", "holm": "Holm within the finding",
-    "jackknife": "Jackknife", "selection": "Selected in resamples",
-    "bayes": "Evidence for nothing", "multiverse": "Every specification",
-    "supported": "supported", "not_supported": "not supported", "inconclusive": "inconclusive",
-    "client": "Client", "case_manager": "Case manager", "both": "Both", "intercept": "Intercept",
-    "rater": "Independent rater", "records": "Records",
-    "pearson_r": "Pearson r", "spearman_rho": "Spearman rho", "icc_a1": "ICC(A,1), agreement",
-    "icc_c1": "ICC(C,1), consistency",
-    "ccc": "Lin's CCC", "bias": "Bias (client minus case manager)",
-    "a1": "a1, slope along agreement", "a2": "a2, curve along agreement",
-    "a3": "a3, slope along disagreement", "a4": "a4, curve along disagreement",
-    "loa_low": "Limit of agreement, low", "loa_high": "Limit of agreement, high",
-    "variance_case_manager": "Variance of the case managers",
-    "variance_rest": "Variance of client and dyad",
-    "share_case_manager": "Share of the case managers",
-    "correlation_case_manager": "Correlation of the case managers' means",
-    "correlation_rest": "Correlation within case managers",
-    "any": "any days", "excess_zero": "more zeros", "count": "how many days",
-    "poisson": "Poisson", "negbin": "Negative binomial", "hurdle": "Hurdle", "zinb": "ZINB",
-}  # fmt: skip
-"""Values in words, where the codebook has no label of its own."""
+TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+COLUMNS, WORDS, KINDS = TOLD["columns"], TOLD["values"], TOLD["kinds"]
 
 CLAIM = ["finding", "claim", "informant"]
 """The columns that name a claim."""
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
-
-TRANSLATED = ("term", "informant", "analysis", "verdict", "statistic", "family", "scale", "block",
-              "outcome", "variable", "rater", "part")  # fmt: skip
-SENTENCES = ("criterion", "reason")
-SAME_UNIT = ("estimate", "expected", "std_error", "conf_low", "conf_high", "low_90", "high_90")
-RATIOS = ("rate_ratio", "rate_ratio_low", "rate_ratio_high")
-VARIANCES = ("adj_r_squared", "delta_r_squared", "semipartial_r2")
-CORRELATIONS = ("r", "r_client", "r_case_manager", "truth_force")
-SHARES = ("frequency", "inclusion", "same_sign", "noise_inclusion", "any_selected_noise")
-SHORT = 18  # characters of a cell that is not broken over lines
-LONG = 40  # characters of a cell that gets room, so that it is not broken over many
-COUNTS = ("n", "observed", "df1", "row", "step")
 
 
 @dataclass(frozen=True)
@@ -102,9 +42,7 @@ class PrettyTable:
 
 
 def pretty(
-    frame: pd.DataFrame,
-    codebook: Codebook | None = None,
-    caption: str | None = None,
+    frame: pd.DataFrame, codebook: Codebook | None = None, caption: str | None = None
 ) -> PrettyTable:
     """Make a table for reading: names in words, numbers rounded by what they are.
 
@@ -137,11 +75,12 @@ def pretty(
     shown = []
     for at, column in enumerate(flat.columns):
         cells = flat.iloc[:, at]
-        if (column in TRANSLATED or column in WORDS) and not pd.api.types.is_numeric_dtype(cells):
+        named = column in KINDS["translated"] or column in WORDS
+        if named and not pd.api.types.is_numeric_dtype(cells):
             text = [_word(v, codebook) for v in cells]
         else:
             text = [_cell(str(column), v, d) for v, d in zip(cells, decimals, strict=True)]
-        if column in SENTENCES:
+        if column in KINDS["sentences"]:
             text = [own_words(t, codebook) for t in text]
         shown.append(text)
     heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
@@ -151,25 +90,8 @@ def pretty(
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
     caption = own_words(caption or "", codebook)
-    return PrettyTable(frame, table, caption, to_html(table, right, caption))
-
-
-def to_html(table: pd.DataFrame, right: list[bool], caption: str | None = None) -> str:
-    """A plain HTML table of text cells: caption, scoped headers, numbers to the right.
-
-    On a narrow screen it scrolls by itself, with the keyboard too.
-    """
-    if table.empty:
-        return f"<p>{escape(caption or 'Table')}: none.</p>"
-    return rendered(
-        "table.html.j2",
-        caption=caption,
-        heads=table.columns,
-        sides=["right" if r else "left" for r in right],
-        rows=table.itertuples(index=False, name=None),
-        short=SHORT,
-        long=LONG,
-    )
+    html = rendered("table.html.j2", caption=caption, heads=table.columns, right=right, rows=rows)
+    return PrettyTable(frame, table, caption, html)
 
 
 def rendered(template: str, **values: object) -> str:
@@ -288,17 +210,17 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
     x = float(value)
     if column == "p_value" or column.startswith("p_") or column.endswith("_p"):
         return p_text(x)
-    if column in COUNTS or column.startswith("n_") or isinstance(value, (int, np.integer)):
+    if column in KINDS["counts"] or column.startswith("n_") or isinstance(value, (int, np.integer)):
         return number(x, 0)
-    if column.startswith("share") or column in SHARES:
+    if column.startswith("share") or column in KINDS["shares"]:
         return f"{100 * x:.1f} %"
     if column.startswith("df"):
         return "∞" if math.isinf(x) else number(x, 0 if x == round(x) else 1)
-    if column in RATIOS or column in CORRELATIONS:
+    if column in KINDS["two_decimals"]:
         return number(x, 2)
-    if column in VARIANCES or column.startswith("r_squared"):
+    if column in KINDS["three_decimals"] or column.startswith("r_squared"):
         return number(x, 3)
-    return number(x, decimals if column in SAME_UNIT else None)
+    return number(x, decimals if column in KINDS["same_unit"] else None)
 
 
 def _is_numeric(cells: pd.Series, shown: list[str]) -> bool:

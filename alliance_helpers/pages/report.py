@@ -53,10 +53,14 @@ def write_report(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    failures = {r["notebook"]: r for r in about["notebooks"] if r["status"] != "done"}
+    failures = {
+        r["notebook"]: f"{r['error_name']}: {r['error_message']}"
+        for r in about["notebooks"]
+        if r["status"] != "done"
+    }
     paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
     book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
-    sections = [_section(p, failures.get(p.stem), book) for p in paths]
+    sections = [_section(p, failures.get(p.stem, ""), book) for p in paths]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
     banner = _banner(sections)
@@ -74,16 +78,15 @@ def write_report(folder: str | Path) -> Path:
     return target
 
 
-def _section(path: Path, failure: dict | None, book: Codebook) -> Section:
+def _section(path: Path, failure: str, book: Codebook) -> Section:
     if not path.is_file():
-        return Section(path.stem, path.stem, "", _reason(failure))
+        return Section(path.stem, path.stem, "", failure or "This notebook did not run.")
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
-    heading = _heading(notebook)
-    html = _convert(notebook, book)
-    return Section(path.stem, own_words(heading, book), html, _reason(failure) if failure else "")
+    heading = own_words(_heading(notebook), book)
+    return Section(path.stem, heading, _convert(notebook, book), failure)
 
 
 def _left_out(name: str, why: str, book: Codebook) -> Section:
@@ -96,12 +99,6 @@ def _left_out(name: str, why: str, book: Codebook) -> Section:
 
 def _heading(notebook) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
-
-
-def _reason(failure: dict | None) -> str:
-    if not failure:
-        return "This notebook did not run."
-    return f"{failure['error_name']}: {failure['error_message']}"
 
 
 def _convert(notebook, book: Codebook) -> str:

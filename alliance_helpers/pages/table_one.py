@@ -146,9 +146,8 @@ def table_one(
 
 
 def _is_category(values: pd.Series) -> bool:
-    if not pd.api.types.is_numeric_dtype(values):
-        return True
-    return len(values) > 0 and bool(values.isin([0, 1]).all())
+    indicator = len(values) and values.isin([0, 1]).all()
+    return bool(indicator or not pd.api.types.is_numeric_dtype(values))
 
 
 def _category_rows(values: pd.Series, groups: dict, min_cell: int) -> list[dict]:

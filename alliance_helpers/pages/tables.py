@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -25,12 +26,8 @@ from .printing import (
     rendered,
     word,
 )
-from .table_one import table_one
 
-__all__ = [
-    "joint_tests", "missingness", "reliabilities", "scorecard", "table_one", "then_and_now",
-    "verdict_sentences",
-]  # fmt: skip
+HEAD = ["finding", "text", "informant"]
 RELIABILITY = [
     "n_items", "n", "alpha", "alpha_low", "alpha_high", "omega_total", "lowest_item_rest_r",
 ]  # fmt: skip
@@ -53,9 +50,8 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
             items = clean.items(scale.name)
         except KeyError:
             continue
-        keys = {part: list(numbers) for part, numbers in scale.keys.items()}
-        if "total" not in keys:
-            keys["total"] = sorted((i for part in keys.values() for i in part), key=abs)
+        keys = dict(scale.keys)
+        keys.setdefault("total", sorted(chain.from_iterable(keys.values()), key=abs))
         for part, numbers in keys.items():
             row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
             try:
@@ -118,13 +114,9 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     analyses = list(dict.fromkeys(findings["analysis"]))
     verdicts = findings.pivot_table("verdict", CLAIM, "analysis", "last")
     claims = [claim for claim in rules.claims if claim.key in verdicts.index]
-    head = {
-        "finding": [claim.finding for claim in claims],
-        "text": [claim.text for claim in claims],
-        "informant": [claim.informant for claim in claims],
-    }
+    head = [(claim.finding, claim.text, claim.informant) for claim in claims]
     card = verdicts.reindex(columns=analyses).loc[[claim.key for claim in claims]]
-    return pd.DataFrame(head, dtype=object).join(card.reset_index(drop=True))
+    return pd.DataFrame(head, columns=HEAD, dtype=object).join(card.reset_index(drop=True))
 
 
 def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -160,9 +152,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def verdict_sentences(
-    findings: pd.DataFrame,
-    rules: Rules,
-    analyses: Sequence[str] = ("as_published", "nested"),
+    findings: pd.DataFrame, rules: Rules, analyses: Sequence[str] = ("as_published", "nested")
 ) -> list[str]:
     """Each claim as a sentence: what each analysis estimates, and its verdict.
 
@@ -265,7 +255,7 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
         The shipped claims by default.
     """
     wide = scorecard(findings, rules or read_rules())
-    analyses = tuple(c for c in wide.columns if c not in ("finding", "text", "informant"))
+    analyses = tuple(wide.columns.drop(HEAD))
     wide["sentence"] = [_sentence(row, analyses) for _, row in wide.iterrows()]
     return Scorecard(wide, analyses)
 

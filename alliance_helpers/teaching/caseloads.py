@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
 from textwrap import fill, shorten
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.printing import PrettyTable, figure_number, pretty, word
 from ..pages.style import INK, QUIET, SHADE, STEPS, key
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, demonstration, kept
@@ -35,6 +35,9 @@ COHORT = {
 
 
 def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
+    """Ratings of each case manager's clients in a column, columns sorted by their mean; the more a
+    column keeps together, the less a further client adds.
+    """
     means = s.y.mean(axis=0)
     order = np.argsort(means)
     at = np.tile(np.arange(1, s.managers + 1), (len(s.y), 1))
@@ -51,8 +54,6 @@ def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     "r = .20: {power[0]:r} instead of {power[1]:r}.",
     _draw_worth,
     3.2,
-    "Ratings of each case manager's clients in a column, columns sorted by their mean; the more a "
-    "column keeps together, the less a further client adds.",
     **COHORT,
     predictor=Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
 )
@@ -67,6 +68,9 @@ def worth(managers: int, caseload: int, share: float, predictor: float) -> dict:
 
 
 def _draw_alarms(s: SimpleNamespace, *panels: Axes) -> None:
+    """p values of 300 cohorts in which the case managers' age and the rating are unrelated:
+    counting clients, and counting case managers.
+    """
     edges = np.arange(0, 1.01, 0.05)
     for ax, p, color, name in zip(
         panels, (s.naive, s.means), (NAIVE, RESPECTFUL), ("clients", "case managers"), strict=True
@@ -85,8 +89,6 @@ def _draw_alarms(s: SimpleNamespace, *panels: Axes) -> None:
     "case managers, in {alarms[1]:.1f} %.",
     _draw_alarms,
     3.0,
-    "p values of 300 cohorts in which the case managers' age and the rating are unrelated: "
-    "counting clients, and counting case managers.",
     widths=(1, 1),
     **COHORT,
 )
@@ -116,33 +118,6 @@ BOUND = 0.20
 WAYS = {"a mixed model": "nested", "errors only (CR2)": "nested_cr2"}
 
 
-@dataclass(frozen=True)
-class Widened:
-    """One association with dyads as independent, and with case managers respected in two ways.
-
-    `size` is the row of :func:`alliance_helpers.nesting.effective_n`.
-    """
-
-    name: str
-    independent: Effect
-    respected: Mapping[str, Effect]
-    size: pd.Series
-
-    @property
-    def share(self) -> float:
-        """Part of the variable's variance that belongs to the case manager."""
-        return float(self.size["icc_x"])
-
-    @property
-    def expected(self) -> float:
-        """How many times as wide the two shares let one expect the interval."""
-        return float(np.sqrt(self.size["design_effect"]))
-
-    def wider(self, way: str) -> float:
-        """How many times as wide the interval is."""
-        return _width(self.respected[way]) / _width(self.independent)
-
-
 @kept
 def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """All associations of the study, ordered by what the case manager holds of the variable."""
@@ -151,22 +126,22 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     blocks = [*book.blocks["treatment"], *book.blocks["outcome"]]
     terms = [t for t in blocks if t in dyads and dyads[t].nunique() > 2]
     found = {i: _all_widened(dyads, book, terms, i) for i in book.informants}
-    start = list(book.informants)[-1]
-    common = [t for t in found[start] if all(t in rows for rows in found.values())]
+    *others, start = found
+    common = [t for t in found[start].index if all(t in found[i].index for i in others)]
     if not common:
         raise NotEstimableError("no association can be estimated with case managers respected")
 
     informants = {book.informant_label(i): i for i in book.informants}
 
     @demonstration(
-        "{said}",
+        "{who}: alliance with {name}. Case managers hold {icc_y:r} of the rating and {icc_x:r} of "
+        f"the variable. {word('as_published')}: {{independent.estimate:r}} "
+        "({independent.conf_low:r} to {independent.conf_high:r}). {how}: {respected.estimate:r} "
+        "({respected.conf_low:r} to {respected.conf_high:r}), {wider:v} times as wide (the shares "
+        "let one expect {expected:v}). All rows from the top: {every}. {n:.0f} dyads of "
+        "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
         _draw,
         1.35 + 0.33 * len(common),
-        "A row for each variable, from the one that belongs to the case manager most to the one "
-        "that does least. Left: the case manager's share of it; middle: its association with "
-        "alliance, dyads taken as independent and case managers respected, with 95 % intervals; "
-        "right: how many times as wide the second interval is, and a tick for what the shares let "
-        "one expect. The chosen row is shaded.",
         widths=(1, 2.1, 1.35),
         term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
         informant=Choose("Alliance rated by", informants, start),
@@ -174,96 +149,88 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     )
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
-        said = f"{book.informant_label(informant)}: {_told(list(rows.values()), rows[term], way)}"
-        return {"chosen": list(rows).index(term), "rows": list(rows.values()), "said": said}
+        rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
+        return dict(rows.loc[term]) | {
+            "who": book.informant_label(informant),
+            "how": word(way),
+            "every": ", ".join(rows["wider"].map(figure_number)),
+            "rows": rows,
+            "chosen": rows.index.get_loc(term),
+        }
 
     return shown()
 
 
-def widened(
-    dyads: pd.DataFrame, book: Codebook, term: str, informant: str = "case_manager"
-) -> Widened:
-    """One association by the slope of standardised values, so that widths can be compared."""
+def widened(dyads: pd.DataFrame, book: Codebook, term: str, informant: str) -> dict:
+    """One association with dyads as independent, and with case managers respected in two ways.
+
+    By the slope of standardised values, so that widths of intervals can be compared; with the row
+    of :func:`alliance_helpers.effective_n`, and `expected`: how many times as wide the two shares
+    let one expect the interval.
+    """
     rating = book.alliance_of(informant)
     part = dyads[[rating, term, book.case_manager]].dropna()
     groups = pd.factorize(part[book.case_manager])[0]
     y, x = standardise(part[[rating, term]].to_numpy(float)).T
     n, r = len(y), float(y @ x) / (len(y) - 1)
     error = np.sqrt((1 - r**2) / (n - 2))
-    return Widened(
-        word(term, book),
-        verdicts.slope(r, error, n - 2, n, -BOUND, BOUND),
-        {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()},
-        effective_n(x, y, groups).iloc[0],
-    )
+    independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
+    size = effective_n(x, y, groups).iloc[0]
+    row = {"term": term, "name": word(term, book), "independent": independent, **size}
+    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()}
+    return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
 
 
 def _all_widened(
     dyads: pd.DataFrame, book: Codebook, terms: list[str], informant: str
-) -> dict[str, Widened]:
+) -> pd.DataFrame:
     """Every association that can be estimated, the largest share first."""
-    rows = {}
+    rows = []
     for term in terms:
-        try:
-            rows[term] = widened(dyads, book, term, informant)
-        except NotEstimableError:  # of a user's study: the picture shows the others
-            continue
-    return dict(sorted(rows.items(), key=lambda item: -round(item[1].share, 9)))
+        with suppress(NotEstimableError):  # of a user's study: the picture shows the others
+            rows.append(widened(dyads, book, term, informant))
+    table = pd.DataFrame(rows, columns=rows[0] if rows else ["term", "icc_x"]).set_index("term")
+    return table.sort_values("icc_x", ascending=False, kind="stable", key=lambda x: x.round(9))
 
 
 def _width(effect: Effect) -> float:
     return effect.conf_high - effect.conf_low
 
 
-def _said(effect: Effect) -> str:
-    low, high = coefficient(effect.conf_low), coefficient(effect.conf_high)
-    return f"{coefficient(effect.estimate)} ({low} to {high})"
-
-
-def _told(rows: list[Widened], row: Widened, way: str) -> str:
-    size, every = row.size, ", ".join(figure_number(r.wider(way)) for r in rows)
-    return (
-        f"alliance with {row.name}. Case managers hold {coefficient(size['icc_y'])} "
-        f"of the rating and {coefficient(row.share)} of the variable. {word('as_published')}: "
-        f"{_said(row.independent)}. {word(way)}: {_said(row.respected[way])}, "
-        f"{figure_number(row.wider(way))} times as wide (the shares let one expect "
-        f"{figure_number(row.expected)}). All rows from the top: {every}. {size['n']:.0f} dyads of "
-        f"{size['n_groups']:.0f} case managers, worth {size['n_effective']:.0f} independent ones."
-    )
-
-
 def _draw(s: SimpleNamespace, shares: Axes, effects: Axes, times: Axes) -> None:
+    """A row for each variable, from the one that belongs to the case manager most to the one that
+    does least. Left: the case manager's share of it; middle: its association with alliance, dyads
+    taken as independent and case managers respected, with 95 % intervals; right: how many times as
+    wide the second interval is, and a tick for what the shares let one expect. The chosen row is
+    shaded.
+    """
     at = -np.arange(len(s.rows))
     for ax in (shares, effects, times):
         ax.axhspan(-s.chosen - 0.5, -s.chosen + 0.5, color=SHADE)
         ax.set(ylim=(at[-1] - 0.55, 0.55), yticks=[])
-    shares.barh(at, [r.share for r in s.rows], 0.55, color=STEPS[1].color, edgecolor=INK, lw=0.6)
-    names = [fill(shorten(r.name, 44, placeholder=" …"), 24) for r in s.rows]
+    shares.barh(at, s.rows["icc_x"], 0.55, color=STEPS[1].color, edgecolor=INK, lw=0.6)
+    names = [fill(shorten(name, 44, placeholder=" …"), 24) for name in s.rows["name"]]
     shares.set_yticks(at, names, fontsize=9.5, linespacing=1.0)
     shares.tick_params(axis="y", length=0)
     shares.set(xlim=(0, 1.02), xlabel="Share")
     shares.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     shares.set_title("Share of the\ncase manager")
-    independent, respected = zip(
-        *((r.independent, r.respected[s.way]) for r in s.rows), strict=True
-    )
-    _intervals(effects, at + 0.17, independent, NAIVE, "D", "Dyads independent")
-    _intervals(effects, at - 0.17, respected, RESPECTFUL, "o", "Case managers respected")
+    _intervals(effects, at + 0.17, s.rows["independent"], NAIVE, "D", "Dyads independent")
+    _intervals(effects, at - 0.17, s.rows["respected"], RESPECTFUL, "o", "Case managers respected")
     effects.axvline(0, color=QUIET, lw=0.9)
     effects.set(xlim=(-0.75, 0.75), xlabel="Association")
     effects.set_xticks([-0.5, 0, 0.5], ["−.5", "0", ".5"])
     key(effects, columns=1)
-    wider = np.array([r.wider(s.way) for r in s.rows])
     times.axvline(1, color=QUIET, lw=0.9)
-    times.hlines(at, 1, wider, color=RESPECTFUL, lw=2.2)
-    times.plot(wider, at, "o", ms=7, color=RESPECTFUL, mec=INK)
-    times.plot([r.expected for r in s.rows], at, "|", ms=13, mew=2, color=INK)
-    times.set(xlim=(0.5, max(2.3, 1.05 * wider.max())), xlabel="Times as wide")
+    times.hlines(at, 1, s.rows["wider"], color=RESPECTFUL, lw=2.2)
+    times.plot(s.rows["wider"], at, "o", ms=7, color=RESPECTFUL, mec=INK)
+    times.plot(s.rows["expected"], at, "|", ms=13, mew=2, color=INK)
+    times.set(xlim=(0.5, max(2.3, 1.05 * s.rows["wider"].max())), xlabel="Times as wide")
     times.set_title("Interval (tick:\nby the shares)")
 
 
 def _intervals(
-    ax: Axes, at, effects: Sequence[Effect], color: str, marker: str, label: str
+    ax: Axes, at, effects: Iterable[Effect], color: str, marker: str, label: str
 ) -> None:
     ax.hlines(at, [e.conf_low for e in effects], [e.conf_high for e in effects], color=color, lw=2)
     ax.plot([e.estimate for e in effects], at, marker, ms=5, color=color, mec=INK, mew=0.6,

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import wraps
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, wraps
 from html import escape
-from inspect import signature
+from inspect import getdoc, signature
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import ipywidgets as ipw
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from ipywidgets import (
-    HTML,
-    Button,
-    FloatSlider,
-    HBox,
-    IntSlider,
-    Layout,
-    SelectionSlider,
-    ToggleButtons,
-    VBox,
-)
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -63,14 +53,13 @@ class Slide:
     step: float
     value: float
 
-    def widget(self) -> IntSlider | FloatSlider:
+    def widget(self) -> ipw.IntSlider | ipw.FloatSlider:
         whole = all(isinstance(x, int) for x in (self.low, self.high, self.step, self.value))
-        made = IntSlider if whole else FloatSlider
-        how = {} if whole else {"readout_format": f".{_decimals(self.step)}f"}
-        return made(
-            value=self.value, min=self.low, max=self.high, step=self.step, description=self.label,
-            **LOOK, **how,
-        )  # fmt: skip
+        made = ipw.IntSlider if whole else ipw.FloatSlider
+        decimals = len(f"{self.step:g}".partition(".")[2])
+        how = {} if whole else {"readout_format": f".{decimals}f"}
+        how |= {"min": self.low, "max": self.high, "step": self.step}
+        return made(value=self.value, description=self.label, **how, **LOOK)
 
     def check(self, name: str, value: object) -> None:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
@@ -89,12 +78,10 @@ class Choose:
     options: Mapping[str, object]
     value: object
 
-    def widget(self) -> ToggleButtons | SelectionSlider:
-        made = ToggleButtons if len(self.options) <= BUTTONS else SelectionSlider
-        return made(
-            options=list(self.options.items()), value=self.value, description=self.label,
-            **LOOK,
-        )  # fmt: skip
+    def widget(self) -> ipw.ToggleButtons | ipw.SelectionSlider:
+        made = ipw.ToggleButtons if len(self.options) <= BUTTONS else ipw.SelectionSlider
+        options = list(self.options.items())
+        return made(options=options, value=self.value, description=self.label, **LOOK)
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options.values():
@@ -130,7 +117,7 @@ class Words(Formatter):
         return " to ".join(form(x, int(spec[1:] or 2)) for x in np.atleast_1d(value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Demo:
     """A demonstration.
 
@@ -143,12 +130,11 @@ class Demo:
     say : str or callable
         The sentence with the result's numbers: a template (:class:`Words`), or result in, text out.
     draw : callable
-        The result and the panels' axes in; all that it draws lies in these axes.
+        The result and the panels' axes in; all that it draws lies in these axes. Its docstring says
+        what kind of figure it is, for those who do not see it, where `plots` does not say it; the
+        numbers are added.
     height : float
         Inches.
-    shows : str
-        What kind of figure it is, for those who do not see it, where `plots` does not say it; the
-        numbers are added.
     widths : tuple of float
         Relative widths of the panels.
     """
@@ -158,10 +144,7 @@ class Demo:
     say: str | Callable[[Any], str]
     draw: Callable[..., Any]
     height: float = 3.5
-    shows: str = ""
     widths: tuple[float, ...] = (1,)
-    _kept: list[Figure] = field(default_factory=list, repr=False, compare=False)
-    _drawn: dict = field(default_factory=dict, repr=False, compare=False)
 
     def settings(self, **changed: Any) -> dict[str, Any]:
         """Every control's value: the given ones, the others as they stand at the start.
@@ -198,49 +181,47 @@ class Demo:
 
     def picture(self, **changed: Any) -> Still:
         """The figure at one setting of the controls, still."""
-        return self.still(self.settings(**changed))
+        return self.still(**self.settings(**changed))
 
-    def still(self, settings: Mapping[str, Any]) -> Still:
-        """Compute, draw and say one complete setting.
+    @cached_property
+    def still(self) -> Callable[..., Still]:
+        """Compute, draw and say one complete setting; what was drawn lately is not drawn twice."""
+        return lru_cache(REMEMBERED)(self._still)
 
-        The figure is reused from call to call, and what was drawn lately is not drawn twice.
-        """
-        key = tuple(settings.items())
-        if key in self._drawn:
-            return self._drawn[key]
+    @cached_property
+    def figure(self) -> Figure:
+        """What every setting is drawn in, one after another."""
+        figure = Figure(figsize=(WIDTH, self.height), dpi=DPI, layout="constrained")
+        figure.subplots(1, len(self.widths), width_ratios=self.widths)
+        return figure
+
+    def _still(self, **settings: Any) -> Still:
         result = self.compute(**settings)
         text, buffer = self._say(result), io.BytesIO()
         with plt.rc_context(LOOK_OF_FIGURES):
-            if new := not self._kept:
-                self._kept.append(_figure(self.height, self.widths))
-            (figure,) = self._kept
+            figure = self.figure
             _wipe(figure)
             self.draw(result, *figure.axes)
-            figure.canvas.print_png(
+            FigureCanvasAgg(figure).print_png(
                 buffer, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-            if new:
-                _stay(figure)
-        alt = f"{self.shows or figure.get_label()} {text}"
-        still = Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
-        if len(self._drawn) == REMEMBERED:
-            self._drawn.pop(next(iter(self._drawn)))
-        self._drawn[key] = still
-        return still
+            _stay(figure)
+        alt = f"{getdoc(self.draw) or figure.get_label()} {text}".replace("\n", " ")
+        return Still(buffer.getvalue(), alt, round(WIDTH * CSS_DPI), live=True, text=text)
 
-    def explore(self) -> VBox:
+    def explore(self) -> ipw.VBox:
         """The controls, the numbers in a sentence, and the figure.
 
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
         inputs = {name: control.widget() for name, control in self.controls.items()}
-        numbers, figure = HTML(), HTML()
-        again = Button(description="Back to the start", layout=Layout(width="11em"))
+        numbers, figure = ipw.HTML(), ipw.HTML()
+        again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
         def show(_event: object = None) -> None:
             try:
-                still = self.still({name: widget.value for name, widget in inputs.items()})
+                still = self.still(**{name: widget.value for name, widget in inputs.items()})
             except AllianceError as error:
                 numbers.value = numbers_html(str(error))
                 return
@@ -258,16 +239,9 @@ class Demo:
             widget.observe(show, "value")
         again.on_click(reset)
         show()
-        box = VBox([HTML(VISIBLE), *inputs.values(), HBox([again]), numbers, figure])
+        box = ipw.VBox([ipw.HTML(VISIBLE), *inputs.values(), ipw.HBox([again]), numbers, figure])
         box.add_class("alliance-demo")
         return box
-
-
-def _figure(height: float, widths: tuple[float, ...]) -> Figure:
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.subplots(1, len(widths), width_ratios=widths)
-    return figure
 
 
 def _wipe(figure: Figure) -> None:
@@ -297,12 +271,7 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    say: str,
-    draw: Callable[..., Any],
-    height: float = 3.5,
-    shows: str = "",
-    widths: tuple[float, ...] = (1,),
-    **controls: Slide | Choose,
+    say: str, draw: Callable[..., Any], height: float = 3.5, widths=(1,), **controls: Slide | Choose
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
@@ -310,15 +279,11 @@ def demonstration(
     """
 
     def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
-        asked = signature(compute)
+        def found(*values: Any, **named: Any) -> SimpleNamespace:
+            settings = dict(zip(controls, values, strict=False)) | named
+            return SimpleNamespace(**settings | compute(**settings))
 
-        @wraps(compute)
-        def found(*args: Any, **named: Any) -> SimpleNamespace:
-            bound = asked.bind(*args, **named)
-            bound.apply_defaults()
-            return SimpleNamespace(**bound.arguments | compute(*args, **named))
-
-        demo = Demo(controls, found, say, draw, height, shows, widths)
+        demo = Demo(controls, found, say, draw, height, widths)
 
         def give() -> Demo:
             return demo
@@ -342,10 +307,6 @@ def numbers_html(text: str) -> str:
 def unbroken(text: str) -> str:
     """No line ends between a number and its per cent sign."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def _decimals(step: float) -> int:
-    return len(f"{step:.6f}".rstrip("0").split(".")[1])
 
 
 def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
 from ipywidgets import VBox
 from matplotlib.axes import Axes
 
-from ..claims.associations import association_of
+from ..claims.associations import associations
 from ..claims.evidence import ANALYSES
 from ..claims.views import COVARIATES, EVERY, regression_blocks
+from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
 from ..pages.printing import coefficient, word
@@ -68,14 +70,11 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
         analysis=ANALYSIS,
     )
     def shown(block: str, analysis: str) -> dict:
-        effects = {
-            (term, informant): association_of(dyads, book, informant, term, analysis)
-            for term in _terms(dyads, book, block)
-            for informant in book.informants
-        }
-        ends = [(*pair, e.estimate, e.conf_low, e.conf_high) for pair, e in effects.items()]
-        columns = ["term", "informant", "estimate", "conf_low", "conf_high"]
-        rows = pd.DataFrame(ends, columns=columns)
+        one = replace(book, blocks={block: _terms(dyads, book, block)})
+        rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
+        if rows.empty:
+            raise NotEstimableError("no association of this block can be estimated")
+        rows = rows.sort_values("term", kind="stable", key=lambda t: t.map(one.blocks[block].index))
         return {"rows": rows, "name": word(analysis), "said": values_in_words(rows, book)}
 
     return shown()

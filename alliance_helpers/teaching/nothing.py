@@ -12,15 +12,8 @@ from scipy import special
 
 from ..claims.views import COVARIATES, EVERY, KAPPAS, days_data, regression_blocks
 from ..errors import ParameterError
+from ..models import inference
 from ..models.counts import count_regression
-from ..models.inference import (
-    bayes_factor_correlation,
-    critical_correlation,
-    detectable_correlation,
-    equivalence,
-    equivalence_correlation,
-    power_correlation,
-)
 from ..models.regression import hierarchical_regression
 from ..models.selection import bootstrap_selection
 from ..models.stepwise import Rule, correlate, run
@@ -28,7 +21,7 @@ from ..pages import plots
 from ..pages.printing import coefficient, figure_number, p_words, word
 from ..pages.style import INK, QUIET, SHADE, STEPS
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration, kept
+from .demos import Choose, Demo, Slide, Words, demonstration, kept
 
 # Unit 2: what stepwise selection finds in noise.
 
@@ -70,6 +63,9 @@ def _say_sample(s: SimpleNamespace) -> str:
 
 
 def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
+    """Correlation of each candidate with the outcome; the band holds those that p < .05 would not
+    pick; selected ones are drawn dark and named, with a hollow mark for new clients.
+    """
     at = np.arange(1, len(s.r) + 1)
     chosen = np.isin(at - 1, s.chosen)
     ax.axhspan(-s.limit, s.limit, color=SHADE)
@@ -91,8 +87,6 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
     _say_sample,
     _draw_sample,
     3.2,
-    "Correlation of each candidate with the outcome; the band holds those that p < .05 would "
-    "not pick; selected ones are drawn dark and named, with a hollow mark for new clients.",
     **CONTROLS,
     sample=Slide("Another study (number)", 1, 50, 1, 10),
 )
@@ -107,12 +101,13 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     return {
         "r": np.corrcoef(data, rowvar=False)[-1, :-1],
         "chosen": data.columns.get_indexer(final.index), "r_squared": r_squared,
-        "p_value": p_value, "limit": critical_correlation(n), "again": again,
+        "p_value": p_value, "limit": inference.critical_correlation(n), "again": again,
         "prediction": prediction,
     }  # fmt: skip
 
 
 def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
+    """How many of the noise candidates stepwise selection enters, over 300 studies."""
     most = 8
     share = np.bincount(np.minimum(s.entered, most), minlength=most + 1) / SAMPLES * 100
     bars = ax.bar(range(most + 1), share, color=[MISSED] + [FOUND] * most, edgecolor=INK, lw=0.6)
@@ -127,7 +122,6 @@ def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
     f"{{found:%}} of {SAMPLES} studies, on average {{mean:v}} variables with R² {{r_squared:r3}}.",
     _draw_samples,
     3.2,
-    "How many of the noise candidates stepwise selection enters, over 300 studies.",
     **CONTROLS,
 )
 def many_samples(candidates: int, n: int, p_enter: float) -> dict:
@@ -147,6 +141,7 @@ def many_samples(candidates: int, n: int, p_enter: float) -> dict:
 
 
 def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
+    """p values of the second regression's terms against what chance alone would give."""
     at = np.arange(1, s.kept + 1)
     colors = np.where(s.p < 0.05, FOUND, MISSED)
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
@@ -163,7 +158,6 @@ def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
     "p < .05.",
     _draw_screened,
     3.0,
-    "p values of the second regression's terms against what chance alone would give.",
     candidates=Slide("Candidates, all of them noise", 10, 80, 5, 50),
     n=Slide("Clients", 100, 600, 20, 200),
     screen=Slide("Kept if p is below", 0.05, 0.50, 0.05, 0.25),
@@ -241,6 +235,7 @@ DYADS = Slide("Dyads that count as independent", 20, 600, 5, 200)
 
 
 def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
+    """Power of the test over the size of the true correlation."""
     plots.power_curve(s.curve, "Diamond: the correlation chosen; dotted: power .80", ax)
     ax.plot([s.rho, s.rho, 0], [0, s.power, s.power], **DASHED)
     ax.plot(s.rho, s.power, **MARK)
@@ -253,7 +248,6 @@ def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
     "reached at a true one of {detectable:r3}.",
     _draw_power,
     3.2,
-    "Power of the test over the size of the true correlation.",
     rho=Slide("True correlation", 0.0, 0.5, 0.05, 0.2),
     n=DYADS,
     alpha=Slide("Level of the test", 0.01, 0.20, 0.01, 0.05),
@@ -261,12 +255,12 @@ def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
 def power_of(rho: float, n: int, alpha: float) -> dict:
     """What a study of this size could have seen."""
     grid = np.linspace(0, 0.5, 51)
-    power = [power_correlation(r, n, alpha) for r in grid]
+    power = [inference.power_correlation(r, n, alpha) for r in grid]
     return {
         "curve": pd.DataFrame({"effect": grid, "power": power}),
-        "power": power_correlation(rho, n, alpha),
-        "critical": critical_correlation(n, alpha),
-        "detectable": detectable_correlation(n, 0.80, alpha),
+        "power": inference.power_correlation(rho, n, alpha),
+        "critical": inference.critical_correlation(n, alpha),
+        "detectable": inference.detectable_correlation(n, 0.80, alpha),
     }
 
 
@@ -298,8 +292,8 @@ def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
 )
 def equivalent(r: float, n: int, bound: float) -> dict:
     """Not different, equivalent, or undecided: the interval against the bounds."""
-    test = equivalence_correlation(r, n, bound).iloc[0]
-    ends = equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
+    test = inference.equivalence_correlation(r, n, bound).iloc[0]
+    ends = inference.equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
     wide, narrow = ((row["conf_low"], row["conf_high"]) for row in (ends, test))
     return {
         "wide": wide,
@@ -316,6 +310,9 @@ def _row(term: str, informant: str, estimate: float, wide, narrow) -> pd.DataFra
 
 
 def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    """Left: what the prior expects of the correlation. Right: Bayes factor for no association over
+    the width of the prior.
+    """
     rho, a = np.linspace(-0.995, 0.995, 200), 1 / s.kappa
     density = (1 - rho**2) ** (a - 1) / (np.exp(special.betaln(a, a)) * 2 ** (2 * a - 1))
     left.fill_between(rho, density, color=STEPS[0].color)
@@ -333,8 +330,6 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     "{towards} (BF01 = {bf01:v}).",
     _draw_bayes,
     3.2,
-    "Left: what the prior expects of the correlation. Right: Bayes factor for no association "
-    "over the width of the prior.",
     widths=(1, 1.25),
     r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.00),
     n=DYADS,
@@ -342,8 +337,8 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
 )
 def bayes_of(r: float, n: int, kappa: float) -> dict:
     """How the evidence for nothing depends on what one expected."""
-    bf10 = [bayes_factor_correlation(r, n, k) for k in KAPPAS]
-    bf01 = np.exp(-bayes_factor_correlation(r, n, kappa, log=True))
+    bf10 = [inference.bayes_factor_correlation(r, n, k) for k in KAPPAS]
+    bf01 = np.exp(-inference.bayes_factor_correlation(r, n, kappa, log=True))
     return {
         "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
         "bf01": bf01,
@@ -379,34 +374,27 @@ def hospital(
         model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
         limit, label = np.log(bound), book.informant_label(informant)
-        test = equivalence(row["estimate"], row["std_error"], -limit, limit, row["df"]).iloc[0]
+        about = row["estimate"], row["std_error"], -limit, limit, row["df"]
+        test = inference.equivalence(*about).iloc[0]
         wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
         found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
-        said = (
-            f"{label}: rate ratio {figure_number(row['rate_ratio'])} per SD of alliance, 95 % "
-            f"interval {_ends(wide)}, 90 % interval {_ends(narrow)}, {p_words(row['p_value'])}; "
-            f"verdict: {found}."
-        )
+        said = Words().format(
+            "{}: rate ratio {:v} per SD of alliance, 95 % interval {:v}, 90 % interval {:v}, {:p}; "
+            "verdict: {}.", label, row["rate_ratio"], wide, narrow, row["p_value"], found,
+        )  # fmt: skip
         return _row(f"{label}: {found}", informant, row["rate_ratio"], wide, narrow), said
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         xlabel = f"{word(days, book)}: rate ratio per SD of alliance"
-        about = {"xlabel": xlabel, "heading": "The interval against the bounds"}
-        plots.equivalence(
-            s.rows, 1 / s.bound, s.bound, True, book, **about, limits=(0.46, 2.18), ax=ax
-        )
+        heading, limits = "The interval against the bounds", (0.46, 2.18)
+        plots.equivalence(s.rows, 1 / s.bound, s.bound, True, book, xlabel, heading, limits, ax)
 
     controls = {"bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25)}
     if covariates:
         both = {"the covariates": True, "nothing": False}
         controls["adjusted"] = Choose("Adjusted for", both, True)
 
-    @demonstration(
-        "{said} Adjusted for: {given}. Bounds {bounds:v}.",
-        draw,
-        3.2,
-        **controls,
-    )
+    @demonstration("{said} Adjusted for: {given}. Bounds {bounds:v}.", draw, 3.2, **controls)
     def shown(bound: float, adjusted: bool = True) -> dict:
         rows, said = zip(*(fitted(i, bound, adjusted) for i in book.informants), strict=True)
         return {
@@ -417,7 +405,3 @@ def hospital(
         }
 
     return shown()
-
-
-def _ends(interval) -> str:
-    return " to ".join(map(figure_number, interval))

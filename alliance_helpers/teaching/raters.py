@@ -76,6 +76,9 @@ def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bo
 
 
 def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    """Left: 201 pairs of ratings, client against case manager, with the line of equal ratings.
+    Right: four coefficients as bars.
+    """
     _scatter(s, (60, 300), left)
     values, at = s.e[list(NAMES)], np.arange(len(NAMES))[::-1]
     colors = [ASSOCIATION, ASSOCIATION, AGREEMENT, AGREEMENT]
@@ -93,8 +96,6 @@ def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     AGREED,
     _draw_pairs,
     4.0,
-    "Left: 201 pairs of ratings, client against case manager, with the line of equal ratings. "
-    "Right: four coefficients as bars.",
     widths=(1.5, 1),
     bias=Slide("Client rates higher by (points)", -40, 40, 2, 0),
     scale=Slide("Case manager's spread, relative", 0.4, 1.6, 0.1, 1.0),
@@ -146,6 +147,9 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
 
 
 def _draw_sure(s: SimpleNamespace, left: Axes, right: Axes) -> None:
+    """Left: correlation and agreement with their 95 % intervals and the truth. Right: the same for
+    the bias, in points.
+    """
     interval_rows(s.rows.iloc[:-1], xlabel="Estimate", heading="Dashed: the truth", ax=left)
     left.set_xlim(-0.3, 1)
     heading, points = "Dashed: the true difference", "Client minus case manager (points)"
@@ -159,8 +163,6 @@ def _draw_sure(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     "({ends[pearson_r]:r}); CCC {e[ccc]:r} ({ends[ccc]:r}); bias {e[bias]:v1} ({ends[bias]:v1}).",
     _draw_sure,
     3.6,
-    "Left: correlation and agreement with their 95 % intervals and the truth. "
-    "Right: the same for the bias, in points.",
     widths=(1.25, 1),
     n=Slide("Dyads in the study", 20, 1000, 20, 200),
     r=Slide("True correlation", 0.1, 0.9, 0.05, 0.3),
@@ -235,10 +237,8 @@ def correlations_expected(favour: float, link: float) -> tuple[float, float, flo
 
 def correlation_by_row(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Correlation of each row of one array with the same row of another."""
-    x = x - x.mean(axis=1, keepdims=True)
-    y = y - y.mean(axis=1, keepdims=True)
-    xy = np.einsum("ij,ij->i", x, y)
-    return xy / np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y))
+    x, y = (values - values.mean(axis=1, keepdims=True) for values in (x, y))
+    return np.vecdot(x, y) / np.sqrt(np.vecdot(x, x) * np.vecdot(y, y))
 
 
 def _draw_study(s: SimpleNamespace, ax: Axes) -> None:
@@ -305,6 +305,9 @@ def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995
 
 
 def _draw_leaks(s: SimpleNamespace, ax: Axes) -> None:
+    """Correlations of alliance with the other rater's symptoms in 300 studies; those that refute a
+    halo by the abstract's argument are drawn dark.
+    """
     edges = np.arange(-0.4, 0.81, 0.04)
     every, dark = (np.histogram(r, edges)[0] for r in (s.correlations, s.correlations[s.refutes]))
     look = {"fill": True, "ec": INK, "lw": 0.6}
@@ -322,8 +325,6 @@ def _draw_leaks(s: SimpleNamespace, ax: Axes) -> None:
     "{limit:r}); the mean correlation is {mean:r3}.",
     _draw_leaks,
     3.0,
-    "Correlations of alliance with the other rater's symptoms in 300 studies; those that "
-    "refute a halo by the abstract's argument are drawn dark.",
     leak=Slide("Other rater follows case manager (%)", 0, 60, 5, 0),
     favour=favour_of(0.4),
     link=link_of(0.0),
@@ -353,6 +354,10 @@ SHADES = ("#0B2A4A", "#33557B", "#5F7D9B", "#8FA3A5", "#C9A63C", "#F2C80F")
 
 
 def _draw_groups(s: SimpleNamespace, ax: Axes) -> None:
+    """One dot per client: alliance rated by the case manager to the right, outcome rated by
+    somebody else upwards, shaded by the case manager's own view of the outcome; a dashed line
+    through all clients, and a solid line through each group with a like own view.
+    """
     for g in range(s.groups):
         color = SHADES[g * (MOST - 1) // (s.groups - 1)] if s.groups > 1 else SHADES[2]
         marker = "v" if g == 0 else "^" if g == s.groups - 1 else "o"
@@ -376,9 +381,6 @@ def _draw_groups(s: SimpleNamespace, ax: Axes) -> None:
     "held constant {held:r}.",
     _draw_groups,
     4.2,
-    "One dot per client: alliance rated by the case manager to the right, outcome rated by "
-    "somebody else upwards, shaded by the case manager's own view of the outcome; a dashed "
-    "line through all clients, and a solid line through each group with a like own view.",
     groups=Slide("Groups with a like own view", 1, MOST, 1, 3),
     favour=favour_of(0.6),
     link=link_of(0.0),

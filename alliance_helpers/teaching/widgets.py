@@ -33,13 +33,10 @@ __all__ = sorted(_HERE)
 
 def every_demo() -> list[demos.Demo]:
     """The demonstrations of all units, on the synthetic cohort, in the units' order."""
-    dyads, book = demos.open_dyads()
-    data = {"dyads": dyads, "book": book}
-    made = []
-    for make in (_HERE[name] for _, names in UNITS for name in names):
-        wanted = data.keys() & signature(make).parameters
-        made.append(make(**{name: data[name] for name in wanted}))
-    return made
+    data = dict(zip(("dyads", "book"), demos.open_dyads(), strict=True))
+    makers = [_HERE[name] for _, names in UNITS for name in names]
+    asked = [data.keys() & signature(make).parameters for make in makers]
+    return [make(**{a: data[a] for a in of}) for make, of in zip(makers, asked, strict=True)]
 
 
 def rehearse() -> None:

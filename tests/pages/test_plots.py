@@ -134,7 +134,7 @@ def drawings(dyads):
         "forest": (plots.forest, [rows, 0.2, BOOK], {}),
         "equivalence": (plots.equivalence, [rows, -0.2, 0.2], {"codebook": BOOK}),
         "equivalence, log": (plots.equivalence, [rates, 0.8, 1.25], {"log": True}),
-        "halo_contrast": (plots.halo_contrast, [rows, BOOK], {}),
+        "halo_contrast": (plots.halo_contrast, [rows.assign(rater="rater"), BOOK], {}),
         "r_squared_blocks": (plots.r_squared_blocks, [{"symptoms": FIT}, BOOK], {}),
         "days_distribution": (plots.days_distribution, [EXPECTED], {}),
         "bayes_sensitivity": (plots.bayes_sensitivity, [BAYES], {}),
@@ -251,6 +251,7 @@ def test_every_interval_is_drawn_and_said(name, dyads):
 
 def test_halo_contrast_divides_by_who_rated():
     rows = intervals(["client_outcome", "symptoms", "hospital_days"])
+    rows["rater"] = rows["term"].map({"client_outcome": "client"}).fillna("rater")
     same, other = plots.halo_contrast(rows, BOOK).figure.get_label().split("Somebody else")
     assert "client's view (Client)" in same and "Symptom" not in same
     assert "client's view (Case manager)" in other and "Hospital days" in other
@@ -285,7 +286,7 @@ def test_single_dyads_can_be_kept_out(dyads):
         (plots.bland_altman, [[1.0], [1.0], AGREEMENT]),
         (plots.forest, [intervals(["symptoms"]).iloc[:0]]),
         (plots.equivalence, [intervals(["symptoms"]).iloc[:0], 0.8, 1.25, True]),
-        (plots.halo_contrast, [intervals(["symptoms"]).iloc[:0]]),
+        (plots.halo_contrast, [intervals(["symptoms"], rater="").iloc[:0]]),
         (plots.r_squared_blocks, [{}]),
         (plots.days_distribution, [EXPECTED.iloc[:1]]),
         (plots.bayes_sensitivity, [BAYES.assign(bf10=np.nan)]),

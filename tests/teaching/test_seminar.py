@@ -9,12 +9,12 @@ import pytest
 from seminar_pages import demos_of
 
 from alliance_helpers.errors import OutputError, ParameterError
-from alliance_helpers.teaching import seminar
 from alliance_helpers.teaching.exercises import NotYetError, ask, check
-from alliance_helpers.teaching.seminar import CHECK, FORMULA, Outcome, drawn, shortcomings
 from alliance_helpers.teaching.widgets import every_demo
+from tools.seminar import editions
+from tools.seminar.editions import CHECK, FORMULA, Outcome, drawn, shortcomings
 
-UNITS = {path.stem: nbformat.read(path, as_version=4) for path in seminar.units()}
+UNITS = {path.stem: nbformat.read(path, as_version=4) for path in editions.units()}
 
 
 def marks(cell, what):
@@ -55,7 +55,7 @@ def test_a_still_figure_comes_before_each_that_moves(name):
 
 @pytest.mark.parametrize("name", UNITS)
 def test_the_web_edition_gives_nothing_away_and_asks_every_question(name):
-    made = seminar.web(UNITS[name])
+    made = editions.web(UNITS[name])
     nbformat.validate(made)
     source = "\n".join(c.source for c in made.cells)
     solutions = [c for c in UNITS[name].cells if marks(c, "solution")]
@@ -109,32 +109,32 @@ def test_what_the_units_draw_is_drawn_before_the_first_visitor_comes():
 def test_the_source_is_left_as_it_was():
     name = next(iter(UNITS))
     before = nbformat.writes(UNITS[name])
-    seminar.web(UNITS[name])
+    editions.web(UNITS[name])
     assert nbformat.writes(UNITS[name]) == before
 
 
 def test_an_edition_is_written(tmp_path):
     out = tmp_path / "web"
-    made = seminar.build("web", out)
+    made = editions.build("web", out)
     assert sorted(out.glob("[!.]*")) == made
     assert [p.stem for p in made] == list(UNITS)
     assert all(nbformat.read(p, as_version=4).cells for p in made)
     (out / "unit_9_of_mine.ipynb").write_text("mine")
     made[1].write_text("changed")
-    first = seminar.build("web", out, numbers=[1])
+    first = editions.build("web", out, numbers=[1])
     assert sorted(out.glob("[!.]*")) == [*first, made[1], out / "unit_9_of_mine.ipynb"]
     with pytest.raises(OutputError, match=f"holds 1 file .*since: {made[1].name}"):
-        seminar.build("web", out)
+        editions.build("web", out)
     assert made[1].read_text() == "changed"
 
 
 def test_what_cannot_be_built(tmp_path):
     with pytest.raises(ParameterError, match="edition is 'teacher'; use one of student"):
-        seminar.build("teacher", tmp_path)
+        editions.build("teacher", tmp_path)
     with pytest.raises(ParameterError, match=r"holds no notebook named unit_\*"):
-        seminar.build("web", tmp_path / "out", source=tmp_path)
+        editions.build("web", tmp_path / "out", source=tmp_path)
     with pytest.raises(OutputError, match="an edition needs another folder"):
-        seminar.build("web", seminar.SOURCE)
+        editions.build("web", editions.SOURCE)
 
 
 EMPTY = "NotYetError: No answer yet."
@@ -161,7 +161,7 @@ def test_formulas_of_the_web_pages_are_drawn():
     """Every formula is a picture that says what it shows; code keeps its dollars."""
     for notebook in UNITS.values():
         asked = sum(len(FORMULA.findall(c.source)) for c in notebook.cells if marks_nothing(c))
-        pages = "".join(c.source for c in seminar.web(notebook).cells if c.cell_type == "markdown")
+        pages = "".join(c.source for c in editions.web(notebook).cells if c.cell_type == "markdown")
         assert pages.count('<img class="formula" alt="') == asked
         assert "$" not in pages
     assert drawn("`$x$` and $x < y$").startswith('`$x$` and <img class="formula" alt="x &lt; y"')

@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import product
 
 import matplotlib.image
 import numpy as np
@@ -91,7 +92,7 @@ def test_a_reused_figure_is_drawn_as_a_new_one(demo):
     name, control = next(iter(demo.controls.items()))
     first = demo.picture().png
     demo.picture(**{name: ends(control)[-1]})
-    demo._drawn.clear()
+    demo.still.cache_clear()
     again = demo.picture().png
     assert np.abs(pixels(again) - pixels(first)).max() <= 1 / 255
 
@@ -116,7 +117,7 @@ def test_a_setting_that_cannot_be_estimated_says_so():
     def fail(x: int):
         raise NotEstimableError("too few dyads")
 
-    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None, "Nothing.")
+    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None)
     assert "too few dyads" in demo.explore().children[-2].value
 
 
@@ -360,16 +361,17 @@ def test_mean_squares_give_the_share_and_are_in_words():
 @pytest.mark.parametrize("informant", BOOK.informants)
 def test_intervals_are_compared_like_with_like(informant):
     """Both of a slope of standardised values, so that only the case managers differ."""
-    for term in MADE["study_nested"].controls["term"].options.values():
-        row = caseloads.widened(DYADS, BOOK, term, informant)
+    demo = MADE["study_nested"]
+    for term, way in product(*(demo.controls[c].options.values() for c in ("term", "way"))):
+        row = demo.compute(term, informant, way).rows.loc[term]
         x, y = (stats.zscore(DYADS[name]) for name in (term, f"{informant}_alliance"))
         slope = stats.linregress(x, y)
         reach = stats.t.ppf(0.975, len(x) - 2) * slope.stderr
         low, high = slope.slope - reach, slope.slope + reach
-        assert (row.independent.conf_low, row.independent.conf_high) == pytest.approx((low, high))
-        for way, effect in row.respected.items():
-            wider = (effect.conf_high - effect.conf_low) / (2 * reach)
-            assert row.wider(way) == pytest.approx(wider)
+        independent, respected = row["independent"], row["respected"]
+        assert (independent.conf_low, independent.conf_high) == pytest.approx((low, high))
+        wider = (respected.conf_high - respected.conf_low) / (2 * reach)
+        assert row["wider"] == pytest.approx(wider)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -381,9 +383,7 @@ def test_what_belongs_to_the_case_manager_pays_for_the_case_managers(seed):
     """
     dyads, book = widgets.open_dyads(n_clients=2000, seed=seed)
     shown = widgets.study_nested(dyads, book).compute("symptoms", "case_manager", "nested")
-    shares = np.array([row.share for row in shown.rows])
-    wider = np.array([row.wider("nested") for row in shown.rows])
-    expected = np.array([row.expected for row in shown.rows])
+    shares, wider, expected = shown.rows[["icc_x", "wider", "expected"]].to_numpy(float).T
     assert (np.diff(shares) <= 1e-9).all()
     whole, little = shares > 0.99, shares < 0.15
     assert whole.sum() == 3
@@ -391,7 +391,7 @@ def test_what_belongs_to_the_case_manager_pays_for_the_case_managers(seed):
     assert wider[whole] == pytest.approx(expected[whole], rel=0.10)
     assert (wider[whole] > 1.3).all()
     assert (wider[little] < 1).all()
-    assert shown.rows[shown.chosen].name == "Symptom severity"
+    assert shown.rows["name"].iloc[shown.chosen] == "Symptom severity"
 
 
 def test_a_study_without_case_managers_is_told_so():
@@ -440,14 +440,13 @@ def test_text_has_contrast():
 def test_text_in_figures_has_contrast(demo):
     """On white and on the grey of bands; and no title or name is cut off at a side."""
     demo.picture()
-    (figure,) = demo._kept
-    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+    texts = [t for t in demo.figure.findobj(Text) if t.get_visible() and t.get_text()]
     assert len(texts) > 5
     for text in texts:
         for paper in (PAPER, SHADE):
             assert contrast(to_hex(text.get_color()), paper) >= 4.5, text.get_text()
-    page = figure.bbox
-    for ax in figure.axes:
+    page = demo.figure.bbox
+    for ax in demo.figure.axes:
         named = (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels())
         for text in filter(Text.get_text, named):
             box = text.get_window_extent()

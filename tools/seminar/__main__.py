@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Builds the seminar's editions into a folder, and checks that their tests do what they should."""
 
 import argparse
@@ -7,22 +6,23 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from alliance_helpers.teaching import seminar
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
 from alliance_helpers.running.station import close_station, open_station
+
+from .editions import EDITIONS, build, run, shortcomings
 
 os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("editions", nargs="+", choices=sorted(seminar.EDITIONS))
+    parser = argparse.ArgumentParser("python -m tools.seminar", description=__doc__)
+    parser.add_argument("editions", nargs="+", choices=sorted(EDITIONS))
     parser.add_argument("--out", type=Path, default=Path("results/seminar"))
     parser.add_argument("--no-check", action="store_true", help="do not run what was built")
     given = parser.parse_args()
     try:
-        made = {e: seminar.build(e, given.out / e) for e in given.editions}
+        made = {e: build(e, given.out / e) for e in given.editions}
     except AllianceError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -40,9 +40,9 @@ def check(made: dict[str, list[Path]]) -> list[str]:
     open_station()
     with ProcessPoolExecutor(2) as pool:
         for (edition, _), outcome in zip(
-            jobs, pool.map(seminar.run, [path for _, path in jobs]), strict=True
+            jobs, pool.map(run, [path for _, path in jobs]), strict=True
         ):
-            wrong += seminar.shortcomings(outcome, edition)
+            wrong += shortcomings(outcome, edition)
             print(f"{edition:<10} {outcome.name}: {len(outcome.tests)} tests, "
                   f"{len(outcome.failed)} fail")  # fmt: skip
     close_station()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Serves the seminar's units as web pages; further arguments go to Voila (--port=, --ip=)."""
 
 import argparse
@@ -6,16 +5,16 @@ import os
 import sys
 from pathlib import Path
 
-from alliance_helpers.study.yaml_text import without_iri_grammar
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
 from alliance_helpers.running.station import close_station, open_station
+from alliance_helpers.study.yaml_text import without_iri_grammar
 
 PAGES = Path("results/seminar/web").absolute()
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m tools.seminar.web", description=__doc__)
     parser.add_argument("--units", type=int, nargs="+", metavar="N", help="serve these, not all")
     parser.add_argument(
         "--ready", type=int, default=2, metavar="N",
@@ -31,14 +30,15 @@ def main() -> int:
     open_station(rehearsal="teaching.widgets")
     try:
         with without_iri_grammar():
-            from alliance_helpers.teaching import seminar
             from jupyter_core.paths import jupyter_config_path
             from voila.app import main as serve
-        look = seminar.SOURCE / "voila"
+
+            from .editions import SOURCE, build
+        look = SOURCE / "voila"
         for variable, folder in (("JUPYTER_PATH", look.parent), ("JUPYTER_CONFIG_PATH", look)):
             more = os.environ.get(variable)
             os.environ[variable] = f"{folder}{os.pathsep}{more}" if more else str(folder)
-        seminar.build("web", PAGES, numbers=given.units)
+        build("web", PAGES, numbers=given.units)
         ready = f"--VoilaConfiguration.default_pool_size={given.ready}"
         # Not in the folder it is started from, where Voila would look first and run a voila.py.
         settings = [f"--Voila.config_file_paths={path}" for path in jupyter_config_path()]

@@ -17,10 +17,18 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
 from nbformat import NotebookNode
 
-from ..errors import OutputError, ParameterError
-from ..pages.style import INK
-from ..paths import NOTEBOOKS, held, is_known, listed, refuse_others, remove, write_whole
-from .demos import unbroken
+from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.pages.style import INK
+from alliance_helpers.paths import (
+    NOTEBOOKS,
+    held,
+    is_known,
+    listed,
+    refuse_others,
+    remove,
+    write_whole,
+)
+from alliance_helpers.teaching.demos import unbroken
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
 CODE = re.compile(r"(`[^`]*`)")
