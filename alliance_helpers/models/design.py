@@ -309,20 +309,6 @@ def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd
     return pd.DataFrame(columns)
 
 
-def f_test(wald, block: Sequence[str], sample: Sample) -> pd.DataFrame:
-    """One row `f df1 df2 p_value n n_groups` of a test that a block of terms is 0.
-
-    `wald` takes positions among the coefficients, the intercept first.
-    """
-    if not block:
-        raise ParameterError("A block test needs at least one term.")
-    if unknown := [term for term in block if term not in sample.terms]:
-        raise ParameterError(f"Terms {unknown} are not in the model; it has {list(sample.terms)}.")
-    found = wald([1 + sample.terms.index(term) for term in block])
-    names = ("f", "df1", "df2", "p_value", "n", "n_groups")
-    return pd.DataFrame([dict(zip(names, (*found, sample.n, sample.n_groups), strict=True))])
-
-
 def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.ndarray]:
     """The columns estimate to conf_high of `tidy`, as arrays of the shape of `estimate`."""
     require("share", conf_level=conf_level)
