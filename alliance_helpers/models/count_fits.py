@@ -173,13 +173,14 @@ SAME = 1e-4  # log-likelihoods closer than this are the same fit
 class Fit:
     """What a family's fit hands back, on the standardised predictors.
 
-    `b` holds the coefficients of one part after the other, `vcov` their covariance.
+    `y` holds the counts, `b` the coefficients of one part after the other, `vcov` their covariance.
     `mu` is the mean of the Poisson or NB before zeros are added or taken away. `share` is the
     probability of zero (hurdle), of an excess zero (ZINB), else 0. `reason` says why a fit is not
     identified, or what it collapsed to.
     """
 
     family: str
+    y: np.ndarray
     parts: tuple[str, ...]
     b: np.ndarray
     vcov: np.ndarray
@@ -235,7 +236,7 @@ def poisson(design: Design, near: Fit | None = None) -> Fit:
         raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
     inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
     llf = float(-deviance - gammaln(y + 1).sum())
-    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
+    return Fit("poisson", y, ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
 
 
 def negbin(design: Design, near: Fit | None = None) -> Fit:
@@ -264,7 +265,7 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
     curvature = polygamma(1, theta) - polygamma(1, y + theta) - 1 / theta
     information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
     error = float(information**-0.5)
-    return Fit("negbin", ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
+    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
 
 
 def hurdle(design: Design, near: Fit | None = None) -> Fit:
@@ -316,7 +317,7 @@ def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, lim
     log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
     bounded = np.isfinite(log_theta)
     return Fit(
-        family, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
+        family, design.y, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
         mu=np.exp(design.Z @ b[:k] + design.offset),
         share=share,
         theta=float(np.exp(log_theta)),

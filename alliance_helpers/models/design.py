@@ -67,9 +67,14 @@ def require_table(data, *columns) -> None:
         )
 
 
-def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Numeric columns, each named once, and others; ParameterError with every problem found."""
-    used = dict.fromkeys([*numeric, *others])
+def complete_columns(
+    data, numeric: Sequence[str], cluster: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numeric columns, each named once, on their complete rows, and the groups of these.
+
+    ParameterError with every problem found.
+    """
+    used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
     problems = []
     for column in used:
@@ -81,6 +86,9 @@ def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> N
             problems.append(f"'{column}' holds {kind}, not numbers")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
+    values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
+    rows, codes = complete(values, None if cluster is None else data[cluster])
+    return values[rows], codes
 
 
 def _is_number(dtype) -> bool:

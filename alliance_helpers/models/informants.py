@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, as_floats, complete, complete_rows, require_pairs, standardise, tidy
+from .design import Sample, as_floats, complete, complete_rows, standardise, tidy
 from .nesting import anova, effective_n
 from .robust import cluster_robust
 
@@ -122,10 +122,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
         table = effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)
         worth = float(table["n_effective"].iloc[0])
     r = np.corrcoef(z.T)
-    try:
-        row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
-    except ParameterError as error:
-        raise NotEstimableError(str(error)) from None
+    row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
 
 
@@ -150,8 +147,8 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
 
     Raises
     ------
-    ParameterError
-        A correlation outside -1 to 1, three that cannot hold together, n not above 3.
+    NotEstimableError
+        Three correlations that cannot hold together, n not above 3.
 
     Notes
     -----
@@ -164,11 +161,11 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
     >>> row[["estimate", "p_value"]].round(4).values.tolist()
     [[0.35, 0.0]]
     """
-    for r in (r_xy, r_xz, r_yz):
-        require_pairs(r, n, above=3)
+    if n <= 3:
+        raise NotEstimableError(f"n is {n}; more than 3 pairs are needed.")
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
-    if determinant <= 0 or max(abs(r_xy), abs(r_xz), abs(r_yz)) == 1:
-        raise ParameterError(
+    if not (determinant > 0 and max(abs(r_xy), abs(r_xz), abs(r_yz)) < 1):
+        raise NotEstimableError(
             f"Correlations of {r_xy}, {r_xz} and {r_yz} cannot hold together among three "
             "variables that differ."
         )

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import check_columns, complete, require
+from .design import complete_columns, require
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,18 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
     >>> moments(data, "y", {"block": ["x"]}).products.round(2).tolist()
     [[5.0, 11.5], [11.5, 26.75]]
     """
-    terms = _candidates(data, outcome, blocks, cluster)
+    terms = _candidates(blocks)
     columns = [*terms, outcome]
-    values = data[columns].to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
-        name = columns[int(np.argmax(np.isinf(values).any(axis=0)))]
+    rows, codes = complete_columns(data, columns, cluster)
+    if np.isinf(rows).any():
+        name = columns[int(np.argmax(np.isinf(rows).any(axis=0)))]
         raise ParameterError(f"The column '{name}' holds an infinite value.")
-    used, codes = complete(values, None if cluster is None else data[cluster])
-    n = len(used)
+    n = len(rows)
     if n <= len(terms) + 1:
         raise NotEstimableError(
             f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates: "
             f"at least {len(terms) + 2} are needed."
         )
-    rows = values[used]
     means = rows.mean(axis=0)
     rows -= means
     products = rows.T @ rows
@@ -100,17 +98,15 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
     return Moments(terms, positions, n, means, products, rows, codes)
 
 
-def _candidates(data, outcome, blocks, cluster) -> tuple[str, ...]:
-    """Names of all candidates, block after block; ParameterError with every problem found."""
+def _candidates(blocks) -> tuple[str, ...]:
+    """Names of all candidates, block after block."""
     if blocks is not None and not isinstance(blocks, Mapping):
         raise ParameterError("blocks maps each block's name to a list of columns.")
     if not blocks or any(len(columns) == 0 for columns in blocks.values()):
         raise ParameterError("Each block needs at least one column, and there must be a block.")
     if any(isinstance(columns, str) for columns in blocks.values()):
         raise ParameterError("Each block is a list of columns, not a single name.")
-    terms = tuple(column for columns in blocks.values() for column in columns)
-    check_columns(data, [*terms, outcome], [] if cluster is None else [cluster])
-    return terms
+    return tuple(column for columns in blocks.values() for column in columns)
 
 
 NOTHING_LEFT = 1e-12
