@@ -232,7 +232,8 @@ def slow(null, published, truth, rng) -> Hits:
             yield "imputed, D1, mixed model", quantity, kind, test["p_value"].iloc[0] <= 0.05
             continue
         errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-        pooled = pool(estimates, errors, N, k, terms, df.mean(axis=0))
+        estimates, errors = (pd.DataFrame(found, columns=terms) for found in (estimates, errors))
+        pooled = pool(estimates, errors, N, k, df.mean(axis=0))
         complete = random_intercept(gaps[CM], gaps[terms], groups)
         for method, table in (("imputed, pooled", pooled), ("complete cases", complete.iloc[1:])):
             for row in table.itertuples():

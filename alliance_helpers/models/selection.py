@@ -84,11 +84,8 @@ class Resampler:
             drawn, units = self.draw(rng, size), self.n_units
             flat = (drawn + units * np.arange(size)[:, None]).ravel()
             times = np.bincount(flat, minlength=size * units).reshape(size, units)
-            outcomes = None
-            if permute:
-                order = permuted_rows(self.codes, self.n, size, shuffler)
-                outcomes = self.Z[order.T, -1]
-            yield self.batch(times.astype(float).T, outcomes)
+            order = permuted_rows(self.codes, self.n, size, shuffler) if permute else None
+            yield self._batch(times.astype(float).T, order)
 
     def permuted(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Correlations (p + 1, p + 1, size) with the outcome in permuted places."""
@@ -98,20 +95,17 @@ class Resampler:
         correlations[:-1, -1] = correlations[-1, :-1] = with_outcome
         return correlations
 
-    def batch(self, weights: np.ndarray, outcomes: np.ndarray | None = None) -> Batch:
-        """Correlations of all resamples by one matrix product.
+    def _batch(self, weights: np.ndarray, order: np.ndarray | None) -> Batch:
+        """Correlations of all resamples by one matrix product: weights (n_units, b).
 
-        Parameters
-        ----------
-        weights : ndarray (n_units, b)
-        outcomes : ndarray (n, b), optional
-            Another outcome for each resample, in standard units.
+        `order` (b, n) permutes the outcome of each resample beforehand.
         """
         products = np.empty((self.m + 1, self.m + 1, weights.shape[1]))
         products[self.pairs] = products[self.pairs[::-1]] = self._sums @ weights
         totals, n = products[:-1, -1], np.rint(products[-1, -1]).astype(np.intp)
         products = products[:-1, :-1]
-        if outcomes is not None:
+        if order is not None:
+            outcomes = self.Z[order.T, -1]
             weighted = weights[self.units] * outcomes
             products[:-1, -1] = products[-1, :-1] = self.Z[:, :-1].T @ weighted
             products[-1, -1] = np.einsum("nb,nb->b", weighted, outcomes)
