@@ -217,7 +217,7 @@ class Fit:
         return (1 - self.share) * self.mu / given_any
 
 
-def poisson(design: Design, near: Fit | None = None) -> Fit:
+def poisson(design: Design) -> Fit:
     """Poisson regression with log link, by iteratively reweighted least squares."""
     y, Z, offset = design.y, design.Z, design.offset
     mu, deviance = (y + y.mean()) / 2, np.inf
@@ -239,12 +239,11 @@ def poisson(design: Design, near: Fit | None = None) -> Fit:
     return Fit("poisson", y, ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
 
 
-def negbin(design: Design, near: Fit | None = None) -> Fit:
+def negbin(design: Design) -> Fit:
     """Negative binomial, variance mu + mu**2 / theta.
 
-    `near` is the fit of almost the same rows, to start from. Standard errors as MASS::glm.nb gives
-    them: of the coefficients from the expected information at theta, of theta from the observed
-    information at the coefficients.
+    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information at
+    theta, of theta from the observed information at the coefficients.
     """
     start = poisson(design)
     y, mu, k = design.y, start.mu, len(design.terms)
@@ -252,8 +251,6 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
         why = "no over-dispersion: this is the Poisson model, theta is infinite"
         return replace(start, family="negbin", reason=why)
     guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
-    if near is not None and np.isfinite(near.theta):
-        guess = np.append(near.b, np.log(near.theta))
 
     def rows(eta, log_theta, **how):
         return negbin_rows(y, eta + design.offset, log_theta, **how)
@@ -268,18 +265,17 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
     return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
 
 
-def hurdle(design: Design, near: Fit | None = None) -> Fit:
+def hurdle(design: Design) -> Fit:
     """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
 
-    The two parts share no parameter, so each is fitted by itself. `near` is as in `negbin`.
+    The two parts share no parameter, so each is fitted by itself.
     """
     positive, k = design.y > 0, len(design.terms)
     if positive.all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
     refuse_separation(design, ~positive, True, "rows with days from rows without")
-    start = np.zeros(k) if near is None else near.b[k:]
-    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
-    count = _truncated(design, near)
+    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], np.zeros(k))
+    count = _truncated(design)
     reason = _not_identified(count, design.terms, count.x[k])
     reason = reason or _not_identified(zero, design.terms)
     vcov = block_diag(count.vcov[:k, :k], zero.vcov)
@@ -336,7 +332,7 @@ def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
 
 
-def _truncated(design: Design, near: Fit | None = None) -> Optimum:
+def _truncated(design: Design) -> Optimum:
     """Zero-truncated negative binomial on the rows with any days."""
     at = design.y > 0
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
@@ -351,11 +347,6 @@ def _truncated(design: Design, near: Fit | None = None) -> Optimum:
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
     refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
     blocks = [Z, np.ones((len(y), 1))]
-    if near is not None and np.isfinite(near.theta):
-        start = np.append(near.b[: Z.shape[1]], np.log(near.theta))
-        found = _maximise_theta(truncated_rows, y, offset, blocks, [start])
-        if found.settled:
-            return found
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
     starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
     return _maximise_theta(truncated_rows, y, offset, blocks, starts)
