@@ -250,14 +250,6 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return Q, to_raw @ np.linalg.inv(R)
 
 
-def group_products(columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Cross-products (J, k, k) of the columns (n, k) inside each run of rows."""
-    gram = np.empty((len(starts), columns.shape[1], columns.shape[1]))
-    for j in range(columns.shape[1]):
-        gram[:, j] = np.add.reduceat(columns * columns[:, [j]], starts)
-    return gram
-
-
 def standardise(x: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
     """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated.
 

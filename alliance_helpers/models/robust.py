@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError
-from .design import Sample, complete_rows, group_products, orthonormal, runs, tidy
+from .design import Sample, complete_rows, orthonormal, runs, tidy
 
 SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
@@ -158,7 +158,7 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
 
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every group's share G of Q'Q = I, and (I - G)^(-1/2), which inflates its scores."""
-    gram = group_products(Q, starts)
+    gram = np.stack([np.add.reduceat(Q * column[:, None], starts) for column in Q.T], axis=1)
     values, vectors = np.linalg.eigh(gram)
     inflate = _inverse_roots(1 - values, 1.0)
     return gram, (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
