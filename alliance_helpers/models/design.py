@@ -82,17 +82,13 @@ def complete_columns(
             problems.append(f"there is no column '{column}'")
         elif numeric.count(column) > 1:
             problems.append(f"'{column}' is named more than once")
-        elif column in numeric and not _is_number(kind := data[column].dtype):
+        elif column in numeric and (kind := data[column].dtype).kind not in "biuf":
             problems.append(f"'{column}' holds {kind}, not numbers")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
     values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
     rows, codes = complete(values, None if cluster is None else data[cluster])
     return values[rows], codes
-
-
-def _is_number(dtype) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
 
 
 def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | None]:
