@@ -55,7 +55,6 @@ CAUTIOUS = (
         "the effective n is that of the design effect's formula",
     ),
     ("Poisson, CR2", "equivalence", EDGE),
-    ("stacked, joint", "", "HTZ is cautious with few case managers (Pustejovsky & Tipton 2018)"),
     ("response_surface, CR2", "", "few case managers carry a curve: CR2 is cautious there"),
 )
 

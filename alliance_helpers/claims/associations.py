@@ -315,7 +315,7 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 
     def slopes(term: str) -> pd.DataFrame:
-        return stacked(pair, dyads[[term]], groups).slopes
+        return stacked(pair, dyads[[term]], groups)
 
     def difference(term: str) -> pd.DataFrame:
         row = correlation_difference(dyads[term], case_manager, client, groups)

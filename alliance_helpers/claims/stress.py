@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from ..models.count_fits import Fit
 from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
@@ -179,12 +178,9 @@ class Stressed:
         """
         data = self.data(claim)
         X = np.column_stack([standardise(data.X), data.Z])
-        fits: list[Fit] = []  # the first, of all rows: the others start where it ends
 
-        def ratio(rows: np.ndarray) -> np.ndarray:
-            found, fit = log_mean_ratio(data.y[rows], X[rows], family, *fits[:1])
-            fits.append(fit)
-            return np.array([found])
+        def ratio(rows: np.ndarray) -> float:
+            return log_mean_ratio(data.y[rows], X[rows], family)
 
         whole = np.arange(len(data.y)) if data.groups is None else data.groups
         codes = np.unique(whole, return_inverse=True)[1]

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from ..errors import NotEstimableError
-from .design import COLLINEAR, check_columns, complete
+from .design import COLLINEAR, complete_columns
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
 
@@ -54,11 +54,7 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     """
     predictors = [predictors] if isinstance(predictors, str) else list(predictors)
     numeric = [outcome, *predictors, *([exposure] if exposure else [])]
-    check_columns(data, numeric, [cluster] if cluster else [])
-    columns = [data[name].to_numpy(dtype=float, na_value=np.nan) for name in numeric]
-    values = np.column_stack(columns)
-    rows, groups = complete(values, data[cluster] if cluster else None)
-    values = values[rows]
+    values, groups = complete_columns(data, numeric, cluster)
     y, X, offset, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], None, []
     if exposure:
         time = values[:, -1]

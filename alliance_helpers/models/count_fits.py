@@ -173,13 +173,14 @@ SAME = 1e-4  # log-likelihoods closer than this are the same fit
 class Fit:
     """What a family's fit hands back, on the standardised predictors.
 
-    `b` holds the coefficients of one part after the other, `vcov` their covariance.
+    `y` holds the counts, `b` the coefficients of one part after the other, `vcov` their covariance.
     `mu` is the mean of the Poisson or NB before zeros are added or taken away. `share` is the
     probability of zero (hurdle), of an excess zero (ZINB), else 0. `reason` says why a fit is not
     identified, or what it collapsed to.
     """
 
     family: str
+    y: np.ndarray
     parts: tuple[str, ...]
     b: np.ndarray
     vcov: np.ndarray
@@ -216,7 +217,7 @@ class Fit:
         return (1 - self.share) * self.mu / given_any
 
 
-def poisson(design: Design, near: Fit | None = None) -> Fit:
+def poisson(design: Design) -> Fit:
     """Poisson regression with log link, by iteratively reweighted least squares."""
     y, Z, offset = design.y, design.Z, design.offset
     mu, deviance = (y + y.mean()) / 2, np.inf
@@ -235,15 +236,14 @@ def poisson(design: Design, near: Fit | None = None) -> Fit:
         raise NotEstimableError("Not estimable: the Poisson fit does not settle.")
     inverse = np.linalg.inv(np.linalg.qr(Z * np.sqrt(mu)[:, None], mode="r"))
     llf = float(-deviance - gammaln(y + 1).sum())
-    return Fit("poisson", ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
+    return Fit("poisson", y, ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
 
 
-def negbin(design: Design, near: Fit | None = None) -> Fit:
+def negbin(design: Design) -> Fit:
     """Negative binomial, variance mu + mu**2 / theta.
 
-    `near` is the fit of almost the same rows, to start from. Standard errors as MASS::glm.nb gives
-    them: of the coefficients from the expected information at theta, of theta from the observed
-    information at the coefficients.
+    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information at
+    theta, of theta from the observed information at the coefficients.
     """
     start = poisson(design)
     y, mu, k = design.y, start.mu, len(design.terms)
@@ -251,8 +251,6 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
         why = "no over-dispersion: this is the Poisson model, theta is infinite"
         return replace(start, family="negbin", reason=why)
     guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
-    if near is not None and np.isfinite(near.theta):
-        guess = np.append(near.b, np.log(near.theta))
 
     def rows(eta, log_theta, **how):
         return negbin_rows(y, eta + design.offset, log_theta, **how)
@@ -264,21 +262,20 @@ def negbin(design: Design, near: Fit | None = None) -> Fit:
     curvature = polygamma(1, theta) - polygamma(1, y + theta) - 1 / theta
     information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
     error = float(information**-0.5)
-    return Fit("negbin", ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
+    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
 
 
-def hurdle(design: Design, near: Fit | None = None) -> Fit:
+def hurdle(design: Design) -> Fit:
     """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
 
-    The two parts share no parameter, so each is fitted by itself. `near` is as in `negbin`.
+    The two parts share no parameter, so each is fitted by itself.
     """
     positive, k = design.y > 0, len(design.terms)
     if positive.all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
     refuse_separation(design, ~positive, True, "rows with days from rows without")
-    start = np.zeros(k) if near is None else near.b[k:]
-    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
-    count = _truncated(design, near)
+    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], np.zeros(k))
+    count = _truncated(design)
     reason = _not_identified(count, design.terms, count.x[k])
     reason = reason or _not_identified(zero, design.terms)
     vcov = block_diag(count.vcov[:k, :k], zero.vcov)
@@ -316,7 +313,7 @@ def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, lim
     log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
     bounded = np.isfinite(log_theta)
     return Fit(
-        family, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
+        family, design.y, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
         mu=np.exp(design.Z @ b[:k] + design.offset),
         share=share,
         theta=float(np.exp(log_theta)),
@@ -335,7 +332,7 @@ def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
 
 
-def _truncated(design: Design, near: Fit | None = None) -> Optimum:
+def _truncated(design: Design) -> Optimum:
     """Zero-truncated negative binomial on the rows with any days."""
     at = design.y > 0
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
@@ -350,11 +347,6 @@ def _truncated(design: Design, near: Fit | None = None) -> Optimum:
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
     refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
     blocks = [Z, np.ones((len(y), 1))]
-    if near is not None and np.isfinite(near.theta):
-        start = np.append(near.b[: Z.shape[1]], np.log(near.theta))
-        found = _maximise_theta(truncated_rows, y, offset, blocks, [start])
-        if found.settled:
-            return found
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
     starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
     return _maximise_theta(truncated_rows, y, offset, blocks, starts)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from ..errors import NotEstimableError, ParameterError
-from .count_design import Design, from_arrays, make_design
+from .count_design import from_arrays, make_design
 from .count_fits import FAMILIES, Fit, fit_cr2
-from .design import tidy
+from .design import t_tests
 
 FIT = [
     *("family", "n", "llf", "aic", "bic", "theta", "theta_std_error"),
@@ -27,64 +26,32 @@ FIT = [
 RATIOS = {"rate_ratio": "estimate", "rate_ratio_low": "conf_low", "rate_ratio_high": "conf_high"}
 
 
-@dataclass(frozen=True)
-class CountModel:
-    """A fitted count model.
-
-    Attributes
-    ----------
-    coefficients : DataFrame
-        `part term estimate std_error statistic df p_value conf_low conf_high n` and the
-        exponentials `rate_ratio rate_ratio_low rate_ratio_high`. Parts: `count` (log mean); of a
-        hurdle also `any` (log-odds of ANY days, so a positive sign means fewer zeros); of a ZINB
-        also `excess_zero` (log-odds of an excess ZERO: the opposite direction). In these two the
-        exponential is an odds ratio.
-    fit : DataFrame
-        One row: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
-        identified reason`. `reason` says why a model is not identified (its standard errors are
-        NaN then), or what it collapsed to. `theta` is infinite where there is no over-dispersion.
-    """
-
-    coefficients: pd.DataFrame
-    _design: Design = field(repr=False)
-    _found: Fit = field(repr=False)
-
-    @cached_property
-    def fit(self) -> pd.DataFrame:
-        y, fit = self._design.y, self._found
-        n_parameters = len(fit.b) + (fit.family != "poisson")
-        values = (
-            *(fit.family, len(y), fit.llf, 2 * n_parameters - 2 * fit.llf),
-            *(np.log(len(y)) * n_parameters - 2 * fit.llf, fit.theta, fit.theta_std_error),
-            *(int((y == 0).sum()), float(fit.up_to(0).sum()), fit.identified, fit.reason),
-        )
-        return pd.DataFrame([values], columns=FIT)
-
-    def _repr_html_(self) -> str:
-        return self.coefficients.to_html(index=False) + self.fit.to_html(index=False)
-
-
 ROUND = np.array([1, 2, 5, 10, 20, 25, 50])
 BINS = 20
 
 
 @dataclass(frozen=True)
-class CountLadder:
-    """The four families on the same rows.
+class CountModels:
+    """One count model, or several on the same rows.
 
     Attributes
     ----------
-    fit : DataFrame
-        Four rows, the columns of `CountModel.fit`; a family that cannot be estimated says why.
     coefficients : DataFrame
-        `family`, then the columns of `CountModel.coefficients`.
-    models : dict of CountModel
-        By family, those that could be fitted.
+        `part term estimate std_error statistic df p_value conf_low conf_high n` and the
+        exponentials `rate_ratio rate_ratio_low rate_ratio_high`; of several models `family` before
+        them. Parts: `count` (log mean); of a hurdle also `any` (log-odds of ANY days, so a positive
+        sign means fewer zeros); of a ZINB also `excess_zero` (log-odds of an excess ZERO: the
+        opposite direction). In these two the exponential is an odds ratio.
+    fit : DataFrame
+        A row a model: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
+        identified reason`. `reason` says why a model is not identified (its standard errors are
+        NaN then), what it collapsed to, or why it cannot be estimated. `theta` is infinite where
+        there is no over-dispersion.
     """
 
-    fit: pd.DataFrame
     coefficients: pd.DataFrame
-    models: dict[str, CountModel]
+    fit: pd.DataFrame
+    _found: dict[str, Fit] = field(repr=False)
 
     def _repr_html_(self) -> str:
         return self.fit.to_html(index=False) + self.coefficients.to_html(index=False)
@@ -99,7 +66,7 @@ def count_regression(
     exposure: str | None = None,
     cluster: str | None = None,
     conf_level: float = 0.95,
-) -> CountModel:
+) -> CountModels:
     """Regress a count on predictors by maximum likelihood.
 
     Parameters
@@ -120,7 +87,7 @@ def count_regression(
 
     Returns
     -------
-    CountModel
+    CountModels
 
     Raises
     ------
@@ -134,7 +101,7 @@ def count_regression(
     -----
     Poisson as R's glm with clubSandwich's vcovCR; `negbin` as MASS::glm.nb (variance mu + mu**2 /
     theta); `hurdle` and `zinb` as pscl's hurdle and zeroinfl, NB with a logit (Zeileis, Kleiber &
-    Jackman 2008, J Stat Softw 27(8)). pscl's zero part has the sign described in `CountModel`.
+    Jackman 2008, J Stat Softw 27(8)). pscl's zero part has the sign described in `CountModels`.
 
     Examples
     --------
@@ -152,24 +119,33 @@ def count_regression(
         )
     design = make_design(data, outcome, predictors, exposure, cluster)
     fit = FAMILIES[family](design)
-    n, m = len(design.y), len(fit.parts)
+    m = len(fit.parts)
     back = np.kron(np.eye(m), design.back)
     if design.groups is None:
         vcov, df = back @ fit.vcov @ back.T, np.inf
     else:
         robust = fit_cr2(design, fit, design.groups)
         vcov, df = robust.vcov, robust.df
-    table = tidy(design.terms * m, back @ fit.b, np.sqrt(np.diag(vcov)), df, n, conf_level)
-    part = pd.DataFrame({"part": np.repeat(fit.parts, len(design.terms)).tolist()})
-    ratios = np.exp(np.column_stack([table[c].to_numpy() for c in RATIOS.values()]))
-    # Put together at once: inserting column by column takes a third of the time of a whole fit.
-    table = pd.concat([part, table, pd.DataFrame(ratios, columns=[*RATIOS])], axis=1)
-    return CountModel(table, design, fit)
+    names = {"part": np.repeat(fit.parts, len(design.terms)).tolist(), "term": [*design.terms * m]}
+    columns = t_tests(back @ fit.b, np.sqrt(np.diag(vcov)), df, conf_level)
+    columns["n"] = len(fit.y)
+    columns |= {ratio: np.exp(columns[name]) for ratio, name in RATIOS.items()}
+    return CountModels(pd.DataFrame(names | columns), _summary(fit), {family: fit})
+
+
+def _summary(fit: Fit) -> pd.DataFrame:
+    n, k = len(fit.y), len(fit.b) + (fit.family != "poisson")
+    values = (
+        *(fit.family, n, fit.llf, 2 * k - 2 * fit.llf, np.log(n) * k - 2 * fit.llf),
+        *(fit.theta, fit.theta_std_error, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
+        *(fit.identified, fit.reason),
+    )
+    return pd.DataFrame([values], columns=FIT)
 
 
 def count_ladder(
     data: pd.DataFrame, outcome: str, predictors: Sequence[str], exposure=None, cluster=None
-) -> CountLadder:
+) -> CountModels:
     """Fit all four families to the same rows; a family that fails says why instead of stopping.
 
     Parameters
@@ -183,7 +159,7 @@ def count_ladder(
     >>> count_ladder(days, "days", ["x"]).fit["reason"].iloc[2]
     'Not estimable: no count is zero, so there is no hurdle to model.'
     """
-    models, fits = {}, []
+    found, fits, tables = {}, [], []
     for family in FAMILIES:
         group = cluster if family == "poisson" else None
         try:
@@ -192,20 +168,20 @@ def count_ladder(
             row = dict.fromkeys(FIT, np.nan) | {"family": family, "identified": False}
             fits.append(pd.DataFrame([row | {"reason": str(error)}]))
         else:
-            models[family] = model
+            found |= model._found
             fits.append(model.fit)
-    tables = [m.coefficients.assign(family=f) for f, m in models.items()]
+            tables.append(model.coefficients)
+            tables[-1].insert(0, "family", family)
     coefficients = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"family": []})
-    coefficients.insert(0, "family", coefficients.pop("family"))
-    return CountLadder(pd.concat(fits, ignore_index=True), coefficients, models)
+    return CountModels(coefficients, pd.concat(fits, ignore_index=True), found)
 
 
-def expected_counts(fitted: CountModel | CountLadder, edges=None) -> pd.DataFrame:
+def expected_counts(fitted: CountModels, edges=None) -> pd.DataFrame:
     """Observed against expected numbers of rows per bin of the outcome, to draw or to check.
 
     Parameters
     ----------
-    fitted : CountModel or CountLadder
+    fitted : CountModels
     edges : sequence of int, optional
         First count of each bin, ascending from 0. By default 0 alone, then about twenty bins of a
         round width.
@@ -222,19 +198,18 @@ def expected_counts(fitted: CountModel | CountLadder, edges=None) -> pd.DataFram
     >>> expected_counts(count_regression(days, "days", ["x"]), [0, 1, 5])["observed"].tolist()
     [2, 2, 2, 0]
     """
-    models = fitted.models if isinstance(fitted, CountLadder) else {None: fitted}
-    if not models:
+    if not fitted._found:
         raise NotEstimableError("No family could be fitted: there is nothing to expect.")
-    observed = next(iter(models.values()))._design.y
+    observed = next(iter(fitted._found.values())).y
     low = _edges(int(observed.max())) if edges is None else np.asarray(edges)
     if low[0] != 0 or (np.diff(low) <= 0).any() or low[-1] > observed.max():
         raise ParameterError("Bins must ascend from 0 and begin at or below the largest count.")
     low = np.append(low, int(observed.max()) + 1)
     table = pd.DataFrame({"low": low, "high": np.append(low[1:] - 1, np.inf)})
     table["observed"] = np.histogram(observed, np.append(low, np.inf))[0]
-    for model in models.values():
-        below = np.array([model._found.up_to(v - 1).sum() for v in low[1:]])
-        table[model.fit["family"].iloc[0]] = np.diff([0, *below, len(observed)])
+    for family, fit in fitted._found.items():
+        below = [fit.up_to(v - 1).sum() for v in low[1:]]
+        table[family] = np.diff([0, *below, len(observed)])
     return table
 
 
@@ -245,7 +220,7 @@ def _edges(largest: int) -> np.ndarray:
     return np.concatenate([[0], np.arange(1, largest + 1, width)])
 
 
-def log_mean_ratio(y, X, family: str, near: Fit | None = None) -> tuple[float, Fit]:
+def log_mean_ratio(y, X, family: str) -> float:
     """Log ratio of mean counts half a unit above and half a unit below each row's first predictor.
 
     Parameters
@@ -254,16 +229,12 @@ def log_mean_ratio(y, X, family: str, near: Fit | None = None) -> tuple[float, F
     X : ndarray (n, k)
         The first column is the predictor of interest, in the units wanted (standard deviations).
     family : {"poisson", "negbin", "hurdle"}
-    near : Fit, optional
-        Of almost the same rows, to start from.
 
     Returns
     -------
     float
         Of a log-linear family its coefficient. Of a hurdle both parts together: they may point
         in opposite directions, and a number of days is the product of the two.
-    Fit
-        What it was read from.
 
     Raises
     ------
@@ -275,21 +246,21 @@ def log_mean_ratio(y, X, family: str, near: Fit | None = None) -> tuple[float, F
     >>> rng = np.random.default_rng(1)
     >>> X = rng.normal(size=(500, 1))
     >>> y = rng.poisson(np.exp(1 + 0.2 * X[:, 0]))
-    >>> round(log_mean_ratio(y, X, "poisson")[0], 1)
+    >>> round(log_mean_ratio(y, X, "poisson"), 1)
     0.2
     """
     design = from_arrays(y, X, "days", [f"x{i}" for i in range(X.shape[1])])
     with np.errstate(over="ignore"):
-        fit = FAMILIES[family](design, near)
+        fit = FAMILIES[family](design)
     if not fit.identified:
         raise NotEstimableError(fit.reason)
     parts = (design.back @ fit.b.reshape(len(fit.parts), -1).T).T
     if family != "hurdle":
-        return float(parts[0, 1]), fit
+        return float(parts[0, 1])
     count, some = parts
     totals = []
     for shift in (0.5, -0.5):
         moved = np.column_stack([np.ones(len(y)), X[:, 0] + shift, X[:, 1:]])
         share = expit(-moved @ some)
         totals.append(replace(fit, mu=np.exp(moved @ count), share=share).mean.sum())
-    return float(np.log(totals[0] / totals[1])), fit
+    return float(np.log(totals[0] / totals[1]))

@@ -67,9 +67,14 @@ def require_table(data, *columns) -> None:
         )
 
 
-def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Numeric columns, each named once, and others; ParameterError with every problem found."""
-    used = dict.fromkeys([*numeric, *others])
+def complete_columns(
+    data, numeric: Sequence[str], cluster: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numeric columns, each named once, on their complete rows, and the groups of these.
+
+    ParameterError with every problem found.
+    """
+    used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
     problems = []
     for column in used:
@@ -77,14 +82,13 @@ def check_columns(data, numeric: Sequence[str], others: Sequence[str] = ()) -> N
             problems.append(f"there is no column '{column}'")
         elif numeric.count(column) > 1:
             problems.append(f"'{column}' is named more than once")
-        elif column in numeric and not _is_number(kind := data[column].dtype):
+        elif column in numeric and (kind := data[column].dtype).kind not in "biuf":
             problems.append(f"'{column}' holds {kind}, not numbers")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
-
-
-def _is_number(dtype) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"
+    values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
+    rows, codes = complete(values, None if cluster is None else data[cluster])
+    return values[rows], codes
 
 
 def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -242,14 +246,6 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return Q, to_raw @ np.linalg.inv(R)
 
 
-def group_products(columns: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Cross-products (J, k, k) of the columns (n, k) inside each run of rows."""
-    gram = np.empty((len(starts), columns.shape[1], columns.shape[1]))
-    for j in range(columns.shape[1]):
-        gram[:, j] = np.add.reduceat(columns * columns[:, [j]], starts)
-    return gram
-
-
 def standardise(x: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
     """Columns with mean 0 and standard deviation 1; a constant one cannot be estimated.
 
@@ -307,20 +303,6 @@ def tidy(terms, estimate, std_error, df, n: int, conf_level: float = 0.95) -> pd
     """
     columns = {"term": list(terms), **t_tests(estimate, std_error, df, conf_level), "n": n}
     return pd.DataFrame(columns)
-
-
-def f_test(wald, block: Sequence[str], sample: Sample) -> pd.DataFrame:
-    """One row `f df1 df2 p_value n n_groups` of a test that a block of terms is 0.
-
-    `wald` takes positions among the coefficients, the intercept first.
-    """
-    if not block:
-        raise ParameterError("A block test needs at least one term.")
-    if unknown := [term for term in block if term not in sample.terms]:
-        raise ParameterError(f"Terms {unknown} are not in the model; it has {list(sample.terms)}.")
-    found = wald([1 + sample.terms.index(term) for term in block])
-    names = ("f", "df1", "df2", "p_value", "n", "n_groups")
-    return pd.DataFrame([dict(zip(names, (*found, sample.n, sample.n_groups), strict=True))])
 
 
 def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.ndarray]:

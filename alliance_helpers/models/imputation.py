@@ -244,12 +244,9 @@ def _match(at_seen, at_gone, streams) -> np.ndarray:
     n_gone = at_gone.shape[1]
     jitter = np.array([rng.standard_normal(n_seen) for rng in streams])
     at_seen = at_seen + TIE_BREAK * jitter
-    order = np.argsort(np.concatenate([at_gone, at_seen], axis=1), axis=1, kind="stable")
-    is_seen = order >= n_gone
-    donors = order[is_seen].reshape(b, n_seen) - n_gone
-    before = np.cumsum(is_seen, axis=1)[~is_seen].reshape(b, n_gone)
-    position = np.empty((b, n_gone), int)
-    np.put_along_axis(position, order[~is_seen].reshape(b, n_gone), before, axis=1)
+    donors = np.argsort(at_seen, axis=1, kind="stable")
+    pairs = zip(np.take_along_axis(at_seen, donors, axis=1), at_gone, strict=True)
+    position = np.array([np.searchsorted(*pair) for pair in pairs])
     width = min(2 * DONORS, n_seen)
     first = np.clip(position - DONORS, 0, n_seen - width)
     window = first[:, :, None] + np.arange(width)

@@ -6,42 +6,22 @@ rating is the case manager?
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, as_floats, complete, complete_rows, require_pairs, standardise, tidy
-from .nesting import anova, effective_n, with_outcome
-from .robust import cluster_block_test, cluster_robust
+from .design import Sample, as_floats, complete, complete_rows, standardise, tidy
+from .nesting import anova, effective_n
+from .robust import cluster_robust
 
 ZERO = 1e-6
 """Share of the total variance below which a component counts as estimated at zero."""
 
 
-@dataclass(frozen=True)
-class Stacked:
-    """Both informants' slopes on the same variables, from one model.
-
-    Attributes
-    ----------
-    slopes : DataFrame
-        `informant`, then the tidy columns; `informant` is one of the two, or `difference`: the
-        second's slope less the first's. `n` counts ratings.
-    test : DataFrame, one row
-        `f df1 df2 p_value n n_groups`: that no variable's slope differs.
-    """
-
-    slopes: pd.DataFrame
-    test: pd.DataFrame
-
-    def _repr_html_(self) -> str:
-        return self.slopes.to_html(index=False) + self.test.to_html(index=False)
-
-
-def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> Stacked:
+def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> pd.DataFrame:
     """Do the variables go with the second informant's rating otherwise than with the first's?
 
     Parameters
@@ -56,8 +36,10 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> St
 
     Returns
     -------
-    Stacked
-        Slopes are standardised: of each informant's ratings and each predictor.
+    DataFrame
+        `informant`, then the tidy columns; `informant` is one of the two, or `difference`: the
+        second's slope less the first's. `n` counts ratings. Slopes are standardised: of each
+        informant's ratings and each predictor.
 
     Raises
     ------
@@ -69,7 +51,7 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> St
     Notes
     -----
     Two rows per dyad, a slope for each informant, CR2 errors and Satterthwaite degrees of freedom
-    over clusters, HTZ for the test. Where every dyad has both ratings the differences are those of
+    over clusters. Where every dyad has both ratings the differences are those of
     regressing the difference of the ratings; what stacking adds are the dyads with one.
 
     Examples
@@ -78,7 +60,7 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> St
     >>> x = pd.DataFrame({"symptoms": rng.normal(size=100)})
     >>> both = pd.DataFrame({"client": rng.normal(size=100), "case_manager": -x["symptoms"]})
     >>> found = stacked(both + rng.normal(size=(100, 2)), x)
-    >>> found.slopes["informant"].tolist(), bool(found.test["p_value"].iloc[0] < 0.001)
+    >>> found["informant"].tolist(), bool(found["p_value"].iloc[2] < 0.001)
     (['client', 'case_manager', 'difference'], True)
     """
     if ratings.shape[1] != 2 or len(ratings) != len(predictors):
@@ -96,13 +78,11 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> St
     second = np.repeat([0.0, 1.0], n)[:, None]
     own = np.column_stack([second, long * (1 - second), long * second])
     apart = np.column_stack([second - 0.5, long, long * (second - 0.5)])
-    terms, differ = [f"x{i}" for i in range(2 * k + 1)], [f"x{i + k + 1}" for i in range(k)]
-    slopes = cluster_robust(y, own, groups, terms)[2:]
-    differences = cluster_robust(y, apart, groups, terms)[2 + k :]
-    table = pd.concat([slopes, differences], ignore_index=True)
+    slopes, differences = (cluster_robust(y, design, groups) for design in (own, apart))
+    table = pd.concat([slopes[2:], differences[2 + k :]], ignore_index=True)
     table["term"] = [str(c) for c in predictors.columns] * 3
     table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
-    return Stacked(table, cluster_block_test(y, apart, groups, differ, terms))
+    return table
 
 
 def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
@@ -142,10 +122,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
         table = effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)
         worth = float(table["n_effective"].iloc[0])
     r = np.corrcoef(z.T)
-    try:
-        row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
-    except ParameterError as error:
-        raise NotEstimableError(str(error)) from None
+    row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
 
 
@@ -170,8 +147,8 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
 
     Raises
     ------
-    ParameterError
-        A correlation outside -1 to 1, three that cannot hold together, n not above 3.
+    NotEstimableError
+        Three correlations that cannot hold together, n not above 3.
 
     Notes
     -----
@@ -184,11 +161,11 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
     >>> row[["estimate", "p_value"]].round(4).values.tolist()
     [[0.35, 0.0]]
     """
-    for r in (r_xy, r_xz, r_yz):
-        require_pairs(r, n, above=3)
+    if n <= 3:
+        raise NotEstimableError(f"n is {n}; more than 3 pairs are needed.")
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
-    if determinant <= 0 or max(abs(r_xy), abs(r_xz), abs(r_yz)) == 1:
-        raise ParameterError(
+    if not (determinant > 0 and max(abs(r_xy), abs(r_xz), abs(r_yz)) < 1):
+        raise NotEstimableError(
             f"Correlations of {r_xy}, {r_xz} and {r_yz} cannot hold together among three "
             "variables that differ."
         )
@@ -259,8 +236,7 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     )
     ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
     shares = {
-        name: _share_interval(with_outcome(sample, values), name)
-        for name, values in ratings.items()
+        name: _share_interval(replace(sample, y=values), name) for name, values in ratings.items()
     }
     between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
     rows = []

@@ -57,21 +57,19 @@ def block_df(riv: float, p: int, m: int, complete: float) -> float:
 CELLS_AT_ONCE = 20_000_000
 
 
-def pool(estimates, std_errors, n: float, k: int, terms=None, df_complete=None) -> pd.DataFrame:
+def pool(estimates, std_errors, n: float, k: int, df_complete=None) -> pd.DataFrame:
     """Rubin's rules with Barnard-Rubin degrees of freedom.
 
     Parameters
     ----------
     estimates, std_errors : array-like, shape (m,) or (m, p)
         One row per completed data set, one column per term (two DataFrames are matched by
-        name); on a scale close to normal (Fisher's z for a correlation, the log for a rate
-        ratio).
+        name; others have terms ``x1``, ``x2``...); on a scale close to normal (Fisher's z for a
+        correlation, the log for a rate ratio).
     n : float
         Rows of a completed data set.
     k : int
         Estimated coefficients of the model, the intercept included.
-    terms : sequence of p str, optional
-        Names; by default the columns of a DataFrame, else ``x1``, ``x2``...
     df_complete : float or sequence of p floats, optional
         Degrees of freedom that complete data would have, where they are not n - k (a mixed model,
         CR2).
@@ -102,8 +100,8 @@ def pool(estimates, std_errors, n: float, k: int, terms=None, df_complete=None) 
         if set(estimates.columns) != set(std_errors.columns):
             raise ParameterError("estimates and std_errors do not have the same columns.")
         std_errors = std_errors[estimates.columns]
-    q, terms = _by_term(estimates, "estimates", terms)
-    errors, _ = _by_term(std_errors, "std_errors", terms)
+    q, terms = _by_term(estimates, "estimates")
+    errors, _ = _by_term(std_errors, "std_errors")
     if q.shape != errors.shape:
         raise ParameterError(f"{q.shape} estimates, but {errors.shape} standard errors.")
     if not (errors > 0).all():
@@ -158,7 +156,7 @@ def pool_blocks(estimates, covariances, n: float, k: int, df_complete=None) -> p
     >>> pool_blocks(estimates, [np.eye(2) / 100] * 4, n=201, k=3)["f"].round(3).tolist()
     [3.564]
     """
-    q, _ = _by_term(estimates, "estimates", None)
+    q, _ = _by_term(estimates, "estimates")
     u = as_floats(covariances, "covariances")
     m, p = q.shape
     if u.shape != (m, p, p) or np.isnan(u).any():
@@ -251,19 +249,15 @@ def impute(data: pd.DataFrame, m=20, seed=1995, cluster=None, n_iter=10) -> list
     return completed
 
 
-def _by_term(values, what: str, terms) -> tuple[np.ndarray, list[str]]:
-    if terms is None and isinstance(values, pd.DataFrame):
-        terms = [str(c) for c in values.columns]
+def _by_term(values, what: str) -> tuple[np.ndarray, list[str]]:
     array = as_floats(values, what)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or len(array) < 2 or np.isnan(array).any():
         raise ParameterError(
             f"{what} needs a row for each of at least two completed data sets, without holes."
         )
-    names = list(terms) if terms is not None else [f"x{i + 1}" for i in range(array.shape[1])]
-    if len(names) != array.shape[1]:
-        raise ParameterError(f"{array.shape[1]} columns of {what}, but {len(names)} terms.")
-    return array, names
+    named = isinstance(values, pd.DataFrame)
+    return array, [str(c) if named else f"x{c + 1}" for c in pd.DataFrame(values)]
 
 
 def _complete_df(n, k, df_complete, p: int) -> np.ndarray:

@@ -9,14 +9,14 @@ likelihood (REML); everything else follows from it in closed form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.special import fdtrc
 
 from ..errors import NotEstimableError
-from .design import Sample, as_floats, complete_rows, f_test, orthonormal, tidy
+from .design import Sample, as_floats, complete_rows, orthonormal
 
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
@@ -86,15 +86,11 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     icc_x = icc_y = 0.0
     if sample.n > sample.n_groups:  # else nobody shares a case manager: each dyad counts whole
         icc_y = max(anova(sample, "y")[0], 0.0)
-        icc_x = max(anova(with_outcome(sample, sample.X[:, 0]), "x")[0], 0.0)
+        icc_x = max(anova(replace(sample, y=sample.X[:, 0]), "x")[0], 0.0)
     design_effect = 1 + ((sample.sizes**2.0).sum() / sample.n - 1) * icc_x * icc_y
     row = {"n": sample.n, "n_groups": sample.n_groups, "icc_x": icc_x, "icc_y": icc_y}
     row |= {"design_effect": design_effect, "n_effective": sample.n / design_effect}
     return pd.DataFrame([row])
-
-
-def with_outcome(sample: Sample, values: np.ndarray) -> Sample:
-    return Sample(values, np.empty((len(values), 0)), (), sample.order, sample.starts, sample.sizes)
 
 
 def anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:
@@ -150,18 +146,35 @@ class Intercepts:
 
 
 def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
-    """Fit a random-intercept model by REML.
+    """Fit a linear model with a random intercept for each group by REML.
 
     Parameters
     ----------
     sample : Sample
+        Its groups may hold one row each, but not all of them.
     basis : (Q, back), optional
         What `orthonormal` makes of the sample, if it is at hand.
 
     Raises
     ------
     NotEstimableError
-        As `random_intercept`.
+        Only groups of one row, a constant or collinear term, no variation left within groups, more
+        group-level terms than groups.
+
+    Notes
+    -----
+    Degrees of freedom, as in ``nlme::lme``: a term between groups (constant inside each) has the
+    groups minus the terms between minus 1, a term within groups the rows minus the groups minus
+    the terms within. The intercept, a mean over groups, is given those of the terms between (nlme:
+    within). Estimates, standard errors, variances and the criterion agree with ``lme4::lmer``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> groups = np.repeat(np.arange(20), 5)
+    >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
+    >>> fit_intercepts(complete_rows(y, None, groups)).df.tolist()
+    [19.0]
     """
     Q, back = basis or orthonormal(sample)
     profile = _Profile(sample, Q)
@@ -272,80 +285,3 @@ def _degrees_of_freedom(sample: Sample) -> np.ndarray:
             f"for {sample.n} rows in {sample.n_groups} groups."
         )
     return np.array([df_between, *np.where(above, df_between, df_within)], dtype=float)
-
-
-def random_intercept(y, X, groups, terms: Sequence[str] | None = None) -> pd.DataFrame:
-    """Linear model with a random intercept for each group, by REML.
-
-    Parameters
-    ----------
-    y : array-like (n,)
-        Outcome in its own units.
-    X : array-like (n, k) or (n,), DataFrame or None
-        Predictors; the intercept is added. None gives the model of the mean alone.
-    groups : array-like (n,)
-        The case manager of each row. Groups of one row are allowed.
-    terms : sequence of k names, optional
-
-    Returns
-    -------
-    DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
-        One row per term, the intercept first; `fit_intercepts` has the variances.
-
-    Raises
-    ------
-    NotEstimableError
-        One group, only groups of one row, a constant or collinear term, fewer rows than terms,
-        no variation left within groups, more group-level terms than groups.
-
-    Notes
-    -----
-    Degrees of freedom, as in ``nlme::lme``: a term between groups (constant inside each) has the
-    groups minus the terms between minus 1, a term within groups the rows minus the groups minus
-    the terms within. The intercept, a mean over groups, is given those of the terms between (nlme:
-    within). Estimates, standard errors, variances and the criterion agree with ``lme4::lmer``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(1995)
-    >>> groups = np.repeat(np.arange(20), 5)
-    >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
-    >>> random_intercept(y, None, groups)["df"].tolist()
-    [19.0]
-    """
-    sample = complete_rows(y, X, groups, terms)
-    fit, names = fit_intercepts(sample), ["intercept", *sample.terms]
-    return tidy(names, fit.estimate, fit.std_error, fit.df, sample.n)
-
-
-def block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
-    """Wald F test that a block of terms of a random-intercept model adds nothing.
-
-    Parameters
-    ----------
-    y, X, groups, terms
-        As in `random_intercept`.
-    block : sequence of str
-        Terms tested together.
-
-    Returns
-    -------
-    DataFrame, one row : f df1 df2 p_value n n_groups
-        ``df2`` is the smallest of the terms' degrees of freedom.
-
-    Raises
-    ------
-    ParameterError
-        A term that is not in the model.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(1995)
-    >>> X = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
-    >>> int(block_test(X["a"], X[["b", "c"]], np.arange(100) % 20, ["b", "c"])["df1"].iloc[0])
-    2
-    """
-    sample = complete_rows(y, X, groups, terms)
-    return f_test(fit_intercepts(sample).wald, block, sample)

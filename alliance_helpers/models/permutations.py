@@ -86,18 +86,14 @@ def strata(sizes: np.ndarray) -> list[np.ndarray]:
         if not found or sizes[group] >= ALIKE * sizes[found[-1][0]]:
             found.append([])
         found[-1].append(int(group))
-    position = 0
-    while position < len(found):
-        if len(found[position]) > 1 or len(found) == 1:
-            position += 1
-            continue
-        below = sizes[found[position][0]] / sizes[found[position - 1][-1]] if position else np.inf
-        last = position == len(found) - 1
-        above = np.inf if last else sizes[found[position + 1][0]] / sizes[found[position][0]]
-        partner = position - 1 if below <= above else position + 1
-        low, high = sorted((position, partner))
-        found[low : high + 1] = [found[low] + found[high]]
-        position = low
+
+    def step(i: int) -> float:
+        """Ratio of the smallest size in stratum i to the largest in the one before."""
+        return sizes[found[i][0]] / sizes[found[i - 1][-1]] if 0 < i < len(found) else np.inf
+
+    while len(found) > 1 and (alone := [i for i, few in enumerate(found) if len(few) == 1]):
+        low = alone[0] - (step(alone[0]) <= step(alone[0] + 1))
+        found[low : low + 2] = [found[low] + found[low + 1]]
     return [np.array(stratum) for stratum in found]
 
 

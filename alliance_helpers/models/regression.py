@@ -18,7 +18,7 @@ from scipy import special
 from ..errors import NotEstimableError
 from .design import t_tests
 from .robust import least_squares
-from .stepwise import NOTHING_LEFT, Moments, Rule, Trace, correlate, moments, run
+from .stepwise import NOTHING_LEFT, Moments, Path, Rule, correlate, moments, run
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class BlockRegression:
 
     names: tuple[str, ...]
     models: tuple[_Model, ...]
-    trace: Trace
+    path: Path
     n_given: int
 
     @property
@@ -85,7 +85,7 @@ class BlockRegression:
     @cached_property
     def steps(self) -> pd.DataFrame:
         terms, counts, records = self.models[-1].candidates, [0] * len(self.names), []
-        for block, action, term, *numbers in self.trace.steps:
+        for block, action, term, *numbers in self.path.steps:
             counts[block] += 1
             records.append((self.names[block], counts[block], action, terms[term], *numbers))
         columns = "block step action term f p_value r_squared"
@@ -164,17 +164,13 @@ def hierarchical_regression(
     """
     rule = Rule(method, p_enter, p_remove, tolerance)
     sums = moments(data, outcome, blocks, cluster)
-    trace = Trace()
     correlations = correlate(sums.products[:, :, None])
-    path = run(correlations, np.array([sums.n]), sums.blocks, rule, trace)
+    path = run(correlations, np.array([sums.n]), sums.blocks, rule)
     if path.r_squared[-1, 0] > 1 - NOTHING_LEFT:
         raise NotEstimableError(f"The terms fit '{outcome}' perfectly: no error can be estimated.")
     inside = (np.flatnonzero(block) for block in path.selected[:, :, 0])
-    models = [_Model(sums, *pair) for pair in zip(trace.matrices, inside, strict=True)]
-    if cluster is not None:
-        for model in models:
-            model.respect(sums)
-    return BlockRegression(tuple(blocks), tuple(models), trace, len(data))
+    models = tuple(_Model(sums, *pair) for pair in zip(path.matrices, inside, strict=True))
+    return BlockRegression(tuple(blocks), models, path, len(data))
 
 
 class _Model:
@@ -196,16 +192,12 @@ class _Model:
         self.std_error = np.sqrt(
             noise * np.array([1 / sums.n + means @ inverse @ means, *np.diag(inverse)])
         )
-
         self.dfs, self.covariance = np.full(len(self.estimate), self.df), None
-
-    def respect(self, sums: Moments) -> None:
-        """Take errors and degrees of freedom that respect groups instead."""
-        rows = sums.rows + sums.means
-        _, _, self.covariance = least_squares(
-            rows[:, -1], rows[:, self.inside], sums.codes, self.terms
-        )
-        self.std_error, self.dfs = np.sqrt(np.diag(self.covariance.vcov)), self.covariance.df
+        if sums.codes is not None:  # errors and degrees of freedom that respect groups instead
+            rows = sums.rows + sums.means
+            fit = least_squares(rows[:, -1], rows[:, inside], sums.codes, self.terms)
+            self.covariance = fit[-1]
+            self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
 
     def change(self, before: _Model | None) -> tuple[float, float, int, float, float]:
         """Gain in R2 over the model before, and its F test: gain, f, df1, df2, p_value."""

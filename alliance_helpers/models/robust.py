@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError
-from .design import Sample, complete_rows, f_test, group_products, orthonormal, runs, tidy
+from .design import Sample, complete_rows, orthonormal, runs, tidy
 
 SINGULAR = 1e-12
 """Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
@@ -158,7 +158,7 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
 
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every group's share G of Q'Q = I, and (I - G)^(-1/2), which inflates its scores."""
-    gram = group_products(Q, starts)
+    gram = np.stack([np.add.reduceat(Q * column[:, None], starts) for column in Q.T], axis=1)
     values, vectors = np.linalg.eigh(gram)
     inflate = _inverse_roots(1 - values, 1.0)
     return gram, (vectors * inflate[:, None, :]) @ np.swapaxes(vectors, 1, 2)
@@ -310,37 +310,6 @@ def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.Dat
         estimate, covariance = fit_robust(sample, basis)
         errors, df = np.sqrt(np.diag(covariance.vcov)), covariance.df
     return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
-
-
-def cluster_block_test(y, X, groups, block: Sequence[str], terms=None) -> pd.DataFrame:
-    """Test that a block of terms adds nothing: CR2 and the approximate Hotelling test (HTZ).
-
-    Parameters
-    ----------
-    y, X, groups, terms
-        As in `cluster_robust`.
-    block : sequence of str
-        Terms tested together.
-
-    Returns
-    -------
-    DataFrame, one row : f df1 df2 p_value n n_groups
-
-    Notes
-    -----
-    Agrees with ``clubSandwich::Wald_test(..., test = "HTZ")`` (Pustejovsky & Tipton 2018, eq. 12).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(1995)
-    >>> X = pd.DataFrame(rng.normal(size=(100, 3)), columns=["a", "b", "c"])
-    >>> test = cluster_block_test(X["a"], X[["b", "c"]], np.arange(100) % 20, ["b", "c"])
-    >>> int(test["df1"].iloc[0])
-    2
-    """
-    sample, estimate, covariance = least_squares(y, X, groups, terms)
-    return f_test(lambda keep: covariance.wald(estimate, keep), block, sample)
 
 
 def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, ClusterCovariance]:

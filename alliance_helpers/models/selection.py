@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from .design import group_products, require_whole, runs
+from .design import require_whole, runs
 from .permutations import permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
 
 BATCH = 512
 """Resamples worked on side by side; fixed, so that results do not depend on memory."""
-ROWS = 8192
-"""Rows whose products are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ class Resampler:
     Z : ndarray (n, p + 1), complete rows in standard units, the outcome last
     R : ndarray (p + 1, p + 1), their correlations
     codes : ndarray (n,) of group numbers, or None
+    units : ndarray (n,), what is drawn with each row: the row itself, or its group
     """
 
     def __init__(self, data, outcome: str, blocks: Mapping, cluster: str | None = None) -> None:
@@ -63,11 +61,12 @@ class Resampler:
         self.terms, self.blocks, self.names = sums.terms, sums.blocks, list(blocks)
         self.codes, (self.n, self.m) = sums.codes, self.Z.shape
         self.R = self.Z.T @ self.Z / self.n
-        self.pairs = np.triu_indices(self.m)
-        self.n_units = self.n if cluster is None else int(self.codes.max()) + 1
+        self.units = np.arange(self.n) if cluster is None else self.codes
+        self.n_units = int(self.units.max()) + 1
         if self.n_units < 2:
             raise NotEstimableError(f"All complete rows have the same '{cluster}'.")
-        self._by_unit = None if cluster is None else self._unit_sums()
+        self.pairs = np.triu_indices(self.m + 1)
+        self._sums = self._by_unit()
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Rows, or whole groups, drawn with replacement: indices (size, n_units)."""
@@ -85,11 +84,8 @@ class Resampler:
             drawn, units = self.draw(rng, size), self.n_units
             flat = (drawn + units * np.arange(size)[:, None]).ravel()
             times = np.bincount(flat, minlength=size * units).reshape(size, units)
-            outcomes = None
-            if permute:
-                order = permuted_rows(self.codes, self.n, size, shuffler)
-                outcomes = self.Z[order.T, -1]
-            yield self.batch(times.astype(float).T, outcomes)
+            order = permuted_rows(self.codes, self.n, size, shuffler) if permute else None
+            yield self._batch(times.astype(float).T, order)
 
     def permuted(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Correlations (p + 1, p + 1, size) with the outcome in permuted places."""
@@ -99,25 +95,18 @@ class Resampler:
         correlations[:-1, -1] = correlations[-1, :-1] = with_outcome
         return correlations
 
-    def batch(self, weights: np.ndarray, outcomes: np.ndarray | None = None) -> Batch:
-        """Correlations of all resamples by one matrix product.
+    def _batch(self, weights: np.ndarray, order: np.ndarray | None) -> Batch:
+        """Correlations of all resamples by one matrix product: weights (n_units, b).
 
-        Parameters
-        ----------
-        weights : ndarray (n_units, b)
-        outcomes : ndarray (n, b), optional
-            Another outcome for each resample, in standard units.
+        `order` (b, n) permutes the outcome of each resample beforehand.
         """
-        count = len(self.pairs[0])
-        sums = self._sums(weights)
-        products = np.empty((self.m, self.m, weights.shape[1]))
-        products[self.pairs] = sums[:count]
-        products[self.pairs[::-1]] = sums[:count]
-        totals = sums[count:-1]
-        n = np.rint(sums[-1]).astype(np.intp)
-        if outcomes is not None:
-            rows = weights if self.codes is None else weights[self.codes]
-            weighted = rows * outcomes
+        products = np.empty((self.m + 1, self.m + 1, weights.shape[1]))
+        products[self.pairs] = products[self.pairs[::-1]] = self._sums @ weights
+        totals, n = products[:-1, -1], np.rint(products[-1, -1]).astype(np.intp)
+        products = products[:-1, :-1]
+        if order is not None:
+            outcomes = self.Z[order.T, -1]
+            weighted = weights[self.units] * outcomes
             products[:-1, -1] = products[-1, :-1] = self.Z[:, :-1].T @ weighted
             products[-1, -1] = np.einsum("nb,nb->b", weighted, outcomes)
             totals[-1] = weighted.sum(axis=0)
@@ -128,24 +117,12 @@ class Resampler:
         products[flat[:, None] | flat[None]] = 0.0
         return Batch(correlate(products), n, means, spreads)
 
-    def _sums(self, weights: np.ndarray) -> np.ndarray:
-        """Weighted sums of the products of all pairs of columns, of the columns, and of ones."""
-        if self._by_unit is not None:
-            return self._by_unit @ weights
-        first, second = self.pairs
-        total = 0.0
-        for a, b in pairwise([*range(0, self.n, ROWS), self.n]):
-            Z = np.ascontiguousarray(self.Z[a:b].T)
-            parts = np.concatenate([Z[first] * Z[second], Z, np.ones((1, b - a))])
-            total = total + parts @ weights[a:b]
-        return total
-
-    def _unit_sums(self) -> np.ndarray:
-        """The same sums inside each group, (sums, groups)."""
-        order, starts, _ = runs(self.codes)
-        columns = np.column_stack([self.Z[order], np.ones(self.n)])
-        products = group_products(columns, starts)
-        return np.concatenate([products[:, *self.pairs].T, products[:, :, -1].T])
+    def _by_unit(self) -> np.ndarray:
+        """Sums inside each unit of the products of all pairs of columns, ones the last of them."""
+        order, starts, _ = runs(self.units)
+        columns = np.vstack([self.Z[order].T, np.ones(self.n)])
+        pairs = zip(*self.pairs, strict=True)
+        return np.array([np.add.reduceat(columns[i] * columns[j], starts) for i, j in pairs])
 
 
 def batches(total: int) -> Iterator[int]:
@@ -308,7 +285,7 @@ def optimism_corrected_r2(
         apparent = _full_sample(source, rule)
         optimism = 0.0
         for batch in source.resampled(n_boot, seed):
-            path = _run(source, batch, rule)
+            path = run(batch.correlations, batch.n, source.blocks, rule)
             optimism += (path.r_squared[-1] - _transported(source, batch, path)).sum()
         optimism /= n_boot
         r_squared, n_terms = float(apparent.r_squared[-1, 0]), int(apparent.selected[-1].sum())
@@ -320,7 +297,10 @@ def optimism_corrected_r2(
 
 def bootstrap_paths(source: Resampler, rule: Rule, n_boot, seed, permute=False) -> Path:
     """The procedure on every resample, in the order of `Resampler.resampled`."""
-    paths = [_run(source, batch, rule) for batch in source.resampled(n_boot, seed, permute)]
+    paths = [
+        run(batch.correlations, batch.n, source.blocks, rule)
+        for batch in source.resampled(n_boot, seed, permute)
+    ]
     names = ("selected", "beta", "r_squared")
     return Path(*(np.concatenate([getattr(p, name) for p in paths], axis=-1) for name in names))
 
@@ -398,10 +378,6 @@ def permutation_test(
     row = (observed, p_value, noise, (r_squared > 1e-10).mean(), n_perm, source.n, n_groups)
     columns = "r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups"
     return pd.DataFrame([row], columns=columns.split())
-
-
-def _run(source: Resampler, batch: Batch, rule: Rule) -> Path:
-    return run(batch.correlations, batch.n, source.blocks, rule)
 
 
 def _transported(source: Resampler, batch: Batch, path: Path) -> np.ndarray:

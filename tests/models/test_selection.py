@@ -212,16 +212,6 @@ def test_collinear_candidates_do_not_enter_together():
     assert table["inclusion"].iloc[:2].sum() <= 1
 
 
-def test_rows_in_blocks_give_the_same(monkeypatch):
-    data = study(11)
-    whole = bootstrap_selection(data, "alliance", BLOCKS, n_boot=50, noise=False)
-    clustered = bootstrap_selection(data, "alliance", BLOCKS, 50, cluster="manager", noise=False)
-    monkeypatch.setattr("alliance_helpers.models.selection.ROWS", 60)
-    for cluster, expected in ((None, whole), ("manager", clustered)):
-        parts = bootstrap_selection(data, "alliance", BLOCKS, 50, cluster=cluster, noise=False)
-        pd.testing.assert_frame_equal(parts, expected)
-
-
 def test_seed_decides():
     data = study(12)
     first = bootstrap_selection(data, "alliance", BLOCKS, 100, seed=1)

@@ -140,8 +140,6 @@ stacked_numbers <- function(name, first, second, X, g = NULL) {
     terms <- gsub("side", "difference", sub("(.*):(first|second)", "\\2:\\1", rownames(t)[rows]))
     tidy(name, terms, t$beta[rows], t$SE[rows], t$df_Satt[rows])
   }
-  w <- Wald_test(apart, constrain_zero(":", reg_ex = TRUE), vcovCR(apart, long$g, "CR2"), test = "HTZ")
-  add(name, "test", "f", w$Fstat); add(name, "test", "df2", w$df_denom); add(name, "test", "p_value", w$p_val)
   if (is.null(g) && nrow(long) == 2 * nrow(X)) {   # the same differences from a model of both residuals, by REML
     twin <- gls(formula(apart), long, correlation = corSymm(form = ~ 1 | dyad),
                 weights = varIdent(form = ~ 1 | second), control = glsControl(tolerance = 1e-10))

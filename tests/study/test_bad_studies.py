@@ -32,10 +32,10 @@ from alliance_helpers.models.count_fits import FAMILIES
 from alliance_helpers.models.counts import count_ladder, count_regression
 from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
 from alliance_helpers.models.missing import impute
-from alliance_helpers.models.nesting import effective_n, icc, random_intercept
+from alliance_helpers.models.nesting import effective_n, icc
 from alliance_helpers.models.regression import hierarchical_regression
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.models.robust import cluster_block_test, cluster_robust
+from alliance_helpers.models.robust import cluster_robust
 from alliance_helpers.models.selection import (
     bootstrap_selection,
     optimism_corrected_r2,
@@ -127,8 +127,6 @@ HELPERS = {
     "effective_n": lambda d: effective_n(d["symptoms"], d[CM], d[KEYS]),
     "one_with_many": lambda d: one_with_many(d[CLIENT], d[CM], d[KEYS]),
     "cluster_robust": lambda d: cluster_robust(d[CM], d[TERMS], d[KEYS]),
-    "cluster_block_test": lambda d: cluster_block_test(d[CM], d[TERMS], d[KEYS], TERMS),
-    "random_intercept": lambda d: random_intercept(d[CM], d[TERMS], d[KEYS]),
     "stepwise": _regression("stepwise", None),
     "enter": _regression("enter", None),
     "enter, clustered": _regression("enter", KEYS),
