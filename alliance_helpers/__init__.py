@@ -65,7 +65,7 @@ _DOOR = {
             "information_sources": ("associations", "what each rating draws on"),
             "multiverse": ("multiverse", "each claim in every defensible specification"),
             "reselection": ("as_1995", "stepwise regressions on resamples and on noise"),
-            "all_rows": ("stress", "the rows of findings.csv and of every stress test"),
+            "all_rows": ("stress", "the rows of findings.csv, and of the stress tests"),
         },
     ),
     "pages": (

@@ -43,7 +43,7 @@ def assess(
     Parameters
     ----------
     dyads : DataFrame
-        One row per client, as `cleaning.clean` makes it.
+        One row per client, as `clean` makes it.
     codebook : Codebook, optional
         The shipped one by default; says who rates, and what the blocks are.
     rules : Rules, optional

@@ -84,7 +84,6 @@ def associations(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
     analysis: str = "as_published",
-    bound: float = 0.20,
     informants: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
     """Standardised association of each block variable with each informant's alliance.
@@ -97,8 +96,6 @@ def associations(
         Says who rates and which variables the blocks hold; by default the cohort's own.
     analysis : str
         `as_published` (correlations, dyads independent), `nested` or `nested_cr2`.
-    bound : float
-        Bound of equivalence that the p-values of the analysis look at.
     informants : tuple of str, optional
         Whose ratings; everybody's by default.
 
@@ -111,7 +108,7 @@ def associations(
     book = book_of(dyads, codebook)
 
     def find(informant: str, term: str) -> dict:
-        return vars(association_of(dyads, book, informant, term, analysis, bound))
+        return vars(association_of(dyads, book, informant, term, analysis))
 
     rated = {i: book.alliance_of(i) for i in informants or book.informants}
     rows = each_variable(rated, _other_blocks(dyads, book), find)
@@ -197,7 +194,7 @@ def information_sources(
     codebook : Codebook, optional
         Says who rates, what the blocks are and who reported what; the shipped one by default.
     n_boot, n_noise, seed
-        As in `importance.relative_importance`; whole case managers are resampled.
+        Resamples behind the intervals, and their seed; whole case managers are resampled.
 
     Returns
     -------

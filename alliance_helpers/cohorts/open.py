@@ -64,12 +64,18 @@ def open_cohort(
     seed: int = 1995,
     out: str = "",
 ) -> CleanStudy:
-    """The same, cleaned: one row per dyad, every change logged.
+    """The cohort that a notebook's parameters ask for: one row per dyad, every change logged.
 
     Parameters
     ----------
-    data, codebook, scenario, n_clients, seed
-        As in :func:`open_study`.
+    data : str
+        Folder or file of your own study; empty for the shipped synthetic cohort.
+    codebook : str
+        Its data dictionary; empty for the one beside the data.
+    scenario : str
+        With `data` empty: simulate a study from this scenario of `data/scenarios.yml` instead.
+    n_clients, seed : int
+        Of the simulated study.
     out : str
         The folder in which `save_table`, `save_figure` and `save_record` write from now on; empty
         to show only. They use the words of this cohort's codebook.

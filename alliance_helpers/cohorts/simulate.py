@@ -87,8 +87,9 @@ def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int 
 
     Parameters
     ----------
-    scenario, n_clients, seed
-        As in :func:`simulate_dyads`.
+    scenario : str
+        A name in `data/scenarios.yml`.
+    n_clients, seed : int
 
     Returns
     -------

@@ -190,16 +190,13 @@ def _log_hyp2f1(a: float, c: float, z: float) -> float:
     return np.logaddexp(0, special.logsumexp(np.cumsum(ratios)))
 
 
-def adjust(p_values: Sequence[float], method: str = "holm") -> np.ndarray:
-    """p-values adjusted for being several.
+def adjust(p_values: Sequence[float]) -> np.ndarray:
+    """p-values that keep the risk of even one false claim among several (Holm 1979).
 
     Parameters
     ----------
     p_values : sequence of float
         One family of tests; NaN stays NaN and does not count.
-    method : {"holm", "bh"}
-        Holm (1979) keeps the risk of even one false claim, Benjamini & Hochberg (1995) the
-        share of false ones among the claims made.
 
     Returns
     -------
@@ -208,15 +205,13 @@ def adjust(p_values: Sequence[float], method: str = "holm") -> np.ndarray:
     Raises
     ------
     ParameterError
-        Another method, a value outside 0 to 1.
+        A value outside 0 to 1.
 
     Examples
     --------
     >>> adjust([0.01, 0.02, 0.04]).round(2).tolist()
     [0.03, 0.04, 0.04]
     """
-    if method not in ("holm", "bh"):
-        raise ParameterError(f"method is {method!r}; choose 'holm' or 'bh'.")
     values = as_floats(p_values, "p_values").reshape(-1)
     if ((values < 0) | (values > 1)).any():
         raise ParameterError("p_values holds a number outside 0 to 1.")
@@ -224,10 +219,7 @@ def adjust(p_values: Sequence[float], method: str = "holm") -> np.ndarray:
     order = known[np.argsort(values[known], kind="stable")]
     rank = np.arange(1, len(order) + 1)
     # The same as statsmodels' multipletests, which empties the garbage of the whole process.
-    if method == "holm":
-        running = np.maximum.accumulate(values[order] * rank[::-1])
-    else:
-        running = np.minimum.accumulate((values[order] * len(order) / rank)[::-1])[::-1]
+    running = np.maximum.accumulate(values[order] * rank[::-1])
     adjusted[order] = np.minimum(running, 1)
     return adjusted
 

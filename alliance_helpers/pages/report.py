@@ -19,8 +19,9 @@ from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
 from .printing import rendered
-from .tables import then_and_now
+from .tables import Scorecard, then_and_now
 
+NOTHING = "No findings were written."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 
 
@@ -63,12 +64,12 @@ def write_report(folder: str | Path) -> Path:
     sections = [_section(p, failures.get(p.stem, ""), book) for p in paths]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
-    banner = _banner(sections)
+    banner, card = _banner(sections), scorecard_of(folder, about["parameters"], book)
     html = rendered(
         "report.html.j2",
         sections=sections,
         about=about,
-        summary=_summary(folder, about["parameters"], book),
+        summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
         banner=banner,
         synthetic='class="synthetic"' in banner,
         provenance=_provenance(about),
@@ -138,13 +139,13 @@ def _output(output) -> str:
     return ""
 
 
-def _summary(folder: Path, parameters: dict, book: Codebook) -> str:
+def scorecard_of(folder: Path, parameters: dict, book: Codebook) -> Scorecard | None:
+    """The scorecard of a run's findings, if it has written any."""
     path = folder / "findings.csv"
     if not path.is_file():
-        return "<p>No findings were written.</p>"
+        return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    card = then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)._repr_html_()
-    return own_words(card, book, escape)
+    return then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)
 
 
 def _banner(sections: list[Section]) -> str:

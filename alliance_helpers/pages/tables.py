@@ -101,7 +101,7 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Parameters
     ----------
     findings : DataFrame
-        As `findings.assess` returns it.
+        As `assess` returns it.
     rules : Rules
         Gives the order and the text of the claims.
 
@@ -159,7 +159,7 @@ def verdict_sentences(
     Parameters
     ----------
     findings : DataFrame
-        As `findings.assess` returns it.
+        As `assess` returns it.
     rules : Rules
     analyses : sequence of str
         Which rows to read.
@@ -250,7 +250,7 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     Parameters
     ----------
     findings : DataFrame
-        As `findings.assess` returns it, or findings.csv.
+        As `assess` returns it, or findings.csv.
     rules : Rules, optional
         The shipped claims by default.
     """

@@ -85,19 +85,14 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
 
 
 def _print_scorecard(out: Path, parameters: dict) -> None:
-    import pandas as pd
-
-    path = out / "findings.csv"
-    if not path.is_file():
-        click.echo("No findings were written; see the notebooks named below.", err=True)
-        return
-    from ..claims.rules import read_rules
-    from ..pages.tables import then_and_now
+    from ..pages.report import NOTHING, scorecard_of
     from ..study.load import codebook_of
 
     book = codebook_of(parameters.get("data"), parameters.get("codebook"))
-    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    click.echo(then_and_now(pd.read_csv(path, dtype={"finding": str}), rules).text())
+    if card := scorecard_of(out, parameters, book):
+        click.echo(card.text())
+    else:
+        click.echo(f"{NOTHING} See the notebooks named below.", err=True)
 
 
 @main.command()
