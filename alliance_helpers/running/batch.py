@@ -18,22 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .. import paths
 from ..errors import AllianceError, OutputError, ParameterError, RunError
-from ..paths import (
-    DATA,
-    LIST,
-    NOTEBOOKS,
-    Known,
-    held,
-    is_known,
-    is_part,
-    listed,
-    refuse_others,
-    remove,
-    sha256,
-    told,
-    write_whole,
-)
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, all_parameters, check_grid, read_grid
@@ -47,7 +33,7 @@ NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a finge
 Fingerprint = dict[str, str]
 
 
-def choose_notebooks(names: Sequence[str], folder: Path = NOTEBOOKS) -> list[Path]:
+def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> list[Path]:
     """The notebooks that are meant by names (`03_alliance_agreement`) or numbers (`03`).
 
     Raises
@@ -120,12 +106,12 @@ def fingerprint(
     inputs : iterable of pathlib.Path
         Files that the runs read, besides the project's own `data/`.
     """
-    files = {*inputs, *(path for path in DATA.rglob("*") if path.is_file())}
+    files = {*inputs, *(path for path in paths.DATA.rglob("*") if path.is_file())}
     return (
         {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
-        | {f"the helper {name}": sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": sha256(path) for path in files}
+        | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
+        | {f"the file {path}": paths.sha256(path) for path in files}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -153,7 +139,7 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
-        self._known: Known = {}
+        self._known: paths.Known = {}
 
     @contextlib.contextmanager
     def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
@@ -174,10 +160,10 @@ class BatchFolder:
             It cannot be written, another process writes to it, or files in it that would be
             written again are no longer as the batch wrote them.
         """
-        with held(self.path):
-            self._known = listed(self.path)
+        with paths.held(self.path):
+            self._known = paths.listed(self.path)
             self._fits(plan, resume)
-            with told(self.path):
+            with paths.told(self.path):
                 self._clear_scratch()
                 self.scratch.mkdir(exist_ok=True)
             try:
@@ -189,11 +175,11 @@ class BatchFolder:
         """Refuse a folder that is not for this batch; begin one that is empty."""
         before = self._read(self.path / PLAN)
         if before is None:
-            with told(self.path):
-                there = [p.name for p in self.path.iterdir() if not is_part(p)]
-            if set(there) - {LIST}:
+            with paths.told(self.path):
+                there = [p.name for p in self.path.iterdir() if not paths.is_part(p)]
+            if set(there) - {paths.LIST}:
                 raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
-            write_whole(self.path / PLAN, json.dumps(plan, indent=1))
+            paths.write_whole(self.path / PLAN, json.dumps(plan, indent=1))
         elif not resume:
             raise ParameterError(
                 f"{self.path} holds another batch. Name another folder, or add --resume to run "
@@ -205,8 +191,8 @@ class BatchFolder:
                 f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
                 f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
             )
-        with told(self.path):
-            refuse_others(self.path, self._changed(plan))
+        with paths.told(self.path):
+            paths.refuse_others(self.path, self._changed(plan))
 
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
@@ -223,7 +209,7 @@ class BatchFolder:
         return path.relative_to(self.path).as_posix()
 
     def _is_own(self, name: str) -> bool:
-        return is_known(self.path / name, name, self._known)
+        return paths.is_known(self.path / name, name, self._known)
 
     def _kept(self, run: int) -> list[str]:
         """Notebooks of a run that are on the folder's list."""
@@ -245,18 +231,18 @@ class BatchFolder:
 
     def save(self, result: RunResult) -> None:
         """Write what a run brought; its record comes last, and makes it count."""
-        with told(self.path):
-            remove(self.path, filter(self._is_own, self._kept(result.run)))
+        with paths.told(self.path):
+            paths.remove(self.path, filter(self._is_own, self._kept(result.run)))
         for name, text in result.notebooks.items():
-            write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
-        write_whole(self._record(result.run), json.dumps(result.as_json()))
+            paths.write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
+        paths.write_whole(self._record(result.run), json.dumps(result.as_json()))
 
     def load(self, run: int) -> dict | None:
         """What a run brought, or None if it has not been run."""
         return self._read(self._record(run))
 
     def _read(self, path: Path) -> dict | None:
-        with told(self.path):
+        with paths.told(self.path):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
             except (FileNotFoundError, ValueError):
@@ -288,7 +274,7 @@ def run_batch(
     notebooks: Sequence[str] | None = None,
     keep: str = "failed",
     timeout: float = 600.0,
-    folder: Path = NOTEBOOKS,
+    folder: Path = paths.NOTEBOOKS,
 ) -> BatchSummary:
     """Run the notebooks for every combination of a grid and gather the findings.
 

@@ -13,24 +13,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from .. import paths
 from ..claims.rules import claims_file, read_rules
 from ..cohorts.open import open_study
-from ..paths import (
-    CALIBRATION,
-    CODEBOOK,
-    LIST,
-    NOTEBOOKS,
-    RAW,
-    RESULTS,
-    RUN_FILE,
-    SCENARIOS,
-    empty_for_a_run,
-    held,
-    sha256,
-    told,
-    write_whole,
-    written_files,
-)
+from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
@@ -126,8 +112,8 @@ def run_sequence(
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
-    with held(folder, made=not out):
-        empty_for_a_run(folder)
+    with paths.held(folder, made=not out):
+        paths.empty_for_a_run(folder)
         records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
         about = {
             "parameters": {k: v for k, v in parameters.items() if k != "out"},
@@ -142,7 +128,7 @@ def run_sequence(
         }
         _write_run_file(folder, about)
         write_report(folder)
-        _write_run_file(folder, about | {"files": written_files(folder)})
+        _write_run_file(folder, about | {"files": paths.written_files(folder)})
     if not out:
         _point_latest(folder)
     return SequenceRun(folder, tuple(records), time.perf_counter() - started)
@@ -152,7 +138,7 @@ def _new_folder() -> Path:
     """A folder in results/ that no other run has, however many start at once."""
     first = folder = RESULTS / datetime.now().strftime("%Y%m%d-%H%M%S")
     for n in itertools.count(2):
-        with told(folder), contextlib.suppress(FileExistsError):
+        with paths.told(folder), contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             break
         folder = first.with_name(f"{first.name}_{n}")
@@ -161,27 +147,27 @@ def _new_folder() -> Path:
 
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    write_whole(folder / RUN_FILE, f"{text}\n")
+    paths.write_whole(folder / paths.RUN_FILE, f"{text}\n")
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
     """SHA-256 of every file that a run reads, by its name or, where two share one, its path."""
     files = input_files(parameters)
     names = [file.name for file in files]
-    return {f.name if names.count(f.name) == 1 else str(f): sha256(f) for f in files}
+    return {f.name if names.count(f.name) == 1 else str(f): paths.sha256(f) for f in files}
 
 
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
     """Every file that a run reads: data or scenarios, codebook, claims."""
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    source = Path(data) if data else RAW
+    source = Path(data) if data else paths.RAW
     if parameters.get("scenario"):
-        tables = [SCENARIOS, CALIBRATION]
+        tables = [paths.SCENARIOS, paths.CALIBRATION]
     elif source.is_dir():
-        tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != LIST)
+        tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != paths.LIST)
     else:
         tables = [source]
-    book = Path(codebook) if codebook else codebook_beside(source) or CODEBOOK
+    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 
