@@ -358,8 +358,8 @@ def _days_correlations(
     for informant in book.informants:
         found, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
         x, y = (rank_normal(column) for column in found.T)
-        r = float(np.corrcoef(x, y)[0, 1])
-        rows.append((informant, r, len(kept), worth_of(x, y, groups)))
+        worth = worth_of(x, y, groups)  # refuses what does not vary
+        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
     table = pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
     return table.merge(values, how="cross")
 
