@@ -26,25 +26,7 @@ _kept: dict[str, CleanStudy] = {}
 def open_study(
     data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
 ) -> Study:
-    """The raw tables that the notebooks' standard parameters ask for.
-
-    Parameters
-    ----------
-    data : str
-        Folder or file of your own study; empty for the shipped synthetic cohort.
-    codebook : str
-        Its data dictionary; empty for the one beside the data.
-    scenario : str
-        With `data` empty: simulate a study from this scenario of `data/scenarios.yml` instead.
-    n_clients, seed : int
-        Of the simulated study.
-
-    Raises
-    ------
-    ParameterError
-        If both `data` and `scenario` are given.
-    DataError, CodebookError, ScenarioError
-    """
+    """The raw tables behind :func:`open_cohort`, with its parameters and its errors."""
     if data and scenario:
         raise ParameterError(
             f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
@@ -79,6 +61,12 @@ def open_cohort(
     out : str
         The folder in which `save_table`, `save_figure` and `save_record` write from now on; empty
         to show only. They use the words of this cohort's codebook.
+
+    Raises
+    ------
+    ParameterError
+        If both `data` and `scenario` are given.
+    DataError, CodebookError, ScenarioError
 
     Examples
     --------
