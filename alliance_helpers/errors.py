@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 
 SHOWN = 200
 
@@ -118,6 +119,26 @@ class RunError(AllianceError):
     """Something failed while running; the command line exits with 1."""
 
     exit_code = 1
+
+
+def no_numbers(column) -> str:
+    """What a column (Series or array) holds that is no number, in words; empty if it holds none.
+
+    One rule for every function: whole numbers, fractions, true or false and missing values are
+    numbers; text is not, even where it looks like one, nor are categories and dates.
+    """
+    kind = column.dtype.kind
+    if column.dtype == "category":
+        return "categories"
+    if kind == "O":
+        values = column.tolist() if column.ndim == 1 else column.ravel().tolist()
+        odd = [v for v in values if not (isinstance(v, Real) or type(v).__name__ in NO_TEXT)]
+        return show(odd[0]) if odd else ""
+    return "" if kind in "biuf" else {"U": "text", "S": "text", "c": "complex"}.get(kind, "dates")
+
+
+NO_TEXT = ("NoneType", "NAType", "bool")
+"""Types that stand among numbers: missing values, and numpy's own true and false."""
 
 
 def show(value: object) -> str:

@@ -8,7 +8,7 @@ from scipy import special
 from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from .design import as_floats, complete, require
+from .design import aligned, as_floats, complete, require
 from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
 
 STATISTICS = (
@@ -189,17 +189,11 @@ def response_surface(outcome, x, y, midpoint: float, cluster=None) -> pd.DataFra
 
 def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows without a hole as a matrix, and their clusters; every column must vary."""
-    given = columns | ({} if cluster is None else {"cluster": cluster})
-    series = {name: c for name, c in given.items() if isinstance(c, pd.Series)}
-    if len({len(c) for c in series.values()}) == 1:
-        first = next(iter(series.values())).index
-        if any(not c.index.equals(first) for c in series.values()):
-            raise ParameterError(f"The indexes of {', '.join(series)} differ: align them first.")
+    aligned(**columns, cluster=cluster)
     vectors = {name: as_floats(values, name) for name, values in columns.items()}
-    sizes = {name: np.shape(values) for name, values in (given | vectors).items()}
-    if len(set(sizes.values())) > 1 or any(len(s) != 1 for s in sizes.values()):
-        listed = ", ".join(f"{name} {shape}" for name, shape in sizes.items())
-        raise ParameterError(f"Give columns of equal length; their shapes are: {listed}.")
+    for name, vector in vectors.items():
+        if vector.ndim != 1:
+            raise ParameterError(f"{name} has the shape {vector.shape}; give one column.")
     matrix = np.column_stack(list(vectors.values()))
     rows, codes = complete(matrix, cluster)
     if codes is not None and codes.max(initial=0) < 1:

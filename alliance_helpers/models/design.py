@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from ..errors import NotEstimableError, ParameterError
+from ..errors import NotEstimableError, ParameterError, no_numbers
 
 COLLINEAR = 1e-10
 """A term whose squared multiple correlation with the terms before it exceeds 1 minus this."""
 
+
+SIZES = (1e-100, 1e100)
+"""Columns whose largest value lies outside cannot be squared and multiplied with full precision."""
 
 NUMBER = (int, float, np.integer, np.floating)
 RULES = {
@@ -82,13 +85,42 @@ def complete_columns(
             problems.append(f"there is no column '{column}'")
         elif numeric.count(column) > 1:
             problems.append(f"'{column}' is named more than once")
-        elif column in numeric and (kind := data[column].dtype).kind not in "biuf":
-            problems.append(f"'{column}' holds {kind}, not numbers")
+        elif column in numeric and (odd := no_numbers(data[column])):
+            problems.append(f"'{column}' holds {odd}, not numbers{TO_NUMBERS}")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
     values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
+    check_sizes(values, "column '{}'", numeric)
     rows, codes = complete(values, None if cluster is None else data[cluster])
     return values[rows], codes
+
+
+def aligned(**given) -> None:
+    """Tables, columns and arrays that stand for the same rows: as many, and in one order.
+
+    None stands for what was not given. Arrays and lists are taken by position.
+
+    Raises
+    ------
+    ParameterError
+        Numbers of rows that differ, or pandas indexes that do.
+
+    Examples
+    --------
+    >>> aligned(client=pd.Series([5.0, 6.0]), case_manager=[4.0, 6.0], cluster=None)
+    """
+    given = {name: rows for name, rows in given.items() if rows is not None}
+    shapes = {k: getattr(v, "shape", (len(v),)) for k, v in given.items() if np.iterable(v)}
+    if len({shape[:1] for shape in shapes.values()} | {() for k in given if k not in shapes}) > 1:
+        counted = ", ".join(f"{name} {shapes.get(name, 'a single value')}" for name in given)
+        raise ParameterError(f"Give columns of equal length; their shapes are: {counted}.")
+    indexes = {k: v.index for k, v in given.items() if isinstance(v, pd.Series | pd.DataFrame)}
+    first, *others = [*indexes.values()] or [None]
+    if not all(first.equals(index) for index in others):
+        raise ParameterError(
+            f"The indexes of {', '.join(indexes)} differ: align them first, as by taking all from "
+            "one table, or give arrays (.to_numpy()) if their order is the same."
+        )
 
 
 def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -170,7 +202,7 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     Raises
     ------
     ParameterError
-        Lengths disagree, a value is infinite or not a number.
+        Lengths or indexes disagree, a value is infinite or not a number.
     NotEstimableError
         One group only, every group a single row, or no more rows than terms.
 
@@ -179,14 +211,10 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     >>> complete_rows([1, 2, None, 4], [1, 0, 1, 1], list("aabb"), ["x"]).n
     3
     """
+    aligned(outcome=y, predictors=X, groups=groups)
     y_all = as_floats(y, "the outcome").reshape(-1)
     X_all, names = _predictors(X, terms, len(y_all))
     labels = np.arange(len(y_all)) if groups is None else np.asarray(groups)
-    if not len(labels) == len(X_all) == len(y_all):
-        raise ParameterError(
-            f"Outcome, predictors and groups must have the same number of rows: "
-            f"{len(y_all)}, {len(X_all)} and {len(labels)} were given."
-        )
     rows, codes = complete(np.column_stack([y_all, X_all]), labels)
     by_group, starts, sizes = runs(codes)
     order = rows[by_group]
@@ -195,17 +223,40 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     return sample
 
 
-def as_floats(values, what: str) -> np.ndarray:
+def as_floats(values, what: str, any_size: bool = False) -> np.ndarray:
     """Float64 array of numbers, missing as NaN; ParameterError where something else is found."""
     try:
-        if hasattr(values, "to_numpy"):
-            values = values.to_numpy(dtype=float, na_value=np.nan)
-        out = np.asarray(values, dtype=float)
+        given = values if hasattr(values, "to_numpy") else np.asarray(values)
+        columns = given.items() if isinstance(given, pd.DataFrame) else [(what, given)]
+        if odd := [f"{name} holds {kind}" for name, v in columns if (kind := no_numbers(v))]:
+            raise TypeError(f"{'; '.join(odd)}{TO_NUMBERS}")
+        if hasattr(given, "to_numpy"):
+            given = given.to_numpy(dtype=float, na_value=np.nan)
+        out = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"In {what} a value is not a number: {error}.") from None
     if np.isinf(out).any():
+        if isinstance(values, pd.DataFrame):
+            what = f"'{values.columns[int(np.argmax(np.isinf(out).any(axis=0)))]}'"
         raise ParameterError(f"In {what} a value is infinite: replace it or mark it as missing.")
+    if not any_size:
+        check_sizes(out, what)
     return out
+
+
+TO_NUMBERS = " (pandas.to_numeric makes numbers of text, .cat.codes of categories)"
+
+
+def check_sizes(values: np.ndarray, what: str, names: Sequence[str] = ()) -> None:
+    """ParameterError where the largest value of a column lies outside SIZES; infinite ones pass."""
+    largest = np.atleast_1d(np.fmax.reduce(np.abs(values), axis=0, initial=0.0))
+    bad = (largest > 0) & ((largest < SIZES[0]) | (largest > SIZES[1])) & np.isfinite(largest)
+    if bad.any():
+        j = int(np.argmax(bad.ravel()))
+        raise ParameterError(
+            f"In {what.format(*names[j : j + 1])} the largest value is {largest.flat[j]:.0e}: too "
+            f"far from 1 to be computed with. Give it in another unit."
+        )
 
 
 def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -212,7 +212,7 @@ def adjust(p_values: Sequence[float]) -> np.ndarray:
     >>> adjust([0.01, 0.02, 0.04]).round(2).tolist()
     [0.03, 0.04, 0.04]
     """
-    values = as_floats(p_values, "p_values").reshape(-1)
+    values = as_floats(p_values, "p_values", any_size=True).reshape(-1)
     if ((values < 0) | (values > 1)).any():
         raise ParameterError("p_values holds a number outside 0 to 1.")
     adjusted, known = values.copy(), np.flatnonzero(~np.isnan(values))

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, as_floats, complete, complete_rows, standardise, tidy
+from .design import Sample, aligned, as_floats, complete, complete_rows, standardise, tidy
 from .nesting import anova, effective_n
 from .robust import cluster_robust
 
@@ -44,7 +44,7 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> pd
     Raises
     ------
     ParameterError
-        Not two ratings, or tables of different length.
+        Not two ratings, lengths or indexes that differ, values that are not numbers.
     NotEstimableError
         As in `robust.cluster_robust`; a rating or predictor that does not vary.
 
@@ -63,11 +63,9 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> pd
     >>> found["informant"].tolist(), bool(found["p_value"].iloc[2] < 0.001)
     (['client', 'case_manager', 'difference'], True)
     """
-    if ratings.shape[1] != 2 or len(ratings) != len(predictors):
-        raise ParameterError(
-            f"Ratings of {ratings.shape} and predictors of {predictors.shape} were given: two "
-            "columns of ratings and as many rows of predictors are needed."
-        )
+    aligned(ratings=ratings, predictors=predictors, cluster=cluster)
+    if ratings.shape[1] != 2:
+        raise ParameterError(f"Two columns of ratings are needed; {ratings.shape[1]} were given.")
     X, both = as_floats(predictors, "the predictors"), as_floats(ratings, "the ratings")
     used = ~np.isnan(X).any(axis=1) & ~np.isnan(both).all(axis=1)
     X = standardise(X[used], predictors.columns)
@@ -114,6 +112,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     >>> row[["n", "r_first"]].round(2).values.tolist()
     [[200.0, 0.72]]
     """
+    aligned(x=x, first=first, second=second, cluster=cluster)
     values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
     rows, codes = complete(values, cluster)
     z = standardise(values[rows], ("x", "the first rating", "the second rating"))
@@ -231,9 +230,8 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     >>> table["informant"].unique().tolist()
     ['client', 'case_manager', 'both']
     """
-    sample = complete_rows(
-        client_ratings, as_floats(case_manager_ratings, "the ratings"), groups, ["case_manager"]
-    )
+    aligned(client=client_ratings, case_manager=case_manager_ratings, groups=groups)
+    sample = complete_rows(client_ratings, case_manager_ratings, groups, ["case_manager"])
     ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
     shares = {
         name: _share_interval(replace(sample, y=values), name) for name, values in ratings.items()

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import as_floats, require, require_table, require_whole, tidy
+from .design import aligned, as_floats, require, require_table, require_whole, tidy
 from .imputation import Chains
 
 SMALLEST_SHARE = 1e-4
@@ -278,6 +278,7 @@ def _labels(data: pd.DataFrame, cluster) -> np.ndarray | None:
         if cluster not in data.columns:
             raise ParameterError(f"The data have no column {cluster!r} to take clusters from.")
         cluster = data[cluster]
+    aligned(data=data, cluster=cluster)
     codes = pd.factorize(np.asarray(cluster))[0]
     if codes.shape != (len(data),) or (codes < 0).any():
         raise ParameterError(f"cluster needs a label for each of the {len(data)} rows.")

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import fdtrc
 
 from ..errors import NotEstimableError
-from .design import Sample, as_floats, complete_rows, orthonormal
+from .design import Sample, aligned, complete_rows, orthonormal
 
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
@@ -82,7 +82,8 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     >>> float(table["icc_x"].iloc[0])
     1.0
     """
-    sample = complete_rows(y, as_floats(x, "x"), groups, ["x"])
+    aligned(x=x, y=y, groups=groups)
+    sample = complete_rows(y, x, groups, ["x"])
     icc_x = icc_y = 0.0
     if sample.n > sample.n_groups:  # else nobody shares a case manager: each dyad counts whole
         icc_y = max(anova(sample, "y")[0], 0.0)

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from .design import require
+from .design import aligned, as_floats, require
 from .robust import MAX_BLOCKS, leave_one_out
 
 LARGEST_COMMUNALITY = 0.995  # psych's bound: a uniqueness below .005 is a Heywood case
@@ -79,6 +79,7 @@ def reliability(
     0.973
     """
     require("share", conf_level=conf_level)
+    aligned(items=items, cluster=cluster)
     scale = _keyed(items, keys, limits)
     cov = _covariances(scale)
     varies = np.diag(cov) > 0
@@ -118,8 +119,6 @@ def _alpha(cov: np.ndarray) -> float:
 def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
     """Factors of 1 - alpha at the low and the high end, from leaving out clusters."""
     codes = pd.factorize(np.asarray(cluster))[0]
-    if len(codes) != len(scale):
-        raise ParameterError(f"{len(codes)} clusters were given for {len(scale)} respondents.")
     codes[codes < 0] = codes.max() + 1 + np.arange((codes < 0).sum())
 
     seen = scale.notna().to_numpy(float)
@@ -149,16 +148,16 @@ def _keyed(items, keys, limits) -> pd.DataFrame:
     frame = items if isinstance(items, pd.DataFrame) else pd.DataFrame(np.asarray(items))
     numbers = np.arange(1, frame.shape[1] + 1) if keys is None else _checked_keys(keys, frame)
     frame = frame.iloc[:, np.abs(numbers) - 1]
-    scale = frame.apply(pd.to_numeric, errors="coerce").astype(float)
-    broken = (scale.isna() & frame.notna()) | np.isinf(scale)
-    if limits is not None:
-        broken |= (scale < limits[0]) | (scale > limits[1])
+    scale = pd.DataFrame(as_floats(frame, "the items"), frame.index, frame.columns)
+    low, high = limits or (-np.inf, np.inf)
+    broken = (scale < low) | (scale > high)
     if broken.to_numpy().any():
-        expected = "a number" if limits is None else f"a number from {limits[0]} to {limits[1]}"
         found = [
-            f"item {c!r} holds {frame[c][broken[c]].iloc[0]}" for c in broken if broken[c].any()
+            f"item {c!r} holds {x[broken[c]].iloc[0]:g}"
+            for c, x in scale.items()
+            if broken[c].any()
         ]
-        raise ParameterError(f"Each response must be {expected}: {'; '.join(found)}.")
+        raise ParameterError(f"Responses must lie from {low} to {high}: {'; '.join(found)}.")
     if (n := int(scale.notna().any(axis=1).sum())) < MIN_RESPONDENTS:
         raise NotEstimableError(f"{n} respondents: reliability needs at least {MIN_RESPONDENTS}.")
     low, high = limits or (np.nanmin(scale), np.nanmax(scale))

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from ..errors import ParameterError
+from ..errors import ParameterError, no_numbers
 from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
 
 CHUNK = 20_000
@@ -16,7 +16,10 @@ LOOKED_AT = 50_000
 
 
 def score_wai(
-    items: pd.DataFrame | np.ndarray, form: str = "WAI-36", max_missing: float = 0.2
+    items: pd.DataFrame | np.ndarray,
+    form: str = "WAI-36",
+    max_missing: float = 0.2,
+    allow_fractions: bool = False,
 ) -> pd.DataFrame:
     """Score a form of the Working Alliance Inventory.
 
@@ -28,6 +31,8 @@ def score_wai(
     max_missing : float
         Largest share of a subscale's items that may be unanswered. Missing answers are prorated
         by the person's mean of that subscale, after reversing; the total needs all subscales.
+    allow_fractions : bool
+        Take answers such as 3.5, which no form offers: means of two raters, imputed values.
 
     Returns
     -------
@@ -38,7 +43,8 @@ def score_wai(
     Raises
     ------
     ParameterError
-        Unknown form, wrong number of items, responses outside the form's range.
+        Unknown form, wrong number of items, responses that are not numbers, are not whole or lie
+        outside the form's range.
 
     Warns
     -----
@@ -64,6 +70,8 @@ def score_wai(
             f"{form} has {N_ITEMS[form]} items; {items.shape[1]} columns were given. "
             "Give one column per item, in item order."
         )
+    if not allow_fractions:
+        _whole(_columns(items), items.columns)
     return score(items, SUBSCALES[form], RESPONSES[form], max_missing=max_missing)
 
 
@@ -138,15 +146,25 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
     for position in range(items.shape[1]):
         values = items.iloc[:, position]
         plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
-        try:
-            found.append(
-                values.to_numpy() if plain else values.to_numpy(dtype=float, na_value=np.nan)
-            )
-        except (TypeError, ValueError):
+        if odd := no_numbers(values):
             raise ParameterError(
-                "The items hold text; give numbers, with NaN where unanswered."
-            ) from None
+                f"The items hold text, categories or dates: item {position + 1} "
+                f"({items.columns[position]}) holds {odd}; give numbers, NaN where unanswered."
+            )
+        found.append(values.to_numpy() if plain else values.to_numpy(dtype=float, na_value=np.nan))
     return found
+
+
+def _whole(columns: list[np.ndarray], names) -> None:
+    """Refuse fractions, naming the first."""
+    broken = np.column_stack([np.isfinite(x) & (x != np.floor(x)) for x in columns])
+    if broken.any():
+        record, item = np.argwhere(broken)[0]
+        raise ParameterError(
+            f"{broken.sum()} responses are fractions; the first is {columns[item][record]:g} in "
+            f"record {record + 1}, item {item + 1} ({names[item]}). Correct them, or pass "
+            "allow_fractions=True if they are meant."
+        )
 
 
 def _within(columns: list[np.ndarray], names, low: float, high: float) -> None:

@@ -218,6 +218,7 @@ A, B = np.array([1.0, 2, 3, 4, 5, 7]), np.array([2.0, 1, 3, 5, 4, 6])
 BAD = [
     ((A, B[:5]), {}, ParameterError, r"equal length.*client \(6,\), case_manager \(5,\)"),
     ((A, list("abcdef")), {}, ParameterError, "case_manager a value is not a number"),
+    ((A * 1e-160, B * 1e-160), {}, ParameterError, "client the largest value is 7e-160"),
     ((A, np.where(B == 3, np.inf, B)), {}, ParameterError, "infinite"),
     ((A, A), {}, NotEstimableError, "client minus case_manager is 0 in all 6 pairs"),
     ((A, A + 2), {}, NotEstimableError, "is -2 in all 6 pairs"),
@@ -235,7 +236,7 @@ BAD = [
         "indexes of client, case_manager, cluster differ",
     ),
     ((pd.Series(A), pd.Series(B[:5])), {}, ParameterError, "equal length"),
-    ((np.c_[A, B], B), {}, ParameterError, "equal length"),
+    ((np.c_[A, B], B), {}, ParameterError, r"client has the shape \(6, 2\)"),
 ]
 
 

@@ -4,7 +4,15 @@ import pytest
 from scipy import stats
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
+from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.design import complete_rows, orthonormal, tidy
+from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
+from alliance_helpers.models.missing import impute
+from alliance_helpers.models.nesting import effective_n, icc
+from alliance_helpers.models.regression import hierarchical_regression
+from alliance_helpers.models.reliability import reliability
+from alliance_helpers.models.robust import cluster_robust, least_squares
 
 
 def test_tidy_is_the_t_test():
@@ -60,3 +68,60 @@ def test_the_first_of_the_superfluous_terms_is_named():
     sample = complete_rows(np.arange(6) ** 2, X[["a", "b", "sum"]], list("aabbcc"))
     with pytest.raises(NotEstimableError, match=r"'sum' is .* before it \(a, b\)"):
         orthonormal(sample)
+
+
+N = 60
+AB = pd.DataFrame(np.random.default_rng(5).normal(size=(N, 2)), columns=["a", "b"])
+A, B, WHO = AB["a"], AB["b"], pd.Series(np.arange(N) // 5)
+TAKING = {
+    "agreement": lambda b, who: agreement(A, b, who),
+    "truth_and_bias": lambda b, who: truth_and_bias(A, b, A**2, who),
+    "response_surface": lambda b, who: response_surface(A, b, A**2, 0, who),
+    "reliability": lambda b, who: reliability(
+        AB.assign(b=np.asarray(b)) + A.to_frame().to_numpy(), cluster=who
+    ),
+    "icc": lambda b, who: icc(b, who),
+    "effective_n": lambda b, who: effective_n(A, b, who),
+    "cluster_robust": lambda b, who: cluster_robust(A, b, who),
+    "least_squares": lambda b, who: least_squares(A, b, who),
+    "stacked": lambda b, who: stacked(AB, b.to_frame("c"), who),
+    "correlation_difference": lambda b, who: correlation_difference(A**2, A, b, who),
+    "one_with_many": lambda b, who: one_with_many(A, b, who),
+    "impute": lambda b, who: impute(AB, m=1, cluster=who),
+}
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_rows_in_another_order_are_refused(name):
+    take = TAKING[name]
+    take(B, WHO)
+    for b, who in ((B, WHO[::-1]), *([(B[::-1], WHO)] * (name not in ("reliability", "impute")))):
+        with pytest.raises(ParameterError, match=r"indexes of .* differ: align them"):
+            take(b, who)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.astype(str), "'.*'.*to_numeric"),
+        (lambda x: x.round().astype("category"), "categories.*cat.codes"),
+        (lambda x: pd.to_datetime(x), "dates"),
+        (lambda x: x * 1e-160, "e-160: too far from 1"),
+        (lambda x: x * 1e200, r"e\+200: too far from 1"),
+    ],
+)
+def test_one_rule_for_what_is_a_number(change, message):
+    odd = change(B)
+    data = AB.assign(b=odd, n=1.0, who=WHO)
+    calls = {
+        k: lambda k=k: TAKING[k](odd, WHO) for k in TAKING if k not in ("reliability", "impute")
+    }
+    calls["reliability"] = lambda: reliability(data[["a", "b"]])
+    calls["regression"] = lambda: hierarchical_regression(data, "a", {"x": ["b"]})
+    calls["counts"] = lambda: count_regression(data, "n", ["b"])
+    for name, call in calls.items():
+        with pytest.raises(ParameterError, match=message):
+            call()
+            pytest.fail(name)
+    for same in (B.astype(object), B.astype("Float64"), B.where(B.index != 3, None).astype(object)):
+        assert effective_n(A, same, WHO)["icc_y"].notna().all()

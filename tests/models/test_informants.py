@@ -71,8 +71,10 @@ def test_what_cannot_be_stacked_is_named():
     rng = np.random.default_rng(3)
     x = pd.DataFrame({"x": rng.normal(size=20)})
     ratings = pd.DataFrame(rng.normal(size=(20, 2)), columns=["client", "case_manager"])
-    with pytest.raises(ParameterError, match="two columns of ratings"):
+    with pytest.raises(ParameterError, match=r"ratings \(20, 2\), predictors \(10, 1\)"):
         stacked(ratings, x[:10])
+    with pytest.raises(ParameterError, match="Two columns of ratings"):
+        stacked(ratings[["client"]], x)
     with pytest.raises(NotEstimableError, match="x does not vary"):
         stacked(ratings, x * 0 + 3)
     with pytest.raises(NotEstimableError, match="client does not vary"):

@@ -253,7 +253,7 @@ BAD_IMPUTE = [
     (AIR, {"n_iter": 1.5}, ParameterError, "n_iter is 1.5"),
     (AIR, {"seed": -1}, ParameterError, "seed is -1"),
     (AIR, {"cluster": "manager"}, ParameterError, "no column 'manager'"),
-    (AIR, {"cluster": [1, 2]}, ParameterError, "a label for each of the 153 rows"),
+    (AIR, {"cluster": [1, 2]}, ParameterError, r"data \(153, 4\), cluster \(2,\)"),
     (AIR, {"cluster": [None] * 153}, ParameterError, "a label for each"),
     (AIR, {"cluster": [1] * 153}, NotEstimableError, "one cluster"),
     (AIR, {"cluster": [1, 2, 3] * 51}, NotEstimableError, "4 terms, for 3 clusters"),

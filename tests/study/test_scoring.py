@@ -163,11 +163,18 @@ def test_real_answers_against_psych():
         ([[4] * 12], "WAI-T", "Unknown form 'WAI-T'; use one of WAI-36, WAI-S, WAI-SR"),
         ([[4] * 11 + [6]], "WAI-SR", "lie outside 1 to 5; the first is 6 in record 1, item 12"),
         ([["often"] * 12], "WAI-S", "hold text"),
+        ([["4"] * 12], "WAI-S", r"item 1 \(0\) holds '4'"),
+        ([[4] * 3 + [3.5] + [4] * 8], "WAI-S", "the first is 3.5 in record 1, item 4"),
     ],
 )
 def test_refused(items, form, message):
     with pytest.raises(ParameterError, match=message):
         score_wai(pd.DataFrame(items), form)
+
+
+def test_fractions_where_they_are_meant():
+    halves = pd.DataFrame([[4.0] * 35 + [3.5]])
+    assert score_wai(halves, allow_fractions=True)["total"].iloc[0] == 143.5
 
 
 def test_an_array_is_a_table_without_names():
