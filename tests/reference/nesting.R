@@ -47,7 +47,7 @@ counts <- function(name, fit, group, block) {
   add(name, "glm_htz_f", "block", w$Fstat)
   add(name, "glm_htz_df2", "block", w$df_denom)
 }
-intercepts <- function(name, d, formula, group, within) {
+intercepts <- function(name, d, formula, group) {
   fit <- lmer(update(formula, paste("~ . + (1 |", group, ")")), d,
               control = lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10)))
   terms <- label(names(fixef(fit)))
@@ -59,16 +59,9 @@ intercepts <- function(name, d, formula, group, within) {
   v <- as.data.frame(VarCorr(fit))$vcov
   add(name, "sigma2_between", "", v[1]); add(name, "sigma2_within", "", v[2])
   add(name, "reml_criterion", "", REMLcrit(fit))
-  twin <- lme(formula, random = as.formula(paste("~ 1 |", group)), data = d)
-  for (term in setdiff(names(fixef(twin)), "(Intercept)"))
-    add(name, "mixed_df", term, twin$fixDF$X[[term]])
-  if (length(within) > 1) {   # the block's Wald F, from lme4's covariance
-    b <- fixef(fit)[within]; V <- as.matrix(vcov(fit))[within, within]
-    add(name, "mixed_block_f", "block", as.numeric(b %*% solve(V, b)) / length(b))
-  }
 }
 both <- function(name, d, formula, group, block) {
-  least_squares(name, d, formula, group, block); intercepts(name, d, formula, group, block)
+  least_squares(name, d, formula, group, block); intercepts(name, d, formula, group)
 }
 
 sleep <- real("lme4.sleepstudy", sleepstudy)
@@ -77,7 +70,7 @@ teach <- real("AER.TeachingRatings")
 teach$minority <- as.numeric(teach$minority == "yes"); teach$female <- as.numeric(teach$gender == "female")
 teach$upper <- as.numeric(teach$division == "upper")
 both("TeachingRatings", teach, eval ~ beauty + age + female + minority + upper, "prof", c("beauty", "age", "female"))
-intercepts("TeachingRatings_mean", teach, eval ~ 1, "prof", NULL)
+intercepts("TeachingRatings_mean", teach, eval ~ 1, "prof")
 ortho <- real("nlme.Orthodont", as.data.frame(Orthodont)); ortho$female <- as.numeric(ortho$Sex == "Female")
 both("Orthodont", ortho, distance ~ age + female, "Subject", c("age", "female"))
 chick <- real("datasets.ChickWeight", as.data.frame(ChickWeight))
