@@ -154,13 +154,17 @@ class Intercepts:
     @property
     def df(self) -> np.ndarray:
         """Satterthwaite's: 2 variance^2 / variance of the variance, for each estimate."""
+        return self._df(self.observed)
+
+    def _df(self, information: float) -> np.ndarray:
         slope = np.diag(self.change) / np.diag(self.vcov) - self.pull
-        return 1 / (1 / self.rows + slope**2 / self.observed)
+        return 1 / (1 / self.rows + slope**2 / information)
 
     def wald(self, keep: Sequence[int]) -> tuple[float, int, float, float]:
         """F test that the estimates at the positions `keep` are all 0: f, df1, df2, p_value.
 
-        Kenward & Roger's: covariance, scale of F and df2, which match its first two moments.
+        Kenward & Roger's: covariance, scale of F and df2, which match its first two moments; where
+        there are too few groups for these, F as it is with the fewest df of one of the estimates.
         """
         at, q = np.ix_(list(keep), list(keep)), len(keep)
         estimate = self.estimate[list(keep)]
@@ -173,7 +177,10 @@ class Intercepts:
         rho = ((1 - a2 / q) / (1 - c2)) ** 2 * (1 + c1) / (1 - c3) / q
         df2 = 4 + (q + 2) / (q * rho - 1)
         f = estimate @ np.linalg.solve(self.adjusted[at], estimate) / q
-        f *= df2 * (1 - a2 / q) / (df2 - 2)
+        if df2 > 2 and a2 < q:
+            f *= df2 * (1 - a2 / q) / (df2 - 2)
+        else:
+            df2 = self._df(self.expected)[list(keep)].min()
         return float(f), q, float(df2), float(fdtrc(q, df2, f))
 
 
