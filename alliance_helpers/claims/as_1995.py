@@ -1,8 +1,10 @@
-"""The claims as 1995 read them: what stepwise regression enters, and p < .05.
+"""The claims as 1995 may have read them: what stepwise regression enters, and p < .05.
 
-Each regression has a direction. What comes before the alliance predicts it: pretreatment, then
-treatment. What comes after it is predicted: each outcome by pretreatment, treatment, and then one
-informant's alliance. `reselection` repeats these regressions: on resamples, on pure noise, without
+The abstract does not give the direction of its regressions, so there are two readings. `as_1995`,
+the natural one, explains each alliance rating by three blocks: pretreatment, treatment, outcome.
+`as_1995_outcomes` explains it by what comes before it, and each outcome by pretreatment, treatment,
+and then one informant's alliance. `reselection` repeats the regressions of the second, whose last
+block asks of one outcome what the claims of today ask: on resamples, on pure noise, without
 selection. Whole case managers are resampled and permuted.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,7 @@ from ..models.selection import (
     permutation_test,
     selected_models,
 )
+from ..models.stepwise import Rule
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
@@ -39,9 +43,11 @@ from .views import (
     usable,
 )
 
+READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
 LINKS = (
-    "informant block term direction entered estimate conf_low conf_high p_value semipartial_r2 df n"
+    "reading informant block term direction entered estimate conf_low conf_high p_value "
+    "semipartial_r2 df n"
 )
 INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
 MODELS = "model n_terms frequency as_full_sample"
@@ -52,20 +58,23 @@ PROCEDURE = (
 
 
 class Stepwise:
-    """Hierarchical stepwise regressions of one cohort, each fitted once."""
+    """Hierarchical stepwise regressions of one cohort in one of `READINGS`, each fitted once."""
 
-    def __init__(self, dyads: pd.DataFrame, book: Codebook, **rule: float) -> None:
-        self.dyads, self.book, self.rule = dyads, book, rule
-        self.before = regression_blocks(dyads, book)
+    def __init__(
+        self, dyads: pd.DataFrame, book: Codebook, reading: str = ALLIANCE, **rule: float
+    ) -> None:
+        self.dyads, self.book, self.reading, self.rule = dyads, book, reading, rule
+        blocks = EVERY if reading == ALLIANCE else EVERY[:2]
+        self.predictors = regression_blocks(dyads, book, blocks=blocks)
         self._model = cache(self._model)
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
         alliance = self.book.alliance_of(informant)
-        is_before = any(term in terms for terms in self.before.values())
+        listed = term in chain(*self.predictors.values())
         before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
-        outcome, wanted, direction = before if is_before else after
-        terms, n = self._model(informant, outcome)
+        outcome, wanted, direction = before if listed or self.reading == ALLIANCE else after
+        terms, n = self._model(informant, outcome, () if listed else (term,))
         row = {"term": term, "direction": direction, "n": n}
         if wanted not in terms:
             return row | {"entered": False}
@@ -76,9 +85,16 @@ class Stepwise:
         kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
         return row | {"entered": True} | limits | kept
 
-    def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
-        """Term to its row in the final model of an outcome, and the dyads behind it."""
-        blocks = _blocks(self.dyads, self.book, informant, outcome)
+    def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], int]:
+        """Term to its row in the final model of an outcome, and the dyads behind it.
+
+        `more` are terms of no block; as predictors they stand with the outcomes.
+        """
+        blocks = dict(self.predictors)
+        if outcome != self.book.alliance_of(informant):
+            blocks = regression_blocks(self.dyads, self.book, outcome, informant)
+        elif more:
+            blocks["outcome"] = [*blocks.get("outcome", ()), *more]
         model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
         return {row["term"]: row for row in model.final.to_dict("records")}, model.n
 
@@ -106,6 +122,8 @@ class Stepwise:
             rule = "enters none of them" if claim.kind == "block_absence" else "does not enter it"
             holds, rule = not shown, f"stepwise regression {rule}"
         if claim.kind != "modest":
+            limits = Rule(**self.rule)
+            rule += f" (p {limits.p_enter:g} to enter, {limits.p_remove:g} to leave)"
             rows = [row for found in links for row in found]
             n = min((row["n"] for row in rows), default=0)
             # Without one number that says it all there is no estimate.
@@ -114,13 +132,6 @@ class Stepwise:
                 names = ("estimate", "p_value", "n", "df", "conf_low", "conf_high")
                 effect = Effect(**{name: shown[0][name] for name in names})
         return effect, (verdicts.verdict(holds, not holds), rule), np.nan
-
-
-def _blocks(dyads: pd.DataFrame, book: Codebook, informant: str, outcome: str) -> Blocks:
-    """The predictors of an outcome; of the informant's rating, what comes before it."""
-    if outcome == book.alliance_of(informant):
-        return regression_blocks(dyads, book)
-    return regression_blocks(dyads, book, outcome, informant)
 
 
 def stepwise_links(
@@ -133,6 +144,8 @@ def stepwise_links(
 ) -> pd.DataFrame:
     """What hierarchical stepwise regression, as in 1995, links with each informant's alliance.
 
+    By both readings of an abstract that does not give the direction of its regressions.
+
     Parameters
     ----------
     dyads : DataFrame
@@ -144,23 +157,27 @@ def stepwise_links(
     terms : tuple of str, optional
         Which variables; those of all blocks by default.
     p_enter, p_remove : float
-        Probability of F to enter and to remove.
+        Probability of F to enter and to remove; SAS takes .15 for both.
 
     Returns
     -------
     DataFrame
-        `informant block term direction entered estimate conf_low conf_high p_value semipartial_r2
-        df n`, one row per informant and variable, estimates standardised. A pretreatment or
-        treatment variable *predicts the alliance* (its row in the regression of the alliance); an
-        outcome is *predicted by the alliance* (the alliance's row in that outcome's regression).
-        What is not entered has no estimate.
+        `reading informant block term direction entered estimate conf_low conf_high p_value
+        semipartial_r2 df n`, one row per reading, informant and variable, estimates standardised.
+        A pretreatment or treatment variable *predicts the alliance* (its row in the regression of
+        the alliance). So does an outcome by the reading `as_1995`, from the third block of that
+        regression; by `as_1995_outcomes` it is *predicted by the alliance* (the alliance's row in
+        that outcome's regression). What is not entered has no estimate.
     """
     book = book_of(dyads, codebook)
     blocks = regression_blocks(dyads, book, blocks=EVERY)
     if terms is not None:
         blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
-    link = Stepwise(dyads, book, p_enter=p_enter, p_remove=p_remove).link
-    rows = each_variable(informants or book.informants, blocks, link)
+    rows = []
+    for reading in READINGS:
+        link = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove).link
+        found = each_variable(informants or book.informants, blocks, link)
+        rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())
 
 
@@ -285,7 +302,8 @@ def _each(
     for informant in book.informants:
         rating = book.alliance_of(informant)
         for outcome in [rating, *outcomes]:
-            if blocks := _blocks(dyads, book, informant, outcome):
+            explained = () if outcome == rating else (outcome, informant)
+            if blocks := regression_blocks(dyads, book, *explained):
                 call = partial(checked, outcome, rating, blocks)
                 calls.append(({"informant": informant, "outcome": outcome}, call))
     return one_below_the_other(calls, f"informant outcome {columns} reason")
