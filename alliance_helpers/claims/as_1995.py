@@ -212,6 +212,8 @@ def reselection(
     seed: int = 1995,
     n_boot: int = 500,
     n_perm: int = 499,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> Reselection:
     """The study's stepwise regressions on resamples, on pure noise, and without selection.
 
@@ -224,9 +226,11 @@ def reselection(
     seed : int
     n_boot, n_perm : int
         Resamples and permutations.
+    p_enter, p_remove : float
+        Probability of F to enter and to remove.
     """
-    book = book_of(dyads, codebook)
-    how = {"cluster": book.case_manager, "seed": seed}
+    book, rule = book_of(dyads, codebook), {"p_enter": p_enter, "p_remove": p_remove}
+    how = {"cluster": book.case_manager, "seed": seed} | rule
 
     def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         table = selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
@@ -244,14 +248,18 @@ def reselection(
         return pd.DataFrame([row])
 
     return Reselection(
-        inclusion(dyads, book, seed, n_boot),
+        inclusion(dyads, book, seed, n_boot, **rule),
         _each(dyads, book, models, MODELS, of_ratings=True),
         _each(dyads, book, procedure, PROCEDURE),
     )
 
 
 def inclusion(
-    dyads: pd.DataFrame, codebook: Codebook | None = None, seed: int = 1995, n_boot: int = 500
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    seed: int = 1995,
+    n_boot: int = 500,
+    **rule: float,
 ) -> pd.DataFrame:
     """How often each variable is selected again, beside pure noise and a model without selection.
 
@@ -268,8 +276,8 @@ def inclusion(
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         how = {"cluster": book.case_manager}
-        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how)
-        chosen = hierarchical_regression(dyads, outcome, blocks)
+        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how, **rule)
+        chosen = hierarchical_regression(dyads, outcome, blocks, **rule)
         all_in = hierarchical_regression(dyads, outcome, blocks, "enter", **how)
         entered = all_in.final.set_index("term")
         table["beta"] = table["term"].map(chosen.final.set_index("term")["beta"])

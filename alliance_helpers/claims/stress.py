@@ -58,6 +58,7 @@ class Stressed:
     seed: int
     specifications: Multiverse | None
     reselected: pd.DataFrame | None
+    rule: dict[str, float]
 
     def rows(self, analysis: str) -> list[dict]:
         """The rows of one stress test."""
@@ -196,7 +197,8 @@ class Stressed:
         """Inclusion of each associated variable in resamples of the regressions of 1995."""
         s, terms = self.settings["selection"], list(claim.composite) or [claim.term]
         if self.reselected is None:
-            self.reselected = inclusion(self.dyads, self.book, self.seed, s["n_boot"])
+            how = self.seed, s["n_boot"]
+            self.reselected = inclusion(self.dyads, self.book, *how, **self.rule)
         rows = self.reselected[self.reselected["informant"] == claim.informant]
         failed = rows[rows["outcome"].isin([self.book.alliance_of(claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
@@ -297,6 +299,7 @@ def all_rows(
     reselected: pd.DataFrame | None = None,
     analyses: Iterable[str] | None = None,
     settings: dict | None = None,
+    **rule: float,
 ) -> pd.DataFrame:
     """Then and now: the rows of `assess`, followed by the stress tests of every claim.
 
@@ -321,6 +324,8 @@ def all_rows(
         `specifications`, since it takes as long as the others together.
     settings : dict, optional
         By default the shipped `data/stress.yml`, as `read_stress` returns it.
+    **rule : float
+        `p_enter` and `p_remove` of stepwise regression, as `assess` takes them.
 
     Returns
     -------
@@ -354,7 +359,7 @@ def all_rows(
         raise ParameterError(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
-    quick = assess(dyads, book, rules, finding=finding)
+    quick = assess(dyads, book, rules, finding=finding, **rule)
     if specifications is None and "multiverse" in names:
         how = {"n_perm": settings["multiverse"]["n_perm"], "seed": seed}
         specifications = multiverse(clean, book, rules, finding, **how)
@@ -362,7 +367,7 @@ def all_rows(
     usual = usual.set_index(KEY).to_dict("index")
     study = Stressed(
         dyads, book, rules, claims_of(dyads, book, rules, finding), usual, settings, seed,
-        specifications, reselected,
+        specifications, reselected, rule,
     )  # fmt: skip
     slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)
     return pd.concat([quick, slow], ignore_index=True)
