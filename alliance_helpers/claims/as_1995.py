@@ -11,6 +11,7 @@ selection. Whole case managers are resampled and permuted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain
@@ -27,11 +28,13 @@ from ..models.selection import (
     selected_models,
 )
 from ..models.stepwise import Rule
+from ..paths import ASSUMPTIONS
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
+from ..study.yaml_text import read_yaml
 from . import verdicts
 from .evidence import relate
-from .rules import Claim
+from .rules import Claim, Rules
 from .verdicts import Effect
 from .views import (
     EVERY,
@@ -141,6 +144,7 @@ def stepwise_links(
     terms: tuple[str, ...] | None = None,
     p_enter: float = 0.05,
     p_remove: float = 0.10,
+    assumptions: Rules | None = None,
 ) -> pd.DataFrame:
     """What hierarchical stepwise regression, as in 1995, links with each informant's alliance.
 
@@ -158,6 +162,10 @@ def stepwise_links(
         Which variables; those of all blocks by default.
     p_enter, p_remove : float
         Probability of F to enter and to remove; SAS takes .15 for both.
+    assumptions : Rules, optional
+        Given the claims, what `as_1995` assumes of the study, and not the links:
+        `choice taken why otherwise changes`, from `data/assumptions_1995.yml`. `changes` names the
+        claims of these data that another choice would give another verdict.
 
     Returns
     -------
@@ -170,6 +178,8 @@ def stepwise_links(
         that outcome's regression). What is not entered has no estimate.
     """
     book = book_of(dyads, codebook)
+    if assumptions is not None:
+        return _assumptions(dyads, book, assumptions, p_enter=p_enter, p_remove=p_remove)
     blocks = regression_blocks(dyads, book, blocks=EVERY)
     if terms is not None:
         blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
@@ -179,6 +189,42 @@ def stepwise_links(
         found = each_variable(informants or book.informants, blocks, link)
         rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())
+
+
+def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: float) -> pd.DataFrame:
+    """What `as_1995` takes as given, and the verdicts of these data that hang on it."""
+    listed = [*chain(*book.blocks.values()), *(book.alliance_of(i) for i in book.informants)]
+    there = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
+    unlogged = {n: v.source for n, v in book.derived.items() if v.log and v.source in dyads}
+    tables = {
+        "log_days": dyads.assign(**{c: np.log1p(dyads[c]) for c in book.days if c in there}),
+        "unlogged": dyads.assign(**{name: dyads[source] for name, source in unlogged.items()}),
+        "complete": dyads.dropna(subset=there),
+    }
+    asked = [c for c in rules.claims if c.kind != "all_of" and not rules.lacking(c, book, dyads)]
+
+    def verdicts_of(dyads: pd.DataFrame = dyads, **how) -> dict[tuple, str]:
+        reader, found = Stepwise(dyads, book, **(rule | how)), {}
+        for claim in asked:
+            with suppress(NotEstimableError):
+                found[claim.key] = reader.read(claim)[1][0].replace("_", " ")
+        return found
+
+    def changes(instead: dict) -> str:
+        if "dyads" in instead:
+            instead = {"dyads": tables[instead["dyads"]]}
+        then = verdicts_of(**instead)
+        other = {
+            key: then.get(key, "not estimable") for key in taken if then.get(key) != taken[key]
+        }
+        return "; ".join(f"{rules.texts[k]}: {v}" for k, v in other.items()) or "no verdict"
+
+    taken, rows = verdicts_of(), []
+    for row in read_yaml(ASSUMPTIONS)[0].values():
+        instead = row.pop("instead", None)
+        row["taken"] = row["taken"].format(**rule)
+        rows.append(row | {"changes": changes(instead) if instead else "these data cannot tell"})
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True, repr=False)

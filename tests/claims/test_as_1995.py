@@ -127,3 +127,32 @@ def test_a_variable_outside_all_blocks_stands_with_the_outcomes(dyads):
 def test_one_informant_without_ratings_is_a_reason(dyads):
     with pytest.raises(NotEstimableError, match="no ratings by the nurse"):
         Stepwise(dyads, BOOK).link("nurse", "symptoms")
+
+
+def test_assumptions_name_the_verdicts_that_hang_on_them(dyads):
+    """Each by `assess` on the same cohort, changed by hand."""
+    rules, whole = read_rules(), dyads.dropna()
+    table = stepwise_links(whole, assumptions=rules).set_index("choice")["changes"]
+    usual = assess(whole, analyses=["as_1995"])
+    years = {"case_manager_experience_log": whole["case_manager_experience"]}
+    days = {c: np.log1p(whole[c]) for c in ("hospital_days", "hospital_days_before")}
+    others = {
+        "Direction of the regressions": assess(whole, analyses=[OUTCOMES]),
+        "p to enter and to leave": assess(whole, analyses=["as_1995"], p_enter=0.15, p_remove=0.15),
+        "Hospital days": assess(whole.assign(**days), analyses=["as_1995"]),
+        "Experience": assess(whole.assign(**years), analyses=["as_1995"]),
+        "Missing values": usual,
+    }
+    for choice, other in others.items():
+        changed = other[
+            (other["verdict"] != usual["verdict"]) & ~other["claim"].isin(["all_seven", "neither"])
+        ]
+        said = [
+            f"{rules.texts[row.finding, row.claim, row.informant]}: {row.verdict.replace('_', ' ')}"
+            for row in changed.itertuples()
+        ]
+        assert table[choice] == ("; ".join(said) or "no verdict")
+    assert table["Direction of the regressions"] != "no verdict"
+    sas = stepwise_links(dyads, assumptions=rules, p_enter=0.15, p_remove=0.15)
+    assert "0.15 and 0.15" in set(sas["taken"])
+    assert "not estimable" not in " ".join(table)
