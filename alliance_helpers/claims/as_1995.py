@@ -52,11 +52,11 @@ LINKS = (
     "reading informant block term direction entered estimate conf_low conf_high p_value "
     "semipartial_r2 df n"
 )
-INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n n_boot"
 MODELS = "model n_terms frequency as_full_sample"
 PROCEDURE = (
-    "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
-    "r_squared_all_in r_squared_all_in_corrected"
+    "n n_terms r_squared r_squared_corrected tested r_squared_tested p_value r_squared_noise "
+    "any_selected_noise r_squared_all_in r_squared_all_in_corrected"
 )
 
 
@@ -240,11 +240,11 @@ class Reselection(Tables):
         `reason`: the models that resamples of each regression of an alliance rating end with most
         often.
     procedure : DataFrame
-        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
-        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`. Could each procedure
-        have found as much in noise, and what is left of it in new clients? The final model's
-        R-squared and what optimism leaves of it, its permutation test, and the same with every
-        candidate in.
+        `informant outcome n n_terms r_squared r_squared_corrected tested r_squared_tested p_value
+        r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`.
+        Could each procedure have found as much in noise, and what is left of it in new clients? The
+        final model's R-squared and what optimism leaves of it; a permutation test (of a rating's
+        model as a whole, of an outcome's what the alliance adds); the same with every candidate in.
     """
 
     inclusion: pd.DataFrame
@@ -284,18 +284,20 @@ def reselection(
         return table.assign(model=words)
 
     def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
+        tested = "alliance" if outcome != rating else None
+        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, tested=tested, **how).iloc[0]
         table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
         table = table.set_index("procedure")
         noise = test[["p_value", "r_squared_noise", "any_selected_noise"]]
         row = table.loc["stepwise"].to_dict() | noise.to_dict()
+        row |= {"tested": tested or "every_block", "r_squared_tested": test["r_squared"]}
         row["r_squared_all_in"] = table.loc["enter", "r_squared"]
         row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
         return pd.DataFrame([row])
 
     return Reselection(
         inclusion(dyads, book, seed, n_boot, **rule),
-        _each(dyads, book, models, MODELS, of_ratings=True),
+        _each(dyads, book, models, MODELS, lambda i, outcome: outcome == book.alliance_of(i)),
         _each(dyads, book, procedure, PROCEDURE),
     )
 
@@ -305,15 +307,18 @@ def inclusion(
     codebook: Codebook | None = None,
     seed: int = 1995,
     n_boot: int = 500,
+    only: tuple[str, str] | None = None,
     **rule: float,
 ) -> pd.DataFrame:
     """How often each variable is selected again, beside pure noise and a model without selection.
+
+    `only` is the informant and the outcome of one regression, where not all are wanted.
 
     Returns
     -------
     DataFrame
         `informant outcome block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in
-        n reason`. A pretreatment or treatment variable has its row in the regression of the
+        n n_boot reason`. A pretreatment or treatment variable has its row in the regression of the
         alliance; an outcome the alliance's row in its own regression. `beta` is that of the study's
         own final model (NaN if it is not in it); `beta_all_in p_all_in` with every candidate
         entered, errors by case manager.
@@ -329,12 +334,12 @@ def inclusion(
         table["beta"] = table["term"].map(chosen.final.set_index("term")["beta"])
         table["beta_all_in"] = table["term"].map(entered["beta"])
         table["p_all_in"] = table["term"].map(entered["p_value"])
-        table["n"] = chosen.n
+        table["n"], table["n_boot"] = chosen.n, n_boot
         if outcome == rating:
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")
 
-    return _each(dyads, book, find, INCLUSION)
+    return _each(dyads, book, find, INCLUSION, only and (lambda *regression: regression == only))
 
 
 def _each(
@@ -342,9 +347,9 @@ def _each(
     book: Codebook,
     find: Callable[[str, str, Blocks], pd.DataFrame],
     columns: str,
-    of_ratings: bool = False,
+    wanted: Callable[[str, str], bool] | None = None,
 ) -> pd.DataFrame:
-    """What `find` tells of each of the regressions, or only of those of the ratings."""
+    """What `find` tells of the regressions: of those whose informant and outcome are `wanted`."""
 
     def checked(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         if not usable(dyads, [rating]):
@@ -352,12 +357,13 @@ def _each(
         return find(outcome, rating, blocks)
 
     calls = []
-    outcomes = [] if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
+    outcomes = usable(dyads, book.blocks.get("outcome", ()))
     for informant in book.informants:
         rating = book.alliance_of(informant)
         for outcome in [rating, *outcomes]:
             explained = () if outcome == rating else (outcome, informant)
-            if blocks := regression_blocks(dyads, book, *explained):
+            blocks = regression_blocks(dyads, book, *explained)
+            if blocks and (wanted is None or wanted(informant, outcome)):
                 call = partial(checked, outcome, rating, blocks)
                 calls.append(({"informant": informant, "outcome": outcome}, call))
     return one_below_the_other(calls, f"informant outcome {columns} reason")
