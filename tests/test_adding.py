@@ -95,7 +95,8 @@ def test_a_claim_is_an_entry_in_findings(folder):
     cohort = open_cohort(str(folder))
     rules = read_rules("", str(folder), cohort.codebook)
     rows = assess(cohort.dyads, rules=rules, finding="5")
-    assert set(rows["analysis"]) == {"as_1995", "as_published", "nested", "nested_cr2"}
+    known = {"as_1995", "as_1995_outcomes", "as_published", "nested", "nested_cr2"}
+    assert set(rows["analysis"]) == known
     assert rows["verdict"].notna().all()
     assert "goes with better self-care" in then_and_now(rows, rules)._repr_html_()
 

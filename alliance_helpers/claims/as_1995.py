@@ -1,16 +1,20 @@
-"""The claims as 1995 read them: what stepwise regression enters, and p < .05.
+"""The claims as 1995 may have read them: what stepwise regression enters, and p < .05.
 
-Each regression has a direction. What comes before the alliance predicts it: pretreatment, then
-treatment. What comes after it is predicted: each outcome by pretreatment, treatment, and then one
-informant's alliance. `reselection` repeats these regressions: on resamples, on pure noise, without
+The abstract does not give the direction of its regressions, so there are two readings. `as_1995`,
+the natural one, explains each alliance rating by three blocks: pretreatment, treatment, outcome.
+`as_1995_outcomes` explains it by what comes before it, and each outcome by pretreatment, treatment,
+and then one informant's alliance. `reselection` repeats the regressions of the second, whose last
+block asks of one outcome what the claims of today ask: on resamples, on pure noise, without
 selection. Whole case managers are resampled and permuted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -23,11 +27,14 @@ from ..models.selection import (
     permutation_test,
     selected_models,
 )
+from ..models.stepwise import Rule
+from ..paths import ASSUMPTIONS
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
+from ..study.yaml_text import read_yaml
 from . import verdicts
 from .evidence import relate
-from .rules import Claim
+from .rules import Claim, Rules
 from .verdicts import Effect
 from .views import (
     EVERY,
@@ -39,33 +46,38 @@ from .views import (
     usable,
 )
 
+READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
 LINKS = (
-    "informant block term direction entered estimate conf_low conf_high p_value semipartial_r2 df n"
+    "reading informant block term direction entered estimate conf_low conf_high p_value "
+    "semipartial_r2 df n"
 )
-INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n"
+INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n n_boot"
 MODELS = "model n_terms frequency as_full_sample"
 PROCEDURE = (
-    "n n_terms r_squared r_squared_corrected p_value r_squared_noise any_selected_noise "
-    "r_squared_all_in r_squared_all_in_corrected"
+    "n n_terms r_squared r_squared_corrected tested r_squared_tested p_value r_squared_noise "
+    "any_selected_noise r_squared_all_in r_squared_all_in_corrected"
 )
 
 
 class Stepwise:
-    """Hierarchical stepwise regressions of one cohort, each fitted once."""
+    """Hierarchical stepwise regressions of one cohort in one of `READINGS`, each fitted once."""
 
-    def __init__(self, dyads: pd.DataFrame, book: Codebook, **rule: float) -> None:
-        self.dyads, self.book, self.rule = dyads, book, rule
-        self.before = regression_blocks(dyads, book)
+    def __init__(
+        self, dyads: pd.DataFrame, book: Codebook, reading: str = ALLIANCE, **rule: float
+    ) -> None:
+        self.dyads, self.book, self.reading, self.rule = dyads, book, reading, rule
+        blocks = EVERY if reading == ALLIANCE else EVERY[:2]
+        self.predictors = regression_blocks(dyads, book, blocks=blocks)
         self._model = cache(self._model)
 
     def link(self, informant: str, term: str) -> dict[str, object]:
         """How stepwise regression links a variable with an informant's alliance: one row."""
         alliance = self.book.alliance_of(informant)
-        is_before = any(term in terms for terms in self.before.values())
+        listed = term in chain(*self.predictors.values())
         before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
-        outcome, wanted, direction = before if is_before else after
-        terms, n = self._model(informant, outcome)
+        outcome, wanted, direction = before if listed or self.reading == ALLIANCE else after
+        terms, n = self._model(informant, outcome, () if listed else (term,))
         row = {"term": term, "direction": direction, "n": n}
         if wanted not in terms:
             return row | {"entered": False}
@@ -76,9 +88,16 @@ class Stepwise:
         kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
         return row | {"entered": True} | limits | kept
 
-    def _model(self, informant: str, outcome: str) -> tuple[dict[str, dict], int]:
-        """Term to its row in the final model of an outcome, and the dyads behind it."""
-        blocks = _blocks(self.dyads, self.book, informant, outcome)
+    def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], int]:
+        """Term to its row in the final model of an outcome, and the dyads behind it.
+
+        `more` are terms of no block; as predictors they stand with the outcomes.
+        """
+        blocks = dict(self.predictors)
+        if outcome != self.book.alliance_of(informant):
+            blocks = regression_blocks(self.dyads, self.book, outcome, informant)
+        elif more:
+            blocks["outcome"] = [*blocks.get("outcome", ()), *more]
         model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
         return {row["term"]: row for row in model.final.to_dict("records")}, model.n
 
@@ -106,6 +125,8 @@ class Stepwise:
             rule = "enters none of them" if claim.kind == "block_absence" else "does not enter it"
             holds, rule = not shown, f"stepwise regression {rule}"
         if claim.kind != "modest":
+            limits = Rule(**self.rule)
+            rule += f" (p {limits.p_enter:g} to enter, {limits.p_remove:g} to leave)"
             rows = [row for found in links for row in found]
             n = min((row["n"] for row in rows), default=0)
             # Without one number that says it all there is no estimate.
@@ -116,13 +137,6 @@ class Stepwise:
         return effect, (verdicts.verdict(holds, not holds), rule), np.nan
 
 
-def _blocks(dyads: pd.DataFrame, book: Codebook, informant: str, outcome: str) -> Blocks:
-    """The predictors of an outcome; of the informant's rating, what comes before it."""
-    if outcome == book.alliance_of(informant):
-        return regression_blocks(dyads, book)
-    return regression_blocks(dyads, book, outcome, informant)
-
-
 def stepwise_links(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
@@ -130,8 +144,11 @@ def stepwise_links(
     terms: tuple[str, ...] | None = None,
     p_enter: float = 0.05,
     p_remove: float = 0.10,
+    assumptions: Rules | None = None,
 ) -> pd.DataFrame:
     """What hierarchical stepwise regression, as in 1995, links with each informant's alliance.
+
+    By both readings of an abstract that does not give the direction of its regressions.
 
     Parameters
     ----------
@@ -144,24 +161,70 @@ def stepwise_links(
     terms : tuple of str, optional
         Which variables; those of all blocks by default.
     p_enter, p_remove : float
-        Probability of F to enter and to remove.
+        Probability of F to enter and to remove; SAS takes .15 for both.
+    assumptions : Rules, optional
+        Given the claims, what `as_1995` assumes of the study, and not the links:
+        `choice taken why otherwise changes`, from `data/assumptions_1995.yml`. `changes` names the
+        claims of these data that another choice would give another verdict.
 
     Returns
     -------
     DataFrame
-        `informant block term direction entered estimate conf_low conf_high p_value semipartial_r2
-        df n`, one row per informant and variable, estimates standardised. A pretreatment or
-        treatment variable *predicts the alliance* (its row in the regression of the alliance); an
-        outcome is *predicted by the alliance* (the alliance's row in that outcome's regression).
-        What is not entered has no estimate.
+        `reading informant block term direction entered estimate conf_low conf_high p_value
+        semipartial_r2 df n`, one row per reading, informant and variable, estimates standardised.
+        A pretreatment or treatment variable *predicts the alliance* (its row in the regression of
+        the alliance). So does an outcome by the reading `as_1995`, from the third block of that
+        regression; by `as_1995_outcomes` it is *predicted by the alliance* (the alliance's row in
+        that outcome's regression). What is not entered has no estimate.
     """
     book = book_of(dyads, codebook)
+    if assumptions is not None:
+        return _assumptions(dyads, book, assumptions, p_enter=p_enter, p_remove=p_remove)
     blocks = regression_blocks(dyads, book, blocks=EVERY)
     if terms is not None:
         blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
-    link = Stepwise(dyads, book, p_enter=p_enter, p_remove=p_remove).link
-    rows = each_variable(informants or book.informants, blocks, link)
+    rows = []
+    for reading in READINGS:
+        link = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove).link
+        found = each_variable(informants or book.informants, blocks, link)
+        rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())
+
+
+def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: float) -> pd.DataFrame:
+    """What `as_1995` takes as given, and the verdicts of these data that hang on it."""
+    listed = [*chain(*book.blocks.values()), *(book.alliance_of(i) for i in book.informants)]
+    there = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
+    unlogged = {n: v.source for n, v in book.derived.items() if v.log and v.source in dyads}
+    tables = {
+        "log_days": dyads.assign(**{c: np.log1p(dyads[c]) for c in book.days if c in there}),
+        "unlogged": dyads.assign(**{name: dyads[source] for name, source in unlogged.items()}),
+        "complete": dyads.dropna(subset=there),
+    }
+    asked = [c for c in rules.claims if c.kind != "all_of" and not rules.lacking(c, book, dyads)]
+
+    def verdicts_of(dyads: pd.DataFrame = dyads, **how) -> dict[tuple, str]:
+        reader, found = Stepwise(dyads, book, **(rule | how)), {}
+        for claim in asked:
+            with suppress(NotEstimableError):
+                found[claim.key] = reader.read(claim)[1][0].replace("_", " ")
+        return found
+
+    def changes(instead: dict) -> str:
+        if "dyads" in instead:
+            instead = {"dyads": tables[instead["dyads"]]}
+        then = verdicts_of(**instead)
+        other = {
+            key: then.get(key, "not estimable") for key in taken if then.get(key) != taken[key]
+        }
+        return "; ".join(f"{rules.texts[k]}: {v}" for k, v in other.items()) or "no verdict"
+
+    taken, rows = verdicts_of(), []
+    for row in read_yaml(ASSUMPTIONS)[0].values():
+        instead = row.pop("instead", None)
+        row["taken"] = row["taken"].format(**rule)
+        rows.append(row | {"changes": changes(instead) if instead else "these data cannot tell"})
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True, repr=False)
@@ -177,11 +240,11 @@ class Reselection(Tables):
         `reason`: the models that resamples of each regression of an alliance rating end with most
         often.
     procedure : DataFrame
-        `informant outcome n n_terms r_squared r_squared_corrected p_value r_squared_noise
-        any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`. Could each procedure
-        have found as much in noise, and what is left of it in new clients? The final model's
-        R-squared and what optimism leaves of it, its permutation test, and the same with every
-        candidate in.
+        `informant outcome n n_terms r_squared r_squared_corrected tested r_squared_tested p_value
+        r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`.
+        Could each procedure have found as much in noise, and what is left of it in new clients? The
+        final model's R-squared and what optimism leaves of it; a permutation test (of a rating's
+        model as a whole, of an outcome's what the alliance adds); the same with every candidate in.
     """
 
     inclusion: pd.DataFrame
@@ -195,6 +258,8 @@ def reselection(
     seed: int = 1995,
     n_boot: int = 500,
     n_perm: int = 499,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> Reselection:
     """The study's stepwise regressions on resamples, on pure noise, and without selection.
 
@@ -207,9 +272,11 @@ def reselection(
     seed : int
     n_boot, n_perm : int
         Resamples and permutations.
+    p_enter, p_remove : float
+        Probability of F to enter and to remove.
     """
-    book = book_of(dyads, codebook)
-    how = {"cluster": book.case_manager, "seed": seed}
+    book, rule = book_of(dyads, codebook), {"p_enter": p_enter, "p_remove": p_remove}
+    how = {"cluster": book.case_manager, "seed": seed} | rule
 
     def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         table = selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
@@ -217,32 +284,41 @@ def reselection(
         return table.assign(model=words)
 
     def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, **how).iloc[0]
+        tested = "alliance" if outcome != rating else None
+        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, tested=tested, **how).iloc[0]
         table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
         table = table.set_index("procedure")
         noise = test[["p_value", "r_squared_noise", "any_selected_noise"]]
         row = table.loc["stepwise"].to_dict() | noise.to_dict()
+        row |= {"tested": tested or "every_block", "r_squared_tested": test["r_squared"]}
         row["r_squared_all_in"] = table.loc["enter", "r_squared"]
         row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
         return pd.DataFrame([row])
 
     return Reselection(
-        inclusion(dyads, book, seed, n_boot),
-        _each(dyads, book, models, MODELS, of_ratings=True),
+        inclusion(dyads, book, seed, n_boot, **rule),
+        _each(dyads, book, models, MODELS, lambda i, outcome: outcome == book.alliance_of(i)),
         _each(dyads, book, procedure, PROCEDURE),
     )
 
 
 def inclusion(
-    dyads: pd.DataFrame, codebook: Codebook | None = None, seed: int = 1995, n_boot: int = 500
+    dyads: pd.DataFrame,
+    codebook: Codebook | None = None,
+    seed: int = 1995,
+    n_boot: int = 500,
+    only: tuple[str, str] | None = None,
+    **rule: float,
 ) -> pd.DataFrame:
     """How often each variable is selected again, beside pure noise and a model without selection.
+
+    `only` is the informant and the outcome of one regression, where not all are wanted.
 
     Returns
     -------
     DataFrame
         `informant outcome block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in
-        n reason`. A pretreatment or treatment variable has its row in the regression of the
+        n n_boot reason`. A pretreatment or treatment variable has its row in the regression of the
         alliance; an outcome the alliance's row in its own regression. `beta` is that of the study's
         own final model (NaN if it is not in it); `beta_all_in p_all_in` with every candidate
         entered, errors by case manager.
@@ -251,19 +327,19 @@ def inclusion(
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         how = {"cluster": book.case_manager}
-        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how)
-        chosen = hierarchical_regression(dyads, outcome, blocks)
+        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how, **rule)
+        chosen = hierarchical_regression(dyads, outcome, blocks, **rule)
         all_in = hierarchical_regression(dyads, outcome, blocks, "enter", **how)
         entered = all_in.final.set_index("term")
         table["beta"] = table["term"].map(chosen.final.set_index("term")["beta"])
         table["beta_all_in"] = table["term"].map(entered["beta"])
         table["p_all_in"] = table["term"].map(entered["p_value"])
-        table["n"] = chosen.n
+        table["n"], table["n_boot"] = chosen.n, n_boot
         if outcome == rating:
             return table
         return table[table["term"] == rating].assign(term=outcome, block="outcome")
 
-    return _each(dyads, book, find, INCLUSION)
+    return _each(dyads, book, find, INCLUSION, only and (lambda *regression: regression == only))
 
 
 def _each(
@@ -271,9 +347,9 @@ def _each(
     book: Codebook,
     find: Callable[[str, str, Blocks], pd.DataFrame],
     columns: str,
-    of_ratings: bool = False,
+    wanted: Callable[[str, str], bool] | None = None,
 ) -> pd.DataFrame:
-    """What `find` tells of each of the regressions, or only of those of the ratings."""
+    """What `find` tells of the regressions: of those whose informant and outcome are `wanted`."""
 
     def checked(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         if not usable(dyads, [rating]):
@@ -281,11 +357,13 @@ def _each(
         return find(outcome, rating, blocks)
 
     calls = []
-    outcomes = [] if of_ratings else usable(dyads, book.blocks.get("outcome", ()))
+    outcomes = usable(dyads, book.blocks.get("outcome", ()))
     for informant in book.informants:
         rating = book.alliance_of(informant)
         for outcome in [rating, *outcomes]:
-            if blocks := _blocks(dyads, book, informant, outcome):
+            explained = () if outcome == rating else (outcome, informant)
+            blocks = regression_blocks(dyads, book, *explained)
+            if blocks and (wanted is None or wanted(informant, outcome)):
                 call = partial(checked, outcome, rating, blocks)
                 calls.append(({"informant": informant, "outcome": outcome}, call))
     return one_below_the_other(calls, f"informant outcome {columns} reason")

@@ -17,7 +17,7 @@ from ..errors import NotEstimableError, ParameterError
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
-from .as_1995 import Stepwise
+from .as_1995 import READINGS, Stepwise
 from .evidence import ANALYSES, ClaimData, assessed, claim_data, complete_of, verdict_of, ways
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
@@ -34,9 +34,11 @@ def assess(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
     rules: Rules | None = None,
-    analyses: Iterable[str] = ("as_1995", "as_published", "nested", "nested_cr2"),
+    analyses: Iterable[str] = (*READINGS, "as_published", "nested", "nested_cr2"),
     finding: str | None = None,
     limits_90: bool = False,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> pd.DataFrame:
     """Every claim with an estimate and a verdict, by each analysis.
 
@@ -49,13 +51,16 @@ def assess(
     rules : Rules, optional
         The shipped `data/findings.yml` by default.
     analyses : iterable of str
-        `as_1995` (what stepwise regression and p < .05 give), `as_published` (today's rules, dyads
-        taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`. Without case
-        managers in the codebook the nested ones are left out.
+        `as_1995` (what stepwise regression and p < .05 give, the alliance explained),
+        `as_1995_outcomes` (the same, outcomes explained by the alliance), `as_published` (today's
+        rules, dyads taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`.
+        Without case managers in the codebook the nested ones are left out.
     finding : str, optional
         Only this finding: "1", "2", "3", "4" or "halo".
     limits_90 : bool
         Add `low_90 high_90`, the interval that equivalence is read from.
+    p_enter, p_remove : float
+        Probability of F to enter and to remove, of the readings of 1995.
 
     Returns
     -------
@@ -72,8 +77,8 @@ def assess(
     book = book_of(dyads, codebook)
     rules = rules or read_rules()
     analyses = [analyses] if isinstance(analyses, str) else list(analyses)
-    if unknown := [a for a in analyses if a not in ("as_1995", *ANALYSES)]:
-        known = ", ".join(["as_1995", *ANALYSES])
+    if unknown := [a for a in analyses if a not in (*READINGS, *ANALYSES)]:
+        known = ", ".join([*READINGS, *ANALYSES])
         raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
     claims = claims_of(dyads, book, rules, finding)
     if not book.case_manager:
@@ -91,7 +96,9 @@ def assess(
         return effect, verdict_of(effect, claim, rules), data[claim.key].worth
 
     for name in analyses:
-        one = Stepwise(dyads, book).read if name == "as_1995" else partial(find, analysis=name)
+        one = partial(find, analysis=name)
+        if name in READINGS:
+            one = Stepwise(dyads, book, name, p_enter=p_enter, p_remove=p_remove).read
         rows += rows_of(claims, rules, name, one)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 

@@ -9,17 +9,21 @@ difference yet; the difference itself is tested here, in three ways.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, combinations
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..models.agreement import response_surface, truth_and_bias
+from ..models.agreement import agreement, response_surface, truth_and_bias
 from ..models.design import standardise
 from ..models.importance import relative_importance
 from ..models.informants import correlation_difference, stacked
+from ..models.reliability import reliability
+from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from .evidence import relate
@@ -43,7 +47,12 @@ SOURCES = (
 )
 SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
 CORRELATIONS = (
-    "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective reason"
+    "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective "
+    "corrected_client corrected_case_manager corrected_difference reason"
+)
+MATRIX = (
+    "pair first_rating second_rating estimate conf_low conf_high p_value n alpha_first "
+    "alpha_second corrected reason"
 )
 PULLS = (
     "informant block term directional_bias truth_force estimate conf_low conf_high p_value n reason"
@@ -135,14 +144,21 @@ class Halo(Tables):
         view stands for general favour. Holding it constant also removes what favour and a good
         outcome share, and favour and outcome both lead to it: an association can shrink, vanish or
         even turn its sign without being wrong. Read it as a question, not as a proof.
+    matrix : DataFrame
+        Multitrait-multimethod (Campbell & Fiske 1959): two traits, the alliance and outcome in the
+        rater's own view, by two raters. `pair first_rating second_rating estimate conf_low
+        conf_high p_value n alpha_first alpha_second corrected reason`: correlations, and what
+        they would be were both free of error, r / sqrt(alpha alpha) (Spearman 1904); NaN without
+        items. A halo makes those of one rater larger than those of one trait.
     """
 
     contrast: pd.DataFrame
     partialled: pd.DataFrame
+    matrix: pd.DataFrame
 
 
 def halo(
-    dyads: pd.DataFrame,
+    clean: CleanStudy | pd.DataFrame,
     codebook: Codebook | None = None,
     informant: str = "case_manager",
     analysis: str | None = None,
@@ -151,8 +167,8 @@ def halo(
 
     Parameters
     ----------
-    dyads : DataFrame
-        One row per client.
+    clean : CleanStudy or DataFrame
+        A cleaned study; or a dyad table, which has no items that reliabilities come from.
     codebook : Codebook, optional
         Says who rated what; by default the cohort's own.
     informant : str
@@ -161,6 +177,7 @@ def halo(
         `as_published` (dyads independent), `nested` or `nested_cr2`; by default case managers are
         respected where they are known.
     """
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)
     outcomes = usable(dyads, book.blocks.get("outcome", ()))
     raters = {term: reporter_of(term, book) for term in outcomes}
@@ -175,7 +192,44 @@ def halo(
 
     own = [term for term in outcomes if raters[term] == informant]
     others = [term for term in outcomes if raters[term] != informant]
-    return Halo(table([*own, *others]), table(others if own else [], *own))
+    matrix = _matrix(clean, dyads, book, raters)
+    return Halo(table([*own, *others]), table(others if own else [], *own), matrix)
+
+
+def _matrix(clean: CleanStudy | pd.DataFrame, dyads: pd.DataFrame, book: Codebook, raters: dict):
+    """Correlations of alliance and outcome in the rater's own view, as :class:`Halo` says."""
+    # Of several outcomes by one rater the first of the block is the own view.
+    views = {rater: term for term, rater in reversed(raters.items()) if rater in book.informants}
+    rated = {(i, "alliance"): book.alliance_of(i) for i in book.informants}
+    rated |= {(i, "outcome"): views[i] for i in book.informants if i in views}
+    alphas = {term: _alpha(clean, book, term) for term in rated.values()}
+
+    def find(first: str, second: str) -> pd.DataFrame:
+        values, groups, _ = complete(dyads, book, [first, second])
+        table = agreement(*standardise(values).T, groups).loc[["pearson_r"]]
+        a, b = alphas[first], alphas[second]
+        corrected = table["estimate"] / np.sqrt(a * b)
+        return table.assign(alpha_first=a, alpha_second=b, corrected=corrected)
+
+    calls = []
+    for (one, first), (other, second) in combinations(rated.items(), 2):
+        same = ["same" if x == y else "different" for x, y in zip(one, other, strict=True)]
+        head = {"pair": f"{same[1]} trait, {same[0]} rater"}
+        head |= {"first_rating": first, "second_rating": second}
+        calls.append((head, partial(find, first, second)))
+    table = one_below_the_other(calls, MATRIX)
+    return table.sort_values("pair", ascending=False, kind="stable", ignore_index=True)
+
+
+def _alpha(clean: CleanStudy | pd.DataFrame, book: Codebook, term: str) -> float:
+    """Cronbach's alpha of a whole scale; NaN for what has no items here."""
+    if isinstance(clean, pd.DataFrame) or term not in book.scales:
+        return np.nan
+    scale, alpha = book.scales[term], np.nan
+    keys = scale.keys.get("total") or sorted(chain(*scale.keys.values()), key=abs)
+    with suppress(KeyError, NotEstimableError):
+        alpha = float(reliability(clean.items(term), keys, scale.limits)["alpha"].iloc[0])
+    return alpha
 
 
 def information_sources(
@@ -271,6 +325,9 @@ class TwoInformants(Tables):
     differences : DataFrame
         `block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective`;
         `estimate` is the case manager's correlation less the client's, tested at the effective n.
+        `corrected_client corrected_case_manager corrected_difference`: the same were the ratings
+        free of error (r / sqrt(alpha), Spearman 1904), since a less reliable rating goes less with
+        everything; NaN without items.
     pulls : DataFrame
         `informant block term directional_bias truth_force estimate conf_low conf_high p_value n`:
         truth and bias with each informant as the judge and the other as the reference. How far the
@@ -291,10 +348,13 @@ class TwoInformants(Tables):
     surfaces: pd.DataFrame
 
 
-def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> TwoInformants:
+def two_informants(
+    clean: CleanStudy | pd.DataFrame, codebook: Codebook | None = None
+) -> TwoInformants:
     """Does a variable go with one informant's rating otherwise than with the other's?
 
-    Variables of the treatment and outcome blocks, one at a time; days are left to count models.
+    Variables of the treatment and outcome blocks, one at a time; days are left to count models. A
+    cleaned study has the items that reliabilities come from, a dyad table has not.
 
     Raises
     ------
@@ -307,8 +367,10 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
     >>> found.slopes["informant"].unique().tolist()
     ['client', 'case_manager', 'difference']
     """
+    dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)
     client, case_manager, groups = ratings(dyads, book)
+    roots = {f"r_{i}": np.sqrt(_alpha(clean, book, book.alliance_of(i))) for i in book.informants}
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 
     def slopes(term: str) -> pd.DataFrame:
@@ -316,7 +378,11 @@ def two_informants(dyads: pd.DataFrame, codebook: Codebook | None = None) -> Two
 
     def difference(term: str) -> pd.DataFrame:
         row = correlation_difference(dyads[term], case_manager, client, groups)
-        return row.rename(columns={"r_first": "r_case_manager", "r_second": "r_client"})
+        row = row.rename(columns={"r_first": "r_case_manager", "r_second": "r_client"})
+        for name, root in roots.items():
+            row[name.replace("r_", "corrected_", 1)] = row[name] / root
+        gap = row["corrected_case_manager"] - row["corrected_client"]
+        return row.assign(corrected_difference=gap)
 
     def pull(term: str, judge: str, reference: str) -> pd.DataFrame:
         x = dyads[term].astype(float)

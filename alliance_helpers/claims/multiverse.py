@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
-from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial
+from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
 from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
@@ -25,7 +25,7 @@ from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
 from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
-from .rules import Claim, Rules, read_rules
+from .rules import Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import usable
 
@@ -139,6 +139,7 @@ OUTLIERS = {
 """What is done about extreme values; two-valued variables have none."""
 
 
+ABSENCES = ("block_absence", "rate_absence")
 KEY = ["finding", "claim", "informant"]
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
@@ -153,8 +154,8 @@ class Multiverse:
         `finding claim informant term scoring items covariates outliers estimator estimate
         conf_low conf_high p_value n df p_equivalence verdict`; estimates as in findings.csv.
     joint : DataFrame
-        `finding claim informant statistic estimate expected p_value n_specifications n_perm`; of
-        days the estimates are log rate ratios.
+        `finding claim informant statistic estimate expected p_value p_low p_high n_specifications
+        n_perm`; of days the estimates are log rate ratios.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
     n_same : int
@@ -177,28 +178,44 @@ class Multiverse:
         if not len(specs):
             why = skipped["reason"].mode().tolist() or ["no specification is possible"]
             raise NotEstimableError(why[0])
-        statistic, alpha, most = (settings[s] for s in ("statistic", "alpha", "majority"))
-        p = float(joint.set_index("statistic").loc[statistic, "p_value"])
-        median, clear = float(specs["estimate"].median()), p < alpha
-        share = specs["verdict"].value_counts(normalize=True)
-        against = share.get(verdicts.NOT_SUPPORTED, 0.0)
-        if claim.kind in ("block_absence", "rate_absence"):
-            holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
-            rule = f"more than {most:.0%} of {len(specs)} specifications inside the bound"
-        else:
-            right = claim.kind == "block_difference" or (median > 0) == (claim.direction > 0)
-            holds, fails = clear and right and against <= most, against > most
-            if claim.kind == "modest":
-                holds &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
-            joint_test_of = f"joint permutation test of the {statistic}"
-            rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
+        statistic, alpha = settings["statistic"], settings["alpha"]
+        row = joint.set_index("statistic").loc[statistic]
+        said = _possible(claim, specs, rules, row, settings)
+        verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
+        joint_test_of = f"joint permutation test of the {statistic}"
+        rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
+        if claim.kind in ABSENCES:
+            inside = f"more than {settings['majority']:.0%} of {len(specs)} specifications"
+            rule = f"{inside} inside the bound; against it, {joint_test_of}, p < {alpha:g}"
         low, high = specs["estimate"].min(), specs["estimate"].max()
-        said = verdicts.verdict(holds, fails), f"{rule} (estimates {low:.2f} to {high:.2f})"
-        return Effect(median, p, int(specs["n"].median()), np.nan), said
+        unsure = ", too few to tell" if said else ""
+        rule += (
+            f" (estimates {low:.2f} to {high:.2f}; p between {row['p_low']:.3f} and "
+            f"{row['p_high']:.3f} by {row['n_perm']:,} permutations{unsure})"
+        )
+        median, p = float(specs["estimate"].median()), float(row["p_value"])
+        return Effect(median, p, int(specs["n"].median()), np.nan), (verdict, rule)
 
     def _repr_html_(self) -> str:
         head = f"<p>{len(self.specifications):,} different specifications.</p>"
         return head + self.joint.to_html(index=False, float_format="{:.3g}".format)
+
+
+def _possible(claim: Claim, specs: pd.DataFrame, rules: Rules, joint, settings: dict) -> set[str]:
+    """The verdicts that a claim may get while its joint p lies between `p_low` and `p_high`."""
+    median, most = specs["estimate"].median(), settings["majority"]
+    share = specs["verdict"].value_counts(normalize=True)
+    against = share.get(verdicts.NOT_SUPPORTED, 0.0)
+    right = claim.kind == "block_difference" or (median > 0) == (claim.direction > 0)
+    if claim.kind == "modest":
+        right &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
+    found = set()
+    for clear in {p < settings["alpha"] for p in joint[["p_low", "p_high"]]}:
+        holds, fails = clear and right and against <= most, against > most
+        if claim.kind in ABSENCES:
+            holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
+        found.add(verdicts.verdict(holds, fails))
+    return found
 
 
 def multiverse(
@@ -207,8 +224,9 @@ def multiverse(
     rules: Rules | None = None,
     finding: str | None = None,
     claim: str | None = None,
-    n_perm: int = 500,
+    n_perm: int | None = None,
     seed: int = 1995,
+    settings: dict | None = None,
 ) -> Multiverse:
     """Every distinct defensible specification of each claim, with a joint permutation test.
 
@@ -222,9 +240,11 @@ def multiverse(
         The shipped `data/findings.yml` by default.
     finding, claim : str, optional
         Only these.
-    n_perm : int
-        Permutations of the joint test; 0 for none.
+    n_perm : int, optional
+        Permutations of the joint test to begin with; 0 for none, by default those of `settings`.
     seed : int
+    settings : dict, optional
+        By default those of `multiverse` in `data/stress.yml`.
 
     Returns
     -------
@@ -245,7 +265,8 @@ def multiverse(
     are not counted again.
 
     The joint test permutes residuals on the covariates (Freedman & Lane 1983), inside case
-    managers and between case managers of like size, alike in all specifications.
+    managers and between case managers of like size, alike in all specifications. Permutations are
+    doubled, `doublings` times at most, until the Monte Carlo interval of p leaves one verdict.
 
     Examples
     --------
@@ -253,15 +274,21 @@ def multiverse(
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].tolist()
-    [0.01, 0.03, 0.01]
+    [0.005, 0.015, 0.005]
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book, rules = book_of(dyads, codebook), rules or read_rules()
     finding, tables = rules.finding(finding), scored_tables(clean, book)
     groups = dyads[book.case_manager] if book.case_manager else None
-    shuffles = Permutations(groups, len(dyads), n_perm, seed) if n_perm else None
+    settings = settings or read_stress()["multiverse"]
+    n_perm = settings["n_perm"] if n_perm is None else n_perm
+    first = Permutations(groups, len(dyads), n_perm, seed) if n_perm else None
+
+    def shuffles(part: int) -> Permutations | None:
+        return Permutations(groups, len(dyads), n_perm, [seed, part]) if part else first
+
     found = [
-        Specifications(c, tables, book, rules, shuffles)
+        Specifications(c, tables, book, rules, shuffles, settings)
         for c in rules.claims
         if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
     ]
@@ -284,25 +311,37 @@ class Specifications:
         From :func:`scored_tables`.
     book : Codebook
     rules : Rules
-    shuffles : Permutations, optional
+    shuffles : callable
+        The number of a part to its permutations, or to None.
+    settings : dict
+        As in :func:`multiverse`.
 
     Attributes
     ----------
     rows, skipped : list of dict
         As in :class:`Multiverse`.
     by_chance : list of (estimates, p_values)
-        Of each specification under every permutation, the observed first.
+        Of each specification under the first permutations, the observed before them.
+    models : list of (model, estimator, rows)
+        What they come from.
     n_same : int
     """
 
     def __init__(
-        self, claim: Claim, tables: Scored, book: Codebook, rules: Rules, shuffles=None
+        self,
+        claim: Claim,
+        tables: Scored,
+        book: Codebook,
+        rules: Rules,
+        shuffles: Callable[[int], Permutations | None],
+        settings: dict,
     ) -> None:
-        self.claim, self.rules, self.shuffles = claim, rules, shuffles
+        self.claim, self.rules, self.shuffles, self.settings = claim, rules, shuffles, settings
         self.key = dict(zip(KEY, claim.key, strict=True))
         self.rows: list[dict] = []
         self.skipped: list[dict] = []
         self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
+        self.models: list[tuple[Partial | PartialCounts, str, np.ndarray]] = []
         self.n_same = 0
         self._share: float | None = None
         self._seen: set[str] = set()
@@ -331,9 +370,8 @@ class Specifications:
             return
         self._seen.add(mark)
         claim, model, order = self.claim, data.model, None
-        if self.shuffles is not None:
-            order = self.shuffles.among(data.rows)
-            order = model.shuffle(order) if isinstance(model, Partial) else order
+        if (first := self.shuffles(0)) is not None:
+            order = _order(model, first, data.rows)
         for estimator in estimators(claim, data):
             entry, worth = choice | {"estimator": estimator}, None
             with self._skipping(entry):
@@ -344,6 +382,7 @@ class Specifications:
                 effect = effect_of(model.observed(estimator), claim, self.rules, worth)
                 if order is not None:
                     self.by_chance.append(model.permuted(estimator, order))
+                    self.models.append((model, estimator, data.rows))
                 verdict, _ = verdict_of(effect, claim, self.rules)
                 term = claim.name or claim.block or claim.term
                 self.rows.append(entry | {"term": term} | vars(effect) | {"verdict": verdict})
@@ -352,6 +391,32 @@ class Specifications:
         """The joint tests of the claim; no rows without permutations."""
         if not self.by_chance:
             return pd.DataFrame()
-        estimates, p_values = (np.stack(part) for part in zip(*self.by_chance, strict=True))
-        table = joint_test(estimates, p_values, self.claim.kind not in BLOCKS)
-        return pd.DataFrame([self.key]).merge(table, how="cross")
+        parts, most = [_stacked(self.by_chance)], 2 ** self.settings["doublings"]
+        directed, specs = self.claim.kind not in BLOCKS, pd.DataFrame(self.rows)
+        while True:
+            both = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+            table = joint_test(*both, directed, self.settings["doublings"] + 1)
+            row = table.set_index("statistic").loc[self.settings["statistic"]]
+            settled = len(_possible(self.claim, specs, self.rules, row, self.settings)) == 1
+            if settled or len(parts) >= most:
+                return pd.DataFrame([self.key]).merge(table, how="cross")
+            parts += map(self._again, range(len(parts), 2 * len(parts)))
+
+    def _again(self, part: int) -> list[np.ndarray]:
+        """Estimates and p-values under further permutations."""
+        more, order, last, found = self.shuffles(part), None, None, []
+        for model, estimator, rows in self.models:
+            if model is not last:
+                order, last = _order(model, more, rows), model
+            found.append(model.permuted(estimator, order))
+        return [values[:, 1:] for values in _stacked(found)]
+
+
+def _order(model: Partial | PartialCounts, permutations: Permutations, rows) -> np.ndarray:
+    """What the model takes for permutations: residuals in their places, or the places."""
+    order = permutations.among(rows)
+    return model.shuffle(order) if isinstance(model, Partial) else order
+
+
+def _stacked(found: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    return [np.stack(part) for part in zip(*found, strict=True)]

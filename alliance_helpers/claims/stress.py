@@ -25,6 +25,7 @@ from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
 from ..models.missing import impute, pool, pool_blocks
 from ..models.partial import Estimate, Partial
+from ..models.permutations import monte_carlo_interval
 from ..models.robust import leave_one_out
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
@@ -58,6 +59,7 @@ class Stressed:
     seed: int
     specifications: Multiverse | None
     reselected: pd.DataFrame | None
+    rule: dict[str, float]
 
     def rows(self, analysis: str) -> list[dict]:
         """The rows of one stress test."""
@@ -196,7 +198,8 @@ class Stressed:
         """Inclusion of each associated variable in resamples of the regressions of 1995."""
         s, terms = self.settings["selection"], list(claim.composite) or [claim.term]
         if self.reselected is None:
-            self.reselected = inclusion(self.dyads, self.book, self.seed, s["n_boot"])
+            how = self.seed, s["n_boot"]
+            self.reselected = inclusion(self.dyads, self.book, *how, **self.rule)
         rows = self.reselected[self.reselected["informant"] == claim.informant]
         failed = rows[rows["outcome"].isin([self.book.alliance_of(claim.informant), *terms])]
         rows = rows.dropna(subset=["term"]).set_index("term")
@@ -208,14 +211,19 @@ class Stressed:
         term = rows.loc[terms, "inclusion"].idxmax()
         row = rows.loc[term]
         right = row["beta_all_in"] * claim.direction * claim.composite.get(term, 1) > 0
+        said = _selected(row, right, s)
+        while len(said) > 1 and row["n_boot"] < s["n_boot"] * 2 ** s["doublings"]:
+            one = claim.informant, row["outcome"]
+            how = {"n_boot": 2 * int(row["n_boot"]), "only": one, **self.rule}
+            row = inclusion(self.dyads, self.book, self.seed, **how).set_index("term").loc[term]
+            said = _selected(row, right, s)
+        verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
         often, noise = float(row["inclusion"]), float(row["noise_inclusion"])
-        enough = often >= max(s["inclusion"], s["noise_ratio"] * noise)
-        # That a term is not selected says as little as p > .05.
-        holds = enough and right and row["same_sign"] >= s["same_sign"]
-        verdict = verdicts.verdict(holds, enough and not right)
         criterion = (
-            f"selected in {s['inclusion']:.0%} of the resamples and {s['noise_ratio']:g} times as "
-            f"often as noise ({noise:.0%}), with the claimed sign"
+            f"selected in {s['inclusion']:.0%} of {row['n_boot']:,} resamples and "
+            f"{s['noise_ratio']:g} times as often as noise ({noise:.0%}), with the claimed sign"
+            + ", as far as so many can tell"
+            * bool(said)
         )
         return Effect(often, np.nan, int(row["n"]), np.nan), (verdict, criterion)
 
@@ -247,6 +255,24 @@ class Stressed:
     def multiverse(self, claim: Claim) -> Judged:
         """Median over all defensible specifications, with the joint permutation test."""
         return self.specifications.verdict_of(claim, self.rules, self.settings["multiverse"])
+
+
+def _selected(row: pd.Series, right: bool, settings: dict) -> set[str]:
+    """The verdicts that a term may get, as far as its resamples tell how often it is selected.
+
+    That a term is not selected says as little as p > .05.
+    """
+    n, looks, found = row["n_boot"], settings["doublings"] + 1, set()
+    times = n * row["inclusion"]
+    often, noise = (
+        monte_carlo_interval(n * row[c], n, looks) for c in ("inclusion", "noise_inclusion")
+    )
+    same = monte_carlo_interval(times * row["same_sign"], times, looks)
+    for end in (0, 1):
+        enough = often[end] >= max(settings["inclusion"], settings["noise_ratio"] * noise[1 - end])
+        holds = enough and right and same[end] >= settings["same_sign"]
+        found.add(verdicts.verdict(holds, enough and not right))
+    return found
 
 
 def _pooled(parts: list[ClaimData]) -> Estimate:
@@ -297,6 +323,7 @@ def all_rows(
     reselected: pd.DataFrame | None = None,
     analyses: Iterable[str] | None = None,
     settings: dict | None = None,
+    **rule: float,
 ) -> pd.DataFrame:
     """Then and now: the rows of `assess`, followed by the stress tests of every claim.
 
@@ -321,6 +348,8 @@ def all_rows(
         `specifications`, since it takes as long as the others together.
     settings : dict, optional
         By default the shipped `data/stress.yml`, as `read_stress` returns it.
+    **rule : float
+        `p_enter` and `p_remove` of stepwise regression, as `assess` takes them.
 
     Returns
     -------
@@ -354,15 +383,15 @@ def all_rows(
         raise ParameterError(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
-    quick = assess(dyads, book, rules, finding=finding)
+    quick = assess(dyads, book, rules, finding=finding, **rule)
     if specifications is None and "multiverse" in names:
-        how = {"n_perm": settings["multiverse"]["n_perm"], "seed": seed}
+        how = {"seed": seed, "settings": settings["multiverse"]}
         specifications = multiverse(clean, book, rules, finding, **how)
     usual = quick[quick["analysis"] == book.usual_analysis].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
     study = Stressed(
         dyads, book, rules, claims_of(dyads, book, rules, finding), usual, settings, seed,
-        specifications, reselected,
+        specifications, reselected, rule,
     )  # fmt: skip
     slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)
     return pd.concat([quick, slow], ignore_index=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 
 from .design import require_whole, runs
 
@@ -117,7 +117,7 @@ class Permutations:
     (3, 3)
     """
 
-    def __init__(self, groups, n: int, n_perm: int = 500, seed: int = 1995) -> None:
+    def __init__(self, groups, n: int, n_perm: int = 500, seed: int | list[int] = 1995) -> None:
         require_whole(1, n_perm=n_perm)
         order = permuted_rows(groups, n, n_perm, np.random.default_rng(seed))
         self.order = np.vstack([np.arange(n), order])
@@ -146,7 +146,25 @@ class Permutations:
         return self._known[key]
 
 
-def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
+def monte_carlo_interval(reached: float, draws: float, looks: int = 1) -> tuple[float, float]:
+    """Where a probability lies of which `reached` of `draws` random draws are known.
+
+    99 % by Clopper & Pearson (1934), shared among the `looks` at which sampling may stop.
+
+    Examples
+    --------
+    >>> [round(limit, 4) for limit in monte_carlo_interval(8, 200)]
+    [0.013, 0.0914]
+    """
+    tail = 0.005 / looks
+    low = betaincinv(reached, draws - reached + 1, tail) if reached > 0 else 0.0
+    high = betaincinv(reached + 1, draws - reached, 1 - tail) if reached < draws else 1.0
+    return float(low), float(high)
+
+
+def joint_test(
+    estimates: np.ndarray, p_values: np.ndarray, directed: bool = True, looks: int = 1
+) -> pd.DataFrame:
     """Three tests of all specifications of a claim at once.
 
     Parameters
@@ -155,14 +173,17 @@ def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = Tru
         One row per specification; the observed first, then the permutations.
     directed : bool
         Estimates have a sign; False for shares of variance.
+    looks : int
+        How often permutations may be counted before enough are made.
 
     Returns
     -------
-    DataFrame : statistic estimate expected p_value n_specifications n_perm
+    DataFrame : statistic estimate expected p_value p_low p_high n_specifications n_perm
         ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
         of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
         the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
-        (1 + b), two-sided where estimates have a sign.
+        (1 + b), two-sided where estimates have a sign; it would lie between ``p_low`` and
+        ``p_high`` with all permutations (:func:`monte_carlo_interval`).
 
     Examples
     --------
@@ -187,6 +208,7 @@ def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = Tru
         size = np.abs(values) if directed else values
         reached = int((size[1:] >= size[0] - 1e-12).sum())
         b = len(size) - 1
-        rows.append((name, values[0], size[1:].mean(), (1 + reached) / (1 + b), len(estimates), b))
-    columns = "statistic estimate expected p_value n_specifications n_perm"
+        p = (1 + reached) / (1 + b), *monte_carlo_interval(reached, b, looks)
+        rows.append((name, values[0], size[1:].mean(), *p, len(estimates), b))
+    columns = "statistic estimate expected p_value p_low p_high n_specifications n_perm"
     return pd.DataFrame(rows, columns=columns.split())

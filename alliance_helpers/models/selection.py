@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..errors import NotEstimableError
+from ..errors import NotEstimableError, ParameterError
 from .design import require_whole, runs
 from .permutations import permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
@@ -87,11 +87,17 @@ class Resampler:
             order = permuted_rows(self.codes, self.n, size, shuffler) if permute else None
             yield self._batch(times.astype(float).T, order)
 
-    def permuted(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Correlations (p + 1, p + 1, size) with the outcome in permuted places."""
+    def permuted(self, size: int, rng: np.random.Generator, held: int = 0) -> np.ndarray:
+        """Correlations (p + 1, p + 1, size) with the outcome in permuted places.
+
+        What the first `held` candidates explain of it stays where it is (Freedman & Lane 1983).
+        """
         order = permuted_rows(self.codes, self.n, size, rng)
         correlations = np.repeat(self.R[:, :, None], size, axis=2)
-        with_outcome = self.Z[:, :-1].T @ self.Z[order.T, -1] / self.n
+        before, outcome = self.Z[:, :held], self.Z[:, -1]
+        fitted = before @ np.linalg.lstsq(before, outcome)[0] if held else np.zeros(self.n)
+        outcomes = fitted[:, None] + (outcome - fitted)[order.T]
+        with_outcome = self.Z[:, :-1].T @ (outcomes / outcomes.std(axis=0)) / self.n
         correlations[:-1, -1] = correlations[-1, :-1] = with_outcome
         return correlations
 
@@ -206,13 +212,21 @@ def bootstrap_selection(
 
 
 def selected_models(
-    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None, top=10
+    data,
+    outcome: str,
+    blocks: Mapping,
+    n_boot: int = 1000,
+    seed: int = 1995,
+    cluster=None,
+    top=10,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> pd.DataFrame:
     """The models that the stepwise procedure ends with most often.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, cluster
+    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove
         As in `bootstrap_selection`; the same seed gives the same resamples.
     top : int
         Models listed.
@@ -232,7 +246,7 @@ def selected_models(
     >>> selected_models(data, "alliance", {"client": ["age", "symptoms"]}, 200)["model"].iloc[0]
     'age'
     """
-    rule = Rule()
+    rule = Rule("stepwise", p_enter, p_remove)
     source = Resampler(data, outcome, blocks, cluster)
     chosen = bootstrap_paths(source, rule, n_boot, seed).selected[-1]
     full = _full_sample(source, rule).selected[-1, :, 0]
@@ -250,13 +264,20 @@ def selected_models(
 
 
 def optimism_corrected_r2(
-    data, outcome: str, blocks: Mapping, n_boot: int = 1000, seed: int = 1995, cluster=None
+    data,
+    outcome: str,
+    blocks: Mapping,
+    n_boot: int = 1000,
+    seed: int = 1995,
+    cluster=None,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> pd.DataFrame:
     """R-squared as it looks, and as it would hold up in new clients.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, cluster
+    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove
         As in `bootstrap_selection`.
 
     Returns
@@ -281,7 +302,7 @@ def optimism_corrected_r2(
     """
     source = Resampler(data, outcome, blocks, cluster)
     records = []
-    for rule in (Rule("stepwise"), Rule("enter")):
+    for rule in (Rule("stepwise", p_enter, p_remove), Rule("enter")):
         apparent = _full_sample(source, rule)
         optimism = 0.0
         for batch in source.resampled(n_boot, seed):
@@ -318,8 +339,9 @@ def permutation_test(
     seed: int = 1995,
     p_enter: float = 0.05,
     p_remove: float = 0.10,
+    tested: str | None = None,
 ) -> pd.DataFrame:
-    """Test the whole stepwise procedure by the R-squared of its final model.
+    """Test the whole stepwise procedure by the R-squared of its final model, or a block's part.
 
     Parameters
     ----------
@@ -333,18 +355,22 @@ def permutation_test(
     n_perm : int
         Permutations.
     seed : int
+    tested : str, optional
+        A block: what it adds to R-squared is tested, and everything that the blocks before it
+        could explain is held constant. By default the whole model is tested.
 
     Returns
     -------
     DataFrame, one row : r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups
-        ``r_squared_noise``: mean R2 of the final model under permutation;
-        ``any_selected_noise``: share of the permutations in which anything is selected.
+        ``r_squared``: R2 of the final model, or what the tested block adds to it;
+        ``r_squared_noise``: its mean under permutation; ``any_selected_noise``: share of the
+        permutations in which anything (of the tested block) is selected.
         ``p_value`` is (1 + permutations with at least this R2) / (1 + n_perm).
 
     Raises
     ------
     ParameterError, NotEstimableError
-        As `regression.hierarchical_regression`.
+        As `regression.hierarchical_regression`; a tested block that is not there.
 
     Notes
     -----
@@ -365,11 +391,20 @@ def permutation_test(
     source = Resampler(data, outcome, blocks, cluster)
     require_whole(0, seed=seed)
     rng = np.random.default_rng(seed)
-    observed = _full_sample(source, rule).r_squared[-1, 0]
-    found = []
+    if tested not in (None, *source.names):
+        raise ParameterError(f"tested is {tested!r}; the blocks are {', '.join(source.names)}.")
+    held = source.names.index(tested) if tested else 0
+    candidates = sum(len(block) for block in source.blocks[:held])
+
+    def part(path: Path) -> np.ndarray:
+        if tested is None:
+            return path.r_squared[-1]
+        return path.r_squared[held] - (path.r_squared[held - 1] if held else 0.0)
+
+    observed, found = part(_full_sample(source, rule))[0], []
     for size in batches(n_perm):
-        correlations, n = source.permuted(size, rng), np.full(size, source.n)
-        found.append(run(correlations, n, source.blocks, rule).r_squared[-1])
+        correlations, n = source.permuted(size, rng, candidates), np.full(size, source.n)
+        found.append(part(run(correlations, n, source.blocks, rule)))
     r_squared = np.concatenate(found)
     # Rounding must not decide whether a permutation that changes nothing reaches the observed.
     reached = int((r_squared >= observed - 1e-10).sum())

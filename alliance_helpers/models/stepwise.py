@@ -122,7 +122,8 @@ class Rule:
     method : "stepwise" or "enter"
         "enter" takes every term of a block that passes the tolerance, the largest tolerance first.
     p_enter, p_remove : float
-        Probability of F to enter and to remove; the first must be the smaller.
+        Probability of F to enter and to remove; the first must not be the larger (SAS takes .15
+        for both).
     tolerance : float
         A term enters only if 1 - R2 on the terms in the model is at least this for itself, and
         stays at least this for each of them.
@@ -147,9 +148,9 @@ class Rule:
             raise ParameterError(f"method is 'stepwise' or 'enter'; '{self.method}' was given.")
         require("finite", p_enter=self.p_enter, p_remove=self.p_remove)
         require("share", tolerance=self.tolerance)
-        if not 0 < self.p_enter < self.p_remove < 1:
+        if not 0 < self.p_enter <= self.p_remove < 1:
             raise ParameterError(
-                f"p_remove ({self.p_remove}) must be larger than p_enter ({self.p_enter}), both "
+                f"p_remove ({self.p_remove}) must not be below p_enter ({self.p_enter}), both "
                 f"between 0 and 1: otherwise the same term enters and leaves for ever."
             )
 
@@ -241,7 +242,8 @@ class _Work:
         self.f_enter = self.f_remove = np.full(len(df), -1.0)  # everything enters, nothing leaves
         if rule.method == "stepwise":
             self.f_enter = special.stdtrit(df, 1 - rule.p_enter / 2) ** 2
-            self.f_remove = special.stdtrit(df, 1 - rule.p_remove / 2) ** 2
+            # A hair's breadth lower, so that rounding keeps no term entering and leaving.
+            self.f_remove = special.stdtrit(df, 1 - rule.p_remove / 2) ** 2 * (1 - 1e-9)
 
     def step(self) -> None:
         """One action of every resample: a term leaves, a term enters, or the block is done."""

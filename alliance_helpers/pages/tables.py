@@ -200,7 +200,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
     return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
 
 
-MAIN = ("as_1995", "as_published", "nested")
+MAIN = ("as_1995", "as_1995_outcomes", "as_published", "nested")
 PRIMARY = ("nested", "as_published")  # the first that a study has is the verdict of today
 
 
@@ -236,10 +236,10 @@ class Scorecard:
         """The scorecard for a terminal."""
         shown = [a for a in self.analyses if a in MAIN]
         wide = max(len(t) for t in self.frame["text"]) + 2
-        lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
+        lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:18}" for a in shown)]
         said = {verdict: f"{mark} {WORDS[verdict]}" for verdict, mark in MARKS.items()}
         for _, row in self.frame.iterrows():
-            marks = "".join(f"{said.get(row[a], '-'):16}" for a in shown)
+            marks = "".join(f"{said.get(row[a], '-'):18}" for a in shown)
             lines.append(f"{row['finding']:8}{row['text']:{wide}}{marks}".rstrip())
         return "\n".join(lines)
 
@@ -263,7 +263,7 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
 def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
     """What the verdicts say together: analyses of the same data are no votes, and not counted."""
     then = row.get("as_1995")
-    today = {a: row[a] for a in analyses if a != "as_1995" and isinstance(row[a], str)}
+    today = {a: row[a] for a in analyses if a[:7] != "as_1995" and isinstance(row[a], str)}
     if not today:
         return "Not assessed."
     start = {

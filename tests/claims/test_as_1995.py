@@ -1,10 +1,20 @@
 """1995's reading: the direction of each regression, and what its claims say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.as_1995 import AFTER, BEFORE, LINKS, Stepwise, stepwise_links
+from alliance_helpers.claims.as_1995 import (
+    AFTER,
+    BEFORE,
+    LINKS,
+    OUTCOMES,
+    READINGS,
+    Stepwise,
+    stepwise_links,
+)
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.claims.rules import Claim, read_rules
 from alliance_helpers.cohorts.simulate import simulate_dyads
@@ -20,41 +30,54 @@ def dyads():
     return simulate_dyads("published", 400, 11)
 
 
-def test_one_row_per_informant_and_variable(dyads):
+def test_one_row_per_reading_informant_and_variable(dyads):
     links = stepwise_links(dyads)
     assert list(links.columns) == LINKS.split()
-    assert not links.duplicated(["informant", "term"]).any()
-    before = links["block"].isin(["pretreatment", "treatment"])
-    assert set(links.loc[before, "direction"]) == {BEFORE}
-    assert set(links.loc[~before, "direction"]) == {AFTER}
+    assert not links.duplicated(["reading", "informant", "term"]).any()
+    first, second = (links[links["reading"] == reading] for reading in READINGS)
+    assert set(first["direction"]) == {BEFORE}
+    before = second["block"].isin(["pretreatment", "treatment"])
+    assert set(second.loc[before, "direction"]) == {BEFORE}
+    assert set(second.loc[~before, "direction"]) == {AFTER}
     entered = links["entered"].astype(bool)
     assert links.loc[entered, "estimate"].notna().all()
     assert links.loc[~entered, "estimate"].isna().all()
 
 
-def test_what_comes_before_predicts_the_alliance_and_what_comes_after_is_predicted(dyads):
-    links = stepwise_links(dyads, informants=("case_manager",)).set_index("term")
-    blocks = {b: [t for t in BOOK.blocks[b] if t in dyads] for b in ("pretreatment", "treatment")}
-    first = hierarchical_regression(dyads, "case_manager_alliance", blocks).coefficients
-    last = first[first["block"] == "treatment"].set_index("term")["beta"].drop("intercept")
-    alone = links[(links["direction"] == BEFORE) & links["entered"]]["estimate"]
-    pd.testing.assert_series_equal(alone.sort_index(), last.sort_index(), check_names=False)
+@pytest.mark.parametrize(("reading", "last"), [("as_1995", "outcome"), (OUTCOMES, "treatment")])
+def test_what_explains_the_alliance(dyads, reading, last):
+    links = stepwise_links(dyads, informants=("case_manager",)).query("reading == @reading")
+    names = ("pretreatment", "treatment", "outcome")[: 3 if last == "outcome" else 2]
+    blocks = {b: [t for t in BOOK.blocks[b] if t in dyads] for b in names}
+    model = hierarchical_regression(dyads, "case_manager_alliance", blocks).coefficients
+    wanted = model[model["block"] == last].set_index("term")["beta"].drop("intercept")
+    explains = links[(links["direction"] == BEFORE) & links["entered"]].set_index("term")
+    found = explains["estimate"].sort_index()
+    pd.testing.assert_series_equal(found, wanted.sort_index(), check_names=False)
 
+
+def test_outcomes_are_explained_by_the_alliance_in_the_second_reading(dyads):
+    links = stepwise_links(dyads, informants=("case_manager",), terms=("symptoms",))
+    link = links.set_index("reading").loc[OUTCOMES]
+    blocks = {b: [t for t in BOOK.blocks[b] if t in dyads] for b in ("pretreatment", "treatment")}
     blocks["alliance"] = ["case_manager_alliance"]
     then = hierarchical_regression(dyads, "symptoms", blocks).coefficients
     row = then[(then["block"] == "alliance") & (then["term"] == "case_manager_alliance")].iloc[0]
-    assert links.loc["symptoms", "estimate"] == pytest.approx(row["beta"])
-    assert links.loc["symptoms", "p_value"] == pytest.approx(row["p_value"])
+    assert link["estimate"] == pytest.approx(row["beta"])
+    assert link["p_value"] == pytest.approx(row["p_value"])
     width = row["beta"] / row["estimate"] * (row["conf_high"] - row["conf_low"])
-    assert np.ptp(links.loc["symptoms", ["conf_low", "conf_high"]]) == pytest.approx(width)
+    assert np.ptp(link[["conf_low", "conf_high"]]) == pytest.approx(width)
 
 
-def test_claims_follow_from_what_is_entered(dyads):
-    links = stepwise_links(dyads)
+@pytest.mark.parametrize("rule", [{}, {"p_enter": 0.15, "p_remove": 0.15}], ids=["SPSS", "SAS"])
+@pytest.mark.parametrize("reading", READINGS)
+def test_claims_follow_from_what_is_entered(dyads, reading, rule):
+    links = stepwise_links(dyads, **rule).query("reading == @reading")
     entered = links[links["entered"]].groupby("informant")["term"].agg(set)
-    rows = assess(dyads, analyses=["as_1995"]).set_index(["finding", "claim", "informant"])
+    rows = assess(dyads, analyses=[reading], **rule).set_index(["finding", "claim", "informant"])
     said = rows["verdict"] == "supported"
     sign = np.sign(links.set_index(["informant", "term"])["estimate"])
+    to_enter = f"p {rule.get('p_enter', 0.05):g} to enter"
     for claim in read_rules().claims:
         key = (claim.finding, claim.claim, claim.informant)
         about = set(claim.variables(BOOK))
@@ -65,20 +88,71 @@ def test_claims_follow_from_what_is_entered(dyads):
             assert said[key] == (not about & entered[claim.informant]), key
         elif claim.kind == "block_difference":
             assert said[key] == (about & entered["client"] != about & entered["case_manager"]), key
+        if claim.kind not in ("modest", "all_of"):
+            assert to_enter in rows.loc[key, "criterion"]
 
 
-def test_a_variable_outside_all_blocks_is_predicted_by_the_alliance(dyads):
+def test_the_readings_differ_where_outcomes_go_together():
+    """200 cohorts by another program: symptoms entered in 32 and in 98 %, living skills 51, 80."""
+    entered = {
+        seed: stepwise_links(
+            simulate_dyads("published", 201, seed), terms=("symptoms", "living_skills")
+        )
+        for seed in range(60)
+    }
+    rates = pd.concat(entered).query("informant == 'case_manager'")
+    rates = rates.groupby(["reading", "term"])["entered"].mean()
+    for key, rate in {
+        ("as_1995", "symptoms"): 0.32,
+        ("as_1995", "living_skills"): 0.51,
+        (OUTCOMES, "symptoms"): 0.98,
+        (OUTCOMES, "living_skills"): 0.80,
+    }.items():
+        assert abs(rates[key] - rate) < 2.6 * np.sqrt(rate * (1 - rate) * (1 / 60 + 1 / 200)), key
+
+
+def test_a_variable_outside_all_blocks_stands_with_the_outcomes(dyads):
     rng = np.random.default_rng(3)
     rating = dyads["client_alliance"]
     more = dyads.assign(attendance=rating / rating.std() + rng.normal(0, 1, len(dyads)))
     claim = Claim("5", "attendance", "association", "client", term="attendance")
-    reader = Stepwise(more, BOOK)
-    assert reader.link("client", "attendance")["direction"] == AFTER
-    assert reader.read(claim)[1][0] == "supported"
-    against = Claim("5", "attendance", "association", "client", term="attendance", sign="negative")
-    assert reader.read(against)[1][0] == "not_supported"
+    against = replace(claim, sign="negative")
+    for reading, direction in zip(READINGS, (BEFORE, AFTER), strict=True):
+        reader = Stepwise(more, BOOK, reading)
+        assert reader.link("client", "attendance")["direction"] == direction
+        assert reader.read(claim)[1][0] == "supported"
+        assert reader.read(against)[1][0] == "not_supported"
 
 
 def test_one_informant_without_ratings_is_a_reason(dyads):
     with pytest.raises(NotEstimableError, match="no ratings by the nurse"):
         Stepwise(dyads, BOOK).link("nurse", "symptoms")
+
+
+def test_assumptions_name_the_verdicts_that_hang_on_them(dyads):
+    """Each by `assess` on the same cohort, changed by hand."""
+    rules, whole = read_rules(), dyads.dropna()
+    table = stepwise_links(whole, assumptions=rules).set_index("choice")["changes"]
+    usual = assess(whole, analyses=["as_1995"])
+    years = {"case_manager_experience_log": whole["case_manager_experience"]}
+    days = {c: np.log1p(whole[c]) for c in ("hospital_days", "hospital_days_before")}
+    others = {
+        "Direction of the regressions": assess(whole, analyses=[OUTCOMES]),
+        "p to enter and to leave": assess(whole, analyses=["as_1995"], p_enter=0.15, p_remove=0.15),
+        "Hospital days": assess(whole.assign(**days), analyses=["as_1995"]),
+        "Experience": assess(whole.assign(**years), analyses=["as_1995"]),
+        "Missing values": usual,
+    }
+    for choice, other in others.items():
+        changed = other[
+            (other["verdict"] != usual["verdict"]) & ~other["claim"].isin(["all_seven", "neither"])
+        ]
+        said = [
+            f"{rules.texts[row.finding, row.claim, row.informant]}: {row.verdict.replace('_', ' ')}"
+            for row in changed.itertuples()
+        ]
+        assert table[choice] == ("; ".join(said) or "no verdict")
+    assert table["Direction of the regressions"] != "no verdict"
+    sas = stepwise_links(dyads, assumptions=rules, p_enter=0.15, p_remove=0.15)
+    assert "0.15 and 0.15" in set(sas["taken"])
+    assert "not estimable" not in " ".join(table)

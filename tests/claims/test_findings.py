@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.assess import COLUMNS, assess, unavailable
 from alliance_helpers.claims.evidence import claim_data, complete_of
 from alliance_helpers.claims.rules import read_rules
@@ -194,13 +195,16 @@ def test_collinear_terms_of_a_block_are_named():
     dyads["symptoms_intake"] = 2 * dyads["client_age"]
     rows = assess(dyads, finding="1").set_index(["claim", "analysis"]).sort_index()
     found = rows.loc["unrelated_pretreatment"]
-    assert (found.drop("as_1995")["verdict"] == "inconclusive").all()
-    today = found.drop("as_1995")["criterion"]
+    assert (found.drop(list(READINGS))["verdict"] == "inconclusive").all()
+    today = found.drop(list(READINGS))["criterion"]
     assert today.str.contains("'symptoms_intake' is a linear").all()
 
 
 def test_an_unknown_analysis_is_named():
-    with pytest.raises(ParameterError, match="Unknown analysis 'naive'; use as_1995, as_published"):
+    with pytest.raises(
+        ParameterError,
+        match="Unknown analysis 'naive'; use as_1995, as_1995_outcomes, as_published",
+    ):
         assess(simulate_dyads("published", 30, seed=3), analyses=["naive"])
 
 

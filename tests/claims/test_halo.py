@@ -1,9 +1,16 @@
 """Associations by who rated the outcome: a group too small gives a reason, not an end."""
 
-import numpy as np
+from pathlib import Path
 
-from alliance_helpers.claims.associations import halo
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims.associations import halo, two_informants
+from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "halo.csv"
 
 
 def test_what_cannot_be_estimated_has_a_reason_and_the_rest_its_estimate():
@@ -21,3 +28,61 @@ def test_what_cannot_be_estimated_has_a_reason_and_the_rest_its_estimate():
         there = found.drop(index=gone.index)
         assert np.isfinite(there["estimate"]).all()
         assert (there["reason"] == "").all()
+
+
+def test_two_traits_by_two_raters_agree_with_psych():
+    """`psych::alpha`, `cor` and `psych::correct.cor` on the shipped cohort."""
+    known = pd.read_csv(REFERENCE).set_index(["statistic", "term"])["value"]
+    table = halo(open_cohort()).matrix
+    assert table["pair"].value_counts().to_dict() == {
+        "same trait, different rater": 2,
+        "different trait, same rater": 2,
+        "different trait, different rater": 2,
+    }
+    for row in table.to_dict("records"):
+        both = f"{row['first_rating']}:{row['second_rating']}"
+        for statistic in ("estimate", "corrected"):
+            assert row[statistic] == pytest.approx(known[statistic, both], rel=1e-9)
+        for side in ("first", "second"):
+            assert row[f"alpha_{side}"] == pytest.approx(
+                known["alpha", row[f"{side}_rating"]], rel=1e-9
+            )
+
+
+def test_a_halo_shows_in_the_matrix_and_goes_with_it():
+    """A favour added to one rater's two ratings lifts their correlation, and no other."""
+    dyads = simulate_dyads("no_association", 400, 5)
+    favour = np.random.default_rng(1).normal(size=400)
+    own = ["case_manager_alliance", "case_manager_outcome"]
+    liked = dyads.assign(**{c: dyads[c] + 2 * dyads[c].std() * favour for c in own})
+    before, after = (
+        halo(d).matrix.set_index(["first_rating", "second_rating"]) for d in (dyads, liked)
+    )
+    assert after.loc[tuple(own), "pair"] == "different trait, same rater"
+    assert abs(before.loc[tuple(own), "estimate"]) < 0.15 < 0.7 < after.loc[tuple(own), "estimate"]
+    others = after.drop(index=tuple(own))["estimate"]
+    assert (others.abs() < 0.15).all()
+    assert after[["alpha_first", "corrected"]].isna().all().all(), "a dyad table has no items"
+
+
+def test_without_one_own_view_three_pairs_are_left():
+    dyads = simulate_dyads("published", 60, 5).drop(columns=["client_outcome", "living_skills"])
+    found = halo(dyads).matrix
+    assert found["pair"].tolist() == [
+        "same trait, different rater", "different trait, same rater",
+        "different trait, different rater",
+    ]  # fmt: skip
+    assert "client_outcome" not in set(found["first_rating"]) | set(found["second_rating"])
+
+
+def test_differences_between_informants_without_error():
+    """Each correlation over the square root of its rating's alpha, by hand."""
+    study = open_cohort()
+    known = pd.read_csv(REFERENCE).set_index(["statistic", "term"])["value"]["alpha"]
+    table = two_informants(study).differences
+    for informant in ("client", "case_manager"):
+        wanted = table[f"r_{informant}"] / np.sqrt(known[f"{informant}_alliance"])
+        np.testing.assert_allclose(table[f"corrected_{informant}"], wanted, rtol=1e-9)
+    gap = table["corrected_case_manager"] - table["corrected_client"]
+    np.testing.assert_allclose(table["corrected_difference"], gap)
+    assert two_informants(study.dyads).differences["corrected_client"].isna().all()

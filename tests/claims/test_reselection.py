@@ -45,7 +45,8 @@ def test_inclusion_is_that_of_the_studys_own_regression(dyads, table, outcome):
 
 
 def test_what_1995_enters_is_what_is_in_the_model(dyads, table):
-    links = stepwise_links(dyads, BOOK).set_index(["informant", "term"])["entered"]
+    links = stepwise_links(dyads, BOOK).query("reading == 'as_1995_outcomes'")
+    links = links.set_index(["informant", "term"])["entered"]
     found = table.set_index(["informant", "term"])["beta"].notna()
     assert (found == links.loc[found.index].astype(bool)).all() and len(found) == len(links)
 
@@ -59,6 +60,21 @@ def test_models_and_procedures_are_there_for_both_informants(dyads):
     assert (whole["r_squared_all_in"] >= whole["r_squared"] - 1e-12).all()
     test = permutation_test(dyads, CM, regression_blocks(dyads, BOOK), "case_manager_id", 49)
     assert whole.loc[("case_manager", CM), "p_value"] == test["p_value"].iloc[0]
+    assert whole.loc[("case_manager", CM), "tested"] == "every_block"
+
+
+def test_of_an_outcomes_regression_what_the_alliance_adds_is_tested(dyads):
+    """Baseline explains symptoms; a rating of noise does not, and its row says so."""
+    rng = np.random.default_rng(3)
+    noise = dyads.assign(**{CM: rng.permutation(dyads[CM])})
+    noise["symptoms"] = noise["symptoms_intake"] + rng.normal(0, 3, len(noise))
+    true, found = (reselection(d, n_boot=20, n_perm=199).procedure for d in (dyads, noise))
+    row, by_chance = (
+        t.set_index(["informant", "outcome"]).loc["case_manager", "symptoms"] for t in (true, found)
+    )
+    assert row["tested"] == by_chance["tested"] == "alliance"
+    assert row["p_value"] < 0.05 < by_chance["p_value"]
+    assert by_chance["r_squared"] > 0.5 and by_chance["r_squared_tested"] < 0.02
 
 
 def test_noise_is_selected_as_often_as_noise():

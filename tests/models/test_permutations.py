@@ -93,6 +93,26 @@ def test_one_predictor_is_the_permutation_of_r():
     assert test["p_value"].iloc[0] == pytest.approx(normal, abs=0.012)
 
 
+def test_a_tested_block_is_tested_alone():
+    """What is held constant explains the outcome; the block has the p of its own partial slope."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(rng.normal(size=(80, 3)), columns=["before", "x", "y"])
+    data["x"] += 0.5 * data["before"]
+    data["y"] += 2 * data["before"] + 0.15 * data["x"]
+    blocks, rule = {"first": ["before"], "last": ["x"]}, {"p_enter": 0.98, "p_remove": 0.99}
+    test = permutation_test(data, "y", blocks, n_perm=4000, tested="last", **rule).iloc[0]
+    X = np.column_stack([np.ones(80), data[["before", "x"]]])
+    b, left = np.linalg.lstsq(X, data["y"])[:2]
+    t = b[2] / np.sqrt(left[0] / 77 * np.linalg.inv(X.T @ X)[2, 2])
+    partial = 2 * stats.t.sf(abs(t), 77)
+    assert test["p_value"] == pytest.approx(partial, abs=0.025) and partial > 0.05
+    assert permutation_test(data, "y", blocks, n_perm=99, **rule)["p_value"].iloc[0] == 0.01
+    r2 = 1 - left[0] / data["y"].var() / 79
+    assert test["r_squared"] == pytest.approx(r2 - data["before"].corr(data["y"]) ** 2)
+    with pytest.raises(ParameterError, match="tested is 'middle'; the blocks are first, last"):
+        permutation_test(data, "y", blocks, tested="middle")
+
+
 @pytest.mark.slow
 def test_size_at_the_shape_of_the_study():
     """Nothing related, 45 managers, 30 % of the outcome theirs: benchmarks/permutation_size.csv."""
