@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.count_design import too_rare
 from ..models.design import Sample, orthonormal, standardise
 from ..models.partial import Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
@@ -159,6 +160,11 @@ def claim_data(claim: Claim, found: Complete, transform: Transform | None = None
     transform : callable, optional
         Applied to the ratings and the claim's variables before anything is made of them; not to
         days of a rate, which stay days.
+
+    Raises
+    ------
+    NotEstimableError
+        Days of a rate that too few clients, or clients of too few case managers, have.
     """
     values, groups, rows, tested = found
     n_ratings = len(claim.informants)
@@ -171,6 +177,8 @@ def claim_data(claim: Claim, found: Complete, transform: Transform | None = None
         values = values[kept]
         Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
     y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
+    if claim.kind == "rate_absence" and (rare := too_rare(y, groups, tested[0])):
+        raise NotEstimableError(rare[0])
     return ClaimData(claim, y, X, Z, groups, rows, tested)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
+from ..models.count_fits import unlike
 from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
@@ -190,6 +191,7 @@ class Stressed:
         if count > most:  # a random part of the case managers at a time
             codes = (np.random.default_rng(self.seed).permutation(count) % most)[codes]
         estimate, covariance, df = leave_one_out(ratio, codes)
+        df = 1 / (1 / df + unlike(data.y, codes))
         b, error = float(estimate[0]), math.sqrt(covariance[0, 0])
         words = "; errors by jackknife over case managers" * (family != "poisson")
         return self.judged(claim, Estimate(b, error, np.nan, 1, df, np.nan, len(data.y)), words)

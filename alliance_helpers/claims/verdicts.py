@@ -62,7 +62,7 @@ def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Ef
 def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
     """A log rate turned into a rate ratio; equivalence within low to high."""
     e = slope(b, se, df, n, math.log(low), math.log(high))
-    limits = [math.exp(x) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
+    limits = [math.exp(min(x, 700.0)) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
     return Effect(math.exp(b), e.p_value, n, df, *limits, e.p_equivalence)
 
 

@@ -15,6 +15,9 @@ from ..errors import NotEstimableError
 from .design import COLLINEAR, complete_columns
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
+FEWEST, FEWEST_GROUPS = 8, 5
+"""Rows with a count above 0, and groups that have such rows: with fewer, a rate ratio of even 2 per
+SD is hardly ever found (`python -m benchmarks.count_size`)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,26 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
             reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
+    elif groups is not None:
+        reasons += too_rare(y, groups, outcome)
     return from_arrays(y, X, outcome, predictors, offset, groups, reasons)
+
+
+def too_rare(y: np.ndarray, groups: np.ndarray | None, outcome: str) -> list[str]:
+    """Why counts are above 0 in too few rows, or in too few groups, for errors that can be trusted.
+
+    Examples
+    --------
+    >>> too_rare(np.array([5, 0, 0, 0]), None, "days")
+    ["'days' is above 0 in 1 of 4 rows, and at least 8 are needed"]
+    """
+    some, what = y > 0, f"'{outcome}' is above 0 in"
+    if some.sum() < FEWEST:
+        return [f"{what} {some.sum()} of {len(y)} rows, and at least {FEWEST} are needed"]
+    of = np.unique(groups[some]) if groups is not None else some
+    if len(of) < FEWEST_GROUPS:
+        return [f"{what} rows of {len(of)} groups, and at least {FEWEST_GROUPS} are needed"]
+    return []
 
 
 def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:

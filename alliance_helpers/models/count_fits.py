@@ -58,6 +58,13 @@ def truncated_rows(y, eta, log_theta, *, value: bool = True):
     return ll, (by_eta + odds * eta0, by_theta + odds * theta0)
 
 
+def logseries_rows(y, eta, *, value: bool = True):
+    """What `truncated_rows` becomes as theta goes to 0: a log-series, mean / theta at exp(eta)."""
+    p, none = expit(eta), np.logaddexp(0, eta)
+    ll = -y * np.logaddexp(0, -eta) - np.log(y) - np.log(none) if value else None
+    return ll, (y * (1 - p) - p / none,)
+
+
 def inflated_rows(y, eta, log_theta, zeta, *, value: bool = True):
     """Negative binomial mixed with excess zeros, whose log-odds are `zeta`."""
     ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
@@ -165,6 +172,7 @@ def _newton(loss, hessian, x: np.ndarray) -> Optimum:
 NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
 LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
 SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+NO_THETA = -20.0  # log theta that stands for 0
 NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
 SAME = 1e-4  # log-likelihoods closer than this are the same fit
 
@@ -268,20 +276,40 @@ def negbin(design: Design) -> Fit:
 def hurdle(design: Design) -> Fit:
     """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
 
-    The two parts share no parameter, so each is fitted by itself.
+    The two parts share no parameter, so each is fitted, and can fail, by itself.
     """
-    positive, k = design.y > 0, len(design.terms)
-    if positive.all():
+    if (design.y > 0).all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
+    k, unknown = len(design.terms), np.full((len(design.terms),) * 2, np.nan)
+    parts, reasons, failed = {"count": _truncated, "any": _any}, {}, 0
+    for name, fit_part in parts.items():
+        try:
+            parts[name] = part = fit_part(design)
+            log_theta = part.x[k] if name == "count" else 0.0
+            reasons[name] = _not_identified(part, design.terms, log_theta)
+        except NotEstimableError as error:
+            reasons[name] = str(error).removeprefix("Not estimable: ")
+            failed += 1
+            parts[name] = Optimum(np.full(k + 1, np.nan), np.nan, np.full((k + 1,) * 2, np.nan))
+    if failed == len(parts):
+        raise NotEstimableError(f"Not estimable: {'; '.join(reasons.values())}")
+    count, some = parts.values()
+    errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
+    reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
+    b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
+    fit = _two_parts(
+        "hurdle", "any", design, count, b, block_diag(*errors), count.llf + some.llf, share,
+        reasons["count"], "among the counts above 0",
+    )  # fmt: skip
+    return replace(fit, identified=not reason, reason=reason or fit.reason)
+
+
+def _any(design: Design) -> Optimum:
+    """Logit for any days."""
+    positive = design.y > 0
     refuse_separation(design, ~positive, True, "rows with days from rows without")
-    zero = maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], np.zeros(k))
-    count = _truncated(design)
-    reason = _not_identified(count, design.terms, count.x[k])
-    reason = reason or _not_identified(zero, design.terms)
-    vcov = block_diag(count.vcov[:k, :k], zero.vcov)
-    b, llf, share = np.append(count.x[:k], zero.x), count.llf + zero.llf, expit(-design.Z @ zero.x)
-    limit = "among the counts above 0"
-    return _two_parts("hurdle", "any", design, count, b, vcov, llf, share, reason, limit)
+    start = np.zeros(len(design.terms))
+    return maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
 
 
 def zinb(design: Design) -> Fit:
@@ -300,20 +328,18 @@ def zinb(design: Design) -> Fit:
         terms = (*design.terms, "theta", *design.terms)
         reason = _not_identified(best, terms, best.x[k], "excess zeros from other zeros")
     b, vcov = np.delete(best.x, k), np.delete(np.delete(best.vcov, k, 0), k, 1)
+    vcov = np.full_like(vcov, np.nan) if reason else vcov
     limit = "beside the excess zeros"
     return _two_parts("zinb", "excess_zero", design, best, b, vcov, best.llf, share, reason, limit)
 
 
 def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
-    """A fit with zeros of their own; `best` holds the count part, its log theta behind it.
-
-    Where there is a reason against it, its errors are unknown.
-    """
+    """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
     k = len(design.terms)
     log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
     bounded = np.isfinite(log_theta)
     return Fit(
-        family, design.y, ("count", part), b, np.full_like(vcov, np.nan) if reason else vcov, llf,
+        family, design.y, ("count", part), b, vcov, llf,
         mu=np.exp(design.Z @ b[:k] + design.offset),
         share=share,
         theta=float(np.exp(log_theta)),
@@ -324,9 +350,39 @@ def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, lim
 
 
 def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
-    """CR2 covariance of a Poisson's coefficients in the predictors' own units."""
+    """CR2 covariance of a Poisson's coefficients in the predictors' own units.
+
+    Satterthwaite's degrees of freedom take each row's variance as known up to a factor. Days are
+    far more unlike: what that adds to the relative variance of the errors is added here.
+    """
     gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
-    return cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
+    robust = cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
+    return replace(robust, df=1 / (1 / robust.df + unlike(design.y, groups)))
+
+
+def unlike(y: np.ndarray, groups: np.ndarray) -> float:
+    """One over the degrees of freedom that groups leave for unlike totals, less that of equal ones.
+
+    Totals leave as many as Kish's effective number of groups less one.
+
+    Raises
+    ------
+    NotEstimableError
+        An effective number below 2.
+
+    Examples
+    --------
+    >>> unlike(np.array([4, 4, 1, 3, 0]), np.array([1, 2, 3, 3, 4])) == 1 / (3 - 1) - 1 / (4 - 1)
+    True
+    """
+    totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
+    number = float(totals.sum() ** 2 / (totals @ totals))
+    if number < 2:
+        raise NotEstimableError(
+            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
+            "that errors between groups are unknown."
+        )
+    return 1 / (number - 1) - 1 / (len(totals) - 1)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
@@ -348,8 +404,16 @@ def _truncated(design: Design) -> Optimum:
     refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
     blocks = [Z, np.ones((len(y), 1))]
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
-    starts = [np.append(log_mean, t) for t in (0.0, 2.0)]
-    return _maximise_theta(truncated_rows, y, offset, blocks, starts)
+    starts = [np.append(log_mean, t) for t in (-3.0, 0.0, 2.0)]
+    best = _maximise_theta(truncated_rows, y, offset, blocks, starts)
+    if best.x[-1] > 0:
+        return best
+    ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
+    limit = maximise(lambda eta, **how: logseries_rows(y, eta + offset, **how), [Z], ratio)
+    if limit.llf < best.llf:
+        return best
+    x = np.r_[limit.x[0] + NO_THETA, limit.x[1:], NO_THETA]
+    return Optimum(x, limit.llf, np.full_like(best.vcov, np.nan))
 
 
 def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
@@ -363,6 +427,8 @@ def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
     try:
         split = hurdle(design)
     except NotEstimableError:
+        return starts
+    if not np.isfinite(split.llf):
         return starts
     more = min(max(split.theta, 1e-3), 1e3)
     return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]

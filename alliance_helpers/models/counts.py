@@ -44,8 +44,9 @@ class CountModels:
         opposite direction). In these two the exponential is an odds ratio.
     fit : DataFrame
         A row a model: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
-        identified reason`. `reason` says why a model is not identified (its standard errors are
-        NaN then), what it collapsed to, or why it cannot be estimated. `theta` is infinite where
+        identified reason`. `reason` says why a model, or which part of a hurdle, is not identified
+        (its standard errors are NaN then; of a part that cannot be estimated all is), what it
+        collapsed to, or why it cannot be estimated. `theta` is infinite where
         there is no over-dispersion.
     """
 
@@ -119,18 +120,22 @@ def count_regression(
         )
     design = make_design(data, outcome, predictors, exposure, cluster)
     fit = FAMILIES[family](design)
-    m = len(fit.parts)
-    back = np.kron(np.eye(m), design.back)
+    m, k = len(fit.parts), len(design.terms)
     if design.groups is None:
-        vcov, df = back @ fit.vcov @ back.T, np.inf
+        blocks = [fit.vcov[i : i + k, i : i + k] for i in range(0, m * k, k)]
+        vcov, df = [design.back @ block @ design.back.T for block in blocks], np.inf
     else:
         robust = fit_cr2(design, fit, design.groups)
-        vcov, df = robust.vcov, robust.df
+        vcov, df = [robust.vcov], robust.df
+    estimates = (fit.b.reshape(m, k) @ design.back.T).ravel()
+    errors = np.sqrt(np.concatenate([np.diag(block) for block in vcov]))
     names = {"part": np.repeat(fit.parts, len(design.terms)).tolist(), "term": [*design.terms * m]}
-    columns = t_tests(back @ fit.b, np.sqrt(np.diag(vcov)), df, conf_level)
+    columns = t_tests(estimates, errors, df, conf_level)
     columns["n"] = len(fit.y)
     columns |= {ratio: np.exp(columns[name]) for ratio, name in RATIOS.items()}
-    return CountModels(pd.DataFrame(names | columns), _summary(fit), {family: fit})
+    return CountModels(
+        pd.DataFrame(names | columns), _summary(fit), {family: fit} if np.isfinite(fit.llf) else {}
+    )
 
 
 def _summary(fit: Fit) -> pd.DataFrame:
