@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, count, groupby
+from itertools import chain, count
 from math import ceil, floor
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -20,13 +22,20 @@ from ..study.cells import plain
 from ..study.raw_tables import RawTable
 
 ROLES = {
-    "client": r"client|klient|patient|participant|subject|person|proband|respondent|couple|dyad|"
-    r"case(?!.?(man|load))",
-    "case_manager": r"therap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|coach|"
-    r"nurse|(^|_)pcp|doctor|physician|behandler|berater",
+    "client": r"client|klient|pa[ct]ient|participant|subject|person|proband|respondent|couple|dyad|"
+    r"record|case(?!.?(man|load))|fall(?!.*zahl)|vp(n|_|$)|usuario",
+    "case_manager": r"therap|terap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|"
+    r"coach|nurse|(^|_)pcp|doctor|physician|behandler|berater",
     "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school|"
-    r"klinik|einrichtung|standort",
+    r"klinik|einrichtung|standort|cl[ií]nica|access.group",
 }
+NAMED = {  # a column whose name says no more than this holds the id, whatever its values look like
+    "client": r"clients?|klient(in)?|pa[ct]iente?n?(in)?|participant|subject|proband|respondent|"
+    r"couple|dyade?|d[ií]ada|record|case|fall|vpn?|pat",
+    "case_manager": r"the?r|the?rap(eut(in)?|euta|ist)?|counsell?ors?|couns|clinician|cm|worker|"
+    r"case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
+}
+ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
 ID = re.compile(
     r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$|nummer$|kürzel", re.IGNORECASE
 )
@@ -41,17 +50,10 @@ BEFORE = re.compile(
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+MANY = 50  # rows enough for whole numbers that are all different to be no measurement
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
-
-RATERS = {
-    "client": r"c|cl|cli|client|p|pat|patient|pt|self|participant|user",
-    "case_manager": r"t|th|ther|therapist|cm|casemanager|manager|mgr|counselor|counsellor|worker|"
-    r"staff|clin|clinician|provider|keyworker|kw|nurse|coach|w|md|doctor",
-}
-WAI = re.compile(r"wai|alliance", re.IGNORECASE)
-SHORTEST = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Guess:
     label: str = ""
     low: float = np.nan
     high: float = np.nan
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] | dict[str, float] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
     each: int = 0  # in how many rows every value stands, if it is the same number for all
@@ -80,11 +82,18 @@ class Guess:
         return (floor(self.low * 100) / 100, ceil(self.high * 100) / 100) if seen else ()
 
 
-def guess_columns(raw: RawTable) -> dict[str, Guess]:
-    """A guess for every column, by the name that the codebook may give it."""
-    made: dict[str, Guess] = {}
+Columns = dict[str, Guess]
+
+
+def guess_columns(raw: RawTable, items: Mapping[str, Guess] = MappingProxyType({})) -> Columns:
+    """A guess for every column, by the name that the codebook may give it; of `items` as given."""
+    made: Columns = {}
     words = _words_among_numbers(raw.frame)
     for column in raw.frame:
+        label = raw.labels.get(column, "")[:300]
+        if column in items:
+            made[plain_name(column, made)] = replace(items[column], column=column, label=label)
+            continue
         guess = _guess(raw, column, raw.frame[column], words)
         told = (column, guess.label)  # finding 4 asks for days that are not before the study
         days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
@@ -99,10 +108,23 @@ def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
     for _, values in frame.items():
         if values.dtype.kind in "OT" or types.is_string_dtype(values.dtype):
             present = values.dropna().astype("str").str.strip()
-            text = present[_converted(present).isna() & (present != "")]
+            text = present[converted(present).isna() & (present != "")]
             if 0 < len(text) < len(present) / 2:
                 counts.update(text)
     return {word for word, count in counts.items() if count >= FEW}
+
+
+def named_for(name: str) -> str | None:
+    """Whose id a column holds for sure by its name: nothing but the role and words for an id.
+
+    >>> named_for("THER"), named_for("Therapist Code"), named_for("therapist_age")
+    ('case_manager', 'case_manager', None)
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    words = re.split(r"[^a-zäöüíé]+", split.lower())
+    bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
+    bare = re.sub(rf"{ID_WORDS}$", "", bare)
+    return next((role for role, told in NAMED.items() if re.fullmatch(told, bare)), None)
 
 
 def role_of(name: str) -> str | None:
@@ -131,14 +153,17 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
         return guess
     if types.is_datetime64_any_dtype(values):
         return replace(guess, type="date")
-    role = role_of(column) or role_of(label)
+    role = named_for(column) or role_of(column) or role_of(label)
     alone = guess.unique and number is None and len(present) > FEW
+    counted = guess.unique and len(present) > MANY and number is not None
     named = ID.search(column) or (role and ID.search(label))
+    if named_for(column) or (counted and _runs_on(number)):
+        named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
-    answers = None if number is None else number[~_declared(raw, column, number)]
+    answers = None if number is None else number[~declared(raw, column, number)]
     if answers is not None and not _names_every(levels, answers, gone):
-        return _number(guess, answers)
+        return as_number_guess(guess, answers)
     if number is None and present.astype("str").str.fullmatch(DATE).mean() > 0.95:
         return replace(guess, type="date")
     names = list(levels.values()) if levels else _spellings(present)
@@ -151,7 +176,7 @@ def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
     """Value labels of answers, not of codes for missing ones."""
     levels = {code: name for code, name in raw.levels.get(column, {}).items() if code not in gone}
     number = pd.to_numeric(pd.Series([*levels]), errors="coerce").to_numpy(float)
-    out = _declared(raw, column, number)
+    out = declared(raw, column, number)
     return {code: name for (code, name), o in zip(levels.items(), out, strict=True) if not o}
 
 
@@ -165,16 +190,22 @@ def _whole(number: np.ndarray | None) -> bool:
     return number is None or bool((number % 1 == 0).all())
 
 
+def _runs_on(number: np.ndarray) -> bool:
+    """Whether numbers that are all different count on, or are far too long for a measurement."""
+    span = number.max() - number.min() + 1
+    return span <= 1.2 * len(number) or span > 100_000
+
+
 def _as_numbers(present: pd.Series) -> np.ndarray | None:
     if types.is_bool_dtype(present):
         return None
     if not types.is_numeric_dtype(present):
-        present = _converted(present)
+        present = converted(present)
     number = present.to_numpy(dtype=float, na_value=np.nan)
     return number if len(number) and np.isfinite(number).all() else None
 
 
-def _converted(text: pd.Series) -> pd.Series:
+def converted(text: pd.Series) -> pd.Series:
     """Text as numbers, with a point or a comma; NaN where it is none."""
     comma = text.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
     return pd.to_numeric(comma, errors="coerce")
@@ -187,14 +218,15 @@ def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
     return found <= set(levels) and len(found) <= 4 and not anchors
 
 
-def _declared(raw: RawTable, column: str, number: np.ndarray) -> np.ndarray:
-    gone = np.zeros(len(number), bool)
+def declared(raw: RawTable, column: str, number) -> np.ndarray:
+    """Which numbers the file declares as codes for no answer."""
+    gone = np.zeros(np.shape(number), bool)
     for low, high in raw.missing_ranges.get(column, ()):
         gone |= (number >= low) & (number <= high)
     return gone
 
 
-def _number(guess: Guess, number: np.ndarray) -> Guess:
+def as_number_guess(guess: Guess, number: np.ndarray) -> Guess:
     """Range without what looks like a missing code: a far value of -9, 99 and the like."""
     codes: list[float] = []
     for code in CODES:
@@ -228,7 +260,7 @@ def plain_name(name: str, taken=()) -> str:
     return next(made for made in chain([plain], numbered) if made not in taken)
 
 
-Tables = dict[str, dict[str, Guess]]
+Tables = dict[str, Columns]
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
@@ -300,74 +332,3 @@ def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses.values():
         if name in table:
             table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())
-
-
-@dataclass(frozen=True)
-class Block:
-    """Columns that differ in one number only, which counts without a gap."""
-
-    before: str
-    after: str
-    first: int
-    last: int
-    width: int
-    columns: tuple[str, ...]
-
-    @property
-    def stem(self) -> str:
-        """The name without its number."""
-        return f"{self.before}{self.after}"
-
-    def pattern(self) -> str:
-        """As the codebook writes it: ``wai_c_{01..36}``."""
-        first, last = f"{self.first:0{self.width}d}", f"{self.last:0{self.width}d}"
-        return f"{self.before}{{{first}..{last}}}{self.after}"
-
-
-def item_blocks(columns: list[str]) -> list[Block]:
-    """Blocks of at least three numbered columns, the longest first; each column in one at most.
-
-    >>> [b.pattern() for b in item_blocks(["WAIC1", "WAIC2", "WAIC3", "age"])]
-    ['WAIC{1..3}']
-    """
-    groups: dict[tuple[str, str, int], dict[int, str]] = {}
-    for column in columns:
-        for run in re.finditer(r"[0-9]{1,3}", column):
-            before, number, after = column[: run.start()], int(run.group()), column[run.end() :]
-            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
-                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
-                    groups.setdefault((before, after, width), {})[number] = column
-    blocks, taken = [], set()
-    for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
-        left = sorted(i for i, column in members.items() if column not in taken)
-        for _, stretch in groupby(enumerate(left), lambda pair: pair[1] - pair[0]):
-            run = [i for _, i in stretch]
-            if len(run) >= SHORTEST:
-                names = tuple(members[i] for i in run)
-                blocks.append(Block(before, after, run[0], run[-1], width, names))
-                taken |= set(names)
-    return sorted(blocks, key=lambda b: columns.index(b.columns[0]))
-
-
-def form_of(block: Block, highest: float) -> str | None:
-    """Which form a WAI block is: by its number of items, and for 12 by the highest response.
-
-    >>> form_of(item_blocks([f"wai{i}" for i in range(1, 13)])[0], highest=5)
-    'WAI-SR'
-    """
-    twelve = "WAI-SR" if highest <= 5 else "WAI-S"
-    return {36: "WAI-36", 12: twelve}.get(len(block.columns)) if block.first == 1 else None
-
-
-def informant_of(name: str, label: str = "") -> str | None:
-    """Whose rating a name speaks of: client, case_manager, or not said.
-
-    >>> informant_of("WAIC"), informant_of("wai_sr_t_"), informant_of("wai")
-    ('client', 'case_manager', None)
-    """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    words = set(re.split(r"[^a-z]+", split.lower()))
-    words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
-    words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
-    found = [who for who, told in RATERS.items() if any(re.fullmatch(told, w) for w in words)]
-    return found[0] if len(found) == 1 else None
