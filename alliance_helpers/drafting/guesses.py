@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, count
 from math import ceil, floor
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.api import types
 
-from ..study.cells import plain
-from ..study.raw_tables import RawTable
+from ..study.cells import as_text, plain
+from ..study.raw_tables import READERS, RawTable
 
 ROLES = {
     "client": r"client|klient|pa[ct]ient|participant|subject|person|proband|respondent|couple|dyad|"
@@ -53,7 +56,10 @@ RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 MANY = 50  # rows enough for whole numbers that are all different to be no measurement
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
-DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
+DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MISTYPED = 0.02  # so few cells among numbers are slips of the pen
+LABELLED = tuple(READERS)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Guess:
     label: str = ""
     low: float = np.nan
     high: float = np.nan
-    values: tuple[str, ...] | dict[str, float] = ()
+    values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
     each: int = 0  # in how many rows every value stands, if it is the same number for all
@@ -83,18 +89,43 @@ class Guess:
 
 
 Columns = dict[str, Guess]
+Held = Mapping[str, int]  # how often a column holds each text
 
 
-def guess_columns(raw: RawTable, items: Mapping[str, Guess] = MappingProxyType({})) -> Columns:
+def held_by(raw: RawTable) -> dict[str, Held]:
+    """How often each column holds each text, blanks left out; numbers and days as text."""
+    return {column: _held(values) for column, values in raw.frame.items()}
+
+
+def _held(values: pd.Series) -> Held:
+    if types.is_numeric_dtype(values) and not types.is_bool_dtype(values):
+        x = values.to_numpy(dtype=float, na_value=np.nan)
+        known, counts = np.unique(x[~np.isnan(x)], return_counts=True)
+        return {f"{value:.15g}": int(n) for value, n in zip(known, counts, strict=True)}
+    if types.is_string_dtype(values.dtype) and values.dtype != object:
+        pairs = pc.value_counts(pa.array(values.array, from_pandas=True)).to_pylist()
+        found = ((pair["values"], pair["counts"]) for pair in pairs)
+    else:
+        found = Counter(map(as_text, values.dropna())).items()
+    held: Counter[str] = Counter()
+    for text, n in found:
+        held[(text or "").strip()] += n
+    held.pop("", None)
+    return held
+
+
+def guess_columns(
+    raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess] = MappingProxyType({})
+) -> Columns:
     """A guess for every column, by the name that the codebook may give it; of `items` as given."""
     made: Columns = {}
-    words = _words_among_numbers(raw.frame)
+    words = _words_among_numbers(held.values())
     for column in raw.frame:
         label = raw.labels.get(column, "")[:300]
         if column in items:
             made[plain_name(column, made)] = replace(items[column], column=column, label=label)
             continue
-        guess = _guess(raw, column, raw.frame[column], words)
+        guess = _guess(raw, column, held[column], words)
         told = (column, guess.label)  # finding 4 asks for days that are not before the study
         days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
         days = days and not any(map(BEFORE.search, told))
@@ -102,16 +133,25 @@ def guess_columns(raw: RawTable, items: Mapping[str, Guess] = MappingProxyType({
     return made
 
 
-def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
+def _words_among_numbers(columns: Iterable[Held]) -> set[str]:
     """Words that stand for no answer: where most cells are numbers, in several rows."""
     counts: Counter[str] = Counter()
-    for _, values in frame.items():
-        if values.dtype.kind in "OT" or types.is_string_dtype(values.dtype):
-            present = values.dropna().astype("str").str.strip()
-            text = present[converted(present).isna() & (present != "")]
-            if 0 < len(text) < len(present) / 2:
-                counts.update(text)
+    for held in columns:
+        text = {word: n for word, n in held.items() if as_number(word) is None}
+        if 0 < sum(text.values()) < sum(held.values()) / 2:
+            counts.update(text)
     return {word for word, count in counts.items() if count >= FEW}
+
+
+@cache
+def as_number(text: str) -> float | None:
+    """A cell's number, with a point or a comma; None where it is none.
+
+    >>> as_number("3,5"), as_number("12?")
+    (3.5, None)
+    """
+    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    return float(plainly) if re.fullmatch(NUMBER, plainly) else None
 
 
 def named_for(name: str) -> str | None:
@@ -133,29 +173,23 @@ def role_of(name: str) -> str | None:
     return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
-def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Guess:
+def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     label = raw.labels.get(column, "")[:300]
-    values = values.astype("str").str.strip() if values.dtype.kind in "OT" else values
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype("str")
-    if types.is_string_dtype(values.dtype):
-        values = values.mask(values == "")
-    present = values.dropna()
-    said = () if types.is_numeric_dtype(present) else sorted(words & {*present.astype("str")})
-    present = present[~present.isin(said)] if said else present
-    gone = {str(code) for code in raw.missing.get(column, ())}
-    number = _as_numbers(present)
-    levels = _meant(raw, column, gone)
-    counts = present.value_counts()
-    each = int(counts.iloc[0]) if len(counts) and counts.nunique() == 1 else 0
-    guess = Guess(column, "text", label, codes=(*said,), each=each)
-    if not len(present):
+    said = sorted(word for word in words & held.keys())
+    present = {text: n for text, n in held.items() if text not in said}
+    counts, total = {*present.values()}, sum(present.values())
+    guess = Guess(
+        column, "text", label, codes=(*said,), each=counts.pop() if len(counts) == 1 else 0
+    )
+    if not present:
         return guess
-    if types.is_datetime64_any_dtype(values):
+    if types.is_datetime64_any_dtype(raw.frame[column]):
         return replace(guess, type="date")
+    gone = {str(code) for code in raw.missing.get(column, ())}
+    number, levels = _numbers(present), _meant(raw, column, gone)
     role = named_for(column) or role_of(column) or role_of(label)
-    alone = guess.unique and number is None and len(present) > FEW
-    counted = guess.unique and len(present) > MANY and number is not None
+    alone = guess.unique and number is None and total > FEW
+    counted = guess.unique and total > MANY and number is not None
     named = ID.search(column) or (role and ID.search(label))
     if named_for(column) or (counted and _runs_on(number)):
         named, levels = True, {}
@@ -164,26 +198,42 @@ def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Gu
     answers = None if number is None else number[~declared(raw, column, number)]
     if answers is not None and not _names_every(levels, answers, gone):
         return as_number_guess(guess, answers)
-    if number is None and present.astype("str").str.fullmatch(DATE).mean() > 0.95:
+    if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
-    names = list(levels.values()) if levels else _spellings(present)
-    if levels or (len(names) <= MOST_LEVELS and len(present) >= FEW * len(names)):
-        return replace(guess, type="category", values=tuple(map(str, names)), role=role)
+    names = _spellings(present)
+    if levels:
+        coded = raw.file.lower().endswith(LABELLED) or not levels.keys() >= present.keys()
+        names = [*levels.values()] if coded else levels
+    if levels or (len(names) <= MOST_LEVELS and total >= FEW * len(names)):
+        return replace(guess, type="category", values=names, role=role)
     return replace(guess, type="id", role=role) if role else guess
 
 
 def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
     """Value labels of answers, not of codes for missing ones."""
     levels = {code: name for code, name in raw.levels.get(column, {}).items() if code not in gone}
-    number = pd.to_numeric(pd.Series([*levels]), errors="coerce").to_numpy(float)
-    out = declared(raw, column, number)
-    return {code: name for (code, name), o in zip(levels.items(), out, strict=True) if not o}
+    number = {code: as_number(code) for code in levels}
+    return {
+        code: name
+        for code, name in levels.items()
+        if number[code] is None or not declared(raw, column, number[code])
+    }
 
 
-def _spellings(present: pd.Series) -> list[str]:
+def _spellings(present: Held) -> list[str]:
     """Categories, each in its most frequent spelling; more than may be named if there are more."""
-    often = present.astype("str").value_counts().index[: MOST_LEVELS * 20]
+    often = sorted(present, key=lambda text: -present[text])[: MOST_LEVELS * 20]
     return sorted({plain(spelling): spelling for spelling in often[::-1]}.values())
+
+
+def _numbers(present: Held) -> np.ndarray | None:
+    """Every cell as a number; None unless all are, but for very few that `check` will name."""
+    number = {text: as_number(text) for text in present}
+    odd = sum(n for text, n in present.items() if number[text] is None)
+    if odd > MISTYPED * sum(present.values()):
+        return None
+    known = [text for text in present if number[text] is not None]
+    return np.repeat([number[text] for text in known], [present[text] for text in known])
 
 
 def _whole(number: np.ndarray | None) -> bool:
@@ -194,15 +244,6 @@ def _runs_on(number: np.ndarray) -> bool:
     """Whether numbers that are all different count on, or are far too long for a measurement."""
     span = number.max() - number.min() + 1
     return span <= 1.2 * len(number) or span > 100_000
-
-
-def _as_numbers(present: pd.Series) -> np.ndarray | None:
-    if types.is_bool_dtype(present):
-        return None
-    if not types.is_numeric_dtype(present):
-        present = converted(present)
-    number = present.to_numpy(dtype=float, na_value=np.nan)
-    return number if len(number) and np.isfinite(number).all() else None
 
 
 def converted(text: pd.Series) -> pd.Series:

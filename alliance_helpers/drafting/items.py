@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -15,7 +16,7 @@ from ..study.cells import as_text, plain
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
 from .answers import WORDS, Answers, no_answer, read_codes, read_words
-from .guesses import FEW, Guess, as_number_guess, converted, declared
+from .guesses import FEW, Guess, Held, as_number, as_number_guess, converted, declared
 
 WHO = {who: re.compile(words) for who, words in WORDS["who"].items()}
 WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
@@ -119,11 +120,13 @@ def reversed_beside(columns: list[str], raw: RawTable) -> dict[str, str]:
     return found
 
 
-def guess_block(raw: RawTable, block: Block) -> Block | str | None:
+def guess_block(raw: RawTable, all_held: Mapping[str, Held], block: Block) -> Block | str | None:
     """A block with what its answers are; why it is none; or None if it holds free text."""
-    held = {c: _held(raw, c) for c in block.columns}
-    union = sum((counts for counts in held.values()), Counter())
-    number = {text: x for text in union if (x := _number(text)) is not None}
+    held = {c: _answered(raw, c, all_held[c]) for c in block.columns}
+    union: Counter[str] = Counter()
+    for counts in held.values():
+        union.update(counts)
+    number = {text: x for text in union if (x := as_number(text)) is not None}
     words = [text for text, _ in union.most_common() if text not in number]
     gone = [word for word in words if no_answer(word)]
     words = [word for word in words if word not in gone]
@@ -155,28 +158,15 @@ def guess_block(raw: RawTable, block: Block) -> Block | str | None:
     return replace(block, guess=guess, answers=answers)
 
 
-def _held(raw: RawTable, column: str) -> Counter:
-    """How often a column holds each text or number, without what its file declares missing."""
-    counts = raw.frame[column].value_counts()
+def _answered(raw: RawTable, column: str, held: Held) -> Held:
+    """What a column holds, without what its file declares missing."""
     gone = {as_text(code) for code in raw.missing.get(column, ())}
-    held = Counter()
-    for value, n in counts.items():
-        text = as_text(value)
-        if text and text not in gone and not _out(raw, column, text):
-            held[text] += int(n)
-    return held
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text))
-    except ValueError:
-        return None
+    return {t: n for t, n in held.items() if t not in gone and not _out(raw, column, t)}
 
 
 def _out(raw: RawTable, column: str, text: str) -> bool:
     """Whether the file declares a number as missing."""
-    number = _number(text)
+    number = as_number(text)
     return number is not None and bool(declared(raw, column, number))
 
 
@@ -189,7 +179,7 @@ def _levels(raw: RawTable, column: str) -> dict[str, str]:
     }
 
 
-def _highest(held: Counter, number: dict[str, float], codes: tuple) -> float:
+def _highest(held: Held, number: dict[str, float], codes: tuple) -> float:
     return max((number[t] for t in held if t in number and number[t] not in codes), default=np.nan)
 
 

@@ -11,7 +11,18 @@ import pandas as pd
 from ..study.raw_tables import ROW_ID
 from .draft import DraftTable, Found, Layout, Part
 from .exports import SENT, Source
-from .guesses import BEFORE, FEW, ID, Guess, Tables, agree, find_roles, guess_columns, plain_name
+from .guesses import (
+    BEFORE,
+    FEW,
+    ID,
+    Guess,
+    Tables,
+    agree,
+    find_roles,
+    guess_columns,
+    held_by,
+    plain_name,
+)
 from .items import (
     Block,
     guess_block,
@@ -39,18 +50,19 @@ def lay_out(sources: dict[str, Source]) -> Layout:
 def _look(source: Source) -> Found:
     """What each column of a source is by itself, and within its block."""
     raw, questions, blocks = source.raw, [], []
+    held = held_by(raw)
     beside = reversed_beside([*raw.frame], raw)
     seen = [column for column in raw.frame if column not in beside]
     inside: dict[str, Guess] = {}
     for block in item_blocks(seen):
-        told = guess_block(raw, block)
+        told = guess_block(raw, held, block)
         if isinstance(told, Block):
             blocks.append(told)
             inside |= dict.fromkeys(told.columns, told.guess)
         elif told:
             said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
             questions.append(said + "which of them are the items of one scale? None is drafted")
-    guesses = guess_columns(raw, inside)
+    guesses = guess_columns(raw, held, inside)
     shape = shape_of(raw, guesses, blocks)
     with_shape(guesses, shape)
     return Found(source, guesses, blocks, shape, beside, questions)
