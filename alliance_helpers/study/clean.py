@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import DataError
 from .cells import Change, as_log
 from .check import place
-from .codebook import Codebook, Days, Derived, Scale, own_words
+from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
 from .score import score_scale
@@ -46,12 +46,16 @@ class Dyads:
         for name, table in self.book.tables.items():
             if table.row != "client" or name not in self.tables:
                 continue
-            frame = self.tables[name]
+            frame, client = self.tables[name], self.book.client
             if not table.occasion:
-                yield frame, "", place(self.clients, frame[self.book.client])
+                yield frame, "", place(self.clients, frame[client])
+            elif shared := sorted((links(self.book) & set(frame)) - {client}):
+                once = frame.groupby(client, sort=False)[shared].first().reset_index()
+                yield once, "", place(self.clients, once[client])
+                frame = frame.drop(columns=shared)
             for occasion, ending in table.suffix.items():
                 at = np.flatnonzero(frame[table.occasion] == occasion)
-                rows = place(self.clients, frame[self.book.client].iloc[at])
+                rows = place(self.clients, frame[client].iloc[at])
                 rows = np.where(rows < 0, -1, at[rows]) if len(at) else rows
                 yield frame, ending, rows
 

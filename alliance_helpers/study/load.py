@@ -178,7 +178,9 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
     return Study(frames, replace(book, tables=tables), named, notes=notes), problems
 
 
-def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:
+def read_file(
+    path: Path, table: Table | None = None, sheet: str | None = None, header=(1, 1)
+) -> RawTable:
     """One table from its file.
 
     Parameters
@@ -189,6 +191,8 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
         What the codebook expects; tells delimiters apart, and which columns are numbers.
     sheet : str, optional
         Of a workbook.
+    header : (first, last), optional
+        Rows of the header, without a table to tell them.
 
     Raises
     ------
@@ -197,15 +201,16 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     """
     ending = path.suffix.lower()
     variables = table.variables.values() if table else ()
+    header = table.header if table else header
     if ending in EXCEL:
-        return read_sheet(path, sheet)
+        return read_sheet(path, sheet, header)
     if ending in READERS:
         return read_labelled(path)
     if ending == ".parquet":
         return read_parquet(path, [v.column for v in variables if v.type == "category"])
     if ending in TEXT:
         numbers = [v.column for v in variables if v.type in ("number", "integer")]
-        return read_delimited(path, [v.column for v in variables], numbers)
+        return read_delimited(path, [v.column for v in variables], numbers, header)
     what = f"ends in {ending!r}, which cannot be read." if ending else "has no ending."
     raise refuse(path.name, what, f"Give one of {', '.join(ENDINGS)}.")
 
