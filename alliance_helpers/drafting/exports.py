@@ -115,7 +115,7 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
     """The table, and the row of its header where titles stand above it."""
     first: DataError | RawTable | None = None
     for row in range(1, MOST_TITLES + 1):
-        table = Table("", file.name, (), {})
+        table = Table("", file.name, (), {}, header=(row, row))
         try:
             raw = read_file(file, table if row > 1 else None, sheet)
         except DataError as error:
