@@ -35,8 +35,8 @@ ROLES = {
 NAMED = {  # a column whose name says no more than this holds the id, whatever its values look like
     "client": r"clients?|klient(in)?|pa[ct]iente?n?(in)?|participant|subject|proband|respondent|"
     r"couple|dyade?|d[ií]ada|record|case|fall|vpn?|pat",
-    "case_manager": r"the?r|the?rap(eut(in)?|euta|ist)?|counsell?ors?|couns|clinician|cm|worker|"
-    r"case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
+    "case_manager": r"ther|therap(?!ie|y)[a-z]*|terapeut[ao]|counsell?ors?|couns|clinician|cm|"
+    r"worker|case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
 }
 ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
 ID = re.compile(
@@ -53,6 +53,7 @@ BEFORE = re.compile(
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+RARE = 0.05  # of the rows
 MANY = 50  # rows enough for whole numbers that are all different to be no measurement
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
@@ -74,6 +75,7 @@ class Guess:
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
+    rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     each: int = 0  # in how many rows every value stands, if it is the same number for all
 
     @property
@@ -178,9 +180,9 @@ def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     said = sorted(word for word in words & held.keys())
     present = {text: n for text, n in held.items() if text not in said}
     counts, total = {*present.values()}, sum(present.values())
-    guess = Guess(
-        column, "text", label, codes=(*said,), each=counts.pop() if len(counts) == 1 else 0
-    )
+    each = counts.pop() if len(counts) == 1 else 0
+    rare = total > FEW and total - len(present) < RARE * total
+    guess = Guess(column, "text", label, codes=(*said,), each=each, rare=rare)
     if not present:
         return guess
     if types.is_datetime64_any_dtype(raw.frame[column]):
@@ -349,6 +351,7 @@ def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[
         named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
+        once = once or [c for c in named if any(g.rare for g in columns[c])]
         named = once or [c for c in named if pairs and any(1 < g.each <= 6 for g in columns[c])]
     elif client:
         named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]

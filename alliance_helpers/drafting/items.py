@@ -211,7 +211,7 @@ def informant_of(name: str, label: str = "") -> str | None:
     >>> informant_of("WAIC"), informant_of("wai_sr_t_"), informant_of("wai")
     ('client', 'case_manager', None)
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?i)(^|[_.])t\d+", "", name))
     words = set(re.split(r"[^a-z]+", split.lower()))
     words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
     words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}

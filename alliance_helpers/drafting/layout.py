@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -36,15 +37,27 @@ OUTCOME = re.compile(
     r"^sc\d+|outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
     r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
 )  # fmt: skip
-RARE = 0.05  # a client stands in two rows so seldom that the later form corrects the earlier
 
 
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
-    found = {name: _look(source) for name, source in sources.items()}
+    found = {}
+    for source in sources.values():
+        seen = _look(source)
+        parts = [*_apart(source, seen)] or [seen]
+        found |= {part.source.name: part for part in parts}
     layout = _lay_out(found)
     layout.shape = "; ".join(dict.fromkeys(_told(table) for table in layout.tables))
     return layout
+
+
+def _apart(source: Source, seen: Found) -> Iterator[Found]:
+    """A table for each informant, where both answered the same columns in words of their own."""
+    if seen.shape.row == "rating" and any(block.answers.words for block in seen.blocks):
+        column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
+        for informant, value in who.items():
+            name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
+            yield _look(source.rows(column, [value], name, why))
 
 
 def _look(source: Source) -> Found:
@@ -83,6 +96,7 @@ def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
     roles = find_roles(guesses, pairs)
     sources = {name: f.source for name, f in found.items()}
     layout.joined = join_by_values(guesses, sources, roles.get("client"))
+    roles = find_roles(guesses, pairs) if layout.joined else roles
     for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(found) > 1:
@@ -151,8 +165,8 @@ def _place(seen: Found, guesses: dict[str, Guess], layout: Layout):
         if few and not pair.duplicated().any():
             return "client", (layout.client, variable), variable, None
     dates = [n for n, g in guesses.items() if g.type == "date"]
-    if dates and raw.frame[client.column].duplicated().mean() < RARE:
-        return "client", (layout.client,), None, dates[0]
+    if client.rare:
+        return "client", (layout.client,), None, next(iter(dates), None)
     return "episode", (layout.client, *dates[:1]), None, None
 
 
