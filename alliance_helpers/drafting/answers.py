@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,8 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
             return Answers(found, remark="numbered as the codes themselves are")
     seen = {plain(word): word for word in reversed(words)}
     fit = [(o, known) for o, known in _orders() if seen.keys() <= known.keys()]
+    if not fit and (mixed := _two_languages(seen)):
+        return mixed
     if not fit:
         best = max((known for _, known in _orders()), key=lambda known: len(seen.keys() & known))
         unknown = [word for key, word in seen.items() if key not in best]
@@ -87,6 +90,17 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     others = [o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen)]
     said = f"these words fit {order['name']}, but also {'; '.join(others)}: which were printed?"
     return Answers(found, order.get("form"), remark, said if others else "")
+
+
+def _two_languages(seen: Mapping[str, str]) -> Answers | None:
+    """Words of two sets that are one form's anchors in two languages."""
+    for (one, first), (two, second) in combinations(_orders(), 2):
+        known = {**second, **first}
+        if one.get("form") and one["form"] == two.get("form") and seen.keys() <= known.keys():
+            found = sorted(((seen[key], float(known[key])) for key in seen), key=lambda f: f[1])
+            said = f"answers in the words of {one['name']} and of {two['name']}: is that so?"
+            return Answers(dict(found), one["form"], question=said)
+    return None
 
 
 def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:

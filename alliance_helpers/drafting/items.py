@@ -38,6 +38,7 @@ class Block:
     width: int
     numbers: tuple[int, ...]
     columns: tuple[str, ...]
+    labelled: bool = False
     guess: Guess = field(default_factory=lambda: Guess("", "integer"))
     answers: Answers = field(default_factory=Answers)
 
@@ -48,8 +49,9 @@ class Block:
 
     @property
     def whole(self) -> bool:
-        """Whether the numbers count from 1 without a gap."""
-        return self.numbers == tuple(range(1, len(self.numbers) + 1))
+        """Whether the numbers count without a gap, and from 1 unless the labels do."""
+        first = self.numbers[0] if self.labelled else 1
+        return self.numbers == tuple(range(first, first + len(self.numbers)))
 
     @property
     def gaps(self) -> bool:
@@ -106,6 +108,18 @@ def item_blocks(columns: list[str]) -> list[Block]:
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
     return sorted(blocks, key=lambda b: place[b.columns[0]])
+
+
+def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
+    """The parts of a block of columns that their labels number from 1: V4 to V15."""
+    by_label = {labels[c]: i for i, c in enumerate(block.columns) if labels.get(c)}
+    parts = []
+    for told in item_blocks([*by_label]):
+        at = [by_label[label] for label in told.columns]
+        if told.whole and at == [*range(at[0], at[0] + len(at))]:
+            numbers, columns = block.numbers[at[0] : at[-1] + 1], block.columns[at[0] : at[-1] + 1]
+            parts.append(replace(block, numbers=numbers, columns=columns, labelled=True))
+    return parts
 
 
 def reversed_beside(columns: list[str], raw: RawTable) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import nan
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,14 +26,18 @@ from .guesses import (
     plain_name,
 )
 from .items import (
+    WAI,
     Block,
+    blocks_by_label,
     guess_block,
+    informant_of,
     item_blocks,
     reversed_beside,
 )
-from .ratings import items_and_scale
+from .ratings import items_and_scale, word_for
 from .shapes import SHAPES, join_by_values, shape_of, spelled_alike, with_shape
 
+TOTAL = re.compile(r"total|sum|score|gesamt|mean|mittel|puntaje|suma", re.IGNORECASE)
 OUTCOME = re.compile(
     r"^sc\d+|outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
     r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
@@ -69,10 +74,12 @@ def _look(source: Source) -> Found:
     inside: dict[str, Guess] = {}
     for block in item_blocks(seen):
         told = guess_block(raw, held, block)
-        if isinstance(told, Block):
-            blocks.append(told)
-            inside |= dict.fromkeys(told.columns, told.guess)
-        elif told:
+        parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
+        for part in [told, *(guess_block(raw, held, part) for part in parts)]:
+            if isinstance(part, Block):
+                blocks.append(part)
+                inside |= dict.fromkeys(part.columns, part.guess)
+        if isinstance(told, str) and not parts:
             said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
             questions.append(said + "which of them are the items of one scale? None is drafted")
     guesses = guess_columns(raw, held, inside)
@@ -199,6 +206,8 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
         ):
             table.ignore.append(column)
         else:
+            if _is_rating(guess):
+                guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
@@ -211,6 +220,12 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+
+
+def _is_rating(guess: Guess) -> bool:
+    """One number that tells an alliance, or part of it."""
+    told = WAI.search(f"{guess.column} {guess.label}")
+    return told is not None and guess.type in ("integer", "number")
 
 
 def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
@@ -259,6 +274,13 @@ def _sort(layout: Layout) -> None:
 def _into_block(
     layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
 ) -> None:
+    who = informant_of(name + ending) or informant_of("", guess.label)
+    if _is_rating(guess):
+        if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
+            layout.informants[who] = (word_for(who, layout), name + ending)
+            said = "is this the whole rating? Then give as `range` what its form allows"
+            table.questions.append(f"{name + ending}: {said}")
+        return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pandas as pd
+
+from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
 from .answers import Answers
 from .draft import DraftTable, Layout, Part
@@ -59,8 +62,12 @@ def items_and_scale(
         if words:
             table.questions.append(f"{block.pattern()} has {answers.question}. Give the `values`")
         elif wai:
-            settings |= _turned(block, form, table, pattern, ending)
             who = ending.removeprefix("_") if table.row == "rating" else None
+            here = answered(_rows_of(table, who), block)
+            form = form_of(block, here.max().max()) if who and form else form
+            settings |= _turned(
+                block, form, here, table, [name + ending for name in expand(pattern)]
+            )
             who = who or informant_of(block.stem) or informant_of(stem)
             told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
             _alliance(layout, block, settings, form, told, ending, answers, label)
@@ -72,21 +79,25 @@ def items_and_scale(
     return entries
 
 
+def _rows_of(table: DraftTable, who: str | None) -> pd.DataFrame:
+    """The rows of a table, or those of one informant where it has rows for both."""
+    if who is None:
+        return table.raw.frame
+    role = table.settings["informant"]
+    cells = table.raw.frame[role["column"]].map(as_text, na_action="ignore")
+    return table.raw.frame[cells == role[who]]
+
+
 def _turned(
-    block: Block, form: str | None, table: DraftTable, pattern: str, ending: str
+    block: Block, form: str | None, answers: pd.DataFrame, table: DraftTable, names: list[str]
 ) -> dict[str, object]:
     """Which items the file holds reversed already: by their names, and by how they run."""
     named = {i for i, c in enumerate(block.columns) if c != block.names[i]}
     keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
-    frame = table.raw.frame
-    if table.row == "rating":
-        role = table.settings["informant"]
-        frame = frame[frame[role["column"]].astype("str") == str(role[ending.removeprefix("_")])]
     back = {abs(k) - 1 for k in keys if k < 0}
-    turned = named | {*seems_turned(answered(frame, block), keys)}
+    turned = named | {*seems_turned(answers, keys)}
     if not turned:
         return {}
-    names = [name + ending for name in expand(pattern)]
     listed = [names[i] for i in sorted(turned)]
     if named - back:
         said = f"{', '.join(block.columns[i] for i in sorted(named - back))} says by its name that "
@@ -131,7 +142,7 @@ def _alliance(
     if answers.question:
         said.append(answers.question)
     name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
-    who = _word(informant, getattr(layout, informant) or "")
+    who = word_for(informant, layout)
     when = "" if ending[1:] == informant else ending.replace("_", " ")
     settings = {
         "label": f"Alliance, {who.lower()}'s rating{when}",
@@ -145,8 +156,9 @@ def _alliance(
         layout.informants.setdefault(informant, (who, name))
 
 
-def _word(informant: str, name: str) -> str:
+def word_for(informant: str, layout: Layout) -> str:
     """What to call an informant: by the name of the id, if it says."""
+    name = getattr(layout, informant) or ""
     for word in WORDS[informant]:
         plain = word.lower().replace(" ", "_")
         if plain in name or plain.startswith(name or "-"):

@@ -25,6 +25,7 @@ TIME = re.compile(
     r"occasion|measurement|messung|messzeitpunkt|instance|t|day)([_ .]?(no|nr|number|num|point))?",
     re.IGNORECASE,
 )
+TITLES = r"^(dr|prof|mrs?|ms|frau|herr|sra?|dra) (dr )?"
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 SHAPES = {
@@ -173,7 +174,7 @@ def spelled_alike(raw: RawTable, column: str) -> Iterator[list[str]]:
     names = [*dict.fromkeys(raw.frame[column].dropna().map(as_text))]
     groups: list[list[str]] = []
     for name in names if len(names) <= 500 else ():
-        group = next((g for g in groups if any(_alike(name, other) for other in g)), None)
+        group = next((g for g in groups if _alike(name, g[0])), None)
         if group:
             group.append(name)
         else:
@@ -182,7 +183,7 @@ def spelled_alike(raw: RawTable, column: str) -> Iterator[list[str]]:
 
 
 def _alike(one: str, two: str) -> bool:
-    one, two = plain(one), plain(two)
+    one, two = (re.sub(TITLES, "", plain(name)) for name in (one, two))
     if re.findall(r"\d+", one) != re.findall(r"\d+", two) or not re.search(r"[^\W\d]{3}", one):
         return one == two
-    return one == two or SequenceMatcher(None, one, two).ratio() > 0.85
+    return one == two or SequenceMatcher(None, one, two).ratio() > 0.9
