@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, Notes, as_log, as_text, plain
+from .cells import CHECKS, MANY, Notes, as_log, as_text, plain
 from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -39,7 +39,12 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
         what = "it is there already, and may stand once."
-        notes.wrong(column, later, values, what, "Remove one of the records, or correct the id.")
+        remedy = "Remove one of the records, or correct the id."
+        if later.mean() > MANY:
+            remedy = (
+                "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
+            )
+        notes.wrong(column, later, values, what, remedy)
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, Problem
 from .cells import Change, as_log
 from .check import place
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
@@ -139,6 +139,8 @@ class CleanStudy:
     source : str
     raw : dict
         Rows and columns of each table as it came.
+    warnings : tuple of Problem
+        What is allowed and yet probably wrong; each prints as one line.
     """
 
     dyads: pd.DataFrame
@@ -147,6 +149,7 @@ class CleanStudy:
     codebook: Codebook
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
@@ -190,7 +193,7 @@ def clean(study: Study) -> CleanStudy:
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
     raw = {name: table.shape for name, table in study.tables.items()}
-    return CleanStudy(dyads, log, tables, book, source, raw)
+    return CleanStudy(dyads, log, tables, book, source, raw, study.warnings)
 
 
 def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:

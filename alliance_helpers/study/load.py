@@ -24,6 +24,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
+from .suspect import suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -60,6 +61,11 @@ class Study:
     def examined(self) -> Examined:
         """Typed tables, changes and problems (computed once)."""
         return examine(self.tables, self.codebook)
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is allowed and yet probably wrong (computed once)."""
+        return suspicions(self.tables, self.examined.tables, self.codebook)
 
 
 def load_study(
@@ -109,7 +115,7 @@ def codebook_beside(source: Path) -> Path | None:
 
 
 def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
-    """Every problem of the codebook and of the data, together, and how each file was read.
+    """Every problem of the codebook and of the data, together; else warnings, and what was read.
 
     Parameters
     ----------
@@ -122,7 +128,10 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     []
     """
     study, in_codebook, in_data = _everything(source, codebook)
-    return [*in_codebook, *in_data], study.notes if study else ()
+    problems = [*in_codebook, *in_data]
+    if study is None or problems:
+        return problems, ()
+    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
