@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from math import nan
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from math import nan
 
 import pandas as pd
 

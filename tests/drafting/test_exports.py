@@ -13,7 +13,7 @@ RATINGS = {"c": "client_alliance", "t": "case_manager_alliance"}
 
 
 def drafted(folder):
-    """The draft of a folder as it stands, and the totals that it gives."""
+    """The draft of a folder as it stands, and the totals and dyads that it gives."""
     text = describe(folder)
     book = parse_codebook(text)
     problems = check(folder, book)[0]
@@ -22,14 +22,14 @@ def drafted(folder):
     who = {"c": "client", "t": "case_manager"}
     ratings = {k: book.informants[r]["alliance"] for k, r in who.items() if r in book.informants}
     found = dyads[[*ratings.values()]].set_axis([*ratings], axis=1)
-    return text, book, found.set_axis(dyads[book.client].astype(str), axis=0)
+    return text, book, found.set_axis(dyads[book.client].astype(str), axis=0), dyads
 
 
 @pytest.mark.parametrize("made", [*EXACT, *ASKED], ids=lambda made: made.__name__)
 def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     data = truth()
     made(tmp_path, data)
-    text, book, found = drafted(tmp_path)
+    text, book, found, _ = drafted(tmp_path)
     assert text.startswith("# Shape: ")
     asked = "QUESTION: " in text
     assert asked or made in EXACT, text
