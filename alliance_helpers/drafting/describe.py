@@ -54,7 +54,7 @@ def flow(value: object) -> str:
     '{range: [1, 7.5], from: "x: y"}'
     """
     if isinstance(value, Mapping):
-        said = {k: v for k, v in value.items() if v not in ("", None, ())}
+        said = {k: v for k, v in value.items() if v not in ("", None, (), [])}
         return f"{{{', '.join(f'{flow(k)}: {flow(v)}' for k, v in said.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(flow, value))}]"

@@ -107,6 +107,11 @@ class Layout:
     used: set[str] = field(default_factory=set)
 
     @property
+    def everywhere(self) -> list[float | str]:
+        """Codes for no answer that can mean nothing else in any column."""
+        return [code for code in self.codes if isinstance(code, str) or code < 0]
+
+    @property
     def links(self) -> set[str | None]:
         """Names that tables are joined by, and may share."""
         return {self.client, self.case_manager, self.site}

@@ -84,6 +84,11 @@ class Guess:
         return self.each == 1
 
     @property
+    def own_codes(self) -> list[float]:
+        """Codes for no answer that may mean something in another column, as 9 among ids."""
+        return [code for code in self.codes if not isinstance(code, str) and code >= 0]
+
+    @property
     def range(self) -> tuple[float, ...]:
         """Lowest and highest value, to two decimals; nothing if none was seen."""
         seen = not np.isnan(self.low)
@@ -269,15 +274,18 @@ def declared(raw: RawTable, column: str, number) -> np.ndarray:
     return gone
 
 
-def as_number_guess(guess: Guess, number: np.ndarray) -> Guess:
-    """Range without what looks like a missing code: a far value of -9, 99 and the like."""
+def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Guess:
+    """Range without what looks like a missing code: a far value of -9, 99 and the like.
+
+    Far is at least 2, and `apart` times what the others span.
+    """
     codes: list[float] = []
     for code in CODES:
         inside = number[~np.isin(number, [*codes, code])]
         if code in number and len(inside):
             spread = max(inside.max() - inside.min(), 1)
             far = max(inside.min() - code, code - inside.max())
-            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, 0.5 * spread)):
+            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, apart * spread)):
                 codes.append(code)
     number = number[~np.isin(number, codes)]
     if not len(number):

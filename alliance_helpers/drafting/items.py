@@ -22,6 +22,7 @@ WHO = {who: re.compile(words) for who, words in WORDS["who"].items()}
 WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SHORTEST = 3
+ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
 
 
@@ -158,7 +159,7 @@ def guess_block(raw: RawTable, all_held: Mapping[str, Held], block: Block) -> Bl
     gone += [word for word in words if union[word] >= FEW]
     guess = Guess(block.stem, "text", codes=(*gone,))
     cells = np.repeat([*number.values()], [union[t] for t in number])
-    guess = as_number_guess(guess, cells)
+    guess = as_number_guess(guess, cells, 0 if len(cells) > ENOUGH else 0.5)
     if guess.type == "text":
         return None
     highs = {c: _highest(held[c], number, guess.codes) for c in block.columns}

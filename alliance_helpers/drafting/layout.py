@@ -58,7 +58,8 @@ def lay_out(sources: dict[str, Source]) -> Layout:
 
 def _apart(source: Source, seen: Found) -> Iterator[Found]:
     """A table for each informant, where both answered the same columns in words of their own."""
-    if seen.shape.row == "rating" and any(block.answers.words for block in seen.blocks):
+    unlike = seen.shape.row == "rating" and any(block.answers.words for block in seen.blocks)
+    if unlike or seen.shape.row == "apart":
         column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
         for informant, value in who.items():
             name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
@@ -140,8 +141,8 @@ def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
 def _table(seen: Found, guesses: dict[str, Guess], place: tuple) -> DraftTable:
     shape, settings = seen.shape, dict(seen.source.settings)
     table = DraftTable(seen.source, guesses, *place)
-    if place[0] == shape.row and shape.client:
-        settings = {**settings, **shape.settings}
+    if shape.client and place[1][0] == shape.client:
+        settings |= {name: v for name, v in shape.settings.items() if name != "occasion"}
         settings["where"] = settings.get("where") or seen.source.settings.get("where")
         table.why.append(shape.why)
         table.questions += [shape.question] if shape.question else []
@@ -156,7 +157,9 @@ def _place(seen: Found, guesses: dict[str, Guess], layout: Layout):
     """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
     raw = seen.source.raw
     if seen.shape.client and seen.shape.client == layout.client:
-        return seen.shape.row, (layout.client,), None, None
+        by = seen.shape.settings.get("occasion")
+        row = "client" if by else seen.shape.row
+        return row, (layout.client, *filter(None, [by])), by, None
     if layout.client is None:
         return "client", ("client_id",), None, None
     client = guesses.get(layout.client)

@@ -22,6 +22,7 @@ WORDS = {
 OF_OTHERS = re.compile(r"(?i)\b(my|mein\w*|mi|our|unser\w*)\s+\w+")  # an item's words, not a form's
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
+PLAIN = re.compile(r"(?i)(q|item|itm|frage|f|v|x|i|var|pregunta|p)?[\d_ ]*")
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
 
 
@@ -32,9 +33,10 @@ def items_and_scale(
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
     label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
-    bare = informant_of(block.stem) and block.whole and re.fullmatch(r"[a-z]+_?", block.stem, re.I)
+    bare = PLAIN.fullmatch(block.stem) and informant_of(table.name)
+    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
     wai = WAI.search(f"{block.stem} {label}") or answers.form
-    wai = wai or (bare and (len(block.numbers), *guess.range) in BARE)
+    wai = wai or (bare and block.whole and (len(block.numbers), *guess.range) in BARE)
     form = form_of(block, guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
@@ -50,7 +52,12 @@ def items_and_scale(
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
     words = () if answers.numbers or guess.range else tuple(answers.words)
-    held = Guess(pattern, "category" if words else guess.type, values=answers.numbers or words)
+    held = Guess(
+        pattern,
+        "category" if words else guess.type,
+        codes=guess.codes,
+        values=answers.numbers or words,
+    )
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]

@@ -42,11 +42,12 @@ class Shape:
     Attributes
     ----------
     row : str
-        client, rating or session.
+        client, rating or session; occasion, if a category tells several rows of a client apart;
+        apart, if each informant is to have a table.
     client : str, optional
         The variable that ties rows together, where several stand for one client.
     settings : dict
-        `informant`, or `time` and `event`, as in the codebook.
+        `informant`, or `time` and `event`, as in the codebook; or the `occasion`.
     """
 
     row: str = "client"
@@ -64,9 +65,13 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
         told = _roles(raw, guess)
         if told and (client := _tied(raw, free, name)):
             return _rating(raw, guess, told, client)
+        if told and "asked" not in told and _repeated(raw, free):
+            return replace(_rating(raw, guess, told, None), row="apart")
     few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
-    if any(_tied(raw, free, name) for name in few):
-        return Shape()  # occasions, side by side
+    for name in few:
+        if client := _tied(raw, free, name):
+            why = f"{free[client].column!r} stands once for each {free[name].column!r}"
+            return Shape("occasion", client, {"occasion": name}, why)
     dates = [name for name, guess in free.items() if guess.type == "date"]
     named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for time in [*named, *dates[:1]] if blocks else ():
@@ -100,20 +105,26 @@ def _roles(raw: RawTable, guess: Guess) -> dict[str, list]:
     return {}
 
 
+def _repeated(raw: RawTable, guesses: dict[str, Guess]) -> list[str]:
+    """Ids of clients that stand in several rows, where no other id stands once for a client."""
+    ids = {n: g for n, g in guesses.items() if g.type == "id" and g.role in ("client", None)}
+    once = {g.role for g in ids.values() if g.unique}
+    found = [n for n, g in ids.items() if not g.unique and not {"client", g.role} & once]
+    found = [n for n in found if raw.frame[ids[n].column].dropna().duplicated().mean() > 0.3]
+    return sorted(found, key=lambda n: ids[n].role != "client")
+
+
 def _tied(raw: RawTable, guesses: dict[str, Guess], by: str) -> str | None:
     """The id of clients that stands in several rows, and at most once for each value of `by`."""
     other = raw.frame[guesses[by].column]
-    ids = [n for n, g in guesses.items() if n != by and g.type == "id" and not g.unique]
-    for name in sorted(ids, key=lambda n: guesses[n].role != "client"):
-        if guesses[name].role in ("client", None):
-            cells = raw.frame[guesses[name].column]
-            pair = pd.DataFrame({"id": cells, "by": other}).dropna()
-            if pair["id"].duplicated().mean() > 0.3 and pair.duplicated().mean() < PAIRED:
-                return name
+    for name in _repeated(raw, guesses):
+        pair = pd.DataFrame({"id": raw.frame[guesses[name].column], "by": other}).dropna()
+        if name != by and pair.duplicated().mean() < PAIRED:
+            return name
     return None
 
 
-def _rating(raw: RawTable, guess: Guess, told: dict[str, list], client: str) -> Shape:
+def _rating(raw: RawTable, guess: Guess, told: dict[str, list], client: str | None) -> Shape:
     column = guess.column
     who = {role: told[role][0] for role in ("client", "case_manager")}
     why = f"{column!r} holds {who['client']!r} and {who['case_manager']!r} for each id"

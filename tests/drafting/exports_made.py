@@ -370,6 +370,59 @@ def reversed_only(folder, data):
     frame.to_csv(folder / "r.csv", index=False)
 
 
+def long_sessions(folder, data):
+    """Two rows a dyad in each of three sessions; the last is the one of the truth."""
+    rng, parts = np.random.default_rng(3), []
+    for session in (1, 2, 3):
+        for who, role, columns in (("c", "client", C), ("t", "therapist", T)):
+            high = 6 if who == "c" else 8
+            told = data[columns]
+            if session < 3:
+                told = told.map(lambda x, high=high: rng.integers(1, high))
+            part = ids(data, dyad="id", therapist_id="who").assign(role=role, session=session)
+            parts.append(pd.concat([part, named(told, C, "wai{}")], axis=1))
+    pd.concat(parts).sort_values("dyad", kind="stable").to_csv(folder / "l.csv", index=False)
+
+
+def names_of_columns_only(folder, data):
+    """Columns V1 to V27 whose labels alone say what they are."""
+    frame = pd.concat([ids(data, id="id", who="who", age="age"), data[C + T]], axis=1)
+    labels = ["Client ID", "Therapist ID", "Age"]
+    labels += [f"WAI {who} item {i}" for who in ("client", "therapist") for i in range(1, 13)]
+    frame.columns = [f"V{i}" for i in range(1, 28)]
+    pyreadstat.write_sav(frame.astype(float), folder / "v.sav", column_labels=labels)
+
+
+def codes_for_missing(folder, data):
+    """9 is no answer to an item, and a therapist's number."""
+    frame = pd.concat(
+        [ids(data, id="id", therapist="who"), named(data[C], C, "wai_c{}"),
+         named(data[T], T, "wai_t{}")], axis=1,
+    )  # fmt: skip
+    frame.fillna(9).to_csv(folder / "m.csv", index=False)
+
+
+def labels_run_down(folder, data):
+    """1 is Always and 5 is Seldom, as the value labels say."""
+    frame = pd.concat(
+        [ids(data, id="id", therapist="who"), named(6 - data[C], C, "wai_c{}"),
+         named(data[T], T, "wai_t{}")], axis=1,
+    )  # fmt: skip
+    levels = {c: numbered(SR[::-1]) for c in frame if "wai_c" in c}
+    pyreadstat.write_sav(frame.astype(float), folder / "r.sav", variable_value_labels=levels)
+
+
+def two_languages(folder, data):
+    """Half of the clients answered in German."""
+    told = words(data, C, SR)
+    told.iloc[::2] = words(data, C, GERMAN_SR).iloc[::2]
+    frame = pd.concat(
+        [ids(data, id="id", therapist="who"), named(told, C, "wai_c{}"),
+         named(data[T], T, "wai_t{}")], axis=1,
+    )  # fmt: skip
+    frame.to_csv(folder / "two.csv", index=False)
+
+
 EXACT = (
     qualtrics_text,
     qualtrics_spss,
@@ -384,6 +437,19 @@ EXACT = (
     excel_titles,
     excel_sheets,
     long_roles,
+    long_words,
+    names_of_columns_only,
+    codes_for_missing,
     reversed_too,
 )
-ASKED = (qualtrics_recoded, long_coded, long_words, sessions, waves_wide, zero_based, reversed_only)
+ASKED = (
+    qualtrics_recoded,
+    long_coded,
+    long_sessions,
+    sessions,
+    waves_wide,
+    zero_based,
+    reversed_only,
+    labels_run_down,
+    two_languages,
+)
