@@ -11,10 +11,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..paths import DATA
-from ..study.load import ENDINGS, EXCEL, read_file
-from ..study.raw_tables import NAMES_APART, reachable, refuse, repeated_names, sheet_names
-from .guesses import RESERVED, plain_name
+from .exports import read_sources
+from .guesses import RESERVED
 from .layout import lay_out
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
@@ -42,34 +40,11 @@ def describe(path: str | Path) -> str:
     import jinja2  # takes a while, and only a draft needs it
 
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"flow": flow, "literally": _literally}
-    schema = DATA / "codebook.schema.json"
-    url = schema.as_uri() if schema.is_file() else "https://json-schema.org/draft/2020-12/schema"
+    environment.filters |= {"flow": flow, "line": _line, "literally": _literally}
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
-        draft=lay_out(_read(Path(path))),
+        draft=lay_out(read_sources(Path(path))),
         title=re.sub(r"[_\W]+", " ", Path(path).resolve().stem).strip() or "My study",
-        schema=url,
     )
-
-
-def _read(path: Path) -> dict[str, tuple[str, str | None, object]]:
-    """Tables by name: file, sheet, and what was read."""
-    reachable(path)
-    files = [path]
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
-        if not files:
-            what = "holds no table that can be read."
-            raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
-    found = {}
-    for file in files:
-        sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
-        for sheet in sheets if len(sheets) > 1 else [None]:
-            name = plain_name(sheet or file.stem, found)
-            found[name] = (file.name, sheet, raw := read_file(file, sheet=sheet))
-            if twice := repeated_names(raw.frame):
-                raise refuse(raw.file, f"the header has {twice} more than once.", NAMES_APART)
-    return found
 
 
 def flow(value: object) -> str:
@@ -79,7 +54,7 @@ def flow(value: object) -> str:
     '{range: [1, 7.5], from: "x: y"}'
     """
     if isinstance(value, Mapping):
-        said = {k: v for k, v in value.items() if v not in ("", None, ())}
+        said = {k: v for k, v in value.items() if v not in ("", None, (), [])}
         return f"{{{', '.join(f'{flow(k)}: {flow(v)}' for k, v in said.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(flow, value))}]"
@@ -99,3 +74,8 @@ def quoted(text: str) -> str:
 def _literally(column: str) -> str:
     """A column's name as a pattern that fits it alone."""
     return glob.escape(column).replace("{", "[{]")
+
+
+def _line(text: str) -> str:
+    """A text that stays within its comment, whatever the file's names hold."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -8,25 +8,37 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count, groupby
+from functools import cache
+from itertools import chain, count
 from math import ceil, floor
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.api import types
 
-from ..study.cells import plain
-from ..study.raw_tables import RawTable
+from ..study.cells import as_text, plain
+from ..study.raw_tables import READERS, RawTable
 
 ROLES = {
-    "client": r"client|klient|patient|participant|subject|person|proband|respondent|couple|dyad|"
-    r"case(?!.?(man|load))",
-    "case_manager": r"therap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|coach|"
-    r"nurse|(^|_)pcp|doctor|physician|behandler|berater",
+    "client": r"client|klient|pa[ct]ient|participant|subject|person|proband|respondent|couple|dyad|"
+    r"record|case(?!.?(man|load))|fall(?!.*zahl)|vp(n|_|$)|usuario",
+    "case_manager": r"therap|terap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|"
+    r"coach|nurse|(^|_)pcp|doctor|physician|behandler|berater",
     "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school|"
-    r"klinik|einrichtung|standort",
+    r"klinik|einrichtung|standort|cl[ií]nica|access.group",
 }
+NAMED = {  # a column whose name says no more than this holds the id, whatever its values look like
+    "client": r"clients?|klient(in)?|pa[ct]iente?n?(in)?|participant|subject|proband|respondent|"
+    r"couple|dyade?|d[ií]ada|record|case|fall|vpn?|pat",
+    "case_manager": r"ther|therap(?!ie|y)[a-z]*|terapeut[ao]|counsell?ors?|couns|clinician|cm|"
+    r"worker|case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
+}
+ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
 ID = re.compile(
     r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$|nummer$|kürzel", re.IGNORECASE
 )
@@ -41,17 +53,14 @@ BEFORE = re.compile(
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+RARE = 0.05  # of the rows
+MANY = 50  # rows enough for whole numbers that are all different to be no measurement
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
-DATE = r"\d{4}-\d\d-\d\d([T ].*)?"
-
-RATERS = {
-    "client": r"c|cl|cli|client|p|pat|patient|pt|self|participant|user",
-    "case_manager": r"t|th|ther|therapist|cm|casemanager|manager|mgr|counselor|counsellor|worker|"
-    r"staff|clin|clinician|provider|keyworker|kw|nurse|coach|w|md|doctor",
-}
-WAI = re.compile(r"wai|alliance", re.IGNORECASE)
-SHORTEST = 3
+DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+MISTYPED = 0.02  # so few cells among numbers are slips of the pen
+LABELLED = tuple(READERS)
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,10 @@ class Guess:
     label: str = ""
     low: float = np.nan
     high: float = np.nan
-    values: tuple[str, ...] = ()
+    values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     role: str | None = None
+    rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     each: int = 0  # in how many rows every value stands, if it is the same number for all
 
     @property
@@ -74,18 +84,55 @@ class Guess:
         return self.each == 1
 
     @property
+    def own_codes(self) -> list[float]:
+        """Codes for no answer that may mean something in another column, as 9 among ids."""
+        return [code for code in self.codes if not isinstance(code, str) and code >= 0]
+
+    @property
     def range(self) -> tuple[float, ...]:
         """Lowest and highest value, to two decimals; nothing if none was seen."""
         seen = not np.isnan(self.low)
         return (floor(self.low * 100) / 100, ceil(self.high * 100) / 100) if seen else ()
 
 
-def guess_columns(raw: RawTable) -> dict[str, Guess]:
-    """A guess for every column, by the name that the codebook may give it."""
-    made: dict[str, Guess] = {}
-    words = _words_among_numbers(raw.frame)
+Columns = dict[str, Guess]
+Held = Mapping[str, int]  # how often a column holds each text
+
+
+def held_by(raw: RawTable) -> dict[str, Held]:
+    """How often each column holds each text, blanks left out; numbers and days as text."""
+    return {column: _held(values) for column, values in raw.frame.items()}
+
+
+def _held(values: pd.Series) -> Held:
+    if types.is_numeric_dtype(values) and not types.is_bool_dtype(values):
+        x = values.to_numpy(dtype=float, na_value=np.nan)
+        known, counts = np.unique(x[~np.isnan(x)], return_counts=True)
+        return {f"{value:.15g}": int(n) for value, n in zip(known, counts, strict=True)}
+    if types.is_string_dtype(values.dtype) and values.dtype != object:
+        pairs = pc.value_counts(pa.array(values.array, from_pandas=True)).to_pylist()
+        found = ((pair["values"], pair["counts"]) for pair in pairs)
+    else:
+        found = Counter(map(as_text, values.dropna())).items()
+    held: Counter[str] = Counter()
+    for text, n in found:
+        held[(text or "").strip()] += n
+    held.pop("", None)
+    return held
+
+
+def guess_columns(
+    raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess] = MappingProxyType({})
+) -> Columns:
+    """A guess for every column, by the name that the codebook may give it; of `items` as given."""
+    made: Columns = {}
+    words = _words_among_numbers(held.values())
     for column in raw.frame:
-        guess = _guess(raw, column, raw.frame[column], words)
+        label = raw.labels.get(column, "")[:300]
+        if column in items:
+            made[plain_name(column, made)] = replace(items[column], column=column, label=label)
+            continue
+        guess = _guess(raw, column, held[column], words)
         told = (column, guess.label)  # finding 4 asks for days that are not before the study
         days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
         days = days and not any(map(BEFORE.search, told))
@@ -93,16 +140,38 @@ def guess_columns(raw: RawTable) -> dict[str, Guess]:
     return made
 
 
-def _words_among_numbers(frame: pd.DataFrame) -> set[str]:
+def _words_among_numbers(columns: Iterable[Held]) -> set[str]:
     """Words that stand for no answer: where most cells are numbers, in several rows."""
     counts: Counter[str] = Counter()
-    for _, values in frame.items():
-        if values.dtype.kind in "OT" or types.is_string_dtype(values.dtype):
-            present = values.dropna().astype("str").str.strip()
-            text = present[_converted(present).isna() & (present != "")]
-            if 0 < len(text) < len(present) / 2:
-                counts.update(text)
+    for held in columns:
+        text = {word: n for word, n in held.items() if as_number(word) is None}
+        if 0 < sum(text.values()) < sum(held.values()) / 2:
+            counts.update(text)
     return {word for word, count in counts.items() if count >= FEW}
+
+
+@cache
+def as_number(text: str) -> float | None:
+    """A cell's number, with a point or a comma; None where it is none.
+
+    >>> as_number("3,5"), as_number("12?")
+    (3.5, None)
+    """
+    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    return float(plainly) if re.fullmatch(NUMBER, plainly) else None
+
+
+def named_for(name: str) -> str | None:
+    """Whose id a column holds for sure by its name: nothing but the role and words for an id.
+
+    >>> named_for("THER"), named_for("Therapist Code"), named_for("therapist_age")
+    ('case_manager', 'case_manager', None)
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    words = re.split(r"[^a-zäöüíé]+", split.lower())
+    bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
+    bare = re.sub(rf"{ID_WORDS}$", "", bare)
+    return next((role for role, told in NAMED.items() if re.fullmatch(told, bare)), None)
 
 
 def role_of(name: str) -> str | None:
@@ -111,70 +180,80 @@ def role_of(name: str) -> str | None:
     return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
-def _guess(raw: RawTable, column: str, values: pd.Series, words: set[str]) -> Guess:
+def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     label = raw.labels.get(column, "")[:300]
-    values = values.astype("str").str.strip() if values.dtype.kind in "OT" else values
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype("str")
-    if types.is_string_dtype(values.dtype):
-        values = values.mask(values == "")
-    present = values.dropna()
-    said = () if types.is_numeric_dtype(present) else sorted(words & {*present.astype("str")})
-    present = present[~present.isin(said)] if said else present
-    gone = {str(code) for code in raw.missing.get(column, ())}
-    number = _as_numbers(present)
-    levels = _meant(raw, column, gone)
-    counts = present.value_counts()
-    each = int(counts.iloc[0]) if len(counts) and counts.nunique() == 1 else 0
-    guess = Guess(column, "text", label, codes=(*said,), each=each)
-    if not len(present):
+    said = sorted(word for word in words & held.keys())
+    present = {text: n for text, n in held.items() if text not in said}
+    counts, total = {*present.values()}, sum(present.values())
+    each = counts.pop() if len(counts) == 1 else 0
+    rare = total > FEW and total - len(present) < RARE * total
+    guess = Guess(column, "text", label, codes=(*said,), each=each, rare=rare)
+    if not present:
         return guess
-    if types.is_datetime64_any_dtype(values):
+    if types.is_datetime64_any_dtype(raw.frame[column]):
         return replace(guess, type="date")
-    role = role_of(column) or role_of(label)
-    alone = guess.unique and number is None and len(present) > FEW
+    gone = {str(code) for code in raw.missing.get(column, ())}
+    number, levels = _numbers(present), _meant(raw, column, gone)
+    role = named_for(column) or role_of(column) or role_of(label)
+    alone = guess.unique and number is None and total > FEW
+    counted = guess.unique and total > MANY and number is not None
     named = ID.search(column) or (role and ID.search(label))
+    if named_for(column) or (counted and _runs_on(number)):
+        named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
-    answers = None if number is None else number[~_declared(raw, column, number)]
+    answers = None if number is None else number[~declared(raw, column, number)]
     if answers is not None and not _names_every(levels, answers, gone):
-        return _number(guess, answers)
-    if number is None and present.astype("str").str.fullmatch(DATE).mean() > 0.95:
+        return as_number_guess(guess, answers)
+    if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
-    names = list(levels.values()) if levels else _spellings(present)
-    if levels or (len(names) <= MOST_LEVELS and len(present) >= FEW * len(names)):
-        return replace(guess, type="category", values=tuple(map(str, names)), role=role)
+    names = _spellings(present)
+    if levels:
+        coded = raw.file.lower().endswith(LABELLED) or not levels.keys() >= present.keys()
+        names = [*levels.values()] if coded else levels
+    if levels or (len(names) <= MOST_LEVELS and total >= FEW * len(names)):
+        return replace(guess, type="category", values=names, role=role)
     return replace(guess, type="id", role=role) if role else guess
 
 
 def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
     """Value labels of answers, not of codes for missing ones."""
     levels = {code: name for code, name in raw.levels.get(column, {}).items() if code not in gone}
-    number = pd.to_numeric(pd.Series([*levels]), errors="coerce").to_numpy(float)
-    out = _declared(raw, column, number)
-    return {code: name for (code, name), o in zip(levels.items(), out, strict=True) if not o}
+    number = {code: as_number(code) for code in levels}
+    return {
+        code: name
+        for code, name in levels.items()
+        if number[code] is None or not declared(raw, column, number[code])
+    }
 
 
-def _spellings(present: pd.Series) -> list[str]:
+def _spellings(present: Held) -> list[str]:
     """Categories, each in its most frequent spelling; more than may be named if there are more."""
-    often = present.astype("str").value_counts().index[: MOST_LEVELS * 20]
+    often = sorted(present, key=lambda text: -present[text])[: MOST_LEVELS * 20]
     return sorted({plain(spelling): spelling for spelling in often[::-1]}.values())
+
+
+def _numbers(present: Held) -> np.ndarray | None:
+    """Every cell as a number; None unless all are, but for very few that `check` will name."""
+    number = {text: as_number(text) for text in present}
+    odd = sum(n for text, n in present.items() if number[text] is None)
+    if odd > MISTYPED * sum(present.values()):
+        return None
+    known = [text for text in present if number[text] is not None]
+    return np.repeat([number[text] for text in known], [present[text] for text in known])
 
 
 def _whole(number: np.ndarray | None) -> bool:
     return number is None or bool((number % 1 == 0).all())
 
 
-def _as_numbers(present: pd.Series) -> np.ndarray | None:
-    if types.is_bool_dtype(present):
-        return None
-    if not types.is_numeric_dtype(present):
-        present = _converted(present)
-    number = present.to_numpy(dtype=float, na_value=np.nan)
-    return number if len(number) and np.isfinite(number).all() else None
+def _runs_on(number: np.ndarray) -> bool:
+    """Whether numbers that are all different count on, or are far too long for a measurement."""
+    span = number.max() - number.min() + 1
+    return span <= 1.2 * len(number) or span > 100_000
 
 
-def _converted(text: pd.Series) -> pd.Series:
+def converted(text: pd.Series) -> pd.Series:
     """Text as numbers, with a point or a comma; NaN where it is none."""
     comma = text.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
     return pd.to_numeric(comma, errors="coerce")
@@ -187,22 +266,26 @@ def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
     return found <= set(levels) and len(found) <= 4 and not anchors
 
 
-def _declared(raw: RawTable, column: str, number: np.ndarray) -> np.ndarray:
-    gone = np.zeros(len(number), bool)
+def declared(raw: RawTable, column: str, number) -> np.ndarray:
+    """Which numbers the file declares as codes for no answer."""
+    gone = np.zeros(np.shape(number), bool)
     for low, high in raw.missing_ranges.get(column, ()):
         gone |= (number >= low) & (number <= high)
     return gone
 
 
-def _number(guess: Guess, number: np.ndarray) -> Guess:
-    """Range without what looks like a missing code: a far value of -9, 99 and the like."""
+def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Guess:
+    """Range without what looks like a missing code: a far value of -9, 99 and the like.
+
+    Far is at least 2, and `apart` times what the others span.
+    """
     codes: list[float] = []
     for code in CODES:
         inside = number[~np.isin(number, [*codes, code])]
         if code in number and len(inside):
             spread = max(inside.max() - inside.min(), 1)
             far = max(inside.min() - code, code - inside.max())
-            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, 0.5 * spread)):
+            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, apart * spread)):
                 codes.append(code)
     number = number[~np.isin(number, codes)]
     if not len(number):
@@ -228,7 +311,7 @@ def plain_name(name: str, taken=()) -> str:
     return next(made for made in chain([plain], numbered) if made not in taken)
 
 
-Tables = dict[str, dict[str, Guess]]
+Tables = dict[str, Columns]
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
@@ -276,6 +359,7 @@ def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[
         named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
+        once = once or [c for c in named if any(g.rare for g in columns[c])]
         named = once or [c for c in named if pairs and any(1 < g.each <= 6 for g in columns[c])]
     elif client:
         named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]
@@ -300,74 +384,3 @@ def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses.values():
         if name in table:
             table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())
-
-
-@dataclass(frozen=True)
-class Block:
-    """Columns that differ in one number only, which counts without a gap."""
-
-    before: str
-    after: str
-    first: int
-    last: int
-    width: int
-    columns: tuple[str, ...]
-
-    @property
-    def stem(self) -> str:
-        """The name without its number."""
-        return f"{self.before}{self.after}"
-
-    def pattern(self) -> str:
-        """As the codebook writes it: ``wai_c_{01..36}``."""
-        first, last = f"{self.first:0{self.width}d}", f"{self.last:0{self.width}d}"
-        return f"{self.before}{{{first}..{last}}}{self.after}"
-
-
-def item_blocks(columns: list[str]) -> list[Block]:
-    """Blocks of at least three numbered columns, the longest first; each column in one at most.
-
-    >>> [b.pattern() for b in item_blocks(["WAIC1", "WAIC2", "WAIC3", "age"])]
-    ['WAIC{1..3}']
-    """
-    groups: dict[tuple[str, str, int], dict[int, str]] = {}
-    for column in columns:
-        for run in re.finditer(r"[0-9]{1,3}", column):
-            before, number, after = column[: run.start()], int(run.group()), column[run.end() :]
-            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
-                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
-                    groups.setdefault((before, after, width), {})[number] = column
-    blocks, taken = [], set()
-    for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
-        left = sorted(i for i, column in members.items() if column not in taken)
-        for _, stretch in groupby(enumerate(left), lambda pair: pair[1] - pair[0]):
-            run = [i for _, i in stretch]
-            if len(run) >= SHORTEST:
-                names = tuple(members[i] for i in run)
-                blocks.append(Block(before, after, run[0], run[-1], width, names))
-                taken |= set(names)
-    return sorted(blocks, key=lambda b: columns.index(b.columns[0]))
-
-
-def form_of(block: Block, highest: float) -> str | None:
-    """Which form a WAI block is: by its number of items, and for 12 by the highest response.
-
-    >>> form_of(item_blocks([f"wai{i}" for i in range(1, 13)])[0], highest=5)
-    'WAI-SR'
-    """
-    twelve = "WAI-SR" if highest <= 5 else "WAI-S"
-    return {36: "WAI-36", 12: twelve}.get(len(block.columns)) if block.first == 1 else None
-
-
-def informant_of(name: str, label: str = "") -> str | None:
-    """Whose rating a name speaks of: client, case_manager, or not said.
-
-    >>> informant_of("WAIC"), informant_of("wai_sr_t_"), informant_of("wai")
-    ('client', 'case_manager', None)
-    """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-    words = set(re.split(r"[^a-z]+", split.lower()))
-    words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
-    words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
-    found = [who for who, told in RATERS.items() if any(re.fullmatch(told, w) for w in words)]
-    return found[0] if len(found) == 1 else None

@@ -4,166 +4,129 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from math import nan
 
 import pandas as pd
 
-from ..study.codebook import RESPONSES, expand
-from ..study.raw_tables import ROW_ID, RawTable
+from ..study.raw_tables import ROW_ID
+from .draft import DraftTable, Found, Layout, Part
+from .exports import SENT, Source
 from .guesses import (
     BEFORE,
     FEW,
     ID,
-    WAI,
-    Block,
     Guess,
+    Tables,
     agree,
     find_roles,
-    form_of,
     guess_columns,
-    informant_of,
-    item_blocks,
+    held_by,
     plain_name,
 )
+from .items import (
+    WAI,
+    Block,
+    blocks_by_label,
+    guess_block,
+    informant_of,
+    item_blocks,
+    reversed_beside,
+)
+from .ratings import items_and_scale, word_for
+from .shapes import SHAPES, join_by_values, shape_of, spelled_alike, with_shape
 
+TOTAL = re.compile(r"total|sum|score|gesamt|mean|mittel|puntaje|suma", re.IGNORECASE)
 OUTCOME = re.compile(
-    r"outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
+    r"^sc\d+|outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
     r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
 )  # fmt: skip
-WORDS = {
-    "client": ("Patient", "Participant", "Client"),
-    "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
-                     "Doctor", "Physician", "Therapist"),
-}  # fmt: skip
-RARE = 0.05  # a client stands in two rows so seldom that the later form corrects the earlier
 
 
-@dataclass
-class DraftTable:
-    """One table of the draft.
-
-    Attributes
-    ----------
-    guesses : dict
-        By the names that its columns would have if it stood alone.
-    row, key, occasion, latest
-        As in the codebook; of those names at first.
-    variables : list of tuple
-        (name, column, guess), patterns included.
-    same : set of str
-        Columns that an earlier table tells already.
-    """
-
-    name: str
-    file: str
-    sheet: str | None
-    raw: RawTable
-    guesses: dict[str, Guess]
-    row: str
-    key: tuple[str, ...]
-    occasion: str | None
-    latest: str | None
-    suffix: dict[str, str] = field(default_factory=dict)
-    variables: list[tuple[str, str, Guess]] = field(default_factory=list)
-    ignore: list[str] = field(default_factory=list)
-    same: set[str] = field(default_factory=set)
-
-    def in_row(self, names: Iterable[str]) -> set[str]:
-        """What variables are called in a client's row."""
-        return {name + ending for name in names for ending in self.suffix.values() or ("",)}
+def lay_out(sources: dict[str, Source]) -> Layout:
+    """Put the guesses about every table together."""
+    found = {}
+    for source in sources.values():
+        seen = _look(source)
+        parts = [*_apart(source, seen)] or [seen]
+        found |= {part.source.name: part for part in parts}
+    layout = _lay_out(found)
+    layout.shape = "; ".join(dict.fromkeys(_told(table) for table in layout.tables))
+    return layout
 
 
-@dataclass(frozen=True)
-class Part:
-    """A scale, or the days of stays, as the codebook has it."""
-
-    name: str
-    settings: dict[str, object]
-    remark: str = ""
-
-
-@dataclass
-class Layout:
-    """The whole draft, before it is written down."""
-
-    tables: list[DraftTable] = field(default_factory=list)
-    scales: list[Part] = field(default_factory=list)
-    client: str | None = None
-    case_manager: str | None = None
-    site: str | None = None
-    codes: dict[float | str, None] = field(default_factory=dict)
-    days: Part | None = None
-    derived: list[tuple[str, str, str]] = field(default_factory=list)
-    informants: dict[str, tuple[str, str]] = field(default_factory=dict)
-    blocks: dict[str, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
-    twice: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
-
-    @property
-    def links(self) -> set[str | None]:
-        """Names that tables are joined by, and may share."""
-        return {self.client, self.case_manager, self.site}
-
-    def name(self, wish: str) -> str:
-        """A name like the one wished for, which nothing in the draft has yet."""
-        made = plain_name(wish, self.taken)
-        self.taken.add(made)
-        return made
-
-    def called(self, wish: str, table: DraftTable, also: Iterable[str] = ()) -> str:
-        """What a column or a block of items is called: in a client's row, like no other.
-
-        The table's name is put in front if another table has it too, or one of `also`, which the
-        columns behind a pattern were called.
-        """
-        if table.row == "episode" or wish == table.occasion or wish in self.links:
-            return wish
-        made, names = wish, {*expand(wish)}
-        if (names | {*also}) & self.twice or table.in_row(names) & self.used:
-            made, word = f"{table.name[:20]}_{wish}", "items"
-            if names == {wish}:
-                made, word = plain_name(made, self.taken), "column"
-            while {*expand(made)} & self.taken or table.in_row(expand(made)) & self.used:
-                made = f"{word}_{made}"
-        self.used |= table.in_row(expand(made))
-        self.taken |= {*expand(made)}
-        return made
+def _apart(source: Source, seen: Found) -> Iterator[Found]:
+    """A table for each informant, where both answered the same columns in words of their own."""
+    unlike = seen.shape.row == "rating" and any(block.answers.words for block in seen.blocks)
+    if unlike or seen.shape.row == "apart":
+        column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
+        for informant, value in who.items():
+            name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
+            yield _look(source.rows(column, [value], name, why))
 
 
-def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = True) -> Layout:
-    """Put the guesses about every table together.
+def _look(source: Source) -> Found:
+    """What each column of a source is by itself, and within its block."""
+    raw, questions, blocks = source.raw, [], []
+    held = held_by(raw)
+    beside = reversed_beside([*raw.frame], raw)
+    seen = [column for column in raw.frame if column not in beside]
+    inside: dict[str, Guess] = {}
+    for block in item_blocks(seen):
+        told = guess_block(raw, held, block)
+        parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
+        for part in [told, *(guess_block(raw, held, part) for part in parts)]:
+            if isinstance(part, Block):
+                blocks.append(part)
+                inside |= dict.fromkeys(part.columns, part.guess)
+        if isinstance(told, str) and not parts:
+            said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
+            questions.append(said + "which of them are the items of one scale? None is drafted")
+    guesses = guess_columns(raw, held, inside)
+    shape = shape_of(raw, guesses, blocks)
+    with_shape(guesses, shape)
+    return Found(source, guesses, blocks, shape, beside, questions)
 
-    With `pairs`, clients may stand in several rows of every table, told apart by a category.
-    """
+
+def _told(table: DraftTable) -> str:
+    row = SHAPES.get(table.row, f"one row for each {table.row.replace('_', ' ')}")
+    why = [*table.source.why, *table.why] or [f"{table.key[0]!r} stands once for each"]
+    return f"{table.name}: {row} ({'; '.join(why)})"
+
+
+def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
+    """With `pairs`, clients may stand in several rows of every table, told apart by a category."""
     layout = Layout()
-    guesses = {name: guess_columns(raw) for name, (_, _, raw) in found.items()}
+    guesses: Tables = {name: dict(f.guesses) for name, f in found.items()}
     layout.taken = {name for table in guesses.values() for name in table}
     agree(guesses)
-    for role, name in find_roles(guesses, pairs).items():
+    roles = find_roles(guesses, pairs)
+    sources = {name: f.source for name, f in found.items()}
+    layout.joined = join_by_values(guesses, sources, roles.get("client"))
+    roles = find_roles(guesses, pairs) if layout.joined else roles
+    for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(found) > 1:
-        largest = max(found, key=lambda name: len(found[name][2].frame))
-        layout = lay_out({largest: found[largest]}, pairs)
-        layout.left_out += [file for name, (file, *_) in found.items() if name != largest]
+        largest = max(found, key=lambda name: len(sources[name].raw.frame))
+        layout = _lay_out({largest: found[largest]}, pairs)
+        layout.left_out += [s.file for name, s in sources.items() if name != largest]
         return layout
-    for name, (file, sheet, raw) in found.items():
-        place = _place(raw, guesses[name], layout)
+    for name, seen in found.items():
+        place = _place(seen, guesses[name], layout)
         if place is None:
-            layout.left_out.append(file)
+            layout.left_out.append(seen.source.file)
         else:
-            layout.tables.append(DraftTable(name, file, sheet, raw, guesses[name], *place))
+            layout.tables.append(_table(seen, guesses[name], place))
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
     for table in layout.tables:
-        _draft(table, layout)
-    if pairs and layout.client and all(table.row != "client" for table in layout.tables):
-        return lay_out(found, pairs=False)
-    layout.tables.sort(key=lambda t: (t.row != "client", bool(t.occasion), bool(t.latest)))
+        _draft(table, found[table.name], layout)
+    if pairs and layout.client and not any(table.of_clients for table in layout.tables):
+        return _lay_out(found, pairs=False)
+    layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
     there = {n for t in layout.tables if t.row != "episode" for n, *_ in t.variables}
@@ -175,8 +138,28 @@ def lay_out(found: dict[str, tuple[str, str | None, RawTable]], pairs: bool = Tr
     return layout
 
 
-def _place(raw: RawTable, guesses: dict[str, Guess], layout: Layout):
+def _table(seen: Found, guesses: dict[str, Guess], place: tuple) -> DraftTable:
+    shape, settings = seen.shape, dict(seen.source.settings)
+    table = DraftTable(seen.source, guesses, *place)
+    if shape.client and place[1][0] == shape.client:
+        settings |= {name: v for name, v in shape.settings.items() if name != "occasion"}
+        settings["where"] = settings.get("where") or seen.source.settings.get("where")
+        table.why.append(shape.why)
+        table.questions += [shape.question] if shape.question else []
+    if table.row == "rating":
+        table.suffix = {who: f"_{who}" for who in ("client", "case_manager")}
+    table.settings = {name: value for name, value in settings.items() if value}
+    table.questions += seen.questions
+    return table
+
+
+def _place(seen: Found, guesses: dict[str, Guess], layout: Layout):
     """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
+    raw = seen.source.raw
+    if seen.shape.client and seen.shape.client == layout.client:
+        by = seen.shape.settings.get("occasion")
+        row = "client" if by else seen.shape.row
+        return row, (layout.client, *filter(None, [by])), by, None
     if layout.client is None:
         return "client", ("client_id",), None, None
     client = guesses.get(layout.client)
@@ -192,12 +175,12 @@ def _place(raw: RawTable, guesses: dict[str, Guess], layout: Layout):
         if few and not pair.duplicated().any():
             return "client", (layout.client, variable), variable, None
     dates = [n for n, g in guesses.items() if g.type == "date"]
-    if dates and raw.frame[client.column].duplicated().mean() < RARE:
-        return "client", (layout.client,), None, dates[0]
+    if client.rare:
+        return "client", (layout.client,), None, next(iter(dates), None)
     return "episode", (layout.client, *dates[:1]), None, None
 
 
-def _draft(table: DraftTable, layout: Layout) -> None:
+def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
     """Name a table's variables, sort out what is no variable, and find the scales in it."""
     guesses = table.guesses
     if table.key[0] in guesses:
@@ -205,92 +188,53 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     if table.occasion:
         levels = guesses[table.occasion].values
         table.suffix = {level: f"_{plain_name(level)}" for level in levels}
-    numeric = [g.column for g in guesses.values() if g.type in ("integer", "number")]
-    found = item_blocks([c for c in numeric if c not in table.same])
-    blocks = {block.columns[0]: block for block in found}
-    inside = {c for block in found for c in block.columns}
+    blocks = {b.columns[0]: b for b in seen.blocks if b.columns[0] not in table.same}
+    inside = {c for block in blocks.values() for c in block.columns}
+    roles = (table.settings.get("informant") or {}).get("column")
     called = {}
     for name, guess in guesses.items():
         column = guess.column
         if column in blocks:
-            table.variables.append(_items(blocks[column], layout, table))
-        elif column in inside:
+            table.variables += items_and_scale(blocks[column], layout, table)
+        elif column in inside or column == roles:
             continue
-        elif guess.type == "text" or column in table.same or _is_remark(name, guess, layout):
+        elif column in seen.beside:
+            table.why.append(f"{column!r} is {seen.beside[column]!r} reversed, and is not needed")
+            table.ignore.append(column)
+        elif (
+            guess.type == "text"
+            or column in table.same
+            or _is_remark(name, guess, layout)
+            or (column in SENT and table.source.left_out and name != table.latest)
+        ):
             table.ignore.append(column)
         else:
+            if _is_rating(guess):
+                guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
+            if name in (layout.case_manager, layout.site):
+                for group in spelled_alike(table.raw, column):
+                    alike = ", ".join(map(repr, group))
+                    table.questions.append(f"{column!r}: is {alike} one? Then write it alike")
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
+    if "time" in table.settings:
+        table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+
+
+def _is_rating(guess: Guess) -> bool:
+    """One number that tells an alliance, or part of it."""
+    told = WAI.search(f"{guess.column} {guess.label}")
+    return told is not None and guess.type in ("integer", "number")
 
 
 def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
     """Text that differs from row to row, and is nobody's id by its name or its place."""
     nobody = guess.role is None and not ID.search(guess.column)
     return guess.type == "id" and nobody and name not in {*layout.links, "client_id"}
-
-
-def _items(block: Block, layout: Layout, table: DraftTable) -> tuple[str, str, Guess]:
-    """A block of numbered items as one entry, and the scale it seems to make."""
-    members = {n: g for n, g in table.guesses.items() if g.column in block.columns}
-    layout.codes |= {code: None for guess in members.values() for code in guess.codes}
-    low, high = min(g.low for g in members.values()), max(g.high for g in members.values())
-    label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
-    wai = WAI.search(f"{block.stem} {label}")
-    form = form_of(block, high) if wai else None
-    low, high = RESPONSES.get(form, (low, high))
-    before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
-    after = re.sub(r"[^a-z0-9]+", "_", block.after.lower())
-    plain = f"{before}{block.pattern()[len(block.before) :].split('}')[0]}}}{after}"
-    while (table.guesses.keys() - members) & {*expand(plain)}:
-        plain = f"items_{plain}"
-    pattern = layout.called(plain, table, members)
-    stem = pattern.replace(plain, block.stem)
-    kind = max(g.type for g in members.values())  # number, if one of them is
-    for ending in table.suffix.values() or [""] if table.row == "client" else []:
-        if wai:
-            _alliance(layout, block, stem, pattern + ending, form, label, ending)
-        else:
-            name = layout.name(f"{stem}_score{ending}")
-            settings = {"items": pattern + ending, "score": "mean"}
-            layout.scales.append(Part(name, settings, "no item reversed"))
-    return pattern, block.pattern(), Guess(pattern, kind, "", low, high)
-
-
-def _alliance(
-    layout: Layout, block: Block, stem: str, items: str, form: str | None, label: str, ending: str
-) -> None:
-    """A scale that is one informant's rating of the alliance."""
-    informant = informant_of(block.stem, label) or informant_of(stem)
-    remark = "a WAI by its name, length and highest response"
-    if informant is None:
-        remark = "whose rating this is was not to be seen"
-        informant = "case_manager" if "client" in layout.informants else "client"
-    if form is None:
-        remark = f"{len(block.columns)} items: not a form that is known; give its keys"
-    name = layout.name(f"{informant}_alliance{ending}")
-    who = _word(informant, getattr(layout, informant) or "")
-    settings = {
-        "label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}",
-        "form": form,
-        "items": items,
-        "informant": informant if form else None,
-        "score": None if form else "mean",
-    }
-    layout.scales.append(Part(name, settings, remark))
-    layout.informants.setdefault(informant, (who, name))
-
-
-def _word(informant: str, name: str) -> str:
-    """What to call an informant: by the name of the id, if it says."""
-    for word in WORDS[informant]:
-        plain = word.lower().replace(" ", "_")
-        if plain in name or plain.startswith(name or "-"):
-            return word
-    return WORDS[informant][-1]
 
 
 def _count_rows(layout: Layout) -> None:
@@ -304,7 +248,7 @@ def _count_rows(layout: Layout) -> None:
 
 def _days(layout: Layout) -> None:
     dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
-    anchors = [n for t in layout.tables if t.row == "client" and not t.occasion
+    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
                for n in dates[t.name]]  # fmt: skip
     stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
     if stays and anchors:
@@ -318,25 +262,40 @@ def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
     blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
     for table in layout.tables:
-        for name, _, guess in table.variables:
-            if "{" in name or table.row in ("episode", "site") or table.occasion:
-                continue
-            kind = "treatment" if table.row == "case_manager" else "pretreatment"
-            told = f"{name} {guess.label}"
-            if OUTCOME.search(told) and not BEFORE.search(told) and kind == "pretreatment":
-                kind = "outcome"
-            if guess.type in ("integer", "number"):
-                blocks[kind].append(name)
-            elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
-                value = next((v for v in guess.values if v.lower() == "female"), guess.values[-1])
-                made = layout.name(f"{name}_{value}")
-                layout.derived.append((made, name, value))
-                blocks[kind].append(made)
+        out = table.row in ("episode", "site") or table.occasion
+        for name, _, guess in [] if out else table.variables:
+            for ending in table.suffix.values() or [""] if "{" not in name else []:
+                _into_block(layout, blocks, table, name, ending, guess)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
-    blocks["outcome"] += [s.name for s in layout.scales if s.name not in ratings]
+    sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
+    blocks["outcome"] += sure
     blocks["outcome"] += [layout.days.name] if layout.days else []
     layout.blocks = {block: names for block, names in blocks.items() if names}
+
+
+def _into_block(
+    layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
+) -> None:
+    who = informant_of(name + ending) or informant_of("", guess.label)
+    if _is_rating(guess):
+        if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
+            layout.informants[who] = (word_for(who, layout), name + ending)
+            said = "is this the whole rating? Then give as `range` what its form allows"
+            table.questions.append(f"{name + ending}: {said}")
+        return  # an alliance is no predictor of itself
+    about = table.row == "case_manager" or ending == "_case_manager"
+    kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
+    if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
+        kind = "outcome"
+    if guess.type in ("integer", "number") and guess.low != guess.high:
+        blocks[kind] += [name + ending] if name != table.settings.get("time") else []
+    elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
+        values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
+        value = next((v for v in values if v.lower() == "female"), values[-1])
+        made = layout.name(f"{name}{ending}_{value}")
+        layout.derived.append((made, name + ending, value))
+        blocks[kind].append(made)
 
 
 def _find_what_is_said_twice(layout: Layout) -> None:

@@ -71,7 +71,10 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
         if name in parameters:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
     parameters |= options | ({"show_rows": True} if show_rows else {})
-    skip = skipped(checked_study(parameters))
+    study = checked_study(parameters)
+    skip = skipped(study)
+    for told in study.warnings:
+        click.echo(f"Warning: {told}", err=True)
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
     _print_scorecard(result.out, parameters)
@@ -115,7 +118,9 @@ def check(data, codebook, as_json) -> None:
         sys.exit(2 if problems else 0)
     if problems:
         raise DataError(problems)
-    click.echo("No problems found.")
+    doubts = sum(line.startswith("Warning: ") for line in notes)
+    also = f", but {doubts} thing{'s' * (doubts != 1)} to look at" if doubts else ""
+    click.echo(f"No problems found{also}.")
     for line in (*notes, *left_out(rules, codebook_of(data, codebook))):
         click.echo(line)
 

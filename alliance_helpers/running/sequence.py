@@ -16,9 +16,11 @@ from pathlib import Path
 from .. import paths
 from ..claims.rules import claims_file, read_rules
 from ..cohorts.open import open_study
+from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
+from ..study.suspect import lacking
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
 from .runner import STRESS, NotebookRun, run_notebooks, versions
 from .station import COHORT
@@ -58,7 +60,10 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     ParameterError, DataError, CodebookError, ScenarioError
     """
     read_rules(parameters.get("claims"), parameters.get("data"))
-    return open_study(**{name: parameters[name] for name in COHORT if name in parameters})
+    study = open_study(**{name: parameters[name] for name in COHORT if name in parameters})
+    if gone := lacking(study.examined.tables, study.codebook):
+        raise DataError(gone)
+    return study
 
 
 def skipped(study: Study) -> dict[str, str]:

@@ -6,6 +6,7 @@ the typed column, an array, and notes every change and every problem.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ..errors import Problem, show
-from .codebook import Table, Variable
+from ..errors import Problem, listed, show
+from .codebook import Table, Variable, is_number
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
 NAMED = 3  # rows of a repeated problem that are named one by one
@@ -76,7 +77,8 @@ class Notes:
         self.problems.append(Problem(self.table.file, what, remedy, row, name, value, *many))
 
 
-CORRECT = "Correct the value, or list it as a missing code."
+CORRECT = "Correct the value, or list it as a missing code if it means that nobody answered."
+MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
 ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
@@ -112,7 +114,7 @@ def _text(values: pd.Series) -> pd.Series:
 
 def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
-    x, bad = _numbers(values, v, notes)
+    x, bad = _numbers(_meant(values, v, notes) if v.codes else values, v, notes)
     codes = v.missing or v.missing_ranges or (np.isinf(v.low) and np.isinf(v.high))
     if x.dtype.kind in "iu" and len(x) and not codes and v.low <= x.min() and x.max() <= v.high:
         return x  # nearly always, where the file knows what a number is
@@ -124,7 +126,11 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     if v.type == "integer" and x.dtype.kind == "f":
         broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
-    notes.wrong(v.column, wrong, values, "a number was expected.", CORRECT)
+    remedy = CORRECT
+    if wrong.sum() > max(NAMED, MANY * len(x)):
+        word = json.dumps(as_text(values[wrong].iloc[0])[:40], ensure_ascii=False)
+        remedy = f"Say which number each word means: `values: {{{word}: 1, ...}}`."
+    notes.wrong(v.column, wrong, values, "a number was expected.", remedy)
     if v.out_of_range == "error":
         notes.wrong(v.column, outside, values, f"expected {limits}.", CORRECT)
     notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
@@ -135,6 +141,34 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
         x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
         x[clear] = np.nan
     return x
+
+
+def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
+    """Words as the numbers that the codebook gives them; what it gives none is a problem.
+
+    Numbers stay as they are where the codebook's table has words alone, and so do missing codes.
+    """
+    at, levels = pd.factorize(values)
+    table = {_word(word): float(number) for word, number in v.codes.items()}
+    left = {_word(code) for code in (*v.missing, *v.study_missing)} | {""}
+    recoded, meant = any(map(is_number, table)), []
+    for i, level in enumerate(levels):
+        word = _word(level)
+        if word in table:
+            meant.append(table[word])
+        elif word in left or (is_number(word) and not recoded):
+            meant.append(level)
+        else:
+            meant.append(None)
+            what = f"`values` has no number for it (it has {listed(v.codes)})."
+            remedy = "Add it there with its number, or under `missing` if nobody answered."
+            notes.wrong(v.column, at == i, values.astype(object), what, remedy)
+    return pd.Series(np.array([*meant, None], dtype=object)[at], index=values.index)
+
+
+def _word(cell: object) -> str:
+    """A cell as it is looked up: 'Very  often ' is 'very often', 3.0 and '3.00' are '3'."""
+    return re.sub(r"(?<=\d)\.0+$", "", " ".join(as_text(cell).casefold().split()))
 
 
 def _numbers(values: pd.Series, v: Variable, notes: Notes):
@@ -166,8 +200,9 @@ def _from_numbers(values: pd.Series) -> np.ndarray:
 
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     """Which numbers are codes for 'no answer' (see :class:`Variable` on which codes hold when)."""
-    own = [c for c in v.missing if isinstance(c, (int, float))]
-    study = [c for c in v.study_missing if isinstance(c, (int, float))]
+    own, study = (
+        [float(c) for c in codes if is_number(str(c))] for codes in (v.missing, v.study_missing)
+    )
     coded = np.isin(x, own) if own else np.zeros(len(x), bool)
     for low, high in v.missing_ranges:
         coded |= (x >= low) & (x <= high)
@@ -225,10 +260,11 @@ def to_days(values: pd.Series, form: str | None = None, codes=()):
     cells = _text(values).reset_index(drop=True)
     coded = cells.isin(codes).to_numpy()
     told = cells.mask(coded)
-    if not form:
-        text = told.astype("str")
-        told = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
-    dates = pd.to_datetime(told, format=form or "%Y-%m-%d", errors="coerce")
+    text = told.astype("str")
+    iso = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
+    dates = pd.to_datetime(told if form else iso, format=form or "%Y-%m-%d", errors="coerce")
+    if form and not form.startswith("%Y"):  # a workbook's own dates beside text
+        dates = dates.fillna(pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce"))
     return dates, coded, (dates.isna() & cells.notna()).to_numpy() & ~coded
 
 

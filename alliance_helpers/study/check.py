@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, Notes, as_log, plain
-from .codebook import KINDS, Codebook, Table, links
+from .cells import CHECKS, MANY, Notes, as_log, as_text, plain
+from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
@@ -39,7 +39,12 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
         what = "it is there already, and may stand once."
-        notes.wrong(column, later, values, what, "Remove one of the records, or correct the id.")
+        remedy = "Remove one of the records, or correct the id."
+        if later.mean() > MANY:
+            remedy = (
+                "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
+            )
+        notes.wrong(column, later, values, what, remedy)
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index
@@ -47,6 +52,99 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
     notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
     return frame[~gone]
+
+
+def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
+    """The rows that the codebook's `where` keeps; the others are logged."""
+    keep = np.ones(len(frame), bool)
+    for column, wanted in notes.table.where.items():
+        if list(frame.columns).count(column) != 1:
+            what = "the column by which `where` keeps rows is missing, or stands there twice."
+            notes.problem(what, "Correct its name in the codebook.", column)
+            continue
+        cells = frame[column].map(as_text, na_action="ignore").fillna("")
+        here = cells.str.casefold().isin([w.strip().casefold() for w in wanted]).to_numpy()
+        if not here.any():
+            what = f"`where` keeps {listed(map(repr, wanted))}, which no row holds "
+            what += f"(found: {listed(map(repr, cells.unique()))})."
+            notes.problem(what, "Correct the value in the codebook.", column)
+        gone = keep & ~here
+        notes.changed(column, gone, cells[gone].to_list(), "record left out", f"where {column}")
+        keep &= here
+    notes.rows = notes.rows[keep]
+    return frame if keep.all() else frame[keep]
+
+
+def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
+    """Of a client's rows the one that `event` names; the others are left out, and logged."""
+    table, event = notes.table, notes.table.event
+    if not table.time or not {book.client, table.time} <= set(frame):
+        return frame
+    time, column = frame[table.time], table.variables[table.time].column
+    if event in ("first", "last"):
+        listed_values = table.variables[table.time].values
+        order = time.map({v: i for i, v in enumerate(listed_values)}) if listed_values else time
+        at = order.reset_index(drop=True).sort_values(kind="stable").dropna().index
+        one = frame[book.client].iloc[at].drop_duplicates(keep=event)
+        taken = frame.index.isin(one.index)
+    else:
+        taken = (time.map(as_text, na_action="ignore") == event).to_numpy(dtype=bool)
+        if not taken.any():
+            what = f"no row has the event {event!r} (found: {listed(time.dropna().unique())})."
+            notes.problem(what, "Correct `event` in the codebook.", column)
+    before = time[~taken].astype(object).where(time[~taken].notna(), "").to_list()
+    notes.changed(table.time, ~taken, before, "record left out", f"not the event taken ({event})")
+    return frame[taken]
+
+
+def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
+    """Rows of a client that become columns: what they must share, and values that must exist."""
+    table = notes.table
+    if not table.occasion or not {book.client, table.occasion} <= set(frame):
+        return
+    column = table.variables[table.occasion].column
+    for value in table.suffix:
+        here = (frame[table.occasion] == value).to_numpy(dtype=bool)
+        if not here.any() and len(frame):
+            found = listed(map(repr, frame[table.occasion].dropna().unique()))
+            what = f"no row has {value!r} (found: {found or 'nothing'})."
+            notes.problem(what, "Correct the value in the codebook.", column)
+        if table.rated:
+            after = f"columns that end in {table.suffix[value]}"
+            notes.changed(table.occasion, here, value, after, "a row for each informant")
+    for name in sorted((links(book) & set(frame)) - {book.client}):
+        known = frame[frame[name].notna()]
+        first = known.groupby(book.client, sort=False)[name].transform("first")
+        differ = frame.index.isin(known.index[(known[name] != first).to_numpy(dtype=bool)])
+        what = "other rows of the same client say another."
+        column = table.variables[name].column
+        notes.wrong(column, differ, frame[name].to_numpy(), what, "Correct one of them.")
+
+
+def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
+    """Answers that a scale's form does not have, though the variable's own range allows them."""
+    for scale in book.scales.values():
+        low, high = scale.limits
+        told = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
+        for name, frame in typed.items():
+            table, rows = book.tables[name], np.ones(len(frame), bool)
+            for value, ending in (table.suffix or {None: ""}).items():
+                if value is not None and table.occasion in frame:
+                    rows = (frame[table.occasion] == value).to_numpy(dtype=bool)
+                for item in scale.items:
+                    v = table.variables.get(item.removesuffix(ending))
+                    if v is None or not item.endswith(ending) or v.name not in frame:
+                        continue
+                    if (low <= v.low and v.high <= high) or v.type not in NUMERIC:
+                        continue
+                    x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
+                    bad = ((x < low) | (x > high)) & rows
+                    shift = {f"{int(i)}": int(i + 1) for i in range(int(low) - 1, int(high))}
+                    remedy = "Correct the range of the scale, or its form."
+                    if bad.any() and (x[bad] == low - 1).all():
+                        table_of = ", ".join(f"{a}: {b}" for a, b in shift.items())
+                        remedy = f"If answers count from {low - 1:g}, say `values: {{{table_of}}}`."
+                    notes[name].wrong(v.column, bad, x, told, remedy)
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
@@ -146,9 +244,15 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             given = frame.index.name == "row"
             rows = frame.index if given else np.arange(FIRST_ROW, FIRST_ROW + len(frame))
             notes[name] = Notes(table, np.asarray(rows))
-            typed[name] = duplicates(_typed(frame, notes[name]), notes[name])
+            frame = kept(frame, notes[name]) if table.where else frame
+            for step in (_typed, duplicates):
+                frame = step(frame, notes[name])
+                notes[name] = replace(notes[name], rows=frame.index.to_numpy())
+            typed[name] = picked(frame, codebook, notes[name])
             notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
+            turned(typed[name], codebook, notes[name])
             stays(typed[name], codebook, notes[name])
+    answers(typed, codebook, notes)
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
@@ -177,7 +281,8 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 def _header(present: list[str], expected: dict, notes: Notes) -> None:
     table: Table = notes.table
     missing = [c for c in expected if c not in {ROW_ID, *present}]
-    unknown = [c for c in dict.fromkeys(present) if not (c in expected or table.ignores(c))]
+    known = {*expected, *table.where}
+    unknown = [c for c in dict.fromkeys(present) if not (c in known or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
     for column in missing if len(missing) <= 3 else ():
         close = [folded.get(column.casefold())]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, Problem
 from .cells import Change, as_log
 from .check import place
-from .codebook import Codebook, Days, Derived, Scale, own_words
+from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
 from .score import score_scale
@@ -46,12 +46,16 @@ class Dyads:
         for name, table in self.book.tables.items():
             if table.row != "client" or name not in self.tables:
                 continue
-            frame = self.tables[name]
+            frame, client = self.tables[name], self.book.client
             if not table.occasion:
-                yield frame, "", place(self.clients, frame[self.book.client])
+                yield frame, "", place(self.clients, frame[client])
+            elif shared := sorted((links(self.book) & set(frame)) - {client}):
+                once = frame.groupby(client, sort=False)[shared].first().reset_index()
+                yield once, "", place(self.clients, once[client])
+                frame = frame.drop(columns=shared)
             for occasion, ending in table.suffix.items():
                 at = np.flatnonzero(frame[table.occasion] == occasion)
-                rows = place(self.clients, frame[self.book.client].iloc[at])
+                rows = place(self.clients, frame[client].iloc[at])
                 rows = np.where(rows < 0, -1, at[rows]) if len(at) else rows
                 yield frame, ending, rows
 
@@ -135,6 +139,8 @@ class CleanStudy:
     source : str
     raw : dict
         Rows and columns of each table as it came.
+    warnings : tuple of Problem
+        What is allowed and yet probably wrong; each prints as one line.
     """
 
     dyads: pd.DataFrame
@@ -143,6 +149,7 @@ class CleanStudy:
     codebook: Codebook
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
@@ -186,7 +193,7 @@ def clean(study: Study) -> CleanStudy:
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
     raw = {name: table.shape for name, table in study.tables.items()}
-    return CleanStudy(dyads, log, tables, book, source, raw)
+    return CleanStudy(dyads, log, tables, book, source, raw, study.warnings)
 
 
 def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:

@@ -29,6 +29,8 @@ N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
 MAX_SPAN = 1_000
 # Types of a link that can be held against one another.
 KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", "date": "date"}
+NUMERIC = ("number", "integer")
+PICKED = ("rating", "session")  # of whose rows a client has several, and one row is made
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -36,8 +38,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 class Variable:
     """One column of one table.
 
-    `codes` maps what a cell holds to the category it means; `format` is how dates are written,
-    if not as year-month-day. The variable's own codes for "no answer" always hold
+    `codes` maps what a cell holds to the category, or the number, it means; `format` is how dates
+    are written, if not as year-month-day. The variable's own codes for "no answer" always hold
     (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only.
     """
 
@@ -61,7 +63,13 @@ class Variable:
 
 @dataclass(frozen=True)
 class Table:
-    """One raw table: where it is and what one of its rows stands for."""
+    """One raw table: where it is and what one of its rows stands for.
+
+    `header` is the first and last row of the file's header, the names in its first; `where` maps a
+    column of the file to what it holds in the rows that are kept. Of a client's several rows
+    `occasion` and `suffix` make columns side by side (for `rated` tables, where the informant makes
+    the occasion, too); or `event` says which is taken in the order of `time`.
+    """
 
     name: str
     file: str
@@ -74,6 +82,11 @@ class Table:
     occasion: str | None = None
     suffix: Mapping[str, str] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    header: tuple[int, int] = (1, 1)
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rated: bool = False
+    time: str | None = None
+    event: str | None = None
 
     @property
     def endings(self) -> tuple[str, ...]:
@@ -87,7 +100,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Scale:
-    """A score made from items; `keys` maps a subscale to signed item numbers."""
+    """A score made from items; `keys` maps a subscale to signed item numbers.
+
+    What the file holds reversed has no minus there (`settled`: the codebook says so); the items of
+    a `scored` one are scores already, and its limits theirs.
+    """
 
     name: str
     items: tuple[str, ...]
@@ -99,6 +116,8 @@ class Scale:
     score: str = "sum"
     max_missing: float = 0.2
     informant: str = ""
+    scored: bool = False
+    settled: bool = False
 
     def allowed(self, part: str = "total") -> tuple[float, float]:
         """Lowest and highest score of a subscale, or of all items."""
@@ -162,7 +181,7 @@ class Codebook:
             for suffix in ("", *table.suffix.values()):
                 base = name.removesuffix(suffix)
                 if v := table.variables.get(base):
-                    when = f" ({suffix.strip('_')})" if suffix else ""
+                    when = f" ({suffix.strip('_').replace('_', ' ')})" if suffix else ""
                     return f"{v.label or base}{when}", v.unit
         for scale in self.scales.values():
             part = name.removeprefix(f"{scale.name}_")
@@ -266,19 +285,29 @@ def links(book: Codebook) -> set[str]:
 
 
 def row_variables(book: Codebook) -> dict[str, Variable]:
-    """The tables' variables by their names in a client's row; the client's own has no ending."""
+    """The tables' variables by their names in a client's row; what joins tables has no ending."""
     tables = [table for table in book.tables.values() if table.row != "episode"]
-    rows = {n + e: v for t in tables for n, v in t.variables.items() for e in t.endings}
-    for table in tables:
-        if book.client in table.variables:
-            rows[book.client] = table.variables[book.client]
-    return rows
+    shared = links(book)
+    return {
+        name + ending: v
+        for table in tables
+        for name, v in table.variables.items()
+        for ending in ([""] if name in shared else table.endings)
+    }
 
 
 def dyad_variables(book: Codebook) -> set[str]:
     """Every name that the dyad table can have."""
     parts = {f"{s.name}_{p}" for s in book.scales.values() for p in s.keys if p != "total"}
     return {*book.scales, *book.days, *book.derived, *parts, *row_variables(book)}
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a finite number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 ROLES = {"client": "client", "case_manager": "case manager"}

@@ -6,11 +6,13 @@ A quotation mark may hold text of several lines; one that swallows records is re
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
+import itertools
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from ..errors import DataError
 from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
 UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
 BLOCK = 16 << 20
@@ -32,7 +35,7 @@ INSIDE = r'[^"]*+(?:""[^"]*+)*+'
 CLOSES = re.compile(rf'{INSIDE}"')
 
 
-def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
+def read_delimited(path: Path, columns=(), numbers=(), header=(1, 1)) -> RawTable:
     """A delimited text file, every cell as text.
 
     Parameters
@@ -43,6 +46,9 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
     numbers : names, optional
         Columns that hold numbers: where a semicolon or tab separates cells and these are written
         with a decimal comma, the comma is read as one.
+    header : (first, last), optional
+        Rows of the header; the names stand in the first, labels in the second if there is one. A
+        line `sep=;` above it names the delimiter.
 
     Raises
     ------
@@ -51,15 +57,20 @@ def read_delimited(path: Path, columns=(), numbers=()) -> RawTable:
     """
     within_limits(path)
     encoding = _encoding(path)
-    delimiter, header = _header(path, encoding, set(columns))
+    with text_of(path, encoding) as file:
+        told = SEPARATOR.match(file.readline())
+    if told:
+        header = [max(row, 2) for row in header]
+    delimiter, names, labels = _header(path, encoding, set(columns), header, told and told[1])
     lines = count_lines(path)
-    frame = _parse(path, encoding, delimiter, header, lines)
+    frame = _parse(path, encoding, delimiter, names, lines, header)
     notes = [] if delimiter == "," else [f"cells separated by {DELIMITERS[delimiter]}"]
     notes += ["Windows-1252"] if encoding == "cp1252" else []
     if delimiter != "," and (changed := _decimal_commas(frame, numbers)):
         notes.append(f"decimal commas in {len(changed)} column{'s' * (len(changed) != 1)}")
         frame = frame.assign(**changed)
-    return RawTable(frame, file=path.name, note=", ".join(notes), lines=lines)
+    labels = {n: label for n, label in zip(names, labels, strict=False) if label}
+    return RawTable(frame, labels, file=path.name, note=", ".join(notes), lines=lines)
 
 
 def _encoding(path: Path) -> str:
@@ -101,15 +112,22 @@ def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -
     return refuse(path.name, what, remedy, row=row)
 
 
-def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[str]]:
+def _header(
+    path: Path, encoding: str, expected: set[str], rows: Sequence[int], told: str | None
+) -> tuple[str, list[str], list[str]]:
+    """The delimiter, the names, and the second row of the header, if it has one."""
     with text_of(path, encoding) as file:
+        above = sum(1 for _ in zip(range(rows[0] - 1), file, strict=False))
         text = file.read(HEAD)
+    if above < rows[0] - 1:
+        what = f"has {above} lines, and so no header in row {rows[0]}."
+        raise refuse(path.name, what, "Correct `header` in the codebook.")
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
     if "\n" not in text and "\r" not in text and len(text) < HEAD:
         raise refuse(path.name, "has no rows.", "Put the records under the header.")
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
-    for delimiter in DELIMITERS:
+    for delimiter in [told] if told else DELIMITERS:
         try:
             first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv.Error:  # a cell without end: the mark that opens it is looked for later
@@ -118,12 +136,25 @@ def _header(path: Path, encoding: str, expected: set[str]) -> tuple[str, list[st
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
     if not any(best[3]):
-        what = "has no header: its first row is blank."
-        raise refuse(path.name, what, "Put the columns' names in the first row.", row=1)
-    return best[2], best[3]
+        which = f"row {rows[0]}" if rows[0] > 1 else "its first row"
+        what = f"has no header: {which} is blank."
+        raise refuse(path.name, what, "Put the columns' names in the first row.", row=rows[0])
+    labels: list[str] = []
+    if rows[1] > rows[0]:
+        records = csv.reader(io.StringIO(text, newline=""), delimiter=best[2])
+        labels = next(itertools.islice(records, 1, None), [])
+        if len(labels) != len(best[3]):
+            what = f"has {len(best[3])} names in row {rows[0]}, but {len(labels)} cells below them."
+            remedy = "Correct `header` in the codebook, or export the table again."
+            raise refuse(path.name, what, remedy, row=rows[0] + 1)
+    return best[2], best[3], labels
 
 
-def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: int):
+def _parse(
+    path: Path, encoding: str, delimiter: str, header: list[str], lines: int, top: Sequence[int]
+) -> pd.DataFrame:
+    """The records below the header, which takes the rows from the first to the last of `top`."""
+    first = top[1] + 1
     names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
     uneven: list[tuple[int, int, bool]] = []
 
@@ -132,7 +163,11 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: 
         return "skip"
 
     read = arrow_csv.ReadOptions(
-        column_names=names, skip_rows_after_names=1, block_size=BLOCK, use_threads=False
+        column_names=names,
+        skip_rows=top[0] - 1,
+        skip_rows_after_names=first - top[0],
+        block_size=BLOCK,
+        use_threads=False,
     )
     read.encoding = encoding
     parse = arrow_csv.ParseOptions(
@@ -151,7 +186,7 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: 
         empty = "Empty CSV" in str(error)
         refuse_quotes(path, encoding, marks, len(header), none, 0 if empty else None)
         if empty:
-            return numbered(none.set_axis(header, axis=1), 2, path.name)
+            return numbered(none.set_axis(header, axis=1), first, path.name)
         what = "is not a regular table (is a quotation mark left open?)."
         raise refuse(path.name, what, "Export it again as CSV.") from None
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
@@ -159,9 +194,14 @@ def _parse(path: Path, encoding: str, delimiter: str, header: list[str], lines: 
     blank = [row for row, _, nothing in uneven if nothing]
     has = f"has {{}} cell{{}} where the header has {len(header)}."
     bad = [(row, has.format(n, "s" * (n != 1))) for row, n, nothing in uneven if not nothing]
-    every = np.arange(2, 2 + len(frame) + len(blank))
-    spans = 1 + len(every) + len(bad) != lines
-    frame = numbered(frame, 2, path.name, every[~np.isin(every, blank)])
+    if bad and frame.empty and {n for _, n, nothing in uneven if not nothing} == {len(header) + 1}:
+        with contextlib.suppress(DataError):  # a delimiter at the end of each record
+            more = _parse(path, encoding, delimiter, [*header, ""], lines, top)
+            if more.shape[1] == len(header):
+                return more
+    every = np.arange(first, first + len(frame) + len(blank))
+    spans = top[1] + len(every) + len(bad) != lines
+    frame = numbered(frame, first, path.name, every[~np.isin(every, blank)])
     if spans or marks.open_at_end(path, encoding):
         refuse_quotes(path, encoding, marks, len(header), frame, len(frame) + len(bad))
     if bad:

@@ -24,6 +24,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
+from .suspect import suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -60,6 +61,11 @@ class Study:
     def examined(self) -> Examined:
         """Typed tables, changes and problems (computed once)."""
         return examine(self.tables, self.codebook)
+
+    @cached_property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is allowed and yet probably wrong (computed once)."""
+        return suspicions(self.tables, self.examined.tables, self.codebook)
 
 
 def load_study(
@@ -109,7 +115,7 @@ def codebook_beside(source: Path) -> Path | None:
 
 
 def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
-    """Every problem of the codebook and of the data, together, and how each file was read.
+    """Every problem of the codebook and of the data, together; else warnings, and what was read.
 
     Parameters
     ----------
@@ -122,7 +128,10 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     []
     """
     study, in_codebook, in_data = _everything(source, codebook)
-    return [*in_codebook, *in_data], study.notes if study else ()
+    problems = [*in_codebook, *in_data]
+    if study is None or problems:
+        return problems, ()
+    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
@@ -178,7 +187,9 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
     return Study(frames, replace(book, tables=tables), named, notes=notes), problems
 
 
-def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:
+def read_file(
+    path: Path, table: Table | None = None, sheet: str | None = None, header=(1, 1)
+) -> RawTable:
     """One table from its file.
 
     Parameters
@@ -189,6 +200,8 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
         What the codebook expects; tells delimiters apart, and which columns are numbers.
     sheet : str, optional
         Of a workbook.
+    header : (first, last), optional
+        Rows of the header, without a table to tell them.
 
     Raises
     ------
@@ -197,15 +210,16 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     """
     ending = path.suffix.lower()
     variables = table.variables.values() if table else ()
+    header = table.header if table else header
     if ending in EXCEL:
-        return read_sheet(path, sheet)
+        return read_sheet(path, sheet, header)
     if ending in READERS:
         return read_labelled(path)
     if ending == ".parquet":
         return read_parquet(path, [v.column for v in variables if v.type == "category"])
     if ending in TEXT:
         numbers = [v.column for v in variables if v.type in ("number", "integer")]
-        return read_delimited(path, [v.column for v in variables], numbers)
+        return read_delimited(path, [v.column for v in variables], numbers, header)
     what = f"ends in {ending!r}, which cannot be read." if ending else "has no ending."
     raise refuse(path.name, what, f"Give one of {', '.join(ENDINGS)}.")
 

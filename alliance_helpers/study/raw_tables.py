@@ -7,6 +7,7 @@ keeps limits, since a small one may unpack to far more.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ class RawTable:
     note : str
         How the file was read, if that was not plain.
     lines : int, optional
-        How many lines the file has, if it is text.
+        How many lines the file has; rows of a sheet, records that another format declares.
     """
 
     frame: pd.DataFrame
@@ -58,12 +59,15 @@ class RawTable:
     file: str = ""
     note: str = ""
     lines: int | None = None
+    unit: str = "line"
 
     @property
     def told(self) -> str:
         """Records read, beside the lines they were read from, and how."""
         n = len(self.frame)
-        lines = "" if self.lines is None else f" in {self.lines:,} line{'s' * (self.lines != 1)}"
+        lines = ""
+        if self.lines is not None:
+            lines = f" in {self.lines:,} {self.unit}{'s' * (self.lines != 1)}"
         return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)}{lines}", self.note)))
 
 
@@ -114,13 +118,16 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     """The frame without its wholly blank records, rows numbered from `first` (or as given).
 
     A column without a name, or with the name of the row's number, is called after its position:
-    'unnamed 3'.
+    'unnamed 3'; if it holds nothing either, it is left out.
     """
     if frame.shape[1] > MAX_COLUMNS:
         what = f"has {frame.shape[1]:,} columns; at most {MAX_COLUMNS:,} are read."
         raise refuse(file, what, "Leave out columns that the codebook does not need.")
     names = enumerate(map(str, frame.columns), 1)
     frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
+    unnamed = (i for i, n in enumerate(frame.columns) if n == f"unnamed {i + 1}")
+    nothing = [f"unnamed {i + 1}" for i in unnamed if _blank(frame.iloc[:, i]).all()]
+    frame = frame.drop(columns=nothing) if nothing else frame
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
     blank = np.full(len(frame), frame.shape[1] > 0)
@@ -179,8 +186,8 @@ def read_labelled(path: Path) -> RawTable:
         column: {as_text(code): str(label).strip() for code, label in levels.items()}
         for column, levels in meta.variable_value_labels.items()
     }
-    frame = numbered(frame, 1, path.name)
-    return RawTable(frame, labels, levels, missing, ranges, path.name)
+    has = numbered(frame, 1, path.name)
+    return RawTable(has, labels, levels, missing, ranges, path.name, "", len(frame), "row")
 
 
 MAX_UNPACKED = 500_000_000
@@ -198,8 +205,8 @@ def sheet_names(path: Path) -> list[str]:
         return list(book.sheetnames)
 
 
-def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
-    """One sheet: the first row holds the columns' names, formulas count by their stored result.
+def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
+    """One sheet; formulas count by their stored result.
 
     Parameters
     ----------
@@ -207,6 +214,8 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
         An .xlsx or .xlsm workbook; macros and links in it are never followed.
     sheet : str, optional
         By default the only sheet.
+    header : (first, last), optional
+        Rows of the header; the names stand in the first, labels in the second if there is one.
 
     Raises
     ------
@@ -227,21 +236,25 @@ def read_sheet(path: Path, sheet: str | None = None) -> RawTable:
             raise refuse(place, "is a chart, not a table.", "Name a sheet that holds a table.")
         page.reset_dimensions()
         cells = page.iter_rows(values_only=True, max_row=MAX_ROWS)
-        header = _trim(next(cells, ()))
-        if not header:
-            raise refuse(place, "is empty.", "Put a header in the first row, the records below.")
+        top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
+        if not top or not top[0]:
+            what = "is empty" if header[0] == 1 else f"has no names in row {header[0]}"
+            raise refuse(place, f"{what}.", "Put a header in the first row, the records below.")
         rows = [_trim(row) for row in cells]
-    width, has = len(header), "has {} cells where the header has {}."
-    long = [(i, has.format(len(row), width)) for i, row in enumerate(rows, 2) if len(row) > width]
+    names, first = top[0], header[1] + 1
+    width, has = len(names), "has {} cells where the header has {}."
+    long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:
         raise refuse_rows(place, long, f"have more than {width} cells.", WIDER)
     rows = [row + [None] * (width - len(row)) for row in rows]
     frame = pd.DataFrame(rows, columns=range(width), dtype=object).apply(_column)
     for row, column in np.argwhere(frame.isin(ERRORS))[:1]:
         what = f"found {frame.iloc[row, column]!r}, an Excel error."
-        raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + 2)
-    frame.columns = ["" if name is None else str(name).strip() for name in header]
-    return RawTable(numbered(frame, 2, place), file=place)
+        raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + first)
+    frame.columns = ["" if name is None else str(name).strip() for name in names]
+    labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
+    lines = header[1] + len(rows)
+    return RawTable(numbered(frame, first, place), labels, file=place, lines=lines, unit="row")
 
 
 def _column(cells: pd.Series) -> pd.Series:
@@ -325,4 +338,5 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
     frame = data.to_pandas(
         types_mapper=NARROW.get, ignore_metadata=True, split_blocks=True, self_destruct=True
     )
-    return RawTable(numbered(frame, 1, path.name), file=path.name)
+    has = numbered(frame, 1, path.name)
+    return RawTable(has, file=path.name, lines=meta.num_rows, unit="row")

@@ -179,20 +179,8 @@ def _within(columns: list[np.ndarray], names, low: float, high: float) -> None:
 
 
 def _warn(columns: list[np.ndarray], sign: np.ndarray, names) -> None:
-    """Name items whose correlation with the sum of the others is negative beyond chance.
-
-    After reversing; three standard errors, so that a form of 36 items seldom warns for nothing.
-    """
-    every = -(-len(columns[0]) // LOOKED_AT) or 1
-    x = np.column_stack([s * c[::every] for c, s in zip(columns, sign, strict=True)])
-    x = x[~np.isnan(x).any(axis=1)]
-    if len(x) < 10 or x.shape[1] < 3:
-        return
-    x = x - x.mean(axis=0)
-    rest = x.sum(axis=1)[:, None] - x
-    spread = np.sqrt((x**2).sum(axis=0) * (rest**2).sum(axis=0))
-    reversed_by_mistake = (x * rest).sum(axis=0) < -3 / np.sqrt(len(x)) * spread - 1e-9
-    negative = [f"{i + 1} ({names[i]})" for i in np.flatnonzero(reversed_by_mistake)]
+    """Name the items that run against the others."""
+    negative = [f"{i + 1} ({names[i]})" for i in against(columns, sign)]
     if negative:
         warnings.warn(
             f"Item {', '.join(negative)}: negative correlation with the rest of the scale. "
@@ -200,3 +188,19 @@ def _warn(columns: list[np.ndarray], sign: np.ndarray, names) -> None:
             UserWarning,
             stacklevel=4,
         )
+
+
+def against(columns: list[np.ndarray], sign: np.ndarray) -> np.ndarray:
+    """Positions of items whose correlation with the sum of the others is negative beyond chance.
+
+    After reversing; three standard errors, so that a form of 36 items seldom warns for nothing.
+    """
+    every = -(-len(columns[0]) // LOOKED_AT) or 1
+    x = np.column_stack([s * c[::every] for c, s in zip(columns, sign, strict=True)])
+    x = x[~np.isnan(x).any(axis=1)]
+    if len(x) < 10 or x.shape[1] < 3:
+        return np.array([], dtype=int)
+    x = x - x.mean(axis=0)
+    rest = x.sum(axis=1)[:, None] - x
+    spread = np.sqrt((x**2).sum(axis=0) * (rest**2).sum(axis=0))
+    return np.flatnonzero((x * rest).sum(axis=0) < -3 / np.sqrt(len(x)) * spread - 1e-9)

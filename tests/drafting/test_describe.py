@@ -6,7 +6,8 @@ import pyreadstat
 import pytest
 
 from alliance_helpers.drafting.describe import describe, quoted
-from alliance_helpers.drafting.guesses import informant_of, item_blocks, plain_name
+from alliance_helpers.drafting.guesses import plain_name
+from alliance_helpers.drafting.items import informant_of, item_blocks
 from alliance_helpers.paths import RAW
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study

@@ -1,0 +1,133 @@
+"""Answers that are words or odd codes, as numbers: by value labels, or by sets in a known order."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from ..study.cells import plain
+
+WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
+NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
+MANY = 100  # so many answers leave no step of a scale unused by chance
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the answers to a block of items mean.
+
+    Attributes
+    ----------
+    numbers : dict
+        What a cell holds, and the number it stands for, in order; empty if cells are numbers.
+    form : str, optional
+        The form whose anchors the words are.
+    remark, question : str
+        Why the numbers are these; what only a person can tell.
+    words : tuple of str
+        Those of the cells, where no order is known.
+    """
+
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    form: str | None = None
+    remark: str = ""
+    question: str = ""
+    words: tuple[str, ...] = ()
+
+
+def no_answer(word: str) -> bool:
+    """Whether a cell's word stands for no answer, in any of the languages known."""
+    return (plain(word) or word.strip().casefold()) in NO_ANSWER
+
+
+@cache
+def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
+    """Every set of answers, and the number of each of its spellings."""
+    return tuple(
+        (order, {plain(w): i for i, step in enumerate(order["steps"], order.get("first", 1))
+                 for w in step})
+        for order in WORDS["answers"]
+    )  # fmt: skip
+
+
+def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
+    """Words as numbers; `levels` are value labels of the items, by code."""
+    codes = {plain(label): float(code) for code, label in levels.items() if _is_whole(code)}
+    if levels and all(plain(word) in codes for word in words):
+        found = {levels[c]: float(c) for c in sorted(levels, key=float) if _is_whole(c)}
+        return Answers(found, remark="words numbered as the file's own labels say")
+    numbered = {word: NUMBERED.fullmatch(word) for word in words}
+    if all(numbered.values()):
+        found = {word: float(match[1]) for word, match in numbered.items()}
+        if len(set(found.values())) == len(found):
+            found = dict(sorted(found.items(), key=lambda item: item[1]))
+            return Answers(found, remark="numbered as the codes themselves are")
+    seen = {plain(word): word for word in reversed(words)}
+    fit = [(o, known) for o, known in _orders() if seen.keys() <= known.keys()]
+    if not fit and (mixed := _two_languages(seen)):
+        return mixed
+    if not fit:
+        best = max((known for _, known in _orders()), key=lambda known: len(seen.keys() & known))
+        unknown = [word for key, word in seen.items() if key not in best]
+        said = f"words of no set that is known: {', '.join(sorted(unknown))}"
+        return Answers(question=said, words=(*sorted(words),))
+    fit.sort(key=lambda f: (len(f[0]["steps"]) - len({f[1][key] for key in seen}), len(f[1])))
+    order, known = fit[0]
+    steps = enumerate(order["steps"], order.get("first", 1))
+    found = {}
+    for number, step in steps:
+        here = [word for key, word in seen.items() if known[key] == number]
+        found |= dict.fromkeys(here or step[:1], float(number))
+    remark = f"words in the order of: {order['name']}"
+    others = [o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen)]
+    said = f"these words fit {order['name']}, but also {'; '.join(others)}: which were printed?"
+    return Answers(found, order.get("form"), remark, said if others else "")
+
+
+def _two_languages(seen: Mapping[str, str]) -> Answers | None:
+    """Words of two sets that are one form's anchors in two languages."""
+    for (one, first), (two, second) in combinations(_orders(), 2):
+        known = {**second, **first}
+        if one.get("form") and one["form"] == two.get("form") and seen.keys() <= known.keys():
+            found = sorted(((seen[key], float(known[key])) for key in seen), key=lambda f: f[1])
+            said = f"answers in the words of {one['name']} and of {two['name']}: is that so?"
+            return Answers(dict(found), one["form"], question=said)
+    return None
+
+
+def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
+    """Numbers that are not the steps themselves: told by value labels in a known order, or gaps."""
+    whole = {code: plain(label) for code, label in levels.items() if _is_whole(code)}
+    words = {c: w for c, w in whole.items() if not re.fullmatch(r"\d*", w)}
+    for order, known in _orders() if len(words) >= 3 else ():
+        if all(word in known for word in words.values()):
+            found = {c: float(known[w]) for c, w in sorted(words.items(), key=lambda i: i[1])}
+            found = dict(sorted(found.items(), key=lambda item: item[1]))
+            same = all(float(code) == number for code, number in found.items())
+            remark = f"labels in the order of: {order['name']}"
+            if same or {f"{x:g}" for x in np.unique(numbers)} - found.keys():
+                return Answers(form=order.get("form"), remark=remark)
+            said = f"the codes are not {order.get('first', 1)} to {len(order['steps'])}: "
+            return Answers(
+                found, order.get("form"), remark, said + "renumbered as labelled; right?"
+            )
+    steps = np.unique(numbers)
+    gaps = 3 < len(steps) <= 7 and steps[0] in (0, 1) and steps[-1] <= 10
+    gaps = gaps and (np.diff(steps) > 1).any()
+    if gaps and len(numbers) >= MANY:
+        codes = ", ".join(f"{x:g}" for x in steps)
+        said = f"only {codes} occur: were the answers recoded? Then 1 to {len(steps)} is meant"
+        return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
+    return Answers()
+
+
+def _is_whole(code: str) -> bool:
+    return re.fullmatch(r"-?\d+", code) is not None

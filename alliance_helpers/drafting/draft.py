@@ -1,0 +1,142 @@
+"""The draft of a codebook, before it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..study.codebook import expand
+from ..study.raw_tables import RawTable
+from .exports import Source
+from .guesses import Guess, plain_name
+from .items import Block
+from .shapes import Shape
+
+
+@dataclass
+class DraftTable:
+    """One table of the draft.
+
+    Attributes
+    ----------
+    guesses : dict
+        By the names that its columns would have if it stood alone.
+    row, key, occasion, latest
+        As in the codebook; of those names at first.
+    variables : list of tuple
+        (name, column, guess), patterns included.
+    same : set of str
+        Columns that an earlier table tells already.
+    """
+
+    source: Source
+    guesses: dict[str, Guess]
+    row: str
+    key: tuple[str, ...]
+    occasion: str | None
+    latest: str | None
+    settings: dict[str, object] = field(default_factory=dict)
+    suffix: dict[str, str] = field(default_factory=dict)
+    variables: list[tuple[str, str, Guess]] = field(default_factory=list)
+    ignore: list[str] = field(default_factory=list)
+    same: set[str] = field(default_factory=set)
+    why: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What the draft calls the table."""
+        return self.source.name
+
+    @property
+    def raw(self) -> RawTable:
+        """The table as its file holds it."""
+        return self.source.raw
+
+    @property
+    def of_clients(self) -> bool:
+        """Whether it becomes one row per client."""
+        return self.row in ("client", "rating", "session")
+
+    def in_row(self, names: Iterable[str]) -> set[str]:
+        """What variables are called in a client's row."""
+        return {name + ending for name in names for ending in self.suffix.values() or ("",)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scale, or the days of stays, as the codebook has it."""
+
+    name: str
+    settings: dict[str, object]
+    remark: str = ""
+    question: str = ""
+
+
+@dataclass
+class Found:
+    """One source with what its columns, blocks and rows seem to be."""
+
+    source: Source
+    guesses: dict[str, Guess]
+    blocks: list[Block]
+    shape: Shape
+    beside: dict[str, str]
+    questions: list[str]
+
+
+@dataclass
+class Layout:
+    """The whole draft, before it is written down."""
+
+    tables: list[DraftTable] = field(default_factory=list)
+    scales: list[Part] = field(default_factory=list)
+    client: str | None = None
+    case_manager: str | None = None
+    site: str | None = None
+    codes: dict[float | str, None] = field(default_factory=dict)
+    days: Part | None = None
+    derived: list[tuple[str, str, str]] = field(default_factory=list)
+    informants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    blocks: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    shape: str = ""
+    joined: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def everywhere(self) -> list[float | str]:
+        """Codes for no answer that can mean nothing else in any column."""
+        return [code for code in self.codes if isinstance(code, str) or code < 0]
+
+    @property
+    def links(self) -> set[str | None]:
+        """Names that tables are joined by, and may share."""
+        return {self.client, self.case_manager, self.site}
+
+    def name(self, wish: str) -> str:
+        """A name like the one wished for, which nothing in the draft has yet."""
+        made = plain_name(wish, self.taken)
+        self.taken.add(made)
+        return made
+
+    def called(self, wish: str, table: DraftTable, also: Iterable[str] = ()) -> str:
+        """What a column or a block of items is called: in a client's row, like no other.
+
+        The table's name is put in front if another table has it too, or one of `also`, which the
+        columns behind a pattern were called.
+        """
+        if table.row == "episode" or wish == table.occasion or wish in self.links:
+            return wish
+        made, names = wish, {*expand(wish)}
+        if (names | {*also}) & self.twice or table.in_row(names) & self.used:
+            made, word = f"{table.name[:20]}_{wish}", "items"
+            if names == {wish}:
+                made, word = plain_name(made, self.taken), "column"
+            while {*expand(made)} & self.taken or table.in_row(expand(made)) & self.used:
+                made = f"{word}_{made}"
+        self.used |= table.in_row(expand(made))
+        self.taken |= {*expand(made)}
+        return made

@@ -1,0 +1,245 @@
+"""The files of a study as their tools wrote them: headers, events, previews, what is nobody's data.
+
+Every source is what the codebook's `header` and `where` will make of a file, and says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from ..errors import DataError
+from ..study.cells import as_text, plain
+from ..study.codebook import Table
+from ..study.load import ENDINGS, EXCEL, read_file
+from ..study.raw_tables import (
+    NAMES_APART,
+    RawTable,
+    reachable,
+    refuse,
+    repeated_names,
+    sheet_names,
+)
+from .answers import WORDS
+from .guesses import plain_name
+
+TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
+LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
+NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
+SENT = ("RecordedDate", "EndDate", "submitdate", "datestamp")  # which of two responses is later
+PREVIEW = re.compile(r"preview|test|spam|vorschau|^[1289]$|^1[78]$", re.IGNORECASE)
+IMPORT_ID = re.compile(r'\{"ImportId":')
+FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
+MOST_TITLES = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table to draft: one file or sheet, or those of its rows that `settings` keep.
+
+    Attributes
+    ----------
+    settings : dict
+        `header` and `where`, as in the codebook.
+    why : tuple of str
+        What was seen, in words.
+    left_out : tuple of str
+        Columns of the tool, and columns that can identify a person.
+    part : bool
+        Whether other tables hold the file's other rows and columns.
+    """
+
+    name: str
+    file: str
+    sheet: str | None
+    raw: RawTable
+    settings: dict[str, object] = field(default_factory=dict)
+    why: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    part: bool = False
+
+    def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
+        """Those rows of the source in which the column holds one of the values."""
+        cells = self.raw.frame[column].map(as_text, na_action="ignore").fillna("")
+        frame = self.raw.frame[cells.isin([*map(as_text, values)])]
+        if not blank:
+            frame = frame.drop(columns=[c for c in frame if frame[c].isna().all() and c != column])
+        where = {
+            **self.settings.get("where", {}),
+            column: values if values[1:] or values[0] == "" else values[0],
+        }
+        return replace(
+            self,
+            name=name,
+            raw=replace(self.raw, frame=frame),
+            settings={**self.settings, "where": where},
+            why=(*self.why, why) if why else self.why,
+            part=self.part or not blank,
+        )
+
+
+def read_sources(path: Path) -> dict[str, Source]:
+    """Every table of a folder, a workbook or a file, by the name that the draft gives it."""
+    reachable(path)
+    files = [path]
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+        if not files:
+            what = "holds no table that can be read."
+            raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
+    read, found = [], {}
+    for file in files:
+        sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
+        for sheet in sheets if len(sheets) > 1 else [None]:
+            raw, settings, why = _below_titles(file, sheet)
+            read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
+    fields = [s.raw.frame for s in read if FIELDS in s.raw.frame]
+    for source in (
+        [s for s in read if FIELDS not in s.raw.frame] if len(fields) < len(read) else read
+    ):
+        for table in fields:
+            source = _described(source, table)
+        for part in _of_tool(_three_headers(source)):
+            if twice := repeated_names(part.raw.frame):
+                raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
+            name = plain_name(part.name, found)
+            found[name] = replace(part, name=name)
+    return found
+
+
+def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[str, ...]]:
+    """The table, and the row of its header where titles stand above it."""
+    first: DataError | RawTable | None = None
+    for row in range(1, MOST_TITLES + 1):
+        table = Table("", file.name, (), {}, header=(row, row))
+        try:
+            raw = read_file(file, table if row > 1 else None, sheet)
+        except DataError as error:
+            first = first or error
+            continue
+        first = first or raw
+        named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
+        if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
+            told = f"the names stand in row {row}, below a title"
+            return raw, {"header": row} if row > 1 else {}, (told,) if row > 1 else ()
+    if isinstance(first, DataError):
+        raise first
+    return first, {}, ()
+
+
+def _three_headers(source: Source) -> Source:
+    """Without the second and third header of a Qualtrics export; their texts become labels."""
+    frame = source.raw.frame
+    if len(frame) < 2 or len(TOOLS["qualtrics"] & {*frame}) < 3:
+        return source
+    second, third = frame.iloc[0].astype("str"), frame.iloc[1].astype("str")
+    ids = third.str.match(IMPORT_ID)
+    if not ids.any() and not second.str.fullmatch("Start Date|Response Type").any():
+        return source
+    if ids.any() and not ids.all():
+        what = "the third header row has no ImportId here, as in other columns."
+        column = ids.index[~ids][0]
+        raise refuse(source.raw.file, what, "Export it again from Qualtrics.", 3, column)
+    rows = 2 + bool(ids.any())
+    raw = replace(source.raw, frame=frame.iloc[rows - 1 :], labels={**second})
+    why = (*source.why, f"{rows} header rows, as Qualtrics writes them")
+    return replace(source, raw=raw, settings={**source.settings, "header": [1, rows]}, why=why)
+
+
+def _described(source: Source, fields: pd.DataFrame) -> Source:
+    """With labels and choices from REDCap's data dictionary; its identifiers are left out."""
+    told = fields.set_index(FIELDS)
+    column = next((c for c in told if c.startswith("Choices")), None)
+    labels, levels, secret = dict(source.raw.labels), dict(source.raw.levels), []
+    there = [c for c in source.raw.frame if re.sub(r"___.*", "", c) in told.index]
+    if not there:
+        return replace(source, why=(*source.why, "the data dictionary beside it is another's"))
+    for name in there:
+        row = told.loc[re.sub(r"___.*", "", name)]
+        labels[name] = str(row.get("Field Label", "") or "")
+        pairs = [c.split(",", 1) for c in str(row.get(column, "") or "").split("|") if "," in c]
+        choices = {code.strip(): text.strip() for code, text in pairs}
+        levels |= {name: choices} if choices and "___" not in name else {}
+        secret += [name] if str(row.get("Identifier?", "")).strip().lower() == "y" else []
+    raw = source.raw
+    raw = replace(raw, frame=raw.frame.drop(columns=secret), labels=labels, levels=levels)
+    why = (*source.why, "labels and choices from REDCap's data dictionary beside it")
+    return replace(source, raw=raw, why=why, left_out=(*source.left_out, *secret))
+
+
+def _of_tool(source: Source) -> Iterator[Source]:
+    """Without previews and what the tool adds by itself; an event or instrument of REDCap each."""
+    columns = [*source.raw.frame]
+    tool = max(TOOLS, key=lambda t: len(TOOLS[t] & {*columns}))
+    seen = len(TOOLS[tool] & {*columns})
+    tool = tool if seen > 2 or (tool == "redcap" and seen) else None
+    if tool:
+        source = replace(source, why=(*source.why, f"an export of {NAMES[tool]}"))
+        source = _finished(source, tool)
+    parts = [*_events(source)] if tool == "redcap" else [source]
+    for part in parts:
+        there = [*part.raw.frame]
+        out = [c for c in there if LIKE["personal"].search(c)]
+        out += [c for c in there if tool and c in TOOLS[tool] and c not in (*out, *SENT)]
+        out += [c for c in there if tool in LIKE and c not in out and LIKE[tool].search(c)]
+        sent = [c for c in there if tool and c in SENT]
+        out += [c for c in sent if c != sent[-1]]
+        raw = replace(part.raw, frame=part.raw.frame.drop(columns=out))
+        yield replace(part, raw=raw, left_out=(*part.left_out, *out))
+
+
+def _finished(source: Source, tool: str) -> Source:
+    """Those responses that a person gave, and finished."""
+    frame, levels = source.raw.frame, source.raw.levels
+    for column in ("Status", "Finished") if tool == "qualtrics" else ():
+        cells = frame[column].dropna().map(as_text).unique() if column in frame else []
+        said = {cell: levels.get(column, {}).get(cell, cell) for cell in cells}
+        kept = [c for c, told in said.items() if plain(told) in ("true", "1")]
+        if column == "Status":
+            kept = [c for c, told in said.items() if not PREVIEW.search(told)]
+        if 0 < len(kept) < len(said):
+            n = len(source.raw.frame)
+            source = source.rows(column, kept, source.name, "", blank=True)
+            n -= len(source.raw.frame)
+            word = "previews or tests" if column == "Status" else "unfinished responses"
+            source = replace(source, why=(*source.why, f"{n} rows left out: {word}"))
+    if tool == "limesurvey" and {"submitdate", "lastpage"} <= {*frame}:
+        sent = frame["submitdate"].astype("str").str.strip().replace("", pd.NA).notna()
+        pages = [*frame["lastpage"][sent].unique()]
+        if not sent.all() and not frame["lastpage"][~sent].isin(pages).any():
+            told = f"{(~sent).sum()} rows left out: never submitted"
+            source = source.rows("lastpage", pages, source.name, told, blank=True)
+    return source
+
+
+def _events(source: Source) -> Iterator[Source]:
+    """A table for each event, and for each repeating instrument, where REDCap has them."""
+    frame = source.raw.frame
+    event = next((c for c in ("redcap_event_name", "Event Name") if c in frame), None)
+    repeat = next(
+        (c for c in ("redcap_repeat_instrument", "Repeat Instrument") if c in frame), None
+    )
+    split = [c for c in (event, repeat) if c]
+    if not split:
+        yield source
+        return
+    cells = frame[split].map(as_text, na_action="ignore").fillna("").drop_duplicates()
+    for values in cells.itertuples(index=False):
+        here = source
+        for column, value in zip(split, values, strict=True):
+            here = here.rows(column, [value], here.name, "", blank=True)
+        where = dict(zip(split, values, strict=True))
+        name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
+        kind = "repeating instrument" if where.get(repeat) else "event"
+        blank = [c for c in here.raw.frame if _blank(here.raw.frame[c])]
+        raw = replace(here.raw, frame=here.raw.frame.drop(columns=blank))
+        why = (*here.why, f"rows of the {kind} {name}")
+        yield replace(here, name=name, raw=raw, why=why, part=True)
+
+
+def _blank(cells: pd.Series) -> bool:
+    return bool((cells.isna() | (cells.astype("str").str.strip() == "")).all())

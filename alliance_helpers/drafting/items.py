@@ -1,0 +1,262 @@
+"""Blocks of numbered columns: what belongs together, what its answers mean, whose form it is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from ..study.cells import as_text, plain
+from ..study.codebook import N_ITEMS
+from ..study.raw_tables import RawTable
+from .answers import WORDS, Answers, no_answer, read_codes, read_words
+from .guesses import FEW, Guess, Held, as_number, as_number_guess, converted, declared
+
+WHO = {who: re.compile(words) for who, words in WORDS["who"].items()}
+WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
+TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
+SHORTEST = 3
+ENOUGH = 200  # answers, among which each step of a scale occurs
+MOST_WORDS = 25
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns whose names differ in one number only: one questionnaire, or part of one.
+
+    `columns` may hold one that says by its name that it is reversed, where the plain one is
+    missing; `answers` and `guess` are what all of them hold.
+    """
+
+    before: str
+    after: str
+    width: int
+    numbers: tuple[int, ...]
+    columns: tuple[str, ...]
+    labelled: bool = False
+    guess: Guess = field(default_factory=lambda: Guess("", "integer"))
+    answers: Answers = field(default_factory=Answers)
+
+    @property
+    def stem(self) -> str:
+        """The name without its number."""
+        return f"{self.before}{self.after}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the numbers count without a gap, and from 1 unless the labels do."""
+        first = self.numbers[0] if self.labelled else 1
+        return self.numbers == tuple(range(first, first + len(self.numbers)))
+
+    @property
+    def gaps(self) -> bool:
+        """Whether a number between the first and the last is missing."""
+        return self.numbers[-1] - self.numbers[0] >= len(self.numbers)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the columns are called by their numbers alone."""
+        return tuple(f"{self.before}{i:0{self.width}d}{self.after}" for i in self.numbers)
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Numbers (``{1..12}``) and column of each stretch that the codebook writes as one."""
+        made, rows = [], enumerate(zip(self.numbers, self.names, self.columns, strict=True))
+        for _, run in groupby(rows, lambda r: (r[1][1] == r[1][2] or r[0], r[1][0] - r[0])):
+            run = [row for _, row in run]
+            span = self.span(run[0][0], run[-1][0])
+            column = f"{self.before}{span}{self.after}" if len(run) > 1 else run[0][2]
+            made.append((span, column))
+        return made
+
+    def span(self, first: int, last: int) -> str:
+        """Numbers as the codebook writes them."""
+        first, last = (f"{i:0{self.width}d}" for i in (first, last))
+        return first if first == last else f"{{{first}..{last}}}"
+
+    def pattern(self) -> str:
+        """As the codebook writes it: ``wai_c_{01..36}``, gaps included."""
+        return f"{self.before}{self.span(self.numbers[0], self.numbers[-1])}{self.after}"
+
+
+def item_blocks(columns: list[str]) -> list[Block]:
+    """Blocks of at least three numbered columns, the longest first; each column in one at most.
+
+    >>> [b.pattern() for b in item_blocks(["WAIC1", "WAIC2", "WAIC4", "age"])]
+    ['WAIC{1..4}']
+    """
+    there = set(columns)
+    turned = {c: m[1] for c in columns if (m := TURNED.fullmatch(c)) and m[1] not in there}
+    groups: dict[tuple[str, str, int], dict[int, str]] = {}
+    for column in columns:
+        name = turned.get(column, column)
+        for run in re.finditer(r"[0-9]{1,3}", name):
+            before, number, after = name[: run.start()], int(run.group()), name[run.end() :]
+            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
+                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
+                    groups.setdefault((before, after, width), {})[number] = column
+    blocks, taken = [], set()
+    for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
+        left = {i: c for i, c in sorted(members.items()) if c not in taken}
+        plain_ones = sum(c not in turned for c in left.values())
+        if plain_ones >= SHORTEST and not before.endswith("___"):  # REDCap's checkboxes
+            blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
+            taken |= {*left.values()}
+    place = {column: i for i, column in enumerate(columns)}
+    return sorted(blocks, key=lambda b: place[b.columns[0]])
+
+
+def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
+    """The parts of a block of columns that their labels number from 1: V4 to V15."""
+    by_label = {labels[c]: i for i, c in enumerate(block.columns) if labels.get(c)}
+    parts = []
+    for told in item_blocks([*by_label]):
+        at = [by_label[label] for label in told.columns]
+        if told.whole and at == [*range(at[0], at[0] + len(at))]:
+            numbers, columns = block.numbers[at[0] : at[-1] + 1], block.columns[at[0] : at[-1] + 1]
+            parts.append(replace(block, numbers=numbers, columns=columns, labelled=True))
+    return parts
+
+
+def reversed_beside(columns: list[str], raw: RawTable) -> dict[str, str]:
+    """Columns that hold another one reversed, by its name and by every answer."""
+    found, there = {}, set(columns)
+    for column in columns:
+        match = TURNED.fullmatch(column)
+        if match and match[1] in there:
+            both = [converted(raw.frame[c]) for c in (column, match[1])]
+            if (both[0] + both[1]).nunique() == 1:
+                found[column] = match[1]
+    return found
+
+
+def guess_block(raw: RawTable, all_held: Mapping[str, Held], block: Block) -> Block | str | None:
+    """A block with what its answers are; why it is none; or None if it holds free text."""
+    held = {c: _answered(raw, c, all_held[c]) for c in block.columns}
+    union: Counter[str] = Counter()
+    for counts in held.values():
+        union.update(counts)
+    number = {text: x for text in union if (x := as_number(text)) is not None}
+    words = [text for text, _ in union.most_common() if text not in number]
+    gone = [word for word in words if no_answer(word)]
+    words = [word for word in words if word not in gone]
+    n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
+    if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
+        return None
+    levels = {code: t for c in block.columns for code, t in _levels(raw, c).items()}
+    if n_words > n_numbers:
+        answers = read_words(words, levels)
+        told = [w for w in answers.numbers.values()] or [np.nan]
+        guess = Guess(block.stem, "integer", low=min(told), high=max(told), codes=(*gone,))
+        if not answers.numbers and (len(words) > 11 or min(union[w] for w in words) < FEW):
+            return None
+        return replace(block, guess=guess, answers=answers)
+    gone += [word for word in words if union[word] >= FEW]
+    guess = Guess(block.stem, "text", codes=(*gone,))
+    cells = np.repeat([*number.values()], [union[t] for t in number])
+    guess = as_number_guess(guess, cells, 0 if len(cells) > ENOUGH else 0.5)
+    if guess.type == "text":
+        return None
+    highs = {c: _highest(held[c], number, guess.codes) for c in block.columns}
+    if unlike := _unlike(raw, highs):
+        return unlike
+    cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
+    answers = read_codes(cells, levels) if guess.type == "integer" else Answers()
+    if answers.numbers:
+        told = answers.numbers.values()
+        guess = replace(guess, low=min(told), high=max(told))
+    return replace(block, guess=guess, answers=answers)
+
+
+def _answered(raw: RawTable, column: str, held: Held) -> Held:
+    """What a column holds, without what its file declares missing."""
+    gone = {as_text(code) for code in raw.missing.get(column, ())}
+    return {t: n for t, n in held.items() if t not in gone and not _out(raw, column, t)}
+
+
+def _out(raw: RawTable, column: str, text: str) -> bool:
+    """Whether the file declares a number as missing."""
+    number = as_number(text)
+    return number is not None and bool(declared(raw, column, number))
+
+
+def _levels(raw: RawTable, column: str) -> dict[str, str]:
+    gone = {as_text(code) for code in raw.missing.get(column, ())}
+    return {
+        code: label
+        for code, label in raw.levels.get(column, {}).items()
+        if code not in gone and not _out(raw, column, code) and not no_answer(label)
+    }
+
+
+def _highest(held: Held, number: dict[str, float], codes: tuple) -> float:
+    return max((number[t] for t in held if t in number and number[t] not in codes), default=np.nan)
+
+
+def _unlike(raw: RawTable, highs: dict[str, float]) -> str:
+    """Columns of the block that cannot be items beside the others: far higher, or other labels."""
+    middle = np.nanmedian([*highs.values()])
+    odd = [c for c, high in highs.items() if high > max(2 * middle, 10)]
+    labels = {c: {plain(v) for v in _levels(raw, c).values()} for c in highs}
+    usual = Counter(word for words in labels.values() for word in words)
+    shared = max(usual.values(), default=0) > 1
+    odd += [c for c, told in labels.items() if shared and told and max(map(usual.get, told)) == 1]
+    return ", ".join(odd[:5])
+
+
+def form_of(block: Block, highest: float) -> str | None:
+    """Which form a WAI block is: by its number of items, and for 12 by the highest response.
+
+    >>> form_of(item_blocks([f"wai{i}" for i in range(1, 13)])[0], highest=5)
+    'WAI-SR'
+    """
+    fits = [f for f, n in N_ITEMS.items() if n == len(block.numbers) and block.whole]
+    twelve = "WAI-SR" if highest <= 5 else "WAI-S"
+    return twelve if twelve in fits else fits[0] if fits else None
+
+
+def informant_of(name: str, label: str = "") -> str | None:
+    """Whose rating a name speaks of: client, case_manager, or not said.
+
+    >>> informant_of("WAIC"), informant_of("wai_sr_t_"), informant_of("wai")
+    ('client', 'case_manager', None)
+    """
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?i)(^|[_.])t\d+", "", name))
+    words = set(re.split(r"[^a-z]+", split.lower()))
+    words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
+    words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
+    found = [who for who, told in WHO.items() if any(map(told.fullmatch, words - {""}))]
+    return found[0] if len(found) == 1 else None
+
+
+def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
+    """The answers to a block as numbers."""
+    if block.answers.numbers:
+        known = {plain(word): number for word, number in block.answers.numbers.items()}
+        texts = frame[[*block.columns]].map(as_text, na_action="ignore")
+        bare = texts.replace(r"^(\d+)\.0+$", r"\1", regex=True)
+        return bare.map(lambda text: known.get(plain(text)), na_action="ignore").astype(float)
+    return frame[[*block.columns]].apply(converted)
+
+
+def seems_turned(frame: pd.DataFrame, keys: list[int]) -> list[int]:
+    """Positions of items that a key reverses, but that run with the others as they stand.
+
+    By a correlation with the others' mean above .2 and three of its standard errors.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A column for each item, as answered.
+    keys : list of int
+        Item numbers, negative if reversed.
+    """
+    plain_items = frame.iloc[:, [k - 1 for k in keys if k > 0]].mean(axis=1)
+    back = [-k - 1 for k in keys if k < 0]
+    least = max(0.2, 3 / max(len(frame), 1) ** 0.5)
+    return [i for i in back if frame.iloc[:, i].corr(plain_items) > least]

@@ -1,0 +1,173 @@
+"""From a block of items to the scale it seems to make: whose alliance, by which form, or a mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pandas as pd
+
+from ..study.cells import as_text
+from ..study.codebook import RESPONSES, SUBSCALES, expand
+from .answers import Answers
+from .draft import DraftTable, Layout, Part
+from .guesses import Guess
+from .items import WAI, Block, answered, form_of, informant_of, seems_turned
+
+WORDS = {
+    "client": ("Patient", "Participant", "Client"),
+    "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
+                     "Doctor", "Physician", "Therapist"),
+}  # fmt: skip
+OF_OTHERS = re.compile(r"(?i)\b(my|mein\w*|mi|our|unser\w*)\s+\w+")  # an item's words, not a form's
+FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
+BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
+PLAIN = re.compile(r"(?i)(q|item|itm|frage|f|v|x|i|var|pregunta|p)?[\d_ ]*")
+NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
+
+
+def items_and_scale(
+    block: Block, layout: Layout, table: DraftTable
+) -> list[tuple[str, str, Guess]]:
+    """A block of numbered items as entries of a table, and the scale it seems to make."""
+    guess, answers = block.guess, block.answers
+    layout.codes |= dict.fromkeys(guess.codes)
+    label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
+    bare = PLAIN.fullmatch(block.stem) and informant_of(table.name)
+    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
+    wai = WAI.search(f"{block.stem} {label}") or answers.form
+    wai = wai or (bare and block.whole and (len(block.numbers), *guess.range) in BARE)
+    form = form_of(block, guess.high) if wai else None
+    if form and not guess.low and guess.high < RESPONSES[form][1]:
+        steps = range(int(guess.high) + 1)
+        said = f"answers begin at 0, those of the {form} at 1: is one to be added?"
+        answers = Answers({str(i): i + 1.0 for i in steps}, form, question=said)
+    limits = RESPONSES.get(form) or guess.range
+    before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
+    after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")
+    span = block.span(block.numbers[0], block.numbers[-1])
+    wish = f"{before}{span}{after}"
+    members = {n for n, g in table.guesses.items() if g.column in block.columns}
+    while (table.guesses.keys() - members) & {*expand(wish)}:
+        wish = f"items_{wish}"
+    pattern = layout.called(wish, table, members)
+    words = () if answers.numbers or guess.range else tuple(answers.words)
+    held = Guess(
+        pattern,
+        "category" if words else guess.type,
+        codes=guess.codes,
+        values=answers.numbers or words,
+    )
+    if not held.values:
+        held = replace(held, low=limits[0], high=limits[1])
+    entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
+    items = [name for name, *_ in entries]
+    stem = pattern.replace(wish, block.stem)
+    for ending in (table.suffix.values() or [""]) if table.of_clients else []:
+        named = [item + ending for item in ([pattern] if not block.gaps else items)]
+        settings = {"items": named if named[1:] else named[0]}
+        if words:
+            table.questions.append(f"{block.pattern()} has {answers.question}. Give the `values`")
+        elif wai:
+            who = ending.removeprefix("_") if table.row == "rating" else None
+            here = answered(_rows_of(table, who), block)
+            form = form_of(block, here.max().max()) if who and form else form
+            settings |= _turned(
+                block, form, here, table, [name + ending for name in expand(pattern)]
+            )
+            who = who or informant_of(block.stem) or informant_of(stem)
+            told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
+            _alliance(layout, block, settings, form, told, ending, answers, label)
+        else:
+            name = layout.name(f"{stem}_score{ending}")
+            remark = answers.remark or "no item reversed"
+            settings |= {"score": "mean"}
+            layout.scales.append(Part(name, settings, remark, answers.question))
+    return entries
+
+
+def _rows_of(table: DraftTable, who: str | None) -> pd.DataFrame:
+    """The rows of a table, or those of one informant where it has rows for both."""
+    if who is None:
+        return table.raw.frame
+    role = table.settings["informant"]
+    cells = table.raw.frame[role["column"]].map(as_text, na_action="ignore")
+    return table.raw.frame[cells == role[who]]
+
+
+def _turned(
+    block: Block, form: str | None, answers: pd.DataFrame, table: DraftTable, names: list[str]
+) -> dict[str, object]:
+    """Which items the file holds reversed already: by their names, and by how they run."""
+    named = {i for i, c in enumerate(block.columns) if c != block.names[i]}
+    keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
+    back = {abs(k) - 1 for k in keys if k < 0}
+    turned = named | {*seems_turned(answers, keys)}
+    if not turned:
+        return {}
+    listed = [names[i] for i in sorted(turned)]
+    if named - back:
+        said = f"{', '.join(block.columns[i] for i in sorted(named - back))} says by its name that "
+        said += "it is reversed, but the form's key reverses it not: is it?"
+        table.questions.append(said)
+    else:
+        said = "run with the other items as they stand, or say by their names that they are "
+        table.questions.append(f"{', '.join(listed)} {said}reversed already: are they?")
+    return {"reversed": "done" if back and turned == back else listed}
+
+
+def _alliance(
+    layout: Layout,
+    block: Block,
+    settings: dict[str, object],
+    form: str | None,
+    informant: str | None,
+    ending: str,
+    answers: Answers,
+    label: str,
+) -> None:
+    """A scale that is one informant's rating of the alliance, or a question about it."""
+    remark, said = answers.remark or "a WAI by its name, length and highest response", []
+    if form is None:
+        said.append(f"{len(block.columns)} items are no known form, or part of one: is this "
+                    "an alliance? Then name it under informants, and give its keys")  # fmt: skip
+    if informant is None:
+        informant = "case_manager" if "client" in layout.informants else "client"
+        said.append("whose rating this is was not to be seen: is it the "
+                    f"{informant.replace('_', ' ')}'s?")  # fmt: skip
+    elif form and informant in layout.informants:
+        said.append(f"a second rating by the {informant.replace('_', ' ')}: which is the one?")
+    if form and not WAI.search(f"{block.stem} {label}"):
+        like = (
+            "is answered in the words" if answers.form else "has as many items and answers as one"
+        )
+        said.append(f"it {like} of the {form}: is it one?")
+    if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
+        said.append(
+            f"named {other[0]!r}, but answers go to {block.guess.high:g}: which form is it?"
+        )
+    if answers.question:
+        said.append(answers.question)
+    name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
+    who = word_for(informant, layout)
+    when = "" if ending[1:] == informant else ending.replace("_", " ")
+    settings = {
+        "label": f"Alliance, {who.lower()}'s rating{when}",
+        "form": form,
+        **settings,
+        "informant": informant if form else None,
+        "score": None if form else "mean",
+    }
+    layout.scales.append(Part(name, settings, remark, "; ".join(said)))
+    if form:
+        layout.informants.setdefault(informant, (who, name))
+
+
+def word_for(informant: str, layout: Layout) -> str:
+    """What to call an informant: by the name of the id, if it says."""
+    name = getattr(layout, informant) or ""
+    for word in WORDS[informant]:
+        plain = word.lower().replace(" ", "_")
+        if plain in name or plain.startswith(name or "-"):
+            return word
+    return WORDS[informant][-1]

@@ -1,0 +1,226 @@
+"""What is allowed and yet probably wrong: warned of before any result is printed.
+
+A problem stops a run; what stands here does not. Each warning names the table, the column, what
+looks wrong and the line of the codebook that settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from ..errors import Problem, listed
+from .cells import as_text, plain
+from .codebook import Codebook, Scale, Table, row_variables
+from .raw_tables import ROW_ID
+from .score import LOOKED_AT, against
+
+TURNED = re.compile(r"(?i)(?<=\d)_?(r|rev|revers\w*|inv\w*|rec|recoded?|umg\w*|umk\w*)$")
+TELLING = re.compile(
+    r"(?i)(.*_)?(role|rolle|rol|informant|rater|respondent|perspective|event|event_name|wave|welle"
+    r"|visit|session|sitzung|occasion|time_?point|zeitpunkt)"
+)
+NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
+BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
+ENOUGH = 300  # answers, of which none has a value that the form offers
+SEVERAL = range(2, 13)
+ALIKE, MOST_IDS, LETTERS = 0.85, 150, 5
+
+
+def suspicions(
+    raw: dict[str, pd.DataFrame], typed: dict[str, pd.DataFrame], book: Codebook
+) -> tuple[Problem, ...]:
+    """Warnings about a study whose tables fit its codebook, one for each thing that looks wrong.
+
+    Parameters
+    ----------
+    raw, typed : dict of DataFrame
+        The tables as they came, and as the codebook reads them.
+    book : Codebook
+    """
+    found = [*_study(book), *_unscored(typed, book)]
+    for name, frame in typed.items():
+        table = book.tables[name]
+        found += _rows(raw[name], table)
+        found += _blocks(raw[name], table, book)
+        found += _alike(frame, table, book)
+        for scale in book.scales.values():
+            found += _items(raw[name], frame, table, scale)
+    return tuple(found)
+
+
+def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
+    """What a run needs and the study does not have: one rating that somebody gave."""
+    if not book.informants:
+        what = "names no alliance rating under `informants`, so nothing can be analysed."
+        remedy = "List the items under `scales`, and name the scale under `informants`."
+        return [Problem(book.file, what, remedy)]
+    none = [*_unscored(typed, book)]
+    return none if len(none) == len(book.informants) else []
+
+
+def _study(book: Codebook) -> Iterator[Problem]:
+    columns = row_variables(book)
+    ratings = {i: e["alliance"] for i, e in book.informants.items()}
+    if not ratings:
+        yield from lacking({}, book)
+    for informant, name in ratings.items():
+        v = columns.get(name)
+        if v and name not in book.scales and np.isinf([v.low, v.high]).any():
+            what = f"the {informant.replace('_', ' ')}'s rating has no range, so the two are "
+            what += "compared as if both had been given on one scale."
+            yield Problem(book.file, what, "Give it the `range` that its form allows.", column=name)
+
+
+def _unscored(typed: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+    """Ratings of which no row holds anything."""
+    columns = row_variables(book)
+    for informant, entry in book.informants.items():
+        rating = entry["alliance"]
+        items = book.scales[rating].items if rating in book.scales else (rating,)
+        told = [(columns[i], typed.get(columns[i].table)) for i in items if i in columns]
+        here = [frame[v.name] for v, frame in told if frame is not None and v.name in frame]
+        if here and not any(values.notna().any() for values in here):
+            what = f"has no answer, so the {informant.replace('_', ' ')}'s rating is lacking."
+            remedy = "Look whether its answers are listed as missing codes."
+            yield Problem(book.tables[told[0][0].table].file, what, remedy, column=rating)
+
+
+def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
+    """Rows that probably are not what the codebook says they are."""
+    several = table.occasion or table.time or table.row == "episode"
+    remedy = "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
+    for column in dict.fromkeys(() if several else raw.columns):
+        told = TELLING.fullmatch(str(column)) and column not in table.where
+        if told and raw[column].nunique() in SEVERAL:
+            values = listed(map(repr, map(as_text, raw[column].dropna().unique())), 4)
+            what = f"holds {values}: it may tell several rows of one {table.row} apart."
+            yield Problem(table.file, what, remedy, column=str(column))
+    if any(v.column == ROW_ID for v in table.variables.values()):
+        for column in raw.columns[:200]:
+            times = raw[column].value_counts()
+            if len(times) > 9 and times.max() > 1 and (times == times.max()).mean() > 0.8:
+                what = f"most of its {len(times):,} values stand in {times.max()} rows each, but "
+                what += "every row is counted as another client."
+                yield Problem(table.file, what, f"Make it the id. {remedy}", column=str(column))
+
+
+def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
+    """Numbered columns that look like a questionnaire, and are in no scale and no block."""
+    used = {item for scale in book.scales.values() for item in scale.items}
+    used |= {name for names in book.blocks.values() for name in names}
+    variables = table.variables.values()
+    columns = {v.column for v in variables if used & {v.name + e for e in table.endings}}
+    blocks: dict[str, list[str]] = {}
+    for column in map(str, raw.columns):
+        if found := NUMBERED.fullmatch(column):
+            blocks.setdefault(found[1], []).append(column)
+    spare = [c for c in blocks.values() if len(c) >= BLOCK and not columns & set(c)]
+    if spare and table.row != "episode":
+        names = listed((f"{c[0]} to {c[-1]} ({len(c)})" for c in spare), 4)
+        what = f"numbered columns that are in no scale: {names}."
+        yield Problem(table.file, what, "List them under `scales`, if they are a questionnaire.")
+
+
+def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
+    """Ids of case managers that are probably one person's, spelled differently."""
+    if book.case_manager not in frame or table.row != "client":
+        return
+    ids = [str(i) for i in frame[book.case_manager].dropna().unique()]
+    groups: dict[str, list[str]] = {}
+    for i in ids:
+        groups.setdefault(plain(i).replace(" ", ""), []).append(i)
+    pairs = [same for same in groups.values() if len(same) > 1]
+    names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
+    names = [k for k in names if len(k[1]) >= LETTERS] if len(ids) <= MOST_IDS else []
+    for (a, x), (b, y) in combinations(names, 2):
+        numbers = re.findall(r"\d+", a) == re.findall(r"\d+", b)
+        if numbers and get_close_matches(x, [y], 1, ALIKE):
+            pairs.append([*groups[a], *groups[b]])
+    if pairs:
+        same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
+        what = f"some ids may be one person's: {same}."
+        remedy = "Write each alike, if so: they count as different people now."
+        column = table.variables[book.case_manager].column
+        yield Problem(table.file, what, remedy, column=column)
+
+
+def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
+    """A scale whose items are all in this table: how they are answered, and by whom."""
+    for value, ending in (table.suffix or {None: ""}).items():
+        names = [i.removesuffix(ending) for i in scale.items if i.endswith(ending)]
+        if len(names) < len(scale.items) or not set(names) <= set(frame):
+            continue
+        rows = frame if value is None else frame[(frame[table.occasion] == value).to_numpy(bool)]
+        rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
+        x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
+        columns = [table.variables[n].column for n in names]
+
+        def told(what: str, remedy: str) -> Problem:
+            return Problem(table.file, f"scale {scale.name}: {what}", remedy)
+
+        yield from _reversal(x, columns, [*map(str, raw.columns)], scale, told)
+        yield from _range(x, scale, told)
+        if value is None:
+            yield from _groups(x, rows, scale, told)
+
+
+def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> Iterator[Problem]:
+    """Items that run against the others, or whose names say that they are reversed already."""
+    sign = np.ones(len(columns))
+    for i in (i for key in scale.keys.values() for i in key):
+        sign[abs(i) - 1] = np.sign(i)
+    remedy = "If the file holds them reversed already, say `reversed: done` or `reversed: [...]`."
+    if negative := [columns[i] for i in against([*x.T], sign)]:
+        what = f"reversed twice, or not at all, since against the others: {listed(negative)}."
+        yield told(what, remedy)
+    if scale.settled:
+        return
+    if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:
+        what = f"reversed, though by their names they are so already: {listed(named)}."
+        yield told(what, f"{remedy} If not, `reversed: raw`.")
+    beside = [c for c in present if TURNED.sub("", c) in columns and c not in columns]
+    if beside:
+        what = f"not used, since the items as answered are: {listed(beside)}."
+        yield told(what, "Say `reversed: raw` if that is right; else list those as its items.")
+
+
+def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
+    """Answers that the form offers and nobody gave."""
+    answers = x[~np.isnan(x)]
+    low, high = scale.limits
+    if not scale.form or scale.scored or len(answers) < ENOUGH:
+        return
+    given = set(np.unique(answers))
+    inside = [v for v in np.arange(min(given), high + 1) if v not in given]
+    if inside and given <= set(np.arange(low, high + 1)):
+        what = f"nobody answers {listed(f'{v:g}' for v in inside)}, "
+        what += f"which the {scale.form} ({low:g} to {high:g}) offers."
+        remedy = (
+            "See whether another form was used, or codes were exported (`values` recodes them)."
+        )
+        yield told(what, remedy)
+
+
+def _groups(x: np.ndarray, rows: pd.DataFrame, scale: Scale, told) -> Iterator[Problem]:
+    """Categories by which the items are blank, or answered in another range."""
+    blank = np.isnan(x).all(axis=1)
+    for name in rows.select_dtypes("str"):
+        kinds = rows[name].fillna("")
+        if kinds.nunique() not in (2, 3) or kinds.value_counts().min() < 20:
+            continue
+        here = {k: (kinds == k).to_numpy() for k in kinds.unique()}
+        none = {k: blank[r].mean() for k, r in here.items()}
+        top = {k: x[r][~np.isnan(x[r])].max() for k, r in here.items() if none[k] < 1}
+        remedy = "If its rows are of several informants or occasions, say so (`row`, `where`)."
+        if max(none.values()) == 1 and min(none.values()) < 0.5:
+            lost = listed(repr(k) for k, share in none.items() if share == 1)
+            yield told(f"no row in which {name} is {lost} answers any of its items.", remedy)
+        elif top and max(top.values()) - min(top.values()) > 1:
+            spans = ", ".join(f"{t:g} where {name} is {k!r}" for k, t in top.items())
+            yield told(f"the highest answers differ: {spans}.", remedy)

@@ -1,0 +1,123 @@
+"""Files as people have them: the draft gives the right numbers, or asks."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from exports_made import (
+    ASKED,
+    EXACT,
+    GERMAN_S,
+    GERMAN_SR,
+    SPANISH_S,
+    SPANISH_SR,
+    SR,
+    C,
+    S,
+    T,
+    ids,
+    named,
+    totals,
+    truth,
+    words,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alliance_helpers.drafting.describe import describe
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import check, load_study
+from alliance_helpers.study.read_codebook import parse_codebook
+
+RATINGS = {"c": "client_alliance", "t": "case_manager_alliance"}
+
+
+def drafted(folder):
+    """The draft of a folder as it stands, and the totals and dyads that it gives."""
+    text = describe(folder)
+    book = parse_codebook(text)
+    problems = check(folder, book)[0]
+    assert not problems, "\n".join(map(str, [*problems, text]))
+    dyads = clean(load_study(folder, book)).dyads
+    who = {"c": "client", "t": "case_manager"}
+    ratings = {k: book.informants[r]["alliance"] for k, r in who.items() if r in book.informants}
+    found = dyads[[*ratings.values()]].set_axis([*ratings], axis=1)
+    return text, book, found.set_axis(dyads[book.client].astype(str), axis=0), dyads
+
+
+@pytest.mark.parametrize("made", [*EXACT, *ASKED], ids=lambda made: made.__name__)
+def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, _ = drafted(tmp_path)
+    assert text.startswith("# Shape: ")
+    asked = "QUESTION: " in text
+    assert asked or made in EXACT, text
+    wanted = totals(data)
+    pd.testing.assert_frame_equal(
+        found.loc[wanted.index, ["c", "t"]], wanted, check_names=False, check_index_type=False
+    )
+    assert book.case_manager is not None, text
+    predictors = {name for names in book.blocks.values() for name in names}
+    assert not predictors & {book.case_manager, book.client, "seed", "Progress"}
+
+
+LAYOUTS = ("wide", "two files", "long")
+NAMES = (
+    ("wai_c_{}", "wai_t_{}"),
+    ("WAI{:02d}_client", "WAI{:02d}_therapist"),
+    ("waisr_pat{}", "wais_th{}"),
+    ("WAIP[SQ{:03d}]", "WAIT[SQ{:03d}]"),
+    ("Alliance patient {}", "Alliance doctor {}"),
+)
+ANSWERS = ((None, None), (SR, S), (GERMAN_SR, GERMAN_S), (SPANISH_SR, SPANISH_S), ("A", "A"))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    layout=st.sampled_from(LAYOUTS),
+    names=st.sampled_from(NAMES),
+    answers=st.sampled_from(ANSWERS),
+    client=st.sampled_from(["id", "Patient", "dyad", "Pat. no.", "record_id"]),
+    manager=st.sampled_from(["therapist", "Behandler", "terapeuta_id", "Clinician code"]),
+    turned=st.booleans(),
+    shuffled=st.integers(0, 3),
+    seed=st.integers(0, 50),
+)
+def test_however_it_is_written_the_totals_come_back_or_a_question(
+    layout, names, answers, client, manager, turned, shuffled, seed
+):
+    data = truth(seed, n=60)
+    wanted, told = totals(data), data.copy()
+    if turned:
+        told[["t4", "t10"]] = 8 - told[["t4", "t10"]]
+    for columns, said in zip((C, T), answers, strict=True):
+        if said is not None:
+            said = [f"A{i}" for i in range(1, 8)] if said == "A" else said
+            told[columns] = words(told, columns, said).astype(object)
+    base = ids(told, **{client: "id", manager: "who"})
+    one, two = (named(told[c], c, n) for c, n in zip((C, T), names, strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"all": pd.concat([base, one, two], axis=1)}
+        if layout == "two files":
+            files = {"patients": pd.concat([base, one], axis=1)}
+            files["staff_forms"] = pd.concat([base[[client]], two], axis=1)
+        if layout == "long":
+            rows = [pd.concat([base, two.set_axis(one.columns, axis=1)], axis=1)]
+            rows = [pd.concat([base, one], axis=1).assign(role="client"), *rows]
+            files = {"all": pd.concat(rows).fillna({"role": "therapist"})}
+        for name, frame in files.items():
+            frame = frame.sample(frac=1, random_state=shuffled) if shuffled else frame
+            frame.to_csv(Path(folder, f"{name}.csv"), index=False)
+        try:
+            text, _, found, _ = drafted(Path(folder))
+        except AssertionError as refused:  # `check` names what is wrong with the draft
+            assert "Correct" in str(refused)
+            return
+        asked = "QUESTION: " in text
+        same = {*found} == {"c", "t"} and len(found) == len(wanted)
+        same = same and np.allclose(found.loc[wanted.index], wanted, equal_nan=True)
+        assert same or asked, text
+        assert asked or not turned, text
