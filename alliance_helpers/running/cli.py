@@ -182,5 +182,18 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     sys.exit(done.exit_code)
 
 
+@main.command()
+@click.argument("run", metavar="RUN")
+@click.option("--to", required=True, help="Folder for the paper.", metavar="DIR")
+@click.option("--template", default=None, metavar="FILE.docx",
+              help="A Word file whose styles are taken, as journals give them out.")  # fmt: skip
+def export(run, to, template) -> None:
+    """Write a run as a manuscript: Word, LaTeX, figures as vector, references."""
+    from ..pages.paper import export as write
+
+    for path in write(run, to, template):
+        click.echo(path)
+
+
 if __name__ == "__main__":
     main()
