@@ -20,6 +20,7 @@ from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
+from .plan import deviations, plan_of
 from .runner import STRESS, NotebookRun, run_notebooks, versions
 from .station import COHORT
 
@@ -110,6 +111,7 @@ def run_sequence(
     parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
+    plan, lock = plan_of(parameters), deviations(parameters)
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
     with paths.held(folder, made=not out):
@@ -124,6 +126,8 @@ def run_sequence(
             "skipped": skip,
             "inputs_sha256": input_hashes(parameters),
             "versions": versions(),
+            "plan": plan,
+            "lock": lock,
             "platform": sys.platform,
         }
         _write_run_file(folder, about)
