@@ -39,7 +39,7 @@ LIST = ".alliance"
 LEVELS = 3  # batch/notebooks/000001/name.ipynb
 HOLDER = re.compile(r"^pid (\d+)$", re.MULTILINE)
 ENTRY = re.compile(r'^([0-9a-f]{64}) (".*")$', re.MULTILINE)
-PART = re.compile(r"\..+\.(csv|html|ipynb|json|parquet|png)\.\d+\.part")
+PART = re.compile(r"\..+\.(bib|csv|docx|html|ipynb|json|lock|parquet|pdf|png|svg|tex)\.\d+\.part")
 Known = dict[str, set[str]]
 
 

@@ -19,6 +19,7 @@ PROCESSES = (
     "test_confidentiality",
     "test_kernels",
     "test_notebooks",
+    "test_paper",
     "test_runner",
     "test_shared_cohort",
     "test_traps",

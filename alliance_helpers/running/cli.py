@@ -187,5 +187,55 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     sys.exit(done.exit_code)
 
 
+@main.command()
+@click.argument("run", metavar="RUN")
+@click.option("--to", required=True, help="Folder for the paper.", metavar="DIR")
+@click.option("--template", default=None, metavar="FILE.docx",
+              help="A Word file whose styles are taken, as journals give them out.")  # fmt: skip
+def export(run, to, template) -> None:
+    """Write a run as a manuscript: Word, LaTeX, figures as vector, references."""
+    from ..pages.paper import export as write
+
+    for path in write(run, to, template):
+        click.echo(path)
+
+
+@main.command()
+@click.option("--data", default=None, metavar="PATH",
+              help="Folder of the study; the data may not be there yet.")  # fmt: skip
+@_codebook
+@click.option("--claims", default=None, help="The claims.", metavar="FILE")
+@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
+              help="A notebook parameter that is planned; may be repeated.")  # fmt: skip
+@click.option("--out", default=None, metavar="FILE",
+              help="The lock; by default plan.lock beside the data.")  # fmt: skip
+def lock(data, codebook, claims, pairs, out) -> None:
+    """Write the plan of a study down, before the data are looked at."""
+    from .parameters import absolute_places, all_parameters, parse_parameters
+    from .plan import LOCK
+    from .plan import lock as write
+    from .sequence import main_notebooks
+
+    parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
+    given = {"data": data, "codebook": codebook, "claims": claims}
+    parameters |= absolute_places({k: v for k, v in given.items() if v})
+    click.echo(f"Plan: {write(parameters, out or Path(data or '.') / LOCK)}")
+
+
+@main.command()
+@click.argument("one", metavar="RUN_A")
+@click.argument("other", metavar="RUN_B")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--page", default=None, help="Also write it as a page.", metavar="FILE.html")
+def compare(one, other, as_json, page) -> None:
+    """Which verdicts differ between two runs, and which change made each of them differ."""
+    from .compare import compare as found
+
+    result = found(one, other)
+    if page:
+        write_whole(Path(page), result.html())
+    click.echo(json.dumps(result.record(), indent=2) if as_json else result.text())
+
+
 if __name__ == "__main__":
     main()

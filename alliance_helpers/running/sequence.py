@@ -22,6 +22,7 @@ from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
 from ..study.suspect import lacking
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
+from .plan import deviations, plan_of
 from .runner import STRESS, NotebookRun, run_notebooks, versions
 from .station import COHORT
 
@@ -115,6 +116,7 @@ def run_sequence(
     parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
+    plan, lock = plan_of(parameters), deviations(parameters)
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
     with paths.held(folder, made=not out):
@@ -129,6 +131,8 @@ def run_sequence(
             "skipped": skip,
             "inputs_sha256": input_hashes(parameters),
             "versions": versions(),
+            "plan": plan,
+            "lock": lock,
             "platform": sys.platform,
         }
         _write_run_file(folder, about)

@@ -1,0 +1,281 @@
+"""What a run is to do, written down: the plan, its lock, and what deviates from it.
+
+A plan is the codebook, the claims, the stress tests' settings, the seed and the parameters, as they
+are after reading: line ends, comments, the order of keys and how a file is laid out do not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import yaml
+
+from .. import paths
+from ..claims.assess import assess
+from ..claims.rules import claims_file, read_rules, read_stress
+from ..cohorts.open import open_study
+from ..errors import ParameterError
+from ..study.clean import clean
+from ..study.load import codebook_beside, codebook_of
+from ..study.read_codebook import read_codebook
+from ..study.yaml_text import read_yaml
+from .parameters import PLACES
+from .runner import versions
+from .station import COHORT
+
+LOCK = "plan.lock"
+REASONS = "deviations.yml"
+KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
+"""What names an entry of a list: the first of these that all its entries have."""
+Plan = dict[str, object]
+Place = tuple[str, ...]
+
+
+def plan_of(parameters: Mapping[str, object]) -> Plan:
+    """What these parameters ask for, as data."""
+    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
+    place = Path(data) if data else paths.RAW
+    book = Path(codebook) if codebook else codebook_beside(place) or paths.CODEBOOK
+    read_codebook(book)  # its problems are told before those of what stands in it
+    read_rules(claims, data)
+    rest = {k: v for k, v in parameters.items() if k not in (*PLACES, "out", "show_rows", "seed")}
+    plan = {
+        "codebook": read_yaml(book)[0],
+        "claims": read_yaml(claims_file(claims, data))[0],
+        "stress": read_stress(),
+        "parameters": rest,
+        "seed": parameters.get("seed", 1995),
+        "kit": versions().get("alliance-kit", ""),
+    }
+    return json.loads(json.dumps(_plain(plan)))
+
+
+def _plain(value: object) -> object:
+    """A value as it is after any way of saving it again."""
+    match value:
+        case bool() | None:
+            return value
+        case int() | float():
+            return int(value) if float(value).is_integer() else float(value)
+        case Mapping():
+            return {str(k): _plain(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_plain(v) for v in value]
+    return " ".join(str(value).split())
+
+
+def digest(plan: object) -> str:
+    """SHA-256 of what a plan says."""
+    text = json.dumps(plan, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def named(entries: list) -> dict[str, object]:
+    """The entries of a list by what names them, or by their number."""
+    for key in KEYS:
+        if entries and all(isinstance(e, Mapping) and key[0] in e for e in entries):
+            names = [" ".join(str(e[k]) for k in key if k in e) for e in entries]
+            if len(set(names)) == len(names):
+                return dict(zip(names, entries, strict=True))
+    return {str(n): entry for n, entry in enumerate(entries, 1)}
+
+
+def differences(one: object, other: object, place: Place = ()) -> Iterator[tuple[Place, str, str]]:
+    """Where two plans say different things: the place, and what each says ("" for nothing)."""
+    if isinstance(one, list) and isinstance(other, list) and (
+        any(isinstance(e, Mapping) for e in [*one, *other])
+    ):  # fmt: skip
+        one, other = named(one), named(other)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in dict.fromkeys([*one, *other]):
+            yield from differences(one.get(name), other.get(name), (*place, name))
+    elif one != other:
+        yield place, _said(one), _said(other)
+
+
+def _said(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def with_one(plan: Plan, other: Plan, place: Place) -> Plan:
+    """A plan with what another says at one place."""
+    made = deepcopy(plan)
+    into, source, names = made, other, list(place)
+    while len(names) > 1:
+        here = names.pop(0)
+        if isinstance(into, list):
+            into, source = named(into)[here], named(source)[here]
+        else:
+            into, source = into[here], source[here]
+    last = names[0]
+    if isinstance(into, list):
+        mine, theirs = named(into), named(source)
+        if last in theirs:
+            mine[last] = theirs[last]
+        else:
+            mine.pop(last)
+        order = [n for n in theirs if n in mine]
+        into[:] = [mine[n] for n in [*order, *(n for n in mine if n not in order)]]
+    elif last in source:
+        into[last] = source[last]
+    else:
+        into.pop(last)
+    return made
+
+
+def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
+    """The verdicts that a plan gives on the data that parameters name."""
+    asked = dict(plan["parameters"]) | {"data": parameters.get("data", ""), "seed": plan["seed"]}
+    with TemporaryDirectory() as folder:
+        for name in ("codebook", "claims"):
+            text = yaml.safe_dump(plan[name], allow_unicode=True, sort_keys=False)
+            (Path(folder) / f"{name}.yml").write_text(text, "utf-8")
+        book = Path(folder) / "codebook.yml"
+        study = open_study(
+            **{k: asked[k] for k in COHORT if k in asked}
+            | ({"codebook": str(book)} if asked["data"] else {})
+        )
+        rules = read_rules(Path(folder) / "claims.yml", book=study.codebook)
+        return assess(clean(study).dyads, rules=rules)
+
+
+def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts that differ: `finding claim informant analysis one other`, "" for none."""
+    key = ["finding", "claim", "informant", "analysis"]
+    both = [
+        f.assign(finding=f["finding"].astype(str)).set_index(key)["verdict"] for f in (one, other)
+    ]
+    table = pd.concat(both, axis=1, keys=["one", "other"]).fillna("").reset_index()
+    return table[table["one"] != table["other"]].reset_index(drop=True)
+
+
+def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
+    """Write a plan down before the data are looked at.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As of a run; `data` may name a folder in which only the codebook is yet.
+    to : path
+        The file, which must be new.
+
+    Raises
+    ------
+    ParameterError, CodebookError, OutputError
+    """
+    to, plan = Path(to), plan_of(parameters)
+    if to.exists():
+        raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
+    there = _data_digests(parameters, plan)
+    synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
+    verdicts = findings_of(plan, parameters) if there and synthetic else None
+    record = {
+        "made": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "data": there,
+        "synthetic": synthetic,
+        "plan": plan,
+        "digests": {part: digest(said) for part, said in plan.items()},
+        "verdicts": [] if verdicts is None else _verdicts(verdicts),
+    }
+    record["digest"] = digest(record)
+    paths.write_whole(to, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return to
+
+
+def _verdicts(found: pd.DataFrame) -> list[dict]:
+    columns = ["finding", "claim", "informant", "analysis", "verdict"]
+    return found[columns].to_dict("records")
+
+
+def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
+    """SHA-256 of the tables that the codebook names, as far as they are there."""
+    place = Path(str(parameters.get("data") or paths.RAW))
+    folder = place if place.is_dir() else place.parent
+    tables = plan["codebook"].get("tables", {})
+    files = {str(t.get("file", "")) for t in tables.values() if isinstance(t, Mapping)}
+    found = {f: folder / f for f in sorted(files) if f and (folder / f).is_file()}
+    return {name: paths.sha256(file) for name, file in found.items()}
+
+
+def read_lock(path: Path) -> dict:
+    """A lock, whole and as it was written.
+
+    Raises
+    ------
+    ParameterError
+    """
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        claimed = record.pop("digest")
+        whole = digest(record) == claimed
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ParameterError(f"{path} is no lock that alliance lock wrote.") from None
+    if not whole:
+        raise ParameterError(
+            f"{path} was changed by hand since it was written: its digest does not fit. "
+            "Put back the file as it was, or lock a new plan in another file."
+        )
+    return record
+
+
+def lock_beside(parameters: Mapping[str, object]) -> Path | None:
+    """The lock in the study's folder."""
+    data = str(parameters.get("data") or "")
+    folder = Path(data) if data else None
+    if folder is not None and not folder.is_dir():
+        folder = folder.parent
+    return folder / LOCK if folder is not None and (folder / LOCK).is_file() else None
+
+
+def deviations(parameters: Mapping[str, object]) -> dict | None:
+    """What a run does otherwise than its lock says; None without a lock.
+
+    Returns
+    -------
+    dict
+        `lock made after_data deviations verdicts`: each deviation with its `place`, what was
+        `planned` and `done`, and the `reason` given in `deviations.yml`; the verdicts that they
+        change, by working out the plan too.
+
+    Raises
+    ------
+    ParameterError
+        A lock that was changed, or that is another study's.
+    """
+    path = lock_beside(parameters)
+    if path is None:
+        return None
+    record, done = read_lock(path), plan_of(parameters)
+    planned, data = record["plan"], _data_digests(parameters, done)
+    mine, theirs = (set(p["codebook"].get("tables", {})) for p in (done, planned))
+    if not mine & theirs:
+        raise ParameterError(f"{path} locks the plan of another study: no table is the same.")
+    given = path.with_name(REASONS)
+    reasons = read_yaml(given)[0] if given.is_file() else {}
+    found = [
+        {"place": " > ".join(place), "planned": was, "done": now}
+        for place, was, now in differences(planned, done)
+    ]
+    for name in sorted({*record["data"], *data} if record["data"] else ()):
+        if record["data"].get(name) != data.get(name) and not record["synthetic"]:
+            found.append({"place": f"data > {name}", "planned": "as locked", "done": "changed"})
+    for one in found:
+        one["reason"] = str(reasons.get(one["place"], ""))
+    changed = pd.DataFrame()
+    if any(not d["place"].startswith(("data", "kit", "stress")) for d in found):
+        changed = flips(findings_of(planned, parameters), findings_of(done, parameters))
+        changed = changed.rename(columns={"one": "planned", "other": "done"})
+    return {
+        "lock": path.name,
+        "made": record["made"],
+        "after_data": bool(record["data"]) and not record["synthetic"],
+        "deviations": found,
+        "verdicts": changed.to_dict("records"),
+    }
