@@ -9,7 +9,7 @@ kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,7 +32,15 @@ BLOCKS = ("block_absence", "block_difference")
 ANALYSES = {"as_published": "ols", "nested": "mixed", "nested_cr2": "cr2"}
 """Ways to estimate: dyads taken as independent; nested in case managers, by a mixed model or by
 errors that respect them (CR2)."""
-COUNT_ANALYSES = {"as_published": "poisson", "nested": "poisson_cr2"}
+ADJUSTED = {"adjusted": "mixed", "adjusted_independent": "ols"}
+"""The same, adjusted for pretreatment."""
+QUICK = ADJUSTED | ANALYSES
+COUNTS = {"ols": "poisson", "mixed": "poisson_cr2"}
+COUNT_ANALYSES = {name: COUNTS[way] for name, way in QUICK.items() if way in COUNTS}
+INDEPENDENT = ("as_published", "adjusted_independent")
+LEAST_DESIGN_EFFECT = 1.05
+"""Below it, whatever two clients of one case manager have in common, errors that take dyads as
+independent are at most 2.5 % too small, and the design tells case managers from clients no more."""
 
 
 def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) -> Effect:
@@ -190,7 +198,28 @@ def _regression(claim: Claim, ratings: np.ndarray, tested: np.ndarray) -> tuple[
 
 def ways(claim: Claim) -> dict[str, str]:
     """The quick analyses that speak to a claim, each with the estimator of its model."""
-    return COUNT_ANALYSES if claim.kind == "rate_absence" else ANALYSES
+    return COUNT_ANALYSES if claim.kind == "rate_absence" else QUICK
+
+
+def offered(dyads: pd.DataFrame, book: Codebook) -> list[str]:
+    """The quick analyses that a study has: pretreatment and case managers must be known."""
+    known = book.blocks.get("pretreatment", ())
+    there = any(c in dyads and dyads[c].notna().any() for c in known)
+    names = QUICK if there else ANALYSES
+    return [a for a in names if book.case_manager or a in INDEPENDENT]
+
+
+def told_apart(dyads: pd.DataFrame, book: Codebook) -> Codebook:
+    """The codebook; without case managers where each has, but for a few, a single client.
+
+    The largest design effect there can be, if clients of one were all alike, is the mean caseload
+    of a client's case manager (Kish 1965).
+    """
+    if book.case_manager not in dyads:
+        return book
+    loads = dyads[book.case_manager].value_counts()
+    few = len(loads) > 1 and (loads**2).sum() < LEAST_DESIGN_EFFECT * loads.sum()
+    return replace(book, case_manager=None) if few else book
 
 
 def fitted(data: ClaimData) -> Estimate:
@@ -201,8 +230,8 @@ def fitted(data: ClaimData) -> Estimate:
 
 def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
-    claim, independent = data.claim, analysis == "as_published"
-    if independent and claim.kind not in (*BLOCKS, "rate_absence"):
+    claim, independent = data.claim, analysis in INDEPENDENT
+    if analysis == "as_published" and claim.kind not in (*BLOCKS, "rate_absence"):
         return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
     found = data.model.observed(ways(claim)[analysis])
     return effect_of(found, claim, rules, None if independent else data.worth)
