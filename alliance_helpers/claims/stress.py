@@ -259,7 +259,8 @@ def _pooled(parts: list[ClaimData]) -> Estimate:
     fits = [fitted(data) for data in parts]
     estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
     row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
-    return Estimate(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
+    kind = type(fits[0])
+    return kind(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
 
 
 def _pooled_block(parts: list[ClaimData]) -> Estimate:

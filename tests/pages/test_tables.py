@@ -307,8 +307,8 @@ def test_sentences_carry_estimate_interval_and_verdict(findings):
     assert verdict_sentences(findings, RULES, ["as_published"]) == [
         "The two alliance ratings are modestly associated. Unadjusted, dyads independent: r = .28 "
         "(95 % CI .15 to .40), supported.",
-        "The client's rating is unrelated to pretreatment variables. Unadjusted, dyads independent: "
-        "R² = .060, p = .059 (being smaller than the bound: p = .061), inconclusive.",
+        "The client's rating is unrelated to pretreatment variables. Unadjusted, dyads "
+        "independent: R² = .060, p = .059 (being smaller than the bound: p = .061), inconclusive.",
         "Older case managers rate the alliance lower. Unadjusted, dyads independent: r = −.17 "
         "(95 % CI −.30 to −.04), supported.",
         "The client's rating is unrelated to hospital days. Unadjusted, dyads independent: "
