@@ -19,9 +19,11 @@ from tempfile import TemporaryDirectory
 
 import jinja2
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from .. import paths
+from ..claims.as_1995 import READINGS
 from ..claims.rules import Claim, Rules, claims_file, read_rules
 from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
@@ -29,7 +31,6 @@ from ..study.load import codebook_of
 from ..study.yaml_text import read_yaml
 from . import claim_figures
 from .printing import coefficient, decimals_for, figure_number, p_words, pretty, word
-from .tables import PRIMARY
 
 HERE = Path(__file__).parent
 NUMBERED = {
@@ -106,7 +107,7 @@ def _whole(run: Path) -> tuple[dict, pd.DataFrame]:
 
 def _draw(findings: pd.DataFrame, rules: Rules, book: Codebook, folder: Path) -> str:
     """The figure of the primary estimates as PDF, SVG and PNG; what it shows in words."""
-    main = primary(findings)
+    main = primary(findings, rules)
     kinds = {c.key: c.kind for c in rules.claims}
     rows = main[[kinds.get(key) in ("association", "modest") for key in _keys(main)]]
     ax = claim_figures.forest(rows, rules.bounds["correlation"], book, "The primary estimates")
@@ -121,12 +122,9 @@ def _draw(findings: pd.DataFrame, rules: Rules, book: Codebook, folder: Path) ->
     return own_words(figure.get_label(), book)
 
 
-def primary(findings: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the primary analysis: for each claim the first of `PRIMARY` that it has."""
-    order = {name: k for k, name in enumerate(PRIMARY)}
-    rows = findings[findings["analysis"].isin(order)]
-    rows = rows.iloc[rows["analysis"].map(order).argsort(kind="stable")]
-    return rows.drop_duplicates(["finding", "claim", "informant"]).sort_index()
+def primary(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """The rows of the primary analysis."""
+    return findings[findings["analysis"] == rules.primary_of(set(findings["analysis"]))]
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple]:
@@ -138,14 +136,15 @@ def _text(
     bounds: dict, alt: str,
 ) -> str:  # fmt: skip
     """The manuscript in pandoc's Markdown."""
-    rows = dict(zip(_keys(primary(findings)), primary(findings).to_dict("records"), strict=True))
-    old = findings[findings["analysis"] == "as_1995"]
-    then = dict(zip(_keys(old), old["verdict"], strict=True))
+    main = primary(findings, rules)
+    rows = dict(zip(_keys(main), main.to_dict("records"), strict=True))
+    readings = findings[findings["analysis"].isin(READINGS)]
+    then = readings.groupby(["finding", "claim", "informant"])["verdict"].agg(tuple).to_dict()
     claims = [
         {
             "finding": c.finding,
             "text": c.text.rstrip("."),
-            "then": word(then[c.key]) if c.key in then else "",
+            "then": " / ".join(map(word, dict.fromkeys(then.get(c.key, ())))),
             "statistics": statistics(c, rows[c.key]),
             "n": figure_number(rows[c.key]["n"], 0) if pd.notna(rows[c.key]["n"]) else "",
             "verdict": word(rows[c.key]["verdict"]),
@@ -197,8 +196,8 @@ def statistics(claim: Claim, row: dict) -> str:
     form, symbol = coefficient, "β"
     if claim.kind == "rate_absence":
         form, symbol = figure_number, "rate ratio"
-    elif row["analysis"] == "as_published":
-        symbol = f"r({row['df']:.0f})"
+    elif row["analysis"] == "as_published" or claim.kind == "modest":
+        symbol = f"r({row['df']:.0f})" if np.isfinite(row["df"]) else "r"
     low, high = row["conf_low"], row["conf_high"]
     digits = max(2, decimals_for(high - low))
     interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
