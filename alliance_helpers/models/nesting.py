@@ -207,7 +207,7 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     plus the other)^2 / information. Estimates, variances and the criterion agree with
     ``lme4::lmer``, degrees of freedom of single estimates with ``lmerTest`` (observed information;
     n - p where no variance between groups is found), joint tests with ``pbkrtest`` (Kenward & Roger
-    1997, Biometrics 53:983-997). Chosen by size (benchmarks/mixed_size.csv): at ten case managers
+    1997, Biometrics 53:983-997). Chosen by size (benchmarks/small_samples.csv): at ten case managers
     Satterthwaite's single tests hold 5 %, where Kenward and Roger's fall to 2.6 %; Satterthwaite's
     joint tests exceed it, and depend on units, where Kenward and Roger's do not.
 
@@ -216,7 +216,7 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     >>> rng = np.random.default_rng(1995)
     >>> groups = np.repeat(np.arange(20), 5)
     >>> y = rng.normal(size=20)[groups] + rng.normal(size=100)
-    >>> fit_intercepts(complete_rows(y, None, groups)).df.tolist()
+    >>> fit_intercepts(complete_rows(y, None, groups)).df.round(6).tolist()
     [19.0]
     """
     Q, back = basis or orthonormal(sample)

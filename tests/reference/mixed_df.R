@@ -60,6 +60,7 @@ profile <- function(name, d, x, y, group) {
       total <- total + 2 * sum(log(diag(L))); XX <- XX + crossprod(W)
     }
     A <- XX[1:2, 1:2]
+    if (rcond(A) < 1e-14) return(1e10)
     total + log(det(A)) + XX[3, 3] - sum(XX[1:2, 3] * solve(A, XX[1:2, 3]))
   }
   at <- c(-1, -1, -0.3, -0.3, 0)
