@@ -11,6 +11,7 @@ from alliance_helpers.models.agreement import agreement
 from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.informants import nested_correlation, one_with_many
 from alliance_helpers.models.nesting import effective_n, fit_intercepts, icc
+from benchmarks.small_samples import kenward_roger
 
 MIXED = numbers("nesting")
 SMALL = numbers("mixed_df")
@@ -225,16 +226,21 @@ def test_small_samples_agree_with_lmertest_and_pbkrtest(name):
     sample = complete_rows(y, X, groups)
     terms = ["intercept", *sample.terms]
     expected = SMALL[SMALL["dataset"] == name]
-    assert len(expected) == 4 * len(terms) + 3 * (len(block) > 1)
+    assert len(expected) == 4 * len(terms) + 5 * (len(block) > 1)
     fit = fit_intercepts(sample)
     p_value = 2 * stdtr(fit.df, -abs(fit.estimate / fit.std_error))
     found = pd.DataFrame({"satterthwaite_df": fit.df, "satterthwaite_p_value": p_value}, terms)
-    found["kenward_roger_std_error"] = np.sqrt(np.diag(fit.adjusted))
-    found["kenward_roger_df"] = [fit.wald([j])[2] for j in range(len(terms))]
+    codes = np.repeat(np.arange(sample.n_groups), sample.sizes)
+    alone = [kenward_roger(sample.X, codes, fit, [j]) for j in range(len(terms))]
+    found["kenward_roger_std_error"] = [row["std_error"] for row in alone]
+    found["kenward_roger_df"] = [row["df2"] for row in alone]
     if len(block) > 1:
-        f, _, df2, p = fit.wald([terms.index(term) for term in block])
-        found.loc["block", ["kenward_roger_f", "kenward_roger_df2"]] = f, df2
-        found.loc["block", "kenward_roger_p_value"] = p
+        keep = [terms.index(term) for term in block]
+        columns = ["satterthwaite_df2", "satterthwaite_p_value"]
+        found.loc["block", columns] = fit.wald(keep)[2:]
+        other = kenward_roger(sample.X, codes, fit, keep)
+        for name in ("f", "df2", "p_value"):
+            found.loc["block", f"kenward_roger_{name}"] = other[name]
     for row in expected.itertuples():
         # lmerTest takes derivatives numerically, at a variance found numerically.
         ours = found.loc[row.term, row.statistic]

@@ -34,7 +34,9 @@ for (i in seq_len(nrow(models))) {
   }
   if (length(block) > 1) {
     L <- diag(length(names))[match(block, names), , drop = FALSE]
-    roger <- contestMD(fit, L, ddf = "Kenward-Roger")
+    joint <- contestMD(fit, L); roger <- contestMD(fit, L, ddf = "Kenward-Roger")
+    add(m$dataset, "satterthwaite_df2", "block", joint$DenDF)
+    add(m$dataset, "satterthwaite_p_value", "block", joint[["Pr(>F)"]])
     add(m$dataset, "kenward_roger_f", "block", roger[["F value"]])
     add(m$dataset, "kenward_roger_df2", "block", roger$DenDF)
     add(m$dataset, "kenward_roger_p_value", "block", roger[["Pr(>F)"]])
