@@ -110,11 +110,6 @@ def test_each_level_is_what_stands_elsewhere():
     np.testing.assert_allclose(table.loc["total", columns].to_numpy(float), pearson, rtol=1e-10)
     both = one_with_many(x, y, groups).set_index("term").loc[["correlation_case_manager"]]
     assert both["conf_low"].iloc[0] == pytest.approx(table.loc["between", "conf_low"], rel=1e-9)
-    known = SMALL[SMALL["dataset"] == "Earthquake_pair"].set_index("statistic")["value"]
-    # R searches the deviance, flat at its minimum, by finite differences; the ends by 1e-4 here.
-    assert table.loc["between", "estimate"] == pytest.approx(known["between_r"], abs=2e-4)
-    assert table.loc["between", "conf_low"] == pytest.approx(known["between_low"], abs=5e-4)
-    assert table.loc["between", "conf_high"] == pytest.approx(known["between_high"], abs=5e-4)
 
 
 def test_a_level_that_cannot_be_told_says_why():
