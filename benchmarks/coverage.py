@@ -40,7 +40,6 @@ LIBERAL = (
     ("reliability", "case_manager", "several forms by one case manager (94.1 with one form each)"),
     ("reliability", "client", "Feldt takes items as normal and alike (93.4 with one form each)"),
     ("one_with_many", "share", "exact for normal ratings only; at the edge of the band"),
-    ("mixed model, F", "", "df count case managers as if their variance were known"),
     ("imputed, pooled", "symptoms", EDGE),
     ("imputed, D1", "", "D1 takes one share of missing information for the whole block"),
 )

@@ -42,6 +42,9 @@ the bound where the truth lies (`as_published`, `nested_cr2`, `nested`).
 
 - Hospital days with 3, 19 and 35 % zeros, Poisson with CR2 beside the errors of the model, which
   reject in 88 to 90 %: `count_size.csv`.
+- Satterthwaite's and Kenward and Roger's tests of the mixed model side by side, also at ten case
+  managers: `small_samples.csv`; correlations in all dyads, between and within case managers:
+  `nested_correlation.csv`.
 - The permutation test of the stepwise procedure, dyads shuffled freely and case managers respected:
   `permutation_size.csv`.
 - The joint test over all specifications: `multiverse_size.csv`.

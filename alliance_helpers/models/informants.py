@@ -211,7 +211,7 @@ def nested_correlation(
     groups : array-like (n,)
         The case manager of each dyad.
     levels : sequence of {"total", "between", "within"}
-        ``total`` alone is a hundred times faster.
+        Those wanted: ``between`` takes most of the time.
     conf_level : float
 
     Returns
@@ -409,12 +409,18 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample, r: float | None = None)
     """
     turn = np.eye(3) if r is None else np.array([[1.0, 0.0], [0.0, r], [0.0, np.sqrt(1 - r * r)]])
     free = turn.shape[1]
-    n, J, sizes = sample.n, sample.n_groups, sample.sizes[:, None, None]
+    n, J = sample.n, sample.n_groups
     scale = ratings.std(axis=0)
     ratings = (ratings - ratings.mean(axis=0)) / scale
     means = np.add.reduceat(ratings, sample.starts) / sample.sizes[:, None]
     deviations = ratings - np.repeat(means, sample.sizes, axis=0)
     sscp = deviations.T @ deviations
+    # Groups of one size have one covariance of their mean: their sums are all that is needed.
+    different, at = np.unique(sample.sizes, return_inverse=True)
+    sizes, many = different[:, None, None], np.bincount(at)[:, None, None]
+    sums, squares = np.zeros((len(different), 2)), np.zeros((len(different), 2, 2))
+    np.add.at(sums, at, means)
+    np.add.at(squares, at, means[:, :, None] * means[:, None, :])
     if abs(np.corrcoef(deviations.T)[0, 1]) > 1 - 1e-10:
         raise NotEstimableError("Within case managers the two forms are copies of each other.")
     lower = np.tril_indices(2)
@@ -427,19 +433,19 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample, r: float | None = None)
     def criterion(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         roots, (between, within) = parts(parameters)
         of_means = np.linalg.inv(between + within / sizes)
-        total = of_means.sum(axis=0)
-        centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, means))
-        weighted = np.einsum("jab,jb->ja", of_means, means - centre)
+        total = (many * of_means).sum(axis=0)
+        centre = np.linalg.solve(total, np.einsum("jab,jb->a", of_means, sums))
+        cross = sums[:, :, None] * centre
+        away = squares - cross - np.swapaxes(cross, 1, 2) + many * np.outer(centre, centre)
         inverse = np.linalg.inv(within)
         value = (
             -(n - J) * np.linalg.slogdet(inverse)[1]
             + np.sum(inverse * sscp)
-            - np.linalg.slogdet(of_means)[1].sum()
-            + np.sum(weighted * (means - centre))
+            - many[:, 0, 0] @ np.linalg.slogdet(of_means)[1]
+            + np.sum(of_means * away)
             + np.linalg.slogdet(total)[1]
         )
-        by_mean = of_means - weighted[:, :, None] * weighted[:, None, :]
-        by_mean -= of_means @ np.linalg.inv(total) @ of_means
+        by_mean = many * of_means - of_means @ (away + many * np.linalg.inv(total)) @ of_means
         by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
         slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots
         return float(value), np.concatenate([turn.T @ slopes[0][lower], slopes[1][lower]])

@@ -242,18 +242,7 @@ class Partial:
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
         explained = _squares(along)
         left = self.residual @ self.residual - lost - _squares(shuffled @ base)
-        f = self._small_sample * self._f(explained, left - explained)
-        return f, self._mixed.df2, along[:, 0] / R[0, 0]
-
-    @cached_property
-    def _small_sample(self) -> float:
-        """What the observed joint F was multiplied by for the variance ratio being estimated."""
-        if self.k == 1:
-            return 1.0
-        at = slice(1, self.k + 1)
-        estimate = self.intercepts.estimate[at]
-        plain = estimate @ np.linalg.solve(self.intercepts.vcov[at, at], estimate)
-        return self._mixed.f * self.k / float(plain)
+        return self._f(explained, left - explained), self._mixed.df2, along[:, 0] / R[0, 0]
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:
