@@ -193,15 +193,15 @@ def stepwise_links(
 
 def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: float) -> pd.DataFrame:
     """What `as_1995` takes as given, and the verdicts of these data that hang on it."""
-    listed = [*chain(*book.blocks.values()), *(book.alliance_of(i) for i in book.informants)]
-    there = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
-    unlogged = {n: v.source for n, v in book.derived.items() if v.log and v.source in dyads}
-    tables = {
-        "log_days": dyads.assign(**{c: np.log1p(dyads[c]) for c in book.days if c in there}),
-        "unlogged": dyads.assign(**{name: dyads[source] for name, source in unlogged.items()}),
-        "complete": dyads.dropna(subset=there),
-    }
-    asked = [c for c in rules.claims if c.kind != "all_of" and not rules.lacking(c, book, dyads)]
+    there = [c for c in dyads if dyads[c].notna().any()]
+    ratings = [book.alliance_of(i) for i in book.informants]
+    listed = [c for c in {*chain(*book.blocks.values()), *ratings} if c in there]
+    days = {c: np.log1p(dyads[c]) for c in book.days if c in there}
+    years = {n: dyads[v.source] for n, v in book.derived.items() if v.log and v.source in there}
+    tables = {"complete": dyads.dropna(subset=listed)}
+    tables |= {"log_days": dyads.assign(**days)} if days else {}
+    tables |= {"unlogged": dyads.assign(**years)} if years else {}
+    asked = [c for c in rules.claims if c.kind != "all_of" and not rules.lacking(c, book, there)]
 
     def verdicts_of(dyads: pd.DataFrame = dyads, **how) -> dict[tuple, str]:
         reader, found = Stepwise(dyads, book, **(rule | how)), {}
@@ -210,20 +210,19 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
                 found[claim.key] = reader.read(claim)[1][0].replace("_", " ")
         return found
 
-    def changes(instead: dict) -> str:
-        if "dyads" in instead:
-            instead = {"dyads": tables[instead["dyads"]]}
+    def changes(**instead) -> str:
         then = verdicts_of(**instead)
-        other = {
-            key: then.get(key, "not estimable") for key in taken if then.get(key) != taken[key]
-        }
+        other = {k: then.get(k, "not estimable") for k in taken if then.get(k) != taken[k]}
         return "; ".join(f"{rules.texts[k]}: {v}" for k, v in other.items()) or "no verdict"
 
     taken, rows = verdicts_of(), []
     for row in read_yaml(ASSUMPTIONS)[0].values():
-        instead = row.pop("instead", None)
-        row["taken"] = row["taken"].format(**rule)
-        rows.append(row | {"changes": changes(instead) if instead else "these data cannot tell"})
+        instead, row["taken"] = row.pop("instead", None), row["taken"].format(**rule)
+        if instead and "dyads" in instead:
+            if instead["dyads"] not in tables:  # the study has no such variable
+                continue
+            instead["dyads"] = tables[instead["dyads"]]
+        rows.append(row | {"changes": changes(**instead) if instead else "these data cannot tell"})
     return pd.DataFrame(rows)
 
 

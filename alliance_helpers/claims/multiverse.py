@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -328,13 +328,7 @@ class Specifications:
     """
 
     def __init__(
-        self,
-        claim: Claim,
-        tables: Scored,
-        book: Codebook,
-        rules: Rules,
-        shuffles: Callable[[int], Permutations | None],
-        settings: dict,
+        self, claim: Claim, tables: Scored, book: Codebook, rules: Rules, shuffles, settings: dict
     ) -> None:
         self.claim, self.rules, self.shuffles, self.settings = claim, rules, shuffles, settings
         self.key = dict(zip(KEY, claim.key, strict=True))

@@ -212,21 +212,13 @@ def bootstrap_selection(
 
 
 def selected_models(
-    data,
-    outcome: str,
-    blocks: Mapping,
-    n_boot: int = 1000,
-    seed: int = 1995,
-    cluster=None,
-    top=10,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
+    data, outcome: str, blocks: Mapping, n_boot=1000, seed=1995, cluster=None, top=10, **limits
 ) -> pd.DataFrame:
     """The models that the stepwise procedure ends with most often.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove
+    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove (in `limits`)
         As in `bootstrap_selection`; the same seed gives the same resamples.
     top : int
         Models listed.
@@ -246,7 +238,7 @@ def selected_models(
     >>> selected_models(data, "alliance", {"client": ["age", "symptoms"]}, 200)["model"].iloc[0]
     'age'
     """
-    rule = Rule("stepwise", p_enter, p_remove)
+    rule = Rule("stepwise", **limits)
     source = Resampler(data, outcome, blocks, cluster)
     chosen = bootstrap_paths(source, rule, n_boot, seed).selected[-1]
     full = _full_sample(source, rule).selected[-1, :, 0]
@@ -264,20 +256,13 @@ def selected_models(
 
 
 def optimism_corrected_r2(
-    data,
-    outcome: str,
-    blocks: Mapping,
-    n_boot: int = 1000,
-    seed: int = 1995,
-    cluster=None,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
+    data, outcome: str, blocks: Mapping, n_boot=1000, seed=1995, cluster=None, **limits: float
 ) -> pd.DataFrame:
     """R-squared as it looks, and as it would hold up in new clients.
 
     Parameters
     ----------
-    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove
+    data, outcome, blocks, n_boot, seed, cluster, p_enter, p_remove (in `limits`)
         As in `bootstrap_selection`.
 
     Returns
@@ -302,7 +287,7 @@ def optimism_corrected_r2(
     """
     source = Resampler(data, outcome, blocks, cluster)
     records = []
-    for rule in (Rule("stepwise", p_enter, p_remove), Rule("enter")):
+    for rule in (Rule("stepwise", **limits), Rule("enter")):
         apparent = _full_sample(source, rule)
         optimism = 0.0
         for batch in source.resampled(n_boot, seed):

@@ -156,3 +156,7 @@ def test_assumptions_name_the_verdicts_that_hang_on_them(dyads):
     sas = stepwise_links(dyads, assumptions=rules, p_enter=0.15, p_remove=0.15)
     assert "0.15 and 0.15" in set(sas["taken"])
     assert "not estimable" not in " ".join(table)
+    assert {"Hospital days", "Experience"} <= set(table.index)
+    gone = whole.drop(columns=["hospital_days", "hospital_days_before", "case_manager_experience"])
+    left = stepwise_links(gone, assumptions=rules)["choice"]
+    assert not {"Hospital days", "Experience"} & set(left)

@@ -11,7 +11,7 @@ from alliance_helpers.claims.multiverse import (
     multiverse,
     scored_tables,
 )
-from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.pages import plots
@@ -112,12 +112,36 @@ def test_case_managers_own_variables_are_never_tested_as_if_dyads_were_independe
 def test_joint_test_finds_what_is_there_and_not_what_is_not():
     found = multiverse(simulate_dyads("published", 600, 5), finding="2", n_perm=39)
     joint = found.joint.query("statistic == 'median'").set_index("claim")
-    assert (joint.loc[["symptoms", "health_sickness", "own_outcome"], "p_value"] == 1 / 40).all()
+    strong = joint.loc[["symptoms", "health_sickness", "own_outcome"]]
+    assert (strong["p_value"] == 1 / (1 + strong["n_perm"])).all() and (
+        strong["p_high"] < 0.05
+    ).all()
     medians = found.specifications.groupby("claim")["estimate"].median()
     assert medians["symptoms"] == pytest.approx(-0.25, abs=0.07)
     assert medians["own_outcome"] == pytest.approx(0.50, abs=0.07)
     none = multiverse(simulate_dyads("no_association", 600, 5), finding="2", n_perm=39)
     assert (none.joint["p_value"] > 0.05).mean() > 0.8
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_no_seed_decides_a_verdict(study, seed):
+    """Functioning, whose p is about .04: by 200 permutations one seed said .065."""
+    claim, settings = CLAIMS["2", "health_sickness", "case_manager"], read_stress()["multiverse"]
+    found = multiverse(study, finding="2", claim="health_sickness", seed=seed)
+    row = found.joint.set_index("statistic").loc["median"]
+    assert row["p_high"] < settings["alpha"]
+    verdict, criterion = found.verdict_of(claim, RULES, settings)[1]
+    assert verdict == "supported"
+    assert f"by {row['n_perm']:,} permutations)" in criterion
+    assert f"p between {row['p_low']:.3f} and {row['p_high']:.3f}" in criterion
+
+
+def test_permutations_too_few_to_tell_are_said_to_be(study):
+    few = read_stress()["multiverse"] | {"doublings": 0, "n_perm": 99}
+    found = multiverse(study, finding="2", claim="health_sickness", settings=few)
+    claim = CLAIMS["2", "health_sickness", "case_manager"]
+    verdict, criterion = found.verdict_of(claim, RULES, few)[1]
+    assert verdict == "inconclusive" and "by 99 permutations, too few to tell" in criterion
 
 
 def test_seed_decides_permutations_and_nothing_else():
