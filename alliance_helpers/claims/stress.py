@@ -171,17 +171,25 @@ class Stressed:
         kept = {name: row[name] for name in ("conf_low", "conf_high", "p_equivalence")}
         return Effect(row["estimate"], p, int(row["n"]), row["df"], **kept), (verdict, criterion)
 
-    def jackknife(self, claim: Claim, family: str = "poisson") -> Judged:
+    def capped(self, claim: Claim) -> Judged | None:
+        """Days up to the end of their window taken as that many or more."""
+        window = self.book.days.get(claim.term)
+        most = window and int(365.25 * (window.to_years - window.from_years))
+        if not most or not (self.dyads[claim.term] >= most).any():
+            return None
+        return self.jackknife(claim, "negbin", most)
+
+    def jackknife(self, claim: Claim, family: str = "poisson", cap: float = np.inf) -> Judged:
         """Rate ratio of days per SD, errors by leaving out one case manager at a time.
 
-        By a Poisson or negative binomial model; by a hurdle model the ratio of mean days, both
-        parts together.
+        By a Poisson or negative binomial model, days capped or not; by a hurdle model the ratio of
+        mean days, both parts together.
         """
         data = self.data(claim)
         X = np.column_stack([standardise(data.X), data.Z])
 
         def ratio(rows: np.ndarray) -> float:
-            return log_mean_ratio(data.y[rows], X[rows], family)
+            return log_mean_ratio(data.y[rows], X[rows], family, cap)
 
         whole = np.arange(len(data.y)) if data.groups is None else data.groups
         codes = np.unique(whole, return_inverse=True)[1]
@@ -283,6 +291,7 @@ STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, .
     "selection": (Stressed.selection, ("association",)),
     "bayes": (Stressed.bayes, ("block_absence", *DAYS)),
     "negbin": (partial(Stressed.jackknife, family="negbin"), DAYS),
+    "capped": (Stressed.capped, DAYS),
     "hurdle": (partial(Stressed.jackknife, family="hurdle"), DAYS),
     "multiverse": (Stressed.multiverse, ()),
 }
