@@ -254,6 +254,35 @@ class Stressed:
         )
         return Effect(estimate, np.nan, n, np.nan), (verdict, criterion)
 
+    def attrition(self, claim: Claim) -> Judged | None:
+        """The usual verdict if it stands whatever the association of dyads that lack a value."""
+        found, s, rate = fitted(self.data(claim)), self.settings["attrition"], claim.kind in DAYS
+        n, lost, squared = found.n, len(self.dyads) - found.n, claim.kind in BLOCKS
+        if not lost:
+            return None
+
+        def at(theirs: float) -> Judged:
+            both = (n * found.estimate + lost * theirs) / (n + lost)
+            odds = [max(share, 1e-9) / max(1 - share, 1e-9) for share in (both, found.estimate)]
+            f = found.f * odds[0] / odds[1] if squared else found.f
+            return self.judged(claim, replace(found, estimate=both, f=f), "")
+
+        reach = math.log(s["rate_ratio"]) if rate else s["correlation"]
+        grid = np.linspace(0 if squared else -reach, reach, s["steps"])
+        effect, (verdict, criterion) = self.judged(claim, found, "")
+        moved = [at(theirs) for theirs in grid]
+        ends = {"conf_low": moved[0][0].conf_low, "conf_high": moved[-1][0].conf_high}
+        turned = [x for x, (_, (said, _)) in zip(grid, moved, strict=True) if said != verdict]
+        what = "rate ratio" if rate else "R²" if squared else "association"
+        low, high, theirs = (math.exp(x) if rate else x for x in (
+            grid[0], grid[-1], min(turned, key=lambda x: abs(x - found.estimate), default=0)
+        ))  # fmt: skip
+        holds = f"stands whatever their {what}, from {low:.3g} to {high:.3g}"
+        turns = f"would be another if their {what} were {theirs:.2f}"
+        words = f"; {lost} dyads lack a value, and the verdict on the others {{}}"
+        said = verdicts.INCONCLUSIVE if turned else verdict
+        return replace(effect, **ends), (said, criterion + words.format(turns if turned else holds))
+
     def multiverse(self, claim: Claim) -> Judged:
         """Median over all defensible specifications, with the joint permutation test."""
         return self.specifications.verdict_of(claim, self.rules, self.settings["multiverse"])
@@ -284,6 +313,7 @@ DAYS = ("rate_absence",)
 STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, ...]]] = {
     "imputed": (Stressed.imputed, ()),
     "adjusted": (Stressed.adjusted, ()),
+    "attrition": (Stressed.attrition, ()),
     "sites": (Stressed.sites, ()),
     "rank": (Stressed.rank, ()),
     "holm": (Stressed.holm, ASSOCIATIONS),
