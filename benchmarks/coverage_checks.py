@@ -187,7 +187,7 @@ def rates(scenario: str, data, truth) -> Hits:
 
 
 def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
-    Z, groups = as_numbers(data, ADJUST).to_numpy(float), pd.factorize(data[KEYS])[0]
+    Z, groups = as_numbers(data, ADJUST, BOOK).to_numpy(float), pd.factorize(data[KEYS])[0]
     model = PartialCounts(data["hospital_days"].to_numpy(), data[rating].to_numpy(float), Z, groups)
     e = model.observed(COUNT_ANALYSES[name])
     return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, low, high)

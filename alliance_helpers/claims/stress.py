@@ -179,17 +179,25 @@ class Stressed:
         kept = {name: row[name] for name in ("conf_low", "conf_high", "p_equivalence")}
         return Effect(row["estimate"], p, int(row["n"]), row["df"], **kept), (verdict, criterion)
 
-    def jackknife(self, claim: Claim, family: str = "poisson") -> Judged:
+    def capped(self, claim: Claim) -> Judged | None:
+        """Days up to the end of their window taken as that many or more."""
+        window = self.book.days.get(claim.term)
+        most = window and int(365.25 * (window.to_years - window.from_years))
+        if not most or not (self.dyads[claim.term] >= most).any():
+            return None
+        return self.jackknife(claim, "negbin", most)
+
+    def jackknife(self, claim: Claim, family: str = "poisson", cap: float = np.inf) -> Judged:
         """Rate ratio of days per SD, errors by leaving out one case manager at a time.
 
-        By a Poisson or negative binomial model; by a hurdle model the ratio of mean days, both
-        parts together.
+        By a Poisson or negative binomial model, days capped or not; by a hurdle model the ratio of
+        mean days, both parts together.
         """
         data = self.data(claim)
         X = np.column_stack([standardise(data.X), data.Z])
 
         def ratio(rows: np.ndarray) -> float:
-            return log_mean_ratio(data.y[rows], X[rows], family)
+            return log_mean_ratio(data.y[rows], X[rows], family, cap)
 
         whole = np.arange(len(data.y)) if data.groups is None else data.groups
         codes = np.unique(whole, return_inverse=True)[1]
@@ -260,6 +268,35 @@ class Stressed:
         )
         return Effect(estimate, np.nan, n, np.nan), (verdict, criterion)
 
+    def attrition(self, claim: Claim) -> Judged | None:
+        """The usual verdict if it stands whatever the association of dyads that lack a value."""
+        found, s, rate = fitted(self.data(claim)), self.settings["attrition"], claim.kind in DAYS
+        n, lost, squared = found.n, len(self.dyads) - found.n, claim.kind in BLOCKS
+        if not lost:
+            return None
+
+        def at(theirs: float) -> Judged:
+            both = (n * found.estimate + lost * theirs) / (n + lost)
+            odds = [max(share, 1e-9) / max(1 - share, 1e-9) for share in (both, found.estimate)]
+            f = found.f * odds[0] / odds[1] if squared else found.f
+            return self.judged(claim, replace(found, estimate=both, f=f), "")
+
+        reach = math.log(s["rate_ratio"]) if rate else s["correlation"]
+        grid = np.linspace(0 if squared else -reach, reach, s["steps"])
+        effect, (verdict, criterion) = self.judged(claim, found, "")
+        moved = [at(theirs) for theirs in grid]
+        ends = {"conf_low": moved[0][0].conf_low, "conf_high": moved[-1][0].conf_high}
+        turned = [x for x, (_, (said, _)) in zip(grid, moved, strict=True) if said != verdict]
+        what = "rate ratio" if rate else "R²" if squared else "association"
+        low, high, theirs = (math.exp(x) if rate else x for x in (
+            grid[0], grid[-1], min(turned, key=lambda x: abs(x - found.estimate), default=0)
+        ))  # fmt: skip
+        holds = f"stands whatever their {what}, from {low:.3g} to {high:.3g}"
+        turns = f"would be another if their {what} were {theirs:.2f}"
+        words = f"; {lost} dyads lack a value, and the verdict on the others {{}}"
+        said = verdicts.INCONCLUSIVE if turned else verdict
+        return replace(effect, **ends), (said, criterion + words.format(turns if turned else holds))
+
     def multiverse(self, claim: Claim) -> Judged:
         """Median over all defensible specifications, with the joint permutation test."""
         return self.specifications.verdict_of(claim, self.rules, self.settings["multiverse"])
@@ -308,6 +345,7 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
 DAYS = ("rate_absence",)
 STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, ...]]] = {
     "imputed": (Stressed.imputed, ()),
+    "attrition": (Stressed.attrition, ()),
     "sites": (Stressed.sites, ()),
     "rank": (Stressed.rank, ()),
     "holm": (Stressed.holm, ASSOCIATIONS),
@@ -315,6 +353,7 @@ STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, .
     "selection": (Stressed.selection, ("association",)),
     "bayes": (Stressed.bayes, ("block_absence", *DAYS)),
     "negbin": (partial(Stressed.jackknife, family="negbin"), DAYS),
+    "capped": (Stressed.capped, DAYS),
     "hurdle": (partial(Stressed.jackknife, family="hurdle"), DAYS),
     "multiverse": (Stressed.multiverse, ()),
 }

@@ -259,14 +259,15 @@ def days_data(
     Returns
     -------
     data : DataFrame
-        Complete rows: the days, `alliance` (mean 0, SD 1), the covariates as numbers, the cluster.
+        Complete rows: the days, `alliance` (mean 0, SD 1), the covariates as `as_numbers` makes
+        them, the cluster.
     predictors : list of str
         `alliance` first.
     cluster : str or None
     """
     book = book_of(dyads, codebook)
     data = pd.DataFrame({days: dyads[days], "alliance": dyads[book.alliance_of(informant)]})
-    data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads]))
+    data = data.join(as_numbers(dyads, [a for a in adjust if a in dyads], book))
     if book.case_manager:
         data[book.case_manager] = dyads[book.case_manager]
     data = data.dropna().reset_index(drop=True)
@@ -274,13 +275,17 @@ def days_data(
     return data, [c for c in data if c not in (days, book.case_manager)], book.case_manager
 
 
-def as_numbers(dyads: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Numeric columns; a category becomes indicators against its first level."""
+def as_numbers(dyads: pd.DataFrame, names: list[str], book: Codebook) -> pd.DataFrame:
+    """Covariates as numbers: a category as indicators against its first level.
+
+    Days, which are skewed and whose mean days to come follow in proportion, as log(1 + days).
+    """
     columns = {}
     for name in names:
         if pd.api.types.is_numeric_dtype(dyads[name]):
             if dyads[name].std() > 0:
-                columns[name] = dyads[name]
+                days = book.describe(name)[1] == "days" and dyads[name].min() >= 0
+                columns[name] = np.log1p(dyads[name]) if days else dyads[name]
             continue
         for level in sorted(dyads[name].dropna().unique())[1:]:
             indicator = (dyads[name] == level).astype(float)
@@ -308,7 +313,7 @@ def complete(
     """
     if lacking := [c for c in columns if c not in dyads]:
         raise NotEstimableError(f"the study has no {', '.join(lacking)}")
-    held = as_numbers(dyads, [c for c in covariates if c in dyads]).to_numpy(float)
+    held = as_numbers(dyads, [c for c in covariates if c in dyads], book).to_numpy(float)
     values = np.column_stack([*(dyads[c].to_numpy(float) for c in columns), held])
     managers = pd.factorize(dyads[book.case_manager])[0] if book.case_manager else None
     known = True if managers is None else managers >= 0

@@ -83,6 +83,25 @@ def inflated_rows(y, eta, log_theta, zeta, *, value: bool = True):
     )
 
 
+def capped_rows(y, eta, log_theta, capped, *, value: bool = True):
+    """Negative binomial; of `capped` rows only that the count is `y` or more is known."""
+    ll, (by_eta, by_theta) = negbin_rows(y, eta, log_theta, value=value)
+    least, share = y[capped], expit(eta[capped] - log_theta[capped])  # mu / (mu + theta)
+
+    def log_tail(log_theta):
+        theta = np.exp(log_theta)
+        return np.log(np.maximum(betainc(least, theta, expit(eta[capped] - log_theta)), 1e-300))
+
+    at, theta = log_tail(log_theta[capped]), np.exp(log_theta[capped])
+    log_density = xlogy(least, share) + theta * np.log1p(-share) - betaln(least, theta)
+    by_eta[capped] = np.exp(log_density - at)
+    up, down = (log_tail(log_theta[capped] + step) for step in (STEP, -STEP))
+    by_theta[capped] = (up - down) / (2 * STEP)
+    if value:
+        ll[capped] = at
+    return ll, (by_eta, by_theta)
+
+
 def _mu_theta(eta, log_theta):
     return np.exp(np.clip(eta, -50, 50)), np.exp(np.clip(log_theta, -20, NO_SPREAD))
 
@@ -172,6 +191,7 @@ def _newton(loss, hessian, x: np.ndarray) -> Optimum:
 NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
 LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
 SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+ORDINARY = -3.0  # log theta above which a maximum found from one start is taken for the highest
 NO_THETA = -20.0  # log theta that stands for 0
 NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
 SAME = 1e-4  # log-likelihoods closer than this are the same fit
@@ -271,6 +291,28 @@ def negbin(design: Design) -> Fit:
     information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
     error = float(information**-0.5)
     return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
+
+
+def capped(design: Design, cap: float) -> Fit:
+    """Negative binomial that takes counts at the cap, or above it, as that many or more.
+
+    The mean is that of the counts as they would be without a cap.
+    """
+    start, y = negbin(design), design.y
+    at, k = y >= cap, len(design.terms)
+
+    def rows(eta, log_theta, **how):
+        return capped_rows(y, eta + design.offset, log_theta, at, **how)
+
+    guess = np.append(start.b, min(np.log(start.theta), NEARLY_POISSON))
+    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
+    reason = _not_identified(best, design.terms, best.x[k])
+    mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
+    error = theta * float(np.sqrt(best.vcov[k, k]))
+    return Fit(
+        "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
+        theta, error, not reason, reason,
+    )  # fmt: skip
 
 
 def hurdle(design: Design) -> Fit:
@@ -404,10 +446,11 @@ def _truncated(design: Design) -> Optimum:
     refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
     blocks = [Z, np.ones((len(y), 1))]
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
-    starts = [np.append(log_mean, t) for t in (-3.0, 0.0, 2.0)]
-    best = _maximise_theta(truncated_rows, y, offset, blocks, starts)
-    if best.x[-1] > 0:
-        return best
+    starts = [np.append(log_mean, t) for t in (0.0, 2.0, -3.0)]
+    for tried in (starts[:1], starts):
+        best = _maximise_theta(truncated_rows, y, offset, blocks, tried)
+        if best.settled and best.x[-1] > ORDINARY:
+            return best
     ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
     limit = maximise(lambda eta, **how: logseries_rows(y, eta + offset, **how), [Z], ratio)
     if limit.llf < best.llf:

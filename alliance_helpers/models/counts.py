@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from ..errors import NotEstimableError, ParameterError
 from .count_design import from_arrays, make_design
-from .count_fits import FAMILIES, Fit, fit_cr2
+from .count_fits import FAMILIES, Fit, capped, fit_cr2
 from .design import t_tests
 
 FIT = [
@@ -225,7 +225,7 @@ def _edges(largest: int) -> np.ndarray:
     return np.concatenate([[0], np.arange(1, largest + 1, width)])
 
 
-def log_mean_ratio(y, X, family: str) -> float:
+def log_mean_ratio(y, X, family: str, cap: float = np.inf) -> float:
     """Log ratio of mean counts half a unit above and half a unit below each row's first predictor.
 
     Parameters
@@ -234,6 +234,8 @@ def log_mean_ratio(y, X, family: str) -> float:
     X : ndarray (n, k)
         The first column is the predictor of interest, in the units wanted (standard deviations).
     family : {"poisson", "negbin", "hurdle"}
+    cap : float
+        A negative binomial takes counts at this one or above as that many or more (a window's end).
 
     Returns
     -------
@@ -256,7 +258,7 @@ def log_mean_ratio(y, X, family: str) -> float:
     """
     design = from_arrays(y, X, "days", [f"x{i}" for i in range(X.shape[1])])
     with np.errstate(over="ignore"):
-        fit = FAMILIES[family](design)
+        fit = capped(design, cap) if np.isfinite(cap) else FAMILIES[family](design)
     if not fit.identified:
         raise NotEstimableError(fit.reason)
     parts = (design.back @ fit.b.reshape(len(fit.parts), -1).T).T

@@ -112,7 +112,7 @@ def test_ranks_do_not_see_how_a_rating_is_stretched(dyads, rows):
     np.testing.assert_allclose(first, again.set_index(KEY).loc["2"]["estimate"].dropna())
 
 
-@pytest.mark.parametrize("analysis", ["rank", "jackknife", "negbin", "hurdle"])
+@pytest.mark.parametrize("analysis", ["rank", "jackknife", "negbin", "capped", "hurdle"])
 def test_large_cohorts_tell_scenarios_apart(analysis):
     """With many clients a true claim is supported and an effect on days is not an absence."""
     n = 700 if analysis == "hurdle" else 1500
@@ -176,7 +176,7 @@ def test_all_rows_go_into_then_and_now():
     rows = all_rows(study, finding="3", specifications=every)
     assert list(rows.columns) == COLUMNS
     card = then_and_now(rows)
-    elsewhere = {"jackknife", "negbin", "hurdle"}
+    elsewhere = {"jackknife", "negbin", "capped", "hurdle"}
     assert set(STRESS) - elsewhere <= set(card.frame.columns)
     assert "Every specification" in card._repr_html_()
 

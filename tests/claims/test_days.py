@@ -1,0 +1,68 @@
+"""Hospital days that few clients have, that end with their window, and dyads that lack a value."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alliance_helpers import assess, open_cohort
+from alliance_helpers.claims.stress import all_rows
+from alliance_helpers.cohorts.simulate import simulate_dyads
+
+ONE_CLIENT = Path("/work/shared/cases/p7_days_one_client")
+
+
+def days_of(rows):
+    """The rows about hospital days that today's rules judge."""
+    return rows[(rows["claim"] == "hospital_days") & (rows["analysis"] != "as_1995")]
+
+
+@pytest.mark.skipif(not ONE_CLIENT.is_dir(), reason="the case is not on this machine")
+def test_one_client_with_days_makes_no_finding():
+    rows = days_of(all_rows(open_cohort(str(ONE_CLIENT)), finding="4"))
+    assert len(rows) and (rows["verdict"] == "inconclusive").all()
+    assert rows["estimate"].isna().all()
+    assert rows["criterion"].str.contains("above 0 in 1 of 1.. rows, and at least 8").all()
+
+
+@pytest.mark.parametrize(("clients", "estimable"), [(7, False), (40, True)])
+def test_days_need_clients_and_case_managers_who_have_them(clients, estimable):
+    dyads = simulate_dyads("published", 201, 3)
+    some = np.random.default_rng(3).permutation(201) < clients
+    dyads["hospital_days"] = dyads["hospital_days"].where(some, 0)
+    assert days_of(assess(dyads, finding="4"))["estimate"].notna().all() == estimable
+    few = dyads["case_manager_id"].isin(dyads["case_manager_id"].unique()[:4])
+    dyads["hospital_days"] = dyads["hospital_days"].where(few, 0)
+    assert days_of(assess(dyads, finding="4"))["estimate"].isna().all()
+
+
+def test_nobody_at_the_end_of_the_window_leaves_nothing_to_say():
+    dyads = simulate_dyads("published", 201, 3)
+    rows = all_rows(dyads, finding="4", analyses=["capped"])
+    assert (rows["analysis"] == "capped").sum() == 3
+    dyads["hospital_days"] = dyads["hospital_days"].clip(upper=700)
+    assert not (all_rows(dyads, finding="4", analyses=["capped"])["analysis"] == "capped").any()
+
+
+def test_a_verdict_is_kept_only_if_it_stands_whoever_is_missing():
+    """The bound, by hand: the mean of the association found and of the worst one can be."""
+    dyads = simulate_dyads("published", 201, 3)
+
+    def bound(lost):
+        gone = dyads.assign(client_outcome=dyads["client_outcome"].where(np.arange(201) >= lost))
+        rows = all_rows(gone, finding="3", analyses=["attrition"]).query("claim == 'own_outcome'")
+        return rows.set_index("analysis")
+
+    few, many = bound(4), bound(90)
+    row, usual = few.loc["attrition"], few.loc["nested"]
+    assert row["verdict"] == usual["verdict"] == "supported"
+    assert row["conf_low"] == pytest.approx(
+        usual["conf_low"] - (usual["estimate"] + 1) * 4 / 201, abs=1e-9
+    )
+    assert many.loc["nested", "verdict"] == "supported"
+    assert many.loc["attrition", "verdict"] == "inconclusive"
+    assert "90 dyads lack a value" in many.loc["attrition", "criterion"]
+    theirs = float(many.loc["attrition", "criterion"].rsplit(" ", 1)[1])
+    turned = (111 * many.loc["nested", "estimate"] + 90 * theirs) / 201
+    half = many.loc["nested", "estimate"] - many.loc["nested", "conf_low"]
+    assert turned < half + 0.03  # the grid's step, weighted by how many are missing
