@@ -11,8 +11,8 @@ import pandas as pd
 
 from ..claims.as_1995 import READINGS
 from ..claims.rules import Claim, Rules, read_rules
+from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
-from ..claims.views import first_change
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
