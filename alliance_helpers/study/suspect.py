@@ -29,7 +29,7 @@ NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
 ENOUGH = 300  # answers, of which none has a value that the form offers
 SEVERAL = range(2, 13)
-ALIKE, MOST_IDS, LETTERS = 0.85, 150, 5
+ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
 
 
 def suspicions(
@@ -132,15 +132,18 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     if book.case_manager not in frame or table.row != "client":
         return
     ids = [str(i) for i in frame[book.case_manager].dropna().unique()]
+    ids = ids if len(ids) <= MOST_IDS else []
     groups: dict[str, list[str]] = {}
     for i in ids:
-        groups.setdefault(plain(i).replace(" ", ""), []).append(i)
+        words = plain(i).split()
+        words = words if re.search(r"\d", i) else sorted(words)
+        groups.setdefault("".join(words), []).append(i)
     pairs = [same for same in groups.values() if len(same) > 1]
     names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
-    names = [k for k in names if len(k[1]) >= LETTERS] if len(ids) <= MOST_IDS else []
+    names = [k for k in names if len(k[1]) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
-        numbers = re.findall(r"\d+", a) == re.findall(r"\d+", b)
-        if numbers and get_close_matches(x, [y], 1, ALIKE):
+        same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
+        if same and get_close_matches(x, [y], 1, ALIKE):
             pairs.append([*groups[a], *groups[b]])
     if pairs:
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
