@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, plain
+from .check import occasions
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
@@ -65,15 +66,12 @@ def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
 
 
 def _study(book: Codebook) -> Iterator[Problem]:
-    columns = row_variables(book)
-    ratings = {i: e["alliance"] for i, e in book.informants.items()}
-    if not ratings:
-        yield from lacking({}, book)
-    for informant, name in ratings.items() if len(ratings) > 1 else ():
-        v = columns.get(name)
+    yield from () if book.informants else lacking({}, book)
+    ratings = [entry["alliance"] for entry in book.informants.values()]
+    for name in ratings if len(ratings) > 1 else ():
+        v = row_variables(book).get(name)
         if v and name not in book.scales and np.isinf([v.low, v.high]).any():
-            what = f"the {informant.replace('_', ' ')}'s rating has no range, so the two are "
-            what += "compared as if both had been given on one scale."
+            what = "has no range, so the two ratings are compared as if given on one scale."
             yield Problem(book.file, what, "Give it the `range` that its form allows.", column=name)
 
 
@@ -155,11 +153,10 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
     """A scale whose items are all in this table: how they are answered, and by whom."""
-    for value, ending in (table.suffix or {None: ""}).items():
-        names = [i.removesuffix(ending) for i in scale.items if i.endswith(ending)]
-        if len(names) < len(scale.items) or not set(names) <= set(frame):
+    for here, names in occasions(frame, table, scale.items):
+        if len(names) < len(scale.items):
             continue
-        rows = frame if value is None else frame[(frame[table.occasion] == value).to_numpy(bool)]
+        rows = frame if here.all() else frame[here]
         rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
@@ -169,7 +166,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
 
         yield from _reversal(x, columns, [*map(str, raw.columns)], scale, told)
         yield from _range(x, scale, told)
-        if value is None:
+        if not table.suffix:
             yield from _groups(x, rows, scale, told)
 
 

@@ -219,7 +219,7 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
         ("id,x\n1,2\n", "x: {}", "key: [id], where: {x: 3}", "'3', which no row holds"),
         ("id,x\n1,2\n", "x: {}", "key: [id], where: {y: 3}", "column y: the column by which"),
         ("id,n\n1,2\n", "n: {}", "key: [id], row: session, time: n, event: 4", "event '4'"),
-        ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "needs `event`"),
+        ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "`event` and `row: session`"),
         ("id,x\n1,2\n", "x: {}", "key: [id], header: 9", "no header in row 9"),
         ("id,x\n1,2\n", "x: {values: [1, 2]}", "", "say which word is which number"),
         ("id,role,x\n1,a,2\n1,b,3\n2,c,3\n", "x: {}",
@@ -285,7 +285,7 @@ def test_what_is_warned_of(data, more, told, tmp_path):
     table = 'key: [id], ignore: ["q_*"]'
     if "alliance: rater" in more:
         variables, data = "x: {}, rater: {}", data.replace("a", "5").replace("r5ter", "rater")
-        told = "rating has no range"
+        told = "column x: has no range"
     found = problems(tmp_path, data, variables, more, table)
     assert told in found
     assert ("Warning" in found) == bool(told)
