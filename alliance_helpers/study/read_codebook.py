@@ -368,12 +368,9 @@ def _shapes(raw: Mapping) -> Iterator:
             what = "the header ends before it begins, or both informants are told alike."
             yield place, what, "Write `header: [first, last]`, and a value for each informant."
         for pattern, settings in entry["variables"].items():
-            type_, values = (
-                (settings or {}).get("type", "number"),
-                (settings or {}).get("values", {}),
-            )
-            numbers = isinstance(values, dict) and all(map(is_number, map(str, values.values())))
-            if type_ in NUMERIC and not numbers:
+            settings = {"type": "number", "values": {}} | (settings or {})
+            words = settings["values"] if isinstance(settings["values"], dict) else {"": ""}
+            if settings["type"] in NUMERIC and not all(map(is_number, map(str, words.values()))):
                 what = "`values` of a number say which word is which number."
                 yield (*place, "variables", str(pattern)), what, "Write {word: number, ...}."
 

@@ -103,8 +103,7 @@ def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
         for column in raw.columns[:200]:
             times = raw[column].value_counts()
             if len(times) > 9 and times.max() > 1 and (times == times.max()).mean() > 0.8:
-                what = f"most of its {len(times):,} values stand in {times.max()} rows each, but "
-                what += "every row is counted as another client."
+                what = f"its values stand in {times.max()} rows each, but rows count as clients."
                 yield Problem(table.file, what, f"Make it the id. {remedy}", column=str(column))
 
 
@@ -129,10 +128,8 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     """Ids of case managers that are probably one person's, spelled differently."""
     if book.case_manager not in frame or table.row != "client":
         return
-    ids = [str(i) for i in frame[book.case_manager].dropna().unique()]
-    ids = ids if len(ids) <= MOST_IDS else []
-    groups: dict[str, list[str]] = {}
-    for i in ids:
+    ids, groups = frame[book.case_manager].dropna().unique(), {}
+    for i in map(str, ids if len(ids) <= MOST_IDS else ()):
         words = plain(i).split()
         words = words if re.search(r"\d", i) else sorted(words)
         groups.setdefault("".join(words), []).append(i)
