@@ -150,24 +150,26 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     Numbers stay as they are where the codebook's table has words alone, and so do missing codes.
     """
     at, levels = pd.factorize(values)
-    table = {_word(word): float(number) for word, number in v.codes.items()}
-    left = {_word(code) for code in (*v.missing, *v.study_missing)} | {""}
-    recoded, meant = any(map(is_number, table)), []
+    table = {word_of(word): float(number) for word, number in v.codes.items()}
+    left = {word_of(code) for code in (*v.missing, *v.study_missing)} | {""}
+    recoded, meant, unknown = any(map(is_number, table)), [], {}
     for i, level in enumerate(levels):
-        word = _word(level)
+        word = word_of(level)
         if word in table:
             meant.append(table[word])
         elif word in left or (is_number(word) and not recoded):
             meant.append(level)
         else:
             meant.append(None)
-            what = f"`values` has no number for it (it has {listed(v.codes)})."
-            remedy = "Add it there with its number, or under `missing` if nobody answered."
-            notes.wrong(v.column, at == i, values.astype(object), what, remedy)
+            unknown.setdefault(word, []).append(i)
+    what = f"`values` has no number for it (it has {listed(v.codes)})."
+    remedy = "Add it there with its number, or under `missing` if nobody answered."
+    for alike in unknown.values():
+        notes.wrong(v.column, np.isin(at, alike), values.astype(object), what, remedy)
     return pd.Series(np.array([*meant, None], dtype=object)[at], index=values.index)
 
 
-def _word(cell: object) -> str:
+def word_of(cell: object) -> str:
     """A cell as it is looked up: 'Very  often ' is 'very often', 3.0 and '3.00' are '3'."""
     return re.sub(r"(?<=\d)\.0+$", "", " ".join(as_text(cell).casefold().split()))
 

@@ -128,9 +128,8 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     []
     """
     study, in_codebook, in_data = _everything(source, codebook)
-    problems = [*in_codebook, *in_data]
-    if study is None or problems:
-        return problems, ()
+    if study is None or in_codebook or in_data:
+        return [*in_codebook, *in_data], ()
     return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
 
 
@@ -187,9 +186,7 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
     return Study(frames, replace(book, tables=tables), named, notes=notes), problems
 
 
-def read_file(
-    path: Path, table: Table | None = None, sheet: str | None = None, header=(1, 1)
-) -> RawTable:
+def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:
     """One table from its file.
 
     Parameters
@@ -197,11 +194,10 @@ def read_file(
     path : path
         .csv .tsv .txt .xlsx .xlsm .sav .zsav .dta .parquet
     table : Table, optional
-        What the codebook expects; tells delimiters apart, and which columns are numbers.
+        What the codebook expects; tells the header's rows, delimiters apart, and which columns
+        are numbers.
     sheet : str, optional
         Of a workbook.
-    header : (first, last), optional
-        Rows of the header, without a table to tell them.
 
     Raises
     ------
@@ -210,7 +206,7 @@ def read_file(
     """
     ending = path.suffix.lower()
     variables = table.variables.values() if table else ()
-    header = table.header if table else header
+    header = table.header if table else (1, 1)
     if ending in EXCEL:
         return read_sheet(path, sheet, header)
     if ending in READERS:
