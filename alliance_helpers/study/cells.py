@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,7 @@ class Notes:
         self.problems.append(Problem(self.table.file, what, remedy, row, name, value, *many))
 
 
-CORRECT = "Correct the value, or list it as a missing code if it means that nobody answered."
+CORRECT = "Correct the value, or list it as a missing code."
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
@@ -260,11 +261,14 @@ def to_days(values: pd.Series, form: str | None = None, codes=()):
     cells = _text(values).reset_index(drop=True)
     coded = cells.isin(codes).to_numpy()
     told = cells.mask(coded)
-    text = told.astype("str")
-    iso = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
-    dates = pd.to_datetime(told if form else iso, format=form or "%Y-%m-%d", errors="coerce")
-    if form and not form.startswith("%Y"):  # a workbook's own dates beside text
-        dates = dates.fillna(pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce"))
+    if not form:
+        text = told.astype("str")
+        told = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
+    dates = pd.to_datetime(told, format=form or "%Y-%m-%d", errors="coerce")
+    if form and values.dtype == object:  # a workbook's own dates, beside text or not
+        days = values.reset_index(drop=True)
+        own = days.where(days.map(lambda cell: isinstance(cell, datetime)))
+        dates = dates.fillna(pd.to_datetime(own, errors="coerce").dt.normalize())
     return dates, coded, (dates.isna() & cells.notna()).to_numpy() & ~coded
 
 

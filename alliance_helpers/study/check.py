@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, MANY, Notes, as_log, as_text, plain
+from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain
 from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -40,7 +40,7 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         values = cells.agg(", ".join, axis=1).to_numpy()
         what = "it is there already, and may stand once."
         remedy = "Remove one of the records, or correct the id."
-        if later.mean() > MANY:
+        if later.sum() > max(NAMED, MANY * len(later)):
             remedy = (
                 "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
             )

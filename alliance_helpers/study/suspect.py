@@ -69,7 +69,7 @@ def _study(book: Codebook) -> Iterator[Problem]:
     ratings = {i: e["alliance"] for i, e in book.informants.items()}
     if not ratings:
         yield from lacking({}, book)
-    for informant, name in ratings.items():
+    for informant, name in ratings.items() if len(ratings) > 1 else ():
         v = columns.get(name)
         if v and name not in book.scales and np.isinf([v.low, v.high]).any():
             what = f"the {informant.replace('_', ' ')}'s rating has no range, so the two are "

@@ -194,6 +194,7 @@ SMALL = """
 study: {title: Small, client: id}
 tables:
   t: {file: t.csv, key: [id], ignore: [comment], variables: {id: {type: id}, x: {}}}
+informants: {client: {alliance: x}}
 """
 
 
@@ -201,11 +202,11 @@ tables:
     ("kind", "size"),
     [
         ("csv", "t.csv: 3 records in 5 lines"),
-        ("xlsx", "t.xlsx: 3 records"),
+        ("xlsx", "t.xlsx: 3 records in 4 rows"),
         ("tab", "t.tsv: 3 records in 5 lines, cells separated by tabs"),
-        ("dta", "t.dta: 3 records"),
-        ("sav", "t.sav: 3 records"),
-        ("parquet", "t.parquet: 3 records"),
+        ("dta", "t.dta: 3 records in 3 rows"),
+        ("sav", "t.sav: 3 records in 3 rows"),
+        ("parquet", "t.parquet: 3 records in 3 rows"),
     ],
 )
 def test_check_tells_records_beside_lines(kind, size, tmp_path):
