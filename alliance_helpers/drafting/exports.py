@@ -51,6 +51,8 @@ class Source:
         Columns of the tool, and columns that can identify a person.
     part : bool
         Whether other tables hold the file's other rows and columns.
+    who : str, optional
+        Whose ratings all of its rows are.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Source:
     why: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     part: bool = False
+    who: str | None = None
 
     def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
         """Those rows of the source in which the column holds one of the values."""

@@ -63,7 +63,7 @@ def _apart(source: Source, seen: Found) -> Iterator[Found]:
         column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
         for informant, value in who.items():
             name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
-            yield _look(source.rows(column, [value], name, why))
+            yield _look(replace(source.rows(column, [value], name, why), who=informant))
 
 
 def _look(source: Source) -> Found:

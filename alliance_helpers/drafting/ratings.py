@@ -75,7 +75,7 @@ def items_and_scale(
             settings |= _turned(
                 block, form, here, table, [name + ending for name in expand(pattern)]
             )
-            who = who or informant_of(block.stem) or informant_of(stem)
+            who = who or table.source.who or informant_of(block.stem) or informant_of(stem)
             told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
             _alliance(layout, block, settings, form, told, ending, answers, label)
         else:
