@@ -24,14 +24,14 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS
+from .answers import WORDS, pattern
 from .guesses import plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
 SENT = ("RecordedDate", "EndDate", "submitdate", "datestamp")  # which of two responses is later
-PREVIEW = re.compile(r"preview|test|spam|vorschau|^[1289]$|^1[78]$", re.IGNORECASE)
+PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 MOST_TITLES = 10

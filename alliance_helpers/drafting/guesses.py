@@ -23,33 +23,14 @@ from pandas.api import types
 
 from ..study.cells import as_text, plain
 from ..study.raw_tables import READERS, RawTable
+from .answers import pattern
 
-ROLES = {
-    "client": r"client|klient|pa[ct]ient|participant|subject|person|proband|respondent|couple|dyad|"
-    r"record|case(?!.?(man|load))|fall(?!.*zahl)|vp(n|_|$)|usuario",
-    "case_manager": r"therap|terap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|"
-    r"coach|nurse|(^|_)pcp|doctor|physician|behandler|berater",
-    "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school|"
-    r"klinik|einrichtung|standort|cl[ií]nica|access.group",
-}
-NAMED = {  # a column whose name says no more than this holds the id, whatever its values look like
-    "client": r"clients?|klient(in)?|pa[ct]iente?n?(in)?|participant|subject|proband|respondent|"
-    r"couple|dyade?|d[ií]ada|record|case|fall|vpn?|pat",
-    "case_manager": r"ther|therap(?!ie|y)[a-z]*|terapeut[ao]|counsell?ors?|couns|clinician|cm|"
-    r"worker|case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
-}
+ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
+NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
 ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
-ID = re.compile(
-    r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$|nummer$|kürzel", re.IGNORECASE
-)
-HOSPITAL_DAYS = re.compile(
-    r"(hospital|inpatient|krankenhaus|klinik|(^|_)kh).*(day|night|tage|nächte)|"
-    r"(days|nights|tage|nächte).*(hospital|inpatient|krankenhaus|klinik)", re.IGNORECASE,
-)  # fmt: skip
-BEFORE = re.compile(
-    r"before|baseline|intake|vorher|beginn|(^|[^a-z])(pre|prae|prä|vor|start|t0)([^a-z]|$)",
-    re.IGNORECASE,
-)
+ID = pattern("column", "id")
+HOSPITAL_DAYS = pattern("column", "hospital_days")
+BEFORE = pattern("column", "before")
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
@@ -171,12 +152,12 @@ def named_for(name: str) -> str | None:
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     bare = re.sub(rf"{ID_WORDS}$", "", bare)
-    return next((role for role, told in NAMED.items() if re.fullmatch(told, bare)), None)
+    return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
 
 
 def role_of(name: str) -> str | None:
     """Whose id or name a column may hold, by its own name."""
-    found = [role for role, words in ROLES.items() if re.search(words, name, re.IGNORECASE)]
+    found = [role for role, words in ROLES.items() if words.search(name)]
     return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 

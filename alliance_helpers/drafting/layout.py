@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from math import nan
 import pandas as pd
 
 from ..study.raw_tables import ROW_ID
+from .answers import pattern
 from .draft import DraftTable, Found, Layout, Part
 from .exports import SENT, Source
 from .guesses import (
@@ -37,11 +37,8 @@ from .items import (
 from .ratings import items_and_scale, word_for
 from .shapes import SHAPES, join_by_values, shape_of, spelled_alike, with_shape
 
-TOTAL = re.compile(r"total|sum|score|gesamt|mean|mittel|puntaje|suma", re.IGNORECASE)
-OUTCOME = re.compile(
-    r"^sc\d+|outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
-    r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
-)  # fmt: skip
+TOTAL = pattern("column", "total")
+OUTCOME = pattern("column", "outcome")
 
 
 def lay_out(sources: dict[str, Source]) -> Layout:

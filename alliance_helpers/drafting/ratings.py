@@ -9,20 +9,15 @@ import pandas as pd
 
 from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
-from .answers import Answers
+from .answers import WORDS, Answers, pattern
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
 from .items import WAI, Block, answered, form_of, informant_of, seems_turned
 
-WORDS = {
-    "client": ("Patient", "Participant", "Client"),
-    "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
-                     "Doctor", "Physician", "Therapist"),
-}  # fmt: skip
-OF_OTHERS = re.compile(r"(?i)\b(my|mein\w*|mi|our|unser\w*)\s+\w+")  # an item's words, not a form's
+OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
-PLAIN = re.compile(r"(?i)(q|item|itm|frage|f|v|x|i|var|pregunta|p)?[\d_ ]*")
+PLAIN = pattern("column", "plain")
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
 
 
@@ -166,8 +161,8 @@ def _alliance(
 def word_for(informant: str, layout: Layout) -> str:
     """What to call an informant: by the name of the id, if it says."""
     name = getattr(layout, informant) or ""
-    for word in WORDS[informant]:
+    for word in WORDS["called"][informant]:
         plain = word.lower().replace(" ", "_")
         if plain in name or plain.startswith(name or "-"):
             return word
-    return WORDS[informant][-1]
+    return WORDS["called"][informant][-1]

@@ -11,20 +11,13 @@ import pandas as pd
 
 from ..study.cells import as_text, plain
 from ..study.raw_tables import RawTable
+from .answers import pattern
 from .exports import Source
 from .guesses import Guess, Tables
 from .items import WHO, Block
 
-ROLE = re.compile(
-    r"role|rolle|rol|informant\w*|rater|source|who|perspective|perspektive|quelle|beurteiler\w*|"
-    r"respondent|fuente|evaluador|rated_?by|form_?type|version",
-    re.IGNORECASE,
-)
-TIME = re.compile(
-    r"(.*[_ .])?(session|sitzung|sesi[oó]n|wave|welle|visit|week|woche|semana|time|zeit\w*|"
-    r"occasion|measurement|messung|messzeitpunkt|instance|t|day)([_ .]?(no|nr|number|num|point))?",
-    re.IGNORECASE,
-)
+ROLE = pattern("column", "role")
+TIME = pattern("column", "time")
 TITLES = r"^(dr|prof|mrs?|ms|frau|herr|sra?|dra) (dr )?"
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
