@@ -69,8 +69,7 @@ class Source:
         """Those rows of the source in which the column holds one of the values."""
         cells = self.raw.frame[column].map(as_text, na_action="ignore").fillna("")
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
-        if not blank:
-            frame = frame.drop(columns=[c for c in frame if frame[c].isna().all() and c != column])
+        frame = frame if blank else frame.drop(columns=[c for c in frame if _blank(frame[c])])
         where = {
             **self.settings.get("where", {}),
             column: values if values[1:] or values[0] == "" else values[0],
@@ -101,9 +100,7 @@ def read_sources(path: Path) -> dict[str, Source]:
             raw, settings, why = _below_titles(file, sheet)
             read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
     fields = [s.raw.frame for s in read if FIELDS in s.raw.frame]
-    for source in (
-        [s for s in read if FIELDS not in s.raw.frame] if len(fields) < len(read) else read
-    ):
+    for source in [s for s in read if FIELDS not in s.raw.frame] or read:
         for table in fields:
             source = _described(source, table)
         for part in _of_tool(_three_headers(source)):
@@ -233,15 +230,13 @@ def _events(source: Source) -> Iterator[Source]:
     cells = frame[split].map(as_text, na_action="ignore").fillna("").drop_duplicates()
     for values in cells.itertuples(index=False):
         here = source
-        for column, value in zip(split, values, strict=True):
+        for column, value in zip(split[:-1], values, strict=False):
             here = here.rows(column, [value], here.name, "", blank=True)
         where = dict(zip(split, values, strict=True))
         name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
         kind = "repeating instrument" if where.get(repeat) else "event"
-        blank = [c for c in here.raw.frame if _blank(here.raw.frame[c])]
-        raw = replace(here.raw, frame=here.raw.frame.drop(columns=blank))
-        why = (*here.why, f"rows of the {kind} {name}")
-        yield replace(here, name=name, raw=raw, why=why, part=True)
+        why = f"rows of the {kind} {name}"
+        yield here.rows(split[-1], [where[split[-1]]], name, why)
 
 
 def _blank(cells: pd.Series) -> bool:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, count
 from math import ceil, floor
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -57,12 +56,7 @@ class Guess:
     codes: tuple[float | str, ...] = ()
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
-    each: int = 0  # in how many rows every value stands, if it is the same number for all
-
-    @property
-    def unique(self) -> bool:
-        """Whether every value stands in one row."""
-        return self.each == 1
+    unique: bool = False  # whether every value stands in one row
 
     @property
     def own_codes(self) -> list[float]:
@@ -102,9 +96,7 @@ def _held(values: pd.Series) -> Held:
     return held
 
 
-def guess_columns(
-    raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess] = MappingProxyType({})
-) -> Columns:
+def guess_columns(raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess]) -> Columns:
     """A guess for every column, by the name that the codebook may give it; of `items` as given."""
     made: Columns = {}
     words = _words_among_numbers(held.values())
@@ -165,10 +157,9 @@ def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     label = raw.labels.get(column, "")[:300]
     said = sorted(word for word in words & held.keys())
     present = {text: n for text, n in held.items() if text not in said}
-    counts, total = {*present.values()}, sum(present.values())
-    each = counts.pop() if len(counts) == 1 else 0
+    total = sum(present.values())
     rare = total > FEW and total - len(present) < RARE * total
-    guess = Guess(column, "text", label, codes=(*said,), each=each, rare=rare)
+    guess = Guess(column, "text", label, codes=(*said,), rare=rare, unique=total == len(present))
     if not present:
         return guess
     if types.is_datetime64_any_dtype(raw.frame[column]):
@@ -304,22 +295,21 @@ def agree(guesses: Tables) -> None:
     for table in guesses.values():
         for name, guess in table.items():
             there = known.get(name, guess)
-            same = {"column": guess.column, "each": guess.each}
+            same = {"column": guess.column, "unique": guess.unique}
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":
                 table[name] = replace(there, **same)
 
 
-def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
+def find_roles(guesses: Tables) -> dict[str, str]:
     """The columns that name the client, the case manager and the site, as far as they are there.
 
     By their names and labels; failing that, by what a table beside the clients' has a row for each.
-    With `pairs`, a client's id may stand in several rows everywhere, as often for all.
     """
     roles: dict[str, str] = {}
     for role in ("client", "case_manager", "site"):
-        if named := _named(guesses, role, roles.get("client"), pairs):
+        if named := _named(guesses, role, roles.get("client")):
             roles[role] = named[0]
     if "client" in roles:
         _from_lookups(guesses, roles)
@@ -330,7 +320,7 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
     return roles
 
 
-def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[str]:
+def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
     names = dict.fromkeys(column for table in guesses.values() for column in table)
     columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
@@ -340,8 +330,7 @@ def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[
         named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
-        once = once or [c for c in named if any(g.rare for g in columns[c])]
-        named = once or [c for c in named if pairs and any(1 < g.each <= 6 for g in columns[c])]
+        named = once or [c for c in named if any(g.rare for g in columns[c])]
     elif client:
         named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]
     return sorted(named, key=lambda c: -len(columns[c]))

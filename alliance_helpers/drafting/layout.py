@@ -92,21 +92,20 @@ def _told(table: DraftTable) -> str:
     return f"{table.name}: {row} ({'; '.join(why)})"
 
 
-def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
-    """With `pairs`, clients may stand in several rows of every table, told apart by a category."""
+def _lay_out(found: dict[str, Found]) -> Layout:
     layout = Layout()
     guesses: Tables = {name: dict(f.guesses) for name, f in found.items()}
     layout.taken = {name for table in guesses.values() for name in table}
     agree(guesses)
-    roles = find_roles(guesses, pairs)
+    roles = find_roles(guesses)
     sources = {name: f.source for name, f in found.items()}
     layout.joined = join_by_values(guesses, sources, roles.get("client"))
-    roles = find_roles(guesses, pairs) if layout.joined else roles
+    roles = find_roles(guesses) if layout.joined else roles
     for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(found) > 1:
         largest = max(found, key=lambda name: len(sources[name].raw.frame))
-        layout = _lay_out({largest: found[largest]}, pairs)
+        layout = _lay_out({largest: found[largest]})
         layout.left_out += [s.file for name, s in sources.items() if name != largest]
         return layout
     for name, seen in found.items():
@@ -121,8 +120,6 @@ def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
     for table in layout.tables:
         _draft(table, found[table.name], layout)
-    if pairs and layout.client and not any(table.of_clients for table in layout.tables):
-        return _lay_out(found, pairs=False)
     layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)

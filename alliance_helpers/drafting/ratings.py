@@ -47,12 +47,8 @@ def items_and_scale(
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
     words = () if answers.numbers or guess.range else tuple(answers.words)
-    held = Guess(
-        pattern,
-        "category" if words else guess.type,
-        codes=guess.codes,
-        values=answers.numbers or words,
-    )
+    kind, values = "category" if words else guess.type, answers.numbers or words
+    held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
@@ -67,9 +63,8 @@ def items_and_scale(
             who = ending.removeprefix("_") if table.row == "rating" else None
             here = answered(_rows_of(table, who), block)
             form = form_of(block, here.max().max()) if who and form else form
-            settings |= _turned(
-                block, form, here, table, [name + ending for name in expand(pattern)]
-            )
+            names = [name + ending for name in expand(pattern)]
+            settings |= _turned(block, form, here, table, names)
             who = who or table.source.who or informant_of(block.stem) or informant_of(stem)
             told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
             _alliance(layout, block, settings, form, told, ending, answers, label)
@@ -133,10 +128,8 @@ def _alliance(
     elif form and informant in layout.informants:
         said.append(f"a second rating by the {informant.replace('_', ' ')}: which is the one?")
     if form and not WAI.search(f"{block.stem} {label}"):
-        like = (
-            "is answered in the words" if answers.form else "has as many items and answers as one"
-        )
-        said.append(f"it {like} of the {form}: is it one?")
+        like = "words" if answers.form else "number of items and answers"
+        said.append(f"it has the {like} of the {form}: is it one?")
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(
             f"named {other[0]!r}, but answers go to {block.guess.high:g}: which form is it?"

@@ -137,10 +137,10 @@ def with_shape(guesses: dict[str, Guess], shape: Shape) -> None:
     """Let the id that ties rows together count as the client's, once for each."""
     if shape.client:
         guess = guesses[shape.client]
-        guesses[shape.client] = replace(guess, type="id", role="client", each=1, values=())
+        guesses[shape.client] = replace(guess, type="id", role="client", unique=True, values=())
         for name, guess in guesses.items():
             if name != shape.client and guess.unique:
-                guesses[name] = replace(guess, each=0)
+                guesses[name] = replace(guess, unique=False)
 
 
 def join_by_values(guesses: Tables, sources: Mapping[str, Source], name: str | None) -> list[str]:
