@@ -139,7 +139,7 @@ def _table(seen: Found, guesses: dict[str, Guess], place: tuple) -> DraftTable:
         settings |= {name: v for name, v in shape.settings.items() if name != "occasion"}
         settings["where"] = settings.get("where") or seen.source.settings.get("where")
         table.why.append(shape.why)
-        table.questions += [shape.question] if shape.question else []
+    table.questions += [shape.question] if shape.question else []
     if table.row == "rating":
         table.suffix = {who: f"_{who}" for who in ("client", "case_manager")}
     table.settings = {name: value for name, value in settings.items() if value}

@@ -61,7 +61,7 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
         if told and "asked" not in told and _repeated(raw, free):
             return replace(_rating(raw, guess, told, None), row="apart")
     few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
-    for name in few:
+    for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
         if client := _tied(raw, free, name):
             why = f"{free[client].column!r} stands once for each {free[name].column!r}"
             return Shape("occasion", client, {"occasion": name}, why)
@@ -74,7 +74,28 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
             said = "one row of each client is analysed, here the last: is that the one you mean?"
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, said)
-    return Shape()
+    return Shape(question=_doubts(raw, free) if blocks else "")
+
+
+def _doubts(raw: RawTable, guesses: dict[str, Guess]) -> str:
+    """What speaks against one row a dyad, though no column was found that tells the rows apart."""
+    told = next((g.column for g in guesses.values() if _roles(raw, g)), None)
+    if told:
+        return f"{told!r} says whose each row is, but no id ties two rows: what is a dyad here?"
+    for name in _repeated(raw, guesses):
+        if guesses[name].role == "client":
+            column = guesses[name].column
+            return f"{column!r} stands in several rows: what tells them apart? Rows are counted"
+    for guess in guesses.values():
+        if guess.type == "id" and guess.unique:
+            parts = raw.frame[guess.column].astype("str").str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
+            if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
+                ends = " and ".join(sorted(parts[1].dropna().unique()))
+                return (
+                    f"{guess.column!r} ends in {ends}: are these two rows a dyad? Then put the "
+                    "ending into a column of its own"
+                )
+    return ""
 
 
 def _roles(raw: RawTable, guess: Guess) -> dict[str, list]:
