@@ -152,7 +152,7 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     at, levels = pd.factorize(values)
     table = {_word(word): float(number) for word, number in v.codes.items()}
     left = {_word(code) for code in (*v.missing, *v.study_missing)} | {""}
-    recoded, meant = any(map(is_number, table)), []
+    recoded, meant, unknown = any(map(is_number, table)), [], {}
     for i, level in enumerate(levels):
         word = _word(level)
         if word in table:
@@ -161,9 +161,11 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
             meant.append(level)
         else:
             meant.append(None)
-            what = f"`values` has no number for it (it has {listed(v.codes)})."
-            remedy = "Add it there with its number, or under `missing` if nobody answered."
-            notes.wrong(v.column, at == i, values.astype(object), what, remedy)
+            unknown.setdefault(word, []).append(i)
+    what = f"`values` has no number for it (it has {listed(v.codes)})."
+    remedy = "Add it there with its number, or under `missing` if nobody answered."
+    for alike in unknown.values():
+        notes.wrong(v.column, np.isin(at, alike), values.astype(object), what, remedy)
     return pd.Series(np.array([*meant, None], dtype=object)[at], index=values.index)
 
 

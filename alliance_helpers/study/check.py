@@ -8,6 +8,7 @@ numbered as a spreadsheet shows them (the header is row 1).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -42,7 +43,7 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         remedy = "Remove one of the records, or correct the id."
         if later.sum() > max(NAMED, MANY * len(later)):
             remedy = (
-                "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
+                "If a client has several rows, say `row: rating`, `row: session` or `occasion`."
             )
         notes.wrong(column, later, values, what, remedy)
         return frame
@@ -80,20 +81,22 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
     table, event = notes.table, notes.table.event
     if not table.time or not {book.client, table.time} <= set(frame):
         return frame
-    time, column = frame[table.time], table.variables[table.time].column
+    time = frame[table.time]
+    told = time.map(lambda t: as_text(t).removesuffix(" 00:00:00"), na_action="ignore").fillna("")
     if event in ("first", "last"):
-        listed_values = table.variables[table.time].values
-        order = time.map({v: i for i, v in enumerate(listed_values)}) if listed_values else time
+        rank = {v: i for i, v in enumerate(table.variables[table.time].values)}
+        order = time.map(rank) if time.dtype == "str" and rank else time
         at = order.reset_index(drop=True).sort_values(kind="stable").dropna().index
         one = frame[book.client].iloc[at].drop_duplicates(keep=event)
         taken = frame.index.isin(one.index)
     else:
-        taken = (time.map(as_text, na_action="ignore") == event).to_numpy(dtype=bool)
+        taken = _is(told, event)
         if not taken.any():
-            what = f"no row has the event {event!r} (found: {listed(time.dropna().unique())})."
+            what = f"no row has the event {event!r} (found: {listed(told.unique())})."
+            column = table.variables[table.time].column
             notes.problem(what, "Correct `event` in the codebook.", column)
-    before = time[~taken].astype(object).where(time[~taken].notna(), "").to_list()
-    notes.changed(table.time, ~taken, before, "record left out", f"not the event taken ({event})")
+    rule = f"not the event taken ({event})"
+    notes.changed(table.time, ~taken, told[~taken].to_list(), "record left out", rule)
     return frame[taken]
 
 
@@ -104,7 +107,7 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         return
     column = table.variables[table.occasion].column
     for value in table.suffix:
-        here = (frame[table.occasion] == value).to_numpy(dtype=bool)
+        here = _is(frame[table.occasion], value)
         if not here.any() and len(frame):
             found = listed(map(repr, frame[table.occasion].dropna().unique()))
             what = f"no row has {value!r} (found: {found or 'nothing'})."
@@ -123,28 +126,34 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
 
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
     """Answers that a scale's form does not have, though the variable's own range allows them."""
-    for scale in book.scales.values():
+    asked = [(s, n, f) for s in book.scales.values() for n, f in typed.items()]
+    for scale, name, frame in asked:
         low, high = scale.limits
-        told = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
-        for name, frame in typed.items():
-            table, rows = book.tables[name], np.ones(len(frame), bool)
-            for value, ending in (table.suffix or {None: ""}).items():
-                if value is not None and table.occasion in frame:
-                    rows = (frame[table.occasion] == value).to_numpy(dtype=bool)
-                for item in scale.items:
-                    v = table.variables.get(item.removesuffix(ending))
-                    if v is None or not item.endswith(ending) or v.name not in frame:
-                        continue
-                    if (low <= v.low and v.high <= high) or v.type not in NUMERIC:
-                        continue
-                    x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
-                    bad = ((x < low) | (x > high)) & rows
-                    shift = {f"{int(i)}": int(i + 1) for i in range(int(low) - 1, int(high))}
-                    remedy = "Correct the range of the scale, or its form."
-                    if bad.any() and (x[bad] == low - 1).all():
-                        table_of = ", ".join(f"{a}: {b}" for a, b in shift.items())
-                        remedy = f"If answers count from {low - 1:g}, say `values: {{{table_of}}}`."
-                    notes[name].wrong(v.column, bad, x, told, remedy)
+        for rows, names in occasions(frame, notes[name].table, scale.items):
+            for v in map(notes[name].table.variables.get, names):
+                if (low <= v.low and v.high <= high) or v.type not in NUMERIC:
+                    continue
+                x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
+                bad = ((x < low) | (x > high)) & rows
+                remedy = "Correct it, the scale's range or its form."
+                if (x[bad] == low - 1).all():
+                    words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
+                    remedy = f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
+                what = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
+                notes[name].wrong(v.column, bad, x, what, remedy)
+
+
+def occasions(frame: pd.DataFrame, table: Table, items: Iterable[str]) -> Iterator:
+    """For each occasion of a table: which rows are of it, and the names of these items there."""
+    for value, ending in (table.suffix or {None: ""}).items():
+        names = [item.removesuffix(ending) for item in items if item.endswith(ending)]
+        if names := [name for name in names if name in frame]:
+            every = value is None or table.occasion not in frame
+            yield np.ones(len(frame), bool) if every else _is(frame[table.occasion], value), names
+
+
+def _is(values: pd.Series, value: str) -> np.ndarray:
+    return (values == value).to_numpy(dtype=bool, na_value=False)
 
 
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:

@@ -78,15 +78,15 @@ class Dyads:
     def variables(self) -> dict[str, object]:
         """Every variable but the client's id and plain items of scales, numbers as floats."""
         items = {item for scale in self.book.scales.values() for item in scale.items}
-        items -= {name for names in self.book.blocks.values() for name in names}
-        items -= {derived.source for derived in self.book.derived.values()}
+        wanted = {name for names in self.book.blocks.values() for name in names}
+        wanted |= {derived.source for derived in self.book.derived.values()}
         hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
         columns: dict[str, object] = {}
         for frame, ending, rows in self.parts:
             for column in frame:
                 name = f"{column}{ending}"
-                taken = name in items or name in columns or column in hidden
-                if not taken:
+                item = items & {name, column} and name not in wanted
+                if not (item or name in columns or column in hidden):
                     columns[name] = _at(frame[column], rows)
         return columns
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from ..errors import NotEstimableError
@@ -30,7 +30,8 @@ MAX_SPAN = 1_000
 # Types of a link that can be held against one another.
 KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", "date": "date"}
 NUMERIC = ("number", "integer")
-PICKED = ("rating", "session")  # of whose rows a client has several, and one row is made
+# Rows of which a client has several that make one, and what the codebook says of them.
+PICKED = {"rating": {"informant"}, "session": {"time", "event"}}
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -265,6 +266,23 @@ def expand(pattern: str) -> list[str]:
     width = len(first) if first.startswith("0") else 1
     before, after = pattern[: found.start()], pattern[found.end() :]
     return [f"{before}{i:0{width}d}{after}" for i in range(int(first), int(last) + 1)]
+
+
+def limits_of(items: tuple[str, ...], tables: dict[str, Table]) -> tuple[float, float]:
+    """The range of the first item, if it has one."""
+    for table in tables.values() if items else ():
+        for suffix in ("", *table.endings):
+            if v := table.variables.get(items[0].removesuffix(suffix)):
+                return v.low, v.high
+    return -math.inf, math.inf
+
+
+def role_of(table: str, column: str, variables: dict, values: tuple) -> Variable:
+    """The variable that says who rated: the one listed for its column, or one of that name."""
+    name = column if NAME.fullmatch(column) else "rated_by"
+    plain = Variable(name, table, column, "category", values=values)
+    listed = next((v for v in variables.values() if v.column == column), plain)
+    return listed if listed.values else replace(listed, type="category", values=values)
 
 
 def columns_of(pattern: str, settings: Mapping | None) -> list[str]:

@@ -120,8 +120,7 @@ def _header(
         above = sum(1 for _ in zip(range(rows[0] - 1), file, strict=False))
         text = file.read(HEAD)
     if above < rows[0] - 1:
-        what = f"has {above} lines, and so no header in row {rows[0]}."
-        raise refuse(path.name, what, "Correct `header` in the codebook.")
+        raise refuse(path.name, f"has no header in row {rows[0]}.", "Correct `header`.")
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
     if "\n" not in text and "\r" not in text and len(text) < HEAD:
@@ -136,8 +135,7 @@ def _header(
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
     if not any(best[3]):
-        which = f"row {rows[0]}" if rows[0] > 1 else "its first row"
-        what = f"has no header: {which} is blank."
+        what = f"has no header: {'its first row' if rows[0] == 1 else f'row {rows[0]}'} is blank."
         raise refuse(path.name, what, "Put the columns' names in the first row.", row=rows[0])
     labels: list[str] = []
     if rows[1] > rows[0]:

@@ -128,9 +128,8 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     []
     """
     study, in_codebook, in_data = _everything(source, codebook)
-    problems = [*in_codebook, *in_data]
-    if study is None or problems:
-        return problems, ()
+    if study is None or in_codebook or in_data:
+        return [*in_codebook, *in_data], ()
     return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
 
 

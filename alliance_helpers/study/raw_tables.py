@@ -47,7 +47,7 @@ class RawTable:
         The file's name as messages give it, with its sheet if it has several.
     note : str
         How the file was read, if that was not plain.
-    lines : int, optional
+    lines : int
         How many lines the file has; rows of a sheet, records that another format declares.
     """
 
@@ -58,17 +58,15 @@ class RawTable:
     missing_ranges: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     file: str = ""
     note: str = ""
-    lines: int | None = None
+    lines: int = 0
     unit: str = "line"
 
     @property
     def told(self) -> str:
         """Records read, beside the lines they were read from, and how."""
         n = len(self.frame)
-        lines = ""
-        if self.lines is not None:
-            lines = f" in {self.lines:,} {self.unit}{'s' * (self.lines != 1)}"
-        return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)}{lines}", self.note)))
+        lines = f"in {self.lines:,} {self.unit}{'s' * (self.lines != 1)}"
+        return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)} {lines}", self.note)))
 
 
 def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, plain
+from .check import occasions
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
@@ -29,7 +30,7 @@ NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
 ENOUGH = 300  # answers, of which none has a value that the form offers
 SEVERAL = range(2, 13)
-ALIKE, MOST_IDS, LETTERS = 0.85, 150, 5
+ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
 
 
 def suspicions(
@@ -65,15 +66,12 @@ def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
 
 
 def _study(book: Codebook) -> Iterator[Problem]:
-    columns = row_variables(book)
-    ratings = {i: e["alliance"] for i, e in book.informants.items()}
-    if not ratings:
-        yield from lacking({}, book)
-    for informant, name in ratings.items() if len(ratings) > 1 else ():
-        v = columns.get(name)
+    yield from () if book.informants else lacking({}, book)
+    ratings = [entry["alliance"] for entry in book.informants.values()]
+    for name in ratings if len(ratings) > 1 else ():
+        v = row_variables(book).get(name)
         if v and name not in book.scales and np.isinf([v.low, v.high]).any():
-            what = f"the {informant.replace('_', ' ')}'s rating has no range, so the two are "
-            what += "compared as if both had been given on one scale."
+            what = "has no range, so the two ratings are compared as if given on one scale."
             yield Problem(book.file, what, "Give it the `range` that its form allows.", column=name)
 
 
@@ -105,8 +103,7 @@ def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
         for column in raw.columns[:200]:
             times = raw[column].value_counts()
             if len(times) > 9 and times.max() > 1 and (times == times.max()).mean() > 0.8:
-                what = f"most of its {len(times):,} values stand in {times.max()} rows each, but "
-                what += "every row is counted as another client."
+                what = f"its values stand in {times.max()} rows each, but rows count as clients."
                 yield Problem(table.file, what, f"Make it the id. {remedy}", column=str(column))
 
 
@@ -131,16 +128,17 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     """Ids of case managers that are probably one person's, spelled differently."""
     if book.case_manager not in frame or table.row != "client":
         return
-    ids = [str(i) for i in frame[book.case_manager].dropna().unique()]
-    groups: dict[str, list[str]] = {}
-    for i in ids:
-        groups.setdefault(plain(i).replace(" ", ""), []).append(i)
+    ids, groups = frame[book.case_manager].dropna().unique(), {}
+    for i in map(str, ids if len(ids) <= MOST_IDS else ()):
+        words = plain(i).split()
+        words = words if re.search(r"\d", i) else sorted(words)
+        groups.setdefault("".join(words), []).append(i)
     pairs = [same for same in groups.values() if len(same) > 1]
     names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
-    names = [k for k in names if len(k[1]) >= LETTERS] if len(ids) <= MOST_IDS else []
+    names = [k for k in names if len(k[1]) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
-        numbers = re.findall(r"\d+", a) == re.findall(r"\d+", b)
-        if numbers and get_close_matches(x, [y], 1, ALIKE):
+        same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
+        if same and get_close_matches(x, [y], 1, ALIKE):
             pairs.append([*groups[a], *groups[b]])
     if pairs:
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
@@ -152,11 +150,10 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
     """A scale whose items are all in this table: how they are answered, and by whom."""
-    for value, ending in (table.suffix or {None: ""}).items():
-        names = [i.removesuffix(ending) for i in scale.items if i.endswith(ending)]
-        if len(names) < len(scale.items) or not set(names) <= set(frame):
+    for here, names in occasions(frame, table, scale.items):
+        if len(names) < len(scale.items):
             continue
-        rows = frame if value is None else frame[(frame[table.occasion] == value).to_numpy(bool)]
+        rows = frame if here.all() else frame[here]
         rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
@@ -166,7 +163,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
 
         yield from _reversal(x, columns, [*map(str, raw.columns)], scale, told)
         yield from _range(x, scale, told)
-        if value is None:
+        if not table.suffix:
             yield from _groups(x, rows, scale, told)
 
 

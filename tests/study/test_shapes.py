@@ -1,0 +1,368 @@
+"""Files in the shapes of survey tools: read as the codebook says, or warned of, or refused."""
+
+import re
+
+import openpyxl
+import pandas as pd
+import pyreadstat
+import pytest
+
+from alliance_helpers.errors import CodebookError, DataError
+from alliance_helpers.paths import DATA, ROOT
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import check, load_study, read_file
+from alliance_helpers.study.read_codebook import parse_codebook
+
+CASES = ROOT.parent / "shared" / "cases"
+SEVEN = "Never: 1, Rarely: 2, Occasionally: 3, Sometimes: 4, Often: 5, Very Often: 6, Always: 7"
+FIVE = "Seldom: 1, Sometimes: 2, Fairly Often: 3, Very Often: 4, Always: 5"
+SIEBEN = "nie: 1, selten: 2, gelegentlich: 3, manchmal: 4, oft: 5, sehr oft: 6, immer: 7"
+FÜNF = "selten: 1, manchmal: 2, öfter: 3, sehr oft: 4, immer: 5"
+CODES = ", ".join(f"A{i}: {i}" for i in range(1, 8))
+TRUTH = (42.6186, 7.5106, 56.7155, 11.1369, 0.24849, -0.29016)
+
+
+def book(tables, client, case_manager, client_items, their_items, outcome="", their="form: WAI-S"):
+    """A codebook of two ratings; `tables` are YAML, the client form a WAI-SR."""
+    return f"""
+study: {{title: A case, client: {client}, case_manager: {case_manager}}}
+missing: [N/A]
+tables:
+{tables}
+scales:
+  by_client: {{form: WAI-SR, items: "{client_items}"}}
+  by_therapist: {{{their}, items: "{their_items}"}}
+informants: {{client: {{alliance: by_client}}, case_manager: {{alliance: by_therapist}}}}
+{f"blocks: {{outcome: [{outcome}]}}" if outcome else ""}
+"""
+
+
+def survey(file, variables):
+    """One of two exports with a header of three rows."""
+    return f"""
+  {file}:
+    file: {file}.csv
+    header: [1, 3]
+    where: {{Status: IP Address, Finished: true}}
+    key: [dyad]
+    ignore: ["*"]
+    variables: {{dyad: {{type: id}}, {variables}}}"""
+
+
+def plain(file, variables, more=""):
+    """One table, whose columns that are not named are ignored."""
+    return f"  t:\n    file: {file}\n    ignore: ['*']\n{more}    variables: {{{variables}}}"
+
+
+EVENTS = """    where: {redcap_repeat_instrument: ""}
+    key: [record_id, redcap_event_name]
+    occasion: {column: redcap_event_name, suffix: {intake_arm_1: _intake, followup_arm_1: ""}}
+"""
+ROLES = """    row: rating
+    informant: {column: role, client: client, case_manager: therapist}
+    key: [dyad]
+"""
+BOOKS = {
+    "a_qualtrics_csv": book(
+        survey("client", f'"Q5_{{1..12}}": {{type: integer, values: {{{FIVE}}}}}')
+        + survey(
+            "therapist",
+            f'code: {{type: id, column: therapist_code}}, "Q7_{{1..12}}": {{values: {{{SEVEN}}}}}',
+        ),
+        "dyad", "code", "Q5_{1..12}", "Q7_{1..12}",
+    ),
+    "c_redcap": book(
+        plain(
+            "Alliance_DATA_2024-05-02_1104.csv",
+            "record_id: {type: id}, therapist_id: {type: id, optional: true}, phq_total: {}, "
+            "redcap_event_name: {type: category, values: [intake_arm_1, followup_arm_1]}, "
+            '"waisr_c_{1..12}": {}, "wais_t_{1..12}": {}', EVENTS,
+        ),
+        "record_id", "therapist_id", "waisr_c_{1..12}", "wais_t_{1..12}", "phq_total",
+    ),
+    "d_limesurvey": book(
+        plain(
+            "results-survey417263.csv",
+            "code: {type: id, column: CODE}, ther: {type: id, column: THER}, phq: {column: PHQ}, "
+            f'"p{{01..12}}": {{column: "WAIP[SQ0{{01..12}}]", values: {{{CODES}}}}}, '
+            f'"t{{01..12}}": {{column: "WAIT[SQ0{{01..12}}]", values: {{{CODES}}}}}',
+            "    key: [code]\n",
+        ),
+        "code", "ther", "p{01..12}", "t{01..12}", "phq",
+    ),
+    "l_german": book(
+        plain(
+            "daten.csv",
+            "id: {type: id}, therapeut_id: {type: id}, phq_post: {}, "
+            f'"wai_k_{{01..12}}": {{values: {{{FÜNF}}}}}, '
+            f'"wai_t_{{01..12}}": {{values: {{{SIEBEN}}}}}',
+            "    key: [id]\n",
+        ),
+        "id", "therapeut_id", "wai_k_{01..12}", "wai_t_{01..12}", "phq_post",
+    ),
+    "k1_one_reversed": book(
+        plain(
+            "data.csv",
+            "id: {type: id}, therapist_id: {type: id}, phq_post: {}, "
+            '"wai_c{1..12}": {}, "wai_t{1..12}": {}', "    key: [id]\n",
+        ),
+        "id", "therapist_id", "wai_c{1..12}", "wai_t{1..12}", "phq_post",
+        "form: WAI-S, reversed: [wai_t4]",
+    ),
+    "e_long_roles": book(
+        plain(
+            "dyads_long.csv",
+            'dyad: {type: id}, therapist_id: {type: id}, outcome: {}, "wai{1..12}": {}', ROLES,
+        ),
+        "dyad", "therapist_id", "wai{1..12}_client", "wai{1..12}_case_manager", "outcome_client",
+        "form: WAI-SR",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
+@pytest.mark.parametrize("name", BOOKS)
+def test_the_planted_numbers(name):
+    made = clean(load_study(CASES / name, parse_codebook(BOOKS[name])))
+    assert made.warnings == ()
+    client, therapist = made.dyads["by_client"], made.dyads["by_therapist"]
+    outcome = made.codebook.blocks.get("outcome")
+    found = [client.mean(), client.std(), therapist.mean(), therapist.std(), client.corr(therapist)]
+    found += [client.corr(made.dyads[outcome[0]])] if outcome else []
+    truth = TRUTH
+    if name == "e_long_roles":  # by plain pandas from the rows of each role
+        truth = (42.47009, 7.36675, 41.74783, 7.31118, 0.22066, -0.28803)
+        assert made.log["rule"].eq("a row for each informant").sum() == 238
+    assert found == pytest.approx(truth[: len(found)], abs=5e-5)
+    assert len(made.dyads) == 120
+
+
+PAGE = (DATA / "CODEBOOK.md").read_text(encoding="utf-8").split("## My file looks like this")[1]
+SHAPES = re.findall(r"```\n(.*?)```\n```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+READ = [
+    {"wai_1": 3.0, "wai_2": 5.0},
+    {"doctor": "T01", "age_client": 37.0, "wai1_client": 3.0, "wai1_case_manager": 5.0},
+    {"session": 3.0, "wai1": 5.0},
+    {"therapist_id": "1", "phq_intake": 14.0, "phq": 16.0, "wai_1": 3.0},
+    {"Q5_1": 1.0},
+    {"bdi": 21.0},
+]
+
+
+@pytest.mark.parametrize(("shape", "first"), [*zip(SHAPES, READ, strict=True)])
+def test_the_page_shows_files_as_they_are_read(shape, first, tmp_path):
+    data, text = shape
+    file = re.search(r"file: (\S+)", text)[1]
+    client = re.search(r"key: \[(\w+)", text)[1]
+    manager = next((f", case_manager: {n}" for n in first if n in ("doctor", "therapist_id")), "")
+    text = f"study: {{title: A page, client: {client}{manager}}}\n" + text
+    if file.endswith("xlsx"):
+        workbook = openpyxl.Workbook()
+        workbook.active.title = "BDI"
+        for line in data.splitlines():
+            workbook.active.append([int(c) if c.isdigit() else c or None for c in line.split(",")])
+        workbook.save(tmp_path / file)
+        (tmp_path / "study.csv").write_text(data)
+    else:
+        (tmp_path / file).write_text(data)
+    (tmp_path / "codebook.yml").write_text(text)
+    row = clean(load_study(tmp_path / file, tmp_path / "codebook.yml")).dyads.iloc[0]
+    assert {name: row[name] for name in first} == first
+
+
+def test_headers_and_separators_of_text(tmp_path):
+    path = tmp_path / "t.csv"
+    for text, header in [
+        ("sep=;\nid;x\n1;2\n", (1, 1)),
+        ("id,x\n1,2,\n3,4,\n", (1, 1)),
+        ("id,x,\n1,2,\n", (1, 1)),
+        ("A title\n\nid;x\n1;2\n", (3, 3)),
+        ('id,x\nWho?,"What,\nthen?"\n{""},{""}\n1,2\n', (1, 3)),
+    ]:
+        path.write_text(text)
+        raw = read_file(path, header=header)
+        assert [*raw.frame.columns] == ["id", "x"], text
+        assert raw.frame.iloc[0].to_list() == ["1", "2"], text
+    assert raw.labels == {"id": "Who?", "x": "What,\nthen?"}
+    assert raw.frame.index[0] == 4
+
+
+SMALL = """
+study: {{title: Small, client: id}}
+tables:
+  t: {{file: t.csv, key: [id], variables: {{id: {{type: id}}, {}}}}}
+{}
+"""
+
+
+RATED = "informants: {client: {alliance: x}}"
+MANAGED = SMALL.replace("client: id}}", "client: id, case_manager: th}}")
+
+
+def problems(tmp_path, data, variables, more="", table=""):
+    (tmp_path / "t.csv").write_text(data)
+    text = SMALL.format(variables, more).replace("key: [id]", table or "key: [id]")
+    (tmp_path / "codebook.yml").write_text(text)
+    found, notes = check(tmp_path)
+    return "\n".join(map(str, [*found, *notes]))
+
+
+WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "variables", "table", "told"),
+    [
+        (WORDS, "x: {values: {Seldom: 1}}", "", "rows 3, 4, column x: found 'Never', 'never'; `"),
+        ("id,x\n1,4\n2,3\n", "x: {values: {1: 1, 4: 3}}", "", "row 3, column x: found '3'; `va"),
+        ("id,x\n" + "1,often\n" * 9, "x: {}", "", 'values: {"often": 1, ...}'),
+        ("id,x\n1,2\n", "x: {}", "key: [id], where: {x: 3}", "'3', which no row holds"),
+        ("id,x\n1,2\n", "x: {}", "key: [id], where: {y: 3}", "column y: the column by which"),
+        ("id,n\n1,2\n", "n: {}", "key: [id], row: session, time: n, event: 4", "event '4'"),
+        ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "`event` and `row: session`"),
+        ("id,x\n1,2\n", "x: {}", "key: [id], header: 9", "no header in row 9"),
+        ("id,x\n1,2\n", "x: {values: [1, 2]}", "", "say which word is which number"),
+        ("id,role,x\n1,a,2\n1,b,3\n2,c,3\n", "x: {}",
+         "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
+         "row 4, column role: found 'c'"),
+        ("id,role,x\n1,a,2\n1,a,3\n1,b,3\n", "x: {}",
+         "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
+         "row 3, column id and role: found '1, a'"),
+        ("id,x\nWho,What,Why\n1,2\n", "x: {}", "key: [id], header: [1, 2]", "2 names in row 1"),
+    ],
+)  # fmt: skip
+def test_what_a_shape_is_refused_for(data, variables, table, told, tmp_path):
+    assert told in problems(tmp_path, data, variables, table=table)
+
+
+def test_an_answer_that_the_form_does_not_have(tmp_path):
+    names = [f"x{i}" for i in range(1, 13)]
+    data = "id," + ",".join(names) + "\n" + "".join(f"{i}" + ",0,3" * 6 + "\n" for i in range(9))
+    scale = 'scales: {s: {form: WAI-SR, items: "x{1..12}"}}\ninformants: {client: {alliance: s}}'
+    told = problems(tmp_path, data, '"x{1..12}": {range: [0, 4]}', scale)
+    assert "rows 2, 3, 4 and 6 more, column x1: found '0'; WAI-SR goes from 1 to 5." in told
+    assert "`values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}`" in told
+    recoded = '"x{1..12}": {values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}}'
+    assert "column" not in problems(tmp_path, data, recoded, scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "score"),
+    [
+        ("{form: WAI-SR, scored: true, items: x1}", 15),
+        ("{form: WAI-SR, scored: true, items: [x1, x2, x3]}", 48),
+        ("{scored: true, range: [12, 60], items: x1}", 15),
+    ],
+)
+def test_scores_are_taken_as_they_are(scale, score, tmp_path):
+    assert not problems(
+        tmp_path, "id,x1,x2,x3\n1,15,16,17\n2,20,19,18\n", "x1: {}, x2: {}, x3: {}",
+        f"scales: {{s: {scale}}}\ninformants: {{client: {{alliance: s}}}}",
+    ).startswith("t.csv,")  # fmt: skip
+    assert clean(load_study(tmp_path)).dyads["s"][0] == score
+
+
+def test_a_score_beyond_its_form_is_refused(tmp_path):
+    more = "scales: {s: {form: WAI-SR, scored: true, items: x}}"
+    assert "WAI-SR goes from 12 to 60" in problems(tmp_path, "id,x\n1,61\n2,12\n", "x: {}", more)
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "told"),
+    [
+        ("id,x,rater\n1,2,a\n2,3,b\n", RATED, "column rater: holds 'a', 'b'"),
+        ("id,x,rater\n1,2,a\n2,3,a\n", RATED, ""),
+        ("id,x,rater\n1,2,a\n2,3,b\n", "", "names no alliance rating"),
+        ("id,x,rater\n1,,a\n2,,a\n", RATED, "column x: has no answer"),
+        ("id,x,rater\n1,2,a\n2,3,a\n",
+         "informants: {client: {alliance: x}, case_manager: {alliance: rater}}", ""),
+        ("id,x,rater," + ",".join(f"q_{i}" for i in range(9)) + "\n1,2,a" + ",1" * 9 + "\n",
+         RATED, "in no scale: q_0 to q_8 (9)"),
+    ],
+)  # fmt: skip
+def test_what_is_warned_of(data, more, told, tmp_path):
+    variables = "x: {type: number}, rater: {type: category}"
+    table = 'key: [id], ignore: ["q_*"]'
+    if "alliance: rater" in more:
+        variables, data = "x: {}, rater: {}", data.replace("a", "5").replace("r5ter", "rater")
+        told = "column x: has no range"
+    found = problems(tmp_path, data, variables, more, table)
+    assert told in found
+    assert ("Warning" in found) == bool(told)
+
+
+def test_names_spelled_differently_are_listed(tmp_path):
+    ids = ["Dr. Anna Müller", "müller, anna dr", "Dr. Anna Mueller", "T 1", "T2", "T12", "Weber"]
+    data = "id,th,x\n" + "".join(f'{i},"{t}",{i}\n' for i, t in enumerate(ids))
+    more = "informants: {client: {alliance: x}}"
+    text = SMALL.format("th: {type: id}, x: {}", more).replace(
+        "client: id}", "client: id, case_manager: th}"
+    )
+    (tmp_path / "t.csv").write_text(data)
+    (tmp_path / "codebook.yml").write_text(text)
+    (told, *_) = check(tmp_path)[1]
+    assert all(repr(name) in told for name in ids[:3])
+    assert not any(repr(name) in told for name in ids[3:])
+
+
+def test_an_item_that_its_name_calls_reversed_is_told_until_settled(tmp_path):
+    names = [f"x{i}" for i in range(1, 13)]
+    names[3] = "x4_r"
+    data = (
+        "id,"
+        + ",".join(names)
+        + "\n"
+        + "".join(f"{i}" + f",{i % 7 + 1}" * 12 + "\n" for i in range(30))
+    )
+    scale = "scales: {{s: {{form: WAI-S, items: [{}]{}}}}}\ninformants: {{client: {{alliance: s}}}}"
+    variables = ", ".join(f"{n}: {{range: [1, 7]}}" for n in names)
+    told = {
+        line: problems(tmp_path, data, variables, scale.format(", ".join(names), line))
+        for line in ("", ", reversed: raw", ", reversed: [x4_r]", ", reversed: done")
+    }
+    assert "by their names they are so already: x4_r" in told[""]
+    assert "since against the others: x4_r, x10" in told[", reversed: raw"]
+    assert "since against the others: x10." in told[", reversed: [x4_r]"]
+    assert "Warning" not in told[", reversed: done"]
+    assert clean(load_study(tmp_path)).codebook.scales["s"].keys["goal"] == (4, 6, 10, 11)
+    with pytest.raises(CodebookError, match="none of its items"):
+        parse_codebook(SMALL.format("x1: {}", "scales: {s: {items: [x1], reversed: [y]}}"))
+
+
+TWO = """
+study: {title: T, client: id}
+tables:
+  t:
+    file: t.xlsx
+    key: [id]
+    variables: {id: {type: id}, day: {type: date, format: "%d.%m.%Y"}}
+  s: {file: s.sav, key: [id], variables: {id: {type: id}, x: {}}}
+"""
+
+
+def test_dates_of_a_workbook_beside_text_and_codes_of_spss_that_are_text(tmp_path):
+    workbook = openpyxl.Workbook()
+    for row in (["id", "day"], [1, pd.Timestamp("2024-03-02")], [2, "04.03.2024"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "t.xlsx")
+    pyreadstat.write_sav(
+        pd.DataFrame({"id": ["1", "2"], "x": ["99", "3"]}), tmp_path / "s.sav",
+        missing_ranges={"x": ["99"]},
+    )  # fmt: skip
+    (tmp_path / "codebook.yml").write_text(TWO)
+    dyads = clean(load_study(tmp_path)).dyads
+    assert [d.day for d in dyads["day"]] == [2, 4]
+    assert dyads["x"].isna().to_list() == [True, False]
+
+
+def test_a_case_manager_that_a_dyad_tells_twice_is_refused(tmp_path):
+    text = SMALL.format("th: {type: id}, x: {}", "").replace(
+        "client: id}", "client: id, case_manager: th}"
+    )
+    rated = "row: rating, informant: {column: who, client: c, case_manager: t}, key"
+    (tmp_path / "codebook.yml").write_text(text.replace("key", rated, 1))
+    (tmp_path / "t.csv").write_text("id,who,th,x\n1,c,A,1\n1,t,B,2\n2,c,,3\n2,t,B,4\n")
+    with pytest.raises(
+        DataError, match="row 3, column th: found 'B'; other rows of the same client"
+    ):
+        load_study(tmp_path)
