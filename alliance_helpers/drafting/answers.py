@@ -20,6 +20,11 @@ NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 MANY = 100  # so many answers leave no step of a scale unused by chance
 
 
+def pattern(table: str, name: str) -> re.Pattern:
+    """One of the patterns in `words.toml`, whose alternatives stand there as a list."""
+    return re.compile("|".join(WORDS[table][name]), re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Answers:
     """What the answers to a block of items mean.

@@ -24,14 +24,14 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS
+from .answers import WORDS, pattern
 from .guesses import plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
 SENT = ("RecordedDate", "EndDate", "submitdate", "datestamp")  # which of two responses is later
-PREVIEW = re.compile(r"preview|test|spam|vorschau|^[1289]$|^1[78]$", re.IGNORECASE)
+PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 MOST_TITLES = 10
@@ -51,6 +51,8 @@ class Source:
         Columns of the tool, and columns that can identify a person.
     part : bool
         Whether other tables hold the file's other rows and columns.
+    who : str, optional
+        Whose ratings all of its rows are.
     """
 
     name: str
@@ -61,13 +63,13 @@ class Source:
     why: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     part: bool = False
+    who: str | None = None
 
     def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
         """Those rows of the source in which the column holds one of the values."""
         cells = self.raw.frame[column].map(as_text, na_action="ignore").fillna("")
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
-        if not blank:
-            frame = frame.drop(columns=[c for c in frame if frame[c].isna().all() and c != column])
+        frame = frame if blank else frame.drop(columns=[c for c in frame if _blank(frame[c])])
         where = {
             **self.settings.get("where", {}),
             column: values if values[1:] or values[0] == "" else values[0],
@@ -98,9 +100,7 @@ def read_sources(path: Path) -> dict[str, Source]:
             raw, settings, why = _below_titles(file, sheet)
             read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
     fields = [s.raw.frame for s in read if FIELDS in s.raw.frame]
-    for source in (
-        [s for s in read if FIELDS not in s.raw.frame] if len(fields) < len(read) else read
-    ):
+    for source in [s for s in read if FIELDS not in s.raw.frame] or read:
         for table in fields:
             source = _described(source, table)
         for part in _of_tool(_three_headers(source)):
@@ -230,15 +230,13 @@ def _events(source: Source) -> Iterator[Source]:
     cells = frame[split].map(as_text, na_action="ignore").fillna("").drop_duplicates()
     for values in cells.itertuples(index=False):
         here = source
-        for column, value in zip(split, values, strict=True):
+        for column, value in zip(split[:-1], values, strict=False):
             here = here.rows(column, [value], here.name, "", blank=True)
         where = dict(zip(split, values, strict=True))
         name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
         kind = "repeating instrument" if where.get(repeat) else "event"
-        blank = [c for c in here.raw.frame if _blank(here.raw.frame[c])]
-        raw = replace(here.raw, frame=here.raw.frame.drop(columns=blank))
-        why = (*here.why, f"rows of the {kind} {name}")
-        yield replace(here, name=name, raw=raw, why=why, part=True)
+        why = f"rows of the {kind} {name}"
+        yield here.rows(split[-1], [where[split[-1]]], name, why)
 
 
 def _blank(cells: pd.Series) -> bool:

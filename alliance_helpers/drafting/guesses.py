@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, count
 from math import ceil, floor
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,33 +22,14 @@ from pandas.api import types
 
 from ..study.cells import as_text, plain
 from ..study.raw_tables import READERS, RawTable
+from .answers import pattern
 
-ROLES = {
-    "client": r"client|klient|pa[ct]ient|participant|subject|person|proband|respondent|couple|dyad|"
-    r"record|case(?!.?(man|load))|fall(?!.*zahl)|vp(n|_|$)|usuario",
-    "case_manager": r"therap|terap|counsel|clinician|case.?man|(^|_)cm(_|id|$)|worker|provider|"
-    r"coach|nurse|(^|_)pcp|doctor|physician|behandler|berater",
-    "site": r"site|cent(er|re)|clinic(?!al|ian)|hospital(?!.*(day|night))|ward|agency|school|"
-    r"klinik|einrichtung|standort|cl[ií]nica|access.group",
-}
-NAMED = {  # a column whose name says no more than this holds the id, whatever its values look like
-    "client": r"clients?|klient(in)?|pa[ct]iente?n?(in)?|participant|subject|proband|respondent|"
-    r"couple|dyade?|d[ií]ada|record|case|fall|vpn?|pat",
-    "case_manager": r"ther|therap(?!ie|y)[a-z]*|terapeut[ao]|counsell?ors?|couns|clinician|cm|"
-    r"worker|case_?man(ager)?|provider|coach|nurse|doctor|physician|behandler(in)?|berater(in)?|pcp",
-}
+ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
+NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
 ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
-ID = re.compile(
-    r"(^|[^a-z])(id|nr|no|num|number|code|pid|key)([^a-z]|$)|id$|nummer$|kürzel", re.IGNORECASE
-)
-HOSPITAL_DAYS = re.compile(
-    r"(hospital|inpatient|krankenhaus|klinik|(^|_)kh).*(day|night|tage|nächte)|"
-    r"(days|nights|tage|nächte).*(hospital|inpatient|krankenhaus|klinik)", re.IGNORECASE,
-)  # fmt: skip
-BEFORE = re.compile(
-    r"before|baseline|intake|vorher|beginn|(^|[^a-z])(pre|prae|prä|vor|start|t0)([^a-z]|$)",
-    re.IGNORECASE,
-)
+ID = pattern("column", "id")
+HOSPITAL_DAYS = pattern("column", "hospital_days")
+BEFORE = pattern("column", "before")
 CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
@@ -76,12 +56,7 @@ class Guess:
     codes: tuple[float | str, ...] = ()
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
-    each: int = 0  # in how many rows every value stands, if it is the same number for all
-
-    @property
-    def unique(self) -> bool:
-        """Whether every value stands in one row."""
-        return self.each == 1
+    unique: bool = False  # whether every value stands in one row
 
     @property
     def own_codes(self) -> list[float]:
@@ -121,9 +96,7 @@ def _held(values: pd.Series) -> Held:
     return held
 
 
-def guess_columns(
-    raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess] = MappingProxyType({})
-) -> Columns:
+def guess_columns(raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess]) -> Columns:
     """A guess for every column, by the name that the codebook may give it; of `items` as given."""
     made: Columns = {}
     words = _words_among_numbers(held.values())
@@ -171,12 +144,12 @@ def named_for(name: str) -> str | None:
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     bare = re.sub(rf"{ID_WORDS}$", "", bare)
-    return next((role for role, told in NAMED.items() if re.fullmatch(told, bare)), None)
+    return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
 
 
 def role_of(name: str) -> str | None:
     """Whose id or name a column may hold, by its own name."""
-    found = [role for role, words in ROLES.items() if re.search(words, name, re.IGNORECASE)]
+    found = [role for role, words in ROLES.items() if words.search(name)]
     return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
@@ -184,10 +157,9 @@ def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     label = raw.labels.get(column, "")[:300]
     said = sorted(word for word in words & held.keys())
     present = {text: n for text, n in held.items() if text not in said}
-    counts, total = {*present.values()}, sum(present.values())
-    each = counts.pop() if len(counts) == 1 else 0
+    total = sum(present.values())
     rare = total > FEW and total - len(present) < RARE * total
-    guess = Guess(column, "text", label, codes=(*said,), each=each, rare=rare)
+    guess = Guess(column, "text", label, codes=(*said,), rare=rare, unique=total == len(present))
     if not present:
         return guess
     if types.is_datetime64_any_dtype(raw.frame[column]):
@@ -323,22 +295,21 @@ def agree(guesses: Tables) -> None:
     for table in guesses.values():
         for name, guess in table.items():
             there = known.get(name, guess)
-            same = {"column": guess.column, "each": guess.each}
+            same = {"column": guess.column, "unique": guess.unique}
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":
                 table[name] = replace(there, **same)
 
 
-def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
+def find_roles(guesses: Tables) -> dict[str, str]:
     """The columns that name the client, the case manager and the site, as far as they are there.
 
     By their names and labels; failing that, by what a table beside the clients' has a row for each.
-    With `pairs`, a client's id may stand in several rows everywhere, as often for all.
     """
     roles: dict[str, str] = {}
     for role in ("client", "case_manager", "site"):
-        if named := _named(guesses, role, roles.get("client"), pairs):
+        if named := _named(guesses, role, roles.get("client")):
             roles[role] = named[0]
     if "client" in roles:
         _from_lookups(guesses, roles)
@@ -349,7 +320,7 @@ def find_roles(guesses: Tables, pairs: bool = True) -> dict[str, str]:
     return roles
 
 
-def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[str]:
+def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
     names = dict.fromkeys(column for table in guesses.values() for column in table)
     columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
@@ -359,8 +330,7 @@ def _named(guesses: Tables, role: str, client: str | None, pairs: bool) -> list[
         named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
-        once = once or [c for c in named if any(g.rare for g in columns[c])]
-        named = once or [c for c in named if pairs and any(1 < g.each <= 6 for g in columns[c])]
+        named = once or [c for c in named if any(g.rare for g in columns[c])]
     elif client:
         named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]
     return sorted(named, key=lambda c: -len(columns[c]))

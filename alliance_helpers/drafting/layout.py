@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from math import nan
 import pandas as pd
 
 from ..study.raw_tables import ROW_ID
+from .answers import pattern
 from .draft import DraftTable, Found, Layout, Part
 from .exports import SENT, Source
 from .guesses import (
@@ -37,11 +37,8 @@ from .items import (
 from .ratings import items_and_scale, word_for
 from .shapes import SHAPES, join_by_values, shape_of, spelled_alike, with_shape
 
-TOTAL = re.compile(r"total|sum|score|gesamt|mean|mittel|puntaje|suma", re.IGNORECASE)
-OUTCOME = re.compile(
-    r"^sc\d+|outcome|symptom|severity|bprs|phq|gad|bdi|ces.?d|gaf|gas|qol|satisf|improve|relapse|days|"
-    r"follow|discharge|nachher|(^|[^a-z])(post|end|ende|nach|missed)([^a-z]|$)", re.IGNORECASE,
-)  # fmt: skip
+TOTAL = pattern("column", "total")
+OUTCOME = pattern("column", "outcome")
 
 
 def lay_out(sources: dict[str, Source]) -> Layout:
@@ -63,7 +60,7 @@ def _apart(source: Source, seen: Found) -> Iterator[Found]:
         column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
         for informant, value in who.items():
             name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
-            yield _look(source.rows(column, [value], name, why))
+            yield _look(replace(source.rows(column, [value], name, why), who=informant))
 
 
 def _look(source: Source) -> Found:
@@ -95,21 +92,20 @@ def _told(table: DraftTable) -> str:
     return f"{table.name}: {row} ({'; '.join(why)})"
 
 
-def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
-    """With `pairs`, clients may stand in several rows of every table, told apart by a category."""
+def _lay_out(found: dict[str, Found]) -> Layout:
     layout = Layout()
     guesses: Tables = {name: dict(f.guesses) for name, f in found.items()}
     layout.taken = {name for table in guesses.values() for name in table}
     agree(guesses)
-    roles = find_roles(guesses, pairs)
+    roles = find_roles(guesses)
     sources = {name: f.source for name, f in found.items()}
     layout.joined = join_by_values(guesses, sources, roles.get("client"))
-    roles = find_roles(guesses, pairs) if layout.joined else roles
+    roles = find_roles(guesses) if layout.joined else roles
     for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(found) > 1:
         largest = max(found, key=lambda name: len(sources[name].raw.frame))
-        layout = _lay_out({largest: found[largest]}, pairs)
+        layout = _lay_out({largest: found[largest]})
         layout.left_out += [s.file for name, s in sources.items() if name != largest]
         return layout
     for name, seen in found.items():
@@ -124,8 +120,6 @@ def _lay_out(found: dict[str, Found], pairs: bool = True) -> Layout:
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
     for table in layout.tables:
         _draft(table, found[table.name], layout)
-    if pairs and layout.client and not any(table.of_clients for table in layout.tables):
-        return _lay_out(found, pairs=False)
     layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
@@ -145,7 +139,7 @@ def _table(seen: Found, guesses: dict[str, Guess], place: tuple) -> DraftTable:
         settings |= {name: v for name, v in shape.settings.items() if name != "occasion"}
         settings["where"] = settings.get("where") or seen.source.settings.get("where")
         table.why.append(shape.why)
-        table.questions += [shape.question] if shape.question else []
+    table.questions += [shape.question] if shape.question else []
     if table.row == "rating":
         table.suffix = {who: f"_{who}" for who in ("client", "case_manager")}
     table.settings = {name: value for name, value in settings.items() if value}

@@ -9,20 +9,15 @@ import pandas as pd
 
 from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
-from .answers import Answers
+from .answers import WORDS, Answers, pattern
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
 from .items import WAI, Block, answered, form_of, informant_of, seems_turned
 
-WORDS = {
-    "client": ("Patient", "Participant", "Client"),
-    "case_manager": ("Case manager", "Counsellor", "Counselor", "Clinician", "Nurse", "Coach",
-                     "Doctor", "Physician", "Therapist"),
-}  # fmt: skip
-OF_OTHERS = re.compile(r"(?i)\b(my|mein\w*|mi|our|unser\w*)\s+\w+")  # an item's words, not a form's
+OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
-PLAIN = re.compile(r"(?i)(q|item|itm|frage|f|v|x|i|var|pregunta|p)?[\d_ ]*")
+PLAIN = pattern("column", "plain")
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
 
 
@@ -52,12 +47,8 @@ def items_and_scale(
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
     words = () if answers.numbers or guess.range else tuple(answers.words)
-    held = Guess(
-        pattern,
-        "category" if words else guess.type,
-        codes=guess.codes,
-        values=answers.numbers or words,
-    )
+    kind, values = "category" if words else guess.type, answers.numbers or words
+    held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
@@ -72,10 +63,9 @@ def items_and_scale(
             who = ending.removeprefix("_") if table.row == "rating" else None
             here = answered(_rows_of(table, who), block)
             form = form_of(block, here.max().max()) if who and form else form
-            settings |= _turned(
-                block, form, here, table, [name + ending for name in expand(pattern)]
-            )
-            who = who or informant_of(block.stem) or informant_of(stem)
+            names = [name + ending for name in expand(pattern)]
+            settings |= _turned(block, form, here, table, names)
+            who = who or table.source.who or informant_of(block.stem) or informant_of(stem)
             told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
             _alliance(layout, block, settings, form, told, ending, answers, label)
         else:
@@ -138,10 +128,8 @@ def _alliance(
     elif form and informant in layout.informants:
         said.append(f"a second rating by the {informant.replace('_', ' ')}: which is the one?")
     if form and not WAI.search(f"{block.stem} {label}"):
-        like = (
-            "is answered in the words" if answers.form else "has as many items and answers as one"
-        )
-        said.append(f"it {like} of the {form}: is it one?")
+        like = "words" if answers.form else "number of items and answers"
+        said.append(f"it has the {like} of the {form}: is it one?")
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(
             f"named {other[0]!r}, but answers go to {block.guess.high:g}: which form is it?"
@@ -166,8 +154,8 @@ def _alliance(
 def word_for(informant: str, layout: Layout) -> str:
     """What to call an informant: by the name of the id, if it says."""
     name = getattr(layout, informant) or ""
-    for word in WORDS[informant]:
+    for word in WORDS["called"][informant]:
         plain = word.lower().replace(" ", "_")
         if plain in name or plain.startswith(name or "-"):
             return word
-    return WORDS[informant][-1]
+    return WORDS["called"][informant][-1]

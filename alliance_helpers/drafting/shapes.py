@@ -11,20 +11,13 @@ import pandas as pd
 
 from ..study.cells import as_text, plain
 from ..study.raw_tables import RawTable
+from .answers import pattern
 from .exports import Source
 from .guesses import Guess, Tables
 from .items import WHO, Block
 
-ROLE = re.compile(
-    r"role|rolle|rol|informant\w*|rater|source|who|perspective|perspektive|quelle|beurteiler\w*|"
-    r"respondent|fuente|evaluador|rated_?by|form_?type|version",
-    re.IGNORECASE,
-)
-TIME = re.compile(
-    r"(.*[_ .])?(session|sitzung|sesi[oó]n|wave|welle|visit|week|woche|semana|time|zeit\w*|"
-    r"occasion|measurement|messung|messzeitpunkt|instance|t|day)([_ .]?(no|nr|number|num|point))?",
-    re.IGNORECASE,
-)
+ROLE = pattern("column", "role")
+TIME = pattern("column", "time")
 TITLES = r"^(dr|prof|mrs?|ms|frau|herr|sra?|dra) (dr )?"
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
@@ -68,7 +61,7 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
         if told and "asked" not in told and _repeated(raw, free):
             return replace(_rating(raw, guess, told, None), row="apart")
     few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
-    for name in few:
+    for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
         if client := _tied(raw, free, name):
             why = f"{free[client].column!r} stands once for each {free[name].column!r}"
             return Shape("occasion", client, {"occasion": name}, why)
@@ -81,7 +74,28 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
             said = "one row of each client is analysed, here the last: is that the one you mean?"
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, said)
-    return Shape()
+    return Shape(question=_doubts(raw, free) if blocks else "")
+
+
+def _doubts(raw: RawTable, guesses: dict[str, Guess]) -> str:
+    """What speaks against one row a dyad, though no column was found that tells the rows apart."""
+    told = next((g.column for g in guesses.values() if _roles(raw, g)), None)
+    if told:
+        return f"{told!r} says whose each row is, but no id ties two rows: what is a dyad here?"
+    for name in _repeated(raw, guesses):
+        if guesses[name].role == "client":
+            column = guesses[name].column
+            return f"{column!r} stands in several rows: what tells them apart? Rows are counted"
+    for guess in guesses.values():
+        if guess.type == "id" and guess.unique:
+            parts = raw.frame[guess.column].astype("str").str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
+            if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
+                ends = " and ".join(sorted(parts[1].dropna().unique()))
+                return (
+                    f"{guess.column!r} ends in {ends}: are these two rows a dyad? Then put the "
+                    "ending into a column of its own"
+                )
+    return ""
 
 
 def _roles(raw: RawTable, guess: Guess) -> dict[str, list]:
@@ -144,10 +158,10 @@ def with_shape(guesses: dict[str, Guess], shape: Shape) -> None:
     """Let the id that ties rows together count as the client's, once for each."""
     if shape.client:
         guess = guesses[shape.client]
-        guesses[shape.client] = replace(guess, type="id", role="client", each=1, values=())
+        guesses[shape.client] = replace(guess, type="id", role="client", unique=True, values=())
         for name, guess in guesses.items():
             if name != shape.client and guess.unique:
-                guesses[name] = replace(guess, each=0)
+                guesses[name] = replace(guess, unique=False)
 
 
 def join_by_values(guesses: Tables, sources: Mapping[str, Source], name: str | None) -> list[str]:

@@ -1,0 +1,195 @@
+"""What a file alone cannot tell is asked; what is wrong with an export is named."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
+
+from alliance_helpers.drafting.describe import describe
+from alliance_helpers.errors import DataError
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import load_study
+from alliance_helpers.study.read_codebook import parse_codebook
+
+
+def wide(data, client=None, therapist=None):
+    """A row a dyad, with other answers of the client or the therapist if given."""
+    both = [named(data[C], C, "wai_c{}") if client is None else client]
+    both.append(named(data[T], T, "wai_t{}") if therapist is None else therapist)
+    return pd.concat([ids(data, id="id", therapist="who"), *both], axis=1)
+
+
+def one_left_out(data):
+    return wide(data).drop(columns="wai_c6")
+
+
+def five_and_three(data):
+    return wide(data, named(data[C[:5]], C[:5], "wai_c{}"), named(data[T[:3]], T[:3], "wai_t{}"))
+
+
+def three_roles(data, folder):
+    long_roles(folder, data)
+    rows = pd.read_csv(folder / "long.csv")
+    (folder / "long.csv").unlink()
+    third = rows[rows["role"] == "doctor"].assign(role="supervisor")
+    return pd.concat([rows, third]).sort_values("dyad", kind="stable")
+
+
+def no_dyad(data, folder):
+    return three_roles(data, folder).query("role != 'supervisor'").drop(columns="dyad")
+
+
+def pairs_without_a_role(data, folder):
+    return three_roles(data, folder).query("role != 'supervisor'").drop(columns="role")
+
+
+def ids_with_an_ending(data, folder):
+    rows = three_roles(data, folder).query("role != 'supervisor'")
+    return rows.assign(dyad=rows["dyad"].astype(str) + rows["role"].str[0]).drop(columns="role")
+
+
+def words_of_two_sets(data):
+    """Answers of which three occur, which both forms have."""
+    three = data[C].clip(3, 5).map(lambda x: ["Sometimes", "Very Often", "Always"][int(x or 3) - 3],
+                                   na_action="ignore")  # fmt: skip
+    return wide(data, named(three, C, "wai_c{}"))
+
+
+def unknown_words(data):
+    told = words(data, C, ["nope", "meh", "so-so", "yep", "wow"])
+    return wide(data, named(told, C, "wai_c{}"))
+
+
+def names_spelled_twice(data):
+    who = data["who"].map(lambda i: f"Dr. Meyer-{'abcdefghijklmnopqrstuvw'[int(i)] * 3}")
+    frame = wide(data).assign(therapist=who)
+    frame.loc[2, "therapist"] = frame.loc[2, "therapist"].lower().replace(".", "")
+    return frame
+
+
+def unlike_columns(data):
+    frame = wide(data).rename(columns={"wai_c1": "q1", "wai_c2": "q2"})
+    return frame.assign(q3=data["age"], q4=data["phq"] + 40)
+
+
+def a_total(data):
+    return ids(data, id="id", therapist="who").assign(wai_client_total=data[C].sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("made", "asked"),
+    [
+        (one_left_out, "11 items are no known form"),
+        (five_and_three, "3 items are no known form"),
+        (three_roles, "'role' also holds 'supervisor'"),
+        (no_dyad, "no id ties two rows"),
+        (pairs_without_a_role, "'dyad' stands in several rows"),
+        (ids_with_an_ending, "ends in d and p"),
+        (words_of_two_sets, "but also"),
+        (unknown_words, "meh, nope, so-so, wow, yep"),
+        (names_spelled_twice, "'dr meyer-"),
+        (unlike_columns, "q3 hold other answers"),
+        (a_total, "what its form allows"),
+    ],
+)
+def test_it_is_asked(made, asked, tmp_path):
+    data = truth()
+    here = made(data, tmp_path) if made.__code__.co_argcount > 1 else made(data)
+    here.to_csv(tmp_path / "data.csv", index=False)
+    lines = [line for line in describe(tmp_path).splitlines() if "QUESTION: " in line]
+    assert any(asked in line for line in lines), lines
+
+
+def test_part_of_a_form_is_nobody_s_rating(tmp_path):
+    five_and_three(truth()).to_csv(tmp_path / "data.csv", index=False)
+    assert parse_codebook(describe(tmp_path)).informants == {}
+
+
+def test_one_block_is_never_shared_between_two_informants(tmp_path):
+    """However its single items are labelled or typed."""
+    rng = np.random.default_rng(8)
+    for _ in range(10):
+        frame = wide(truth()).drop(columns=[f"wai_t{i}" for i in range(1, 13)]).astype(object)
+        told = rng.permutation(12)[:5] + 1
+        for i in told[:3]:
+            frame[f"wai_c{i}"] = words(frame, [f"wai_c{i}"], SR)
+        frame[f"wai_c{told[3]}"] = frame[f"wai_c{told[3]}"].map(lambda x: f"{x}?" if x == 1 else x)
+        frame.to_csv(tmp_path / "data.csv", index=False)
+        book = parse_codebook(describe(tmp_path))
+        assert [*book.informants] in ([], ["client"])
+        assert all(len(scale.items) == 12 for scale in book.scales.values())
+
+
+def test_a_dirty_cell_makes_no_free_text(tmp_path):
+    frame = wide(truth()).assign(age=40).astype(object)
+    frame.loc[5, "age"], frame.loc[6, "wai_c3"] = "12?", "4?"
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    variables = parse_codebook(describe(tmp_path)).tables["data"].variables
+    assert {variables["age"].type, variables["wai_c3"].type} == {"integer"}
+
+
+def test_what_identifies_a_person_is_never_drafted(tmp_path):
+    frame = wide(truth()).assign(first_name="Ann", IPAddress="192.0.2.7", latitude=52.5)
+    frame["E-Mail"] = [f"a{i}@example.org" for i in range(len(frame))]
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    text = describe(tmp_path)
+    columns = {v.column for v in parse_codebook(text).tables["data"].variables.values()}
+    secret = {"first_name", "IPAddress", "latitude", "E-Mail"}
+    assert not columns & secret
+    (told,) = [line for line in text.splitlines() if "may identify a person" in line]
+    assert all(name in told for name in secret)
+
+
+def test_headers_that_do_not_match_are_named(tmp_path):
+    qualtrics_recoded(tmp_path, truth())
+    text = (tmp_path / "all.csv").read_text()
+    (tmp_path / "all.csv").write_text(text.replace('"{""ImportId"": ""wai_c_3""}"', "Item 3", 1))
+    with pytest.raises(DataError, match=r"row 3, column wai_c_3: the third header row"):
+        describe(tmp_path)
+
+
+def test_the_dictionary_of_another_project_is_told(tmp_path):
+    redcap(tmp_path, truth())
+    pd.DataFrame({"Variable / Field Name": ["bdi_1"], "Field Label": ["Mood"]}).to_csv(
+        tmp_path / "dictionary.csv", index=False
+    )
+    first = describe(tmp_path).splitlines()[0]
+    assert "the data dictionary beside it is another's" in first
+
+
+def test_no_path_of_a_machine(tmp_path):
+    wide(truth()).to_csv(tmp_path / "data.csv", index=False)
+    text = describe(tmp_path)
+    assert "file:" not in text.replace("    file:", "")
+    assert str(tmp_path.parent) not in text
+
+
+def test_three_thousand_columns(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.integers(1, 6, (300, 3000)))
+    frame.columns = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}x{i}" for i in range(3000)]
+    frame.insert(0, "id", range(1, 301))
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    begin = time.process_time()
+    describe(tmp_path)
+    assert time.process_time() - begin < 10
+
+
+def test_therapists_are_told_by_their_column_whatever_it_holds(tmp_path):
+    for name in ("THER", "Behandler_Nr", "counselor", "case manager", "Provider ID", "terapeuta"):
+        for values in (lambda i: i, lambda i: "abcdefgh"[i % 8], lambda i: f"Dr. No {i}"):
+            frame = wide(truth()).rename(columns={"therapist": name})
+            frame[name] = frame[name].map(values)
+            frame.to_csv(tmp_path / "data.csv", index=False)
+            book = parse_codebook(describe(tmp_path))
+            assert book.case_manager is not None, name
+            assert book.case_manager not in book.blocks.get("pretreatment", ())
+
+
+def test_rows_a_survey_tool_should_not_count_are_logged(tmp_path):
+    qualtrics_recoded(tmp_path, truth())
+    book = parse_codebook(describe(tmp_path))
+    log = clean(load_study(tmp_path, book)).log
+    assert set(log["rule"]) >= {"where Status", "where Finished", "an earlier duplicate"}
