@@ -19,17 +19,23 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import paths
+from ..claims.choices import chosen_values
+from ..claims.rules import Rules, read_rules
+from ..cohorts.open import check_asked
+from ..cohorts.population import population
 from ..errors import AllianceError, OutputError, ParameterError, RunError
+from ..study.codebook import Codebook
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
-from .parameters import PLACES, STUDY, all_parameters, check_grid, read_grid
+from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
 from .sequence import checked_study, input_files, skipped
-from .station import open_station
+from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
+WRONG = 20  # problems of a grid that are told
 Fingerprint = dict[str, str]
 
 
@@ -58,28 +64,44 @@ def _study(run: Mapping[str, object]) -> dict[str, object]:
     return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES)) if run.get(n)}
 
 
-def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, str]]:
-    """For each study of a batch, the notebooks that it lacks the parts for, and why.
+def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[dict[str, str]]:
+    """For each run, the notebooks that its study lacks the parts for, and why.
 
     Raises
     ------
     ParameterError
-        With every study that cannot be used.
+        With every study that cannot be used, and all that is asked for and not in it.
     """
-    found, wrong = {}, []
-    for name, study in studies.items():
+    usual = {name: p.default for taken in declared.values() for name, p in taken.items()}
+    opened, gaps, wrong = {}, [], {}
+    for run in runs:
+        given = _study(run)
         try:
-            if study.get("scenario") and not study.get("data"):
-                from ..cohorts.population import population
-
-                population(str(study["scenario"]))  # drawn by each run: it lacks nothing
-            else:
-                found[name] = skipped(checked_study(study)) if study else {}
+            if "scenario" in usual:
+                check_asked(**{name: v for name, v in (usual | run).items() if name in COHORT})
+            if repr(given) not in opened:
+                opened[repr(given)] = None, None, {}  # told once, if it cannot be used
+                opened[repr(given)] = _opened(given)
+            book, rules, lacking = opened[repr(given)]
+            if book is not None:
+                chosen_values(run, book, rules=rules)
+            gaps.append(lacking)
         except AllianceError as error:
-            wrong.append(str(error))
+            wrong[str(error)] = None
     if wrong:
-        raise ParameterError("\n".join(wrong))
-    return found
+        more = [f"... and {len(wrong) - WRONG} more"] if len(wrong) > WRONG else []
+        raise ParameterError("\n".join([*list(wrong)[:WRONG], *more]))
+    return gaps
+
+
+def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str]]:
+    """The codebook and the claims of a study, and the notebooks that it lacks the parts for."""
+    if given.get("data") or given.get("codebook"):
+        study = checked_study(given)
+        book, lacking = study.codebook, skipped(study)
+    else:  # the shipped codebook: it lacks nothing
+        book, lacking = population(str(given.get("scenario") or "published")).codebook, {}
+    return book, read_rules(given.get("claims"), given.get("data")), lacking
 
 
 def _digest(told: object) -> str:
@@ -325,9 +347,9 @@ def run_batch(
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))
     declared = all_parameters(chosen)
     check_grid(grid, declared)
-    studies = {repr(study): study for study in map(_study, grid.runs)}
-    gaps = _left_out(studies)
+    gaps = _left_out(grid.runs, declared)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
+    studies = {repr(study): study for study in map(_study, grid.runs)}
     inputs = {file for study in studies.values() for file in input_files(study)}
     plan = fingerprint(grid.runs, texts, inputs)
     with contextlib.ExitStack() as stack:
@@ -337,8 +359,8 @@ def run_batch(
             open_station()
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
         tasks = [
-            (n, run, gaps.get(repr(_study(run)), {}))
-            for n, run in enumerate(grid.runs, 1)
+            (n, run, lacking)
+            for n, (run, lacking) in enumerate(zip(grid.runs, gaps, strict=True), 1)
             if not store.is_done(n)
         ]
         resumed = len(grid.runs) - len(tasks)

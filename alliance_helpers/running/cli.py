@@ -45,7 +45,18 @@ def _out(what: str, required: bool = False):
 _codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
 
 
+def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from .parameters import all_parameters, described
+        from .sequence import main_notebooks
+
+        click.echo(described(all_parameters(main_notebooks())))
+        ctx.exit()
+
+
 @main.command()
+@click.option("--help-parameters", is_flag=True, is_eager=True, expose_value=False,
+              callback=_help_parameters, help="List all notebooks' parameters.")  # fmt: skip
 @click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH")
 @_codebook
 @_out("Folder for the results.")

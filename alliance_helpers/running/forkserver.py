@@ -17,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -56,6 +57,23 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def die_with_stdin(no_more: bool = False) -> None:
+    """Have the system end this process as soon as its stdin, a pipe, has no writer left.
+
+    Unlike `die_with_parent` this does not mind which thread of the parent started it.
+    """
+    import fcntl  # not on Windows
+
+    if no_more:
+        fcntl.fcntl(sys.stdin, fcntl.F_SETFL, 0)
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([sys.stdin], [], [], 0)[0]:
+        os._exit(0)
+
+
 class Server:
     """Accepts requests, forks, and reports how each kernel ended.
 
@@ -72,6 +90,7 @@ class Server:
 
     def serve(self) -> dict:
         """Fork on every request; only a forked child returns, with the request it is to fulfil."""
+        die_with_stdin(no_more=True)  # from now on its end is one of the events
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: self.reap())
         for source in (self.listener, sys.stdin):
@@ -178,6 +197,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
 
 def main() -> None:
     """Entry point of the server process; ``sys.argv`` names the listener's descriptor."""
+    die_with_stdin()
     listener = socket.socket(fileno=int(sys.argv[1]))
     os.chdir(os.path.dirname(os.path.abspath(__file__)))  # matplotlib reads a file where it is
     before, stamps = dict(os.environ), helper_stamps()

@@ -14,8 +14,10 @@ from datetime import datetime
 from pathlib import Path
 
 from .. import paths
+from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
-from ..cohorts.open import open_study
+from ..cohorts.open import check_asked, open_study
+from ..cohorts.population import population
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
 from ..study.load import Study, codebook_beside
@@ -51,14 +53,20 @@ def main_notebooks() -> list[Path]:
 
 
 def checked_study(parameters: Mapping[str, object]) -> Study:
-    """The study that a run is about, once its data, codebook, scenario and claims are in order.
+    """The study that a run is about, once all that its parameters ask for is in order.
 
     Raises
     ------
     ParameterError, DataError, CodebookError, ScenarioError
     """
-    read_rules(parameters.get("claims"), parameters.get("data"))
-    return open_study(**{name: parameters[name] for name in COHORT if name in parameters})
+    cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    check_asked(**cohort)
+    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    if cohort.get("scenario"):  # what its clients have is known before they are drawn
+        chosen_values(parameters, population(cohort["scenario"]).codebook, rules=rules)
+    study = open_study(**cohort)
+    chosen_values(parameters, study.codebook, rules=rules)
+    return study
 
 
 def skipped(study: Study) -> dict[str, str]:

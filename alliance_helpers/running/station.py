@@ -192,7 +192,7 @@ class Station:
             self.server.stdin.close()  # its end tells the server to kill its kernels and go
             try:
                 self.server.wait(HEARD)
-            except subprocess.TimeoutExpired:  # it still loads, and has no kernels yet
+            except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
 

@@ -6,13 +6,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
 
-from ..errors import CodebookError, Problem, listed, show
+from ..errors import CodebookError, Problem, meant, show
 from ..paths import DATA
 
 MAX_BYTES = 1_000_000
@@ -198,9 +197,7 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
         known = sorted(error.schema.get("properties", {}))
         for name in found:
             if name not in known:
-                close = get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known are {listed(known, 12)}."
-                yield str(name), f"there is no such setting here; {hint}"
+                yield str(name), f"there is no such setting here; {meant(name, known)}"
     elif rule == "required":
         gone = [name for name in wanted if name not in found]
         yield None, f"{' and '.join(repr(n) for n in gone)} must be given."
