@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import time
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,11 +30,12 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_files, skipped
+from .sequence import checked_study, input_hashes, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
+SEAL = "sha256"  # of the rest of a file
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
 WRONG = 20  # problems of a grid that are told
 Fingerprint = dict[str, str]
@@ -108,6 +110,12 @@ def _digest(told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
+def _sealed(content: Mapping[str, object]) -> str:
+    """JSON that says of itself whether it is as it was written."""
+    told = json.loads(json.dumps(content))  # as it will be read
+    return json.dumps(told | {SEAL: _digest(json.dumps(told))}, indent=1)
+
+
 def _cells(notebook: str) -> list[tuple]:
     """The cells of a notebook; outputs and editors' metadata do not count."""
     cells = json.loads(notebook)["cells"]
@@ -115,7 +123,7 @@ def _cells(notebook: str) -> list[tuple]:
 
 
 def fingerprint(
-    grid: object, notebooks: Mapping[str, str], inputs: Iterable[Path] = ()
+    grid: object, notebooks: Mapping[str, str], inputs: Mapping[str, str] | None = None
 ) -> Fingerprint:
     """Digests of everything that a batch's findings depend on, each by its name in words.
 
@@ -125,15 +133,15 @@ def fingerprint(
         The runs asked for; anything with a faithful `repr`.
     notebooks : mapping
         Name to text of the notebooks.
-    inputs : iterable of pathlib.Path
-        Files that the runs read, besides the project's own `data/`.
+    inputs : mapping, optional
+        Path to digest of the files that the runs read, besides those that every run reads.
     """
-    files = {*inputs, *(path for path in paths.DATA.rglob("*") if path.is_file())}
+    every = {str(path): paths.sha256(path) for path in paths.EVERY_RUN}
     return (
         {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": paths.sha256(path) for path in files}
+        | {f"the file {path}": digest for path, digest in (every | (inputs or {})).items()}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -161,7 +169,9 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
+        self.damaged: list[str] = []
         self._known: paths.Known = {}
+        self._plan = ""  # digest of the batch's fingerprint
 
     @contextlib.contextmanager
     def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
@@ -195,26 +205,51 @@ class BatchFolder:
 
     def _fits(self, plan: Fingerprint, resume: bool) -> None:
         """Refuse a folder that is not for this batch; begin one that is empty."""
-        before = self._read(self.path / PLAN)
-        if before is None:
-            with paths.told(self.path):
-                there = [p.name for p in self.path.iterdir() if not paths.is_part(p)]
-            if set(there) - {paths.LIST}:
-                raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
-            paths.write_whole(self.path / PLAN, json.dumps(plan, indent=1))
-        elif not resume:
+        with paths.told(self.path):
+            there = {p.name for p in self.path.iterdir() if not paths.is_part(p)} - {paths.LIST}
+        before, self._plan = self._read(self.path / PLAN), _digest(sorted(plan.items()))
+        lost = before is None and (PLAN in there or PLAN in self._known)
+        if there and before is None and not lost:
+            raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
+        if there and not resume:
+            state = f", but its {PLAN} is lost or damaged" if lost else ""
             raise ParameterError(
-                f"{self.path} holds another batch. Name another folder, or add --resume to run "
-                "what is missing from that one."
+                f"{self.path} holds another batch{state}. Name another folder, or add --resume to "
+                "run what is missing from that one."
             )
-        elif different := changes(before, plan):
+        if different := changes(before, plan) if before else []:
             more = [f"... and {len(different) - 10} more"] if len(different) > 10 else []
             raise ParameterError(
                 f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
                 f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
             )
+        self._discard_damaged(foreign=lost)
+        if before is None:  # each record says of which batch it is
+            paths.write_whole(self.path / PLAN, _sealed(plan), lasting=True)
+            self._known = paths.listed(self.path)
+            self.damaged += [PLAN] if lost else []
         with paths.told(self.path):
             paths.refuse_others(self.path, self._changed(plan))
+
+    def _discard_damaged(self, foreign: bool) -> None:
+        """Remove what stands in the place of a run's record and is none.
+
+        Whole records of another batch are an error where only they can say what the batch is.
+        """
+        records = sorted((self.path / "runs").glob("*.json"))
+        plans = {path: (self._read(path) or {}).get("plan") for path in records}
+        if foreign and {*plans.values()} - {self._plan, None}:
+            raise ParameterError(
+                f"The {PLAN} of {self.path} is lost or damaged, and its runs are not those of this "
+                "grid, these notebooks and these data. Name another folder to start over."
+            )
+        for path, plan in plans.items():
+            number = int(path.stem) if path.stem.isdecimal() else 0
+            whole = path == self._record(number) and self.load(number) is not None
+            if not whole and (plan or self._name(path) in self._known):
+                self.damaged.append(self._name(path))
+                with paths.told(self.path):
+                    path.unlink()
 
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
@@ -252,24 +287,39 @@ class BatchFolder:
         return self.path / "notebooks" / f"{run:06d}"
 
     def save(self, result: RunResult) -> None:
-        """Write what a run brought; its record comes last, and makes it count."""
+        """Write what a run brought; its record comes last, and makes it count.
+
+        Raises
+        ------
+        OutputError
+        RunError
+            The folder was taken away.
+        """
+        if not (self.path / PLAN).is_file():
+            raise RunError(f"{self.path} was removed while the batch ran. Run it again.")
         with paths.told(self.path):
             paths.remove(self.path, filter(self._is_own, self._kept(result.run)))
         for name, text in result.notebooks.items():
             paths.write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
-        paths.write_whole(self._record(result.run), json.dumps(result.as_json()))
+        record = result.as_json() | {"plan": self._plan}
+        paths.write_whole(self._record(result.run), _sealed(record), lasting=True)
 
     def load(self, run: int) -> dict | None:
-        """What a run brought, or None if it has not been run."""
-        return self._read(self._record(run))
+        """What a run brought; None if it has not been run, or its record is not whole."""
+        found = self._read(self._record(run)) or {}
+        return found if (found.get("run"), found.get("plan")) == (run, self._plan) else None
 
     def _read(self, path: Path) -> dict | None:
+        """What a file holds that was written sealed, unless it is gone or not as it was written."""
         with paths.told(self.path):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
-            except (FileNotFoundError, ValueError):
+                seal = found.pop(SEAL)
+            except (FileNotFoundError, ValueError, RecursionError):
                 return None
-        return found if isinstance(found, dict) else None
+            except (AttributeError, TypeError, LookupError):  # no mapping, or not sealed
+                return None
+        return found if seal == _digest(json.dumps(found)) else None
 
     def is_done(self, run: int) -> bool:
         """Whether a run need not be run again."""
@@ -350,8 +400,8 @@ def run_batch(
     gaps = _left_out(grid.runs, declared)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
     studies = {repr(study): study for study in map(_study, grid.runs)}
-    inputs = {file for study in studies.values() for file in input_files(study)}
-    plan = fingerprint(grid.runs, texts, inputs)
+    read = {name: input_hashes(study) for name, study in studies.items()}
+    plan = fingerprint(grid.runs, texts, dict(ChainMap(*read.values())))
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect_dask(dask)) if dask else None
         store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
@@ -359,7 +409,7 @@ def run_batch(
             open_station()
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
         tasks = [
-            (n, run, lacking)
+            (n, run, lacking, read[repr(_study(run))])
             for n, (run, lacking) in enumerate(zip(grid.runs, gaps, strict=True), 1)
             if not store.is_done(n)
         ]
@@ -376,7 +426,8 @@ def run_batch(
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
             counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
-            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds)
+            lost = tuple(store.damaged)
+            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds, lost)
             write_page(summary, runs, list(table))
         except OutputError as error:
             raise RunError(f"{error} What is done is kept; --resume goes on from it.") from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
 import click
 
-from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError
+from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
 from ..paths import write_whole
 
 
@@ -23,6 +24,7 @@ class _Group(click.Group):
             click.echo(f"alliance: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is once
             click.echo("alliance: stopped.", err=True)
             sys.exit(1)
 
@@ -184,6 +186,9 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     done = run_batch(
         Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
     )
+    if done.damaged:
+        told = f"{listed(done.damaged)}: lost or damaged; discarded, and done again."
+        click.echo(told, err=True)
     found = done.out / "findings.csv"
     where = f"Findings: {found}" if found.is_file() else "No findings: 09_summary writes them."
     click.echo(

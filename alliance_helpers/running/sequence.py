@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,9 +21,10 @@ from ..cohorts.open import check_asked, open_study
 from ..cohorts.population import population
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
-from ..study.load import Study, codebook_beside
+from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
+from ..study.read_codebook import read_codebook
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
-from .runner import STRESS, NotebookRun, run_notebooks, versions
+from .runner import STRESS, NotebookRun, run_notebooks, spoiled, versions
 from .station import COHORT
 
 NEEDS = {
@@ -122,7 +124,9 @@ def run_sequence(
     values = parameters | {"out": str(folder)}
     with paths.held(folder, made=not out):
         paths.empty_for_a_run(folder)
+        read = input_hashes(parameters)
         records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
+        records = spoiled(records, paths.altered(read))
         about = {
             "parameters": {k: v for k, v in parameters.items() if k != "out"},
             "seed": parameters.get("seed", 1995),
@@ -130,7 +134,7 @@ def run_sequence(
             "seconds": round(time.perf_counter() - started, 3),
             "notebooks": [asdict(r) for r in records],
             "skipped": skip,
-            "inputs_sha256": input_hashes(parameters),
+            "inputs_sha256": by_name(read),
             "versions": versions(),
             "platform": sys.platform,
         }
@@ -159,23 +163,33 @@ def _write_run_file(folder: Path, about: dict[str, object]) -> None:
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 of every file that a run reads, by its name or, where two share one, its path."""
-    files = input_files(parameters)
-    names = [file.name for file in files]
-    return {f.name if names.count(f.name) == 1 else str(f): paths.sha256(f) for f in files}
+    """SHA-256 of every file that a run reads, by its path."""
+    return {str(file): paths.sha256(file) for file in input_files(parameters)}
+
+
+def by_name(digests: Mapping[str, str]) -> dict[str, str]:
+    """The same by the files' names or, where two share one, their paths."""
+    names = Counter(Path(path).name for path in digests)
+    short = {path: Path(path).name for path in digests}
+    return {short[p] if names[short[p]] == 1 else p: digest for p, digest in digests.items()}
 
 
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
-    """Every file that a run reads: data or scenarios, codebook, claims."""
+    """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
+
+    A table is a file of the name that the codebook gives, whatever its ending, or a workbook.
+    """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else paths.RAW
+    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
-    elif source.is_dir():
-        tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != paths.LIST)
     else:
-        tables = [source]
-    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+        folder = source if source.is_dir() else source.parent
+        named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
+        named |= {source.stem} if source.is_file() else set()
+        kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
+        tables = [p for p in kinds if p.stem in named or p.suffix in EXCEL or p.name == paths.TRUTH]
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 

@@ -67,7 +67,8 @@ def run_tasks(
         marks = Path(folder)
         call = partial(delayed(_in_worker), function, shared, marks, os.getpid())
         while attempts:
-            pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+            how = {"batch_size": 1, "return_as": "generator_unordered", "temp_folder": folder}
+            pool = Parallel(jobs, backend="loky", **how)
             calls = [call(i, tasks[i]) for i in attempts]
             try:
                 with _interrupts_held_back():
