@@ -35,6 +35,7 @@ from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
+SLACK = 120  # seconds that workers may take to start
 SEAL = "sha256"  # of the rest of a file
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
 WRONG = 20  # problems of a grid that are told
@@ -439,8 +440,12 @@ def _run_all(
 ) -> None:
     """Do the runs and save each as it comes."""
     failed = 0
-    spread, workers = (run_on_dask, client) if client else (run_tasks, jobs)
-    with contextlib.closing(spread(run_one, shared, tasks, workers)) as results:
+    if client:
+        spread = run_on_dask(run_one, shared, tasks, client)
+    else:  # a task also waits for one before it
+        limit = 2 * shared.timeout * len(shared.notebooks) + SLACK
+        spread = run_tasks(run_one, shared, tasks, jobs, limit)
+    with contextlib.closing(spread) as results:
         for index, result in results:
             result: RunResult = result or lost_run(shared, tasks[index][0], *KILLED)
             store.save(result)

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 
 import click
@@ -27,6 +29,25 @@ class _Group(click.Group):
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is once
             click.echo("alliance: stopped.", err=True)
             sys.exit(1)
+        except MemoryError:
+            click.echo("alliance: there is not enough memory for these data.", err=True)
+            sys.exit(1)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except OSError as error:  # of files, processes, memory: what the system allows
+            click.echo(f"alliance: the system refused what was needed: {error}.", err=True)
+            sys.exit(1)
+        except Exception as error:
+            click.echo(_unforeseen(error), err=True)
+            sys.exit(1)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for an error that nobody thought of; the traceback is kept for whoever mends it."""
+    file, name = tempfile.mkstemp(prefix="alliance-error-", suffix=".txt")  # for this user only
+    with os.fdopen(file, "w", encoding="utf-8") as opened:
+        opened.writelines(traceback.format_exception(error))
+    return f"alliance: stopped by an unforeseen {type(error).__name__}. What happened is in {name}."
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -28,6 +28,8 @@ WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0":
 READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
 LARGEST_RANGE = 100_000_000  # values
+MOST = 1_000_000  # runs, and values that are no whole numbers
+SIZES = 8  # of parameters that are told
 RANGE = {"from", "to", "step"}
 GRID = {
     "parameters": "must map names to values",
@@ -308,11 +310,13 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
     if problems:
         raise ParameterError("\n  ".join([f"The grid {path} cannot be used:", *problems]))
     count = (math.prod(map(len, axes.values())) if axes else 0) + len(runs)
-    if count > MANY and not yes:
-        sizes = " x ".join(f"{name} {len(values):,}" for name, values in axes.items())
+    if count > (MOST if yes else MANY):
+        few = [f"{name} {len(values):,}" for name, values in axes.items() if len(values) > 1]
+        sizes = " x ".join([*few[:SIZES], *(["..."] if len(few) > SIZES else [])])
+        remedy = f"At most {MOST:,} can be." if yes else "If that is meant, add --yes."
+        number = f"{count:,}" if count < 10**15 else "more than 10**15"
         raise ParameterError(
-            f"The grid asks for {count:,} runs ({sizes} and {len(runs):,} further runs). "
-            "If that is meant, add --yes."
+            f"The grid asks for {number} runs ({sizes} and {len(runs):,} further runs). {remedy}"
         )
     combinations = product(*axes.values()) if axes else ()
     every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]
@@ -343,6 +347,8 @@ def _axis(given: object) -> Sequence:
     count = math.floor((last - first) / step + 1e-9) + 1
     if all(isinstance(number, int) for number in (first, last, step)):
         return range(first, first + count * step, step)
+    if count > MOST:
+        raise ValueError(f"{told} is too long")
     return [round(first + i * step, 12) for i in range(count)]
 
 

@@ -26,7 +26,8 @@ from .parameters import notebook_parameters
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
 KEEP = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}  # notebooks that ended so
-KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times")
+KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times, or "
+          "did not answer")  # fmt: skip
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
 

@@ -17,6 +17,7 @@ from ..paths import DATA
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
+MAX_DIGITS = 40
 IRI_GRAMMAR = "rfc3987_syntax"
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -38,7 +39,18 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     return loader.construct_mapping(node, deep=True)
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    """A number in digits; YAML 1.1 would read a time of day in base 60, and 1 MB of digits too."""
+    if ":" in node.value or len(node.value) > MAX_DIGITS:
+        what = f"{_short(node.value)} is no number that can be used; put text in quotes"
+        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+    whole = node.tag.endswith(":int")
+    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
 def _refuse(file: str, what: str, remedy: str, row: int | None = None) -> CodebookError:
