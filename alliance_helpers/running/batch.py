@@ -30,7 +30,7 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, skipped
+from .sequence import checked_study, input_hashes, is_copy, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -51,11 +51,12 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
         A name that fits no notebook.
     """
     available = [path for path in sorted(folder.glob("*.ipynb")) if path.stem != "START"]
-    numbered = [path for path in available if path.name[:2].isdigit()]
+    numbered = [path for path in available if path.name[:2].isdigit() and not is_copy(path)]
     if not numbered:
         raise ParameterError(f"There are no notebooks in {folder}.")
     asked = {name.removesuffix(".ipynb") for name in names}
-    fits = {path: asked & {path.stem, path.stem.split("_")[0]} for path in available}
+    fits = {path: asked & {path.stem, path.stem.split("_")[0] * (path in numbered)}
+            for path in available}  # fmt: skip
     if unknown := asked.difference(*fits.values()):
         known = ", ".join(path.stem for path in available)
         raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")

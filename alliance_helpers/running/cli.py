@@ -56,16 +56,23 @@ def main() -> None:
     """From raw questionnaires to a verdict on each published claim about the alliance."""
 
 
+def _home(_: click.Context, __: click.Parameter, place: str | None) -> str | None:
+    """A place as a shell would have written it, had `~` stood for itself: ``--out=~/x``."""
+    return os.path.expanduser(place) if place else place
+
+
 def _jobs(what: str):
     return click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
                         help=f"{what} side by side on this machine.")  # fmt: skip
 
 
 def _out(what: str, required: bool = False):
-    return click.option("--out", default=None, required=required, help=what, metavar="DIR")
+    return click.option("--out", default=None, required=required, help=what, metavar="DIR",
+                        callback=_home)  # fmt: skip
 
 
-_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
+_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE",
+                         callback=_home)  # fmt: skip
 
 
 def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -80,7 +87,8 @@ def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> Non
 @main.command()
 @click.option("--help-parameters", is_flag=True, is_eager=True, expose_value=False,
               callback=_help_parameters, help="List all notebooks' parameters.")  # fmt: skip
-@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH")
+@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH",
+              callback=_home)  # fmt: skip
 @_codebook
 @_out("Folder for the results.")
 @_jobs("Notebooks")
@@ -130,7 +138,8 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 
 
 @main.command()
-@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH")
+@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH",
+              callback=_home)  # fmt: skip
 @_codebook
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
@@ -155,8 +164,9 @@ def check(data, codebook, as_json) -> None:
 
 
 @main.command()
-@click.argument("path")
-@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE")
+@click.argument("path", callback=_home)
+@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE",
+              callback=_home)  # fmt: skip
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked."""
     from ..drafting.describe import describe as draft
@@ -186,7 +196,7 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
 
 @main.command()
-@click.argument("grid", metavar="GRID.yml")
+@click.argument("grid", metavar="GRID.yml", callback=_home)
 @_out("Folder for the batch.", required=True)
 @_jobs("Runs")
 @click.option("--dask", default=None, metavar="ADDRESS",

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -51,7 +52,13 @@ class SequenceRun:
 def main_notebooks() -> list[Path]:
     """The notebooks of the sequence in reading order, then those on robustness."""
     patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
-    return [path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern))]
+    found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
+    return [path for path in found if not is_copy(path)]
+
+
+def is_copy(notebook: Path) -> bool:
+    """Whether it is what JupyterLab or a desktop makes of another one: `04_finding_1-Copy1`."""
+    return not re.fullmatch(r"\w+", notebook.stem)
 
 
 def checked_study(parameters: Mapping[str, object]) -> Study:
