@@ -405,6 +405,8 @@ def run_batch(
     read = {name: input_hashes(study) for name, study in studies.items()}
     plan = fingerprint(grid.runs, texts, dict(ChainMap(*read.values())))
     with contextlib.ExitStack() as stack:
+        if any(run.get("show_rows") for run in grid.runs):  # for this user only
+            stack.callback(os.umask, os.umask(0o077))
         client = stack.enter_context(connect_dask(dask)) if dask else None
         store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
         if client is None:

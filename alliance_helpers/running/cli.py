@@ -99,6 +99,8 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     """Run the whole sequence once and write the report."""
     from .station import open_station
 
+    if show_rows or any(name == "show_rows" for name, _ in pairs):
+        os.umask(0o077)  # what holds single values is for this user only
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 

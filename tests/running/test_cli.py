@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit codes, messages, nothing half-written."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -167,14 +168,30 @@ def test_bad_data_from_a_shell_has_no_traceback(study):
     assert "Traceback" not in done.stderr
 
 
-def test_a_batch_names_only_findings_that_are_there(tmp_path):
-    (tmp_path / "grid.yml").write_text("parameters: {n_clients: [20], scenario: [halo]}")
+def modes(folder):
+    """Who may read the files in a folder."""
+    return {p.stat().st_mode & 0o777 for p in folder.rglob("*") if p.is_file()}
+
+
+def test_files_are_for_whom_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert alliance("simulate", "--n-clients", 20, "--out", tmp_path / "x").exit_code == 0
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "x") == {0o640}
+
+
+def test_a_batch_names_only_findings_that_are_there_and_shows_rows_to_its_owner_only(tmp_path):
+    grid = "parameters: {n_clients: [20], scenario: [halo], show_rows: [true]}"
+    (tmp_path / "grid.yml").write_text(grid)
     command = ["batch", tmp_path / "grid.yml", "--notebooks", "01_data_cleaning"]
     done = alliance(*command, "--jobs", "1", "--out", tmp_path / "batch")
     assert done.exit_code == 0, done.stderr
     assert "1 of 1 runs done" in done.stdout
     assert "No findings: 09_summary writes them." in done.stdout
     assert not (tmp_path / "batch" / "findings.csv").exists()
+    assert modes(tmp_path / "batch") == {0o600}
 
 
 CLAIM = """
