@@ -28,7 +28,7 @@ from pathlib import Path
 import alliance_helpers
 
 from ..study.yaml_text import without_iri_grammar
-from .station import NUMBER
+from .station import MEMORY_VARIABLE, NUMBER
 
 PR_SET_PDEATHSIG = 1
 # What no helper imports, and the rehearsal does not come to: of what notebooks compute with, and of
@@ -175,6 +175,8 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     set_by_imports : dict
         Environment variables that the preloaded libraries set when they were imported.
     """
+    import resource  # not on Windows
+
     import numpy as np
 
     from .kernels import launch
@@ -183,6 +185,8 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     for target, source in enumerate((nothing, *request["streams"])):
         os.dup2(source, target)
         os.close(source)
+    if most := request["env"].get(MEMORY_VARIABLE):
+        resource.setrlimit(resource.RLIMIT_DATA, (int(most) * 2**20,) * 2)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(set_by_imports | request["env"])

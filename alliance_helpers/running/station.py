@@ -70,6 +70,7 @@ SOCKET = "fork"  # of the fork server, in the station's folder
 PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
 LOCK = "alliance-kit.lock"  # a name that no folder of anybody else holds
+MEMORY_VARIABLE = "ALLIANCE_KERNEL_MEMORY"  # MB of its own that a kernel forked here may have
 FILES = 256  # that a process with kernels may have to open
 NUMBER = 4  # bytes in which a fork server writes a process id or an exit code
 HEARD = 2  # seconds within which a fork server hears that it is to end
