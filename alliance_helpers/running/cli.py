@@ -29,13 +29,11 @@ class _Group(click.Group):
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is once
             click.echo("alliance: stopped.", err=True)
             sys.exit(1)
-        except MemoryError:
-            click.echo("alliance: there is not enough memory for these data.", err=True)
-            sys.exit(1)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise
-        except OSError as error:  # of files, processes, memory: what the system allows
-            click.echo(f"alliance: the system refused what was needed: {error}.", err=True)
+        except (OSError, MemoryError) as error:  # of files, processes, memory
+            told = str(error) or "not enough memory"
+            click.echo(f"alliance: the system refused what was needed: {told}.", err=True)
             sys.exit(1)
         except Exception as error:
             click.echo(_unforeseen(error), err=True)

@@ -226,14 +226,10 @@ def _enough_files() -> None:
     import resource  # not on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= FILES:
-        return
-    if hard != unlimited and hard < FILES:
-        raise RunError(
-            f"At most {hard} files may be open at once here; kernels need {FILES} (ulimit -n)."
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    if resource.RLIM_INFINITY != hard < FILES:
+        raise RunError(f"Only {hard} files may be open here; kernels need {FILES} (ulimit -n).")
+    if resource.RLIM_INFINITY != soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
 
 
 def open_station(rehearsal: str = "") -> Station:
