@@ -49,7 +49,7 @@ _DOOR = {
             "overview": ("views", "what came, what cleaning changed, and what it ends with"),
             "agreement_by_subscale": ("views", "agreement on task, bond, goal and total"),
             "both_ratings": ("views", "the two ratings side by side, for a figure"),
-            "choose": ("views", "what a parameter asks for, if the study has it"),
+            "choose": ("choices", "what parameters ask for, if the study has it"),
             "correlation_matrix": ("views", "how ratings and outcomes hang together"),
             "days_data": ("views", "the rows for a count regression of hospital days"),
             "ratings": ("views", "the client's and the case manager's rating, and the groups"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from numbers import Real
 
 SHOWN = 200
@@ -158,3 +159,14 @@ def listed(names, most: int = 8) -> str:
     names = [str(name)[:64] for name in names]
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def meant(name: object, known: Iterable[object]) -> str:
+    """What may have been meant by a name that is not known, else the names that are.
+
+    >>> meant("symptom", ["symptoms", "living_skills"])
+    "did you mean 'symptoms'?"
+    """
+    known = [str(k) for k in known]
+    close = get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {listed(known or ['none'], 12)}."

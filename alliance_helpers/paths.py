@@ -32,6 +32,7 @@ CALIBRATION = DATA / "calibration.json"
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "results"
 VERDICT_RATES = DATA / "verdict_rates.csv"
+EVERY_RUN = (CODEBOOK, FINDINGS, DATA / "stress.yml", VERDICT_RATES)  # reads these
 RUN_FILE = "run.json"
 UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody will see the figures
 
@@ -55,7 +56,9 @@ def told(path: Path) -> Iterator[None]:
         ) from None
 
 
-def write_whole(path: Path, content: str | bytes | Callable[[Path], object]) -> None:
+def write_whole(
+    path: Path, content: str | bytes | Callable[[Path], object], lasting: bool = False
+) -> None:
     """Write a file beside the target, then put it in place in one step.
 
     Parameters
@@ -63,6 +66,8 @@ def write_whole(path: Path, content: str | bytes | Callable[[Path], object]) -> 
     path : path
     content : str, bytes or callable
         What it holds, or what fills the file that it is given.
+    lasting : bool
+        Have it on the disk, its name in the folder too, before this returns.
 
     Raises
     ------
@@ -79,10 +84,35 @@ def write_whole(path: Path, content: str | bytes | Callable[[Path], object]) -> 
             else:
                 part.write_bytes(content.encode() if isinstance(content, str) else content)
             _enter_if_held(path.absolute(), part)
+            if lasting:
+                _flush(part)
             os.replace(part, path)
+            if lasting and os.name == "posix":
+                _flush(path.parent)
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def altered(digests: Mapping[str, str]) -> list[str]:
+    """Files that are no longer as these digests say, or gone."""
+    found = []
+    for name, digest in digests.items():
+        try:
+            same = sha256(Path(name)) == digest
+        except OSError:
+            same = False
+        found += [] if same else [name]
+    return found
 
 
 def sha256(file: Path) -> str:

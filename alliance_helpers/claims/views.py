@@ -158,42 +158,6 @@ def agreement_by_subscale(
     return pd.concat(tables, ignore_index=True)
 
 
-def choose(
-    dyads: pd.DataFrame,
-    codebook: Codebook | None = None,
-    *,
-    by: str | None = None,
-    informant: str | None = None,
-    outcome: str | None = None,
-) -> str:
-    """What a notebook's parameter asks for if the study has it, else what the study has instead.
-
-    Parameters
-    ----------
-    by : str
-        A column that divides clients; else the study's sites, else none (an empty name).
-    informant : str
-        Whose ratings; else those of the other informant. A name that is neither's stays as it is,
-        for an error to name.
-    outcome : str
-        An outcome; else the first of the outcome block.
-
-    Examples
-    --------
-    >>> dyads = open_cohort(scenario="published", n_clients=40).dyads
-    >>> choose(dyads, outcome=""), choose(dyads, by="ward")
-    ('client_outcome', 'site')
-    """
-    book = book_of(dyads, codebook)
-    if by is not None:
-        return next((c for c in (by, book.site) if c and c in dyads), "")
-    if informant is not None:
-        other = {"client": "case_manager", "case_manager": "client"}.get(informant)
-        return other if informant not in book.informants and other in book.informants else informant
-    known = book.blocks.get("outcome", ())
-    return outcome if outcome in known or not known else known[0]
-
-
 def regression_blocks(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,

@@ -27,15 +27,41 @@ def open_study(
     data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
 ) -> Study:
     """The raw tables behind :func:`open_cohort`, with its parameters and its errors."""
-    if data and scenario:
-        raise ParameterError(
-            f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
-        )
+    check_asked(data, codebook, scenario, n_clients, seed)
     if scenario:
         from .simulate import simulate_study
 
         return simulate_study(scenario, n_clients, seed)
     return load_study(data or None, codebook or None)
+
+
+def check_asked(
+    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
+) -> None:
+    """Refuse parameters of :func:`open_cohort` that do not go together, before anything is read.
+
+    Raises
+    ------
+    ParameterError, ScenarioError
+    """
+    if data and scenario:
+        raise ParameterError(
+            f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
+        )
+    if scenario:
+        from .population import population
+        from .simulate import check_size
+
+        check_size(n_clients, seed)
+        population(scenario)
+        return
+    idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
+            if v != usual]  # fmt: skip
+    if idle:
+        raise ParameterError(
+            f"{' and '.join(idle)} would change nothing: only a simulated study has them. "
+            "Name a scenario too, or leave them out."
+        )
 
 
 def open_cohort(
@@ -65,7 +91,7 @@ def open_cohort(
     Raises
     ------
     ParameterError
-        If both `data` and `scenario` are given.
+        If both `data` and `scenario` are given, or `n_clients` or `seed` without a scenario.
     DataError, CodebookError, ScenarioError
 
     Examples

@@ -73,7 +73,7 @@ def simulate_dyads(
     >>> simulate_dyads("published", 201, seed=1995).shape
     (201, 29)
     """
-    _check(n_clients, seed)
+    check_size(n_clients, seed)
     return dyad_table(draw(population(scenario), int(n_clients), int(seed)))
 
 
@@ -107,7 +107,7 @@ def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int 
     >>> len(study.tables["client_interviews"])
     20
     """
-    _check(n_clients, seed)
+    check_size(n_clients, seed)
     made = population(scenario)
     drawn = draw(made, int(n_clients), int(seed), keep_items=True)
     source = f"synthetic, scenario {scenario}, {n_clients:,} clients, seed {seed}"
@@ -154,11 +154,12 @@ def write_study(study: Study, out: str | Path) -> Path:
     return out
 
 
-def _check(n_clients: int, seed: int) -> None:
+def check_size(n_clients: int, seed: int) -> None:
+    """Refuse a number of clients, or a seed, that nothing can be drawn with (ParameterError)."""
     whole = isinstance(n_clients, Integral) and not isinstance(n_clients, bool)
     if not whole or not 2 <= n_clients <= MOST_CLIENTS:
         raise ParameterError(
             f"n_clients is {n_clients!r}; give a whole number from 2 to {MOST_CLIENTS:,}."
         )
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
-        raise ParameterError(f"seed is {seed!r}; give a whole number, 0 or more.")
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**64:
+        raise ParameterError(f"seed is {seed!r}; give a whole number from 0 to 2**64 - 1.")

@@ -33,7 +33,9 @@ DRAWN = {
     "text.hinting": "none",  # to whole pixels: takes time, and pages show pictures at other sizes
 }
 SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet would begin a formula: at the front of a cell, and, as some take semicolons or
+# tabs for the edges of cells, behind those.
+FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -102,8 +104,8 @@ def save_table(
 
     Notes
     -----
-    Text cells that a spreadsheet would run as a formula (they begin with = + - @) get an
-    apostrophe in front. Numbers stay numbers, `-9` too.
+    Text that a spreadsheet would run as a formula (= + - @ at the front of a cell, or behind a
+    semicolon) gets an apostrophe in front. Numbers stay numbers, `-9` too.
     """
     out, book = _of_the_cohort(out, codebook)
     shown = frame if isinstance(frame, PrettyTable) else pretty(frame, book, **how)
@@ -190,8 +192,9 @@ def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
 
 
 def _harmless(cell: object) -> object:
-    risky = isinstance(cell, str) and cell.startswith(FORMULA) and not NUMBER.fullmatch(cell)
-    return f"'{cell}" if risky else cell
+    if not isinstance(cell, str) or NUMBER.fullmatch(cell):
+        return cell
+    return FORMULA.sub(r"\1'\2", cell)
 
 
 HIDDEN = "hidden"

@@ -13,23 +13,32 @@ import os
 import shutil
 import signal
 import time
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from .. import paths
+from ..claims.choices import chosen_values
+from ..claims.rules import Rules, read_rules
+from ..cohorts.open import check_asked
+from ..cohorts.population import population
 from ..errors import AllianceError, OutputError, ParameterError, RunError
+from ..study.codebook import Codebook
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
-from .parameters import PLACES, STUDY, all_parameters, check_grid, read_grid
+from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_files, skipped
-from .station import open_station
+from .sequence import checked_study, input_hashes, is_copy, skipped
+from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
+SLACK = 120  # seconds that workers may take to start
+SEAL = "sha256"  # of the rest of a file
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
+WRONG = 20  # problems of a grid that are told
 Fingerprint = dict[str, str]
 
 
@@ -42,11 +51,12 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
         A name that fits no notebook.
     """
     available = [path for path in sorted(folder.glob("*.ipynb")) if path.stem != "START"]
-    numbered = [path for path in available if path.name[:2].isdigit()]
+    numbered = [path for path in available if path.name[:2].isdigit() and not is_copy(path)]
     if not numbered:
         raise ParameterError(f"There are no notebooks in {folder}.")
     asked = {name.removesuffix(".ipynb") for name in names}
-    fits = {path: asked & {path.stem, path.stem.split("_")[0]} for path in available}
+    fits = {path: asked & {path.stem, path.stem.split("_")[0] * (path in numbered)}
+            for path in available}  # fmt: skip
     if unknown := asked.difference(*fits.values()):
         known = ", ".join(path.stem for path in available)
         raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")
@@ -58,32 +68,54 @@ def _study(run: Mapping[str, object]) -> dict[str, object]:
     return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES)) if run.get(n)}
 
 
-def _left_out(studies: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, str]]:
-    """For each study of a batch, the notebooks that it lacks the parts for, and why.
+def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[dict[str, str]]:
+    """For each run, the notebooks that its study lacks the parts for, and why.
 
     Raises
     ------
     ParameterError
-        With every study that cannot be used.
+        With every study that cannot be used, and all that is asked for and not in it.
     """
-    found, wrong = {}, []
-    for name, study in studies.items():
+    usual = {name: p.default for taken in declared.values() for name, p in taken.items()}
+    opened, gaps, wrong = {}, [], {}
+    for run in runs:
+        given = _study(run)
         try:
-            if study.get("scenario") and not study.get("data"):
-                from ..cohorts.population import population
-
-                population(str(study["scenario"]))  # drawn by each run: it lacks nothing
-            else:
-                found[name] = skipped(checked_study(study)) if study else {}
+            if "scenario" in usual:
+                check_asked(**{name: v for name, v in (usual | run).items() if name in COHORT})
+            if repr(given) not in opened:
+                opened[repr(given)] = None, None, {}  # told once, if it cannot be used
+                opened[repr(given)] = _opened(given)
+            book, rules, lacking = opened[repr(given)]
+            if book is not None:
+                chosen_values(run, book, rules=rules)
+            gaps.append(lacking)
         except AllianceError as error:
-            wrong.append(str(error))
+            wrong[str(error)] = None
     if wrong:
-        raise ParameterError("\n".join(wrong))
-    return found
+        more = [f"... and {len(wrong) - WRONG} more"] if len(wrong) > WRONG else []
+        raise ParameterError("\n".join([*list(wrong)[:WRONG], *more]))
+    return gaps
+
+
+def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str]]:
+    """The codebook and the claims of a study, and the notebooks that it lacks the parts for."""
+    if given.get("data") or given.get("codebook"):
+        study = checked_study(given)
+        book, lacking = study.codebook, skipped(study)
+    else:  # the shipped codebook: it lacks nothing
+        book, lacking = population(str(given.get("scenario") or "published")).codebook, {}
+    return book, read_rules(given.get("claims"), given.get("data")), lacking
 
 
 def _digest(told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _sealed(content: Mapping[str, object]) -> str:
+    """JSON that says of itself whether it is as it was written."""
+    told = json.loads(json.dumps(content))  # as it will be read
+    return json.dumps(told | {SEAL: _digest(json.dumps(told))}, indent=1)
 
 
 def _cells(notebook: str) -> list[tuple]:
@@ -93,7 +125,7 @@ def _cells(notebook: str) -> list[tuple]:
 
 
 def fingerprint(
-    grid: object, notebooks: Mapping[str, str], inputs: Iterable[Path] = ()
+    grid: object, notebooks: Mapping[str, str], inputs: Mapping[str, str] | None = None
 ) -> Fingerprint:
     """Digests of everything that a batch's findings depend on, each by its name in words.
 
@@ -103,15 +135,15 @@ def fingerprint(
         The runs asked for; anything with a faithful `repr`.
     notebooks : mapping
         Name to text of the notebooks.
-    inputs : iterable of pathlib.Path
-        Files that the runs read, besides the project's own `data/`.
+    inputs : mapping, optional
+        Path to digest of the files that the runs read, besides those that every run reads.
     """
-    files = {*inputs, *(path for path in paths.DATA.rglob("*") if path.is_file())}
+    every = {str(path): paths.sha256(path) for path in paths.EVERY_RUN}
     return (
         {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": paths.sha256(path) for path in files}
+        | {f"the file {path}": digest for path, digest in (every | (inputs or {})).items()}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -139,7 +171,9 @@ class BatchFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
         self.scratch = self.path / ".scratch"
+        self.damaged: list[str] = []
         self._known: paths.Known = {}
+        self._plan = ""  # digest of the batch's fingerprint
 
     @contextlib.contextmanager
     def claimed(self, plan: Fingerprint, resume: bool) -> Iterator[BatchFolder]:
@@ -173,26 +207,51 @@ class BatchFolder:
 
     def _fits(self, plan: Fingerprint, resume: bool) -> None:
         """Refuse a folder that is not for this batch; begin one that is empty."""
-        before = self._read(self.path / PLAN)
-        if before is None:
-            with paths.told(self.path):
-                there = [p.name for p in self.path.iterdir() if not paths.is_part(p)]
-            if set(there) - {paths.LIST}:
-                raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
-            paths.write_whole(self.path / PLAN, json.dumps(plan, indent=1))
-        elif not resume:
+        with paths.told(self.path):
+            there = {p.name for p in self.path.iterdir() if not paths.is_part(p)} - {paths.LIST}
+        before, self._plan = self._read(self.path / PLAN), _digest(sorted(plan.items()))
+        lost = before is None and (PLAN in there or PLAN in self._known)
+        if there and before is None and not lost:
+            raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
+        if there and not resume:
+            state = f", but its {PLAN} is lost or damaged" if lost else ""
             raise ParameterError(
-                f"{self.path} holds another batch. Name another folder, or add --resume to run "
-                "what is missing from that one."
+                f"{self.path} holds another batch{state}. Name another folder, or add --resume to "
+                "run what is missing from that one."
             )
-        elif different := changes(before, plan):
+        if different := changes(before, plan) if before else []:
             more = [f"... and {len(different) - 10} more"] if len(different) > 10 else []
             raise ParameterError(
                 f"The batch in {self.path} cannot be resumed, its runs would not be alike: "
                 f"{'; '.join([*different[:10], *more])}. Name another folder to start over."
             )
+        self._discard_damaged(foreign=lost)
+        if before is None:  # each record says of which batch it is
+            paths.write_whole(self.path / PLAN, _sealed(plan), lasting=True)
+            self._known = paths.listed(self.path)
+            self.damaged += [PLAN] if lost else []
         with paths.told(self.path):
             paths.refuse_others(self.path, self._changed(plan))
+
+    def _discard_damaged(self, foreign: bool) -> None:
+        """Remove what stands in the place of a run's record and is none.
+
+        Whole records of another batch are an error where only they can say what the batch is.
+        """
+        records = sorted((self.path / "runs").glob("*.json"))
+        plans = {path: (self._read(path) or {}).get("plan") for path in records}
+        if foreign and {*plans.values()} - {self._plan, None}:
+            raise ParameterError(
+                f"The {PLAN} of {self.path} is lost or damaged, and its runs are not those of this "
+                "grid, these notebooks and these data. Name another folder to start over."
+            )
+        for path, plan in plans.items():
+            number = int(path.stem) if path.stem.isdecimal() else 0
+            whole = path == self._record(number) and self.load(number) is not None
+            if not whole and (plan or self._name(path) in self._known):
+                self.damaged.append(self._name(path))
+                with paths.told(self.path):
+                    path.unlink()
 
     def _changed(self, plan: Fingerprint) -> list[str]:
         """Files that the runs still to be done would replace, and that are somebody else's."""
@@ -230,24 +289,39 @@ class BatchFolder:
         return self.path / "notebooks" / f"{run:06d}"
 
     def save(self, result: RunResult) -> None:
-        """Write what a run brought; its record comes last, and makes it count."""
+        """Write what a run brought; its record comes last, and makes it count.
+
+        Raises
+        ------
+        OutputError
+        RunError
+            The folder was taken away.
+        """
+        if not (self.path / PLAN).is_file():
+            raise RunError(f"{self.path} was removed while the batch ran. Run it again.")
         with paths.told(self.path):
             paths.remove(self.path, filter(self._is_own, self._kept(result.run)))
         for name, text in result.notebooks.items():
             paths.write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
-        paths.write_whole(self._record(result.run), json.dumps(result.as_json()))
+        record = result.as_json() | {"plan": self._plan}
+        paths.write_whole(self._record(result.run), _sealed(record), lasting=True)
 
     def load(self, run: int) -> dict | None:
-        """What a run brought, or None if it has not been run."""
-        return self._read(self._record(run))
+        """What a run brought; None if it has not been run, or its record is not whole."""
+        found = self._read(self._record(run)) or {}
+        return found if (found.get("run"), found.get("plan")) == (run, self._plan) else None
 
     def _read(self, path: Path) -> dict | None:
+        """What a file holds that was written sealed, unless it is gone or not as it was written."""
         with paths.told(self.path):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
-            except (FileNotFoundError, ValueError):
+                seal = found.pop(SEAL)
+            except (FileNotFoundError, ValueError, RecursionError):
                 return None
-        return found if isinstance(found, dict) else None
+            except (AttributeError, TypeError, LookupError):  # no mapping, or not sealed
+                return None
+        return found if seal == _digest(json.dumps(found)) else None
 
     def is_done(self, run: int) -> bool:
         """Whether a run need not be run again."""
@@ -325,20 +399,22 @@ def run_batch(
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))
     declared = all_parameters(chosen)
     check_grid(grid, declared)
-    studies = {repr(study): study for study in map(_study, grid.runs)}
-    gaps = _left_out(studies)
+    gaps = _left_out(grid.runs, declared)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
-    inputs = {file for study in studies.values() for file in input_files(study)}
-    plan = fingerprint(grid.runs, texts, inputs)
+    studies = {repr(study): study for study in map(_study, grid.runs)}
+    read = {name: input_hashes(study) for name, study in studies.items()}
+    plan = fingerprint(grid.runs, texts, dict(ChainMap(*read.values())))
     with contextlib.ExitStack() as stack:
+        if any(run.get("show_rows") for run in grid.runs):  # for this user only
+            stack.callback(os.umask, os.umask(0o077))
         client = stack.enter_context(connect_dask(dask)) if dask else None
         store = stack.enter_context(BatchFolder(Path(out)).claimed(plan, resume))
         if client is None:
             open_station()
         shared = Shared(texts, keep, timeout, None if client else str(store.scratch))
         tasks = [
-            (n, run, gaps.get(repr(_study(run)), {}))
-            for n, run in enumerate(grid.runs, 1)
+            (n, run, lacking, read[repr(_study(run))])
+            for n, (run, lacking) in enumerate(zip(grid.runs, gaps, strict=True), 1)
             if not store.is_done(n)
         ]
         resumed = len(grid.runs) - len(tasks)
@@ -354,7 +430,8 @@ def run_batch(
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
             counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
-            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds)
+            lost = tuple(store.damaged)
+            summary = BatchSummary(store.path, len(runs), *counts, resumed, seconds, lost)
             write_page(summary, runs, list(table))
         except OutputError as error:
             raise RunError(f"{error} What is done is kept; --resume goes on from it.") from error
@@ -366,8 +443,12 @@ def _run_all(
 ) -> None:
     """Do the runs and save each as it comes."""
     failed = 0
-    spread, workers = (run_on_dask, client) if client else (run_tasks, jobs)
-    with contextlib.closing(spread(run_one, shared, tasks, workers)) as results:
+    if client:
+        spread = run_on_dask(run_one, shared, tasks, client)
+    else:  # a task also waits for one before it
+        limit = 2 * shared.timeout * len(shared.notebooks) + SLACK
+        spread = run_tasks(run_one, shared, tasks, jobs, limit)
+    with contextlib.closing(spread) as results:
         for index, result in results:
             result: RunResult = result or lost_run(shared, tasks[index][0], *KILLED)
             store.save(result)

@@ -46,6 +46,8 @@ class BatchSummary:
     resumed : int
         Runs of `done` that were there before.
     seconds : float
+    damaged : tuple of str
+        Files of the folder that were lost or damaged; what they stood for was done again.
     """
 
     out: Path
@@ -55,6 +57,7 @@ class BatchSummary:
     missing: int
     resumed: int
     seconds: float
+    damaged: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

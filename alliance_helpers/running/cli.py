@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 
 import click
 
-from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError
+from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
 from ..paths import write_whole
 
 
@@ -23,8 +26,26 @@ class _Group(click.Group):
             click.echo(f"alliance: {error}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # twice is once
             click.echo("alliance: stopped.", err=True)
             sys.exit(1)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except (OSError, MemoryError) as error:  # of files, processes, memory
+            told = str(error) or "not enough memory"
+            click.echo(f"alliance: the system refused what was needed: {told}.", err=True)
+            sys.exit(1)
+        except Exception as error:
+            click.echo(_unforeseen(error), err=True)
+            sys.exit(1)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for an error that nobody thought of; the traceback is kept for whoever mends it."""
+    file, name = tempfile.mkstemp(prefix="alliance-error-", suffix=".txt")  # for this user only
+    with os.fdopen(file, "w", encoding="utf-8") as opened:
+        opened.writelines(traceback.format_exception(error))
+    return f"alliance: stopped by an unforeseen {type(error).__name__}. What happened is in {name}."
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,20 +54,39 @@ def main() -> None:
     """From raw questionnaires to a verdict on each published claim about the alliance."""
 
 
+def _home(_: click.Context, __: click.Parameter, place: str | None) -> str | None:
+    """A place as a shell would have written it, had `~` stood for itself: ``--out=~/x``."""
+    return os.path.expanduser(place) if place else place
+
+
 def _jobs(what: str):
     return click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
                         help=f"{what} side by side on this machine.")  # fmt: skip
 
 
 def _out(what: str, required: bool = False):
-    return click.option("--out", default=None, required=required, help=what, metavar="DIR")
+    return click.option("--out", default=None, required=required, help=what, metavar="DIR",
+                        callback=_home)  # fmt: skip
 
 
-_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE")
+_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE",
+                         callback=_home)  # fmt: skip
+
+
+def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from .parameters import all_parameters, described
+        from .sequence import main_notebooks
+
+        click.echo(described(all_parameters(main_notebooks())))
+        ctx.exit()
 
 
 @main.command()
-@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH")
+@click.option("--help-parameters", is_flag=True, is_eager=True, expose_value=False,
+              callback=_help_parameters, help="List all notebooks' parameters.")  # fmt: skip
+@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH",
+              callback=_home)  # fmt: skip
 @_codebook
 @_out("Folder for the results.")
 @_jobs("Notebooks")
@@ -57,6 +97,8 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     """Run the whole sequence once and write the report."""
     from .station import open_station
 
+    if show_rows or any(name == "show_rows" for name, _ in pairs):
+        os.umask(0o077)  # what holds single values is for this user only
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
@@ -99,7 +141,8 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 
 
 @main.command()
-@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH")
+@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH",
+              callback=_home)  # fmt: skip
 @_codebook
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
@@ -126,8 +169,9 @@ def check(data, codebook, as_json) -> None:
 
 
 @main.command()
-@click.argument("path")
-@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE")
+@click.argument("path", callback=_home)
+@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE",
+              callback=_home)  # fmt: skip
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked."""
     from ..drafting.describe import describe as draft
@@ -157,7 +201,7 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
 
 @main.command()
-@click.argument("grid", metavar="GRID.yml")
+@click.argument("grid", metavar="GRID.yml", callback=_home)
 @_out("Folder for the batch.", required=True)
 @_jobs("Runs")
 @click.option("--dask", default=None, metavar="ADDRESS",
@@ -178,6 +222,9 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     done = run_batch(
         Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
     )
+    if done.damaged:
+        told = f"{listed(done.damaged)}: lost or damaged; discarded, and done again."
+        click.echo(told, err=True)
     found = done.out / "findings.csv"
     where = f"Findings: {found}" if found.is_file() else "No findings: 09_summary writes them."
     click.echo(

@@ -17,6 +17,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -27,7 +28,7 @@ from pathlib import Path
 import alliance_helpers
 
 from ..study.yaml_text import without_iri_grammar
-from .station import NUMBER
+from .station import MEMORY_VARIABLE, NUMBER
 
 PR_SET_PDEATHSIG = 1
 # What no helper imports, and the rehearsal does not come to: of what notebooks compute with, and of
@@ -56,6 +57,23 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def die_with_stdin(no_more: bool = False) -> None:
+    """Have the system end this process as soon as its stdin, a pipe, has no writer left.
+
+    Unlike `die_with_parent` this does not mind which thread of the parent started it.
+    """
+    import fcntl  # not on Windows
+
+    if no_more:
+        fcntl.fcntl(sys.stdin, fcntl.F_SETFL, 0)
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([sys.stdin], [], [], 0)[0]:
+        os._exit(0)
+
+
 class Server:
     """Accepts requests, forks, and reports how each kernel ended.
 
@@ -72,6 +90,7 @@ class Server:
 
     def serve(self) -> dict:
         """Fork on every request; only a forked child returns, with the request it is to fulfil."""
+        die_with_stdin(no_more=True)  # from now on its end is one of the events
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: self.reap())
         for source in (self.listener, sys.stdin):
@@ -156,6 +175,8 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     set_by_imports : dict
         Environment variables that the preloaded libraries set when they were imported.
     """
+    import resource  # not on Windows
+
     import numpy as np
 
     from .kernels import launch
@@ -164,6 +185,8 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
     for target, source in enumerate((nothing, *request["streams"])):
         os.dup2(source, target)
         os.close(source)
+    if most := request["env"].get(MEMORY_VARIABLE):
+        resource.setrlimit(resource.RLIMIT_DATA, (int(most) * 2**20,) * 2)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(set_by_imports | request["env"])
@@ -178,6 +201,7 @@ def become_kernel(request: dict, set_by_imports: dict[str, str]) -> None:
 
 def main() -> None:
     """Entry point of the server process; ``sys.argv`` names the listener's descriptor."""
+    die_with_stdin()
     listener = socket.socket(fileno=int(sys.argv[1]))
     os.chdir(os.path.dirname(os.path.abspath(__file__)))  # matplotlib reads a file where it is
     before, stamps = dict(os.environ), helper_stamps()

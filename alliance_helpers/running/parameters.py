@@ -7,6 +7,7 @@ that says which values the runs of a batch have.
 from __future__ import annotations
 
 import ast
+import io
 import json
 import math
 from collections import Counter
@@ -14,8 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, product
 from pathlib import Path
+from tokenize import COMMENT, generate_tokens
 
-from ..errors import CodebookError, ParameterError
+from ..errors import CodebookError, ParameterError, meant
 from ..study.yaml_text import load_yaml, read_text
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
@@ -26,6 +28,8 @@ WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0":
 READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
 LARGEST_RANGE = 100_000_000  # values
+MOST = 1_000_000  # runs, and values that are no whole numbers
+SIZES = 8  # of parameters that are told
 RANGE = {"from", "to", "step"}
 GRID = {
     "parameters": "must map names to values",
@@ -36,11 +40,12 @@ GRID = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as a notebook declares it: name, annotation (`int`, `str | None`), default."""
+    """A parameter as a notebook declares it: `name: annotation = default  # meaning`."""
 
     name: str
     annotation: str
     default: object
+    meaning: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.annotation} = {self.default!r}"
@@ -111,10 +116,12 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
             "Property Inspector, Cell Tags), or put back the notebook as it was."
         )
     try:
-        found = [_declared(statement) for statement in ast.parse(source).body]
+        found = [(_declared(line), line.end_lineno) for line in ast.parse(source).body]
     except (SyntaxError, ValueError) as error:
         raise ParameterError(f"{notebook}, the parameters cell: {error}.") from error
-    return {parameter.name: parameter for parameter in found}
+    tokens = generate_tokens(io.StringIO(source).readline)
+    told = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == COMMENT}
+    return {p.name: replace(p, meaning=told.get(line, "")) for p, line in found}
 
 
 def _declared(statement: ast.stmt) -> Parameter:
@@ -141,6 +148,22 @@ def _declared(statement: ast.stmt) -> Parameter:
 def all_parameters(notebooks: Iterable[Path]) -> Declared:
     """The parameters of several notebooks: name of the notebook to its parameters."""
     return {Path(notebook).stem: notebook_parameters(notebook) for notebook in notebooks}
+
+
+def described(declared: Declared) -> str:
+    """Every parameter with its type, default and meaning, and the notebooks that take it.
+
+    The comments of the notebooks' parameters cells are the one place where meanings stand.
+    """
+    takers: dict[tuple[str, str], list[str]] = {}
+    for notebook, parameters in declared.items():
+        for parameter in parameters.values():
+            takers.setdefault((str(parameter), parameter.meaning), []).append(notebook)
+    lines = []
+    for (parameter, meaning), notebooks in takers.items():
+        where = "every notebook" if len(notebooks) == len(declared) else ", ".join(notebooks)
+        lines += [parameter, f"    {meaning}", f"    taken by {where}"]
+    return "\n".join(lines)
 
 
 def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
@@ -177,7 +200,8 @@ def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]
     for name, value in pairs:
         takers = {nb: ps[name] for nb, ps in declared.items() if name in ps}
         if not takers:
-            problems.append(f"No notebook takes a parameter {name!r}.")
+            known = dict.fromkeys(chain.from_iterable(declared.values()))
+            problems.append(f"No notebook takes a parameter {name!r}; {meant(name, known)}")
         others = [nb for nb in declared if nb not in takers]
         if takers and others and value and name in STUDY:
             problems.append(
@@ -286,11 +310,13 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
     if problems:
         raise ParameterError("\n  ".join([f"The grid {path} cannot be used:", *problems]))
     count = (math.prod(map(len, axes.values())) if axes else 0) + len(runs)
-    if count > MANY and not yes:
-        sizes = " x ".join(f"{name} {len(values):,}" for name, values in axes.items())
+    if count > (MOST if yes else MANY):
+        few = [f"{name} {len(values):,}" for name, values in axes.items() if len(values) > 1]
+        sizes = " x ".join([*few[:SIZES], *(["..."] if len(few) > SIZES else [])])
+        remedy = f"At most {MOST:,} can be." if yes else "If that is meant, add --yes."
+        number = f"{count:,}" if count < 10**15 else "more than 10**15"
         raise ParameterError(
-            f"The grid asks for {count:,} runs ({sizes} and {len(runs):,} further runs). "
-            "If that is meant, add --yes."
+            f"The grid asks for {number} runs ({sizes} and {len(runs):,} further runs). {remedy}"
         )
     combinations = product(*axes.values()) if axes else ()
     every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]
@@ -321,6 +347,8 @@ def _axis(given: object) -> Sequence:
     count = math.floor((last - first) / step + 1e-9) + 1
     if all(isinstance(number, int) for number in (first, last, step)):
         return range(first, first + count * step, step)
+    if count > MOST:
+        raise ValueError(f"{told} is too long")
     return [round(first + i * step, 12) for i in range(count)]
 
 

@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from ..errors import OutputError
-from ..paths import UNSEEN_VARIABLE, write_whole
+from ..errors import OutputError, listed
+from ..paths import UNSEEN_VARIABLE, altered, write_whole
 from ..study.yaml_text import without_iri_grammar
 from . import station
 from .parameters import notebook_parameters
@@ -26,7 +26,8 @@ from .parameters import notebook_parameters
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
 KEEP = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}  # notebooks that ended so
-KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times")
+KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times, or "
+          "did not answer")  # fmt: skip
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
 
@@ -66,6 +67,13 @@ class NotebookRun:
     error_cell: int | None = None
     error_name: str | None = None
     error_message: str | None = None
+
+
+def spoiled(records: Iterable[NotebookRun], changed: Sequence[str]) -> list[NotebookRun]:
+    """The records of a run whose inputs changed under it: what came to its end has failed too."""
+    told = f"{listed([Path(name).name for name in changed], 3)} changed or went while it ran"
+    why = {"status": "failed", "error_name": "InputChanged", "error_message": told}
+    return [replace(r, **why) if changed and r.status == "done" else r for r in records]
 
 
 class _Watch:
@@ -318,16 +326,23 @@ class RunResult:
         return {"run": self.run, "status": status, "records": records, "findings": self.findings}
 
 
-def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]]) -> RunResult:
+Task = tuple[int, dict[str, object], dict[str, str], dict[str, str]]
+
+
+def run_one(shared: Shared, task: Task) -> RunResult:
     """Run all notebooks with one set of parameters, in a folder that is gone afterwards.
 
     Parameters
     ----------
     shared : Shared
-    task : (int, dict, dict)
-        Number of the run, its parameters, and the notebooks to leave out with the reason.
+    task : (int, dict, dict, dict)
+        Number of the run, its parameters, the notebooks to leave out with the reason, and the files
+        that it reads with their digests: before it and after it they must be as these say.
     """
-    number, parameters, gaps = task
+    number, parameters, gaps, inputs = task
+    if changed := altered(inputs):
+        first = NotebookRun(next(iter(shared.notebooks)), "done", None)
+        return RunResult(number, spoiled([first], changed), None, {})
     unseen = {} if shared.keep == "all" else {UNSEEN_VARIABLE: "1"}
     records = [NotebookRun(n, "skipped", 0.0, None, None, gaps[n])
                for n in shared.notebooks if n in gaps]  # fmt: skip
@@ -342,6 +357,7 @@ def run_one(shared: Shared, task: tuple[int, dict[str, object], dict[str, str]])
                 source.write_text(shared.notebooks[source.stem], encoding="utf-8")
             values = {**parameters, "out": str(out)}
             records += run_notebooks(sources, executed, values, 1, None, shared.timeout, folder)
+            records = spoiled(records, altered(inputs))
             asked = [r.notebook for r in records if r.status in KEEP[shared.keep]]
             paths = [executed / f"{name}.ipynb" for name in asked]
             kept = {p.stem: p.read_text(encoding="utf-8") for p in paths if p.exists()}

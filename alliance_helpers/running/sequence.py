@@ -6,24 +6,29 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 from .. import paths
+from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
-from ..cohorts.open import open_study
+from ..cohorts.open import check_asked, open_study
+from ..cohorts.population import population
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import dyad_variables, own_words
-from ..study.load import Study, codebook_beside
+from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
+from ..study.read_codebook import read_codebook
 from ..study.suspect import lacking
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
 from .plan import deviations, plan_of
-from .runner import STRESS, NotebookRun, run_notebooks, versions
+from .runner import STRESS, NotebookRun, run_notebooks, spoiled, versions
 from .station import COHORT
 
 NEEDS = {
@@ -50,18 +55,29 @@ class SequenceRun:
 def main_notebooks() -> list[Path]:
     """The notebooks of the sequence in reading order, then those on robustness."""
     patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
-    return [path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern))]
+    found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
+    return [path for path in found if not is_copy(path)]
+
+
+def is_copy(notebook: Path) -> bool:
+    """Whether it is what JupyterLab or a desktop makes of another one: `04_finding_1-Copy1`."""
+    return not re.fullmatch(r"\w+", notebook.stem)
 
 
 def checked_study(parameters: Mapping[str, object]) -> Study:
-    """The study that a run is about, once its data, codebook, scenario and claims are in order.
+    """The study that a run is about, once all that its parameters ask for is in order.
 
     Raises
     ------
     ParameterError, DataError, CodebookError, ScenarioError
     """
-    read_rules(parameters.get("claims"), parameters.get("data"))
-    study = open_study(**{name: parameters[name] for name in COHORT if name in parameters})
+    cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    check_asked(**cohort)
+    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    if cohort.get("scenario"):  # what its clients have is known before they are drawn
+        chosen_values(parameters, population(cohort["scenario"]).codebook, rules=rules)
+    study = open_study(**cohort)
+    chosen_values(parameters, study.codebook, rules=rules)
     if gone := lacking(study.examined.tables, study.codebook):
         raise DataError(gone)
     return study
@@ -121,7 +137,9 @@ def run_sequence(
     values = parameters | {"out": str(folder)}
     with paths.held(folder, made=not out):
         paths.empty_for_a_run(folder)
+        read = input_hashes(parameters)
         records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
+        records = spoiled(records, paths.altered(read))
         about = {
             "parameters": {k: v for k, v in parameters.items() if k != "out"},
             "seed": parameters.get("seed", 1995),
@@ -129,7 +147,7 @@ def run_sequence(
             "seconds": round(time.perf_counter() - started, 3),
             "notebooks": [asdict(r) for r in records],
             "skipped": skip,
-            "inputs_sha256": input_hashes(parameters),
+            "inputs_sha256": by_name(read),
             "versions": versions(),
             "plan": plan,
             "lock": lock,
@@ -160,23 +178,33 @@ def _write_run_file(folder: Path, about: dict[str, object]) -> None:
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 of every file that a run reads, by its name or, where two share one, its path."""
-    files = input_files(parameters)
-    names = [file.name for file in files]
-    return {f.name if names.count(f.name) == 1 else str(f): paths.sha256(f) for f in files}
+    """SHA-256 of every file that a run reads, by its path."""
+    return {str(file): paths.sha256(file) for file in input_files(parameters)}
+
+
+def by_name(digests: Mapping[str, str]) -> dict[str, str]:
+    """The same by the files' names or, where two share one, their paths."""
+    names = Counter(Path(path).name for path in digests)
+    short = {path: Path(path).name for path in digests}
+    return {short[p] if names[short[p]] == 1 else p: digest for p, digest in digests.items()}
 
 
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
-    """Every file that a run reads: data or scenarios, codebook, claims."""
+    """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
+
+    A table is a file of the name that the codebook gives, whatever its ending, or a workbook.
+    """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else paths.RAW
+    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
-    elif source.is_dir():
-        tables = sorted(p for p in source.iterdir() if p.is_file() and p.name != paths.LIST)
     else:
-        tables = [source]
-    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+        folder = source if source.is_dir() else source.parent
+        named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
+        named |= {source.stem} if source.is_file() else set()
+        kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
+        tables = [p for p in kinds if p.stem in named or p.suffix in EXCEL or p.name == paths.TRUTH]
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 

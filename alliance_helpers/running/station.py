@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 
+from ..errors import RunError
 from ..paths import ROOT
 
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}  # of the environment; IPython's kernels heed it too
@@ -68,6 +70,8 @@ SOCKET = "fork"  # of the fork server, in the station's folder
 PIPE = "pipe"  # ends the name of the socket for what a kernel's forked children print
 COLD_VARIABLE = "ALLIANCE_COLD_KERNELS"  # any value but an empty one: never fork
 LOCK = "alliance-kit.lock"  # a name that no folder of anybody else holds
+MEMORY_VARIABLE = "ALLIANCE_KERNEL_MEMORY"  # MB of its own that a kernel forked here may have
+FILES = 256  # that a process with kernels may have to open
 NUMBER = 4  # bytes in which a fork server writes a process id or an exit code
 HEARD = 2  # seconds within which a fork server hears that it is to end
 LONGEST_FOLDER = 60  # a Unix socket's path holds about 100 characters
@@ -97,8 +101,11 @@ def private_folder() -> Path:
     if not fits:
         raise OSError(f"no writable folder with a short path among {bases}; set TMPDIR to one")
     for old in Path(fits[0]).glob(f"alliance-*/{LOCK}"):
-        with contextlib.suppress(OSError), old.open("rb") as lock:
-            if time.time() - old.stat().st_mtime < 60:  # perhaps not locked by its maker yet
+        with contextlib.suppress(OSError), open(old, "rb", opener=_at_once) as lock:
+            about = os.fstat(lock.fileno())
+            if about.st_uid != os.getuid() or not stat.S_ISREG(about.st_mode):
+                continue
+            if time.time() - about.st_mtime < 60:  # perhaps not locked by its maker yet
                 continue
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old.parent, ignore_errors=True)
@@ -106,6 +113,11 @@ def private_folder() -> Path:
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # held until the process ends: the descriptor stays open
     return folder
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for anybody, as a named pipe would have it."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 class Forked:
@@ -192,7 +204,7 @@ class Station:
             self.server.stdin.close()  # its end tells the server to kill its kernels and go
             try:
                 self.server.wait(HEARD)
-            except subprocess.TimeoutExpired:  # it still loads, and has no kernels yet
+            except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
 
@@ -202,6 +214,22 @@ class Station:
             self._end_server()
             shutil.rmtree(self.folder, ignore_errors=True)
             atexit.unregister(self.close)
+
+
+def _enough_files() -> None:
+    """See to it that kernels can have their sockets and files open.
+
+    Raises
+    ------
+    RunError
+    """
+    import resource  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != hard < FILES:
+        raise RunError(f"Only {hard} files may be open here; kernels need {FILES} (ulimit -n).")
+    if resource.RLIM_INFINITY != soft < FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
 
 
 def open_station(rehearsal: str = "") -> Station:
@@ -215,7 +243,12 @@ def open_station(rehearsal: str = "") -> Station:
         One of the helpers, whose function `rehearse` the server calls before its first fork.
     """
     global _station
+    if os.name == "posix":
+        _enough_files()
     with _lock:
+        if _station is not None and not _station.folder.is_dir():  # cleared away by somebody
+            _station.close()
+            _station = None
         if _station is None or _station.owner != os.getpid():
             _station = Station(rehearsal)
             os.environ[STATION_VARIABLE] = str(_station.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -28,12 +29,16 @@ ANSWER = 10  # seconds that a scheduler may take to answer
 
 
 def run_tasks(
-    function: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any], jobs: int
+    function: Callable[[Any, Any], Any],
+    shared: Any,
+    tasks: Sequence[Any],
+    jobs: int,
+    limit: float | None = None,
 ) -> Iterator[tuple[int, Any]]:
     """Call a function on every task in worker processes and yield results as they come.
 
-    A worker that dies takes its neighbours' pool with it; the tasks that were running are
-    started again, up to `ATTEMPTS` times each.
+    A worker that dies, or is silent for too long, takes its neighbours' pool with it; the tasks
+    that were running are started again, up to `ATTEMPTS` times each.
 
     Parameters
     ----------
@@ -45,6 +50,8 @@ def run_tasks(
         Picklable.
     jobs : int
         Number of worker processes; 1 stands for this process.
+    limit : float, optional
+        Seconds that a task may take and wait; a worker that was stopped says nothing for ever.
 
     Yields
     ------
@@ -67,7 +74,9 @@ def run_tasks(
         marks = Path(folder)
         call = partial(delayed(_in_worker), function, shared, marks, os.getpid())
         while attempts:
-            pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+            how = {"batch_size": 1, "return_as": "generator_unordered", "temp_folder": folder,
+                   "timeout": limit}  # fmt: skip
+            pool = Parallel(jobs, backend="loky", **how)
             calls = [call(i, tasks[i]) for i in attempts]
             try:
                 with _interrupts_held_back():
@@ -77,7 +86,7 @@ def run_tasks(
                     for index, result in results:
                         del attempts[index]
                         yield index, result
-            except BrokenProcessPool as error:
+            except (BrokenProcessPool, multiprocessing.TimeoutError) as error:
                 begun = [i for i in attempts if (marks / str(i)).exists()]
                 barren = 0 if begun else barren + 1
                 if barren == BARREN:
@@ -110,7 +119,8 @@ def _in_worker(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         die_with_parent(owner)
         os.environ[STATION_VARIABLE] = str(marks.parent)
-    (marks / str(index)).touch()
+    with contextlib.suppress(OSError):  # cleared away by somebody: only who began is not known
+        (marks / str(index)).touch()
     return index, function(shared, task)
 
 

@@ -189,7 +189,7 @@ def read_labelled(path: Path) -> RawTable:
 
 
 MAX_UNPACKED = 500_000_000
-MAX_RATIO = 200
+MAX_RATIO = 40
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
@@ -323,7 +323,15 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
         if size > MAX_PARQUET:
             what = f"would unpack to {size / 1e9:.0f} GB."
             raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+        cells = 8 * meta.num_rows * meta.num_columns  # runs of one value take no room in the file
+        if cells > MAX_UNPACKED and cells > MAX_RATIO * path.stat().st_size:
+            what = f"would unpack to {cells / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB."
+            raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
         schema = pq.read_schema(path)
+        raw = [f.name for f in schema if "binary" in str(f.type)]
+        if raw:
+            what = "holds bytes, not text or numbers."
+            raise refuse(path.name, what, "Write its values as text.", column=raw[0])
         wanted = [c for c in categories if c in schema.names]
         nested = [f.name for f in schema if pa.types.is_nested(f.type)]
         if nested:

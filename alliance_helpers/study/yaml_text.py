@@ -6,18 +6,18 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
 
-from ..errors import CodebookError, Problem, listed, show
+from ..errors import CodebookError, Problem, meant, show
 from ..paths import DATA
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
+MAX_DIGITS = 40
 IRI_GRAMMAR = "rfc3987_syntax"
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -39,7 +39,18 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     return loader.construct_mapping(node, deep=True)
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    """A number in digits; YAML 1.1 would read a time of day in base 60, and 1 MB of digits too."""
+    if ":" in node.value or len(node.value) > MAX_DIGITS:
+        what = f"{_short(node.value)} is no number that can be used; put text in quotes"
+        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
+    whole = node.tag.endswith(":int")
+    return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
 def _refuse(file: str, what: str, remedy: str, row: int | None = None) -> CodebookError:
@@ -198,9 +209,7 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
         known = sorted(error.schema.get("properties", {}))
         for name in found:
             if name not in known:
-                close = get_close_matches(str(name), known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known are {listed(known, 12)}."
-                yield str(name), f"there is no such setting here; {hint}"
+                yield str(name), f"there is no such setting here; {meant(name, known)}"
     elif rule == "required":
         gone = [name for name in wanted if name not in found]
         yield None, f"{' and '.join(repr(n) for n in gone)} must be given."

@@ -65,6 +65,10 @@ class Slide:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             raise ParameterError(f"{name} is {value!r}; give {self.low:g} to {self.high:g}.")
 
+    def within(self, value: float) -> float:
+        """The nearest value of the slider: a page can be made to send any other."""
+        return min(max(self.low, value), self.high)
+
 
 @dataclass(frozen=True)
 class Choose:
@@ -87,6 +91,9 @@ class Choose:
         if value not in self.options.values():
             allowed = ", ".join(repr(v) for v in self.options.values())
             raise ParameterError(f"{name} is {value!r}; choose one of {allowed}.")
+
+    def within(self, value: object) -> object:
+        return value if value in self.options.values() else self.value
 
 
 @dataclass(frozen=True)
@@ -221,7 +228,8 @@ class Demo:
 
         def show(_event: object = None) -> None:
             try:
-                still = self.still(**{name: widget.value for name, widget in inputs.items()})
+                asked = {n: self.controls[n].within(widget.value) for n, widget in inputs.items()}
+                still = self.still(**asked)
             except AllianceError as error:
                 numbers.value = numbers_html(str(error))
                 return

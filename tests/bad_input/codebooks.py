@@ -67,7 +67,8 @@ whole(
 whole(
     "codebook_huge_number",
     "study: {title: " + "9" * 5000 + "}\n",
-    "codebook.yml: holds a number or date that cannot be read. Put it in quotes, or correct it.",
+    "codebook.yml, row 1: is not valid YAML ('" + "9" * 40 + "' is no number that can be used; put "
+    "text in quotes). " + COMPARE,
 )
 
 book(
@@ -474,4 +475,20 @@ book(
     "'experience' of table 'therapists' and for column 'age' of table 'clients'; only one of them "
     "would be used. Give one of the two another name and say which column it is, here for example "
     "`therapists_age: {column: experience}`; or put it under `ignore`, if both are the same.",
+)
+
+book(
+    "codebook_number_base_60",
+    "[18, 99]",
+    "[18:00, 99]",
+    "codebook.yml, row 13: is not valid YAML ('18:00' is no number that can be used; "
+    "put text in quotes). " + COMPARE,
+)
+
+book(
+    "codebook_number_hex",
+    "[18, 99]",
+    "[0x" + "f" * 5000 + "]",
+    "codebook.yml, row 13: is not valid YAML ('0x" + "f" * 38 + "' is no number that can be used; "
+    "put text in quotes). " + COMPARE,
 )

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from .make import bomb, case, parquet, swap, workbook
+import numpy as np
+
+from .make import bomb, case, parquet, swap, swollen, workbook
 
 C = "clients.csv"
 UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
@@ -440,3 +442,32 @@ def _(files):
     head, *lines = files["therapists.csv"].splitlines()
     made = [f"{head},\x1b[2Jexperience", *(f"{line},1" for line in lines)]
     files["therapists.csv"] = "\n".join(made)
+
+
+@case(
+    "parquet_of_bytes",
+    "clients.parquet, column age: holds bytes, not text or numbers. Write its values as text.",
+)
+def _bytes(files):
+    instead(files, "clients.parquet", parquet({"client_id": ["C1"], "age": [b"31"]}))
+
+
+@case(
+    "parquet_that_unpacks_to_much_more",
+    "clients.parquet: would unpack to 0.6 GB from 0.3 MB. Leave out columns that the codebook does "
+    "not need.",
+)
+def _dense_parquet(files):
+    same = np.zeros(8_000_000)
+    instead(files, "clients.parquet", parquet({f"a{i}": same for i in range(9)}))
+
+
+@case(
+    "workbook_that_unpacks_to_many_megabytes",
+    "clients.xlsx: would unpack to 20 MB from 0.1 MB (9 parts); that is refused. Export the sheet "
+    "as CSV or Parquet.",
+)
+def _dense_workbook(files):
+    plain = workbook({"clients": [["client_id"], ["C1"]]})
+    row = b'<row><c t="inlineStr"><is><t>C1</t></is></c></row>'
+    instead(files, "clients.xlsx", swollen(plain, "xl/worksheets/sheet1.xml", row, 400_000))

@@ -162,6 +162,20 @@ def bomb(megabytes: int) -> bytes:
     return out.getvalue()
 
 
+def swollen(book: bytes, name: str, row: bytes, times: int) -> bytes:
+    """A workbook with one row of one sheet repeated."""
+    out = io.BytesIO()
+    old = zipfile.ZipFile(io.BytesIO(book))
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            text = old.read(part)
+            if part == name:
+                head, tail = text.split(b"</sheetData>")
+                text = head + row * times + b"</sheetData>" + tail
+            new.writestr(part, text)
+    return out.getvalue()
+
+
 def parquet(columns: dict[str, list]) -> bytes:
     """A Parquet file of these columns."""
     import pyarrow as pa

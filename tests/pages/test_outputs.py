@@ -169,3 +169,10 @@ def test_what_a_study_calls_its_groups_is_not_respelled():
     made = pretty(pd.DataFrame({"n_missing": [1], "Klinik Süd": ["3"], "<b>B</b> & co": ["4"]}))
     assert list(made.shown)[1:] == ["Klinik Süd", "<b>B</b> & co"]
     assert "<b>" not in made.html
+
+
+def test_a_formula_behind_a_semicolon_is_harmless_too(tmp_path):
+    cells = ["a;=1+1", "a; @x", "a\t+1", "a; b", "p < .05; q"]
+    save_table(pd.DataFrame({"x": cells}), "t", tmp_path)
+    back = pd.read_csv(tmp_path / "tables" / "t.csv")["x"].tolist()
+    assert back == ["a;'=1+1", "a;' @x", "a\t'+1", *cells[3:]]

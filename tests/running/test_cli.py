@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit codes, messages, nothing half-written."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from make_notebook import make_notebook
 
 from alliance_helpers.paths import RAW, RESULTS
+from alliance_helpers.running import sequence
+from alliance_helpers.running.batch import choose_notebooks
 from alliance_helpers.running.cli import main
 
 
@@ -164,14 +168,30 @@ def test_bad_data_from_a_shell_has_no_traceback(study):
     assert "Traceback" not in done.stderr
 
 
-def test_a_batch_names_only_findings_that_are_there(tmp_path):
-    (tmp_path / "grid.yml").write_text("parameters: {n_clients: [20], scenario: [halo]}")
+def modes(folder):
+    """Who may read the files in a folder."""
+    return {p.stat().st_mode & 0o777 for p in folder.rglob("*") if p.is_file()}
+
+
+def test_files_are_for_whom_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert alliance("simulate", "--n-clients", 20, "--out", tmp_path / "x").exit_code == 0
+    finally:
+        os.umask(before)
+    assert modes(tmp_path / "x") == {0o640}
+
+
+def test_a_batch_names_only_findings_that_are_there_and_shows_rows_to_its_owner_only(tmp_path):
+    grid = "parameters: {n_clients: [20], scenario: [halo], show_rows: [true]}"
+    (tmp_path / "grid.yml").write_text(grid)
     command = ["batch", tmp_path / "grid.yml", "--notebooks", "01_data_cleaning"]
     done = alliance(*command, "--jobs", "1", "--out", tmp_path / "batch")
     assert done.exit_code == 0, done.stderr
     assert "1 of 1 runs done" in done.stdout
     assert "No findings: 09_summary writes them." in done.stdout
     assert not (tmp_path / "batch" / "findings.csv").exists()
+    assert modes(tmp_path / "batch") == {0o600}
 
 
 CLAIM = """
@@ -224,3 +244,22 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert alliance("simulate", "--n-clients", 20, "--out=~/x").exit_code == 0
+    assert (tmp_path / "x" / "truth.csv").is_file()
+    assert alliance("check", "--data=~/x").exit_code == 0
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_copy_of_a_notebook_is_run_only_if_it_is_named(tmp_path, monkeypatch):
+    for name in ("04_finding", "04_finding-Copy1", "04_finding (copy)"):
+        make_notebook(tmp_path / f"{name}.ipynb")
+    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
+    assert [p.stem for p in sequence.main_notebooks()] == ["04_finding"]
+    for asked in ([], ["04"], ["04_finding"]):
+        assert [p.stem for p in choose_notebooks(asked, tmp_path)] == ["04_finding"]
+    (named,) = choose_notebooks(["04_finding-Copy1"], tmp_path)
+    assert named.stem == "04_finding-Copy1"

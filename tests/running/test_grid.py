@@ -98,6 +98,13 @@ def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
         ("parameters: {seed: [1, 1]}", "{'seed': 1} is there twice"),
         ("parameters: {seed: [1, 2]}\nruns: [{seed: 2}]", "is there twice"),
         ("parameters: {seed: {from: 1, to: 10000000}}", "10,000,000 runs .* add --yes"),
+        ("parameters: {seed: [1:00:00]}", "row 1: .*'1:00:00' is no number"),
+        (f"parameters: {{seed: [0x{'f' * 9999}]}}", "is no number that can be used"),
+        (f"parameters: {{seed: [1{':10' * 9999}]}}", "is no number that can be used"),
+        ("a: &a [1, 1]\nparameters: {seed: [*a, *a]}", "row 1: uses a YAML anchor or alias"),
+        ("parameters: {seed: {from: 0, to: 9.0e+7}}", "from 0 to 90000000.0 .* is too long"),
+        ("parameters: {share: {from: 0, to: 1, step: 1.0e-8}}", "steps of 1e-08 is too long"),
+        (f"parameters: {{{', '.join(f'a{i}: [1, 2, 3]' for i in range(99))}}}", r"than 10\*\*15"),
         ("x: &a [1]\n" * 100_001, "larger than 1,000,000"),
     ],
 )
@@ -114,7 +121,9 @@ def test_all_problems_come_at_once_with_what_there_is(tmp_path, declared):
         assert part in str(error.value)
 
 
-def test_many_runs_can_be_meant(tmp_path, declared):
+def test_many_runs_can_be_meant_but_not_any_number(tmp_path, declared):
+    with pytest.raises(ParameterError, match="At most 1,000,000 can be"):
+        grid_of(tmp_path, "parameters: {seed: {from: 1, to: 2000000}}", True)
     check_grid(grid_of(tmp_path, "parameters: {seed: {from: 1, to: 20000}}", True), declared)
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from hashlib import sha256
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -14,11 +13,17 @@ from make_notebook import STANDARD, make_notebook
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW, write_whole
-from alliance_helpers.running import sequence, station
+from alliance_helpers.running import runner, sequence, station
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.parameters import all_parameters
-from alliance_helpers.running.runner import run_notebook, run_notebooks
-from alliance_helpers.running.sequence import input_hashes, run_sequence, skipped
+from alliance_helpers.running.runner import (
+    NotebookRun,
+    Shared,
+    run_notebook,
+    run_notebooks,
+    run_one,
+)
+from alliance_helpers.running.sequence import by_name, input_hashes, run_sequence, skipped
 from alliance_helpers.study.load import Study, load_study
 from alliance_helpers.study.read_codebook import parse_codebook
 
@@ -210,23 +215,51 @@ def test_a_study_that_lacks_parts_runs_to_the_end(tmp_path, lacking, left_out):
 
 
 def test_a_run_states_the_files_it_read_and_no_others(tmp_path):
-    for name in ("study/t.csv", "study/codebook.yml", "study/findings.yml", "other/findings.yml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
+    table = "{file: t.csv, key: [id], variables: {id: {type: id}}}"
+    book = f"study: {{title: A, client: id}}\ntables: {{t: {table}}}"
+    texts = dict.fromkeys(("t.csv", "letter.docx", "other.csv", "private/t.csv"), "x")
+    texts |= {"codebook.yml": book, "findings.yml": "y", "../other/findings.yml": "z"}
+    for name, text in texts.items():
+        (tmp_path / "study" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "study" / name).write_text(text)
     own = {"data": str(tmp_path / "study")}
-    assert input_hashes(own) == {
-        name: sha256(f"study/{name}".encode()).hexdigest()
+    assert by_name(input_hashes(own)) == {
+        name: sha256(texts[name].encode()).hexdigest()
         for name in ("t.csv", "codebook.yml", "findings.yml")
     }
     elsewhere = str(tmp_path / "other" / "findings.yml")
     named = input_hashes(own | {"claims": elsewhere})
-    assert named[elsewhere] == sha256(b"other/findings.yml").hexdigest()
-    assert {Path(name).name for name in named} == {"t.csv", "codebook.yml", "findings.yml"}
-    assert set(input_hashes({"scenario": "halo"})) == {
+    assert named[elsewhere] == sha256(b"z").hexdigest()
+    assert {*by_name(named)} == {"t.csv", "codebook.yml", "findings.yml"}
+    assert {*by_name(input_hashes({"scenario": "halo"}))} == {
         "scenarios.yml",
         "calibration.json",
         "codebook.yml",
         "findings.yml",
     }
-    shipped = {p.name for p in RAW.iterdir()} | {"codebook.yml", "findings.yml"}
-    assert set(input_hashes({})) == shipped
+    shipped = {p.name for p in RAW.glob("*.csv")} | {"codebook.yml", "findings.yml"}
+    assert {*by_name(input_hashes({}))} == shipped
+
+
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_a_run_whose_input_changed_under_it_fails_and_says_so(how, tmp_path, monkeypatch):
+    """Whether it changed before the run, or while the notebooks ran."""
+    source, text = tmp_path / "t.csv", "id\n1\n"
+    change = {"changed": lambda: source.write_text("id\n2\n"), "gone": source.unlink}[how]
+    notebook = make_notebook(tmp_path / "01_a.ipynb").read_text()
+    shared, inputs = Shared({"01_a": notebook}, "none", 60, None), {}
+
+    def ran(*_):
+        change()
+        return [NotebookRun("01_a", "done", 0.1)]
+
+    for before in (change, lambda: monkeypatch.setattr(runner, "run_notebooks", ran)):
+        source.write_text(text)
+        inputs[str(source)] = sha256(text.encode()).hexdigest()
+        before()
+        result = run_one(shared, (1, {}, {}, inputs))
+        assert not result.done
+        assert result.findings is None
+        (record,) = result.records
+        assert record.error_name == "InputChanged"
+        assert record.error_message == "t.csv changed or went while it ran"

@@ -51,7 +51,7 @@ def said(text: str) -> list:
 
 
 def run(texts: dict, parameters: dict):
-    return run_one(Shared(texts, "all", 60, None), (1, parameters, {}))
+    return run_one(Shared(texts, "all", 60, None), (1, {"scenario": "", **parameters}, {}, {}))
 
 
 def left(place: station.Station) -> tuple[set[str], list]:

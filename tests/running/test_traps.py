@@ -97,7 +97,7 @@ def test_reading_commands(study, tmp_path):
 
 def test_a_batch(study, tmp_path):
     grid = tmp_path / "grid.yml"
-    grid.write_text(f"parameters: {{data: [{study[0]}], seed: [1, 2]}}\n")
+    grid.write_text(f"parameters: {{data: [{study[0]}], show_rows: [false, true]}}\n")
     said = run(study, BIN / "alliance", "batch", grid, "--out", tmp_path / "batch",
                "--jobs", "2", "--notebooks", FIRST)  # fmt: skip
     assert "2 of 2 runs done" in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
-from alliance_helpers.running.station import close_station, open_station
+from alliance_helpers.running.station import MEMORY_VARIABLE, close_station, open_station
 from alliance_helpers.study.yaml_text import without_iri_grammar
 
 PAGES = Path("results/seminar/web").absolute()
@@ -20,29 +20,43 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
         "--ready", type=int, default=2, metavar="N",
         help="visitors of each unit whose page is made before they come (60 MB each; default 2)",
     )  # fmt: skip
+    parser.add_argument(
+        "--allow-host", nargs="+", default=[], metavar="NAME",
+        help="names under which visitors reach this machine, besides localhost and its addresses",
+    )  # fmt: skip
+    limits = {
+        "most": (60, "N", "visitors at a time; another is told to come later"),
+        "memory": (1500, "MB", "that one visitor's computations may take"),
+    }
+    for name, (usual, unit, told) in limits.items():
+        told += f" (default {usual})"
+        parser.add_argument(f"--{name}", type=int, default=usual, metavar=unit, help=told)
     return parser.parse_known_args()
 
 
 def main() -> int:
     given, further = arguments()
     os.environ[PROVISIONER_VARIABLE] = PROVISIONER
+    os.environ[MEMORY_VARIABLE] = str(given.memory)
     # Loads the libraries and draws the figures once, for every visitor, while Voila starts.
     open_station(rehearsal="teaching.widgets")
     try:
         with without_iri_grammar():
             from jupyter_core.paths import jupyter_config_path
-            from voila.app import main as serve
 
             from .editions import SOURCE, build
+            from .server import Seminar
         look = SOURCE / "voila"
         for variable, folder in (("JUPYTER_PATH", look.parent), ("JUPYTER_CONFIG_PATH", look)):
             more = os.environ.get(variable)
             os.environ[variable] = f"{folder}{os.pathsep}{more}" if more else str(folder)
-        build("web", PAGES, numbers=given.units)
+        units = build("web", PAGES, numbers=given.units)
+        Seminar.names = frozenset(["localhost", *map(str.lower, given.allow_host)])
+        Seminar.most = given.most + given.ready * len(units)  # kernels that wait count too
         ready = f"--VoilaConfiguration.default_pool_size={given.ready}"
         # Not in the folder it is started from, where Voila would look first and run a voila.py.
         settings = [f"--Voila.config_file_paths={path}" for path in jupyter_config_path()]
-        serve([str(PAGES), "--no-browser", ready, *settings, *further])
+        Seminar.launch_instance([str(PAGES), "--no-browser", ready, *settings, *further])
     except AllianceError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,0 +1,69 @@
+"""Voila for a class: it answers to its own names only, and is full rather than slow."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import unquote
+
+from tornado.web import HTTPError, authenticated
+from voila.app import Voila
+from voila.tornado.handler import TornadoVoilaHandler
+
+FULL = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Full</title>
+<meta http-equiv="refresh" content="30"><body style="font:18px/1.5 sans-serif;margin:3em">
+<h1>Every place is taken</h1>
+<p>This page tries again every half minute; pages that were left make room after minutes.</p>
+</body></html>"""
+
+# Paths that Voila trips over: templates' files elsewhere, ways out of a folder, a login, a NUL.
+LOST = re.compile(r"/voila/templates/(?![\w-]+/static/.)|/\.\.(/|$)|/log(in|out)$|\0")
+
+
+def is_address(host: str) -> bool:
+    """Whether a name is an address in numbers, which nobody's name server can bend."""
+    try:
+        return bool(ip_address(host.strip("[]")))
+    except ValueError:
+        return False
+
+
+class OwnNames:
+    """Part of a handler: requests under other names, as of a page that rebinds its own, end."""
+
+    async def prepare(self) -> None:
+        host = self.request.host_name.lower()
+        if host not in Seminar.names and not is_address(host):
+            raise HTTPError(403, "This server does not answer to that name (see --allow-host).")
+        if LOST.search(unquote(self.request.path)):
+            raise HTTPError(404)
+        waits = super().prepare()  # of some of Voila's handlers it is plain
+        if waits is not None:
+            await waits
+
+
+class Page(TornadoVoilaHandler):
+    """A visitor's page; each has a kernel."""
+
+    @authenticated
+    async def get(self, path: str | None = None) -> None:
+        if len(self.kernel_manager.list_kernel_ids()) >= Seminar.most:
+            self.set_status(503)
+            self.set_header("Retry-After", "30")
+            self.finish(FULL)
+            return
+        await super().get(path)
+
+
+class Seminar(Voila):
+    """Voila with these two; `names` it answers to, and `most` kernels at a time."""
+
+    names = frozenset(["localhost"])
+    most = 60
+
+    def init_handlers(self) -> list:
+        """Every path of Voila's, checked first."""
+        return [
+            (path, type(h.__name__, (OwnNames, Page if h is TornadoVoilaHandler else h), {}), *more)
+            for path, h, *more in super().init_handlers()
+        ]
