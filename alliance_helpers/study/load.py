@@ -130,7 +130,9 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     study, in_codebook, in_data = _everything(source, codebook)
     if study is None or in_codebook or in_data:
         return [*in_codebook, *in_data], ()
-    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
+    gone = study.examined.log.query("after == 'record left out'").groupby(["table", "rule"]).size()
+    out = (f"{table}: {n:,} left out ({rule})" for (table, rule), n in gone.items())
+    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes, *out)
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
