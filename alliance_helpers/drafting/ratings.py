@@ -136,6 +136,8 @@ def _alliance(
         )
     if answers.question:
         said.append(answers.question)
+    if form and not answers.numbers and block.guess.range != RESPONSES[form]:
+        remark += f"; only {block.guess.low:g} to {block.guess.high:g} occur"
     name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
     who = word_for(informant, layout)
     when = "" if ending[1:] == informant else ending.replace("_", " ")

@@ -423,12 +423,58 @@ def two_languages(folder, data):
     frame.to_csv(folder / "two.csv", index=False)
 
 
+def redcap_labelled(folder, data):
+    """Labels instead of names and codes."""
+    base = {"Repeat Instrument": "", "Repeat Instance": ""}
+    intake = ids(data, **{"Record ID": "id", "Therapist": "who"})
+    intake = intake.assign(**{"Event Name": "Intake"}, **base)
+    items = [
+        named(words(data, C, SR), C, "WAI client item {}"),
+        named(words(data, T, S), T, "WAI therapist item {}"),
+    ]
+    after = pd.concat([ids(data, **{"Record ID": "id", "PHQ total": "phq"}), *items], axis=1)
+    after = after.assign(**{"Event Name": "Follow-up", "Complete?": "Complete"}, **base)
+    pd.concat([intake, after]).to_csv(folder / "labels.csv", index=False)
+
+
+def limesurvey_spss(folder, data):
+    frame = pd.concat(
+        [ids(data, id="id", CODE="id", THER="who"), named(data[C], C, "WAIP_SQ{:03d}"),
+         named(data[T], T, "WAIT_SQ{:03d}")], axis=1,
+    ).astype(float)  # fmt: skip
+    frame = frame.assign(submitdate="2024-01-01", lastpage=4.0, startlanguage="de", seed=1.0)
+    levels = {c: numbered(SR if "WAIP" in c else S) for c in frame if "_SQ" in c}
+    pyreadstat.write_sav(frame, folder / "l.sav", variable_value_labels=levels)
+
+
+def limesurvey_unfinished(folder, data):
+    """Two responses that were broken off, of clients who answered again."""
+    limesurvey(folder, data)
+    frame = pd.read_csv(folder / "results-survey1.csv", keep_default_na=False)
+    again = frame.iloc[[4, 9]].assign(submitdate="", lastpage=2)
+    pd.concat([again, frame]).to_csv(folder / "results-survey1.csv", index=False)
+
+
+def merged_headers(folder, data):
+    """A row above the names says over twelve columns each whose form it is."""
+    frame = pd.concat([ids(data, id="id", therapist="who"), data[C + T]], axis=1)
+    with pd.ExcelWriter(folder / "m.xlsx") as book:
+        frame.to_excel(book, index=False, startrow=1)
+        sheet = book.sheets["Sheet1"]
+        sheet["C1"], sheet["O1"] = "Client form", "Therapist form"
+        sheet.merge_cells("C1:N1")
+        sheet.merge_cells("O1:Z1")
+
+
 EXACT = (
     qualtrics_text,
     qualtrics_spss,
     redcap,
     redcap_described,
+    redcap_labelled,
     limesurvey,
+    limesurvey_spss,
+    limesurvey_unfinished,
     german_text,
     spanish_text,
     spss_german,
@@ -443,6 +489,7 @@ EXACT = (
     reversed_too,
 )
 ASKED = (
+    merged_headers,
     qualtrics_recoded,
     long_coded,
     long_sessions,
