@@ -16,6 +16,7 @@ from ..study.codebook import Codebook, own_words
 
 TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 COLUMNS, WORDS, KINDS = TOLD["columns"], TOLD["values"], TOLD["kinds"]
+CAPTIONS = TOLD["captions"]
 
 CLAIM = ["finding", "claim", "informant"]
 """The columns that name a claim."""
@@ -241,4 +242,4 @@ def _plain(column: object) -> str:
 def _word(value: object, codebook: Codebook | None) -> str:
     if not isinstance(value, str):
         return ""
-    return own_words(":".join(_said(part, codebook) for part in value.split(":")), codebook)
+    return own_words(":".join(word(part, codebook) for part in value.split(":")), codebook)
