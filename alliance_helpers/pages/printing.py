@@ -104,8 +104,8 @@ def rendered(template: str, **values: object) -> str:
 def _template(name: str):
     import jinja2
 
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return jinja2.Environment(autoescape=True).from_string(text)
+    beside = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(autoescape=True, loader=beside).get_template(name)
 
 
 def p_text(p: float) -> str:

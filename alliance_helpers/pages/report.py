@@ -69,14 +69,29 @@ def write_report(folder: str | Path) -> Path:
         "report.html.j2",
         sections=sections,
         about=about,
+        failures=failures,
+        front="",
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
         banner=banner,
-        synthetic='class="synthetic"' in banner,
         provenance=_provenance(about),
     )
     target = folder / "report.html"
-    write_whole(target, html)
+    write_whole(target, _numbered(html))
     return target
+
+
+def _numbered(html: str) -> str:
+    """Captions of tables and figures with their numbers, which also tell regions apart."""
+    counts = {"Table": 0, "Figure": 0}
+
+    def number(found: re.Match) -> str:
+        kind = "Figure" if "figcaption" in found[0] else "Table"
+        region = "aria-label" in found[0]
+        counts[kind] += not region
+        return f"{found[0]}{kind} {counts[kind] + region}. "
+
+    starts = r'<(?:fig)?caption[^>]*>|<div[^>]* role="region" aria-label="(?!Table")'
+    return re.sub(starts, number, html)
 
 
 def _section(path: Path, failure: str, book: Codebook) -> Section:
@@ -87,7 +102,7 @@ def _section(path: Path, failure: str, book: Codebook) -> Section:
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
     heading = own_words(_heading(notebook), book)
-    return Section(path.stem, heading, _convert(notebook, book), failure)
+    return Section(path.stem, heading, _convert(notebook, path.stem, book), failure)
 
 
 def _left_out(name: str, why: str, book: Codebook) -> Section:
@@ -102,23 +117,25 @@ def _heading(notebook) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
 
 
-def _convert(notebook, book: Codebook) -> str:
+def _convert(notebook, name: str, book: Codebook) -> str:
     """The outputs and the text of a notebook as HTML; only picture, HTML and text outputs."""
     from nbconvert.filters import markdown2html_mistune
 
-    parts = []
+    parts, code = [], [c.source for c in notebook.cells if c.cell_type == "code"]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             html = _deeper(str(markdown2html_mistune(cell.source)))
             parts.append(own_words(html, book, escape))
+            if len(parts) == 1:
+                parts.append(rendered("from.html.j2", name=name, code="\n\n".join(code)))
         elif cell.cell_type == "code":
             parts += [_output(o) for o in cell.outputs]
     return "\n".join(p for p in parts if p)
 
 
 def _deeper(html: str) -> str:
-    """Headings one level down, so that the report has one first-level heading."""
-    html = re.sub(r"<a class=\"anchor-link\".*?</a>", "", html)
+    """Headings one level down, so that the report has one of the first; without their ids."""
+    html = re.sub(r"<a class=\"anchor-link\".*?</a>|(?<=<h\d) id=\"[^\"]*\"", "", html)
     return re.sub(r"(</?h)([1-5])", lambda m: m.group(1) + str(int(m.group(2)) + 1), html)
 
 
@@ -129,10 +146,11 @@ def _output(output) -> str:
     if "image/png" in data:
         about = output.metadata.get("image/png", {})
         alt, width = escape(str(about.get("alt", ""))), int(about.get("width", 700))
+        caption = escape(str(about.get("caption", "")))
         png = data["image/png"].replace("\n", "")
         return (
             f'<figure><img alt="{alt}" style="max-width:min(100%,{width}px)" '
-            f'src="data:image/png;base64,{png}"></figure>'
+            f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
         )
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'

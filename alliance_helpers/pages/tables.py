@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 import numpy as np
 import pandas as pd
 
-from ..claims.rules import Claim, Rules, read_rules
+from ..claims.rules import Claim, Rules, read_rules, read_stress
 from ..claims.verdicts import NOT_SUPPORTED, SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
@@ -202,6 +202,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
 
 MAIN = ("as_1995", "as_published", "nested")
 PRIMARY = ("nested", "as_published")  # the first that a study has is the verdict of today
+GROUPS = ("Then", "Now", "Model", "One thing changed", "Others")
 
 
 @dataclass(frozen=True)
@@ -221,16 +222,30 @@ class Scorecard:
         return " ".join(said)
 
     def _repr_html_(self) -> str:
-        tests = [a for a in self.analyses if a not in MAIN]  # a rule parts them from the main ones
-        kinds = {a: "more" if a in tests else "main" for a in self.analyses}
         return rendered(
             "scorecard.html.j2",
             summary=self.summary(),
-            analyses=kinds | dict.fromkeys(tests[:1], "first"),
+            groups=self.groups(),
+            wide=len(self.analyses) + 1,
             rows=self.frame.to_dict("records"),
             words=WORDS,
             marks=MARKS,
         )
+
+    def groups(self) -> dict[str, list[str]]:
+        """The analyses by what they change in the primary one."""
+        settings = read_stress()
+        main = next((a for a in PRIMARY if a in self.analyses), None)
+
+        def group(name: str) -> str:
+            about = settings.get(name, {})
+            if name in ("as_1995", main):
+                return "Then" if name == "as_1995" else "Now"
+            changed = "does" in about or name in MAIN
+            return "Model" if changed else "One thing changed" if "differs" in about else "Others"
+
+        order = sorted(self.analyses, key=lambda a: GROUPS.index(group(a)))
+        return {title: list(names) for title, names in groupby(order, group)}
 
     def text(self) -> str:
         """The scorecard for a terminal."""
