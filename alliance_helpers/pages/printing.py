@@ -24,6 +24,8 @@ CLAIM = ["finding", "claim", "informant"]
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
 
+VERDICT_COLORS = dict(zip(MARKS, ("#00594C", "#EBEBEB", "#E8906F"), strict=True))
+
 
 @dataclass(frozen=True)
 class PrettyTable:
@@ -98,6 +100,20 @@ def pretty(
 def rendered(template: str, **values: object) -> str:
     """One of the templates beside this file, filled in; what is filled in is escaped."""
     return _template(template).render(**values)
+
+
+def numbered(html: str) -> str:
+    """A page whose captions of tables and figures have their numbers, which tell regions apart."""
+    counts = {"Table": 0, "Figure": 0}
+
+    def number(found: re.Match) -> str:
+        kind = "Figure" if "figcaption" in found[0] else "Table"
+        region = "aria-label" in found[0]
+        counts[kind] += not region
+        return f"{found[0]}{kind} {counts[kind] + region}. "
+
+    starts = r'<(?:fig)?caption[^>]*>|<div[^>]* role="region" aria-label="(?!Table")'
+    return re.sub(starts, number, html)
 
 
 @cache

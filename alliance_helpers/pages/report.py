@@ -18,7 +18,7 @@ from ..claims.rules import read_rules
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
-from .printing import rendered
+from .printing import numbered, rendered
 from .tables import Scorecard, then_and_now
 
 NOTHING = "No findings were written."
@@ -76,22 +76,8 @@ def write_report(folder: str | Path) -> Path:
         provenance=_provenance(about),
     )
     target = folder / "report.html"
-    write_whole(target, _numbered(html))
+    write_whole(target, numbered(html))
     return target
-
-
-def _numbered(html: str) -> str:
-    """Captions of tables and figures with their numbers, which also tell regions apart."""
-    counts = {"Table": 0, "Figure": 0}
-
-    def number(found: re.Match) -> str:
-        kind = "Figure" if "figcaption" in found[0] else "Table"
-        region = "aria-label" in found[0]
-        counts[kind] += not region
-        return f"{found[0]}{kind} {counts[kind] + region}. "
-
-    starts = r'<(?:fig)?caption[^>]*>|<div[^>]* role="region" aria-label="(?!Table")'
-    return re.sub(starts, number, html)
 
 
 def _section(path: Path, failure: str, book: Codebook) -> Section:
