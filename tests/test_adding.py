@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers import all_rows, assess, load_study, open_cohort, read_rules, then_and_now
-from alliance_helpers.claims.evidence import fitted
+from alliance_helpers.claims.evidence import QUICK, fitted
 from alliance_helpers.claims.stress import STRESS
 from alliance_helpers.paths import CODEBOOK, FINDINGS, NOTEBOOKS, RAW, ROOT
 from alliance_helpers.running import sequence
@@ -65,7 +65,7 @@ def test_the_journey_of_one_answer():
     assert f"one of {row['n']:.0f} dyads" in JOURNEY
     assert f"*p* of equivalence {row['p_equivalence']:.2f}".replace("0.", ".") in JOURNEY
     assert (row["verdict"], rows.loc["nested_cr2", "verdict"]) == ("supported", "inconclusive")
-    assert "Dyads independent" in then_and_now(rows.reset_index())._repr_html_()
+    assert "dyads independent" in then_and_now(rows.reset_index())._repr_html_()
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_claim_is_an_entry_in_findings(folder):
     cohort = open_cohort(str(folder))
     rules = read_rules("", str(folder), cohort.codebook)
     rows = assess(cohort.dyads, rules=rules, finding="5")
-    assert set(rows["analysis"]) == {"as_1995", "as_published", "nested", "nested_cr2"}
+    assert set(rows["analysis"]) == {"as_1995", *QUICK}
     assert rows["verdict"].notna().all()
     assert "goes with better self-care" in then_and_now(rows, rules)._repr_html_()
 
@@ -109,7 +109,7 @@ def test_a_stress_test_is_a_function_with_a_name(monkeypatch):
     rows = all_rows(cohort, finding="3", analyses=["first_half"])
     (row,) = rows.query("analysis == 'first_half'").to_dict("records")
     assert row["claim"] == "own_outcome" and row["verdict"] == "supported"
-    told = half.loc["own_outcome", "nested"]
+    told = half.loc["own_outcome", "adjusted"]
     assert row["estimate"] == pytest.approx(told["estimate"], abs=1e-9)
     assert "first half" in then_and_now(rows)._repr_html_(), "a column of the report"
 

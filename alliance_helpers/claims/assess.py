@@ -18,7 +18,18 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import Stepwise
-from .evidence import ANALYSES, ClaimData, assessed, claim_data, complete_of, verdict_of, ways
+from .evidence import (
+    ADJUSTED,
+    QUICK,
+    ClaimData,
+    assessed,
+    claim_data,
+    complete_of,
+    offered,
+    told_apart,
+    verdict_of,
+    ways,
+)
 from .rules import Claim, Rules, read_rules
 from .verdicts import Effect
 
@@ -34,9 +45,11 @@ def assess(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
     rules: Rules | None = None,
-    analyses: Iterable[str] = ("as_1995", "as_published", "nested", "nested_cr2"),
+    analyses: Iterable[str] = ("as_1995", *QUICK),
     finding: str | None = None,
     limits_90: bool = False,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> pd.DataFrame:
     """Every claim with an estimate and a verdict, by each analysis.
 
@@ -49,13 +62,18 @@ def assess(
     rules : Rules, optional
         The shipped `data/findings.yml` by default.
     analyses : iterable of str
-        `as_1995` (what stepwise regression and p < .05 give), `as_published` (today's rules, dyads
-        taken as independent), `nested` (mixed model; for days CR2), `nested_cr2`. Without case
-        managers in the codebook the nested ones are left out.
+        `as_1995` (what stepwise regression and p < .05 give), and by today's rules: `adjusted` (for
+        pretreatment, case managers respected by a mixed model; for days CR2),
+        `adjusted_independent` (for pretreatment, dyads taken as independent), `nested`
+        (unadjusted, case managers respected), `nested_cr2`, `as_published` (unadjusted, dyads
+        independent). Those that respect case managers are left out where the codebook names none,
+        or nearly each has a single client; the adjusted ones without a pretreatment block.
     finding : str, optional
         Only this finding: "1", "2", "3", "4" or "halo".
     limits_90 : bool
         Add `low_90 high_90`, the interval that equivalence is read from.
+    p_enter, p_remove : float
+        Of the stepwise regressions of `as_1995`: probability of F to enter and to remove.
 
     Returns
     -------
@@ -72,26 +90,33 @@ def assess(
     book = book_of(dyads, codebook)
     rules = rules or read_rules()
     analyses = [analyses] if isinstance(analyses, str) else list(analyses)
-    if unknown := [a for a in analyses if a not in ("as_1995", *ANALYSES)]:
-        known = ", ".join(["as_1995", *ANALYSES])
+    if unknown := [a for a in analyses if a not in ("as_1995", *QUICK)]:
+        known = ", ".join(["as_1995", *QUICK])
         raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
     claims = claims_of(dyads, book, rules, finding)
-    if not book.case_manager:
-        analyses = [a for a in analyses if not a.startswith("nested")]
+    named, book = book.case_manager, told_apart(dyads, book)
+    analyses = [a for a in analyses if a in ("as_1995", *offered(dyads, book))]
     data: dict[tuple, ClaimData] = {}
     rows: list[dict] = []
 
     def find(claim: Claim, analysis: str) -> Found | None:
         if analysis not in ways(claim):
             return None
-        if claim.key not in data:
-            held = rules.held_constant(claim)
-            data[claim.key] = claim_data(claim, complete_of(claim, dyads, book, held))
-        effect = assessed(data[claim.key], rules, analysis)
-        return effect, verdict_of(effect, claim, rules), data[claim.key].worth
+        held = rules.held_constant(claim, book, analysis in ADJUSTED)
+        key = (claim.key, *held)
+        if key not in data:
+            data[key] = claim_data(claim, complete_of(claim, dyads, book, held))
+        effect = assessed(data[key], rules, analysis)
+        verdict, criterion = verdict_of(effect, claim, rules)
+        if analysis in ADJUSTED and claim.block == "pretreatment":
+            criterion += " (not adjusted for pretreatment, which it is about)"
+        if named and not book.case_manager:
+            criterion += " (dyads independent: nearly one client per case manager)"
+        return effect, (verdict, criterion), data[key].worth
 
+    stepwise = Stepwise(dyads, book, p_enter=p_enter, p_remove=p_remove)
     for name in analyses:
-        one = Stepwise(dyads, book).read if name == "as_1995" else partial(find, analysis=name)
+        one = stepwise.read if name == "as_1995" else partial(find, analysis=name)
         rows += rows_of(claims, rules, name, one)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 

@@ -9,15 +9,17 @@ kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtr
 
 from ..errors import NotEstimableError
 from ..models.design import Sample, orthonormal, standardise
 from ..models.partial import Estimate, Partial, PartialCounts
+from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
@@ -32,7 +34,15 @@ BLOCKS = ("block_absence", "block_difference")
 ANALYSES = {"as_published": "ols", "nested": "mixed", "nested_cr2": "cr2"}
 """Ways to estimate: dyads taken as independent; nested in case managers, by a mixed model or by
 errors that respect them (CR2)."""
-COUNT_ANALYSES = {"as_published": "poisson", "nested": "poisson_cr2"}
+ADJUSTED = {"adjusted": "mixed", "adjusted_independent": "ols"}
+"""The same, adjusted for pretreatment."""
+QUICK = ADJUSTED | ANALYSES
+COUNTS = {"ols": "poisson", "mixed": "poisson_cr2"}
+COUNT_ANALYSES = {name: COUNTS[way] for name, way in QUICK.items() if way in COUNTS}
+INDEPENDENT = ("as_published", "adjusted_independent")
+LEAST_DESIGN_EFFECT = 1.05
+"""Below it, whatever two clients of one case manager have in common, errors that take dyads as
+independent are at most 2.5 % too small, and the design tells case managers from clients no more."""
 
 
 def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) -> Effect:
@@ -123,6 +133,45 @@ class ClaimData:
                 orthonormal(Sample(y, X, self.terms, none, none, none))
             raise
 
+    def observed(self, estimator: str) -> Estimate:
+        """What an estimator finds; of two ratings their correlation, `Correlation`."""
+        if self.claim.kind == "modest":
+            return correlation(self.model, estimator != "ols")
+        return self.model.observed(estimator)
+
+
+class Correlation(Estimate):
+    """An estimate on Fisher's z."""
+
+
+def correlation(model: Partial, respected: bool) -> Correlation:
+    """The correlation of an outcome and its predictor, free of the covariates, on Fisher's z.
+
+    Which is the outcome does not matter, as it does to a slope. Case managers are respected by
+    leaving out one at a time, each time with the covariates fitted anew.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than three case managers, or the two do not vary without one of them.
+    """
+    both = np.column_stack([model.y, model.X[:, 0]])
+    base = np.column_stack([np.ones(model.n), model.Z])
+
+    def fisher(rows: np.ndarray) -> np.ndarray:
+        left = both[rows] - base[rows] @ np.linalg.lstsq(base[rows], both[rows])[0]
+        squares = left.T @ left
+        if min(squares.diagonal()) < 1e-10 * model.n:
+            raise NotEstimableError("the others do not vary")
+        return np.arctanh(squares[:1, 1] / np.sqrt(squares[0, 0] * squares[1, 1]))
+
+    if respected:
+        (z,), ((variance,),), df = leave_one_out(fisher, model.codes, MAX_BLOCKS)
+    else:
+        (z,), variance, df = fisher(np.full(model.n, True)), 1 / (model.n - model.q - 3), np.inf
+    t = float(z / np.sqrt(variance))
+    return Correlation(z, np.sqrt(variance), t * t, 1, df, 2 * stdtr(df, -abs(t)), model.n)
+
 
 def complete_of(claim: Claim, dyads: pd.DataFrame, book: Codebook, held: Sequence[str]) -> Complete:
     """The complete dyads of a claim: its ratings, its variables and the covariates as they are.
@@ -190,21 +239,47 @@ def _regression(claim: Claim, ratings: np.ndarray, tested: np.ndarray) -> tuple[
 
 def ways(claim: Claim) -> dict[str, str]:
     """The quick analyses that speak to a claim, each with the estimator of its model."""
-    return COUNT_ANALYSES if claim.kind == "rate_absence" else ANALYSES
+    if claim.kind == "rate_absence":
+        return COUNT_ANALYSES
+    return {a: QUICK[a] for a in COUNT_ANALYSES} if claim.kind == "modest" else QUICK
+
+
+def offered(dyads: pd.DataFrame, book: Codebook) -> list[str]:
+    """The quick analyses that a study has: pretreatment and case managers must be known."""
+    known = book.blocks.get("pretreatment", ())
+    there = any(c in dyads and dyads[c].notna().any() for c in known)
+    names = QUICK if there else ANALYSES
+    return [a for a in names if book.case_manager or a in INDEPENDENT]
+
+
+def told_apart(dyads: pd.DataFrame, book: Codebook) -> Codebook:
+    """The codebook; without case managers where each has, but for a few, a single client.
+
+    The largest design effect there can be, if clients of one were all alike, is the mean caseload
+    of a client's case manager (Kish 1965).
+    """
+    if book.case_manager not in dyads:
+        return book
+    loads = dyads[book.case_manager].value_counts()
+    few = len(loads) > 1 and (loads**2).sum() < LEAST_DESIGN_EFFECT * loads.sum()
+    return replace(book, case_manager=None) if few else book
 
 
 def fitted(data: ClaimData) -> Estimate:
-    """The estimate that respects case managers: mixed model; for days Poisson with CR2 errors."""
+    """The estimate that respects case managers, if they are known.
+
+    A mixed model; for days Poisson with CR2 errors; for two ratings their jackknifed correlation.
+    """
     analysis = "as_published" if data.groups is None else "nested"
-    return data.model.observed(ways(data.claim)[analysis])
+    return data.observed(ways(data.claim)[analysis])
 
 
 def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
-    claim, independent = data.claim, analysis == "as_published"
-    if independent and claim.kind not in (*BLOCKS, "rate_absence"):
+    claim, independent = data.claim, analysis in INDEPENDENT
+    if analysis == "as_published" and claim.kind not in (*BLOCKS, "rate_absence"):
         return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
-    found = data.model.observed(ways(claim)[analysis])
+    found = data.observed(ways(claim)[analysis])
     return effect_of(found, claim, rules, None if independent else data.worth)
 
 
@@ -222,6 +297,8 @@ def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | Non
     `worth` is what the dyads are worth to a block's bound: their number if independent.
     """
     e, bounds = estimate, bounds_of(claim, rules)
+    if isinstance(e, Correlation):
+        return verdicts.fisher(e.estimate, e.std_error, e.df2, e.n, bounds[1])
     if claim.kind in BLOCKS:
         return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bounds[1], worth)
     made_of = verdicts.rate_ratio if claim.kind == "rate_absence" else verdicts.slope

@@ -31,6 +31,7 @@ class Claim:
     outcome: bool = False
     bound: str = "correlation"
     of: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -58,13 +59,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Rules:
-    """Claims, bounds and words, read by :func:`read_rules`; `own` are not the shipped ones."""
+    """Claims, bounds and words, read by :func:`read_rules`; `own` are not the shipped ones.
+
+    `primary` is the analysis whose verdicts are the study's own; stress tests change it.
+    """
 
     claims: tuple[Claim, ...]
     bounds: dict[str, float]
     days_adjusted_for: tuple[str, ...]
     book: Codebook | None = None
     own: bool = False
+    primary: str = "adjusted"
 
     @property
     def texts(self) -> dict[tuple[str, str, str], str]:
@@ -97,9 +102,22 @@ class Rules:
             gone += [f"{' and '.join(more)} (for {part.claim})"] if more else []
         return list(dict.fromkeys(gone))
 
-    def held_constant(self, claim: Claim) -> tuple[str, ...]:
-        """What the claim's own analysis adjusts for."""
-        return self.days_adjusted_for if claim.kind == "rate_absence" else ()
+    def held_constant(self, claim: Claim, book: Codebook, adjusted: bool) -> list[str]:
+        """What an analysis of a claim holds constant: pretreatment if `adjusted`.
+
+        Days are always adjusted for what the claims say; a claim about the pretreatment block, or
+        about a variable in it, is not adjusted for what it is about.
+        """
+        held = list(self.days_adjusted_for) if claim.kind == "rate_absence" else []
+        if adjusted and claim.block != "pretreatment":
+            own = claim.variables(book)
+            held += [c for c in book.blocks.get("pretreatment", ()) if c not in own]
+        return list(dict.fromkeys(held))
+
+    def primary_of(self, analyses: Collection[str]) -> str | None:
+        """The primary analysis, or of those that a study has what comes nearest to it."""
+        near = (self.primary, "nested", "adjusted_independent", "as_published")
+        return next((name for name in near if name in analyses), None)
 
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
@@ -146,7 +164,7 @@ def read_rules(
     remedy = "Compare it with data/findings.yml."
     if problems := schema_problems(raw, text, path.name, "findings.schema.json", remedy):
         raise CodebookError(problems)
-    told = {name: partial(own_words, book=book) for name in ("text", "name")}
+    told = {name: partial(own_words, book=book) for name in ("text", "name", "note")}
     made = told | {"terms": tuple, "of": tuple}
     claims = tuple(
         Claim(**entry | {name: make(entry[name]) for name, make in made.items() if name in entry})
@@ -164,7 +182,8 @@ def read_rules(
     problems += [Problem(path.name, what, offered) for what in wrong]
     if problems:
         raise CodebookError(problems)
-    return Rules(claims, bounds, tuple(raw.get("days_adjusted_for", ())), book, path != FINDINGS)
+    held, primary = tuple(raw.get("days_adjusted_for", ())), raw.get("primary", Rules.primary)
+    return Rules(claims, bounds, held, book, path != FINDINGS, primary)
 
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
@@ -198,7 +217,7 @@ def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:
 
 
 def read_stress() -> dict[str, dict]:
-    """Settings of the stress tests, from `data/stress.yml`.
+    """Labels of all analyses, and the settings of the stress tests, from `data/stress.yml`.
 
     Examples
     --------

@@ -32,7 +32,18 @@ from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
-from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, fitted, verdict_of
+from .evidence import (
+    ADJUSTED,
+    BLOCKS,
+    ClaimData,
+    claim_data,
+    complete_of,
+    effect_of,
+    fitted,
+    offered,
+    told_apart,
+    verdict_of,
+)
 from .multiverse import KEY, Multiverse, multiverse
 from .rules import Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
@@ -43,16 +54,16 @@ ASSOCIATIONS = ("association", "modest", "block_difference")
 
 @dataclass
 class Stressed:
-    """A study with its claims, under stress tests; `usual` has the rows of the usual analysis.
+    """A study with its claims, under stress tests; `usual` has the rows of the primary analysis.
 
-    That one respects case managers. `specifications` and `reselected` are what `multiverse` and
-    `as_1995.inclusion` found.
+    `specifications` and `reselected` are what `multiverse` and `as_1995.inclusion` found.
     """
 
     dyads: pd.DataFrame
     book: Codebook
     rules: Rules
     claims: list[Claim]
+    primary: str
     usual: dict[tuple[str, str, str], dict]
     settings: dict[str, dict]
     seed: int
@@ -79,11 +90,15 @@ class Stressed:
             raise NotEstimableError(row["criterion"])
         return float(row["n_effective"])
 
-    def data(self, claim: Claim, more: Iterable[str] = (), dyads=None, transform=None) -> ClaimData:
-        """The claim's complete dyads, with what its own analysis holds constant and more."""
+    def data(self, claim: Claim, dyads=None, transform=None) -> ClaimData:
+        """The claim's complete dyads, with what the primary analysis holds constant."""
         dyads = self.dyads if dyads is None else dyads
-        held = [*self.rules.held_constant(claim), *more]
-        return claim_data(claim, complete_of(claim, dyads, self.book, held), transform)
+        found = complete_of(claim, dyads, self.book, self.held(claim))
+        return claim_data(claim, found, transform)
+
+    def held(self, claim: Claim) -> list[str]:
+        """What the primary analysis holds constant."""
+        return self.rules.held_constant(claim, self.book, self.primary in ADJUSTED)
 
     def judged(self, claim: Claim, found: Estimate, words: str) -> Judged:
         """An estimate under the claim's own rule."""
@@ -91,15 +106,6 @@ class Stressed:
         effect = effect_of(found, claim, self.rules, worth)
         verdict, criterion = verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + words)
-
-    def adjusted(self, claim: Claim) -> Judged | None:
-        """Pretreatment variables held constant, case managers respected."""
-        there = set(self.dyads).difference(claim.variables(self.book))
-        held = [c for c in self.book.blocks.get("pretreatment", ()) if c in there]
-        if claim.block == "pretreatment" or not held:
-            return None
-        found = fitted(self.data(claim, held))
-        return self.judged(claim, found, " (pretreatment held constant)")
 
     def sites(self, claim: Claim) -> Judged | None:
         """Within sites: sites as fixed effects above the case managers."""
@@ -109,7 +115,7 @@ class Stressed:
         labels = self.dyads[site].map(str, na_action="ignore").astype(object)
         # What else is a category of the site (its type) is fixed with it.
         numbers = self.dyads.select_dtypes(["number", "bool"])
-        held = [c for c in self.rules.held_constant(claim) if c in numbers]
+        held = [c for c in self.held(claim) if c in numbers]
         sited = self.dyads.assign(**{site: labels})
         data = claim_data(claim, complete_of(claim, sited, self.book, [*held, site]))
         return self.judged(claim, fitted(data), " (within sites)")
@@ -253,7 +259,8 @@ def _pooled(parts: list[ClaimData]) -> Estimate:
     fits = [fitted(data) for data in parts]
     estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
     row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
-    return Estimate(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
+    kind = type(fits[0])
+    return kind(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
 
 
 def _pooled_block(parts: list[ClaimData]) -> Estimate:
@@ -265,7 +272,7 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
     estimates = [fit.estimate[tested] for fit in fits]
     covariances = [fit.vcov[tested, tested] for fit in fits]
     df = float(np.mean([fit.df[tested].min() for fit in fits]))
-    test = pool_blocks(estimates, covariances, n, k + 1, df).iloc[0]
+    test = pool_blocks(estimates, covariances, n, k + models[0].q + 1, df).iloc[0]
     share = float(np.mean([model.observed("ols").estimate for model in models]))
     return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n)
 
@@ -273,7 +280,6 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
 DAYS = ("rate_absence",)
 STRESS: dict[str, tuple[Callable[[Stressed, Claim], Judged | None], tuple[str, ...]]] = {
     "imputed": (Stressed.imputed, ()),
-    "adjusted": (Stressed.adjusted, ()),
     "sites": (Stressed.sites, ()),
     "rank": (Stressed.rank, ()),
     "holm": (Stressed.holm, ASSOCIATIONS),
@@ -297,8 +303,12 @@ def all_rows(
     reselected: pd.DataFrame | None = None,
     analyses: Iterable[str] | None = None,
     settings: dict | None = None,
+    p_enter: float = 0.05,
+    p_remove: float = 0.10,
 ) -> pd.DataFrame:
     """Then and now: the rows of `assess`, followed by the stress tests of every claim.
+
+    A stress test changes the primary analysis in what it is named after.
 
     Parameters
     ----------
@@ -321,6 +331,8 @@ def all_rows(
         `specifications`, since it takes as long as the others together.
     settings : dict, optional
         By default the shipped `data/stress.yml`, as `read_stress` returns it.
+    p_enter, p_remove : float
+        As :func:`assess` takes them.
 
     Returns
     -------
@@ -354,14 +366,17 @@ def all_rows(
         raise ParameterError(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
-    quick = assess(dyads, book, rules, finding=finding)
+    how = {"p_enter": p_enter, "p_remove": p_remove}
+    quick = assess(dyads, book, rules, finding=finding, **how)
+    book = told_apart(dyads, book)
     if specifications is None and "multiverse" in names:
         how = {"n_perm": settings["multiverse"]["n_perm"], "seed": seed}
         specifications = multiverse(clean, book, rules, finding, **how)
-    usual = quick[quick["analysis"] == book.usual_analysis].drop_duplicates(KEY, keep="last")
+    primary = rules.primary_of(offered(dyads, book))
+    usual = quick[quick["analysis"] == primary].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
     study = Stressed(
-        dyads, book, rules, claims_of(dyads, book, rules, finding), usual, settings, seed,
+        dyads, book, rules, claims_of(dyads, book, rules, finding), primary, usual, settings, seed,
         specifications, reselected,
     )  # fmt: skip
     slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)

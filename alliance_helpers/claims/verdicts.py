@@ -52,6 +52,13 @@ def correlation(r: float, n: int, bound: float) -> Effect:
     return Effect(r, 2 * stdtr(n - 2, -abs(t)), n, n - 2, *limits, within)
 
 
+def fisher(z: float, se: float, df: float, n: int, bound: float) -> Effect:
+    """A correlation by its Fisher's z, with t intervals; equivalence within -bound to bound."""
+    e = slope(z, se, df, n, -math.atanh(bound), math.atanh(bound))
+    limits = [math.tanh(x) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
+    return Effect(math.tanh(z), e.p_value, n, df, *limits, e.p_equivalence)
+
+
 def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
     """A coefficient with t intervals; equivalence within low to high."""
     p = 2 * stdtr(df, -abs(b / se))

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..claims.rules import read_stress
 from ..study.codebook import Codebook, own_words
 
 TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
-COLUMNS, WORDS, KINDS = TOLD["columns"], TOLD["values"], TOLD["kinds"]
+COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
+WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
 CAPTIONS = TOLD["captions"]
 
 CLAIM = ["finding", "claim", "informant"]

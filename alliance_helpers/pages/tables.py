@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..claims.rules import Claim, Rules, read_rules, read_stress
 from ..claims.verdicts import NOT_SUPPORTED, SUPPORTED
+from ..claims.views import first_change
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
@@ -152,7 +153,9 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def verdict_sentences(
-    findings: pd.DataFrame, rules: Rules, analyses: Sequence[str] = ("as_published", "nested")
+    findings: pd.DataFrame,
+    rules: Rules,
+    analyses: Sequence[str] = ("adjusted", "nested", "as_published"),
 ) -> list[str]:
     """Each claim as a sentence: what each analysis estimates, and its verdict.
 
@@ -191,8 +194,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
             figures += f" (being smaller than the bound: {p_words(row['p_equivalence'])})"
         return f"{figures}, {verdict}"
     low, high = row["conf_low"], row["conf_high"]
-    nested = str(row["analysis"]).startswith("nested")
-    form, symbol = coefficient, "beta" if nested else "r"
+    form, symbol = coefficient, "r" if row["analysis"] == "as_published" else "beta"
     if claim.kind == "rate_absence":
         form, symbol = figure_number, "rate ratio per SD"
     digits = max(2, decimals_for(high - low))
@@ -200,8 +202,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
     return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
 
 
-MAIN = ("as_1995", "as_published", "nested")
-PRIMARY = ("nested", "as_published")  # the first that a study has is the verdict of today
+MAIN = ("as_1995", "adjusted", "nested", "as_published")
 GROUPS = ("Then", "Now", "Model", "One thing changed", "Others")
 
 
@@ -211,6 +212,7 @@ class Scorecard:
 
     frame: pd.DataFrame
     analyses: tuple[str, ...]
+    primary: str | None = None
 
     def summary(self) -> str:
         """How many claims each main analysis supports, and how many do not hang on the method."""
@@ -235,14 +237,13 @@ class Scorecard:
     def groups(self) -> dict[str, list[str]]:
         """The analyses by what they change in the primary one."""
         settings = read_stress()
-        main = next((a for a in PRIMARY if a in self.analyses), None)
 
         def group(name: str) -> str:
             about = settings.get(name, {})
-            if name in ("as_1995", main):
-                return "Then" if name == "as_1995" else "Now"
-            changed = "does" in about or name in MAIN
-            return "Model" if changed else "One thing changed" if "differs" in about else "Others"
+            if name == self.primary or name.startswith("as_1995"):
+                return "Now" if name == self.primary else "Then"
+            kind = "Model" if "does" in about else "Others"
+            return "One thing changed" if len(about.get("differs", ())) == 1 else kind
 
         order = sorted(self.analyses, key=lambda a: GROUPS.index(group(a)))
         return {title: list(names) for title, names in groupby(order, group)}
@@ -269,14 +270,22 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     rules : Rules, optional
         The shipped claims by default.
     """
-    wide = scorecard(findings, rules or read_rules())
+    rules = rules or read_rules()
+    wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))
-    wide["sentence"] = [_sentence(row, analyses) for _, row in wide.iterrows()]
-    return Scorecard(wide, analyses)
+    changes = first_change(findings, rules).set_index(CLAIM)
+    keys = [claim.key for claim in rules.claims if claim.key in findings.set_index(CLAIM).index]
+    changes = changes.reindex(keys).to_dict("records")
+    rows = zip(wide.iterrows(), changes, strict=True)
+    wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]
+    return Scorecard(wide, analyses, rules.primary_of(analyses))
 
 
-def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
-    """What the verdicts say together: analyses of the same data are no votes, and not counted."""
+def _sentence(row: pd.Series, analyses: tuple[str, ...], change: dict) -> str:
+    """What the verdicts say together: analyses of the same data are no votes, and not counted.
+
+    Of a change of verdict the reason is told only where a single respect is it.
+    """
     then = row.get("as_1995")
     today = {a: row[a] for a in analyses if a != "as_1995" and isinstance(row[a], str)}
     if not today:
@@ -285,11 +294,13 @@ def _sentence(row: pd.Series, analyses: tuple[str, ...]) -> str:
         SUPPORTED: "The method of 1995 reports it",
         NOT_SUPPORTED: "The method of 1995 does not report it",
     }.get(then, "Read today")
-    main = next((a for a in PRIMARY if a in today), next(iter(today)))
-    other = next((a for a in today if today[a] != today[main]), None)
+    main = change["primary"] if change["primary"] in today else next(iter(today))
     verdict = word(today[main])
-    if other is None:
+    if len(set(today.values())) == 1:
         end = ", and today all agree." if today[main] == then else f"; today it is {verdict}."
         return start + end
-    first = f"First to say otherwise: {word(other)} ({word(today[other])})."
-    return f"{start}; today, {word(main).lower()}, it is {verdict}. {first}"
+    said = f"{start}; today, {word(main).lower()}, it is {verdict}."
+    if not isinstance(change["respect"], str):
+        return f"{said} No change in a single respect turns that."
+    how = f"{change['respect']} {change['does']}"
+    return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."

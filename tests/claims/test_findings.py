@@ -200,7 +200,7 @@ def test_collinear_terms_of_a_block_are_named():
 
 
 def test_an_unknown_analysis_is_named():
-    with pytest.raises(ParameterError, match="Unknown analysis 'naive'; use as_1995, as_published"):
+    with pytest.raises(ParameterError, match="Unknown analysis 'naive'; use as_1995, adjusted"):
         assess(simulate_dyads("published", 30, seed=3), analyses=["naive"])
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.assess import COLUMNS, assess
+from alliance_helpers.claims.evidence import QUICK as ASSESSED
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS, all_rows
@@ -58,7 +59,7 @@ def test_every_claim_is_under_several_stress_tests(rows):
 
 def test_nothing_missing_makes_imputation_change_nothing(dyads, rows):
     """Simulated dyads are complete: pooling must give back the one answer."""
-    nested = _by_claim(assess(dyads, analyses=("nested",)), "nested")
+    nested = _by_claim(assess(dyads, analyses=("adjusted",)), "adjusted")
     imputed = _by_claim(rows, "imputed")
     for name in ("estimate", "p_value"):
         a, b = nested[name].dropna(), imputed[name].dropna()
@@ -74,8 +75,8 @@ def test_imputation_leaves_out_dyads_whose_case_manager_is_unknown(dyads):
     assert rows["n"].tolist() == [191, 191]
 
 
-def test_holm_is_the_adjusted_nested_p_values(dyads, rows):
-    nested = _by_claim(assess(dyads, analyses=("nested",), finding="2"), "nested")
+def test_holm_adjusts_the_p_values_of_the_primary_analysis(dyads, rows):
+    nested = _by_claim(assess(dyads, analyses=("adjusted",), finding="2"), "adjusted")
     nested = nested[nested["p_value"].notna()]
     mine = _by_claim(rows, "holm").loc[nested.index]
     np.testing.assert_allclose(mine["p_value"], adjust(nested["p_value"].to_numpy()))
@@ -111,14 +112,14 @@ def test_ranks_do_not_see_how_a_rating_is_stretched(dyads, rows):
     np.testing.assert_allclose(first, again.set_index(KEY).loc["2"]["estimate"].dropna())
 
 
-@pytest.mark.parametrize("analysis", ["adjusted", "rank", "jackknife", "negbin", "hurdle"])
+@pytest.mark.parametrize("analysis", ["rank", "jackknife", "negbin", "hurdle"])
 def test_large_cohorts_tell_scenarios_apart(analysis):
     """With many clients a true claim is supported and an effect on days is not an absence."""
     n = 700 if analysis == "hurdle" else 1500
     published = stress(simulate_dyads("published", n, 5), analyses=[analysis])
     days = stress(simulate_dyads("hospital_effect", n, 5), analyses=[analysis], finding="4")
     found = published[published["claim"] != "all_seven"]
-    if analysis in ("adjusted", "rank"):
+    if analysis == "rank":
         wanted = found[found["claim"].isin(["symptoms", "health_sickness", "own_outcome"])]
         assert (wanted["verdict"] == "supported").all() and len(wanted) == 4
     mine = published[published["claim"] == "hospital_days"]
@@ -148,7 +149,7 @@ def test_a_study_without_case_managers_is_taken_as_independent():
 
     book = replace(read_codebook(), case_manager=None)
     dyads = simulate_dyads("published", 201, 12).drop(columns="case_manager_id")
-    rows = stress(dyads, book, analyses=["adjusted", "rank"], finding="3")
+    rows = stress(dyads, book, analyses=["rank"], finding="3")
     assert rows["estimate"].notna().all()
 
 
@@ -174,8 +175,9 @@ def test_unknown_names_are_refused(dyads):
 
 
 def test_settings_say_why_and_where_from():
-    for name, entry in read_stress().items():
-        assert name in STRESS and entry["why"] and entry["source"]
+    told = read_stress()
+    assert set(told) == {"as_1995", *ASSESSED, *STRESS}
+    assert all(told[name]["why"] and told[name]["source"] for name in STRESS)
 
 
 def test_seed_decides_what_draws(dyads):

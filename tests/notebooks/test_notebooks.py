@@ -175,7 +175,7 @@ def test_own_hands_07():
 
 def test_own_hands_08():
     names = played("08_halo")
-    told = claim(names["rows"], "refuted", "as_published")
+    told = claim(names["rows"], "independent_raters", "as_published")
     assert_allclose(names["r"], told["estimate"], rtol=1e-9)
 
 

@@ -305,18 +305,19 @@ def findings():
 
 def test_sentences_carry_estimate_interval_and_verdict(findings):
     assert verdict_sentences(findings, RULES, ["as_published"]) == [
-        "The two alliance ratings are modestly associated. Dyads independent: r = .28 "
+        "The two alliance ratings are modestly associated. Unadjusted, dyads independent: r = .28 "
         "(95 % CI .15 to .40), supported.",
-        "The client's rating is unrelated to pretreatment variables. Dyads independent: R² = .060, "
-        "p = .059 (being smaller than the bound: p = .061), inconclusive.",
-        "Older case managers rate the alliance lower. Dyads independent: r = −.17 "
+        "The client's rating is unrelated to pretreatment variables. Unadjusted, dyads "
+        "independent: R² = .060, p = .059 (being smaller than the bound: p = .061), inconclusive.",
+        "Older case managers rate the alliance lower. Unadjusted, dyads independent: r = −.17 "
         "(95 % CI −.30 to −.04), supported.",
-        "The client's rating is unrelated to hospital days. Dyads independent: rate ratio per SD = "
-        "1.01 (95 % CI 0.86 to 1.19), supported.",
-        "Neither rating is related to hospital days. Dyads independent: not supported.",
+        "The client's rating is unrelated to hospital days. Unadjusted, dyads independent: "
+        "rate ratio per SD = 1.01 (95 % CI 0.86 to 1.19), supported.",
+        "Neither rating is related to hospital days. Unadjusted, dyads independent: not supported.",
     ]
-    assert verdict_sentences(findings, RULES)[2].endswith(
-        "supported. Case managers respected: beta = −.15 (95 % CI −.39 to .09), inconclusive."
+    assert verdict_sentences(findings, RULES)[2].startswith(
+        "Older case managers rate the alliance lower. Unadjusted, case managers respected: "
+        "beta = −.15 (95 % CI −.39 to .09), inconclusive. Unadjusted, dyads independent: r"
     )
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
 
@@ -349,13 +350,13 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
         ),
         (
             ("not_supported", "supported", "inconclusive", "supported"),
-            "does not report it; today, case managers respected, it is inconclusive. "
-            "First to say otherwise: Dyads independent (supported).",
+            "does not report it; today, unadjusted, case managers respected, it is inconclusive. "
+            "First to turn it: case managers not respected (supported).",
         ),
         (
             ("supported", None, "supported", "not_supported"),
-            "reports it; today, case managers respected, it is supported. "
-            "First to say otherwise: Rank-normal scores (not supported).",
+            "reports it; today, unadjusted, case managers respected, it is supported. "
+            "First to turn it: scores made rank-normal (not supported).",
         ),
         ((None, "supported", None, None), "Read today; today it is supported."),
         (("supported", None, None, None), "Not assessed."),
@@ -363,7 +364,7 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
 )
 def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdicts, said):
     analyses = ("as_1995", "as_published", "nested", "rank")
-    rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "term": "",
+    rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "n": 201,
                          "analysis": analyses, "verdict": verdicts})  # fmt: skip
     card = then_and_now(rows.dropna(), RULES)
     assert card.frame["sentence"][0].endswith(said)

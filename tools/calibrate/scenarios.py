@@ -13,7 +13,7 @@ from alliance_helpers.errors import ScenarioError
 
 TAGS = ("published", "literature", "assumed")
 KINDS = ("r", "latent_r", "rate_ratio")
-ENTRY = {"title", "extends", "without", "links", "set"}
+ENTRY = {"title", "extends", "untrue", "without", "links", "set"}
 
 
 @dataclass(frozen=True)
