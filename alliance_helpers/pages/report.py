@@ -14,10 +14,11 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from ..claims.rules import read_rules
+from ..claims.rules import Rules, read_rules
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
+from .front import front_page
 from .printing import numbered, rendered
 from .tables import Scorecard, then_and_now
 
@@ -70,7 +71,7 @@ def write_report(folder: str | Path) -> Path:
         sections=sections,
         about=about,
         failures=failures,
-        front="",
+        front=own_words(_front(folder, about["parameters"], book), book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
         banner=banner,
         provenance=_provenance(about),
@@ -145,11 +146,21 @@ def _output(output) -> str:
 
 def scorecard_of(folder: Path, parameters: dict, book: Codebook) -> Scorecard | None:
     """The scorecard of a run's findings, if it has written any."""
+    found = _findings(folder, parameters, book)
+    return then_and_now(*found) if found else None
+
+
+def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:
     path = folder / "findings.csv"
     if not path.is_file():
         return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    return then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)
+    return pd.read_csv(path, dtype={"finding": str}), rules
+
+
+def _front(folder: Path, parameters: dict, book: Codebook) -> str:
+    found = _findings(folder, parameters, book)
+    return front_page(*found) if found else ""
 
 
 def _banner(sections: list[Section]) -> str:
