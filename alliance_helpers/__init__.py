@@ -54,7 +54,7 @@ _DOOR = {
             "days_data": ("views", "the rows for a count regression of hospital days"),
             "ratings": ("views", "the client's and the case manager's rating, and the groups"),
             "regression_blocks": ("views", "the blocks of a hierarchical regression"),
-            "recovery": ("views", "how often simulated cohorts support each claim"),
+            "recovery": ("together", "how often simulated cohorts support each claim"),
             "whose_rating": ("views", "how much of a rating belongs to the case manager"),
             "two_informants": ("associations", "what goes with one rating and not the other"),
             "stepwise_links": ("as_1995", "what stepwise regression enters, as in 1995"),

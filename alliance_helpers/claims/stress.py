@@ -351,7 +351,7 @@ def all_rows(
     >>> from alliance_helpers.cohorts.simulate import simulate_dyads
     >>> rows = all_rows(simulate_dyads("published", 201, 7), finding="3", analyses=["rank"])
     >>> rows.query("analysis == 'rank'")["claim"].tolist()
-    ['own_outcome', 'alone']
+    ['own_outcome', 'other_outcomes', 'treatment', 'alone']
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book, rules, settings = (

@@ -21,12 +21,10 @@ from ..models.agreement import agreement
 from ..models.inference import bayes_factor_correlation
 from ..models.informants import one_with_many
 from ..models.nesting import effective_n
-from ..paths import VERDICT_RATES
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
 from ..study.read_codebook import book_of
-from .rules import Rules, read_rules, read_stress
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -407,82 +405,3 @@ def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) ->
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
     return dyads[usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
-
-
-def differences(analyses: Iterable[str], primary: str) -> dict[str, tuple[str, str]]:
-    """The analyses that differ from the primary one in a single respect: it, and what they do.
-
-    Examples
-    --------
-    >>> differences(["nested", "as_published"], "adjusted")
-    {'nested': ('pretreatment', 'not held constant')}
-    """
-    told, found = read_stress(), {}
-    for name in dict.fromkeys(analyses):
-        entry, own = told.get(name, {}), told[primary]["does"]
-        does = entry.get("differs") or entry.get("does", {})
-        changed = [(respect, what) for respect, what in does.items() if own.get(respect) != what]
-        if len(changed) == 1:
-            found[name] = changed[0]
-    return found
-
-
-def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """The first single respect in which each claim's primary verdict gives way.
-
-    Parameters
-    ----------
-    findings : DataFrame
-        As `assess` or `all_rows` returns it; its order decides what is first.
-    rules : Rules
-
-    Returns
-    -------
-    DataFrame
-        `finding claim informant primary verdict n analysis respect does other_verdict other_n`, one
-        row per claim with a primary verdict; from `analysis` on empty where no analysis that
-        differs in one respect says otherwise.
-    """
-    primary = rules.primary_of(set(findings["analysis"]))
-    columns = ["finding", "claim", "informant", "verdict", "n"]
-    rows = findings.loc[findings["analysis"] == primary, columns].assign(primary=primary)
-    single = differences(findings["analysis"], primary) if primary else {}
-    others = findings.loc[findings["analysis"].isin(single), [*columns, "analysis"]]
-    others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
-    joined = others.merge(rows, on=columns[:3])
-    joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(columns[:3])
-    why = joined["analysis"].map(single)
-    joined = joined.assign(respect=why.str[0], does=why.str[1])
-    kept = [*columns[:3], "analysis", "respect", "does", "other_verdict", "other_n"]
-    return rows.merge(joined[kept], how="left", on=columns[:3])
-
-
-def recovery(rules: Rules) -> pd.DataFrame:
-    """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
-
-    Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
-
-    Parameters
-    ----------
-    rules : Rules
-        Claims that are not the shipped ones have no rates.
-
-    Returns
-    -------
-    DataFrame
-        `finding claim informant`, claims as their texts, then a column per scenario: percentages
-        of the analyses `as_1995`, `as_published` and `nested`, divided by strokes.
-    """
-    rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
-    key = ["finding", "claim", "informant", "scenario", "analysis"]
-    percent = (100 * rates.set_index(key)["supported"]).map("{:.0f}".format)
-    wide = percent.unstack("analysis")[["as_1995", "as_published", "nested"]]  # noqa: PD010
-    joined = wide.fillna("–").agg(" / ".join, axis=1)
-    table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
-    shipped = read_rules(book=rules.book)
-    own = [c for c in shipped.claims if c in rules.claims]
-    texts = {c.key: c.text for c in own}
-    if len(own) == len(shipped.claims):
-        texts["all", "every_claim", "both"] = "Every claim at once"
-    table = table.reindex(list(texts)).reset_index()
-    return table.assign(claim=list(texts.values())).rename_axis(columns=None)

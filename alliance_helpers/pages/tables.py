@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..claims.rules import Claim, Rules, read_rules, read_stress
+from ..claims.together import first_change
 from ..claims.verdicts import NOT_SUPPORTED, SUPPORTED
-from ..claims.views import first_change
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy

@@ -73,7 +73,7 @@ def test_the_plain_specification_is_the_nested_row_of_findings(study, every):
         "and outliers == 'kept' and estimator == 'mixed'"
     ).set_index("claim")
     rows = assess(study.dyads, analyses=("nested",), finding="3").set_index("claim")
-    for claim in ("own_outcome", "alone"):
+    for claim in ("own_outcome", "other_outcomes", "treatment"):
         assert plain.loc[claim, "estimate"] == pytest.approx(rows.loc[claim, "estimate"])
         assert plain.loc[claim, "p_value"] == pytest.approx(rows.loc[claim, "p_value"])
         assert plain.loc[claim, "verdict"] == rows.loc[claim, "verdict"]

@@ -72,7 +72,7 @@ def test_nothing_missing_makes_imputation_change_nothing(dyads, rows):
 def test_imputation_leaves_out_dyads_whose_case_manager_is_unknown(dyads):
     unknown = dyads.assign(case_manager_id=dyads["case_manager_id"].where(dyads.index > 9))
     rows = stress(unknown, analyses=["imputed"], finding="3", settings=SMALL)
-    assert rows["n"].tolist() == [191, 191]
+    assert rows["n"].dropna().tolist() == [191] * 3
 
 
 def test_holm_adjusts_the_p_values_of_the_primary_analysis(dyads, rows):
@@ -91,7 +91,9 @@ def test_absence_claims_are_not_adjusted_for_being_several(rows):
 
 def test_evidence_is_asked_for_absences_alone(rows):
     mine = rows[rows["analysis"] == "bayes"]
-    assert set(mine["claim"]) == {"unrelated_pretreatment", "alone", "hospital_days", "neither"}
+    assert set(mine["claim"]) == {
+        "unrelated_pretreatment", "other_outcomes", "treatment", "alone", "hospital_days", "neither",
+    }  # fmt: skip
     assert mine.loc[mine["estimate"].notna(), "criterion"].str.contains("effective n of").all()
 
 
@@ -150,7 +152,7 @@ def test_a_study_without_case_managers_is_taken_as_independent():
     book = replace(read_codebook(), case_manager=None)
     dyads = simulate_dyads("published", 201, 12).drop(columns="case_manager_id")
     rows = stress(dyads, book, analyses=["rank"], finding="3")
-    assert rows["estimate"].notna().all()
+    assert rows.loc[rows["claim"] != "alone", "estimate"].notna().all()
 
 
 def test_all_rows_go_into_then_and_now():

@@ -160,7 +160,7 @@ def test_own_hands_05():
 
 def test_own_hands_06():
     names = played("06_finding_3")
-    told = claim(names["rows"], "alone", "as_published")
+    told = claim(names["rows"], "other_outcomes", "as_published")
     fit = names["fit"]
     assert_allclose([fit.rsquared, fit.f_pvalue], [told["estimate"], told["p_value"]], rtol=1e-9)
 

@@ -1,0 +1,190 @@
+"""What the verdicts say together: why one gives way, and how many to expect by chance.
+
+Analyses of the same data are no votes. Of two analyses the difference in verdict is told only where
+they differ in one respect, which is then named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..cohorts.population import read_scenarios
+from ..models.inference import adjust
+from ..paths import VERDICT_RATES
+from .multiverse import KEY
+from .rules import Rules, read_rules, read_stress
+
+
+@dataclass(frozen=True)
+class Multiplicity:
+    """What looking at many claims in many ways means.
+
+    Attributes
+    ----------
+    claims, analyses, rows : int
+        Single claims with a primary verdict, analyses, and verdicts altogether.
+    supported : int
+        Claims that the primary analysis supports.
+    untrue : int
+    expected : float
+        Of the claims that are untrue where nothing is related (`no_association`), so many; and how
+        many of them the primary analysis would support there by chance.
+    kept, lost : list of (finding, claim, informant)
+        Supported claims that Holm's adjustment over all primary verdicts keeps, and those it does
+        not.
+    """
+
+    claims: int
+    analyses: int
+    rows: int
+    supported: int
+    untrue: int
+    expected: float
+    kept: list[tuple[str, str, str]]
+    lost: list[tuple[str, str, str]]
+
+
+def differences(analyses: Iterable[str], primary: str) -> dict[str, tuple[str, str]]:
+    """The analyses that differ from the primary one in a single respect: it, and what they do.
+
+    Examples
+    --------
+    >>> differences(["nested", "as_published"], "adjusted")
+    {'nested': ('pretreatment', 'not held constant')}
+    """
+    told, found = read_stress(), {}
+    for name in dict.fromkeys(analyses):
+        entry, own = told.get(name, {}), told[primary]["does"]
+        does = entry.get("differs") or entry.get("does", {})
+        changed = [(respect, what) for respect, what in does.items() if own.get(respect) != what]
+        if len(changed) == 1:
+            found[name] = changed[0]
+    return found
+
+
+def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """The first single respect in which each claim's primary verdict gives way.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `assess` or `all_rows` returns it; its order decides what is first.
+    rules : Rules
+
+    Returns
+    -------
+    DataFrame
+        `finding claim informant primary verdict n analysis respect does other_verdict other_n`, one
+        row per claim with a primary verdict; from `analysis` on empty where no analysis that
+        differs in one respect says otherwise.
+    """
+    primary = rules.primary_of(set(findings["analysis"]))
+    columns = [*KEY, "verdict", "n"]
+    rows = findings.loc[findings["analysis"] == primary, columns].assign(primary=primary)
+    single = differences(findings["analysis"], primary) if primary else {}
+    others = findings.loc[findings["analysis"].isin(single), [*columns, "analysis"]]
+    others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
+    joined = others.merge(rows, on=KEY)
+    joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(KEY)
+    why = joined["analysis"].map(single)
+    joined = joined.assign(respect=why.str[0], does=why.str[1])
+    kept = [*KEY, "analysis", "respect", "does", "other_verdict", "other_n"]
+    return rows.merge(joined[kept], how="left", on=KEY)
+
+
+def verdict_rates(n_clients: int = 201) -> pd.DataFrame:
+    """How often each shipped claim gets each verdict where its truth is known.
+
+    Read from `data/verdict_rates.csv`, which `python -m benchmarks.verdict_rates` writes.
+
+    Parameters
+    ----------
+    n_clients : int
+        201 (45 case managers) or 60 (ten).
+
+    Returns
+    -------
+    DataFrame
+        `scenario analysis finding claim informant n_cohorts supported not_supported inconclusive`,
+        `true` (whether the claim holds in the scenario, by `data/scenarios.yml`) and
+        `monte_carlo_error` (of the share supported).
+
+    Examples
+    --------
+    >>> rates = verdict_rates().query("scenario == 'no_association' and claim == 'modest'")
+    >>> bool(rates["true"].any())
+    False
+    """
+    rates = pd.read_csv(VERDICT_RATES, dtype={"finding": str})
+    rates = rates[rates["n_clients"] == n_clients].drop(columns="n_clients")
+    untrue = {s: e.get("untrue", {}) for s, e in read_scenarios()["scenarios"].items()}
+    rows = zip(*(rates[c] for c in ("scenario", "finding", "claim")), strict=True)
+    rates["true"] = [
+        not untrue[s] if f == "all" else claim not in untrue[s].get(f, ()) for s, f, claim in rows
+    ]
+    share = rates["supported"]
+    rates["monte_carlo_error"] = np.sqrt(share * (1 - share) / rates["n_cohorts"])
+    return rates.reset_index(drop=True)
+
+
+def multiplicity(findings: pd.DataFrame, rules: Rules, alpha: float = 0.05) -> Multiplicity:
+    """How many claims and analyses were looked at, and what that means for those supported.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `assess` or `all_rows` returns it.
+    rules : Rules
+    alpha : float
+        Of Holm's adjustment over the primary verdicts of all single claims: by p, and for an
+        absence by its p of equivalence.
+    """
+    primary = rules.primary_of(set(findings["analysis"]))
+    kinds = {c.key: c.kind for c in rules.claims}
+    rows = findings[findings["analysis"] == primary].set_index(KEY)
+    rows = rows[[kinds.get(key, "all_of") != "all_of" for key in rows.index]]
+    absent = [kinds[key] in ("block_absence", "rate_absence") for key in rows.index]
+    p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
+    supported = rows["verdict"] == "supported"
+    kept = supported & (adjust(p.to_numpy()) < alpha)
+    nothing = verdict_rates().query("scenario == 'no_association' and analysis == @primary")
+    nothing = nothing[~nothing["true"]].set_index(KEY)["supported"]
+    expected = nothing[nothing.index.isin(rows.index)]
+    return Multiplicity(
+        len(rows), findings["analysis"].nunique(), len(findings), int(supported.sum()),
+        len(expected), float(expected.sum()), rows.index[kept].tolist(),
+        rows.index[supported & ~kept].tolist(),
+    )  # fmt: skip
+
+
+def recovery(rules: Rules) -> pd.DataFrame:
+    """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
+
+    Parameters
+    ----------
+    rules : Rules
+        Claims that are not the shipped ones have no rates.
+
+    Returns
+    -------
+    DataFrame
+        `finding claim informant`, claims as their texts, then a column per scenario: percentages
+        of the analyses `as_1995`, `as_published` and `adjusted`, divided by strokes.
+    """
+    rates = verdict_rates()
+    percent = 100 * rates.set_index([*KEY, "scenario", "analysis"])["supported"]
+    percent = percent.map("{:.0f}".format)
+    wide = percent.unstack("analysis")[["as_1995", "as_published", "adjusted"]]  # noqa: PD010
+    joined = wide.fillna("–").agg(" / ".join, axis=1)
+    table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
+    shipped = read_rules(book=rules.book)
+    own = [c for c in shipped.claims if c in rules.claims]
+    texts = {c.key: c.text for c in own}
+    if len(own) == len(shipped.claims):
+        texts["all", "every_claim", "both"] = "Every claim at once"
+    table = table.reindex(list(texts)).reset_index()
+    return table.assign(claim=list(texts.values())).rename_axis(columns=None)

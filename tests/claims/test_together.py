@@ -1,0 +1,107 @@
+"""What verdicts say together: one respect at a time, chance, and the truth of each scenario."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from alliance_helpers.claims.assess import assess
+from alliance_helpers.claims.evidence import QUICK
+from alliance_helpers.claims.rules import read_rules, read_stress
+from alliance_helpers.claims.stress import STRESS
+from alliance_helpers.claims.together import (
+    differences,
+    first_change,
+    multiplicity,
+    verdict_rates,
+)
+from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.population import read_scenarios
+
+KEY = ["finding", "claim", "informant"]
+RULES = read_rules()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return assess(open_cohort().dyads)
+
+
+def test_every_analysis_is_named_once_by_what_it_does():
+    told = read_stress()
+    assert len({entry["text"] for entry in told.values()}) == len(told)
+    for name in QUICK:
+        does, text = told[name]["does"], told[name]["text"]
+        assert ("Adjusted for pretreatment" in text) is (does["pretreatment"] == "held constant")
+        assert ("independent" in text) is (does["case managers"] == "not respected")
+
+
+@pytest.mark.parametrize(
+    ("primary", "single"),
+    [
+        ("adjusted", {"adjusted_independent": "case managers", "nested": "pretreatment"}),
+        (
+            "nested",
+            {"adjusted": "pretreatment", "nested_cr2": "case managers",
+             "as_published": "case managers"},
+        ),
+    ],
+)  # fmt: skip
+def test_only_analyses_that_differ_in_one_respect_explain_a_verdict(primary, single):
+    found = differences(["as_1995", *QUICK], primary)
+    assert {name: respect for name, (respect, _) in found.items()} == single
+    stressed = differences(STRESS, primary)
+    assert {"imputed", "sites", "rank", "holm", "jackknife", "bayes"} == set(stressed)
+
+
+def test_the_first_change_is_in_one_respect_and_real(rows):
+    found = first_change(rows, RULES)
+    assert set(found["primary"]) == {"adjusted"} and len(found) == len(RULES.claims)
+    verdicts = rows.set_index([*KEY, "analysis"])["verdict"]
+    for _, row in found.iterrows():
+        key = tuple(row[KEY])
+        assert verdicts[*key, "adjusted"] == row["verdict"]
+        turned = [a for a in ("adjusted_independent", "nested")
+                  if verdicts[*key, a] != row["verdict"]]  # fmt: skip
+        assert row["analysis"] == turned[0] if turned else pd.isna(row["analysis"])
+    same = rows.assign(verdict="supported")
+    assert first_change(same, RULES)["respect"].isna().all()
+
+
+def test_a_claim_about_pretreatment_is_not_adjusted_for_it(rows):
+    mine = rows[rows["claim"] == "unrelated_pretreatment"].set_index(["informant", "analysis"])
+    for informant in ("client", "case_manager"):
+        adjusted, nested = (mine.loc[(informant, a)] for a in ("adjusted", "nested"))
+        assert adjusted["estimate"] == nested["estimate"]
+        assert "not adjusted for pretreatment, which it is about" in adjusted["criterion"]
+
+
+def test_what_chance_alone_supports_is_added_up(rows):
+    told = multiplicity(rows, RULES)
+    single = [c for c in RULES.claims if c.kind != "all_of"]
+    assert (told.claims, told.analyses, told.rows) == (len(single), 6, len(rows))
+    primary = rows[rows["analysis"] == "adjusted"].set_index(KEY).loc[[c.key for c in single]]
+    assert told.supported == (primary["verdict"] == "supported").sum()
+    absent = [c.kind in ("block_absence", "rate_absence") for c in single]
+    p = np.where(absent, primary["p_equivalence"], primary["p_value"]).astype(float)
+    reject = multipletests(p, 0.05, "holm")[0] & (primary["verdict"] == "supported").to_numpy()
+    assert told.kept == [c.key for c, r in zip(single, reject, strict=True) if r]
+    assert len(told.kept) + len(told.lost) == told.supported
+    rates = verdict_rates().query("scenario == 'no_association' and analysis == 'adjusted'")
+    rates = rates[~rates["true"] & (rates["claim"] != "all_seven")]
+    assert told.untrue == len(rates) == 13
+    assert told.expected == pytest.approx(rates["supported"].sum())
+
+
+def test_rates_know_what_is_true_and_how_sure_they_are():
+    for n_clients in (201, 60):
+        rates = verdict_rates(n_clients)
+        assert set(rates["scenario"]) == set(read_scenarios()["scenarios"])
+        p, n = rates["supported"], rates["n_cohorts"]
+        assert np.allclose(rates["monte_carlo_error"], np.sqrt(p * (1 - p) / n))
+    claims = {(c.finding, c.claim) for c in RULES.claims}
+    for entry in read_scenarios()["scenarios"].values():
+        untrue = entry.get("untrue", {})
+        assert {(f, name) for f, names in untrue.items() for name in names} <= claims
+    whole = rates[rates["claim"] == "every_claim"].set_index("scenario")["true"]
+    assert whole.groupby(level=0).all().to_dict() == {s: s == "published" for s in set(whole.index)}
