@@ -25,6 +25,7 @@ from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
 from ..study.read_codebook import book_of
+from .rules import Rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -371,8 +372,7 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Parameters
     ----------
     findings : DataFrame
-        As `assess` returns it; of a claim's analyses the one that respects case managers is read,
-        where there is one.
+        As `assess` returns it; the rows of the primary analysis are read.
     rules : Rules
         Says which claims are absences of a rate ratio, and their bounds.
 
@@ -384,10 +384,11 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
     low, high = np.log([rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]])
     effects, tables = np.geomspace(0.6, 1 / 0.6, 61), []
-    rows = findings[findings["analysis"].isin(["as_published", "nested"])].dropna(subset="conf_low")
+    primary = rules.primary_of(set(findings["analysis"]))
+    rows = findings[findings["analysis"] == primary].dropna(subset="conf_low")
     for key, found in rows.groupby(["finding", "claim", "informant"], sort=False):
         if key in absences:
-            row = found.sort_values("analysis").iloc[-1]
+            row = found.iloc[-1]
             df = row["df"] if row["df"] > 0 else np.inf
             error = np.log(row["conf_high"] / row["conf_low"]) / 2 / stdtrit(df, 0.975)
             room = stdtrit(df, 0.95) * error

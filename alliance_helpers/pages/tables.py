@@ -278,6 +278,8 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     changes = changes.reindex(keys).to_dict("records")
     rows = zip(wide.iterrows(), changes, strict=True)
     wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]
+    notes = {claim.key: claim.note for claim in rules.claims}
+    wide["sentence"] += [f" {notes[key]}".rstrip() for key in keys]
     return Scorecard(wide, analyses, rules.primary_of(analyses))
 
 

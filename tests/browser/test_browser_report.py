@@ -57,6 +57,27 @@ def test_every_picture_is_drawn_and_described(pages):
     assert all(width > 300 and alt > 40 and complete for width, alt, complete in pictures)
 
 
+def test_the_answer_is_on_the_first_screen(pages):
+    page = pages["laptop"][0]
+    page.evaluate("scrollTo(0, 0)")
+    boxes = [item.bounding_box() for item in page.locator("ol.told > li").all()]
+    assert len(boxes) == 5
+    assert max(box["y"] + box["height"] for box in boxes) <= 800
+    figure = page.locator(".answer figure").bounding_box()
+    assert figure["y"] < 200 and figure["x"] + figure["width"] <= 1280
+
+
+def test_the_first_column_and_the_header_stay(pages):
+    page = pages["phone"][0]
+    table = page.locator(".sticky")
+    table.evaluate("e => { e.scrollTop = 300; e.scrollLeft = 250; }")
+    frame = table.bounding_box()
+    head = table.locator("thead th[scope=col]").first.bounding_box()
+    row = table.locator("tbody th[scope=row]").nth(8).bounding_box()
+    assert 0 <= head["y"] - frame["y"] < 60
+    assert abs(row["x"] - frame["x"]) < 2
+
+
 def test_navigation_leads_somewhere(pages):
     page = pages["laptop"][0]
     targets = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
@@ -70,7 +91,7 @@ def test_a_table_is_copied(pages):
     page.locator("button.copy").first.click()
     page.wait_for_function("document.querySelector('button.copy').textContent == 'Copied'")
     copied = page.evaluate("navigator.clipboard.readText()")
-    rows = page.locator("table").first.locator("tr").all_inner_texts()
+    rows = page.locator("main table:not(.drawn)").first.locator("tr").all_inner_texts()
     assert [line.split() for line in copied.splitlines()] == [row.split() for row in rows]
 
 
