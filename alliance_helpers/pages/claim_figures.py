@@ -150,7 +150,7 @@ def halo_contrast(
     return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)
 
 
-TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
+TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.46, 0.26, 0.165, 0.34  # inches
 CHARACTERS = 13.5  # of running text in an inch
 
 
@@ -177,7 +177,7 @@ def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
     first = (card["finding"] != card["finding"].shift()).to_numpy()
     top = np.cumsum(heights + FINDING * first) - heights if len(card) else heights
     total = float((heights + FINDING * first).sum())
-    ax = canvas(ax, total + 1.25)
+    ax = canvas(ax, total + 2.75)
     ax.set_axis_off()
     for i, text in enumerate(texts):
         if first[i]:
@@ -189,8 +189,8 @@ def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for j, name in enumerate(analyses):
             _tile(ax, start + (j + 0.5) * TILE_WIDTH, middle, card[name].iloc[i])
     for j, name in enumerate(analyses):
-        text = TOLD["heads"].get(name, fill(name.replace("_", " "), 9))
-        ax.text(start + (j + 0.5) * TILE_WIDTH, 0.2, text, ha="center", va="bottom", fontsize=9)
+        place = {"ha": "center", "va": "bottom", "rotation": 90, "linespacing": 1.1}
+        ax.text(start + (j + 0.5) * TILE_WIDTH, 0.15, fill(word(name), 27), fontsize=9, **place)
     ax.set_xlim(0, start + TILE_WIDTH * len(analyses))
     ax.set_ylim(total + 0.08, -0.15)
     handles = [

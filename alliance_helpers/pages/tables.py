@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, zip_longest
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -252,7 +253,9 @@ class Scorecard:
         """The scorecard for a terminal."""
         shown = [a for a in self.analyses if a in MAIN]
         wide = max(len(t) for t in self.frame["text"]) + 2
-        lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
+        heads = [wrap(word(a), 15) for a in shown]
+        rows = zip_longest(*heads, fillvalue="")
+        lines = [f"{'':8}{'':{wide}}{''.join(f'{h:16}' for h in row)}".rstrip() for row in rows]
         said = {verdict: f"{mark} {WORDS[verdict]}" for verdict, mark in MARKS.items()}
         for _, row in self.frame.iterrows():
             marks = "".join(f"{said.get(row[a], '-'):16}" for a in shown)

@@ -1,6 +1,8 @@
 """The first page of a report: its sentences and its figure say what the findings say."""
 
+import json
 import re
+import shutil
 from html import unescape
 
 import pandas as pd
@@ -10,6 +12,7 @@ from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.claims.together import first_change
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.printing import CLAIM
+from alliance_helpers.pages.report import write_report
 from alliance_helpers.study.read_codebook import read_codebook
 
 RULES = read_rules(book=read_codebook())
@@ -92,3 +95,17 @@ def test_the_front_page_of_a_run_says_what_its_findings_say(shipped_run):
         sentence = page.split(head)[1].split("How sure:")[0]
         word = change["verdict"].replace("_", " ")
         assert re.search(rf"\b{word}: [^;]*{re.escape(name)}", sentence.split("Now ")[1]), name
+
+
+def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(shipped_run.out, folder)
+    about = json.loads((folder / "run.json").read_text("utf-8"))
+    about["notebooks"][2] |= {"status": "failed", "error_name": "DataError"}
+    about["notebooks"][2] |= {"error_message": "dyads.csv, row 7: <three> is no number."}
+    (folder / "run.json").write_text(json.dumps(about), "utf-8")
+    page = write_report(folder).read_text("utf-8")
+    banner = page[page.index('role="alert"') : page.index('class="answer"')]
+    assert about["notebooks"][2]["notebook"] in banner
+    assert "DataError: dyads.csv, row 7: <three> is no number." in words(banner)
+    assert 'role="alert"' not in (shipped_run.out / "report.html").read_text("utf-8")
