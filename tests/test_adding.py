@@ -64,7 +64,7 @@ def test_the_journey_of_one_answer():
         assert f"{value:.3f}"[1:] in JOURNEY
     assert f"one of {row['n']:.0f} dyads" in JOURNEY
     assert f"*p* of equivalence {row['p_equivalence']:.2f}".replace("0.", ".") in JOURNEY
-    assert (row["verdict"], rows.loc["nested_cr2", "verdict"]) == ("supported", "inconclusive")
+    assert (row["verdict"], rows.loc["adjusted", "verdict"]) == ("supported", "inconclusive")
     assert "dyads independent" in then_and_now(rows.reset_index())._repr_html_()
 
 

@@ -50,7 +50,8 @@ def simulate_dyads(
     Parameters
     ----------
     scenario : str
-        A name in `data/scenarios.yml`: published, no_association, halo, hospital_effect.
+        A name in `data/scenarios.yml`: published, no_association, halo, hospital_effect,
+        pretreatment_effect, client_treatment.
     n_clients : int
         Clients; the case managers scale with them (45 for 201).
     seed : int

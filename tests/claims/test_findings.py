@@ -326,7 +326,7 @@ def test_rules_that_cannot_be_read_name_every_claim(tmp_path):
 def test_a_claim_needs_a_bound_that_exists(tmp_path):
     path = tmp_path / "findings.yml"
     text = FINDINGS.read_text("utf-8")
-    path.write_text(text.replace("bound: r_squared_block", "bound: r_squared_blok", 1))
+    path.write_text(text.replace("bound: r_squared_difference", "bound: r_squared_blok", 1))
     with pytest.raises(CodebookError, match=r"differs_treatment.*r_squared_blok"):
         read_rules(path)
 

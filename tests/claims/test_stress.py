@@ -92,7 +92,8 @@ def test_absence_claims_are_not_adjusted_for_being_several(rows):
 def test_evidence_is_asked_for_absences_alone(rows):
     mine = rows[rows["analysis"] == "bayes"]
     assert set(mine["claim"]) == {
-        "unrelated_pretreatment", "other_outcomes", "treatment", "alone", "hospital_days", "neither",
+        "unrelated_pretreatment", "other_outcomes", "treatment", "alone", "hospital_days",
+        "neither",
     }  # fmt: skip
     assert mine.loc[mine["estimate"].notna(), "criterion"].str.contains("effective n of").all()
 

@@ -232,7 +232,7 @@ def test_the_figure_of_rate_ratios_draws_no_slopes(tmp_path):
     assert not [o.text for o in outputs if o.output_type == "stream"]
     alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
     (shown,) = [alt for alt in alts if "Shaded: 0.8 to 1.25" in alt]
-    assert "Dyads independent" in shown and "1995" not in shown
+    assert "dyads independent" in shown and "1995" not in shown
 
 
 NAMED = {*COLUMN_WORDS.values(), *VALUE_WORDS.values()}

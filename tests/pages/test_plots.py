@@ -213,8 +213,9 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
         ("correlations", ["3 measures", "Strongest: Alliance, case manager's rating with Alliance, "
                           "client's rating .28; Symptom severity with Alliance, client's rating"]),
         ("scorecard", ["3 claims",
-                       "Dyads independent: 1 supported, 1 inconclusive, 1 not supported",
-                       "Case managers respected: 1 supported."]),
+                       "Unadjusted, dyads independent: 1 supported, 1 inconclusive, "
+                       "1 not supported",
+                       "Unadjusted, case managers respected: 1 supported."]),
     ],
 )  # fmt: skip
 def test_the_numbers_are_in_the_alt_text(name, said, dyads):
