@@ -173,13 +173,18 @@ def recovery(rules: Rules) -> pd.DataFrame:
     -------
     DataFrame
         `finding claim informant`, claims as their texts, then a column per scenario: percentages
-        of the analyses `as_1995`, `as_published` and `adjusted`, divided by strokes.
+        of the analyses `as_1995`, `as_published` and `adjusted`, divided by strokes, ± the largest
+        of their Monte Carlo standard errors; in brackets where the claim is untrue.
     """
     rates = verdict_rates()
     percent = 100 * rates.set_index([*KEY, "scenario", "analysis"])["supported"]
     percent = percent.map("{:.0f}".format)
     wide = percent.unstack("analysis")[["as_1995", "as_published", "adjusted"]]  # noqa: PD010
-    joined = wide.fillna("–").agg(" / ".join, axis=1)
+    at = [*KEY, "scenario"]
+    rates = rates[rates["analysis"].isin(wide)]
+    error = 100 * rates.groupby(at)["monte_carlo_error"].max()
+    joined = wide.fillna("–").agg(" / ".join, axis=1) + error.map(" ± {:.1f}".format)
+    joined = joined.where(rates.groupby(at)["true"].first(), "[" + joined + "]")
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]

@@ -13,18 +13,19 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
-from ..models.inference import bayes_factor_correlation, power_correlation
+from ..models.inference import bayes_factor_correlation
 from ..models.informants import one_with_many
 from ..models.nesting import effective_n
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
 from ..study.read_codebook import book_of
+from .rules import Rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -331,21 +332,41 @@ def _days_correlations(
     return table.merge(values, how="cross")
 
 
-def power_table(
-    dyads: pd.DataFrame, codebook: Codebook | None = None, days: str = "hospital_days"
-) -> pd.DataFrame:
-    """Power of a two-sided 5 % test over the size of a correlation, at the effective n.
+def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Chance that the equivalence test of hospital days supports an absence, over the true ratio.
+
+    Two one-sided 5 % tests at the standard error that the study found, taken as known (Julious
+    2004, Stat Med 23:1921-1986, section 5).
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `assess` returns it; the rows of the primary analysis are read.
+    rules : Rules
+        Says which claims are absences of a rate ratio, and their bounds.
 
     Returns
     -------
     DataFrame
-        `informant effect power n n_effective`.
+        `informant effect power n`, the effect being a rate ratio.
     """
-    effects = pd.Series(np.linspace(0.0, 0.5, 26), name="effect")
-    table = _days_correlations(dyads, codebook, days, effects)
-    rows = table[["effect", "n_effective"]].itertuples(index=False)
-    table["power"] = [power_correlation(*row) for row in rows]
-    return table[["informant", "effect", "power", "n", "n_effective"]]
+    absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
+    low, high = np.log([rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]])
+    effects, tables = np.geomspace(0.6, 1 / 0.6, 61), []
+    primary = rules.primary_of(set(findings["analysis"]))
+    rows = findings[findings["analysis"] == primary].dropna(subset="conf_low")
+    for key, found in rows.groupby(["finding", "claim", "informant"], sort=False):
+        if key in absences:
+            row = found.iloc[-1]
+            df = row["df"] if row["df"] > 0 else np.inf
+            error = np.log(row["conf_high"] / row["conf_low"]) / 2 / stdtrit(df, 0.975)
+            room = stdtrit(df, 0.95) * error
+            inside = [(edge - np.log(effects)) / error for edge in (low + room, high - room)]
+            power = np.clip(ndtr(inside[1]) - ndtr(inside[0]), 0, 1)
+            told = {"informant": row["informant"], "effect": effects, "power": power, "n": row["n"]}
+            tables.append(pd.DataFrame(told))
+    columns = ["informant", "effect", "power", "n"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import fill, shorten
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -150,7 +150,7 @@ def halo_contrast(
     return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)
 
 
-TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.58, 0.26, 0.165, 0.34  # inches
+TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.46, 0.26, 0.165, 0.34  # inches
 CHARACTERS = 13.5  # of running text in an inch
 
 
@@ -177,7 +177,7 @@ def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
     first = (card["finding"] != card["finding"].shift()).to_numpy()
     top = np.cumsum(heights + FINDING * first) - heights if len(card) else heights
     total = float((heights + FINDING * first).sum())
-    ax = canvas(ax, total + 1.25)
+    ax = canvas(ax, total + 2.75)
     ax.set_axis_off()
     for i, text in enumerate(texts):
         if first[i]:
@@ -189,8 +189,8 @@ def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for j, name in enumerate(analyses):
             _tile(ax, start + (j + 0.5) * TILE_WIDTH, middle, card[name].iloc[i])
     for j, name in enumerate(analyses):
-        text = TOLD["heads"].get(name, fill(name.replace("_", " "), 9))
-        ax.text(start + (j + 0.5) * TILE_WIDTH, 0.2, text, ha="center", va="bottom", fontsize=9)
+        place = {"ha": "center", "va": "bottom", "rotation": 90, "linespacing": 1.1}
+        ax.text(start + (j + 0.5) * TILE_WIDTH, 0.15, fill(word(name), 27), fontsize=9, **place)
     ax.set_xlim(0, start + TILE_WIDTH * len(analyses))
     ax.set_ylim(total + 0.08, -0.15)
     handles = [
@@ -336,9 +336,12 @@ def specification_verdicts(
     Axes
     """
     claims = list(specifications.groupby(CLAIM, sort=False))
-    ax = canvas(ax, 1.3 + 0.5 * max(len(claims), 1))
+    texts = [f"{name}: {_text(rows, rules)}" for (name, _, _), rows in claims]
+    texts = [fill(text, 88) for text in texts]  # whole, so that no two look alike
+    row = 0.36 + 0.15 * max((text.count("\n") + 1 for text in texts), default=1)
+    ax = canvas(ax, 1.3 + row * max(len(claims), 1))
     said = []
-    for at, ((name, _, _), rows) in enumerate(claims):
+    for at, (_, rows) in enumerate(claims):
         left, parts, n = 0.0, [], len(rows)
         for verdict, look in VERDICTS.items():
             share = 100 * (rows["verdict"] == verdict).mean()
@@ -346,7 +349,7 @@ def specification_verdicts(
             left += share
             parts += [f"{share:.0f} % {look.label}"] if share else []
         text = _text(rows, rules)
-        ax.text(0, at - 0.1, f"{name}: {shorten(text, 72)}", va="bottom", fontsize=9)
+        ax.text(0, at - 0.08, texts[at], va="bottom", fontsize=9, linespacing=1.1)
         ax.text(101, at + 0.17, f"{n}", va="center", fontsize=9)
         said.append(f"{text}: {', '.join(parts)} of {n}")
     ax.text(101, -0.5, "of", va="center", fontsize=9)

@@ -22,6 +22,7 @@ from .style import (
     canvas,
     finished,
     key,
+    log_ticks,
     look,
     nothing,
     shares_below,
@@ -220,6 +221,51 @@ def bayes_sensitivity(
 
 
 TARGET = 0.80
+
+
+@styled
+def equivalence_power(
+    table: pd.DataFrame,
+    low: float,
+    high: float,
+    codebook: Codebook | None = None,
+    heading: str = "How often a test of this precision shows an absence",
+    ax: Axes | None = None,
+) -> Axes:
+    """Chance that an equivalence test supports an absence, over the true rate ratio.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `views.power_table` returns it: `informant effect power`.
+    low, high : float
+        The bounds; between them is shaded.
+    codebook : Codebook, optional
+        Labels of the informants.
+    heading : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    if table.empty:
+        return nothing(ax, heading, "No rate ratio could be estimated.")
+    ax, said = canvas(ax, 4.2), []
+    ax.axvspan(low, high, color=SHADE, zorder=0)
+    ax.axhline(0.05, color=QUIET, lw=0.8, ls=(0, (1, 2)))
+    for at, (name, part) in enumerate(table.groupby("informant", sort=False)):
+        label = word(name, codebook).capitalize()
+        ax.plot(part["effect"], part["power"], color=look(name).color, ls=LINES[at % 4], lw=2,
+                label=label)  # fmt: skip
+        none, edge = np.interp([1.0, high], part["effect"], part["power"])
+        said.append(f"{label}: {none:.2f} where the ratio is 1, {edge:.2f} where it is {high:g}")
+    ax.set(xscale="log", ylim=(0, 1.02), ylabel="Chance that the absence is supported",
+           xlabel="True rate ratio per standard deviation of the rating\n"
+           "(shaded: inside the bounds; dotted: .05)")  # fmt: skip
+    log_ticks(ax, [low, 1.0, high])
+    key(ax)
+    return finished(ax, heading, f"{heading}. {'; '.join(said)}.")
 
 
 @styled

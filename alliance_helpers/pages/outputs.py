@@ -12,7 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ from ..errors import ParameterError
 from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, has_own_words, own_words
-from .printing import PrettyTable, pretty
+from .printing import CAPTIONS, PrettyTable, pretty, word
 from .style import RC
 
 DPI = 150
@@ -36,6 +36,7 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 # Where a spreadsheet would begin a formula: at the front of a cell, and, as some take semicolons or
 # tabs for the edges of cells, behind those.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
+SHOWN_ROWS = 60
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -52,12 +53,13 @@ class Picture:
     alt: str
     width: int
     live: bool = False
+    caption: str = ""
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         if not self.png:
             return {"text/plain": f"[not drawn] {self.alt}"}, {}
         image = base64.b64encode(self.png).decode("ascii")
-        metadata = {"alt": self.alt, "width": self.width}
+        metadata = {"alt": self.alt, "width": self.width, "caption": self.caption}
         bundle = {"image/png": image, "text/plain": self.alt}
         if self.live:
             bundle["text/html"] = figure_html(self.png, self.alt, self.width)
@@ -79,8 +81,8 @@ def save_table(
     out: str | Path | None = None,
     codebook: Codebook | None = None,
     **how,
-) -> PrettyTable:
-    """Write `out/tables/name.csv` in full precision and return the table for display.
+) -> None:
+    """Write `out/tables/name.csv` in full precision and show the table, wherever in a cell.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def save_table(
     codebook : Codebook, optional
         Gives the labels; by default that of the cohort opened.
     **how
-        Handed to :func:`printing.pretty`: `caption`, `names`.
+        Handed to :func:`printing.pretty`: `caption`, by default that of `words.toml`.
 
     Raises
     ------
@@ -105,13 +107,22 @@ def save_table(
     Notes
     -----
     Text that a spreadsheet would run as a formula (= + - @ at the front of a cell, or behind a
-    semicolon) gets an apostrophe in front. Numbers stay numbers, `-9` too.
+    semicolon) gets an apostrophe in front. Numbers stay numbers, `-9` too. Of more than 60 rows the
+    first are shown, and the caption says so. Where nobody will look (see :func:`save_figure`),
+    nothing is shown.
     """
     out, book = _of_the_cohort(out, codebook)
-    shown = frame if isinstance(frame, PrettyTable) else pretty(frame, book, **how)
+    whole = frame.frame if isinstance(frame, PrettyTable) else frame
     if out:
-        write_csv(shown.frame, _target(out, "tables", name, ".csv"))
-    return shown
+        write_csv(whole, _target(out, "tables", name, ".csv"))
+    if os.environ.get(UNSEEN_VARIABLE):
+        return
+    if not isinstance(frame, PrettyTable):
+        caption = how.pop("caption", None) or CAPTIONS.get(name) or word(name).capitalize()
+        if len(whole) > SHOWN_ROWS:
+            caption += f" (the first {SHOWN_ROWS} of {len(whole):,} rows)"
+        frame = pretty(whole.head(SHOWN_ROWS), book, caption=caption, **how)
+    display(frame)
 
 
 def save_figure(
@@ -142,10 +153,12 @@ def save_figure(
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
+    title = figure.texts[0].get_text() if figure.texts else word(name).capitalize()
+    caption = own_words(" ".join(title.split()), codebook)
     width = round(figure.get_figwidth() * SHOWN_PER_INCH)
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
-        return Picture(b"", alt, width)
+        return Picture(b"", alt, width, caption=caption)
     if has_own_words(codebook):
         for text in figure.findobj(Text):
             text.set_text(own_words(text.get_text(), codebook))
@@ -161,7 +174,7 @@ def save_figure(
     png = buffer.getvalue()
     if target:
         write_whole(target, png)
-    return Picture(png, alt, width, live=not out)
+    return Picture(png, alt, width, live=not out, caption=caption)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -14,10 +14,11 @@ from .claim_figures import (
     specification_curve,
     specification_verdicts,
 )  # fmt: skip
-from .dyad_figures import bland_altman, correlations, informants, missingness, paired_scatter
+from .dyad_figures import bland_altman, correlations, informants, paired_scatter
 from .model_figures import (
     bayes_sensitivity,
     days_distribution,
+    equivalence_power,
     inclusion,
     information_sources,
     power_curve,

@@ -18,12 +18,15 @@ from ..study.codebook import Codebook, own_words
 TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
 WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
+CAPTIONS = TOLD["captions"]
 
 CLAIM = ["finding", "claim", "informant"]
 """The columns that name a claim."""
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
+
+VERDICT_COLORS = dict(zip(MARKS, ("#00594C", "#EBEBEB", "#E8906F"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,26 @@ def rendered(template: str, **values: object) -> str:
     return _template(template).render(**values)
 
 
+def numbered(html: str) -> str:
+    """A page whose captions of tables and figures have their numbers, which tell regions apart."""
+    counts = {"Table": 0, "Figure": 0}
+
+    def number(found: re.Match) -> str:
+        kind = "Figure" if "figcaption" in found[0] else "Table"
+        region = "aria-label" in found[0]
+        counts[kind] += not region
+        return f"{found[0]}{kind} {counts[kind] + region}. "
+
+    starts = r'<(?:fig)?caption[^>]*>|<div[^>]* role="region" aria-label="(?!Table")'
+    return re.sub(starts, number, html)
+
+
 @cache
 def _template(name: str):
     import jinja2
 
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return jinja2.Environment(autoescape=True).from_string(text)
+    beside = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(autoescape=True, loader=beside).get_template(name)
 
 
 def p_text(p: float) -> str:
@@ -243,4 +260,4 @@ def _plain(column: object) -> str:
 def _word(value: object, codebook: Codebook | None) -> str:
     if not isinstance(value, str):
         return ""
-    return own_words(":".join(_said(part, codebook) for part in value.split(":")), codebook)
+    return own_words(":".join(word(part, codebook) for part in value.split(":")), codebook)

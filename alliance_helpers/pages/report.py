@@ -14,11 +14,12 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from ..claims.rules import read_rules
+from ..claims.rules import Rules, read_rules
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
-from .printing import rendered
+from .front import front_page
+from .printing import numbered, rendered
 from .tables import Scorecard, then_and_now
 
 NOTHING = "No findings were written."
@@ -69,13 +70,14 @@ def write_report(folder: str | Path) -> Path:
         "report.html.j2",
         sections=sections,
         about=about,
+        failures=failures,
+        front=own_words(_front(folder, about["parameters"], book), book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
         banner=banner,
-        synthetic='class="synthetic"' in banner,
         provenance=_provenance(about),
     )
     target = folder / "report.html"
-    write_whole(target, html)
+    write_whole(target, numbered(html))
     return target
 
 
@@ -87,7 +89,7 @@ def _section(path: Path, failure: str, book: Codebook) -> Section:
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
     heading = own_words(_heading(notebook), book)
-    return Section(path.stem, heading, _convert(notebook, book), failure)
+    return Section(path.stem, heading, _convert(notebook, path.stem, book), failure)
 
 
 def _left_out(name: str, why: str, book: Codebook) -> Section:
@@ -102,23 +104,25 @@ def _heading(notebook) -> str:
     return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
 
 
-def _convert(notebook, book: Codebook) -> str:
+def _convert(notebook, name: str, book: Codebook) -> str:
     """The outputs and the text of a notebook as HTML; only picture, HTML and text outputs."""
     from nbconvert.filters import markdown2html_mistune
 
-    parts = []
+    parts, code = [], [c.source for c in notebook.cells if c.cell_type == "code"]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             html = _deeper(str(markdown2html_mistune(cell.source)))
             parts.append(own_words(html, book, escape))
+            if len(parts) == 1:
+                parts.append(rendered("from.html.j2", name=name, code="\n\n".join(code)))
         elif cell.cell_type == "code":
             parts += [_output(o) for o in cell.outputs]
     return "\n".join(p for p in parts if p)
 
 
 def _deeper(html: str) -> str:
-    """Headings one level down, so that the report has one first-level heading."""
-    html = re.sub(r"<a class=\"anchor-link\".*?</a>", "", html)
+    """Headings one level down, so that the report has one of the first; without their ids."""
+    html = re.sub(r"<a class=\"anchor-link\".*?</a>|(?<=<h\d) id=\"[^\"]*\"", "", html)
     return re.sub(r"(</?h)([1-5])", lambda m: m.group(1) + str(int(m.group(2)) + 1), html)
 
 
@@ -129,10 +133,11 @@ def _output(output) -> str:
     if "image/png" in data:
         about = output.metadata.get("image/png", {})
         alt, width = escape(str(about.get("alt", ""))), int(about.get("width", 700))
+        caption = escape(str(about.get("caption", "")))
         png = data["image/png"].replace("\n", "")
         return (
             f'<figure><img alt="{alt}" style="max-width:min(100%,{width}px)" '
-            f'src="data:image/png;base64,{png}"></figure>'
+            f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
         )
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
@@ -141,11 +146,21 @@ def _output(output) -> str:
 
 def scorecard_of(folder: Path, parameters: dict, book: Codebook) -> Scorecard | None:
     """The scorecard of a run's findings, if it has written any."""
+    found = _findings(folder, parameters, book)
+    return then_and_now(*found) if found else None
+
+
+def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:
     path = folder / "findings.csv"
     if not path.is_file():
         return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    return then_and_now(pd.read_csv(path, dtype={"finding": str}), rules)
+    return pd.read_csv(path, dtype={"finding": str}), rules
+
+
+def _front(folder: Path, parameters: dict, book: Codebook) -> str:
+    found = _findings(folder, parameters, book)
+    return front_page(*found) if found else ""
 
 
 def _banner(sections: list[Section]) -> str:

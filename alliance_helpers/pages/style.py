@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 
 from ..study.codebook import Codebook
-from .printing import MARKS, WORDS, coefficient, figure_number, word
+from .printing import MARKS, VERDICT_COLORS, WORDS, coefficient, figure_number, word
 
 WIDTH = 6.0
 RC = rc_params_from_file(Path(__file__).with_name("alliance.mplstyle"), use_default_template=False)
@@ -45,7 +45,7 @@ INFORMANTS = {
 OTHER = Look("#4D4D4D", "", "s")
 VERDICTS = {
     verdict: Look(color, WORDS[verdict], MARKS[verdict])
-    for verdict, color in zip(MARKS, ("#00594C", "#EBEBEB", "#E8906F"), strict=True)
+    for verdict, color in VERDICT_COLORS.items()
 }
 FAMILIES = {
     "poisson": Look("#6B6B6B", "Poisson", "x", line=(0, (1, 1))),

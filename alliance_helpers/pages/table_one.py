@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 
-from ..errors import ParameterError
+from ..errors import NotEstimableError, ParameterError
+from ..models.nesting import icc
 from ..study.codebook import Codebook
 from .printing import number
 
@@ -75,6 +76,7 @@ def _next(full: np.ndarray, hidden: np.ndarray) -> tuple[int, int]:
 
 
 WITHHELD = "withheld"
+BETWEEN = "Between case managers"
 
 
 def table_one(
@@ -103,8 +105,9 @@ def table_one(
     Returns
     -------
     DataFrame of text
-        `variable`, `level`, `missing`, `Overall`, then one column per group. A table for print:
-        its cells are rounded.
+        `variable`, `level`, `missing`, `Overall`, then one column per group; where the study says
+        who the case managers are, `Between case managers`, the share of a number's variance that
+        lies between them (:func:`nesting.icc`). A table for print: its cells are rounded.
 
     Notes
     -----
@@ -139,10 +142,22 @@ def table_one(
             how = "median (quartiles)" if skewed else "mean (SD)"
             level = f"{unit}, {how}" if unit else how
             made = [{"level": level} | _number_cells(values, groups, skewed, min_cell)]
+        if pd.api.types.is_numeric_dtype(values) and made[0]["Overall"][:1] not in ("w", "<"):
+            made[0][BETWEEN] = _between(values, dyads, codebook)
         for row in made:
             hidden = {g: WITHHELD for g, h in zip(groups, small[0], strict=False) if h}
             rows.append(head | row | hidden)
-    return pd.DataFrame(rows, columns=["variable", "level", "missing", "Overall", *groups])
+    columns = ["variable", "level", "missing", "Overall", *groups]
+    columns += [BETWEEN] * (codebook.case_manager in dyads)
+    return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def _between(values: pd.Series, dyads: pd.DataFrame, codebook: Codebook) -> str:
+    """Share of the variance between case managers, as text; nothing where it is not known."""
+    try:
+        return f"{100 * max(icc(values, dyads[codebook.case_manager]), 0):.0f} %"
+    except (KeyError, NotEstimableError):
+        return ""
 
 
 def _is_category(values: pd.Series) -> bool:

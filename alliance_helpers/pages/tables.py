@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby, zip_longest
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules, read_rules
+from ..claims.rules import Claim, Rules, read_rules, read_stress
 from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
@@ -204,6 +205,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
 
 
 MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published")
+GROUPS = ("Then", "Now", "Model", "One thing changed", "Others")
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ class Scorecard:
 
     frame: pd.DataFrame
     analyses: tuple[str, ...]
+    primary: str | None = None
 
     def summary(self) -> str:
         """How many claims each main analysis supports, and how many do not hang on the method."""
@@ -223,22 +226,37 @@ class Scorecard:
         return " ".join(said)
 
     def _repr_html_(self) -> str:
-        tests = [a for a in self.analyses if a not in MAIN]  # a rule parts them from the main ones
-        kinds = {a: "more" if a in tests else "main" for a in self.analyses}
         return rendered(
             "scorecard.html.j2",
             summary=self.summary(),
-            analyses=kinds | dict.fromkeys(tests[:1], "first"),
+            groups=self.groups(),
+            wide=len(self.analyses) + 1,
             rows=self.frame.to_dict("records"),
             words=WORDS,
             marks=MARKS,
         )
 
+    def groups(self) -> dict[str, list[str]]:
+        """The analyses by what they change in the primary one."""
+        settings = read_stress()
+
+        def group(name: str) -> str:
+            about = settings.get(name, {})
+            if name == self.primary or name.startswith("as_1995"):
+                return "Now" if name == self.primary else "Then"
+            kind = "Model" if "does" in about else "Others"
+            return "One thing changed" if len(about.get("differs", ())) == 1 else kind
+
+        order = sorted(self.analyses, key=lambda a: GROUPS.index(group(a)))
+        return {title: list(names) for title, names in groupby(order, group)}
+
     def text(self) -> str:
         """The scorecard for a terminal."""
         shown = [a for a in self.analyses if a in MAIN]
         wide = max((len(t) for t in self.frame["text"]), default=0) + 2
-        lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:18}" for a in shown)]
+        heads = [wrap(word(a), 17) for a in shown]
+        rows = zip_longest(*heads, fillvalue="")
+        lines = [f"{'':8}{'':{wide}}{''.join(f'{h:18}' for h in row)}".rstrip() for row in rows]
         said = {verdict: f"{mark} {WORDS[verdict]}" for verdict, mark in MARKS.items()}
         for _, row in self.frame.iterrows():
             marks = "".join(f"{said.get(row[a], '-'):18}" for a in shown)
@@ -264,7 +282,9 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     changes = changes.reindex(keys).to_dict("records")
     rows = zip(wide.iterrows(), changes, strict=True)
     wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]
-    return Scorecard(wide, analyses)
+    notes = {claim.key: claim.note for claim in rules.claims}
+    wide["sentence"] += [f" {notes[key]}".rstrip() for key in keys]
+    return Scorecard(wide, analyses, rules.primary_of(analyses))
 
 
 def _sentence(row: pd.Series, analyses: tuple[str, ...], change: dict) -> str:

@@ -13,21 +13,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..claims.rules import read_rules
-from ..pages.printing import CLAIM, rendered
+from ..claims.rules import Rules, read_rules
+from ..pages.printing import CLAIM, VERDICT_COLORS, WORDS, numbered, rendered, word
 from ..paths import write_whole
+from ..study.load import codebook_of
 from .parameters import Declared, Grid
+from .runner import versions
 
-COLOURS = {"supported": "#1b6e53", "inconclusive": "#c9c5bb", "not_supported": "#b5482f"}
 WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
 MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
 FEW = 12  # values of a parameter that are still shown side by side
 SHOWN = 50  # failed runs
-VERDICTS = "Share of the runs with each verdict, and the percentage supported."
+VERDICTS = "Share of the runs with each verdict; the percentage supported"
 ESTIMATES = (
-    "Line: 5 % to 95 % of the runs; box: the middle half; dot and number: median; dashes: no "
-    "association (0; of rate ratios 1). Drawings of one claim share a scale."
+    "Line: 5 % to 95 % of the runs; box: the middle half; dot: median; dashes: no association (0; "
+    "of rate ratios 1). Drawings of one claim share a scale. The median"
 )
+ERROR = ", ± its Monte Carlo standard error; n: runs."
+APART = ("data", "codebook", "claims", "scenario")
+"""Parameters that say what is estimated: runs that differ in them are never taken together."""
 TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
 TABLES = ("findings.csv", "findings.parquet", "runs.csv", "batch.html")
 FAILURE = ("error_notebook", "error_cell", "error_name", "error_message")
@@ -149,38 +153,60 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
     names : list of str
         The parameters of the grid.
     """
-    path, tables = summary.out / "findings.parquet", []
+    path, parts = summary.out / "findings.parquet", []
     if path.exists():
         findings = pd.read_parquet(path)
         findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
-        tables = [
-            _table(findings, "Verdicts", _bar, VERDICTS),
-            _table(findings, "Estimates", _strip, ESTIMATES),
-        ]
-        for name in names:
-            column = name if name in findings else f"parameter_{name}"
-            if name != "seed" and 2 <= findings[column].nunique() <= FEW:
-                title = f"Percentage of runs in which a claim is supported, by {name}"
-                tables.append(_table(findings, title, _share, by=column))
+        apart = [name for name in APART if name in names]
+        for values, rows in findings.groupby(apart, sort=False) if apart else [((), findings)]:
+            parts.append(_part(dict(zip(apart, values, strict=True)), rows, names))
     failed = runs[runs["status"] == "failed"].head(SHOWN).astype(object)
     failures = failed.where(failed.notna(), "").to_dict("records")
-    shown = {"summary": summary, "names": names, "tables": tables, "failures": failures}
-    page = rendered("batch.html.j2", **shown, colours=COLOURS, size=(WIDTH, HEIGHT))
-    write_whole(summary.out / "batch.html", page)
+    shown = {"summary": summary, "names": names, "parts": parts, "failures": failures}
+    shown |= {"colors": VERDICT_COLORS, "words": WORDS, "versions": versions()}
+    page = rendered("batch.html.j2", **shown, size=(WIDTH, HEIGHT))
+    write_whole(summary.out / "batch.html", numbered(page))
+
+
+def _part(values: dict[str, str], findings: pd.DataFrame, names: list[str]) -> dict:
+    """The tables of runs of one study or scenario."""
+    book = codebook_of(values.get("data"), values.get("codebook"))
+    rules = read_rules(values.get("claims"), values.get("data"), book)
+    said = ", ".join(f"{name} {value or '(empty)'}" for name, value in values.items())
+    others = {
+        n: n if n in findings else f"parameter_{n}" for n in names if n not in (*APART, "seed")
+    }
+    others = {n: column for n, column in others.items() if findings[column].nunique() > 1}
+    both = ERROR + f" All values of {', '.join(others)} together." * bool(others)
+    tables = [
+        _table(findings, rules, "Verdicts", _bar, VERDICTS + both),
+        _table(findings, rules, "Estimates", _strip, ESTIMATES + both),
+    ]
+    for name, column in others.items():
+        if findings[column].nunique() <= FEW:
+            title = f"Percentage of runs in which a claim is supported, by {name}"
+            tables.append(_table(findings, rules, title, _share, "The percentage" + ERROR, column))
+    simulated = "a simulated study" if values.get("scenario") else book.title
+    about = {
+        "title": said.capitalize() or "All runs",
+        "synthetic": book.synthetic,
+        "source": simulated,
+    }
+    return about | {"tables": tables, "n": findings["run"].nunique()}
 
 
 def _table(
-    findings: pd.DataFrame, title: str, draw: Callable, note: str = "", by: str | None = None
+    findings: pd.DataFrame, rules: Rules, title: str, draw: Callable, note: str, by: str = ""
 ) -> dict:
     """A row per claim; a cell per analysis (and value of a parameter), drawn from its runs."""
-    texts, across = read_rules().texts, ["analysis", *([by] if by else [])]
+    texts, across = rules.texts, ["analysis", *([by] if by else [])]
     heads = [list(dict.fromkeys(findings[c].dropna())) for c in across]
     rows, before = [], None
     for claim, every in findings.groupby(CLAIM, sort=False):
         groups = dict(list(every.groupby(across)))
         cells = [
             (draw(groups[place], every) if place in groups else {})
-            | {"group": by is None or place[1] == heads[1][0]}
+            | {"group": not by or place[1] == heads[1][0]}
             for place in product(*heads)
         ]
         text = texts.get(claim, f"{claim[1]} ({claim[2]})".replace("_", " "))
@@ -188,7 +214,7 @@ def _table(
         before = claim[0]
     beneath = ["(empty)" if value == "" else value for value in heads[1]] if by else []
     about = {"title": title, "note": note, "key": draw is _bar, "rows": rows}
-    return about | {"heads": heads[0], "beneath": beneath}
+    return about | {"heads": [word(name) for name in heads[0]], "beneath": beneath}
 
 
 def _is_ratio(rows: pd.DataFrame) -> pd.Series:
@@ -199,11 +225,12 @@ def _is_ratio(rows: pd.DataFrame) -> pd.Series:
 
 def _bar(group: pd.DataFrame, _: pd.DataFrame) -> dict:
     """Shares of the verdicts, for a stacked bar."""
-    shares = group["verdict"].value_counts(normalize=True).reindex(list(COLOURS), fill_value=0.0)
-    words = ", ".join(f"{v.replace('_', ' ')} {share:.0%}" for v, share in shares.items())
+    shares = group["verdict"].value_counts(normalize=True)
+    shares = shares.reindex(list(VERDICT_COLORS), fill_value=0.0)
+    words = ", ".join(f"{WORDS[v]} {share:.0%}" for v, share in shares.items())
     left = WIDTH * (shares.cumsum() - shares)
-    bar = list(zip(COLOURS.values(), left, WIDTH * shares, strict=True))
-    return {"bar": bar, "words": words, "text": f"{shares['supported']:.0%}"}
+    bar = list(zip(VERDICT_COLORS.values(), left, WIDTH * shares, strict=True))
+    return {"bar": bar, "words": words} | _share(group, group, colored=False)
 
 
 def _strip(group: pd.DataFrame, claim: pd.DataFrame) -> dict:
@@ -217,9 +244,15 @@ def _strip(group: pd.DataFrame, claim: pd.DataFrame) -> dict:
     low, high = min(low, ratio), max(high, ratio)
     x = np.interp([*marks, ratio], [low, high if high > low else low + 1], [4, WIDTH - 4])
     words = f"median {marks[2]:.3f}, 5 to 95 per cent {marks[0]:.3f} to {marks[4]:.3f}"
-    return {"strip": x.tolist(), "words": words, "text": f"{marks[2]:.2f}"}
+    error = np.sqrt(np.pi / 2 / len(known)) * known.std()  # of a median, if it is nearly normal
+    about = f" ± {error:.2f}" if error == error else ""
+    return {"strip": x.tolist(), "words": words, "text": f"{marks[2]:.2f}{about}, n {len(known)}"}
 
 
-def _share(group: pd.DataFrame, _: pd.DataFrame) -> dict:
-    share = float(group["verdict"].eq("supported").mean())
-    return {"text": f"{share:.0%}", "colour": f"rgba(27, 110, 83, {0.6 * share:.2f})"}
+def _share(group: pd.DataFrame, _: pd.DataFrame, colored: bool = True) -> dict:
+    """The percentage supported; its error, never 0 (Agresti & Coull 1998); the number of runs."""
+    supported, n = group["verdict"].eq("supported"), len(group)
+    share, near = supported.mean(), (supported.sum() + 2) / (n + 4)
+    error = np.sqrt(near * (1 - near) / (n + 4))
+    color = {"color": f"rgba(0, 89, 76, {0.3 * share:.2f})"} if colored else {}
+    return {"text": f"{share:.0%} ± {100 * error:.0f}, n {n}"} | color

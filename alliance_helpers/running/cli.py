@@ -93,7 +93,8 @@ def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> Non
 @click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
               help="A notebook parameter; may be repeated.")  # fmt: skip
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
-def run(data, codebook, out, jobs, pairs, show_rows) -> None:
+@click.option("--pdf", is_flag=True, help="Print the report to PDF too; needs Chromium or Chrome.")
+def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     """Run the whole sequence once and write the report."""
     from .station import open_station
 
@@ -118,7 +119,7 @@ def run(data, codebook, out, jobs, pairs, show_rows) -> None:
     for told in study.warnings:
         click.echo(f"Warning: {told}", err=True)
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
-        result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip)
+        result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip, pdf)
     _print_scorecard(result.out, parameters)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")

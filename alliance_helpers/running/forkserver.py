@@ -289,12 +289,13 @@ def rehearse(further: str = "") -> None:
         from ..claims.rules import read_rules
         from ..cohorts.open import open_cohort
         from ..pages import plots
-        from ..pages.outputs import save_figure, save_table
+        from ..pages.outputs import save_figure
+        from ..pages.printing import pretty
         from ..pages.tables import scorecard
 
         study, rules = open_cohort(scenario="published"), read_rules("", "")
         rows = assess(study.dyads, study.codebook, rules, limits_90=True)
-        save_table(rows, "rehearsal")._repr_html_()
+        pretty(rows, study.codebook)._repr_html_()
         for draw, drawn in ((plots.scorecard, scorecard(rows, rules)), (plots.forest, rows[:9])):
             figure = Figure(layout="constrained")  # pyplot would settle on a backend for all
             save_figure(draw(drawn, ax=figure.subplots()), "rehearsal")

@@ -105,6 +105,7 @@ def run_sequence(
     jobs: int = 2,
     progress: Callable[[NotebookRun], None] | None = None,
     skip: Mapping[str, str] | None = None,
+    pdf: bool = False,
 ) -> SequenceRun:
     """Run every notebook on one study and write the report.
 
@@ -120,6 +121,8 @@ def run_sequence(
         Called with each notebook's record.
     skip : mapping, optional
         Notebooks to leave out, with the reason that the report gives (see :func:`skipped`).
+    pdf : bool
+        Print the report to `report.pdf` as well.
 
     Raises
     ------
@@ -127,7 +130,10 @@ def run_sequence(
         Before anything is run or written.
     """
     from ..pages.report import write_report
+    from .print_report import browser, print_report
 
+    if pdf:
+        browser()  # or say so before anything runs
     started = time.perf_counter()
     parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
@@ -155,6 +161,8 @@ def run_sequence(
         }
         _write_run_file(folder, about)
         write_report(folder)
+        if pdf:
+            print_report(folder)
         _write_run_file(folder, about | {"files": paths.written_files(folder)})
     if not out:
         _point_latest(folder)

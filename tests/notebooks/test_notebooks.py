@@ -17,6 +17,9 @@ from numpy.testing import assert_allclose
 
 import alliance_helpers
 from alliance_helpers.claims.assess import COLUMNS
+from alliance_helpers.claims.rules import read_stress
+from alliance_helpers.pages.printing import COLUMNS as COLUMN_WORDS
+from alliance_helpers.pages.printing import WORDS as VALUE_WORDS
 from alliance_helpers.pages.table_one import table_one
 from alliance_helpers.pages.tables import scorecard
 from alliance_helpers.paths import LIST, NOTEBOOKS
@@ -230,6 +233,28 @@ def test_the_figure_of_rate_ratios_draws_no_slopes(tmp_path):
     alts = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
     (shown,) = [alt for alt in alts if "Shaded: 0.8 to 1.25" in alt]
     assert "dyads independent" in shown and "1995" not in shown
+
+
+NAMED = {*COLUMN_WORDS.values(), *VALUE_WORDS.values()}
+CODE_NAMES = {*COLUMN_WORDS, *VALUE_WORDS, *read_stress()} - {"any", "count", "client"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_text_names_is_on_the_page(name, shipped_run):
+    """Each table that is saved is shown; columns and analyses have the names that are printed."""
+    cells = nbformat.read(shipped_run.out / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    page = ""
+    for cell in (c for c in cells if c.cell_type == "code"):
+        outputs = [o.get("data", {}) for o in cell.outputs]
+        html = [data.get("text/html", "") for data in outputs]
+        page += " ".join([*html, *(data.get("text/plain", "") for data in outputs)])
+        if "parameters" not in tags(cell):
+            tables = [h for h in html if "alliance-table" in h or h.endswith(": none.</p>")]
+            assert len(tables) == cell.source.count("save_table("), cell.source
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    named = [n for n in re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", text) if n in NAMED]
+    assert [n for n in named if n not in page] == []
+    assert not CODE_NAMES & set(re.findall(r"`(\w+)`", text)), "names that no table prints"
 
 
 def test_every_figure_has_alt_text(shipped_run):

@@ -11,6 +11,7 @@ import pytest
 
 from alliance_helpers.cohorts.open import OPENED, _kept, keep_cohort, open_cohort
 from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.pages import outputs
 from alliance_helpers.pages.outputs import save_figure, save_record, save_table
 from alliance_helpers.pages.printing import pretty
 from alliance_helpers.paths import UNSEEN_VARIABLE, write_whole
@@ -23,6 +24,22 @@ def ax():
     axes.figure.set_label('Two points, 3 and 4, and <b> & quotes "')
     yield axes
     plt.close("all")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The HTML of what was displayed since."""
+    html = []
+    monkeypatch.setattr(outputs, "display", lambda table: html.append(table.html))
+    return html
+
+
+def test_a_long_table_is_shown_in_part_and_says_so(tmp_path, shown):
+    save_table(pd.DataFrame({"n": range(2000)}), "joint_tests", tmp_path)
+    (html,) = shown
+    assert "All specifications together" in html and "(the first 60 of 2,000 rows)" in html
+    assert html.count("<tr>") == 61
+    assert len(pd.read_csv(tmp_path / "tables" / "joint_tests.csv")) == 2000
 
 
 def test_table_keeps_every_digit_and_named_index(tmp_path):
@@ -55,16 +72,16 @@ def test_categories_and_missing_text_survive(tmp_path):
 
 
 @pytest.mark.parametrize("out", [None, ""])
-def test_nothing_is_written_without_a_folder(out, tmp_path, monkeypatch, ax):
+def test_nothing_is_written_without_a_folder(out, tmp_path, monkeypatch, ax, shown):
     monkeypatch.chdir(tmp_path)
-    table = save_table(pd.DataFrame({"n": [201]}), "t", out, caption="How many")
+    save_table(pd.DataFrame({"n": [201]}), "t", out, caption="How many")
     picture = save_figure(ax, "f", out)
-    assert "201" in table._repr_html_() and "How many" in table._repr_html_()
+    assert "201" in shown[0] and "How many" in shown[0]
     assert picture.png.startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch):
+def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch, shown):
     monkeypatch.setattr(OPENED, "out", "")  # as they were, afterwards
     monkeypatch.setattr(OPENED, "codebook", None)
     place, other = tmp_path / "run", tmp_path / "other"
@@ -73,8 +90,8 @@ def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch):
     assert len(_kept) == 1
     study = open_cohort(**asked, out=str(place))
     assert len(_kept) == 0, "where the results go does not matter to a cohort that was kept"
-    table = save_table(pd.DataFrame({"term": ["symptoms"]}), "terms")
-    assert "Symptom severity" in table.html, "the label is the codebook's"
+    save_table(pd.DataFrame({"term": ["symptoms"]}), "terms")
+    assert "Symptom severity" in shown[0], "the label is the codebook's"
     save_figure(ax, "points")
     save_table(pd.DataFrame({"n": [1]}), "n", out=other)
     save_record(study)
@@ -88,9 +105,10 @@ def test_a_cell_need_not_say_where_its_run_writes(tmp_path, ax, monkeypatch):
     assert OPENED.out == "", "the folder is that of the last cohort opened"
 
 
-def test_a_pretty_table_is_written_with_the_frame_behind_it(tmp_path):
-    shown = pretty(pd.DataFrame({"estimate": [0.123456789]}), caption="One")
-    assert save_table(shown, "one", tmp_path) is shown
+def test_a_pretty_table_is_written_with_the_frame_behind_it(tmp_path, shown):
+    made = pretty(pd.DataFrame({"estimate": [0.123456789]}), caption="One")
+    save_table(made, "one", tmp_path)
+    assert shown == [made.html]
     assert "0.123456789" in (tmp_path / "tables" / "one.csv").read_text()
 
 

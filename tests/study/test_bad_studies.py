@@ -21,7 +21,6 @@ from alliance_helpers.claims.rules import read_stress
 from alliance_helpers.claims.stress import STRESS, all_rows
 from alliance_helpers.claims.views import (
     bayes_factors,
-    power_table,
     regression_blocks,
     whose_rating,
 )
@@ -152,7 +151,6 @@ HELPERS = {
     "halo": halo,
     "information_sources": lambda d: information_sources(d, BOOK, n_boot=20, n_noise=9),
     "bayes_factors": lambda d: bayes_factors(d, BOOK),
-    "power_table": lambda d: power_table(d, BOOK),
     "whose_rating": lambda d: whose_rating(d, BOOK),
     "two_informants": two_informants,
     "assess": lambda d: assess(d, BOOK),

@@ -1,0 +1,148 @@
+"""The first page of a report: five sentences, one figure, and how sure one can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+
+from ..claims.rules import Claim, Rules
+from ..claims.together import first_change, multiplicity, verdict_rates
+from ..claims.verdicts import SUPPORTED
+from .printing import CLAIM, MARKS, TOLD, WORDS, coefficient, figure_number, rendered, word
+
+ENDS = -2.0, 4.0  # of the figure's axis, in bounds
+WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
+LARGE = 110  # clients: from here on a study is nearer to 201 than to 60, on a logarithmic scale
+
+
+def front_page(findings: pd.DataFrame, rules: Rules) -> str:
+    """HTML of the first page.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As findings.csv: the rows of every analysis.
+    rules : Rules
+
+    Returns
+    -------
+    str
+        Empty where no claim was assessed by the primary analysis.
+    """
+    primary = rules.primary_of(set(findings["analysis"]))
+    if primary is None:
+        return ""
+    by_claim = {a: rows.set_index(CLAIM) for a, rows in findings.groupby("analysis")}
+    changes = first_change(findings, rules).set_index(CLAIM)
+    claims = [c for c in rules.claims if c.key in changes.index]
+    names = labels(claims, rules)
+    rates, n = _rates(findings, primary)
+    told = [
+        {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
+         "title": "" if rules.own else TOLD["findings"].get(finding, "")}
+        | _sentence(list(mine), names, by_claim.get("as_1995"), changes)
+        for finding, mine in groupby(claims, lambda c: c.finding)
+    ]  # fmt: skip
+    rows, before = [], None
+    for claim in claims:
+        row, then = by_claim[primary].loc[claim.key], None
+        if "as_1995" in by_claim and claim.key in by_claim["as_1995"].index:
+            then = by_claim["as_1995"].loc[claim.key, "verdict"]
+        drawn = {"name": names[claim.key], "finding": claim.finding, "then": then}
+        drawn |= {"now": row["verdict"], "rate": rates.get(claim.key), "first": before}
+        rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
+        before = claim.finding
+    several = multiplicity(findings, rules)
+    return rendered(
+        "front.html.j2", told=told, rows=rows, primary=word(primary), marks=MARKS, words=WORDS,
+        size=(WIDTH, HEIGHT), inner=_places([-1, 0, 1]), several=several, n=n,
+        lost=[names[tuple(key)] for key in several.lost],
+        clients=int(findings.loc[findings["analysis"] == primary, "n"].max()),
+    )  # fmt: skip
+
+
+def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], str]:
+    """A few words for each claim, no two of one finding the same."""
+    book, said = rules.book, {}
+    for claim in claims:
+        about = word(claim.name or claim.term or claim.block or claim.claim, book)
+        about = about if about[1:2].isupper() else about[0].lower() + about[1:]
+        if ", " in about:  # a list has commas of its own
+            about = " (".join(about.split(", ", 1)) + ")"
+        said[claim.key] = TOLD["claims"].get(claim.kind, "{}").format(about)
+    twice = [(key[0], text) for key, text in said.items()]
+    return {
+        key: f"{text} ({word(key[2], book).lower()})" if twice.count((key[0], text)) > 1 else text
+        for key, text in said.items()
+    }
+
+
+def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: pd.DataFrame):
+    """Then, now, how sure: of one finding."""
+    keys = [c.key for c in claims]
+    verdicts = now.loc[keys, "verdict"]
+    read = {
+        k: then.loc[k, "verdict"] == SUPPORTED for k in keys if then is not None and k in then.index
+    }
+    gone = [names[k] for k, reported in read.items() if not reported]
+    reported = "reported" + f", but not {listed(gone)}" * bool(gone)
+    said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
+    parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
+    said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
+    weak, kept = {}, [k for k in keys if verdicts[k] == SUPPORTED]
+    for key in kept:
+        change = now.loc[key]
+        if isinstance(change["respect"], str):
+            weak.setdefault(f"{change['respect']} {change['does']}", []).append(names[key])
+    sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
+    turning = sum(map(len, weak.values()))
+    if kept and turning < len(kept):
+        sure.append("the rest hold" if weak else "what is supported holds")
+        sure[-1] += " whatever single thing is changed"
+    alike = set(verdicts)
+    return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
+
+
+def listed(words: list[str]) -> str:
+    """Words with commas, and the last with *and*.
+
+    >>> listed(["age", "symptoms", "days"])
+    'age, symptoms and days'
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _places(values: Iterable[float]) -> list[float]:
+    return np.interp(list(values), ENDS, [3, WIDTH - 3]).round(1).tolist()
+
+
+def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
+    """An estimate and its interval in multiples of the bound, as claimed to the right."""
+    values = row[["estimate", "conf_low", "conf_high"]].astype(float)
+    if claim.kind == "all_of" or np.isnan(values["estimate"]):
+        return {}
+    form = coefficient
+    if claim.kind == "rate_absence":
+        form, scaled = figure_number, np.log(values) / np.log(rules.bounds["rate_ratio_high"])
+    elif claim.kind.startswith("block"):
+        scaled = np.sqrt(values.clip(lower=0) / rules.bounds[claim.bound])
+    else:
+        sign = claim.direction if claim.kind == "association" else 1
+        scaled = sign * values / rules.bounds[claim.bound]
+    text = ("R² " if claim.kind.startswith("block") else "") + form(values["estimate"])
+    if np.isfinite(values["conf_low"]):
+        text += f" [{form(values['conf_low'])}, {form(values['conf_high'])}]"
+    ends = sorted(scaled[1:]) if np.isfinite(scaled[1:]).all() else []
+    return {"dot": _places(scaled[:1])[0], "line": _places(ends), "text": text}
+
+
+def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
+    """How often each claim is supported in simulated cohorts where it is true; their size."""
+    n = 201 if findings["n"].max() >= LARGE else 60
+    rates = verdict_rates(n)
+    rates = rates[rates["true"] & (rates["analysis"] == primary)]
+    rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")
+    return rates.drop_duplicates(CLAIM).set_index(CLAIM).to_dict("index"), n
