@@ -46,8 +46,8 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
         nothing can be estimated. `subscale` is `total` for all items of a scale.
     """
     rows, cluster = [], clean.dyads.get(clean.codebook.case_manager)
-    if cluster is not None and cluster.nunique() < 3:
-        cluster = None
+    if cluster is not None:
+        cluster = cluster.to_numpy() if cluster.nunique() > 2 else None
     for scale in clean.codebook.scales.values():
         try:
             items = clean.items(scale.name)
