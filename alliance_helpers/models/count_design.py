@@ -15,9 +15,9 @@ from ..errors import NotEstimableError
 from .design import COLLINEAR, complete_columns
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
-FEWEST, FEWEST_GROUPS = 8, 5
-"""Rows with a count above 0, and groups that have such rows, that are needed: with so few a rate
-ratio of even 2 per SD is found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
+FEWEST = 8
+"""Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
+found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,22 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
             reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
-    elif groups is not None:
-        reasons += too_rare(y, groups, outcome)
+    elif groups is not None and (rare := too_rare(y, outcome)):
+        reasons.append(rare)
     return from_arrays(y, X, outcome, predictors, offset, groups, reasons)
 
 
-def too_rare(y: np.ndarray, groups: np.ndarray | None, outcome: str) -> list[str]:
-    """Why counts are above 0 in too few rows, or in too few groups, for errors that can be trusted.
+def too_rare(y: np.ndarray, outcome: str) -> str:
+    """Why counts are above 0 in too few rows for errors that can be trusted; empty if they are not.
 
     Examples
     --------
-    >>> too_rare(np.array([5, 0, 0, 0]), None, "days")
-    ["'days' is above 0 in 1 of 4 rows, and at least 8 are needed"]
+    >>> too_rare(np.array([5, 0, 0, 0]), "days")
+    "'days' is above 0 in 1 of 4 rows, and at least 8 are needed"
     """
-    some, what = y > 0, f"'{outcome}' is above 0 in"
-    if some.sum() < FEWEST:
-        return [f"{what} {some.sum()} of {len(y)} rows, and at least {FEWEST} are needed"]
-    of = np.unique(groups[some]) if groups is not None else some
-    if len(of) < FEWEST_GROUPS:
-        return [f"{what} rows of {len(of)} groups, and at least {FEWEST_GROUPS} are needed"]
-    return []
+    some = int((y > 0).sum())
+    told = f"'{outcome}' is above 0 in {some} of {len(y)} rows, and at least {FEWEST} are needed"
+    return told if some < FEWEST else ""
 
 
 def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:

@@ -193,6 +193,7 @@ LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
 SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
 ORDINARY = -3.0  # log theta above which a maximum found from one start is taken for the highest
 NO_THETA = -20.0  # log theta that stands for 0
+FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
 SAME = 1e-4  # log-likelihoods closer than this are the same fit
 
@@ -410,15 +411,20 @@ def unlike(y: np.ndarray, groups: np.ndarray) -> float:
     Raises
     ------
     NotEstimableError
-        An effective number below 2.
+        Fewer than five groups with counts above 0, or an effective number below 2.
 
     Examples
     --------
-    >>> unlike(np.array([4, 4, 1, 3, 0]), np.array([1, 2, 3, 3, 4])) == 1 / (3 - 1) - 1 / (4 - 1)
+    >>> unlike(np.array([4, 4, 1, 3, 4, 4, 0]), np.array([1, 2, 3, 3, 4, 5, 6])) == 1 / 4 - 1 / 5
     True
     """
     totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
     number = float(totals.sum() ** 2 / (totals @ totals))
+    if (some := (totals > 0).sum()) < FEWEST_GROUPS:
+        raise NotEstimableError(
+            f"Not estimable: counts above 0 are of {some} groups only, and at least "
+            f"{FEWEST_GROUPS} are needed."
+        )
     if number < 2:
         raise NotEstimableError(
             f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
