@@ -18,6 +18,7 @@ LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have 
 FEWEST = 8
 """Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
 found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
+FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,36 @@ def too_rare(y: np.ndarray, outcome: str) -> str:
     some = int((y > 0).sum())
     told = f"'{outcome}' is above 0 in {some} of {len(y)} rows, and at least {FEWEST} are needed"
     return told if some < FEWEST else ""
+
+
+def unlike(y: np.ndarray, groups: np.ndarray) -> float:
+    """One over the degrees of freedom that groups leave for unlike totals, less that of equal ones.
+
+    Totals leave as many as Kish's effective number of groups less one.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than five groups with counts above 0, or an effective number below 2.
+
+    Examples
+    --------
+    >>> unlike(np.array([4, 4, 1, 3, 4, 4, 0]), np.array([1, 2, 3, 3, 4, 5, 6])) == 1 / 4 - 1 / 5
+    True
+    """
+    totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
+    number = float(totals.sum() ** 2 / (totals @ totals))
+    if (some := (totals > 0).sum()) < FEWEST_GROUPS:
+        raise NotEstimableError(
+            f"Not estimable: counts above 0 are of {some} groups only, and at least "
+            f"{FEWEST_GROUPS} are needed."
+        )
+    if number < 2:
+        raise NotEstimableError(
+            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
+            "that errors between groups are unknown."
+        )
+    return 1 / (number - 1) - 1 / (len(totals) - 1)
 
 
 def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:
