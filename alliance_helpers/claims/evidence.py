@@ -213,7 +213,7 @@ def claim_data(claim: Claim, found: Complete, transform: Transform | None = None
     Raises
     ------
     NotEstimableError
-        Days of a rate that too few clients, or clients of too few case managers, have.
+        Days of a rate that too few clients have.
     """
     values, groups, rows, tested = found
     n_ratings = len(claim.informants)
@@ -226,8 +226,8 @@ def claim_data(claim: Claim, found: Complete, transform: Transform | None = None
         values = values[kept]
         Z, rows, groups = Z[kept], rows[kept], None if groups is None else groups[kept]
     y, X = _regression(claim, values[:, :n_ratings], values[:, n_ratings:])
-    if claim.kind == "rate_absence" and (rare := too_rare(y, groups, tested[0])):
-        raise NotEstimableError(rare[0])
+    if claim.kind == "rate_absence" and (rare := too_rare(y, tested[0])):
+        raise NotEstimableError(rare)
     return ClaimData(claim, y, X, Z, groups, rows, tested)
 
 

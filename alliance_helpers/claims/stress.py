@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from ..models.count_fits import unlike
+from ..models.count_design import unlike
 from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation

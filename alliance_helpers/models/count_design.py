@@ -15,9 +15,10 @@ from ..errors import NotEstimableError
 from .design import COLLINEAR, complete_columns
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
-FEWEST, FEWEST_GROUPS = 8, 5
-"""Rows with a count above 0, and groups that have such rows, that are needed: with so few a rate
-ratio of even 2 per SD is found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
+FEWEST = 8
+"""Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
+found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
+FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 
 
 @dataclass(frozen=True)
@@ -67,26 +68,52 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
             reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
-    elif groups is not None:
-        reasons += too_rare(y, groups, outcome)
+    elif groups is not None and (rare := too_rare(y, outcome)):
+        reasons.append(rare)
     return from_arrays(y, X, outcome, predictors, offset, groups, reasons)
 
 
-def too_rare(y: np.ndarray, groups: np.ndarray | None, outcome: str) -> list[str]:
-    """Why counts are above 0 in too few rows, or in too few groups, for errors that can be trusted.
+def too_rare(y: np.ndarray, outcome: str) -> str:
+    """Why counts are above 0 in too few rows for errors that can be trusted; empty if they are not.
 
     Examples
     --------
-    >>> too_rare(np.array([5, 0, 0, 0]), None, "days")
-    ["'days' is above 0 in 1 of 4 rows, and at least 8 are needed"]
+    >>> too_rare(np.array([5, 0, 0, 0]), "days")
+    "'days' is above 0 in 1 of 4 rows, and at least 8 are needed"
     """
-    some, what = y > 0, f"'{outcome}' is above 0 in"
-    if some.sum() < FEWEST:
-        return [f"{what} {some.sum()} of {len(y)} rows, and at least {FEWEST} are needed"]
-    of = np.unique(groups[some]) if groups is not None else some
-    if len(of) < FEWEST_GROUPS:
-        return [f"{what} rows of {len(of)} groups, and at least {FEWEST_GROUPS} are needed"]
-    return []
+    some = int((y > 0).sum())
+    told = f"'{outcome}' is above 0 in {some} of {len(y)} rows, and at least {FEWEST} are needed"
+    return told if some < FEWEST else ""
+
+
+def unlike(y: np.ndarray, groups: np.ndarray) -> float:
+    """One over the degrees of freedom that groups leave for unlike totals, less that of equal ones.
+
+    Totals leave as many as Kish's effective number of groups less one.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than five groups with counts above 0, or an effective number below 2.
+
+    Examples
+    --------
+    >>> unlike(np.array([4, 4, 1, 3, 4, 4, 0]), np.array([1, 2, 3, 3, 4, 5, 6])) == 1 / 4 - 1 / 5
+    True
+    """
+    totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
+    number = float(totals.sum() ** 2 / (totals @ totals))
+    if (some := (totals > 0).sum()) < FEWEST_GROUPS:
+        raise NotEstimableError(
+            f"Not estimable: counts above 0 are of {some} groups only, and at least "
+            f"{FEWEST_GROUPS} are needed."
+        )
+    if number < 2:
+        raise NotEstimableError(
+            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
+            "that errors between groups are unknown."
+        )
+    return 1 / (number - 1) - 1 / (len(totals) - 1)
 
 
 def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:

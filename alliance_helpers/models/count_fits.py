@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import betainc, betaln, digamma, expit, gammaln, logit, pdtr, polygamma, xlogy
 
 from ..errors import NotEstimableError
-from .count_design import Design, refuse_separation, unusable
+from .count_design import Design, refuse_separation, unlike, unusable
 from .robust import ClusterCovariance, cr2_covariance
 
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
@@ -400,31 +400,6 @@ def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
     gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
     robust = cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
     return replace(robust, df=1 / (1 / robust.df + unlike(design.y, groups)))
-
-
-def unlike(y: np.ndarray, groups: np.ndarray) -> float:
-    """One over the degrees of freedom that groups leave for unlike totals, less that of equal ones.
-
-    Totals leave as many as Kish's effective number of groups less one.
-
-    Raises
-    ------
-    NotEstimableError
-        An effective number below 2.
-
-    Examples
-    --------
-    >>> unlike(np.array([4, 4, 1, 3, 0]), np.array([1, 2, 3, 3, 4])) == 1 / (3 - 1) - 1 / (4 - 1)
-    True
-    """
-    totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
-    number = float(totals.sum() ** 2 / (totals @ totals))
-    if number < 2:
-        raise NotEstimableError(
-            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
-            "that errors between groups are unknown."
-        )
-    return 1 / (number - 1) - 1 / (len(totals) - 1)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}

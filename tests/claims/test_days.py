@@ -33,7 +33,8 @@ def test_days_need_clients_and_case_managers_who_have_them(clients, estimable):
     assert days_of(assess(dyads, finding="4"))["estimate"].notna().all() == estimable
     few = dyads["case_manager_id"].isin(dyads["case_manager_id"].unique()[:4])
     dyads["hospital_days"] = dyads["hospital_days"].where(few, 0)
-    assert days_of(assess(dyads, finding="4"))["estimate"].isna().all()
+    rows = days_of(assess(dyads, finding="4", analyses=["nested"]))
+    assert rows["estimate"].isna().all() and set(rows["verdict"]) == {"inconclusive"}
 
 
 def test_nobody_at_the_end_of_the_window_leaves_nothing_to_say():

@@ -10,8 +10,8 @@ from counts_data import REFERENCE, prepare
 from scipy.special import stdtr
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.models.count_design import from_arrays
-from alliance_helpers.models.count_fits import capped, unlike
+from alliance_helpers.models.count_design import from_arrays, unlike
+from alliance_helpers.models.count_fits import capped
 from alliance_helpers.models.counts import (
     count_ladder,
     count_regression,
