@@ -235,7 +235,7 @@ class Scorecard:
     def text(self) -> str:
         """The scorecard for a terminal."""
         shown = [a for a in self.analyses if a in MAIN]
-        wide = max(len(t) for t in self.frame["text"]) + 2
+        wide = max((len(t) for t in self.frame["text"]), default=0) + 2
         lines = [f"{'':8}{'':{wide}}" + "".join(f"{a:16}" for a in shown)]
         said = {verdict: f"{mark} {WORDS[verdict]}" for verdict, mark in MARKS.items()}
         for _, row in self.frame.iterrows():

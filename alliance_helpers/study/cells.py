@@ -150,14 +150,14 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     Numbers stay as they are where the codebook's table has words alone, and so do missing codes.
     """
     at, levels = pd.factorize(values)
-    table = {_word(word): float(number) for word, number in v.codes.items()}
-    left = {_word(code) for code in (*v.missing, *v.study_missing)} | {""}
+    table = {word_of(word): float(number) for word, number in v.codes.items()}
+    left = {word_of(code) for code in (*v.missing, *v.study_missing)} | {""}
     recoded, meant, unknown = any(map(is_number, table)), [], {}
     for i, level in enumerate(levels):
-        word = _word(level)
+        word = word_of(level)
         if word in table:
             meant.append(table[word])
-        elif word in left or (is_number(word) and not recoded):
+        elif word in left or (is_number(word) and (not recoded or _declared(float(word), v))):
             meant.append(level)
         else:
             meant.append(None)
@@ -169,7 +169,7 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     return pd.Series(np.array([*meant, None], dtype=object)[at], index=values.index)
 
 
-def _word(cell: object) -> str:
+def word_of(cell: object) -> str:
     """A cell as it is looked up: 'Very  often ' is 'very often', 3.0 and '3.00' are '3'."""
     return re.sub(r"(?<=\d)\.0+$", "", " ".join(as_text(cell).casefold().split()))
 
@@ -207,12 +207,16 @@ def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
         [float(c) for c in codes if is_number(str(c))] for codes in (v.missing, v.study_missing)
     )
     coded = np.isin(x, own) if own else np.zeros(len(x), bool)
-    for low, high in v.missing_ranges:
-        coded |= (x >= low) & (x <= high)
+    coded |= _declared(x, v)
     free = bool(np.isinf(v.low) and np.isinf(v.high))
     if study and (free or outside.any()):
         coded |= np.isin(x, study) & (outside | free)
     return coded
+
+
+def _declared(x, v: Variable):
+    """Whether numbers lie in a range that the file declares as missing."""
+    return np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
 
 
 def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
@@ -221,7 +225,7 @@ def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
     coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
     if v.missing_ranges:
         x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        coded |= np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
+        coded |= _declared(x, v)
     return coded
 
 

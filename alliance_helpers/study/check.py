@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain
+from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain, word_of
 from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -64,7 +64,7 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
             notes.problem(what, "Correct its name in the codebook.", column)
             continue
         cells = frame[column].map(as_text, na_action="ignore").fillna("")
-        here = cells.str.casefold().isin([w.strip().casefold() for w in wanted]).to_numpy()
+        here = cells.map(word_of).isin(list(map(word_of, wanted))).to_numpy()
         if not here.any():
             what = f"`where` keeps {listed(map(repr, wanted))}, which no row holds "
             what += f"(found: {listed(map(repr, cells.unique()))})."
@@ -74,6 +74,16 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         keep &= here
     notes.rows = notes.rows[keep]
     return frame if keep.all() else frame[keep]
+
+
+def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
+    """Rows that do not say which of a client's several they are."""
+    name = notes.table.occasion or notes.table.time
+    if name in frame and frame[name].isna().any():
+        lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
+        if column not in {problem.column for problem in notes.problems}:
+            remedy = "Fill it in, or leave such rows out by `where`."
+            notes.problem("is blank, so its row has no place.", remedy, column, lost)
 
 
 def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
@@ -257,6 +267,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             for step in (_typed, duplicates):
                 frame = step(frame, notes[name])
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())
+            nowhere(frame, notes[name])
             typed[name] = picked(frame, codebook, notes[name])
             notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
             turned(typed[name], codebook, notes[name])

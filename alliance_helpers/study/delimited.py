@@ -57,11 +57,7 @@ def read_delimited(path: Path, columns=(), numbers=(), header=(1, 1)) -> RawTabl
     """
     within_limits(path)
     encoding = _encoding(path)
-    with text_of(path, encoding) as file:
-        told = SEPARATOR.match(file.readline())
-    if told:
-        header = [max(row, 2) for row in header]
-    delimiter, names, labels = _header(path, encoding, set(columns), header, told and told[1])
+    delimiter, names, labels, header = _header(path, encoding, set(columns), header)
     lines = count_lines(path)
     frame = _parse(path, encoding, delimiter, names, lines, header)
     notes = [] if delimiter == "," else [f"cells separated by {DELIMITERS[delimiter]}"]
@@ -112,21 +108,22 @@ def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -
     return refuse(path.name, what, remedy, row=row)
 
 
-def _header(
-    path: Path, encoding: str, expected: set[str], rows: Sequence[int], told: str | None
-) -> tuple[str, list[str], list[str]]:
-    """The delimiter, the names, and the second row of the header, if it has one."""
+def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
+    """The delimiter, the names, the second row of the header if it has one, and its rows."""
     with text_of(path, encoding) as file:
-        above = sum(1 for _ in zip(range(rows[0] - 1), file, strict=False))
         text = file.read(HEAD)
-    if above < rows[0] - 1:
+    told = SEPARATOR.match(text)
+    rows = [max(row, 2) for row in rows] if told else rows
+    lines = io.StringIO(text, newline="").readlines()
+    text = "".join(lines[rows[0] - 1 :])
+    if 0 < len(lines) < rows[0]:
         raise refuse(path.name, f"has no header in row {rows[0]}.", "Correct `header`.")
     if not text.strip():
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
     if "\n" not in text and "\r" not in text and len(text) < HEAD:
         raise refuse(path.name, "has no rows.", "Put the records under the header.")
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
-    for delimiter in [told] if told else DELIMITERS:
+    for delimiter in told[1] if told else DELIMITERS:
         try:
             first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv.Error:  # a cell without end: the mark that opens it is looked for later
@@ -145,7 +142,7 @@ def _header(
             what = f"has {len(best[3])} names in row {rows[0]}, but {len(labels)} cells below them."
             remedy = "Correct `header` in the codebook, or export the table again."
             raise refuse(path.name, what, remedy, row=rows[0] + 1)
-    return best[2], best[3], labels
+    return best[2], best[3], labels, rows
 
 
 def _parse(

@@ -130,7 +130,9 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     study, in_codebook, in_data = _everything(source, codebook)
     if study is None or in_codebook or in_data:
         return [*in_codebook, *in_data], ()
-    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes)
+    gone = study.examined.log.query("after == 'record left out'").groupby(["table", "rule"]).size()
+    out = (f"{table}: {n:,} left out ({rule})" for (table, rule), n in gone.items())
+    return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes, *out)
 
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
@@ -186,9 +188,7 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
     return Study(frames, replace(book, tables=tables), named, notes=notes), problems
 
 
-def read_file(
-    path: Path, table: Table | None = None, sheet: str | None = None, header=(1, 1)
-) -> RawTable:
+def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:
     """One table from its file.
 
     Parameters
@@ -196,11 +196,10 @@ def read_file(
     path : path
         .csv .tsv .txt .xlsx .xlsm .sav .zsav .dta .parquet
     table : Table, optional
-        What the codebook expects; tells delimiters apart, and which columns are numbers.
+        What the codebook expects; tells the header's rows, delimiters apart, and which columns
+        are numbers.
     sheet : str, optional
         Of a workbook.
-    header : (first, last), optional
-        Rows of the header, without a table to tell them.
 
     Raises
     ------
@@ -209,7 +208,7 @@ def read_file(
     """
     ending = path.suffix.lower()
     variables = table.variables.values() if table else ()
-    header = table.header if table else header
+    header = table.header if table else (1, 1)
     if ending in EXCEL:
         return read_sheet(path, sheet, header)
     if ending in READERS:

@@ -156,7 +156,9 @@ def _variable(name: str, table: str, column: str, settings: dict, missing: tuple
     low, high = settings.get("range", ANY)
     values, codes = settings.get("values", ()), {}
     if isinstance(values, dict):
-        codes = {str(code): str(value) for code, value in values.items()}
+        plain = {True: "yes", False: "no"}  # as YAML reads these words where they have no quotes
+        told = [(plain[c] if isinstance(c, bool) else c, v) for c, v in values.items()]
+        codes = {str(code): str(value) for code, value in told}
         values = dict.fromkeys(codes.values())
         numbers = [float(x) for x in values if is_number(x)]
         if settings.get("type", "number") in NUMERIC and "range" not in settings and numbers:
@@ -187,7 +189,7 @@ def _scale(name: str, entry: dict, tables: dict[str, Table]) -> Scale:
         keys = {p: [i] for i, p in enumerate(keys if len(items) == len(keys) else ["total"], 1)}
         low, high = low * n, high * n
     done = entry.get("reversed", "raw")
-    done = items if done == "done" else done if isinstance(done, list) else ()
+    done = done if isinstance(done, list) else {"raw": (), "done": items}[done]
     turned = {i for i, item in enumerate(items, 1) if item in done}
     return Scale(
         name=name,

@@ -181,8 +181,7 @@ def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> 
     if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:
         what = f"reversed, though by their names they are so already: {listed(named)}."
         yield told(what, f"{remedy} If not, `reversed: raw`.")
-    beside = [c for c in present if TURNED.sub("", c) in columns and c not in columns]
-    if beside:
+    if beside := [c for c in present if TURNED.sub("", c) in columns and c not in columns]:
         what = f"not used, since the items as answered are: {listed(beside)}."
         yield told(what, "Say `reversed: raw` if that is right; else list those as its items.")
 
@@ -196,12 +195,8 @@ def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
     given = set(np.unique(answers))
     inside = [v for v in np.arange(min(given), high + 1) if v not in given]
     if inside and given <= set(np.arange(low, high + 1)):
-        what = f"nobody answers {listed(f'{v:g}' for v in inside)}, "
-        what += f"which the {scale.form} ({low:g} to {high:g}) offers."
-        remedy = (
-            "See whether another form was used, or codes were exported (`values` recodes them)."
-        )
-        yield told(what, remedy)
+        what = f"nobody answers {listed(f'{v:g}' for v in inside)} of {low:g} to {high:g}."
+        yield told(what, "See whether it is another form; `values` recodes what a tool exports.")
 
 
 def _groups(x: np.ndarray, rows: pd.DataFrame, scale: Scale, told) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ import pytest
 from alliance_helpers.errors import CodebookError, DataError
 from alliance_helpers.paths import DATA, ROOT
 from alliance_helpers.study.clean import clean
+from alliance_helpers.study.codebook import Table
 from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook
 
@@ -180,7 +181,7 @@ def test_headers_and_separators_of_text(tmp_path):
         ('id,x\nWho?,"What,\nthen?"\n{""},{""}\n1,2\n', (1, 3)),
     ]:
         path.write_text(text)
-        raw = read_file(path, header=header)
+        raw = read_file(path, Table("t", "t.csv", (), {}, header=header))
         assert [*raw.frame.columns] == ["id", "x"], text
         assert raw.frame.iloc[0].to_list() == ["1", "2"], text
     assert raw.labels == {"id": "Who?", "x": "What,\nthen?"}
@@ -225,6 +226,9 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
         ("id,role,x\n1,a,2\n1,b,3\n2,c,3\n", "x: {}",
          "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
          "row 4, column role: found 'c'"),
+        ("id,role,x\n1,a,2\n1,b,3\n2,,3\n", "x: {}",
+         "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
+         "row 4, column role: is blank, so its row has no place"),
         ("id,role,x\n1,a,2\n1,a,3\n1,b,3\n", "x: {}",
          "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
          "row 3, column id and role: found '1, a'"),
