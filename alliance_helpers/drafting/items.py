@@ -242,21 +242,3 @@ def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
         bare = texts.replace(r"^(\d+)\.0+$", r"\1", regex=True)
         return bare.map(lambda text: known.get(plain(text)), na_action="ignore").astype(float)
     return frame[[*block.columns]].apply(converted)
-
-
-def seems_turned(frame: pd.DataFrame, keys: list[int]) -> list[int]:
-    """Positions of items that a key reverses, but that run with the others as they stand.
-
-    By a correlation with the others' mean above .2 and three of its standard errors.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A column for each item, as answered.
-    keys : list of int
-        Item numbers, negative if reversed.
-    """
-    plain_items = frame.iloc[:, [k - 1 for k in keys if k > 0]].mean(axis=1)
-    back = [-k - 1 for k in keys if k < 0]
-    least = max(0.2, 3 / max(len(frame), 1) ** 0.5)
-    return [i for i in back if frame.iloc[:, i].corr(plain_items) > least]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
+from ..study.score import against
 from .answers import WORDS, Answers, pattern
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
-from .items import WAI, Block, answered, form_of, informant_of, seems_turned
+from .items import WAI, Block, answered, form_of, informant_of
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
@@ -92,7 +94,9 @@ def _turned(
     named = {i for i, c in enumerate(block.columns) if c != block.names[i]}
     keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
     back = {abs(k) - 1 for k in keys if k < 0}
-    turned = named | {*seems_turned(answers, keys)}
+    sign = [-1 if i in back else 1 for i in range(len(block.columns))]
+    columns = [answers[c].to_numpy() for c in answers]
+    turned = named | (back & {int(i) for i in against(columns, np.array(sign))})
     if not turned:
         return {}
     listed = [names[i] for i in sorted(turned)]
