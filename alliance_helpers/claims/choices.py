@@ -20,7 +20,7 @@ USUAL = {
     "days": ("hospital_days", ""),
     "informant": ("case_manager", ""),
 }
-KINDS = {"by": "column of categories", "days": "count", "informant": "informant"}
+KINDS = {"by": "column of categories", "days": "count"}
 STEPWISE = ("method", "p_enter", "p_remove")
 
 

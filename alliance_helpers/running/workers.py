@@ -21,7 +21,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from ..errors import ParameterError, RunError
 from .forkserver import die_with_parent
 from .runner import versions
-from .station import STATION_VARIABLE, installed_modules_only, open_station
+from .station import STATION_VARIABLE, environment, installed_modules_only, open_station
 
 ATTEMPTS = 3  # of a task whose worker was killed under it
 BARREN = 10  # pools in a row that died before any of their workers took up a task
@@ -70,12 +70,15 @@ def run_tasks(
     barren = 0
     warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
     place = {"prefix": "tasks-", "dir": open_station().folder, "ignore_cleanup_errors": True}
-    with tempfile.TemporaryDirectory(**place) as folder, installed_modules_only():
+    with (
+        tempfile.TemporaryDirectory(**place) as folder,
+        installed_modules_only(),
+        environment(JOBLIB_TEMP_FOLDER=folder),  # not in the shared memory, where folders stay
+    ):
         marks = Path(folder)
         call = partial(delayed(_in_worker), function, shared, marks, os.getpid())
         while attempts:
-            how = {"batch_size": 1, "return_as": "generator_unordered", "temp_folder": folder,
-                   "timeout": limit}  # fmt: skip
+            how = {"batch_size": 1, "return_as": "generator_unordered", "timeout": limit}
             pool = Parallel(jobs, backend="loky", **how)
             calls = [call(i, tasks[i]) for i in attempts]
             try:

@@ -328,15 +328,14 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
             what = f"would unpack to {cells / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB."
             raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
         schema = pq.read_schema(path)
-        raw = [f.name for f in schema if "binary" in str(f.type)]
-        if raw:
-            what = "holds bytes, not text or numbers."
-            raise refuse(path.name, what, "Write its values as text.", column=raw[0])
+        for field in schema:
+            if "binary" in str(field.type):
+                what, remedy = "holds bytes, not text or numbers.", "Write its values as text."
+                raise refuse(path.name, what, remedy, column=field.name)
+            if pa.types.is_nested(field.type):
+                what, remedy = "holds lists or records in its cells.", "Give each value a column."
+                raise refuse(path.name, what, remedy, column=field.name)
         wanted = [c for c in categories if c in schema.names]
-        nested = [f.name for f in schema if pa.types.is_nested(f.type)]
-        if nested:
-            what = "holds lists or records in its cells."
-            raise refuse(path.name, what, "Give each value a column.", column=nested[0])
         data = pq.read_table(path, read_dictionary=wanted, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         what = f"cannot be read as Parquet ({type(error).__name__})."
