@@ -311,25 +311,18 @@ def bayes_factors(
     DataFrame
         `informant kappa r n n_effective bf10 bf01`.
     """
-    table = _days_correlations(dyads, codebook, days, pd.Series(KAPPAS, name="kappa"))
-    rows = table[["r", "n_effective", "kappa"]].itertuples(index=False)
-    table["bf10"] = [float(bayes_factor_correlation(*row)) for row in rows]
-    table["bf01"] = 1 / table["bf10"]
-    return table[["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]]
-
-
-def _days_correlations(
-    dyads: pd.DataFrame, codebook: Codebook | None, days: str, values: pd.Series
-) -> pd.DataFrame:
-    """Each rating's rank-normal correlation with days, its effective n, beside each value."""
     book, rows = book_of(dyads, codebook), []
     for informant in book.informants:
         found, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
         x, y = (rank_normal(column) for column in found.T)
         worth = worth_of(x, y, groups)  # refuses what does not vary
-        rows.append((informant, float(np.corrcoef(x, y)[0, 1]), len(kept), worth))
-    table = pd.DataFrame(rows, columns=["informant", "r", "n", "n_effective"])
-    return table.merge(values, how="cross")
+        r = float(np.corrcoef(x, y)[0, 1])
+        for kappa in KAPPAS:
+            bf10 = float(bayes_factor_correlation(r, worth, kappa))
+            rows.append((informant, kappa, r, len(kept), worth, bf10, 1 / bf10))
+    return pd.DataFrame(
+        rows, columns=["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]
+    )
 
 
 def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:

@@ -65,13 +65,14 @@ def write_report(folder: str | Path) -> Path:
     sections = [_section(p, failures.get(p.stem, ""), book) for p in paths]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
-    banner, card = _banner(sections), scorecard_of(folder, about["parameters"], book)
+    banner, found = _banner(sections), _findings(folder, about["parameters"], book)
+    front, card = (front_page(*found), then_and_now(*found)) if found else ("", None)
     html = rendered(
         "report.html.j2",
         sections=sections,
         about=about,
         failures=failures,
-        front=own_words(_front(folder, about["parameters"], book), book, escape),
+        front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
         banner=banner,
         provenance=_provenance(about),
@@ -156,11 +157,6 @@ def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFr
         return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
     return pd.read_csv(path, dtype={"finding": str}), rules
-
-
-def _front(folder: Path, parameters: dict, book: Codebook) -> str:
-    found = _findings(folder, parameters, book)
-    return front_page(*found) if found else ""
 
 
 def _banner(sections: list[Section]) -> str:

@@ -246,7 +246,7 @@ def _who_is_who(rows: pd.DataFrame, codebook: Codebook | None, analyses: list, b
         handles.append(Patch(facecolor=SHADE, label="smaller than the bound"))
     for hollow, names in ((False, analyses[:1]), (True, analyses[1:])):
         if len(analyses) > 1:
-            label = ", ".join(map(word, names))
+            label = fill(", ".join(map(word, names)), 32)
             face = _face(QUIET, hollow)
             handles.append(Line2D([], [], ls="", marker="o", ms=7.5, label=label, **face))
     return handles

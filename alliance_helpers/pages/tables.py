@@ -217,13 +217,10 @@ class Scorecard:
     primary: str | None = None
 
     def summary(self) -> str:
-        """How many claims each main analysis supports, and how many do not hang on the method."""
-        verdicts = self.frame[list(self.analyses)]
-        same = int((verdicts.nunique(axis=1) == 1).sum())
-        said = [f"Of {len(verdicts)} claims, {same} get the same verdict from every analysis."]
-        for analysis in (a for a in self.analyses if a in MAIN):
-            said.append(f"{word(analysis)}: {counted(verdicts[analysis])}.")
-        return " ".join(said)
+        """How many claims each main analysis supports."""
+        main = [a for a in self.analyses if a in MAIN]
+        said = [f"{word(analysis)}: {counted(self.frame[analysis])}." for analysis in main]
+        return " ".join([f"{len(self.frame)} claims.", *said])
 
     def _repr_html_(self) -> str:
         return rendered(
