@@ -43,7 +43,7 @@ OFFERED: dict[str, Callable[[Codebook], list[str]]] = {
 }
 NUMBERS: dict[str, Callable[..., None]] = {
     "conf_level": lambda **value: require("share", **value),
-    "n_perm": lambda **value: require_whole(1, **value),
+    "n_perm": lambda **value: require_whole(0, **value),
     "min_cell": lambda **value: require_whole(0, **value),
 }
 
