@@ -78,9 +78,9 @@ POWER = pd.DataFrame(
     {"n": np.repeat([201, 87], 3), "effect": [0.1, 0.2, 0.3] * 2,
      "power": [0.3, 0.81, 0.99, 0.15, 0.46, 0.81]}
 )  # fmt: skip
-RATIOS = pd.DataFrame(
-    {"informant": ["client"] * 3 + ["case_manager"] * 3, "effect": [0.8, 1.0, 1.25] * 2,
-     "power": [0.05, 0.85, 0.05, 0.04, 0.71, 0.04], "n": 190}
+MISSING = pd.DataFrame(
+    {"term": ["symptoms", "client_age", "contacts"], "n": 201, "n_missing": [9, 0, 2],
+     "share_missing": [9 / 201, 0, 2 / 201], "share_items_missing": [0.021, np.nan, np.nan]}
 )  # fmt: skip
 MATRIX = pd.DataFrame(
     [[1, 0.28, -0.25], [0.28, 1, 0.02], [-0.25, 0.02, 1]],
@@ -139,7 +139,7 @@ def drawings(dyads):
         "days_distribution": (plots.days_distribution, [EXPECTED], {}),
         "bayes_sensitivity": (plots.bayes_sensitivity, [BAYES], {}),
         "power_curve": (plots.power_curve, [POWER], {}),
-        "equivalence_power": (plots.equivalence_power, [RATIOS, 0.8, 1.25], {}),
+        "missingness": (plots.missingness, [MISSING, BOOK], {}),
         "correlations": (plots.correlations, [MATRIX, BOOK], {}),
         "scorecard": (plots.scorecard, [CARD], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
@@ -209,12 +209,12 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
         ("bayes_sensitivity", ["Client: 4 at kappa 0.33 and 8 at kappa 1",
                                "Case manager: 0.25 at kappa 0.33"]),
         ("power_curve", ["n = 201: power 0.80 at 0.20", "n = 87: power 0.80 at 0.30"]),
-        ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25"]),
+        ("missingness", ["Symptom severity: 4.5 % of dyads, 2.1 % of answers",
+                         "Contacts: 1.0 % of dyads", "1 other variable is complete"]),
         ("correlations", ["3 measures", "Strongest: Alliance, case manager's rating with Alliance, "
                           "client's rating .28; Symptom severity with Alliance, client's rating"]),
         ("scorecard", ["3 claims",
-                       "Unadjusted, dyads independent: 1 supported, 1 inconclusive, "
-                       "1 not supported",
+                       "dyads independent: 1 supported, 1 inconclusive, 1 not supported",
                        "Unadjusted, case managers respected: 1 supported."]),
     ],
 )  # fmt: skip
@@ -291,7 +291,7 @@ def test_single_dyads_can_be_kept_out(dyads):
         (plots.days_distribution, [EXPECTED.iloc[:1]]),
         (plots.bayes_sensitivity, [BAYES.assign(bf10=np.nan)]),
         (plots.power_curve, [POWER.assign(power=0.2)]),
-        (plots.equivalence_power, [RATIOS.iloc[:0], 0.8, 1.25]),
+        (plots.missingness, [MISSING.iloc[1:2]]),
         (plots.scorecard, [CARD.iloc[:0]]),
     ],
 )  # fmt: skip
