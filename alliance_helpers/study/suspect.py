@@ -19,7 +19,7 @@ from .cells import as_text, plain
 from .check import occasions
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
-from .score import LOOKED_AT, against
+from .score import against
 
 TURNED = re.compile(r"(?i)(?<=\d)_?(r|rev|revers\w*|inv\w*|rec|recoded?|umg\w*|umk\w*)$")
 TELLING = re.compile(
@@ -28,6 +28,7 @@ TELLING = re.compile(
 )
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
+SAMPLE = 10_000  # of more rows, evenly spaced ones are looked at
 ENOUGH = 300  # answers, of which none has a value that the form offers
 SEVERAL = range(2, 13)
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
@@ -159,7 +160,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
         if len(names) < len(scale.items):
             continue
         rows = frame if here.all() else frame[here]
-        rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
+        rows = rows.iloc[:: -(-len(rows) // SAMPLE) or 1]
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
 
