@@ -39,7 +39,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     changes = first_change(findings, rules).set_index(CLAIM)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
-    rates, n = _rates(findings, primary)
+    rates, n = ({}, 0) if rules.own else _rates(findings, primary)
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
@@ -58,7 +58,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     several = multiplicity(findings, rules)
     return rendered(
         "front.html.j2", told=told, rows=rows, primary=word(primary), marks=MARKS, words=WORDS,
-        size=(WIDTH, HEIGHT), inner=_places([-1, 0, 1]), several=several, n=n,
+        size=(WIDTH, HEIGHT), inner=_places([-1, 0, 1]), several=several, n=n, own=rules.own,
         lost=[names[tuple(key)] for key in several.lost],
         clients=int(findings.loc[findings["analysis"] == primary, "n"].max()),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import ast
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -78,9 +79,9 @@ POWER = pd.DataFrame(
     {"n": np.repeat([201, 87], 3), "effect": [0.1, 0.2, 0.3] * 2,
      "power": [0.3, 0.81, 0.99, 0.15, 0.46, 0.81]}
 )  # fmt: skip
-MISSING = pd.DataFrame(
-    {"term": ["symptoms", "client_age", "contacts"], "n": 201, "n_missing": [9, 0, 2],
-     "share_missing": [9 / 201, 0, 2 / 201], "share_items_missing": [0.021, np.nan, np.nan]}
+RATIOS = pd.DataFrame(
+    {"informant": ["client"] * 3 + ["case_manager"] * 3, "effect": [0.8, 1.0, 1.25] * 2,
+     "power": [0.05, 0.85, 0.05, 0.04, 0.71, 0.04], "n": 190}
 )  # fmt: skip
 MATRIX = pd.DataFrame(
     [[1, 0.28, -0.25], [0.28, 1, 0.02], [-0.25, 0.02, 1]],
@@ -139,7 +140,7 @@ def drawings(dyads):
         "days_distribution": (plots.days_distribution, [EXPECTED], {}),
         "bayes_sensitivity": (plots.bayes_sensitivity, [BAYES], {}),
         "power_curve": (plots.power_curve, [POWER], {}),
-        "missingness": (plots.missingness, [MISSING, BOOK], {}),
+        "equivalence_power": (plots.equivalence_power, [RATIOS, 0.8, 1.25], {}),
         "correlations": (plots.correlations, [MATRIX, BOOK], {}),
         "scorecard": (plots.scorecard, [CARD], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
@@ -209,12 +210,12 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
         ("bayes_sensitivity", ["Client: 4 at kappa 0.33 and 8 at kappa 1",
                                "Case manager: 0.25 at kappa 0.33"]),
         ("power_curve", ["n = 201: power 0.80 at 0.20", "n = 87: power 0.80 at 0.30"]),
-        ("missingness", ["Symptom severity: 4.5 % of dyads, 2.1 % of answers",
-                         "Contacts: 1.0 % of dyads", "1 other variable is complete"]),
+        ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25"]),
         ("correlations", ["3 measures", "Strongest: Alliance, case manager's rating with Alliance, "
                           "client's rating .28; Symptom severity with Alliance, client's rating"]),
         ("scorecard", ["3 claims",
-                       "dyads independent: 1 supported, 1 inconclusive, 1 not supported",
+                       "Unadjusted, dyads independent: 1 supported, 1 inconclusive, "
+                       "1 not supported",
                        "Unadjusted, case managers respected: 1 supported."]),
     ],
 )  # fmt: skip
@@ -291,7 +292,7 @@ def test_single_dyads_can_be_kept_out(dyads):
         (plots.days_distribution, [EXPECTED.iloc[:1]]),
         (plots.bayes_sensitivity, [BAYES.assign(bf10=np.nan)]),
         (plots.power_curve, [POWER.assign(power=0.2)]),
-        (plots.missingness, [MISSING.iloc[1:2]]),
+        (plots.equivalence_power, [RATIOS.iloc[:0], 0.8, 1.25]),
         (plots.scorecard, [CARD.iloc[:0]]),
     ],
 )  # fmt: skip
@@ -368,3 +369,13 @@ def test_text_contrast(name, dyads):
         assert contrast(style.INK, style.VERDICTS[verdict].color) >= 4.5
     for look in style.INFORMANTS.values():
         assert contrast(look.color, style.PAPER) >= 3  # WCAG 1.4.11, graphics
+
+
+def test_claims_that_begin_alike_are_told_apart():
+    alike = "A claim that begins as the other one does, word for word, and goes on for long, "
+    rules = read_rules()
+    claims = [replace(c, text=f"{alike}{c.claim}.") for c in rules.claims if c.finding == "2"][:2]
+    rows = [SPECIFICATIONS.assign(claim=c.claim, informant=c.informant) for c in claims]
+    ax = plots.specification_verdicts(pd.concat(rows), replace(rules, claims=tuple(claims)))
+    shown = [" ".join(text.get_text().split()) for text in ax.texts]
+    assert {f"2: {c.text}" for c in claims} <= set(shown)
