@@ -151,6 +151,9 @@ class CleanStudy:
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"{self.codebook!r}: {len(self.dyads):,} dyads, from {self.source}"
+
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
         return Dyads(self.tables, self.codebook).items(self.codebook.scales[scale])
@@ -175,6 +178,15 @@ def clean(study: Study) -> CleanStudy:
     for name in {d.episodes for d in book.days.values()} & set(tables):
         tables[name], merged = _merge(tables[name], name, book)
         changes.append(merged)
+    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
+    raw = {name: table.shape for name, table in study.tables.items()}
+    blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
+    return assembled(blank)
+
+
+def assembled(study: CleanStudy) -> CleanStudy:
+    """The dyads of cleaned tables, by what the codebook says of scores, days and blocks."""
+    tables, book = study.tables, study.codebook
     wide = Dyads(tables, book)
     columns = wide.variables()
     counted = {  # before there are scores, since it takes the most room
@@ -189,11 +201,9 @@ def clean(study: Study) -> CleanStudy:
     for derived in book.derived.values():
         columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
-    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
-    raw = {name: table.shape for name, table in study.tables.items()}
-    return CleanStudy(dyads, log, tables, book, source, raw, study.warnings)
+    return replace(study, dyads=dyads, codebook=book, source=source)
 
 
 def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:
