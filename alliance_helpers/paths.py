@@ -20,7 +20,9 @@ from typing import BinaryIO
 from .errors import OutputError
 from .errors import listed as named
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+CARRIED = PACKAGE / "carried"  # data and notebooks, of a wheel only (see setup.py)
+ROOT = CARRIED if CARRIED.is_dir() else PACKAGE.parent
 DATA = ROOT / "data"
 RAW = DATA / "raw"
 TRUTH = "truth.csv"
@@ -30,7 +32,7 @@ ASSUMPTIONS = DATA / "assumptions_1995.yml"
 SCENARIOS = DATA / "scenarios.yml"
 CALIBRATION = DATA / "calibration.json"
 NOTEBOOKS = ROOT / "notebooks"
-RESULTS = ROOT / "results"
+RESULTS = (Path.cwd() if ROOT == CARRIED else ROOT) / "results"
 VERDICT_RATES = DATA / "verdict_rates.csv"
 EVERY_RUN = (CODEBOOK, FINDINGS, DATA / "stress.yml", VERDICT_RATES)  # reads these
 RUN_FILE = "run.json"
