@@ -105,6 +105,12 @@ def _flush(path: Path) -> None:
         os.close(opened)
 
 
+def homeless(text: str) -> str:
+    """A text without home folders, which have the user's name: `~` stands for this user's."""
+    home = os.path.expanduser("~")
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
+
+
 def altered(digests: Mapping[str, str]) -> list[str]:
     """Files that are no longer as these digests say, or gone."""
     found = []

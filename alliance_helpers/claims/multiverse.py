@@ -250,6 +250,8 @@ def multiverse(
     ------
     ParameterError
         A finding that no claim is of.
+    NotEstimableError
+        No claim can be put to the study.
 
     Notes
     -----
@@ -289,6 +291,8 @@ def multiverse(
         if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
     ]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
+    if not (rows or skipped):
+        raise NotEstimableError("no claim can be put to this study")
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
         pd.concat([pd.DataFrame(), *(c.joint() for c in found)], ignore_index=True),

@@ -182,7 +182,7 @@ def _new_folder() -> Path:
 
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    paths.write_whole(folder / paths.RUN_FILE, f"{text}\n")
+    paths.write_whole(folder / paths.RUN_FILE, paths.homeless(f"{text}\n"))
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:

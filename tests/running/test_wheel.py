@@ -1,4 +1,4 @@
-"""The wheel, in an environment of its own and another folder: nothing of the repository is there."""
+"""The wheel in an environment of its own, run in another folder, where nothing of the clone is."""
 
 import shutil
 import subprocess
