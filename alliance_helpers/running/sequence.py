@@ -200,7 +200,7 @@ def by_name(digests: Mapping[str, str]) -> dict[str, str]:
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
     """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
 
-    A table is a file of the name that the codebook gives, whatever its ending, or a workbook.
+    A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else paths.RAW
@@ -212,7 +212,9 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
         named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
         named |= {source.stem} if source.is_file() else set()
         kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
-        tables = [p for p in kinds if p.stem in named or p.suffix in EXCEL or p.name == paths.TRUTH]
+        books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
+        named.add(Path(paths.TRUTH).stem)
+        tables = [p for p in kinds if p.stem in named or p.suffix in books]
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 
