@@ -83,7 +83,9 @@ def informants(
         if len(numbers) and len(numbers) >= min_cell:
             mean = numbers.mean()
             spread = figure_number(numbers.std(ddof=1), 1) if len(numbers) > 1 else "unknown"
-            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {len(numbers):,}"
+            few = 0 < len(dyads) - len(numbers) < min_cell  # without a rating
+            n = f"at least {len(dyads) - min_cell + 1:,}" if few else f"{len(numbers):,}"
+            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {n}"
             ax.plot([0, side * most * 1.1], [mean, mean], color=INK, lw=2)
         ax.text(0.25 + 0.5 * at, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
         ax.text(0.25 + 0.5 * at, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)

@@ -38,7 +38,6 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 SHOWN_ROWS = 60
 FEW = 5  # people of whom no number may tell
-COUNTED = ("n", "df")
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -197,7 +196,7 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
         shown["df"] = df.mask(few & (df % 1 == 0), df + shown["n"] - n)
     if coarse:
         shown |= {c: frame[c].map("{:.2g}".format).astype(float)
-                  for c in frame.select_dtypes("float") if c not in COUNTED}  # fmt: skip
+                  for c in frame.select_dtypes("float") if c != "n"}  # fmt: skip
     return frame.assign(**shown)
 
 

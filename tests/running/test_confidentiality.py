@@ -179,7 +179,7 @@ def test_a_failure_quotes_no_cell(real, tmp_path):
         kept = tmp_path / f"kept{told}.ipynb"
         record = run_notebook(path, kept, {"data": str(real)} | more)
         assert record.error_name == "ValueError"
-        assert record.error_cell == 2
+        assert record.error_cell == 3  # with that of the parameters given
         assert ("zqC" in record.error_message) == told
         assert ("zqC" in kept.read_text("utf-8")) == told
 
