@@ -13,6 +13,7 @@ import argparse
 import os
 import warnings
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -45,10 +46,15 @@ def of_size(scenario: str, n_clients: int) -> Population:
     return replace(made, settings={**made.settings, "study": study | few})
 
 
+@cache
+def _shipped() -> tuple:
+    return read_codebook(), read_rules()
+
+
 def one(scenario: str, seed: int, n_clients: int) -> pd.DataFrame:
     """Verdicts on one cohort, with a row for all claims together."""
     dyads = dyad_table(draw(of_size(scenario, n_clients), n_clients, seed))
-    rows = assess(dyads, read_codebook(), read_rules())
+    rows = assess(dyads, *_shipped())
     rows = rows[["analysis", "finding", "claim", "informant", "verdict"]]
     joint = rows[rows["analysis"] != "nested_cr2"]  # it leaves hospital days to `nested`
     joint = (joint["verdict"] == "supported").groupby(joint["analysis"]).all()
