@@ -82,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohorts", type=int, default=2000)
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
+    parser.add_argument("--clients", type=int, action="append", choices=SIZES, help="likewise")
     parser.add_argument("--out", default=VERDICT_RATES)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
@@ -89,7 +90,7 @@ def main() -> None:
     cells = list(product(read_scenarios()["scenarios"], SIZES))
     children, tasks = np.random.SeedSequence(ROOT_SEED).spawn(len(cells)), []
     for (scenario, n_clients), child in zip(cells, children, strict=True):
-        if scenario in (args.scenario or [scenario]):
+        if scenario in (args.scenario or [scenario]) and n_clients in (args.clients or SIZES):
             seeds = child.generate_state(args.cohorts).tolist()
             tasks += [(scenario, seeds[i : i + 50], n_clients) for i in range(0, len(seeds), 50)]
     counts = Parallel(args.jobs, verbose=5)(delayed(several)(*task) for task in tasks)
