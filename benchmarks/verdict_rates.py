@@ -13,7 +13,6 @@ import argparse
 import os
 import warnings
 from dataclasses import replace
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -46,15 +45,10 @@ def of_size(scenario: str, n_clients: int) -> Population:
     return replace(made, settings={**made.settings, "study": study | few})
 
 
-@cache
-def _shipped() -> tuple:
-    return read_codebook(), read_rules()
-
-
-def one(scenario: str, seed: int, n_clients: int) -> pd.DataFrame:
+def one(scenario: str, seed: int, n_clients: int, *shipped) -> pd.DataFrame:
     """Verdicts on one cohort, with a row for all claims together."""
     dyads = dyad_table(draw(of_size(scenario, n_clients), n_clients, seed))
-    rows = assess(dyads, *_shipped())
+    rows = assess(dyads, *shipped)
     rows = rows[["analysis", "finding", "claim", "informant", "verdict"]]
     joint = rows[rows["analysis"] != "nested_cr2"]  # it leaves hospital days to `nested`
     joint = (joint["verdict"] == "supported").groupby(joint["analysis"]).all()
@@ -72,9 +66,10 @@ def one(scenario: str, seed: int, n_clients: int) -> pd.DataFrame:
 
 def several(scenario: str, seeds: list[int], n_clients: int) -> pd.Series:
     """Counts of verdicts over several cohorts."""
+    shipped = read_codebook(), read_rules()
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        rows = pd.concat([one(scenario, seed, n_clients) for seed in seeds])
+        rows = pd.concat([one(scenario, seed, n_clients, *shipped) for seed in seeds])
     return rows.groupby([*KEY, "verdict"], sort=False).size()
 
 
