@@ -145,10 +145,7 @@ def test_assumptions_name_the_verdicts_that_hang_on_them(dyads):
     }
     made = [c.claim for c in rules.claims if c.kind == "all_of"]
     for choice, other in others.items():
-        changed = other[
-            (other["verdict"] != usual["verdict"])
-            & ~other["claim"].isin([c.claim for c in rules.claims if c.kind == "all_of"])
-        ]
+        changed = other[(other["verdict"] != usual["verdict"]) & ~other["claim"].isin(made)]
         said = [
             f"{rules.texts[row.finding, row.claim, row.informant]}: {row.verdict.replace('_', ' ')}"
             for row in changed.itertuples()
