@@ -50,7 +50,13 @@ class Dyads:
             if not table.occasion:
                 yield frame, "", place(self.clients, frame[client])
             elif shared := sorted((links(self.book) & set(frame)) - {client}):
-                once = frame.groupby(client, sort=False)[shared].first().reset_index()
+                main = next((o for o, ending in table.suffix.items() if not ending), None)
+                here = frame[frame[table.occasion] == main]
+                own = [name for name in shared if here[name].notna().any()]
+                known = frame.assign(
+                    **{n: frame[n].where(frame.index.isin(here.index)) for n in own}
+                )
+                once = known.groupby(client, sort=False)[shared].first().reset_index()
                 yield once, "", place(self.clients, once[client])
                 frame = frame.drop(columns=shared)
             for occasion, ending in table.suffix.items():
