@@ -141,6 +141,7 @@ OUTLIERS = {
 
 ABSENCES = ("block_absence", "rate_absence")
 KEY = ["finding", "claim", "informant"]
+JOINT = ["statistic", "n_specifications", "estimate", "expected", "share_significant", "p_value"]
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -290,12 +291,17 @@ def multiverse(
     found = [
         Specifications(c, tables, book, rules, shuffles, settings)
         for c in rules.claims
-        if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
+        if c.kind != "all_of"
+        and not c.over_time
+        and finding in (None, c.finding)
+        and claim in (None, c.claim)
     ]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat([pd.DataFrame(), *(c.joint() for c in found)], ignore_index=True),
+        pd.concat([c.joint() for c in found], ignore_index=True)
+        if found
+        else pd.DataFrame(columns=[*KEY, *JOINT]),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
         sum(c.n_same for c in found),
     )

@@ -140,6 +140,16 @@ def lagged(
     >>> lagged(y, x, person, time).set_index("term")["estimate"].round(1)["before"]
     1.0
     """
+    now, X = lagged_rows(y, x, person, time, lag, trend)
+    if trend in ("own", "differences"):
+        found = cluster_robust(now["y"], X, now["person"], conf_level=conf_level)
+    else:
+        found = _mixed(now, X, conf_level)
+    return found.query("term != 'intercept'").reset_index(drop=True)
+
+
+def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
+    """What :func:`lagged` relates: occasions (`person time y`), and their predictors."""
     _check_trend(trend)
     require_whole(1, lag=lag)
     rows = occasions(y, x, person, time)
@@ -159,12 +169,7 @@ def lagged(
         raise NotEstimableError(
             f"only {len(pairs)} occasions have another {lag} before them: the series are too short"
         )
-    X = pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
-    if trend in ("own", "differences"):
-        found = cluster_robust(pairs["y"], X, pairs["person"], conf_level=conf_level)
-    else:
-        found = _mixed(pairs, X, conf_level)
-    return found.query("term != 'intercept'").reset_index(drop=True)
+    return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
 
 
 def _check_trend(trend: str) -> None:
@@ -229,6 +234,8 @@ class CrossLagged:
         Log-likelihood.
     n, n_occasions : int
         People, and occasions.
+    covariance : ndarray (4, 4)
+        Of the paths.
     """
 
     paths: pd.DataFrame
@@ -236,6 +243,7 @@ class CrossLagged:
     llf: float
     n: int
     n_occasions: int
+    covariance: np.ndarray
 
 
 def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
@@ -289,7 +297,8 @@ def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
             "occasions, or nothing stable between people"
         )
     units = (likelihood.scale[:, None] / likelihood.scale).ravel()
-    error = units * np.sqrt(2 * np.diag(np.linalg.inv(hessian)))[:4]
+    covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
+    error = np.sqrt(np.diag(covariance))
     paths, between, first, new = likelihood.parts(found.x)
     table = tidy(
         ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], paths.ravel(), error, np.inf, likelihood.n,
@@ -300,7 +309,7 @@ def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
         [(name, m[0, 0], m[1, 1], m[0, 1]) for name, m in levels],
         columns=["level", "var_y", "var_x", "cov"],
     )
-    return CrossLagged(table, variances, -found.fun / 2, likelihood.n, likelihood.T)
+    return CrossLagged(table, variances, -found.fun / 2, likelihood.n, likelihood.T, covariance)
 
 
 def _wide(y, x, person, time) -> np.ndarray:

@@ -35,6 +35,7 @@ NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
+    "sessions": "several sessions of a client (a table with `row: session`)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
@@ -87,6 +88,7 @@ def skipped(study: Study) -> dict[str, str]:
     """Notebooks that this study lacks the parts for, and what they lack."""
     book = study.codebook
     has = {i: True for i in book.informants} | {
+        "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
         "before": any(book.blocks.get(block) for block in ("pretreatment", "treatment")),
     }

@@ -14,6 +14,7 @@ from .check import place
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
+from .occasions import Sessions, all_sessions
 from .score import score_scale
 
 
@@ -129,7 +130,7 @@ class CleanStudy:
     ----------
     dyads : DataFrame
         One row per client: ids, variables, scores, hospital days. Numbers are floats with NaN.
-        Its `attrs` hold the codebook.
+        Its `attrs` hold the codebook and, if there are several sessions of a client, `sessions`.
     log : DataFrame
         `table row column before after rule`: one row per changed value; `row` counts as a
         spreadsheet does (the header is row 1).
@@ -150,6 +151,11 @@ class CleanStudy:
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """One row per client and session, where the study has them (see :class:`Sessions`)."""
+        return self.dyads.attrs.get("sessions")
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
@@ -192,6 +198,8 @@ def clean(study: Study) -> CleanStudy:
     log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
+    if sessions := all_sessions(examined.sessions, book):
+        dyads.attrs["sessions"] = sessions
     raw = {name: table.shape for name, table in study.tables.items()}
     return CleanStudy(dyads, log, tables, book, source, raw, study.warnings)
 
