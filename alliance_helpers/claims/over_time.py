@@ -1,12 +1,14 @@
 """Views of a study's sessions: trajectories, levels, associations, what comes before what.
 
 Each takes a cleaned study, and `outcome` and `informant` where one pair of measures is meant; one
-that is not told at sessions gives way to the first that is.
+that is not told at sessions gives way to the first that is. What cannot be told is a table with the
+`reason`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 
 import pandas as pd
 
@@ -20,7 +22,23 @@ from .rules import DETRENDED, Claim, Rules
 from .trends import TRENDS, Judge, measures
 from .verdicts import SUPPORTED
 
+NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def _or_reason(view: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """A view that says why there is nothing to see."""
+
+    @wraps(view)
+    def inside(study: CleanStudy, *args, **chosen) -> pd.DataFrame:
+        if study.sessions is None:
+            return NONE.copy()
+        try:
+            return view(study, *args, **chosen)
+        except NotEstimableError as error:
+            return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
+
+    return inside
 
 
 def pair(study: CleanStudy, outcome: str = "", informant: str = "client") -> tuple[str, str, str]:
@@ -41,6 +59,7 @@ def pair(study: CleanStudy, outcome: str = "", informant: str = "client") -> tup
     return outcomes[0], *next((rating, i) for i, rating in ratings.items())
 
 
+@_or_reason
 def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.DataFrame:
     """How rating and outcome go on: `term session n q10 q25 q50 q75 q90`, a row per session.
 
@@ -60,13 +79,14 @@ def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.Data
 
 def lines(study: CleanStudy, show_rows: bool, **chosen: str) -> pd.DataFrame | None:
     """Each client's own values, `person session` and the two measures, if they may be shown."""
-    if not (show_rows or study.codebook.synthetic):
+    if study.sessions is None or not (show_rows or study.codebook.synthetic):
         return None
     told = study.sessions
     names = {told.client: "person", told.order: "session"}
     return told.frame[[*names, *pair(study, **chosen)[:2]]].rename(columns=names)
 
 
+@_or_reason
 def levels(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     """How much of rating and outcome lies between case managers, between clients, within clients.
 
@@ -85,6 +105,7 @@ def levels(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     return table[["term", "level", "estimate", "conf_low", "conf_high", "n"]]
 
 
+@_or_reason
 def reliabilities(study: CleanStudy) -> pd.DataFrame:
     """How consistently each scale measures between clients (their means) and within (deviations).
 
@@ -108,6 +129,7 @@ def reliabilities(study: CleanStudy) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["scale", "level", "n_items", "n", "alpha", "omega_total"])
 
 
+@_or_reason
 def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     """Outcome and rating between clients and within them, by each treatment of the trend.
 
@@ -149,6 +171,7 @@ def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -
                     bound="lagged", sign="positive" if rising else "negative")  # fmt: skip
 
 
+@_or_reason
 def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     """What comes before what, by each treatment of the trend.
 
@@ -187,6 +210,8 @@ def headline(found: pd.DataFrame) -> list[str]:
     found : DataFrame
         As :func:`paths` returns it.
     """
+    if "text" not in found:
+        return list(found["reason"])
     said = []
     for text, rows in found.groupby("text", sort=False):
         by = rows.set_index("analysis")
@@ -216,6 +241,7 @@ def _numbers(row: pd.Series, *more: str) -> str:
     return f" ({', '.join([f'slope {slope}', p, *more])})"
 
 
+@_or_reason
 def stopping(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     """Who stops coming: is a session the last one, by what was told there.
 
@@ -241,6 +267,7 @@ def stopping(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     return found[found["term"] != "intercept"].reset_index(drop=True)
 
 
+@_or_reason
 def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     """The paths, trend taken out, of all clients and of those who came at least half as long.
 
@@ -268,4 +295,6 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
 
 def for_forest(found: pd.DataFrame) -> pd.DataFrame:
     """The rows of :func:`paths` as `plots.forest` takes them: a heading a claim, analyses below."""
+    if "text" not in found:
+        return found.reindex(columns=["term", "informant", "estimate", "conf_low", "conf_high"])
     return found.assign(block=found["text"], term=found["analysis"]).drop(columns="analysis")

@@ -296,7 +296,7 @@ def trajectories(
     Axes
         The first of one a measure.
     """
-    terms = list(dict.fromkeys(bands["term"]))
+    terms = list(dict.fromkeys(bands.get("term", ())))
     if not terms:
         return nothing(None, "How it goes on", "No session has enough clients to be shown.")
     figure, axes = plt.subplots(
