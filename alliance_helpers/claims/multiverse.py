@@ -296,12 +296,11 @@ def multiverse(
         and finding in (None, c.finding)
         and claim in (None, c.claim)
     ]
+    joint = [table for c in found if len(table := c.joint())]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat([c.joint() for c in found], ignore_index=True)
-        if found
-        else pd.DataFrame(columns=[*KEY, *JOINT]),
+        pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(columns=[*KEY, *JOINT]),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
         sum(c.n_same for c in found),
     )

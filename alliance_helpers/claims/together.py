@@ -92,7 +92,7 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
     joined = others.merge(rows, on=KEY)
     joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(KEY)
-    why = joined["analysis"].map(single)
+    why = joined["analysis"].map(single).astype(object)
     joined = joined.assign(respect=why.str[0], does=why.str[1])
     kept = [*KEY, "analysis", "respect", "does", "other_verdict", "other_n"]
     return rows.merge(joined[kept], how="left", on=KEY)
