@@ -20,7 +20,7 @@ from ..errors import NotEstimableError
 from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
 from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
-from ..study.codebook import Codebook
+from ..study.codebook import SHORT_OF_36, Codebook
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
@@ -29,11 +29,7 @@ from .rules import Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import usable
 
-FORMS = {
-    "WAI-36": None,
-    "WAI-S": {"task": [2, 4, 24, 35], "bond": [8, 21, 23, 26], "goal": [-12, 22, -27, 32]},
-    "WAI-SR": {"task": [25, 4, 16, 35], "bond": [8, 19, 23, 36], "goal": [30, 22, 24, 32]},
-}
+FORMS = {"WAI-36": None, **SHORT_OF_36}
 """Short forms as signed numbers of the 36 items (Tracey & Kokotovic 1989; Hatcher & Gillaspy
 2006), answered on the 36-item form's scale."""
 Scored = dict[tuple[str, str], pd.DataFrame]

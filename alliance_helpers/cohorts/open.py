@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
-from ..study.codebook import Codebook
 from ..study.load import Study, load_study
+from .cohort import OPENED, Cohort, changed
 
-
-@dataclass
-class Opened:
-    """What `open_cohort` was last asked for: where results go, and whose words they use."""
-
-    out: str = ""
-    codebook: Codebook | None = None
-
-
-OPENED = Opened()
 _kept: dict[str, CleanStudy] = {}
 
 
@@ -71,7 +60,10 @@ def open_cohort(
     n_clients: int = 201,
     seed: int = 1995,
     out: str = "",
-) -> CleanStudy:
+    without: str = "",
+    subscale: str = "",
+    blocks: str = "",
+) -> Cohort:
     """The cohort that a notebook's parameters ask for: one row per dyad, every change logged.
 
     Parameters
@@ -87,6 +79,8 @@ def open_cohort(
     out : str
         The folder in which `save_table`, `save_figure` and `save_record` write from now on; empty
         to show only. They use the words of this cohort's codebook.
+    without, subscale, blocks : str
+        Changes of the cohort; see :func:`.cohort.changed`.
 
     Raises
     ------
@@ -102,9 +96,9 @@ def open_cohort(
     (60, (316, 3))
     """
     asked = (data, codebook, scenario, n_clients, seed)
-    cohort = _kept.pop(repr(asked), None) or clean(open_study(*asked))
-    OPENED.out, OPENED.codebook = out, cohort.codebook
-    return cohort
+    cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
+    OPENED.out, OPENED.codebook, OPENED.changes = out, cohort.codebook, ()
+    return changed(cohort, without, subscale, blocks)
 
 
 def keep_cohort(

@@ -205,13 +205,13 @@ def _finished(source: Source, tool: str) -> Source:
             n = len(source.raw.frame)
             source = source.rows(column, kept, source.name, "", blank=True)
             n -= len(source.raw.frame)
-            word = "previews or tests" if column == "Status" else "unfinished responses"
-            source = replace(source, why=(*source.why, f"{n} rows left out: {word}"))
+            word = "of previews or tests" if column == "Status" else "unfinished"
+            source = replace(source, why=(*source.why, f"left out: {n} {word}"))
     if tool == "limesurvey" and {"submitdate", "lastpage"} <= {*frame}:
         sent = frame["submitdate"].astype("str").str.strip().replace("", pd.NA).notna()
         pages = [*frame["lastpage"][sent].unique()]
         if not sent.all() and not frame["lastpage"][~sent].isin(pages).any():
-            told = f"{(~sent).sum()} rows left out: never submitted"
+            told = f"left out: {(~sent).sum()} never submitted"
             source = source.rows("lastpage", pages, source.name, told, blank=True)
     return source
 

@@ -131,7 +131,8 @@ def as_number(text: str) -> float | None:
     (3.5, None)
     """
     plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
-    return float(plainly) if re.fullmatch(NUMBER, plainly) else None
+    number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
+    return number if np.isfinite(number) else None
 
 
 def named_for(name: str) -> str | None:

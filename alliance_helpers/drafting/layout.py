@@ -10,6 +10,7 @@ from math import nan
 import pandas as pd
 
 from ..study.raw_tables import ROW_ID
+from ..study.suspect import spelled_alike
 from .answers import pattern
 from .draft import DraftTable, Found, Layout, Part
 from .exports import SENT, Source
@@ -35,7 +36,7 @@ from .items import (
     reversed_beside,
 )
 from .ratings import items_and_scale, join_subscales, word_for
-from .shapes import SHAPES, join_by_values, shape_of, spelled_alike, with_shape
+from .shapes import SHAPES, join_by_values, shape_of, with_shape
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
@@ -210,7 +211,7 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
             if name in (layout.case_manager, layout.site):
-                for group in spelled_alike(table.raw, column):
+                for group in spelled_alike(table.raw.frame[column].dropna().unique()):
                     alike = ", ".join(map(repr, group))
                     table.questions.append(f"{column!r}: is {alike} one? Then write it alike")
     table.key = tuple(called.get(name, name) for name in table.key)

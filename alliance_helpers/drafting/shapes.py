@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 
 import pandas as pd
 
-from ..study.cells import as_text, plain
+from ..study.cells import as_text
 from ..study.raw_tables import RawTable
 from .answers import pattern
 from .exports import Source
@@ -18,7 +16,6 @@ from .items import WHO, Block
 
 ROLE = pattern("column", "role")
 TIME = pattern("column", "time")
-TITLES = r"^(dr|prof|mrs?|ms|frau|herr|sra?|dra) (dr )?"
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 SHAPES = {
@@ -193,23 +190,3 @@ def join_by_values(guesses: Tables, sources: Mapping[str, Source], name: str | N
 def _ids(raw: RawTable, guess: Guess) -> set[str]:
     cells = raw.frame[guess.column].dropna().map(as_text).str.removesuffix(".0")
     return {*cells} - {""}
-
-
-def spelled_alike(raw: RawTable, column: str) -> Iterator[list[str]]:
-    """Names that may be one name spelled differently, each group with every member."""
-    names = [*dict.fromkeys(raw.frame[column].dropna().map(as_text))]
-    groups: list[list[str]] = []
-    for name in names if len(names) <= 500 else ():
-        group = next((g for g in groups if _alike(name, g[0])), None)
-        if group:
-            group.append(name)
-        else:
-            groups.append([name])
-    yield from (group for group in groups if len(group) > 1)
-
-
-def _alike(one: str, two: str) -> bool:
-    one, two = (re.sub(TITLES, "", plain(name)) for name in (one, two))
-    if re.findall(r"\d+", one) != re.findall(r"\d+", two) or not re.search(r"[^\W\d]{3}", one):
-        return one == two
-    return one == two or SequenceMatcher(None, one, two).ratio() > 0.9

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from ..cohorts.open import OPENED
+from ..cohorts.cohort import OPENED
 from ..errors import ParameterError
 from ..paths import UNSEEN_VARIABLE, write_whole
 from ..study.clean import CleanStudy

@@ -19,7 +19,7 @@ from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
 from .front import front_page
-from .printing import numbered, rendered
+from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
 
 NOTHING = "No findings were written."
@@ -71,6 +71,7 @@ def write_report(folder: str | Path) -> Path:
         "report.html.j2",
         sections=sections,
         about=about,
+        words=WORDS,
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",

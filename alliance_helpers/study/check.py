@@ -125,7 +125,7 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         if table.rated:
             after = f"columns that end in {table.suffix[value]}"
             notes.changed(table.occasion, here, value, after, "a row for each informant")
-    for name in sorted((links(book) & set(frame)) - {book.client}):
+    for name in sorted((links(book) & set(frame)) - {book.client}) if table.rated else ():
         known = frame[frame[name].notna()]
         first = known.groupby(book.client, sort=False)[name].transform("first")
         differ = frame.index.isin(known.index[(known[name] != first).to_numpy(dtype=bool)])

@@ -51,7 +51,13 @@ class Dyads:
             if not table.occasion:
                 yield frame, "", place(self.clients, frame[client])
             elif shared := sorted((links(self.book) & set(frame)) - {client}):
-                once = frame.groupby(client, sort=False)[shared].first().reset_index()
+                main = next((o for o, ending in table.suffix.items() if not ending), None)
+                here = frame[frame[table.occasion] == main]
+                own = [name for name in shared if here[name].notna().any()]
+                known = frame.assign(
+                    **{n: frame[n].where(frame.index.isin(here.index)) for n in own}
+                )
+                once = known.groupby(client, sort=False)[shared].first().reset_index()
                 yield once, "", place(self.clients, once[client])
                 frame = frame.drop(columns=shared)
             for occasion, ending in table.suffix.items():
@@ -142,6 +148,8 @@ class CleanStudy:
         Rows and columns of each table as it came.
     warnings : tuple of Problem
         What is allowed and yet probably wrong; each prints as one line.
+    session_tables : dict of DataFrame
+        Those of the cleaned tables that have several rows of a client, with every row.
     """
 
     dyads: pd.DataFrame
@@ -151,11 +159,15 @@ class CleanStudy:
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    session_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def sessions(self) -> Sessions | None:
         """One row per client and session, where the study has them (see :class:`Sessions`)."""
         return self.dyads.attrs.get("sessions")
+
+    def __repr__(self) -> str:
+        return f"{self.codebook!r}: {len(self.dyads):,} dyads, from {self.source}"
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
@@ -181,6 +193,15 @@ def clean(study: Study) -> CleanStudy:
     for name in {d.episodes for d in book.days.values()} & set(tables):
         tables[name], merged = _merge(tables[name], name, book)
         changes.append(merged)
+    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
+    raw = {name: table.shape for name, table in study.tables.items()}
+    blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
+    return assembled(replace(blank, session_tables=examined.sessions))
+
+
+def assembled(study: CleanStudy) -> CleanStudy:
+    """The dyads of cleaned tables, by what the codebook says of scores, days and blocks."""
+    tables, book = study.tables, study.codebook
     wide = Dyads(tables, book)
     columns = wide.variables()
     counted = {  # before there are scores, since it takes the most room
@@ -195,13 +216,11 @@ def clean(study: Study) -> CleanStudy:
     for derived in book.derived.values():
         columns[derived.name] = _derive(pd.Series(columns[derived.source]), derived)
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
-    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
-    if sessions := all_sessions(examined.sessions, book):
+    if sessions := all_sessions(study.session_tables, book):
         dyads.attrs["sessions"] = sessions
-    raw = {name: table.shape for name, table in study.tables.items()}
-    return CleanStudy(dyads, log, tables, book, source, raw, study.warnings)
+    return replace(study, dyads=dyads, codebook=book, source=source)
 
 
 def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook, str]:

@@ -24,6 +24,10 @@ SUBSCALES = {
     "WAI-S": {"task": [1, 2, 8, 12], "bond": [3, 5, 7, 9], "goal": [-4, 6, -10, 11]},
     "WAI-SR": {"task": [1, 2, 10, 12], "bond": [3, 5, 7, 9], "goal": [4, 6, 8, 11]},
 }
+SHORT_OF_36 = {  # the items of the short forms by their number in the 36-item form
+    "WAI-S": {"task": [2, 4, 24, 35], "bond": [8, 21, 23, 26], "goal": [-12, 22, -27, 32]},
+    "WAI-SR": {"task": [25, 4, 16, 35], "bond": [8, 19, 23, 36], "goal": [30, 22, 24, 32]},
+}
 RESPONSES = {"WAI-36": (1, 7), "WAI-S": (1, 7), "WAI-SR": (1, 5)}
 N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
 MAX_SPAN = 1_000
@@ -172,6 +176,10 @@ class Codebook:
     blocks: Mapping[str, tuple[str, ...]]
     file: str = "codebook.yml"
     text: str = ""
+
+    def __repr__(self) -> str:
+        scales, tables = len(self.scales), len(self.tables)
+        return f"<{self.title}: a codebook of {tables} tables and {scales} scales>"
 
     def describe(self, name: str) -> tuple[str, str]:
         """Label and unit of a dyad-level variable, for printing; the name itself if unknown."""

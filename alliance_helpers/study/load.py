@@ -57,6 +57,10 @@ class Study:
     truth: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{n} {len(t):,} x {t.shape[1]}" for n, t in self.tables.items())
+        return f"{self.codebook!r}, from {self.source}: {shapes}"
+
     @cached_property
     def examined(self) -> Examined:
         """Typed tables, changes and problems (computed once)."""

@@ -110,7 +110,7 @@ def score(
         raise ParameterError(f"max_missing is {max_missing}; give a share from 0 to below 1.")
     low, high = limits
     parts = {part: numbers for part, numbers in keys.items() if part != "total"} or keys
-    sign = np.ones(items.shape[1])
+    sign = np.zeros(items.shape[1])
     for number in (i for numbers in keys.values() for i in numbers):
         sign[abs(number) - 1] = np.sign(number)
     columns = _columns(items)

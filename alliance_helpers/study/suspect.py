@@ -143,7 +143,17 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     """Ids of case managers that are probably one person's, spelled differently."""
     if book.case_manager not in frame or table.row != "client":
         return
-    ids, groups = frame[book.case_manager].dropna().unique(), {}
+    if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
+        same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
+        what = f"some ids may be one person's: {same}."
+        remedy = "Write each alike, if so: they count as different people now."
+        column = table.variables[book.case_manager].column
+        yield Problem(table.file, what, remedy, column=column)
+
+
+def spelled_alike(ids) -> list[list[str]]:
+    """Names that are probably one spelled differently, each group with all of its members."""
+    groups: dict[str, list[str]] = {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
         words = plain(i).split()
         words = words if re.search(r"\d", i) else sorted(words)
@@ -155,12 +165,7 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
         same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
         if same and get_close_matches(x, [y], 1, ALIKE):
             pairs.append([*groups[a], *groups[b]])
-    if pairs:
-        same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
-        what = f"some ids may be one person's: {same}."
-        remedy = "Write each alike, if so: they count as different people now."
-        column = table.variables[book.case_manager].column
-        yield Problem(table.file, what, remedy, column=column)
+    return pairs
 
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:

@@ -128,8 +128,8 @@ def test_nearly_one_client_each_is_taken_as_independent_and_said():
     dyads = simulate_dyads("published", 120, 3)
     alone = dyads.assign(case_manager_id=[f"T{max(i, 1)}" for i in range(120)])
     rows = assess(alone)
-    assert set(rows["analysis"]) == {"as_1995", "adjusted_independent", "as_published"}
-    today = rows[(rows["analysis"] != "as_1995") & rows["estimate"].notna()]
+    assert set(rows["analysis"]) == {*READINGS, "adjusted_independent", "as_published"}
+    today = rows[~rows["analysis"].isin(READINGS) & rows["estimate"].notna()]
     assert today["criterion"].str.contains("nearly one client per case manager").all()
     book = replace(read_codebook(), case_manager=None)
     named = ["estimate", "p_value", "verdict"]

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html import unescape
 
 import pandas as pd
@@ -77,6 +78,12 @@ def test_estimates_are_drawn_against_their_bounds_as_claimed_to_the_right(findin
     assert dots == pytest.approx(expected, abs=0.15)
     ends = re.findall(r'line x1="([\d.]+)" x2="([\d.]+)" y1', page)[-1]
     assert [float(x) for x in ends] == pytest.approx([left, left + inside], abs=0.15)
+
+
+def test_rates_of_the_shipped_claims_are_not_those_of_claims_of_ones_own(findings):
+    assert "If true" in front_page(findings, RULES)
+    page = front_page(findings, replace(RULES, own=True))
+    assert "If true" not in page and "by chance" not in page
 
 
 def test_no_two_claims_of_a_finding_have_the_same_words():

@@ -3,6 +3,7 @@
 import ast
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -368,3 +369,13 @@ def test_text_contrast(name, dyads):
         assert contrast(style.INK, style.VERDICTS[verdict].color) >= 4.5
     for look in style.INFORMANTS.values():
         assert contrast(look.color, style.PAPER) >= 3  # WCAG 1.4.11, graphics
+
+
+def test_claims_that_begin_alike_are_told_apart():
+    alike = "A claim that begins as the other one does, word for word, and goes on for long, "
+    rules = read_rules()
+    claims = [replace(c, text=f"{alike}{c.claim}.") for c in rules.claims if c.finding == "2"][:2]
+    rows = [SPECIFICATIONS.assign(claim=c.claim, informant=c.informant) for c in claims]
+    ax = plots.specification_verdicts(pd.concat(rows), replace(rules, claims=tuple(claims)))
+    shown = [" ".join(text.get_text().split()) for text in ax.texts]
+    assert {f"2: {c.text}" for c in claims} <= set(shown)

@@ -206,6 +206,7 @@ def test_check_speaks_of_the_claims(study):
     files = {p.name: p.read_bytes().count(b"\n") for p in study.glob("*.csv")}
     del files["truth.csv"]
     told = [f"{name}: {n - 1:,} records in {n:,} lines" for name, n in files.items()]
+    told.append("case_manager_forms: 1 left out (an earlier duplicate)")
     assert sorted(done.stdout.splitlines()[1:]) == sorted(told)
     plain = done.stdout
     own = study / "findings.yml"

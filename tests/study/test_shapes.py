@@ -9,6 +9,7 @@ import pytest
 
 from alliance_helpers.errors import CodebookError, DataError
 from alliance_helpers.paths import DATA, ROOT
+from alliance_helpers.running.sequence import checked_study
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.codebook import Table
 from alliance_helpers.study.load import check, load_study, read_file
@@ -370,3 +371,11 @@ def test_a_case_manager_that_a_dyad_tells_twice_is_refused(tmp_path):
         DataError, match="row 3, column th: found 'B'; other rows of the same client"
     ):
         load_study(tmp_path)
+
+
+def test_a_study_without_a_rating_is_not_run(tmp_path):
+    problems(tmp_path, "id,x\n1,\n2,\n", "x: {}", RATED)
+    for text, told in (("x: {}", "has no answer"), ("x: {type: category}", "no alliance rating")):
+        (tmp_path / "codebook.yml").write_text(SMALL.format(text, RATED if "{}" in text else ""))
+        with pytest.raises(DataError, match=told):
+            checked_study({"data": str(tmp_path)})

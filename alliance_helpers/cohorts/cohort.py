@@ -1,0 +1,220 @@
+"""A cohort, and what may be changed about it: whom it holds, how it is scored, its predictors.
+
+Each change gives a new cohort, which everything after it follows: scores, reliabilities, missing
+values, regressions, claims and figures. The cohort it was made from stays as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from html import escape
+
+import pandas as pd
+
+from ..errors import ParameterError
+from ..study.clean import CleanStudy, assembled
+from ..study.codebook import SHORT_OF_36, Codebook
+
+
+@dataclass
+class Opened:
+    """The cohort opened last: where results go, whose words they use, what was changed about it."""
+
+    out: str = ""
+    codebook: Codebook | None = None
+    changes: tuple[str, ...] = ()
+
+
+OPENED = Opened()
+Values = str | float | Iterable[str | float]
+
+
+@dataclass(frozen=True, repr=False)
+class Cohort(CleanStudy):
+    """A cleaned study whose parts can be changed; `changes` says in words what was."""
+
+    changes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        about = "; ".join([f"{len(self.dyads):,} dyads from {self.source}", *self.changes])
+        rows = [
+            (block, ", ".join(map(self.codebook.label, names)))
+            for block, names in self.codebook.blocks.items()
+        ]
+        table = pd.DataFrame(rows, columns=["Block", "Variables"]).to_html(index=False)
+        return f"<p><strong>{escape(self.codebook.title)}</strong>: {escape(about)}</p>{table}"
+
+    def only(self, **values: Values) -> Cohort:
+        """Only the dyads with these values: `cohort.only(site_type="general")`.
+
+        Parameters
+        ----------
+        **values : str, number or list of them
+            Of columns of `dyads`.
+
+        Raises
+        ------
+        ParameterError
+            A column or a value that the cohort does not have, or nobody is left.
+        """
+        keep = pd.Series(True, index=self.dyads.index)
+        for column, wanted in values.items():
+            keep &= self._holds(column, wanted)
+        return self._of(keep, "only " + _listed(values))
+
+    def without(self, **values: Values) -> Cohort:
+        """Without the dyads with any of these values: `cohort.without(site="Site 03")`.
+
+        Parameters and errors are those of :meth:`only`.
+        """
+        gone = pd.Series(False, index=self.dyads.index)
+        for column, unwanted in values.items():
+            gone |= self._holds(column, unwanted)
+        return self._of(~gone, "without " + _listed(values))
+
+    def rescored(self, form: str = "", max_missing: float | None = None) -> Cohort:
+        """The alliance scored by another rule.
+
+        Parameters
+        ----------
+        form : {"WAI-S", "WAI-SR"}
+            A short form, from the answers to the 36 items.
+        max_missing : float
+            Share of a subscale's items that may be unanswered, from 0 to below 1.
+
+        Raises
+        ------
+        ParameterError
+        """
+        scales, said = dict(self.codebook.scales), []
+        for name, scale in scales.items():
+            if name not in self._rated():
+                continue
+            if form:
+                if scale.form != "WAI-36":
+                    raise ParameterError(
+                        f"{name} is {scale.form or 'of no known form'}: short forms are scored "
+                        "from the answers to the 36 items of the WAI-36."
+                    )
+                scale = replace(scale, keys=SHORT_OF_36[_one_of(form, SHORT_OF_36, "form")])
+            if max_missing is not None:
+                if not 0 <= max_missing < 1:
+                    raise ParameterError(
+                        f"max_missing is {max_missing!r}; it is a share, 0 to below 1."
+                    )
+                scale = replace(scale, max_missing=max_missing)
+            scales[name] = scale
+        said += [f"scored as {form}"] if form else []
+        said += [f"at most {max_missing:.0%} of a subscale unanswered"] if max_missing else []
+        said += ["every item answered"] if max_missing == 0 else []
+        return self._as(replace(self.codebook, scales=scales), ", ".join(said) or "as it was")
+
+    def with_blocks(self, **blocks: Iterable[str]) -> Cohort:
+        """Other predictors: `cohort.with_blocks(pretreatment=["client_age"])`.
+
+        Parameters
+        ----------
+        **blocks : list of str
+            Columns of `dyads` for blocks of the codebook, or for new ones.
+
+        Raises
+        ------
+        ParameterError
+        """
+        chosen = {block: tuple(names) for block, names in blocks.items()}
+        for names in chosen.values():
+            for name in names:
+                _one_of(name, self.dyads.columns, "variable")
+        book = replace(self.codebook, blocks={**self.codebook.blocks, **chosen})
+        return self._as(book, "; ".join(f"{b} is {', '.join(n)}" for b, n in chosen.items()))
+
+    def using(self, subscale: str) -> Cohort:
+        """A subscale as the alliance rating of every informant: `cohort.using("bond")`.
+
+        Raises
+        ------
+        ParameterError
+        """
+        informants = dict(self.codebook.informants)
+        for who, name in zip(informants, self._rated(), strict=True):
+            parts = [p for p in self.codebook.scales[name].keys if p != "total"]
+            alliance = f"{name}_{_one_of(subscale, parts, 'subscale')}"
+            informants[who] = {**informants[who], "alliance": alliance}
+        return self._as(replace(self.codebook, informants=informants), f"{subscale} as the rating")
+
+    def _rated(self) -> list[str]:
+        """The scale of each informant's rating."""
+        rated = [self.codebook.alliance_of(i) for i in self.codebook.informants]
+        return [_one_of(name, self.codebook.scales, "scale of the rating") for name in rated]
+
+    def _holds(self, column: str, values: Values) -> pd.Series:
+        cells = self.dyads[_one_of(column, self.dyads.columns, "column")]
+        wanted = [values] if isinstance(values, (str, int, float)) else list(values)
+        there = cells.dropna().unique().tolist()
+        return cells.isin([_one_of(value, there, f"value of {column}") for value in wanted])
+
+    def _of(self, keep: pd.Series, said: str) -> Cohort:
+        if not keep.any():
+            raise ParameterError(f"Nobody is left: {said}.")
+        client = self.codebook.client
+        clients = self.dyads.loc[keep, client]
+        tables = {
+            name: table[table[client].isin(clients)] if client in table else table
+            for name, table in self.tables.items()
+        }
+        return self._made(replace(self, tables=tables), f"{said} ({(~keep).sum():,} dyads fewer)")
+
+    def _as(self, book: Codebook, said: str) -> Cohort:
+        return self._made(replace(self, codebook=book), said)
+
+    def _made(self, changed: Cohort, said: str) -> Cohort:
+        made = replace(assembled(changed), changes=(*self.changes, said))
+        OPENED.codebook, OPENED.changes = made.codebook, made.changes
+        sys.stdout.write(f"{len(made.dyads):,} dyads, {said}.\n")
+        return made
+
+
+def changed(cohort: Cohort, without: str = "", subscale: str = "", blocks: str = "") -> Cohort:
+    """A cohort as the parameters of a notebook ask for it.
+
+    Parameters
+    ----------
+    without : str
+        `site=Site 03, Site 04; site_type=general`.
+    subscale : str
+        As for :meth:`Cohort.using`.
+    blocks : str
+        `pretreatment=client_age, client_female; treatment=contacts`.
+    """
+    if without:
+        cohort = cohort.without(**_pairs(without, "without"))
+    if subscale:
+        cohort = cohort.using(subscale)
+    return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
+
+
+def _pairs(text: str, name: str) -> dict[str, list[str]]:
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    if not all(left.strip() and right.strip() for left, _, right in pairs):
+        raise ParameterError(f"{name} is {text!r}; write it as column=value, value; column=value.")
+    return {left.strip(): [v.strip() for v in right.split(",")] for left, _, right in pairs}
+
+
+def _listed(values: Mapping[str, Values]) -> str:
+    return "; ".join(
+        f"{c} {v if isinstance(v, (str, int, float)) else ', '.join(map(str, v))}"
+        for c, v in values.items()
+    )
+
+
+def _one_of(value: object, known: Iterable, what: str) -> object:
+    """The known thing that a value names, as text too; else what it might have meant."""
+    names = {str(k): k for k in known}
+    if str(value) in names:
+        return names[str(value)]
+    close = get_close_matches(str(value), names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join([*names][:12])}."
+    raise ParameterError(f"There is no {what} {str(value)!r}; {hint}")
