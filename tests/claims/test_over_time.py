@@ -10,7 +10,12 @@ from alliance_helpers.claims import over_time
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.claims.together import first_change
+from alliance_helpers.claims.views import whose_rating
+from alliance_helpers.cohorts.courses import courses, draw_sessions
+from alliance_helpers.cohorts.simulate import simulate_study, write_study
+from alliance_helpers.drafting.describe import describe
 from alliance_helpers.models.nesting import nested_shares
+from alliance_helpers.models.sessions import cross_lagged
 from alliance_helpers.paths import ROOT
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -192,3 +197,50 @@ def test_dates_are_ranked_and_gaps_of_a_counter_stay_gaps(tmp_path):
     (tmp_path / "codebook.yml").write_text(text)
     made = clean(load_study(tmp_path)).sessions
     assert made.frame[made.order].tolist()[:4] == [1, 2, 3, 4]
+
+
+def test_a_draft_of_real_sessions_is_used_as_it_is(gad, tmp_path):
+    shutil.copy(SESSIONS, tmp_path)
+    (tmp_path / "codebook.yml").write_text(describe(tmp_path / SESSIONS.name), "utf-8")
+    assert check(tmp_path)[0] == []
+    study, rules = clean(load_study(tmp_path)), read_rules(data=tmp_path)
+    assert study.codebook.alliance_of("client") == "client_alliance"
+    found = over_time.paths(study, rules)  # no claim is stated: both ways are asked for
+    assert found["analysis"].eq("naive").sum() == 2
+    assert "gone as soon as the trend" in over_time.headline(found)[0]
+
+
+def test_simulated_sessions_know_their_truth(tmp_path):
+    truth = courses()["sessions_effect"]
+    frame = draw_sessions(truth, 4000, seed=5)
+    y = (frame["symptoms"] - truth["symptoms"]["mean"]) / truth["symptoms"]["sd"]
+    x = (frame["client_alliance"] - truth["alliance"]["mean"]) / truth["alliance"]["sd"]
+    kept = frame["session"] <= 4
+    found = cross_lagged(y[kept], x[kept], frame["client_id"][kept], frame["session"][kept]).paths
+    found = found.set_index("term")
+    for term, path in (("y_on_x", -0.2), ("x_on_y", 0.0), ("y_on_y", 0.3)):
+        assert found.loc[term, "conf_low"] < path < found.loc[term, "conf_high"]
+    assert frame["session"].value_counts().iloc[-1] < 4000  # drop-out
+    write_study(simulate_study("sessions_effect", 60, 3), tmp_path / "made")
+    study, rules = clean(load_study(tmp_path / "made")), read_rules(data=tmp_path / "made")
+    rows = assess(study.dyads, rules=rules, finding="2").set_index(["claim", "analysis"])
+    assert rows.loc[("alliance_first", "detrended"), "verdict"] == "supported"
+
+
+def test_both_rating_in_families_as_spss(tmp_path):
+    if not (file := SESSIONS.with_name("one_with_many_family.csv")).is_file():
+        pytest.skip("one_with_many_family.csv is not here")
+    shutil.copy(file, tmp_path)
+    shutil.copy(ROOT / "examples" / "family_pairs" / "codebook.yml", tmp_path)
+    assert check(tmp_path)[0] == []
+    found = whose_rating(clean(load_study(tmp_path)).dyads).set_index(["informant", "term"])
+    spss = {
+        ("case_manager", "variance_case_manager"): 0.060898,
+        ("client", "variance_case_manager"): 0.208409,
+        ("both", "correlation_case_manager"): 0.698818,
+        ("both", "correlation_rest"): 0.239029,
+    }
+    for at, value in spss.items():
+        assert found.loc[at, "estimate"] == pytest.approx(value, abs=6e-7)
+    low, high = found.loc[("both", "correlation_case_manager"), ["conf_low", "conf_high"]]
+    assert 0 < low < 0.698818 < high <= 1
