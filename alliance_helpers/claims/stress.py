@@ -442,9 +442,10 @@ def all_rows(
     primary = rules.primary_of(offered(dyads, book))
     usual = quick[quick["analysis"] == primary].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
+    claims = [c for c in claims_of(dyads, book, rules, finding) if not c.over_time]
     study = Stressed(
-        dyads, book, rules, claims_of(dyads, book, rules, finding), primary, usual, settings, seed,
-        specifications, reselected, rule,
+        dyads, book, rules, claims, primary, usual, settings, seed, specifications,
+        reselected, rule,
     )  # fmt: skip
     slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)
     return pd.concat([quick, slow], ignore_index=True)

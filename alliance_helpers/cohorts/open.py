@@ -39,11 +39,11 @@ def check_asked(
             f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
         )
     if scenario:
-        from .population import population
+        from .courses import scenario_codebook
         from .simulate import check_size
 
         check_size(n_clients, seed)
-        population(scenario)
+        scenario_codebook(scenario)
         return
     idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
             if v != usual]  # fmt: skip

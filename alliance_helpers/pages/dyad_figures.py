@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -16,6 +17,7 @@ from .style import (
     INFORMANTS,
     INK,
     QUIET,
+    WIDTH,
     canvas,
     finished,
     key,
@@ -312,3 +314,54 @@ def correlations(
     )
     about = f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}."
     return finished(ax, heading, about)
+
+
+@styled
+def trajectories(
+    bands: pd.DataFrame, lines: pd.DataFrame | None = None, codebook: Codebook | None = None
+) -> Axes:
+    """Measures by session: median, quartiles and tenths, and how many are still there.
+
+    Parameters
+    ----------
+    bands : DataFrame
+        As `over_time.trajectories` returns it: `session term n q10 q25 q50 q75 q90`.
+    lines : DataFrame, optional
+        `person session` and the measures: a thin line for each person.
+    codebook : Codebook, optional
+
+    Returns
+    -------
+    Axes
+        The first of one a measure.
+    """
+    terms = list(dict.fromkeys(bands.get("term", ())))
+    if not terms:
+        return nothing(None, "How it goes on", "No session has enough clients to be shown.")
+    figure, axes = plt.subplots(
+        1, len(terms), figsize=(WIDTH, 3.6), layout="constrained", squeeze=False
+    )
+    figure.suptitle("How it goes on, session by session", x=0.012, ha="left", fontweight="bold")
+    said = []
+    for ax, term in zip(axes[0], terms, strict=True):
+        part = bands[bands["term"] == term].sort_values("session")
+        at = part["session"].to_numpy(float)
+        ax.fill_between(at, part["q10"], part["q90"], color=BAND, lw=0, alpha=0.6)
+        ax.fill_between(at, part["q25"], part["q75"], color=BAND, lw=0)
+        if lines is not None:
+            for _, own in lines.groupby("person"):
+                ax.plot(own["session"], own[term], color=POINT, lw=0.4, alpha=0.4)
+        ax.plot(at, part["q50"], color=INK, lw=2)
+        ax.set_title(word(term, codebook), fontsize=10)
+        shown = part.iloc[:: max(1, -(-len(part) // 6))]
+        ax.set_xticks(shown["session"], [f"{s:g}\n{n:,}" for s, n in zip(
+            shown["session"], shown["n"], strict=True)])  # fmt: skip
+        ax.set_xlabel("Session, and how many are there")
+        first, last = part.iloc[0], part.iloc[-1]
+        said.append(
+            f"{word(term, codebook)}: median {figure_number(first['q50'])} at session "
+            f"{first['session']:g} (n {first['n']:,}), {figure_number(last['q50'])} at session "
+            f"{last['session']:g} (n {last['n']:,})"
+        )
+    figure.set_label(f"Median, quartiles and tenths by session. {'. '.join(said)}.")
+    return axes[0][0]

@@ -37,6 +37,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     if primary is None:
         return ""
     by_claim = {a: rows.set_index(CLAIM) for a, rows in findings.groupby("analysis")}
+    main = rules.primary_rows(findings).set_index(CLAIM)
     changes = first_change(findings, rules).set_index(CLAIM)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
@@ -49,7 +50,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     ]  # fmt: skip
     rows, before = [], None
     for claim in claims:
-        row, then = by_claim[primary].loc[claim.key], None
+        row, then = main.loc[claim.key], None
         if READINGS[0] in by_claim and claim.key in by_claim[READINGS[0]].index:
             then = by_claim[READINGS[0]].loc[claim.key, "verdict"]
         drawn = {"name": names[claim.key], "finding": claim.finding, "then": then}
@@ -61,7 +62,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
         inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several.lost],
-        clients=int(findings.loc[findings["analysis"] == primary, "n"].max()),
+        clients=int(main["n"].max()),
     )  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
     elif claim.kind.startswith("block"):
         scaled = np.sqrt(values.clip(lower=0) / rules.bounds[claim.bound])
     else:
-        sign = claim.direction if claim.kind == "association" else 1
+        sign = claim.direction if claim.kind == "association" or claim.over_time else 1
         scaled = sign * values / rules.bounds[claim.bound]
     text = ("R² " if claim.kind.startswith("block") else "") + form(values["estimate"])
     if np.isfinite(values["conf_low"]):

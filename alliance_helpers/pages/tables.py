@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules, read_rules, read_stress
+from ..claims.rules import DETRENDED, Claim, Rules, read_rules, read_stress
 from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
@@ -167,7 +167,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 def verdict_sentences(
     findings: pd.DataFrame,
     rules: Rules,
-    analyses: Sequence[str] = ("adjusted", "nested", "as_published"),
+    analyses: Sequence[str] = ("adjusted", "nested", "as_published", DETRENDED, "naive"),
 ) -> list[str]:
     """Each claim as a sentence: what each analysis estimates, and its verdict.
 
@@ -214,7 +214,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
     return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
 
 
-MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published")
+MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published", DETRENDED, "naive")
 GROUPS = ("Then", "Now", "Model", "One thing changed", "Others")
 
 
@@ -225,6 +225,11 @@ class Scorecard:
     frame: pd.DataFrame
     analyses: tuple[str, ...]
     primary: str | None = None
+
+    @property
+    def card(self) -> pd.DataFrame:
+        """What `plots.scorecard` draws."""
+        return self.frame.drop(columns="sentence")
 
     def summary(self) -> str:
         """How many claims each main analysis supports."""
@@ -249,8 +254,8 @@ class Scorecard:
 
         def group(name: str) -> str:
             about = settings.get(name, {})
-            if name == self.primary or name.startswith("as_1995"):
-                return "Now" if name == self.primary else "Then"
+            if name in (self.primary, DETRENDED) or name.startswith("as_1995"):
+                return "Then" if name.startswith("as_1995") else "Now"
             kind = "Model" if "does" in about else "Others"
             return "One thing changed" if len(about.get("differs", ())) == 1 else kind
 

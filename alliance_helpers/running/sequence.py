@@ -18,11 +18,11 @@ from pathlib import Path
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
+from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked, open_study
-from ..cohorts.population import population
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
-from ..study.codebook import dyad_variables, own_words
+from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
 from ..study.read_codebook import read_codebook
 from ..study.suspect import lacking
@@ -35,6 +35,7 @@ NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
+    "sessions": "several sessions of a client (a table with `row: session`)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
@@ -75,7 +76,7 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     check_asked(**cohort)
     rules = read_rules(parameters.get("claims"), parameters.get("data"))
     if cohort.get("scenario"):  # what its clients have is known before they are drawn
-        chosen_values(parameters, population(cohort["scenario"]).codebook, rules=rules)
+        chosen_values(parameters, scenario_codebook(cohort["scenario"]), rules=rules)
     study = open_study(**cohort)
     chosen_values(parameters, study.codebook, rules=rules)
     if gone := lacking(study.examined.tables, study.codebook):
@@ -85,8 +86,13 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
 
 def skipped(study: Study) -> dict[str, str]:
     """Notebooks that this study lacks the parts for, and what they lack."""
-    book = study.codebook
+    return skipped_for(study.codebook)
+
+
+def skipped_for(book: Codebook) -> dict[str, str]:
+    """The same for every study of a codebook."""
     has = {i: True for i in book.informants} | {
+        "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
         "before": any(book.blocks.get(block) for block in ("pretreatment", "treatment")),
     }
@@ -207,6 +213,7 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
+        tables += [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
     else:
         folder = source if source.is_dir() else source.parent
         named = {Path(table.file).stem for table in read_codebook(book).tables.values()}

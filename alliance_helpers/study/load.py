@@ -24,7 +24,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import suspicions
+from .suspect import changes, suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -69,7 +69,8 @@ class Study:
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
-        return suspicions(self.tables, self.examined.tables, self.codebook)
+        found, book = self.examined, self.codebook
+        return (*suspicions(self.tables, found.tables, book), *changes(found.sessions, book))
 
 
 def load_study(

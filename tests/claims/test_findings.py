@@ -287,9 +287,9 @@ def test_collinear_terms_of_a_block_are_named():
 
 def test_an_unknown_analysis_is_named():
     with pytest.raises(
-        ParameterError, match="Unknown analysis 'naive'; use as_1995, as_1995_outcomes, adjusted"
+        ParameterError, match="Unknown analysis 'stepwise'; use as_1995, as_1995_outcomes, adjusted"
     ):
-        assess(simulate_dyads("published", 30, seed=3), analyses=["naive"])
+        assess(simulate_dyads("published", 30, seed=3), analyses=["stepwise"])
 
 
 def test_names_from_a_file_are_not_code(tmp_path):
