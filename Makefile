@@ -42,7 +42,7 @@ report: $(VENV)/.run
 
 lab: $(VENV)/.run
 	@JUPYTER_DEFAULT_PROVISIONER_NAME=alliance-warm $(VENV)/bin/jupyter lab \
-	  --LabApp.default_url=/lab/tree/START.ipynb $(AS_ROOT) notebooks
+	  --LabApp.default_url=/lab/tree/notebooks/START.ipynb $(AS_ROOT) --ServerApp.root_dir=.
 
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar

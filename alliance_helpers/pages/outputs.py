@@ -121,6 +121,7 @@ def save_table(
         caption = how.pop("caption", None) or CAPTIONS.get(name) or word(name).capitalize()
         if len(whole) > SHOWN_ROWS:
             caption += f" (the first {SHOWN_ROWS} of {len(whole):,} rows)"
+        caption = _with_changes(caption)
         frame = pretty(whole.head(SHOWN_ROWS), book, caption=caption, **how)
     display(frame)
 
@@ -154,7 +155,7 @@ def save_figure(
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
     title = figure.texts[0].get_text() if figure.texts else word(name).capitalize()
-    caption = own_words(" ".join(title.split()), codebook)
+    caption = _with_changes(own_words(" ".join(title.split()), codebook))
     width = round(figure.get_figwidth() * SHOWN_PER_INCH)
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
@@ -196,6 +197,11 @@ def _of_the_cohort(
     return OPENED.out if out is None else out, codebook or OPENED.codebook
 
 
+def _with_changes(caption: str) -> str:
+    """A caption that says what was changed about the cohort."""
+    return f"{caption} [{'; '.join(OPENED.changes)}]" if OPENED.changes else caption
+
+
 def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
         raise ParameterError(
@@ -218,8 +224,8 @@ def note(study: CleanStudy) -> HTML:
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
-    where = f"{escape(book.title)}, from {escape(study.source)}"
-    return HTML(f'<p class="{css}"><strong>{what}</strong>{where}.</p>')
+    where = "; ".join([f"{book.title}, from {study.source}", *getattr(study, "changes", ())])
+    return HTML(f'<p class="{css}"><strong>{what}</strong>{escape(where)}.</p>')
 
 
 def bullets(sentences: list[str]) -> HTML:
