@@ -8,6 +8,7 @@ import base64
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nbformat
@@ -23,6 +24,7 @@ PAGES = (
     "docs/*.md", "docs/tasks/*.md", "data/*.md", "data/raw/README.md", "CHANGELOG.md",
     "CONTRIBUTING.md", "notebooks/seminar/README.md", "examples/README.md",
 )  # fmt: skip
+BEGIN = "```python\nimport numpy as np, pandas as pd\nfrom alliance_helpers import *\n```"
 LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 TABLES = {
     "small_samples": "Few case managers: size and coverage in %",
@@ -96,11 +98,16 @@ def _shown(output, notebook: str, number: int) -> str:
 def api_pages() -> None:
     """The public names of a room, one page a room."""
     for room, (about, names) in alliance_helpers._DOOR.items():
-        parts = [f"# {room}: reference", f"{about}."]
+        parts = [f"# {room}: reference", f"{about}. Examples begin with:", BEGIN]
         for name, (file, answers) in names.items():
-            path = f"alliance_helpers.{room}." + (f"{file}.{name}" if file else name)
-            more = "" if file else "\n    options:\n      members: true"
-            parts += [f"## {name}", f"*{answers[0].upper()}{answers[1:]}.*", f"::: {path}{more}"]
+            parts += [f"## {name}", f"*{answers[0].upper()}{answers[1:]}.*"]
+            if file:
+                parts.append(f"::: alliance_helpers.{room}.{file}.{name}")
+            for inside, made in [] if file else vars(getattr(alliance_helpers, name)).items():
+                home = getattr(made, "__module__", "")
+                here = home.startswith(f"alliance_helpers.{room}") and inside[0] != "_"
+                if here and getattr(sys.modules[home], inside, None) is made:
+                    parts += [f"### {name}.{inside}", f"::: {home}.{inside}"]
         write(f"api/{room}.md", "\n\n".join(parts) + "\n")
 
 
