@@ -130,7 +130,8 @@ def main() -> None:
     write("index.md", readme)
     api_pages()
     benchmark_pages()
-    shutil.copy(ROOT / "tools" / "site.css", SITE / "site.css")
+    for name in ("site.css", "site.js"):
+        shutil.copy(ROOT / "tools" / name, SITE / name)
     executed = ROOT / "build" / "executed"
     shutil.rmtree(executed, ignore_errors=True)
     records = run_notebooks(main_notebooks(), executed, {}, 2)
