@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from html import escape
+from io import StringIO
 
 import pandas as pd
 
@@ -30,6 +32,7 @@ class Opened:
 
 
 OPENED = Opened()
+CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
 
 
@@ -190,11 +193,12 @@ def changed(cohort: Cohort, without: str = "", subscale: str = "", blocks: str =
     blocks : str
         `pretreatment=client_age, client_female; treatment=contacts`.
     """
-    if without:
-        cohort = cohort.without(**_pairs(without, "without"))
-    if subscale:
-        cohort = cohort.using(subscale)
-    return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
+    with redirect_stdout(StringIO()):  # `note` says it
+        if without:
+            cohort = cohort.without(**_pairs(without, "without"))
+        if subscale:
+            cohort = cohort.using(subscale)
+        return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
 
 
 def _pairs(text: str, name: str) -> dict[str, list[str]]:

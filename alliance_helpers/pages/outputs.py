@@ -125,6 +125,7 @@ def save_table(
         caption = how.pop("caption", None) or CAPTIONS.get(name) or word(name).capitalize()
         if len(whole) > SHOWN_ROWS:
             caption += f" (the first {SHOWN_ROWS} of {len(whole):,} rows)"
+        caption = _with_changes(caption)
         frame = pretty(whole.head(SHOWN_ROWS), book, caption=caption, **how)
     display(frame)
 
@@ -158,7 +159,7 @@ def save_figure(
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
     title = figure.texts[0].get_text() if figure.texts else word(name).capitalize()
-    caption = own_words(" ".join(title.split()), codebook)
+    caption = _with_changes(own_words(" ".join(title.split()), codebook))
     width = round(figure.get_figwidth() * SHOWN_PER_INCH)
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
@@ -219,6 +220,11 @@ def _of_the_cohort(
     return OPENED.out if out is None else out, codebook or OPENED.codebook
 
 
+def _with_changes(caption: str) -> str:
+    """A caption that says what was changed about the cohort."""
+    return f"{caption} [{'; '.join(OPENED.changes)}]" if OPENED.changes else caption
+
+
 def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
         raise ParameterError(
@@ -241,7 +247,8 @@ def note(study: CleanStudy) -> HTML:
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
-    where = f"{escape(book.title)}, from {escape(homeless(study.source))}."
+    changes = getattr(study, "changes", ())
+    where = f"{escape('; '.join([f'{book.title}, from {homeless(study.source)}', *changes]))}."
     if study.warnings:  # what they say may name people
         files = escape(listed(dict.fromkeys(w.file for w in study.warnings)))
         where += f" <code>alliance check</code> warns of {len(study.warnings)} things in {files}."

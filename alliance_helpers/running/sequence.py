@@ -11,15 +11,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
+from ..cohorts.cohort import CHANGES
 from ..cohorts.courses import scenario_codebook
-from ..cohorts.open import check_asked, open_study
+from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
@@ -73,11 +74,14 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     ParameterError, DataError, CodebookError, ScenarioError
     """
     cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    change = {name: parameters[name] for name in CHANGES if parameters.get(name)}
     check_asked(**cohort)
     rules = read_rules(parameters.get("claims"), parameters.get("data"))
-    if cohort.get("scenario"):  # what its clients have is known before they are drawn
+    if cohort.get("scenario") and not change:  # what its clients have is known before the draw
         chosen_values(parameters, scenario_codebook(cohort["scenario"]), rules=rules)
     study = open_study(**cohort)
+    if change and not lacking(study.examined.tables, study.codebook):
+        study = replace(study, codebook=open_cohort(**cohort, **change).codebook)
     chosen_values(parameters, study.codebook, rules=rules)
     if gone := lacking(study.examined.tables, study.codebook):
         raise DataError(gone)
