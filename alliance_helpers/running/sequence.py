@@ -36,7 +36,7 @@ NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
-    "sessions": "several sessions of a client (a table with `row: session`)",
+    "sessions": "sessions (a table with `row: session`)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
