@@ -251,6 +251,8 @@ def multiverse(
     ------
     ParameterError
         A finding that no claim is of.
+    NotEstimableError
+        No claim can be put to the study.
 
     Notes
     -----
@@ -294,6 +296,8 @@ def multiverse(
     ]
     joint = [table for c in found if len(table := c.joint())]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
+    if not (rows or skipped):
+        raise NotEstimableError("no claim can be put to this study")
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
         pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(columns=[*KEY, *JOINT]),

@@ -217,9 +217,9 @@ def read_rules(
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
     """The file of claims: the one named, the one beside the data, the shipped one."""
-    place = Path(data or "")
+    place = Path(data or "").expanduser()
     own = (place.parent if place.is_file() else place) / "findings.yml"
-    return Path(path) if path else own if data and own.is_file() else FINDINGS
+    return Path(path).expanduser() if path else own if data and own.is_file() else FINDINGS
 
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:

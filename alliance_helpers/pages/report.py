@@ -22,7 +22,7 @@ from .front import front_page
 from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
 
-NOTHING = "No findings were written."
+NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 
 
@@ -157,7 +157,8 @@ def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFr
     if not path.is_file():
         return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    return pd.read_csv(path, dtype={"finding": str}), rules
+    found = pd.read_csv(path, dtype={"finding": str})
+    return None if found.empty else (found, rules)
 
 
 def _banner(sections: list[Section]) -> str:

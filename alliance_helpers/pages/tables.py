@@ -66,15 +66,16 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def missingness(clean: CleanStudy) -> pd.DataFrame:
+def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
     """How much is missing: answers to the items of a scale, and values of a dyad's variables.
 
     Returns
     -------
     DataFrame
         `term kind n n_missing share_missing share_items_missing`, most missing first. `n_missing`
-        counts dyads without a value, after prorating; `share_items_missing` is the share of single
-        answers that are missing (NaN for a variable that is no scale).
+        counts dyads without a value, after prorating (NaN, as the shares, where it is below
+        `min_cell` and not 0); `share_items_missing` is the share of single answers that are missing
+        (NaN for a variable that is no scale).
     """
     dyads, book = clean.dyads, clean.codebook
     scales = [s for s in book.scales if s in dyads]
@@ -86,7 +87,7 @@ def missingness(clean: CleanStudy) -> pd.DataFrame:
             "term": names,
             "kind": ["scale" if name in scales else "variable" for name in names],
             "n": len(dyads),
-            "n_missing": gone.sum().to_numpy(int),
+            "n_missing": gone.sum().astype("Int64").to_numpy(),
             "share_missing": gone.mean().to_numpy(float),
             "share_items_missing": [
                 clean.items(name).isna().to_numpy().mean() if name in scales else np.nan
@@ -95,6 +96,8 @@ def missingness(clean: CleanStudy) -> pd.DataFrame:
         }
     )
     shares = ["share_missing", "share_items_missing"]
+    few = table["n_missing"].between(1, min_cell - 1)
+    table.loc[few, ["n_missing", *shares]] = np.nan
     return table.sort_values(shares, ascending=False, kind="stable", ignore_index=True)
 
 
@@ -139,7 +142,14 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         p_stouffer`: the median estimate and what it is with nothing there, and the
         permutation p-values of the median, of the share of significant specifications, and of
         Stouffer's z.
+
+    Raises
+    ------
+    NotEstimableError
+        No claim has a specification that can be estimated.
     """
+    if joint.empty:
+        raise NotEstimableError("no claim has a specification that can be")
     median, share, stouffer = (
         joint[joint["statistic"] == name].set_index(CLAIM)
         for name in ("median", "share_significant", "stouffer")
@@ -275,7 +285,14 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
         As `assess` returns it, or findings.csv.
     rules : Rules, optional
         The shipped claims by default.
+
+    Raises
+    ------
+    NotEstimableError
+        There is no finding.
     """
+    if findings.empty:
+        raise NotEstimableError("no claim can be put to this study")
     rules = rules or read_rules()
     wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import Rules, read_rules
+from ..cohorts.cohort import CHANGES
 from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked
 from ..errors import AllianceError, OutputError, ParameterError, RunError
@@ -65,7 +66,7 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
 
 def _study(run: Mapping[str, object]) -> dict[str, object]:
     """What of a run's parameters says which study it is about."""
-    return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES)) if run.get(n)}
+    return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES, *CHANGES)) if run.get(n)}
 
 
 def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[dict[str, str]]:
@@ -100,7 +101,7 @@ def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[
 
 def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str]]:
     """The codebook and the claims of a study, and the notebooks that it lacks the parts for."""
-    if given.get("data") or given.get("codebook"):
+    if any(given.get(name) for name in ("data", "codebook", *CHANGES)):
         book = checked_study(given).codebook
     else:
         book = scenario_codebook(str(given.get("scenario") or "published"))

@@ -11,15 +11,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
+from ..cohorts.cohort import CHANGES
 from ..cohorts.courses import scenario_codebook
-from ..cohorts.open import check_asked, open_study
+from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
@@ -73,11 +74,14 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     ParameterError, DataError, CodebookError, ScenarioError
     """
     cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    change = {name: parameters[name] for name in CHANGES if parameters.get(name)}
     check_asked(**cohort)
     rules = read_rules(parameters.get("claims"), parameters.get("data"))
-    if cohort.get("scenario"):  # what its clients have is known before they are drawn
+    if cohort.get("scenario") and not change:  # what its clients have is known before the draw
         chosen_values(parameters, scenario_codebook(cohort["scenario"]), rules=rules)
     study = open_study(**cohort)
+    if change and not lacking(study.examined.tables, study.codebook):
+        study = replace(study, codebook=open_cohort(**cohort, **change).codebook)
     chosen_values(parameters, study.codebook, rules=rules)
     if gone := lacking(study.examined.tables, study.codebook):
         raise DataError(gone)
@@ -188,7 +192,7 @@ def _new_folder() -> Path:
 
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    paths.write_whole(folder / paths.RUN_FILE, f"{text}\n")
+    paths.write_whole(folder / paths.RUN_FILE, paths.homeless(f"{text}\n"))
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
@@ -206,7 +210,7 @@ def by_name(digests: Mapping[str, str]) -> dict[str, str]:
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
     """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
 
-    A table is a file of the name that the codebook gives, whatever its ending, or a workbook.
+    A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else paths.RAW
@@ -219,7 +223,9 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
         named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
         named |= {source.stem} if source.is_file() else set()
         kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
-        tables = [p for p in kinds if p.stem in named or p.suffix in EXCEL or p.name == paths.TRUTH]
+        books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
+        named.add(Path(paths.TRUTH).stem)
+        tables = [p for p in kinds if p.stem in named or p.suffix in books]
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 

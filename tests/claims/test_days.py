@@ -10,7 +10,7 @@ from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.stress import all_rows
 from alliance_helpers.cohorts.simulate import simulate_dyads
 
-ONE_CLIENT = Path("/work/shared/cases/p7_days_one_client")
+ONE_CLIENT = Path(__file__).parents[3] / "shared" / "cases" / "p7_days_one_client"
 
 
 def days_of(rows):
