@@ -267,7 +267,7 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
     >>> rng = np.random.default_rng(1)
     >>> y = rng.normal(size=40).repeat(5) + rng.normal(size=200)
     >>> nested_shares(y, np.arange(40).repeat(5))["estimate"].round(1).tolist()
-    [0.5, 0.5]
+    [0.4, 0.6]
     """
     rows = pd.DataFrame({"y": np.asarray(y, float), "person": np.asarray(person)})
     rows["group"] = 0 if group is None else np.asarray(group)

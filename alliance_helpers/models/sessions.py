@@ -85,7 +85,7 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
     >>> person, time = np.repeat(np.arange(30), 5), np.tile(np.arange(5), 30)
     >>> x = rng.normal(size=150)
     >>> y = rng.normal(size=30)[person] + 0.5 * x + 0.1 * rng.normal(size=150)
-    >>> within_between(y, x, person, time)["estimate"].round(1).iloc[0]
+    >>> within_between(y, x, person, time)["estimate"].round(1).tolist()[0]
     0.5
     """
     _check_trend(trend)
@@ -137,7 +137,7 @@ def lagged(
     >>> person, time = np.repeat(np.arange(40), 8), np.tile(np.arange(8), 40)
     >>> x = np.random.default_rng(1).normal(size=320)
     >>> y = np.roll(x, 1) + 0.1 * np.random.default_rng(2).normal(size=320)
-    >>> lagged(y, x, person, time).set_index("term")["estimate"].round(1)["before"]
+    >>> lagged(y, x, person, time)["estimate"].round(1).tolist()[1]
     1.0
     """
     now, X = lagged_rows(y, x, person, time, lag, trend)
