@@ -40,7 +40,7 @@ def write(place: str, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def linked(found: re.Match) -> str:
-        picture, words, to, _ = found.groups()
+        _, words, to, _ = found.groups()
         path = Path(os.path.normpath((ROOT / place).parent / to))
         if not path.is_relative_to(ROOT):
             return words
@@ -73,7 +73,9 @@ def notebook_page(executed: Path) -> None:
         code = f"```python\n{cell.source}\n```"
         indented = code.replace("\n", "\n    ")
         parts.append(f'??? note "Names and parameters"\n\n    {indented}' if folded else code)
-        parts += [shown for out in cell.outputs if (shown := _shown(out, executed.stem, len(parts)))]
+        parts += [
+            shown for out in cell.outputs if (shown := _shown(out, executed.stem, len(parts)))
+        ]
     write(f"notebooks/{executed.stem}.md", "\n\n".join(parts) + "\n")
 
 

@@ -44,6 +44,11 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     DataFrame
         `scale subscale informant`, the columns of `reliability.reliability`, and `reason` where
         nothing can be estimated. `subscale` is `total` for all items of a scale.
+
+    Examples
+    --------
+    >>> bool(reliabilities(open_cohort())["alpha"].max() < 1)
+    True
     """
     rows, cluster = [], clean.dyads.get(clean.codebook.case_manager)
     if cluster is not None:
@@ -75,6 +80,11 @@ def missingness(clean: CleanStudy) -> pd.DataFrame:
         `term kind n n_missing share_missing share_items_missing`, most missing first. `n_missing`
         counts dyads without a value, after prorating; `share_items_missing` is the share of single
         answers that are missing (NaN for a variable that is no scale).
+
+    Examples
+    --------
+    >>> int(missingness(open_cohort())["n"].max())
+    201
     """
     dyads, book = clean.dyads, clean.codebook
     scales = [s for s in book.scales if s in dyads]
@@ -113,6 +123,14 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     DataFrame
         `finding text informant`, then the analyses in their order; NaN where an analysis does not
         speak to a claim.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> scorecard(rows, rules).shape[0] > 0
+    True
     """
     analyses = list(dict.fromkeys(findings["analysis"]))
     verdicts = findings.pivot_table("verdict", CLAIM, "analysis", "last")
@@ -173,6 +191,14 @@ def verdict_sentences(
     -------
     list of str
         In the order of the claims; those without a row are left out.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> len(verdict_sentences(rows, rules)) > 0
+    True
     """
     rows = {(*row[CLAIM], row["analysis"]): row for _, row in findings.iterrows()}
     sentences = []
@@ -270,6 +296,14 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
         As `assess` returns it, or findings.csv.
     rules : Rules, optional
         The shipped claims by default.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> "supported" in then_and_now(rows, rules).text()
+    True
     """
     rules = rules or read_rules()
     wide = scorecard(findings, rules)

@@ -32,7 +32,9 @@ def test_no_link_is_broken():
 
 
 def test_no_other_host_is_asked_when_a_page_is_opened():
-    asked = r"""<(?:script|img|link rel="(?:stylesheet|preconnect|icon)")[^>]*(?:src|href)="https?:"""
+    asked = (
+        r"""<(?:script|img|link rel="(?:stylesheet|preconnect|icon)")[^>]*(?:src|href)="https?:"""
+    )
     assert [p.name for p in PAGES if re.search(asked, p.read_text("utf-8"))] == []
 
 
