@@ -10,7 +10,7 @@ OUT    ?=
 INSTALLER ?= uv
 export PYTHONDONTWRITEBYTECODE=
 
-.PHONY: report test lab docs seminar seminar-web bench lint clean
+.PHONY: report test lab docs seminar course course-test seminar-web bench lint clean
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
@@ -59,6 +59,15 @@ docs: $(VENV)/.run $(DOCS)/.docs
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar
 	@$(SEMINAR)/bin/python -m tools.seminar student instructor
+
+# A class with nbgrader: make course NAME=results/ws26; what came back: make course NAME=... INBOX=sent
+course: $(SEMINAR)/.seminar
+	@test -n "$(NAME)" || { echo "Say where: make course NAME=results/ws26" >&2; exit 2; }
+	@$(SEMINAR)/bin/python -m tools.seminar.course $(NAME) $(INBOX)
+
+# From release to marks, with three students made for it.
+course-test: $(SEMINAR)/.seminar
+	@$(SEMINAR)/bin/python -m pytest --noconftest -q tests/teaching/test_course.py
 
 # The same units as web pages for a class: make seminar-web ARGS="--ip=0.0.0.0 --port=8866"
 seminar-web: $(VENV)/.test

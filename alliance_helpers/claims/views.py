@@ -18,9 +18,10 @@ from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
+from ..models.design import Sample, runs
 from ..models.inference import bayes_factor_correlation
 from ..models.informants import one_with_many
-from ..models.nesting import effective_n
+from ..models.nesting import worth
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
@@ -195,6 +196,8 @@ def regression_blocks(
     found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
     if outcome is None:
         return found
+    if outcome not in dyads:
+        raise NotEstimableError(f"the study has no {outcome!r}")
     found["alliance"] = [book.alliance_of(informant)]
     return {b: [t for t in terms if t != outcome] for b, terms in found.items()}
 
@@ -327,7 +330,12 @@ def complete(
 
 def worth_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
     """How many independent dyads these are worth to an association of two variables."""
-    return float(len(x) if groups is None else effective_n(x, y, groups)["n_effective"].iloc[0])
+    if groups is None:
+        return float(len(x))
+    order, starts, sizes = runs(np.unique(groups, return_inverse=True)[1])
+    if len(sizes) < 2:
+        raise NotEstimableError("all dyads share one case manager")
+    return worth(Sample(y[order], x[order, None], ("x",), order, starts, sizes))["n_effective"]
 
 
 def rank_normal(x) -> np.ndarray:

@@ -23,10 +23,11 @@ from ..study.codebook import SHORT_OF_36, Codebook
 
 @dataclass
 class Opened:
-    """The cohort opened last: where results go, whose words they use, what was changed about it."""
+    """The cohort opened last: where results go, whose words they use, its size, its changes."""
 
     out: str = ""
     codebook: Codebook | None = None
+    n: int = 0
     changes: tuple[str, ...] = ()
 
 
@@ -175,7 +176,7 @@ class Cohort(CleanStudy):
 
     def _made(self, changed: Cohort, said: str) -> Cohort:
         made = replace(assembled(changed), changes=(*self.changes, said))
-        OPENED.codebook, OPENED.changes = made.codebook, made.changes
+        OPENED.codebook, OPENED.n, OPENED.changes = made.codebook, len(made.dyads), made.changes
         sys.stdout.write(f"{len(made.dyads):,} dyads, {said}.\n")
         return made
 

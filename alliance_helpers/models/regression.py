@@ -62,14 +62,18 @@ class BlockRegression:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
+        return self._of(self.models, self.names)
+
+    @staticmethod
+    def _of(models: Sequence, names: Sequence[str]) -> pd.DataFrame:
         def stack(of):
-            return np.concatenate([np.asarray(of(model), dtype=float) for model in self.models])
+            return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
 
         parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
-        sizes = [len(model.estimate) for model in self.models]
+        sizes = [len(model.estimate) for model in models]
         columns = {
-            "block": np.repeat(np.array(self.names, dtype=object), sizes),
-            "term": [term for model in self.models for term in ("intercept", *model.terms)],
+            "block": np.repeat(np.array(names, dtype=object), sizes),
+            "term": [term for model in models for term in ("intercept", *model.terms)],
             **t_tests(*parts),
             "beta": stack(lambda m: [np.nan, *m.beta]),
             "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
@@ -79,8 +83,7 @@ class BlockRegression:
 
     @cached_property
     def final(self) -> pd.DataFrame:
-        last = self.coefficients["block"] == self.names[-1]
-        return self.coefficients[last].drop(columns="block").reset_index(drop=True)
+        return self._of(self.models[-1:], self.names[-1:]).drop(columns="block")
 
     @cached_property
     def steps(self) -> pd.DataFrame:

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from ..cohorts.cohort import OPENED
-from ..errors import ParameterError
-from ..paths import UNSEEN_VARIABLE, write_whole
+from ..errors import ParameterError, listed
+from ..paths import UNSEEN_VARIABLE, homeless, write_whole
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, has_own_words, own_words
 from .printing import CAPTIONS, PrettyTable, pretty, word
@@ -37,6 +37,7 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 # tabs for the edges of cells, behind those.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 SHOWN_ROWS = 60
+FEW = 5  # people of whom no number may tell
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -80,6 +81,7 @@ def save_table(
     name: str,
     out: str | Path | None = None,
     codebook: Codebook | None = None,
+    coarse: bool = False,
     **how,
 ) -> None:
     """Write `out/tables/name.csv` in full precision and show the table, wherever in a cell.
@@ -94,6 +96,8 @@ def save_table(
         The run's folder, by default that of the cohort opened; with "" nothing is written.
     codebook : Codebook, optional
         Gives the labels; by default that of the cohort opened.
+    coarse : bool
+        Its rows differ by few people: of real records give n in whole fives, and two digits.
     **how
         Handed to :func:`printing.pretty`: `caption`, by default that of `words.toml`.
 
@@ -119,7 +123,7 @@ def save_table(
     201
     """
     out, book = _of_the_cohort(out, codebook)
-    whole = frame.frame if isinstance(frame, PrettyTable) else frame
+    whole = frame.frame if isinstance(frame, PrettyTable) else discreet(frame, coarse)
     if out:
         write_csv(whole, _target(out, "tables", name, ".csv"))
     if os.environ.get(UNSEEN_VARIABLE):
@@ -192,6 +196,25 @@ def save_figure(
     return Picture(png, alt, width, live=not out, caption=caption)
 
 
+def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
+    """A table of real records without numbers that tell of fewer than five people.
+
+    An `n` that lacks fewer than five of the cohort is given as the cohort's: beside the cohort's
+    size it would say how few have no value. With `coarse` see :func:`save_table`.
+    """
+    if "n" not in frame or OPENED.codebook is None or OPENED.codebook.synthetic:
+        return frame
+    n, few = frame["n"], (OPENED.n - frame["n"]).between(1, FEW - 1)
+    shown = {"n": (n // FEW * FEW if coarse else n.mask(few, OPENED.n))}
+    if "df" in frame:  # of n less some terms
+        df = frame["df"]
+        shown["df"] = df.mask(few & (df % 1 == 0), df + shown["n"] - n)
+    if coarse:
+        shown |= {c: frame[c].map("{:.2g}".format).astype(float)
+                  for c in frame.select_dtypes("float") if c != "n"}  # fmt: skip
+    return frame.assign(**shown)
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as CSV, whole or not at all, harmless to spreadsheets."""
     flat = frame.reset_index() if any(frame.index.names) else frame
@@ -244,8 +267,12 @@ def note(study: CleanStudy) -> HTML:
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
-    where = "; ".join([f"{book.title}, from {study.source}", *getattr(study, "changes", ())])
-    return HTML(f'<p class="{css}"><strong>{what}</strong>{escape(where)}.</p>')
+    changes = getattr(study, "changes", ())
+    where = f"{escape('; '.join([f'{book.title}, from {homeless(study.source)}', *changes]))}."
+    if study.warnings:  # what they say may name people
+        files = escape(listed(dict.fromkeys(w.file for w in study.warnings)))
+        where += f" <code>alliance check</code> warns of {len(study.warnings)} things in {files}."
+    return HTML(f'<p class="{css}"><strong>{what}</strong>{where}</p>')
 
 
 def bullets(sentences: list[str]) -> HTML:
@@ -285,7 +312,7 @@ def save_record(
     if not out:
         return
     if isinstance(result, pd.DataFrame):
-        write_csv(result, Path(out) / "findings.csv")
+        write_csv(discreet(result), Path(out) / "findings.csv")
         return
     log, open_rows = result.log, result.codebook.synthetic or show_rows
     if not open_rows:

@@ -19,8 +19,8 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, figure_number, pretty, word
-from ..pages.style import INK, QUIET, SHADE, STEPS, key
+from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.style import INK, QUIET, SHADE, key
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, demonstration, kept
 from .raters import correlation_by_row
@@ -142,7 +142,7 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
         "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
         _draw,
         1.35 + 0.33 * len(common),
-        widths=(1, 2.1, 1.35),
+        widths=(1.6, 1),
         term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
         informant=Choose("Alliance rated by", informants, start),
         way=Choose("Case managers respected by", WAYS, "nested"),
@@ -197,24 +197,21 @@ def _width(effect: Effect) -> float:
     return effect.conf_high - effect.conf_low
 
 
-def _draw(s: SimpleNamespace, shares: Axes, effects: Axes, times: Axes) -> None:
+def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     """A row for each variable, from the one that belongs to the case manager most to the one that
-    does least. Left: the case manager's share of it; middle: its association with alliance, dyads
-    taken as independent and case managers respected, with 95 % intervals; right: how many times as
+    does least, the share behind its name. Left: its association with alliance, dyads taken as
+    independent and case managers respected, with 95 % intervals; right: how many times as
     wide the second interval is, and a tick for what the shares let one expect. The chosen row is
     shaded.
     """
     at = -np.arange(len(s.rows))
-    for ax in (shares, effects, times):
+    for ax in (effects, times):
         ax.axhspan(-s.chosen - 0.5, -s.chosen + 0.5, color=SHADE)
         ax.set(ylim=(at[-1] - 0.55, 0.55), yticks=[])
-    shares.barh(at, s.rows["icc_x"], 0.55, color=STEPS[1].color, edgecolor=INK, lw=0.6)
-    names = [fill(shorten(name, 44, placeholder=" …"), 24) for name in s.rows["name"]]
-    shares.set_yticks(at, names, fontsize=9.5, linespacing=1.0)
-    shares.tick_params(axis="y", length=0)
-    shares.set(xlim=(0, 1.02), xlabel="Share")
-    shares.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
-    shares.set_title("Share of the\ncase manager")
+    names = s.rows["name"].map(lambda name: shorten(name, 44, placeholder=" …"))
+    named = [f"{n}, {coefficient(x)}" for n, x in zip(names, s.rows["icc_x"], strict=True)]
+    effects.set_yticks(at, [fill(name, 26) for name in named], fontsize=9.5, linespacing=1.0)
+    effects.tick_params(axis="y", length=0)
     _intervals(effects, at + 0.17, s.rows["independent"], NAIVE, "D", "Dyads independent")
     _intervals(effects, at - 0.17, s.rows["respected"], RESPECTFUL, "o", "Case managers respected")
     effects.axvline(0, color=QUIET, lw=0.9)
@@ -246,6 +243,7 @@ def mean_squares(y: pd.Series, groups: pd.Series) -> PrettyTable:
         A row between and a row within groups: `source df mean_square`. The caption gives the
         numbers of rows and groups, and s0, the mean group size as the formula needs it.
     """
+    y = y.dropna()
     sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
     n, J = int(sizes.sum()), len(sizes)
     between = float(sizes @ (means - y.mean()) ** 2)

@@ -22,14 +22,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..cohorts.open import open_study
-from ..cohorts.simulate import simulate_dyads
 from ..errors import AllianceError, NotEstimableError, ParameterError
 from ..pages.outputs import Picture, figure_html
 from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
 from ..study.clean import clean
 from ..study.codebook import Codebook
-from ..study.read_codebook import read_codebook
 
 DPI = 130
 CSS_DPI = 100
@@ -351,15 +349,14 @@ def open_dyads(
     n_clients: int = 201,
     seed: int = 1995,
 ) -> Dyads:
-    """Your own study's dyads, cleaned and scored, or synthetic ones without gaps or slips.
+    """Your own study's dyads, cleaned and scored, or synthetic ones: those of the main notebooks.
 
     Parameters
     ----------
     data, codebook : str
         Folder of your own study, and its codebook; with `data` empty dyads are simulated.
     scenario, n_clients, seed
-        Of the simulation. As they stand these are the 201 clients of the shipped cohort, before
-        answers went missing and slips were made.
+        Of the simulation. As they stand this is the shipped cohort.
 
     Raises
     ------
@@ -370,7 +367,6 @@ def open_dyads(
     >>> len(open_dyads().dyads)
     201
     """
-    if data:
-        opened = clean(open_study(data, codebook))
-        return Dyads(opened.dyads, opened.codebook)
-    return Dyads(simulate_dyads(scenario, n_clients, seed), read_codebook())
+    asked = (data, codebook) if data else ("", codebook, scenario, n_clients, seed)
+    opened = clean(open_study(*asked))
+    return Dyads(opened.dyads, opened.codebook)

@@ -37,8 +37,11 @@ def check(
     hint: str = "",
     traps: Mapping[str, object] | None = None,
     choices: Sequence[str] = (),
+    why: str = "",
 ) -> Right:
-    """Say whether an answer is right; where it is not, what to look at.
+    """Say whether an answer is right, and why; where it is not, what to look at.
+
+    A number that is right as far as it was rounded is told that a decimal is wanting.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ def check(
         What to say about a wrong answer, and the answer that earns it.
     choices : sequence of str
         The words that can be an answer, if it is one of several.
+    why : str
+        Shown with a right answer.
 
     Returns
     -------
@@ -69,20 +74,27 @@ def check(
     'Right: 0.301.'
     """
     given = _given(answer, expected, choices, hint)
+    shown = f"{given:.4g}" if isinstance(given, float) else str(given)
     if _same(given, expected, within):
-        return Right(f"Right: {given:.4g}." if isinstance(given, float) else f"Right: {given}.")
-    shown = f"{given:.4g}" if isinstance(given, float) else repr(given)
+        return Right(f"Right: {shown}. {why}".rstrip())
+    shown = shown if isinstance(given, float) else repr(given)
     for said, value in (traps or {}).items():
         if _same(given, value, within):
             raise NotYetError(f"Not yet: {shown}. {said}")
+    if _rounded(given, expected):
+        raise NotYetError(f"Close: one more decimal than {shown}.")
     if _share(expected) and _same(given / 100, expected, within):
         raise NotYetError(f"Not yet: {shown}. Write it as a share, between 0 and 1.")
     raise NotYetError(f"Not yet: {shown}. {hint}".rstrip())
 
 
-def ask(expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
-    """A box to answer in, for pages without code; the arguments are those of :func:`check`."""
-    label = {"description": "Your answer", "layout": Layout(width="24em")}
+def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
+    """A box to answer an exercise in, for pages without code; else as :func:`check`."""
+    label = {
+        "description": f"Your answer to {name}",
+        "layout": Layout(width="26em"),
+        "style": {"description_width": "auto"},
+    }
     box = Dropdown(options=["", *choices], **label) if choices else Text(**label)
     button, reply = Button(description="Check"), HTML('<div role="status"></div>')
 
@@ -125,6 +137,14 @@ def _same(given: float | str, value: object, within: float) -> bool:
     if not isinstance(value, Real):
         raise ParameterError(f"An exercise expects {value!r}, which is neither number nor word.")
     return abs(given - float(value)) <= within * (1 + 1e-9)
+
+
+def _rounded(given: float | str, expected: object) -> bool:
+    """Whether a number with decimals is the expected one, rounded to as many."""
+    if isinstance(given, str) or not given:
+        return False
+    decimals = len(f"{given:.10f}".rstrip("0").partition(".")[2])
+    return decimals > 0 and _same(given, expected, 0.5 / 10**decimals)
 
 
 def _share(expected: object) -> bool:

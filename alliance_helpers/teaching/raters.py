@@ -272,8 +272,14 @@ def favour_and_link(favour: float, link: float, n: int) -> dict:
 
 
 @kept
-def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995) -> Demo:
-    """A study's contrast, and that of a study in which there is nothing but halo."""
+def study_contrast(
+    dyads: pd.DataFrame, book: Codebook, scenario: str = "published", seed: int = 1995
+) -> Demo:
+    """A study's contrast, and that of a study in which there is nothing but halo.
+
+    The start is the given study, drawn with this scenario and seed; all others are simulated.
+    """
+    start = (scenario, seed)
     informants = {book.informant_label(i): i for i in book.informants}
     own = {} if scenario in WORLDS.values() else {scenario: scenario}
 
@@ -291,8 +297,10 @@ def study_contrast(book: Codebook, scenario: str = "published", seed: int = 1995
         seed=Slide("Another study (number)", min(1990, seed), max(2020, seed), 1, seed),
     )
     def shown(scenario: str, informant: str, seed: int) -> dict:
-        dyads = simulate_dyads(scenario, 201, seed)
-        rows = halo(dyads, book, informant, "as_published").contrast
+        given = book.synthetic and (scenario, seed) == start
+        rows = halo(
+            dyads if given else simulate_dyads(scenario, 201, seed), book, informant, "as_published"
+        ).contrast
         worse = rows["term"].isin(["symptoms", "hospital_days"])
         turned = -rows[["estimate", "conf_high", "conf_low"]].to_numpy()
         rows.loc[worse, ["estimate", "conf_low", "conf_high"]] = turned[worse]

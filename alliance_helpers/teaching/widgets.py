@@ -1,4 +1,4 @@
-"""Every figure with controls: those of the five seminar units, and the notebooks' explorers.
+"""Every figure with controls: those of the seminar units, and the notebooks' explorers.
 
 Each function returns a :class:`~alliance_helpers.teaching.demos.Demo`: `.picture()` shows it still,
 `.explore()` with its controls, `.text(...)` says the sentence with its numbers.
@@ -19,9 +19,10 @@ from . import caseloads, demos, explorers, nothing, raters
 UNITS = (
     (raters, ("two_informants", "study_pairs", "how_sure")),
     (nothing, ("one_sample", "many_samples", "freedman", "study_selection")),
-    (raters, ("favour_and_link", "study_contrast", "own_view_held", "leaks")),
+    (raters, ("favour_and_link", "study_contrast", "leaks")),
     (nothing, ("power_of", "equivalent", "bayes_of", "hospital")),
     (caseloads, ("worth", "false_alarms", "study_nested")),
+    (raters, ("own_view_held",)),
 )
 """The demonstrations of each unit in their order."""
 

@@ -149,13 +149,27 @@ def test_code_is_hidden_until_asked_for(chromium, web):
     page.close()
 
 
-def test_an_answer_is_checked_on_the_page(chromium, web):
+def test_an_answer_is_checked_on_the_page_and_kept(chromium, web):
+    """Empty, wrong, right with its reason; a reload keeps it, and it can be downloaded."""
     page = open_web(chromium, web(UNITS[0]), 3).page
     box = page.locator(".alliance-exercise").first
-    for answer, reply in (("", "No answer yet"), ("4", "Not yet: 4"), ("2", "Right: 2")):
+    for answer, reply in (("", "No answer yet"), ("4", "Not yet: 4"), ("2", "Right: 2. r and ICC")):
         box.locator("input").fill(answer)
         box.locator("button").click()
         box.get_by_text(reply).wait_for(timeout=20_000)
+    page.locator("select").first.select_option("noise")
+    page.locator(".essay").fill("Ask both.")
+    page.reload()
+    page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+    box.locator("button").click()  # the kernel is a new one, and knows the answer too
+    box.get_by_text("Right: 2.").wait_for(timeout=20_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download my answers").click()
+    text = download.value.path().read_text()
+    for line in ("answer to 1.1: 2", "answer to 2.3: noise", "to discuss: Ask both."):
+        assert line in text
+    labels = page.evaluate("answers().map(label)")
+    assert len(set(labels)) == len(labels) == 7
     page.close()
 
 
@@ -166,11 +180,11 @@ def test_a_tap_enlarges_a_figure_on_a_phone(chromium, web):
     page.set_viewport_size({"width": 390, "height": 800})
     sideways = "document.documentElement.scrollWidth > innerWidth"
     playing = Playing(page, 2, demos[2])
-    for figure in (page.locator(".output > .alliance-figure").first, playing.box.locator("img")):
-        assert 370 < figure.bounding_box()["width"] <= 390
-        figure.click()
-        assert figure.bounding_box()["width"] == 700
-        assert not page.evaluate(sideways)
+    figure = playing.box.locator("img")
+    assert 370 < figure.bounding_box()["width"] <= 390
+    figure.click()
+    assert figure.bounding_box()["width"] == 700
+    assert not page.evaluate(sideways)
     playing.press("term")
     playing.wait_for(playing.expected())
     assert figure.bounding_box()["width"] == 700

@@ -78,10 +78,14 @@ CODE_STUB = "# YOUR CODE HERE"
 TEXT_STUB = "*Write your answer here.*"
 CHECK = re.compile(r"exercises\.check\(\s*\w+\s*,")
 TEXT_BOX = (
-    '<textarea class="essay" rows="7" aria-label="Your answer"></textarea>\n\n'
-    "*Kept by this page only: copy it before you leave.*"
+    '<textarea class="essay" rows="7" aria-label="Your answer to the question to discuss">'
+    "</textarea>"
 )
-NOTE = "*On this page exercises have a box to answer in; as a notebook they are done in code.*"
+STILL = re.compile(r"^\w+\.picture\(\)\n?", re.M)
+NOTE = (
+    "*On this page exercises have a box to answer in; as a notebook they are done in code. Answers "
+    "are kept by this browser alone, also when you reload the page: download them to hand them in.*"
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,11 @@ def student(notebook: NotebookNode) -> NotebookNode:
     made = _through(
         notebook, [LockCells(), clear, ClearOutput(), CheckCellMetadata(), ComputeChecksums()]
     )
+    return folded(made)
+
+
+def folded(made: NotebookNode) -> NotebookNode:
+    """Tests are folded, and one that fails does not stop what follows."""
     for cell in filter(_is_test, made.cells):
         cell.metadata["tags"] = [*cell.metadata.get("tags", ()), "raises-exception"]
         cell.metadata["jupyter"] = {"source_hidden": True}
@@ -145,7 +154,10 @@ def instructor(notebook: NotebookNode) -> NotebookNode:
 
 
 def web(notebook: NotebookNode) -> NotebookNode:
-    """Solutions taken out, tests as boxes to answer in, formulas drawn; needs no nbgrader."""
+    """Solutions and still figures taken out, tests as boxes to answer in, formulas drawn.
+
+    Every figure is followed by the same with controls, which is enough on a page.
+    """
     made = nbformat.from_dict(notebook)
     cells = []
     for cell in made.cells:
@@ -155,11 +167,13 @@ def web(notebook: NotebookNode) -> NotebookNode:
         if grading.get("solution"):
             cell.source = TEXT_BOX
         elif grading.get("grade"):
-            cell.source, changed = CHECK.subn("exercises.ask(", cell.source)
+            number = grading["grade_id"].removeprefix("check-").replace("-", ".")
+            cell.source, changed = CHECK.subn(f'exercises.ask("{number}",', cell.source)
             if changed != 1:
                 raise ParameterError(f"Cell {cell.id!r} needs one call of exercises.check(name, ..")
         if cell.cell_type == "code":
             cell.outputs = []
+            cell.source = STILL.sub("", cell.source)
         elif not grading.get("solution"):
             cell.source = unbroken(drawn(cell.source))
         cells.append(cell)

@@ -84,6 +84,26 @@ function slider(id, state, { kind = "numbers", low, high, step, read, write, wor
   return made;
 }
 
+// Answers stay in this browser, by page and box, over a reload.
+const place = label => `${location.pathname}#${label}`;
+const answers = () => [...document.querySelectorAll(".answer input, .answer select, .essay")];
+const label = box => box.ariaLabel ?? box.labels[0].textContent;
+
+function remembered(box, id, read) {
+  const put = () => { localStorage.setItem(place(label(box)), box.value); if (id) change(id, read()); };
+  box.addEventListener(box.tagName === "SELECT" ? "change" : "input", put);
+  const before = localStorage.getItem(place(label(box)));
+  if (before) { box.value = before; if (id) change(id, read()); }
+}
+
+document.getElementById("download").addEventListener("click", () => {
+  const text = [document.title, ...answers().map(box => `${label(box)}: ${box.value}`)].join("\n\n");
+  const link = make("a", { href: URL.createObjectURL(new Blob([text + "\n"])),
+    download: `${document.title}.txt` });
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
 const number = digits => (id, state) => slider(id, state, {
   low: state.min, high: state.max, step: state.step,
   read: () => state.value, write: text => ({ value: Number(text) }),
@@ -115,7 +135,7 @@ const VIEWS = {
   },
   TextModel: (id, state) => {
     const input = make("input", { type: "text", id: `c-${id}`, autocomplete: "off" });
-    input.addEventListener("input", () => change(id, { value: input.value }));
+    queueMicrotask(() => remembered(input, id, () => ({ value: input.value })));
     input.addEventListener("keydown", event => {
       if (event.key === "Enter") input.closest(".row").querySelector("button").click();
     });
@@ -124,7 +144,7 @@ const VIEWS = {
   DropdownModel: (id, state) => {
     const input = make("select", { id: `c-${id}` },
       ...state._options_labels.map(name => make("option", {}, name)));
-    input.addEventListener("change", () => change(id, { index: input.selectedIndex }));
+    queueMicrotask(() => remembered(input, id, () => ({ index: input.selectedIndex })));
     return make("span", { class: "answer" }, make("label", { for: input.id }, state.description), input);
   },
   HTMLModel: (id, state) => {
@@ -187,6 +207,7 @@ document.addEventListener("click", ({ target }) => {
   if (target.matches(".alliance-figure")) target.parentElement.classList.toggle("large");
 });
 
+document.querySelectorAll(".essay").forEach(box => remembered(box));
 document.getElementById("with-code").addEventListener("change",
   event => document.body.classList.toggle("with-code", event.target.checked));
 window.addEventListener("pagehide", () => {
