@@ -129,6 +129,7 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from alliance_helpers import assess, open_cohort, read_rules
     >>> dyads = open_cohort().dyads
     >>> rules = read_rules()
     >>> rows = assess(dyads, rules=rules, finding="1")
