@@ -40,7 +40,7 @@ def write(place: str, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def linked(found: re.Match) -> str:
-        picture, words, to, _ = found.groups()
+        _, words, to, _ = found.groups()
         path = Path(os.path.normpath((ROOT / place).parent / to))
         if not path.is_relative_to(ROOT):
             return words

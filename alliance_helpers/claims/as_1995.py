@@ -176,6 +176,12 @@ def stepwise_links(
         the alliance). So does an outcome by the reading `as_1995`, from the third block of that
         regression; by `as_1995_outcomes` it is *predicted by the alliance* (the alliance's row in
         that outcome's regression). What is not entered has no estimate.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> stepwise_links(dyads)["entered"].dtype
+    dtype('bool')
     """
     book = book_of(dyads, codebook)
     if assumptions is not None:
@@ -277,6 +283,13 @@ def reselection(
         Resamples and permutations.
     p_enter, p_remove : float
         Probability of F to enter and to remove.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> found = reselection(dyads, n_boot=20, n_perm=19)
+    >>> type(found).__name__
+    'Reselection'
     """
     book, rule = book_of(dyads, codebook), {"p_enter": p_enter, "p_remove": p_remove}
     how = {"cluster": book.case_manager, "seed": seed} | rule

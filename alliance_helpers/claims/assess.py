@@ -89,6 +89,13 @@ def assess(
     ------
     ParameterError
         Unknown analyses, a variable that is not numeric.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rows = assess(dyads, finding="2", analyses=["adjusted"])
+    >>> set(rows["verdict"]) <= {"supported", "not_supported", "inconclusive"}
+    True
     """
     book = book_of(dyads, codebook)
     rules = rules or read_rules()
@@ -142,7 +149,14 @@ def claims_of(
 def unavailable(
     dyads: pd.DataFrame, codebook: Codebook | None = None, rules: Rules | None = None
 ) -> pd.DataFrame:
-    """Claims that these data cannot speak to, and the variables that they or their parts lack."""
+    """Claims that these data cannot speak to, and the variables that they or their parts lack.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> len(unavailable(dyads))
+    0
+    """
     book, rules, there = book_of(dyads, codebook), rules or read_rules(), _there(dyads)
     found = [(*c.key, ", ".join(rules.lacking(c, book, there))) for c in rules.claims]
     columns = ["finding", "claim", "informant", "lacking"]

@@ -113,6 +113,12 @@ def associations(
     DataFrame
         `informant block term estimate conf_low conf_high low_90 high_90 p_value df n`, one row per
         informant and variable that varies; the 90 % limits are those of the equivalence test.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> associations(dyads, analysis="nested").query("term == 'symptoms'")["informant"].tolist()
+    ['client', 'case_manager']
     """
     book = book_of(dyads, codebook)
 
@@ -176,6 +182,12 @@ def halo(
     analysis : str, optional
         `as_published` (dyads independent), `nested` or `nested_cr2`; by default case managers are
         respected where they are known.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> halo(dyads).matrix.shape
+    (6, 12)
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)

@@ -185,6 +185,12 @@ def read_rules(
     ------
     CodebookError
         Naming every claim that cannot be understood.
+
+    Examples
+    --------
+    >>> rules = read_rules()
+    >>> rules.bounds["correlation"], len(rules.claims)
+    (0.2, 22)
     """
     path = claims_file(path, data)
     raw, text = read_yaml(path)

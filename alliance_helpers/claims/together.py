@@ -177,6 +177,11 @@ def recovery(rules: Rules) -> pd.DataFrame:
         `finding claim informant`, claims as their texts, then a column per scenario: percentages
         of the analyses `as_1995`, `as_published` and `adjusted`, divided by strokes, ± the largest
         of their Monte Carlo standard errors; in brackets where the claim is untrue.
+
+    Examples
+    --------
+    >>> list(recovery(read_rules()))[:4]
+    ['finding', 'claim', 'informant', 'published']
     """
     rates = verdict_rates()
     percent = 100 * rates.set_index([*KEY, "scenario", "analysis"])["supported"]

@@ -135,6 +135,13 @@ def ratings(
     Ratings by unlike forms are percentages of what each form allows (Cohen, Cohen, Aiken & West
     1999), so that one can be taken from the other; `Codebook.rating_unit` says so. `part` is a
     subscale, or the total.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> client, case_manager, groups = ratings(dyads)
+    >>> len(client) == len(case_manager) == len(groups)
+    True
     """
     book = book_of(dyads, codebook)
     columns = {i: book.alliance_of(i) for i in ("client", "case_manager")}
@@ -147,7 +154,14 @@ def ratings(
 def agreement_by_subscale(
     dyads: pd.DataFrame, codebook: Codebook | None = None, conf_level: float = 0.95
 ) -> pd.DataFrame:
-    """Agreement of the two informants on each subscale that both forms have, and on the total."""
+    """Agreement of the two informants on each subscale that both forms have, and on the total.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> len(agreement_by_subscale(dyads))
+    16
+    """
     book = book_of(dyads, codebook)
     columns = [book.alliance_of(i) for i in ("client", "case_manager")]
     keys = [book.scales[c].keys if c in book.scales else {} for c in columns]
@@ -171,6 +185,12 @@ def regression_blocks(
 
     Of an alliance rating: pretreatment and treatment, which come before it. Of an `outcome`: these,
     and then one informant's alliance. Variables that do not vary are left out.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> list(regression_blocks(dyads, outcome="symptoms", informant="client"))
+    ['pretreatment', 'treatment', 'alliance']
     """
     book = book_of(dyads, codebook)
     found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
@@ -186,6 +206,12 @@ def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):
     """The two ratings for a figure: columns, their names, their labels, and what is measured.
 
     A study with one informant has an empty column for the other.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> both_ratings(dyads)[0].shape
+    (201, 2)
     """
     book = book_of(dyads, codebook)
     names = ["client", "case_manager"]
@@ -198,7 +224,14 @@ def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):
 
 
 def whose_rating(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
-    """How much of each rating is the case manager's; no rows where that cannot be told."""
+    """How much of each rating is the case manager's; no rows where that cannot be told.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> sorted(whose_rating(dyads)["informant"].unique())
+    ['both', 'case_manager', 'client']
+    """
     try:
         client, case_manager, groups = ratings(dyads, codebook)
         if groups is None:
@@ -230,6 +263,12 @@ def days_data(
     predictors : list of str
         `alliance` first.
     cluster : str or None
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> days_data(dyads)[1:]
+    (['alliance', 'site_type: neuropsychiatric', 'hospital_days_before'], 'case_manager_id')
     """
     book = book_of(dyads, codebook)
     data = pd.DataFrame({days: dyads[days], "alliance": dyads[book.alliance_of(informant)]})
@@ -318,6 +357,12 @@ def bayes_factors(
     -------
     DataFrame
         `informant kappa r n n_effective bf10 bf01`.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> bool((bayes_factors(dyads)["n_effective"] > 0).all())
+    True
     """
     book, rows = book_of(dyads, codebook), []
     for informant in book.informants:
@@ -350,6 +395,13 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     -------
     DataFrame
         `informant effect power n`, the effect being a rate ratio.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rows = assess(dyads, finding="4", limits_90=True)
+    >>> power_table(rows, read_rules()).empty
+    False
     """
     absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
     low, high = np.log([rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]])
@@ -371,7 +423,14 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
-    """Pearson correlations of ratings, treatment and outcome variables, pairwise complete."""
+    """Pearson correlations of ratings, treatment and outcome variables, pairwise complete.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> float(correlation_matrix(dyads).loc["client_alliance", "case_manager_alliance"].round(3))
+    0.183
+    """
     book = book_of(dyads, codebook)
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]

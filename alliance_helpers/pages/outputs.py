@@ -114,6 +114,13 @@ def save_table(
     semicolon) gets an apostrophe in front. Numbers stay numbers, `-9` too. Of more than 60 rows the
     first are shown, and the caption says so. Where nobody will look (see :func:`save_figure`),
     nothing is shown.
+
+    Examples
+    --------
+    >>> save_table(pd.DataFrame({"n": [201]}), "counts", out="", caption="How many")
+    How many
+      n
+    201
     """
     out, book = _of_the_cohort(out, codebook)
     whole = frame.frame if isinstance(frame, PrettyTable) else discreet(frame, coarse)
@@ -153,6 +160,13 @@ def save_figure(
     -----
     Where the environment has ALLIANCE_UNSEEN, as in a batch that drops its notebooks, nothing is
     drawn or written, and the picture is its text.
+
+    Examples
+    --------
+    >>> ax = pd.Series([1, 2]).plot()
+    >>> ax.figure.set_label("Two points.")
+    >>> save_figure(ax, "points", out="").alt
+    'Two points.'
     """
     out, codebook = _of_the_cohort(out, codebook)
     figure = ax if isinstance(ax, Figure) else ax.figure
@@ -243,7 +257,13 @@ HIDDEN = "hidden"
 
 
 def note(study: CleanStudy) -> HTML:
-    """Where the data come from; synthetic data are called so."""
+    """Where the data come from; synthetic data are called so.
+
+    Examples
+    --------
+    >>> "Synthetic" in note(open_cohort()).data
+    True
+    """
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
@@ -256,7 +276,13 @@ def note(study: CleanStudy) -> HTML:
 
 
 def bullets(sentences: list[str]) -> HTML:
-    """Sentences about claims as a list; without any, the sentence that there are none."""
+    """Sentences about claims as a list; without any, the sentence that there are none.
+
+    Examples
+    --------
+    >>> bullets(["One.", "Two."]).data
+    '<ul class="sentences"><li>One.</li><li>Two.</li></ul>'
+    """
     if not sentences:
         return HTML("<p>The study can speak to no claim of this finding.</p>")
     items = "".join(f"<li>{escape(s)}</li>" for s in sentences)
@@ -277,6 +303,10 @@ def save_record(
         log says where a value was changed, but not which.
     out : path, optional
         As in :func:`save_table`.
+
+    Examples
+    --------
+    >>> save_record(open_cohort())  # nothing is written without a folder
     """
     out, _ = _of_the_cohort(out, None)
     if not out:

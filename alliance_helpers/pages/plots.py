@@ -3,6 +3,13 @@
 Every function takes `ax=` to draw into, and sets the label of its figure to a text that says what
 the figure shows, numbers included; `outputs.save_figure` keeps it as the alt text. The same
 informant has the same colour, marker and hatch everywhere (`style`).
+
+Examples
+--------
+>>> from alliance_helpers import both_ratings, open_cohort, plots
+>>> ax = plots.informants(*both_ratings(open_cohort().dyads))
+>>> len(ax.figure.get_label()) > 40
+True
 """
 
 # ruff: noqa: F401

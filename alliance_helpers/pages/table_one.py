@@ -114,6 +114,12 @@ def table_one(
     -----
     Written with pandas: tableone 0.9.6 raises deprecation warnings under pandas 3 and does not
     suppress counts.
+
+    Examples
+    --------
+    >>> cohort = open_cohort()
+    >>> table_one(cohort.dyads, cohort.codebook)["variable"].iloc[0]
+    'Dyads'
     """
     if not by:
         every = table_one(dyads.assign(every="every"), codebook, "every", min_cell, columns)

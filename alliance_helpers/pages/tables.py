@@ -44,6 +44,11 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     DataFrame
         `scale subscale informant`, the columns of `reliability.reliability`, and `reason` where
         nothing can be estimated. `subscale` is `total` for all items of a scale.
+
+    Examples
+    --------
+    >>> bool(reliabilities(open_cohort())["alpha"].max() < 1)
+    True
     """
     rows, cluster = [], clean.dyads.get(clean.codebook.case_manager)
     if cluster is not None:
@@ -76,6 +81,11 @@ def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
         counts dyads without a value, after prorating (NaN, as the shares, where it is below
         `min_cell` and not 0); `share_items_missing` is the share of single answers that are missing
         (NaN for a variable that is no scale).
+
+    Examples
+    --------
+    >>> int(missingness(open_cohort())["n"].max())
+    201
     """
     dyads, book = clean.dyads, clean.codebook
     scales = [s for s in book.scales if s in dyads]
@@ -116,6 +126,15 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     DataFrame
         `finding text informant`, then the analyses in their order; NaN where an analysis does not
         speak to a claim.
+
+    Examples
+    --------
+    >>> from alliance_helpers import assess, open_cohort, read_rules
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> scorecard(rows, rules).shape[0] > 0
+    True
     """
     analyses = list(dict.fromkeys(findings["analysis"]))
     verdicts = findings.pivot_table("verdict", CLAIM, "analysis", "last")
@@ -183,6 +202,14 @@ def verdict_sentences(
     -------
     list of str
         In the order of the claims; those without a row are left out.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> len(verdict_sentences(rows, rules)) > 0
+    True
     """
     rows = {(*row[CLAIM], row["analysis"]): row for _, row in findings.iterrows()}
     sentences = []
@@ -290,6 +317,14 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     ------
     NotEstimableError
         There is no finding.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rules = read_rules()
+    >>> rows = assess(dyads, rules=rules, finding="1")
+    >>> "supported" in then_and_now(rows, rules).text()
+    True
     """
     if findings.empty:
         raise NotEstimableError("no claim can be put to this study")

@@ -97,7 +97,10 @@ def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> Non
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
 @click.option("--pdf", is_flag=True, help="Print the report to PDF too; needs Chromium or Chrome.")
 def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
-    """Run the whole sequence once and write the report."""
+    """Run the whole sequence once and write the report.
+
+    Example: alliance run --data my_study/ --out results/mine -p subscale bond
+    """
     from .station import open_station
 
     if show_rows or any(name == "show_rows" for name, _ in pairs):
@@ -152,7 +155,10 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
 @_codebook
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
-    """List every problem in the data, the codebook and the claims; exit with 2 if there is any."""
+    """List every problem in the data, the codebook and the claims; exit with 2 if there is any.
+
+    Example: alliance check --data my_study/
+    """
     from ..claims.rules import left_out, read_rules
     from ..study.load import check as check_study
     from ..study.load import codebook_of
@@ -179,7 +185,10 @@ def check(data, codebook, as_json) -> None:
 @click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE",
               callback=_home)  # fmt: skip
 def describe(path, out) -> None:
-    """Draft a codebook from a file's own names and labels; every guess is marked."""
+    """Draft a codebook from a file's own names and labels; every guess is marked.
+
+    Example: alliance describe my_study/ --out my_study/codebook.yml
+    """
     from ..drafting.describe import describe as draft
 
     text = draft(path)
@@ -194,12 +203,17 @@ def describe(path, out) -> None:
 
 
 @main.command()
-@click.option("--scenario", default="published", show_default=True, metavar="NAME")
+@click.option("--scenario", default="published", show_default=True, metavar="NAME",
+              help="published, no_association, halo, hospital_effect, pretreatment_effect or "
+                   "client_treatment (data/scenarios.yml).")  # fmt: skip
 @click.option("--n-clients", default=201, show_default=True, type=int, metavar="N")
 @click.option("--seed", default=1995, show_default=True, type=int, metavar="N")
 @_out("Folder for the raw tables.", required=True)
 def simulate(scenario, n_clients, seed, out) -> None:
-    """Write a synthetic study's raw tables and the truth they were drawn from."""
+    """Write a synthetic study's raw tables and the truth they were drawn from.
+
+    Example: alliance simulate --scenario halo --out halo_study/
+    """
     from ..cohorts.simulate import simulate_study, write_study
 
     write_study(simulate_study(scenario, n_clients, seed), out)
@@ -221,7 +235,10 @@ def simulate(scenario, n_clients, seed, out) -> None:
 @click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS",
               help="Time that a notebook may take.")  # fmt: skip
 def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
-    """Run the notebooks for every combination of a grid; one table of findings."""
+    """Run the notebooks for every combination of a grid; one table of findings.
+
+    Example: alliance batch grid.yml --out results/hundred --jobs 2
+    """
     from .batch import run_batch
 
     chosen = [n.strip() for n in notebooks.split(",")] if notebooks else None
@@ -246,7 +263,10 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
 @click.option("--template", default=None, metavar="FILE.docx",
               help="A Word file whose styles are taken, as journals give them out.")  # fmt: skip
 def export(run, to, template) -> None:
-    """Write a run as a manuscript: Word, LaTeX, figures as vector, references."""
+    """Write a run as a manuscript: Word, LaTeX, figures as vector, references.
+
+    Example: alliance export results/latest --to paper
+    """
     from ..pages.paper import export as write
 
     for path in write(run, to, template):
@@ -263,7 +283,10 @@ def export(run, to, template) -> None:
 @click.option("--out", default=None, metavar="FILE",
               help="The lock; by default plan.lock beside the data.")  # fmt: skip
 def lock(data, codebook, claims, pairs, out) -> None:
-    """Write the plan of a study down, before the data are looked at."""
+    """Write the plan of a study down, before the data are looked at.
+
+    Example: alliance lock --data my_study/
+    """
     from .parameters import absolute_places, all_parameters, parse_parameters
     from .plan import LOCK
     from .plan import lock as write
@@ -281,7 +304,10 @@ def lock(data, codebook, claims, pairs, out) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--page", default=None, help="Also write it as a page.", metavar="FILE.html")
 def compare(one, other, as_json, page) -> None:
-    """Which verdicts differ between two runs, and which change made each of them differ."""
+    """Which verdicts differ between two runs, and which change made each of them differ.
+
+    Example: alliance compare results/one results/other
+    """
     from .compare import compare as found
 
     result = found(one, other)

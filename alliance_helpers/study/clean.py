@@ -185,6 +185,12 @@ def clean(study: Study) -> CleanStudy:
     ------
     DataError
         If the tables do not fit the codebook.
+
+    Examples
+    --------
+    >>> cleaned = clean(load_study(None))
+    >>> cleaned.dyads.shape[0], list(cleaned.log)
+    (201, ['table', 'row', 'column', 'before', 'after', 'rule'])
     """
     examined = study.examined
     if examined.problems:

@@ -1,4 +1,11 @@
-"""Exercises that check themselves and say what to look at next, in code cells or on a web page."""
+"""Exercises that check themselves and say what to look at next, in code cells or on a web page.
+
+Examples
+--------
+>>> from alliance_helpers import exercises
+>>> issubclass(exercises.NotYetError, Exception)
+True
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,12 @@
 
 Each function returns a :class:`~alliance_helpers.teaching.demos.Demo`: `.picture()` shows it still,
 `.explore()` with its controls, `.text(...)` says the sentence with its numbers.
+
+Examples
+--------
+>>> from alliance_helpers import widgets
+>>> type(widgets.one_sample()).__name__
+'Demo'
 """
 
 from __future__ import annotations
