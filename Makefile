@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 SEMINAR := .venv-seminar
+DOCS   := .venv-docs
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 OUT    ?=
 # uv installs fastest; `make report INSTALLER=pip` does without it.
 INSTALLER ?= uv
 export PYTHONDONTWRITEBYTECODE=
 
-.PHONY: report test lab seminar course course-test seminar-web seminar-lite bench lint clean
+.PHONY: report test lab docs seminar course course-test seminar-web seminar-lite bench lint clean
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
@@ -37,12 +38,23 @@ $(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.t
 	$(call install,$(SEMINAR),requirements-seminar.txt)
 	@touch $@
 
+$(DOCS)/.docs: requirements-docs.txt
+	@test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
 report: $(VENV)/.run
 	@$(VENV)/bin/alliance run $(if $(OUT),--out $(OUT))
 
 lab: $(VENV)/.run
 	@JUPYTER_DEFAULT_PROVISIONER_NAME=alliance-warm $(VENV)/bin/jupyter lab \
-	  --LabApp.default_url=/lab/tree/START.ipynb $(AS_ROOT) notebooks
+	  --LabApp.default_url=/lab/tree/notebooks/START.ipynb $(AS_ROOT) --ServerApp.root_dir=.
+
+# The site, in build/site/: open its index.html.
+docs: $(VENV)/.run $(DOCS)/.docs
+	@$(PY) -m tools.docs
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict -q -f tools/mkdocs.yml
+	@echo "Site: build/site/index.html"
 
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar

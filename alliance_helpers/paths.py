@@ -20,7 +20,9 @@ from typing import BinaryIO
 from .errors import OutputError
 from .errors import listed as named
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+CARRIED = PACKAGE / "carried"  # data and notebooks, of a wheel only (see setup.py)
+ROOT = CARRIED if CARRIED.is_dir() else PACKAGE.parent
 DATA = ROOT / "data"
 RAW = DATA / "raw"
 TRUTH = "truth.csv"
@@ -28,9 +30,10 @@ CODEBOOK = DATA / "codebook.yml"
 FINDINGS = DATA / "findings.yml"
 ASSUMPTIONS = DATA / "assumptions_1995.yml"
 SCENARIOS = DATA / "scenarios.yml"
+COURSES = DATA / "over_time"
 CALIBRATION = DATA / "calibration.json"
 NOTEBOOKS = ROOT / "notebooks"
-RESULTS = ROOT / "results"
+RESULTS = (Path.cwd() if ROOT == CARRIED else ROOT) / "results"
 VERDICT_RATES = DATA / "verdict_rates.csv"
 EVERY_RUN = (CODEBOOK, FINDINGS, DATA / "stress.yml", VERDICT_RATES)  # reads these
 RUN_FILE = "run.json"
@@ -101,6 +104,12 @@ def _flush(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def homeless(text: str) -> str:
+    """A text without home folders, which have the user's name: `~` stands for this user's."""
+    home = os.path.expanduser("~")
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
 
 
 def altered(digests: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,6 @@ import argparse
 import os
 import warnings
 from dataclasses import replace
-from functools import cache
 from itertools import product
 
 import numpy as np
@@ -46,15 +45,10 @@ def of_size(scenario: str, n_clients: int) -> Population:
     return replace(made, settings={**made.settings, "study": study | few})
 
 
-@cache
-def _shipped() -> tuple:
-    return read_codebook(), read_rules()
-
-
-def one(scenario: str, seed: int, n_clients: int) -> pd.DataFrame:
+def one(scenario: str, seed: int, n_clients: int, *shipped) -> pd.DataFrame:
     """Verdicts on one cohort, with a row for all claims together."""
     dyads = dyad_table(draw(of_size(scenario, n_clients), n_clients, seed))
-    rows = assess(dyads, *_shipped())
+    rows = assess(dyads, *shipped)
     rows = rows[["analysis", "finding", "claim", "informant", "verdict"]]
     joint = rows[rows["analysis"] != "nested_cr2"]  # it leaves hospital days to `nested`
     joint = (joint["verdict"] == "supported").groupby(joint["analysis"]).all()
@@ -72,9 +66,10 @@ def one(scenario: str, seed: int, n_clients: int) -> pd.DataFrame:
 
 def several(scenario: str, seeds: list[int], n_clients: int) -> pd.Series:
     """Counts of verdicts over several cohorts."""
+    shipped = read_codebook(), read_rules()
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        rows = pd.concat([one(scenario, seed, n_clients) for seed in seeds])
+        rows = pd.concat([one(scenario, seed, n_clients, *shipped) for seed in seeds])
     return rows.groupby([*KEY, "verdict"], sort=False).size()
 
 
@@ -82,6 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohorts", type=int, default=2000)
     parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
+    parser.add_argument("--clients", type=int, action="append", choices=SIZES, help="likewise")
     parser.add_argument("--out", default=VERDICT_RATES)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
@@ -89,7 +85,7 @@ def main() -> None:
     cells = list(product(read_scenarios()["scenarios"], SIZES))
     children, tasks = np.random.SeedSequence(ROOT_SEED).spawn(len(cells)), []
     for (scenario, n_clients), child in zip(cells, children, strict=True):
-        if scenario in (args.scenario or [scenario]):
+        if scenario in (args.scenario or [scenario]) and n_clients in (args.clients or SIZES):
             seeds = child.generate_state(args.cohorts).tolist()
             tasks += [(scenario, seeds[i : i + 50], n_clients) for i in range(0, len(seeds), 50)]
     counts = Parallel(args.jobs, verbose=5)(delayed(several)(*task) for task in tasks)

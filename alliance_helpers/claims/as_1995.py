@@ -201,7 +201,11 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
     tables = {"complete": dyads.dropna(subset=listed)}
     tables |= {"log_days": dyads.assign(**days)} if days else {}
     tables |= {"unlogged": dyads.assign(**years)} if years else {}
-    asked = [c for c in rules.claims if c.kind != "all_of" and not rules.lacking(c, book, there)]
+    asked = [
+        c
+        for c in rules.claims
+        if c.kind != "all_of" and not c.over_time and not rules.lacking(c, book, there)
+    ]
 
     def verdicts_of(dyads: pd.DataFrame = dyads, **how) -> dict[tuple, str]:
         reader, found = Stepwise(dyads, book, **(rule | how)), {}

@@ -30,7 +30,8 @@ from .evidence import (
     verdict_of,
     ways,
 )
-from .rules import Claim, Rules, read_rules
+from .rules import SEVERAL, Claim, Rules, read_rules
+from .trends import TRENDS, Judge
 from .verdicts import Effect
 
 COLUMNS = [
@@ -45,7 +46,7 @@ def assess(
     dyads: pd.DataFrame,
     codebook: Codebook | None = None,
     rules: Rules | None = None,
-    analyses: Iterable[str] = (*READINGS, *QUICK),
+    analyses: Iterable[str] = (*READINGS, *QUICK, *TRENDS),
     finding: str | None = None,
     limits_90: bool = False,
     p_enter: float = 0.05,
@@ -68,7 +69,8 @@ def assess(
         `adjusted_independent` (for pretreatment, dyads taken as independent), `nested`
         (unadjusted, case managers respected), `nested_cr2`, `as_published` (unadjusted, dyads
         independent). Those that respect case managers are left out where the codebook names none,
-        or nearly each has a single client; the adjusted ones without a pretreatment block.
+        or nearly each has a single client; the adjusted ones without a pretreatment block. Claims
+        over time have analyses of their own: `detrended`, `naive`, `own_line`, `differences`.
     finding : str, optional
         Only this finding: "1", "2", "3", "4" or "halo".
     limits_90 : bool
@@ -91,12 +93,13 @@ def assess(
     book = book_of(dyads, codebook)
     rules = rules or read_rules()
     analyses = [analyses] if isinstance(analyses, str) else list(analyses)
-    if unknown := [a for a in analyses if a not in (*READINGS, *QUICK)]:
-        known = ", ".join([*READINGS, *QUICK])
+    if unknown := [a for a in analyses if a not in (*READINGS, *QUICK, *TRENDS)]:
+        known = ", ".join([*READINGS, *QUICK, *TRENDS])
         raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
     claims = claims_of(dyads, book, rules, finding)
     named, book = book.case_manager, told_apart(dyads, book)
-    analyses = [a for a in analyses if a in (*READINGS, *offered(dyads, book))]
+    analyses = [a for a in analyses if a in (*READINGS, *offered(dyads, book), *TRENDS)]
+    once = [c for c in claims if not c.over_time]
     data: dict[tuple, ClaimData] = {}
     rows: list[dict] = []
 
@@ -119,7 +122,11 @@ def assess(
         one = partial(find, analysis=name)
         if name in READINGS:
             one = Stepwise(dyads, book, name, p_enter=p_enter, p_remove=p_remove).read
-        rows += rows_of(claims, rules, name, one)
+        if name in TRENDS:
+            one = Judge(dyads, rules, name).find
+            rows += rows_of([c for c in claims if c not in once], rules, name, one)
+        else:
+            rows += rows_of(once, rules, name, one)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 
 
@@ -143,7 +150,8 @@ def unavailable(
 
 
 def _there(dyads: pd.DataFrame) -> set[str]:
-    return {name for name in dyads if dyads[name].notna().any()}
+    several = {SEVERAL} if "sessions" in dyads.attrs else set()
+    return {name for name in dyads if dyads[name].notna().any()} | several
 
 
 def rows_of(

@@ -316,7 +316,7 @@ def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | Non
 def verdict_of(effect: Effect, claim: Claim, rules: Rules) -> tuple[str, str]:
     """Verdict and criterion by the rule of the claim's kind."""
     low, high = bounds_of(claim, rules)
-    if claim.kind == "association":
+    if claim.kind == "association" or claim.over_time:
         return verdicts.association(effect, claim.direction, high)
     if claim.kind == "modest":
         return verdicts.modest(effect, high, rules.bounds["modest_high"])

@@ -137,6 +137,7 @@ OUTLIERS = {
 
 ABSENCES = ("block_absence", "rate_absence")
 KEY = ["finding", "claim", "informant"]
+JOINT = ["statistic", "n_specifications", "estimate", "expected", "share_significant", "p_value"]
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -250,6 +251,8 @@ def multiverse(
     ------
     ParameterError
         A finding that no claim is of.
+    NotEstimableError
+        No claim can be put to the study.
 
     Notes
     -----
@@ -286,12 +289,18 @@ def multiverse(
     found = [
         Specifications(c, tables, book, rules, shuffles, settings)
         for c in rules.claims
-        if c.kind != "all_of" and finding in (None, c.finding) and claim in (None, c.claim)
+        if c.kind != "all_of"
+        and not c.over_time
+        and finding in (None, c.finding)
+        and claim in (None, c.claim)
     ]
+    joint = [table for c in found if len(table := c.joint())]
     rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
+    if not (rows or skipped):
+        raise NotEstimableError("no claim can be put to this study")
     return Multiverse(
         pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat([pd.DataFrame(), *(c.joint() for c in found)], ignore_index=True),
+        pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(columns=[*KEY, *JOINT]),
         pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
         sum(c.n_same for c in found),
     )

@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from ..errors import CodebookError, ParameterError, Problem
 from ..paths import FINDINGS
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.yaml_text import read_yaml, schema_problems
+
+OVER_TIME = ("within", "between", "precedes", "precedes_more")
+"""Kinds of claims that need several sessions of a client."""
+DETRENDED = "detrended"
+"""Their primary analysis: the trend that all clients share is taken out."""
+SEVERAL = "several sessions of a client"
+NAMED = {"from": "source", "to": "term"}
+USUAL = {"precedes": {"bound": "lagged"}, "precedes_more": {"bound": "lagged"}}
+"""What settings of a claim are called here, and those of a kind where a claim states none."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,14 @@ class Claim:
     bound: str = "correlation"
     of: tuple[str, ...] = ()
     note: str = ""
+    source: str | None = None
+    lag: int = 1
+    than: str = "reverse"
+
+    @property
+    def over_time(self) -> bool:
+        """Whether it is about several sessions of a client."""
+        return self.kind in OVER_TIME
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -54,7 +73,9 @@ class Claim:
             return []
         if self.block:
             return list(book.blocks.get(self.block, ()))
-        return [*self.terms, *self.composite, *([self.term] if self.term else [])]
+        than = self.than if self.kind == "precedes_more" and self.than != "reverse" else None
+        named = (self.term, self.source, than)
+        return [*self.terms, *self.composite, *filter(None, named)]
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,7 @@ class Rules:
             gone.append(f"block {claim.block!r}")
         unrated = (i.replace("_", " ") for i in claim.informants if i not in raters)
         gone += map("rating by the {}".format, unrated)
+        gone += [SEVERAL] if claim.over_time and SEVERAL not in there else []
         for part in self.parts(claim):
             more = [x for x in self.lacking(part, book, there, named) if x not in gone]
             gone += [f"{' and '.join(more)} (for {part.claim})"] if more else []
@@ -116,8 +138,13 @@ class Rules:
 
     def primary_of(self, analyses: Collection[str]) -> str | None:
         """The primary analysis, or of those that a study has what comes nearest to it."""
-        near = (self.primary, "nested", "adjusted_independent", "as_published")
+        near = (self.primary, "nested", "adjusted_independent", "as_published", DETRENDED)
         return next((name for name in near if name in analyses), None)
+
+    def primary_rows(self, findings: pd.DataFrame) -> pd.DataFrame:
+        """The rows of each claim's primary analysis; a claim over time has one of its own."""
+        names = {self.primary_of(set(findings["analysis"])), DETRENDED}
+        return findings[findings["analysis"].isin(names)]
 
     def finding(self, name: object) -> str | None:
         """The finding of that name, a number too; None, for all of them, without a name.
@@ -166,10 +193,12 @@ def read_rules(
         raise CodebookError(problems)
     told = {name: partial(own_words, book=book) for name in ("text", "name", "note")}
     made = told | {"terms": tuple, "of": tuple}
+    named = [{NAMED.get(name, name): v for name, v in entry.items()} for entry in raw["claims"]]
     claims = tuple(
-        Claim(**entry | {name: make(entry[name]) for name, make in made.items() if name in entry})
-        for entry in raw["claims"]
-    )
+        Claim(**USUAL.get(entry["kind"], {})
+              | entry | {name: make(entry[name]) for name, make in made.items() if name in entry})
+        for entry in named
+    )  # fmt: skip
     # Where a study's own claims state no bound of that name, the shipped one holds.
     shipped = raw if path == FINDINGS else read_yaml(FINDINGS)[0]
     stated = shipped["bounds"] | raw.get("bounds", {})
@@ -188,14 +217,15 @@ def read_rules(
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
     """The file of claims: the one named, the one beside the data, the shipped one."""
-    place = Path(data or "")
+    place = Path(data or "").expanduser()
     own = (place.parent if place.is_file() else place) / "findings.yml"
-    return Path(path) if path else own if data and own.is_file() else FINDINGS
+    return Path(path).expanduser() if path else own if data and own.is_file() else FINDINGS
 
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
     there, named = dyad_variables(book), "variable {!r}"
+    there |= {SEVERAL} if any(table.time for table in book.tables.values()) else set()
     lacking = [(c, gone) for c in rules.claims if (gone := rules.lacking(c, book, there, named))]
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)

@@ -323,6 +323,8 @@ def _selected(row: pd.Series, right: bool, settings: dict) -> set[str]:
 def _pooled(parts: list[ClaimData]) -> Estimate:
     fits = [fitted(data) for data in parts]
     estimates, errors, df = zip(*((f.estimate, f.std_error, f.df2) for f in fits), strict=True)
+    if not np.isfinite(errors).all():
+        raise NotEstimableError("the estimate has no standard error in some completed data sets")
     row = pool(estimates, errors, n=fits[0].n, k=2, df_complete=float(np.mean(df))).iloc[0]
     kind = type(fits[0])
     return kind(row["estimate"], row["std_error"], np.nan, 1, row["df"], np.nan, fits[0].n)
@@ -440,9 +442,10 @@ def all_rows(
     primary = rules.primary_of(offered(dyads, book))
     usual = quick[quick["analysis"] == primary].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
+    claims = [c for c in claims_of(dyads, book, rules, finding) if not c.over_time]
     study = Stressed(
-        dyads, book, rules, claims_of(dyads, book, rules, finding), primary, usual, settings, seed,
-        specifications, reselected, rule,
+        dyads, book, rules, claims, primary, usual, settings, seed, specifications,
+        reselected, rule,
     )  # fmt: skip
     slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)
     return pd.concat([quick, slow], ignore_index=True)

@@ -82,15 +82,17 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         row per claim with a primary verdict; from `analysis` on empty where no analysis that
         differs in one respect says otherwise.
     """
-    primary = rules.primary_of(set(findings["analysis"]))
+    main = rules.primary_rows(findings)
     columns = [*KEY, "verdict", "n"]
-    rows = findings.loc[findings["analysis"] == primary, columns].assign(primary=primary)
-    single = differences(findings["analysis"], primary) if primary else {}
+    rows = main[columns].assign(primary=main["analysis"])
+    single = {}
+    for primary in dict.fromkeys(main["analysis"]):
+        single |= differences(findings["analysis"], primary)
     others = findings.loc[findings["analysis"].isin(single), [*columns, "analysis"]]
     others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
     joined = others.merge(rows, on=KEY)
     joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(KEY)
-    why = joined["analysis"].map(single)
+    why = joined["analysis"].map(single).astype(object)
     joined = joined.assign(respect=why.str[0], does=why.str[1])
     kept = [*KEY, "analysis", "respect", "does", "other_verdict", "other_n"]
     return rows.merge(joined[kept], how="left", on=KEY)
@@ -145,14 +147,14 @@ def multiplicity(findings: pd.DataFrame, rules: Rules, alpha: float = 0.05) -> M
     """
     primary = rules.primary_of(set(findings["analysis"]))
     kinds = {c.key: c.kind for c in rules.claims}
-    rows = findings[findings["analysis"] == primary].set_index(KEY)
+    rows = rules.primary_rows(findings).set_index(KEY)
     rows = rows[[kinds.get(key, "all_of") != "all_of" for key in rows.index]]
     absent = [kinds[key] in ("block_absence", "rate_absence") for key in rows.index]
     p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
     supported = rows["verdict"] == "supported"
     kept = supported & (adjust(p.to_numpy()) < alpha)
-    nothing = verdict_rates().query("scenario == 'no_association' and analysis == @primary")
-    nothing = nothing[~nothing["true"]].set_index(KEY)["supported"]
+    nothing = verdict_rates().query("scenario == 'no_association' and not true")
+    nothing = nothing[nothing["analysis"] == primary].set_index(KEY)["supported"]
     expected = nothing[nothing.index.isin(rows.index)]
     return Multiplicity(
         len(rows), findings["analysis"].nunique(), len(findings), int(supported.sum()),

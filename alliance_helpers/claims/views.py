@@ -176,6 +176,8 @@ def regression_blocks(
     found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
     if outcome is None:
         return found
+    if outcome not in dyads:
+        raise NotEstimableError(f"the study has no {outcome!r}")
     found["alliance"] = [book.alliance_of(informant)]
     return {b: [t for t in terms if t != outcome] for b, terms in found.items()}
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from html import escape
+from io import StringIO
 
 import pandas as pd
 
@@ -21,14 +23,16 @@ from ..study.codebook import SHORT_OF_36, Codebook
 
 @dataclass
 class Opened:
-    """The cohort opened last: where results go, whose words they use, what was changed about it."""
+    """The cohort opened last: where results go, whose words they use, its size, its changes."""
 
     out: str = ""
     codebook: Codebook | None = None
+    n: int = 0
     changes: tuple[str, ...] = ()
 
 
 OPENED = Opened()
+CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
 
 
@@ -172,7 +176,7 @@ class Cohort(CleanStudy):
 
     def _made(self, changed: Cohort, said: str) -> Cohort:
         made = replace(assembled(changed), changes=(*self.changes, said))
-        OPENED.codebook, OPENED.changes = made.codebook, made.changes
+        OPENED.codebook, OPENED.n, OPENED.changes = made.codebook, len(made.dyads), made.changes
         sys.stdout.write(f"{len(made.dyads):,} dyads, {said}.\n")
         return made
 
@@ -189,11 +193,12 @@ def changed(cohort: Cohort, without: str = "", subscale: str = "", blocks: str =
     blocks : str
         `pretreatment=client_age, client_female; treatment=contacts`.
     """
-    if without:
-        cohort = cohort.without(**_pairs(without, "without"))
-    if subscale:
-        cohort = cohort.using(subscale)
-    return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
+    with redirect_stdout(StringIO()):  # `note` says it
+        if without:
+            cohort = cohort.without(**_pairs(without, "without"))
+        if subscale:
+            cohort = cohort.using(subscale)
+        return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
 
 
 def _pairs(text: str, name: str) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
 from ..study.load import Study, load_study
 from .cohort import OPENED, Cohort, changed
+from .survive import survive
 
 _kept: dict[str, CleanStudy] = {}
 
@@ -38,11 +39,11 @@ def check_asked(
             f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
         )
     if scenario:
-        from .population import population
+        from .courses import scenario_codebook
         from .simulate import check_size
 
         check_size(n_clients, seed)
-        population(scenario)
+        scenario_codebook(scenario)
         return
     idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
             if v != usual]  # fmt: skip
@@ -98,6 +99,8 @@ def open_cohort(
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
     OPENED.out, OPENED.codebook, OPENED.changes = out, cohort.codebook, ()
+    OPENED.n = len(cohort.dyads)
+    survive()
     return changed(cohort, without, subscale, blocks)
 
 

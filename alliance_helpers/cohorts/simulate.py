@@ -17,8 +17,19 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from ..errors import ParameterError
-from ..paths import TRUTH, empty_for_a_run, held, listed, refuse_others, survey, told, write_whole
+from ..paths import (
+    COURSES,
+    TRUTH,
+    empty_for_a_run,
+    held,
+    listed,
+    refuse_others,
+    survey,
+    told,
+    write_whole,
+)
 from ..study.load import Study
+from .courses import courses, simulate_sessions
 from .draws import Draws, draw
 from .population import population, truth_table
 from .raw_study import raw_tables
@@ -89,7 +100,8 @@ def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int 
     Parameters
     ----------
     scenario : str
-        A name in `data/scenarios.yml`.
+        A name in `data/scenarios.yml`, or one over time (one table of sessions) in
+        `data/over_time/scenarios.yml`.
     n_clients, seed : int
 
     Returns
@@ -108,6 +120,8 @@ def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int 
     20
     """
     check_size(n_clients, seed)
+    if scenario in courses():
+        return simulate_sessions(scenario, int(n_clients), int(seed))
     made = population(scenario)
     drawn = draw(made, int(n_clients), int(seed), keep_items=True)
     source = f"synthetic, scenario {scenario}, {n_clients:,} clients, seed {seed}"
@@ -147,9 +161,14 @@ def write_study(study: Study, out: str | Path) -> Path:
             refuse_others(out, survey(out, {})[1])
         for file, table in files.items():
             table.to_csv(Path(new, file), index=False, float_format="%.10g")
-        Path(new, "README.md").write_text(README.format(source=study.source), encoding="utf-8")
+        notes = {"README.md": README.format(source=study.source)}
+        if study.codebook.text == (COURSES / "codebook.yml").read_text("utf-8"):
+            own = ("codebook.yml", "findings.yml")
+            notes |= {name: (COURSES / name).read_text("utf-8") for name in own}
+        for name, text in notes.items():
+            Path(new, name).write_text(text, encoding="utf-8")
         empty_for_a_run(out)
-        for file in (*files, "README.md"):
+        for file in (*files, *notes):
             write_whole(out / file, partial(shutil.move, Path(new, file)))
     return out
 

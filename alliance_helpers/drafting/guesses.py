@@ -180,11 +180,12 @@ def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
         return as_number_guess(guess, answers)
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
-    names = _spellings(present)
+    names, few = _spellings(present)
     if levels:
         coded = raw.file.lower().endswith(LABELLED) or not levels.keys() >= present.keys()
         names = [*levels.values()] if coded else levels
-    if levels or (len(names) <= MOST_LEVELS and total >= FEW * len(names)):
+    known = 0 < len(names) <= MOST_LEVELS and few <= max(MISTYPED * total, 1)
+    if levels or known:
         return replace(guess, type="category", values=names, role=role)
     return replace(guess, type="id", role=role) if role else guess
 
@@ -200,10 +201,17 @@ def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
     }
 
 
-def _spellings(present: Held) -> list[str]:
-    """Categories, each in its most frequent spelling; more than may be named if there are more."""
-    often = sorted(present, key=lambda text: -present[text])[: MOST_LEVELS * 20]
-    return sorted({plain(spelling): spelling for spelling in often[::-1]}.values())
+def _spellings(present: Held) -> tuple[list[str], int]:
+    """Categories of at least `FEW` rows, each in its most frequent spelling; rows of the others.
+
+    What fewer hold is not named: `check` asks about it, or if it is much the column is left aside.
+    """
+    rows: Counter[str] = Counter()
+    for text, n in present.items():
+        rows[plain(text)] += n
+    often = sorted(present, key=lambda text: present[text])
+    names = {plain(text): text for text in often if rows[plain(text)] >= FEW}
+    return sorted(names.values()), sum(n for n in rows.values() if n < FEW)
 
 
 def _numbers(present: Held) -> np.ndarray | None:

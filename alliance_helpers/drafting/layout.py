@@ -35,7 +35,7 @@ from .items import (
     item_blocks,
     reversed_beside,
 )
-from .ratings import items_and_scale, word_for
+from .ratings import items_and_scale, join_subscales, word_for
 from .shapes import SHAPES, join_by_values, shape_of, with_shape
 
 TOTAL = pattern("column", "total")
@@ -129,6 +129,7 @@ def _lay_out(found: dict[str, Found]) -> Layout:
         if getattr(layout, role) not in there:
             setattr(layout, role, None)
     _days(layout)
+    join_subscales(layout)
     _sort(layout)
     return layout
 

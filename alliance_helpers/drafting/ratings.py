@@ -165,3 +165,28 @@ def word_for(informant: str, layout: Layout) -> str:
         if plain in name or plain.startswith(name or "-"):
             return word
     return WORDS["called"][informant][-1]
+
+
+def join_subscales(layout: Layout) -> None:
+    """Blocks of items named task, goal and bond: one rating of the alliance, by no known form."""
+    names = {part: re.compile(rf"(?i)(.*_)?{part}_score") for part in SUBSCALES["WAI-36"]}
+    parts = {part: scale for part, name in names.items() for scale in layout.scales
+             if name.fullmatch(scale.name)}  # fmt: skip
+    if len(parts) < len(names) or layout.informants:
+        return
+    patterns = [scale.settings["items"] for scale in parts.values()]
+    if not all(isinstance(p, str) and "{" in p for p in patterns):
+        return
+    keys, first = {}, 1
+    for part, items in zip(parts, map(expand, patterns), strict=True):
+        keys[part] = list(range(first, first + len(items)))
+        first += len(items)
+    spans = [g.range for t in layout.tables for n, _, g in t.variables if n in patterns and g.range]
+    layout.scales = [scale for scale in layout.scales if scale not in parts.values()]
+    name, who = layout.name("client_alliance"), word_for("client", layout)
+    settings = {"label": f"Alliance, {who.lower()}'s rating", "items": patterns, "keys": keys,
+                "range": [min(low for low, _ in spans), max(high for _, high in spans)],
+                "score": "mean", "informant": "client"}  # fmt: skip
+    said = "task, goal and bond items of no known form, none reversed: is this the client's rating?"
+    layout.scales.insert(0, Part(name, settings, "", said))
+    layout.informants["client"] = who, name

@@ -68,7 +68,8 @@ def shape_of(raw: RawTable, guesses: dict[str, Guess], blocks: list[Block]) -> S
         if client := _tied(raw, free, time):
             why = f"{free[client].column!r} stands in several rows, told apart by "
             why += f"{free[time].column!r}"
-            said = "one row of each client is analysed, here the last: is that the one you mean?"
+            said = "all sessions are kept for what is asked over time; what is asked of one row of "
+            said += "each client takes the last: is that the one you mean?"
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, said)
     return Shape(question=_doubts(raw, free) if blocks else "")

@@ -177,7 +177,8 @@ def count_ladder(
             fits.append(model.fit)
             tables.append(model.coefficients)
             tables[-1].insert(0, "family", family)
-    coefficients = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"family": []})
+    none = pd.DataFrame({"family": [], "term": []})
+    coefficients = pd.concat(tables, ignore_index=True) if tables else none
     return CountModels(coefficients, pd.concat(fits, ignore_index=True), found)
 
 
@@ -195,7 +196,7 @@ def expected_counts(fitted: CountModels, edges=None) -> pd.DataFrame:
     -------
     DataFrame
         `low high observed` and one column per family. `low` and `high` belong to the bin. The last
-        row, with `high` infinite, is what a model expects beyond the largest count observed.
+        row, with `high` infinite, is what a model expects beyond the bins.
 
     Examples
     --------
@@ -209,7 +210,9 @@ def expected_counts(fitted: CountModels, edges=None) -> pd.DataFrame:
     low = _edges(int(observed.max())) if edges is None else np.asarray(edges)
     if low[0] != 0 or (np.diff(low) <= 0).any() or low[-1] > observed.max():
         raise ParameterError("Bins must ascend from 0 and begin at or below the largest count.")
-    low = np.append(low, int(observed.max()) + 1)
+    # where it ends must not be what somebody has
+    rounded = edges is None and len(low) > 1
+    low = np.append(low, 2 * low[-1] - low[-2] if rounded else int(observed.max()) + 1)
     table = pd.DataFrame({"low": low, "high": np.append(low[1:] - 1, np.inf)})
     table["observed"] = np.histogram(observed, np.append(low, np.inf))[0]
     for family, fit in fitted._found.items():

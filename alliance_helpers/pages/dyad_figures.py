@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -16,6 +17,7 @@ from .style import (
     INFORMANTS,
     INK,
     QUIET,
+    WIDTH,
     canvas,
     finished,
     key,
@@ -34,6 +36,7 @@ def informants(
     columns: Sequence[str] = ("client_alliance", "case_manager_alliance"),
     labels: Sequence[str] = ("Client", "Case manager"),
     ylabel: str = "Alliance rating (sum of items)",
+    min_cell: int = 5,
     ax: Axes | None = None,
 ) -> Axes:
     """Two informants' distributions back to back on one scale.
@@ -46,6 +49,9 @@ def informants(
     labels : two str
     ylabel : str
         The measure with its unit.
+    min_cell : int
+        Bars of fewer dyads than this are joined with their neighbours, over the width of both; of
+        fewer ratings nothing is told. Edges are round numbers, so that none is somebody's rating.
     ax : Axes, optional
         New axes in a figure of their own by default.
 
@@ -55,29 +61,33 @@ def informants(
 
     Examples
     --------
-    >>> ratings = pd.DataFrame({"a": [4.0, 5, 6], "b": [3.0, 5, None]})
+    >>> ratings = pd.DataFrame({"a": [4.0, 5, 6, 4, 5, 6], "b": [3.0, 5, 4, 3, 5, 4]})
     >>> informants(ratings, ["a", "b"]).figure.get_label()[-36:]
-    'Case manager: mean 4.0, SD 1.4, n 2.'
+    'Case manager: mean 4.0, SD 0.9, n 6.'
     """
     ax = canvas(ax, 4.6)
     values = [dyads[c].dropna().to_numpy(float) for c in columns]
-    edges = np.histogram_bin_edges(np.concatenate(values), 18)
-    counts = [np.histogram(v, edges)[0] for v in values]
-    most = max(1, *(c.max() for c in counts))
+    edges, step = round_edges(np.concatenate(values))
+    bars = [joined(edges, np.histogram(v, edges)[0], min_cell) for v in values]
+    bars = [(at, counts * step / np.diff(at)) for at, counts in bars]
+    most = max(1, *(c.max(initial=0) for _, c in bars))
     said = []
     for at, (look, label, numbers) in enumerate(
         zip((CLIENT, CASE_MANAGER), labels, values, strict=True)
     ):
         side = 2 * at - 1
+        ends, long = bars[at]
         ax.barh(
-            edges[:-1], side * counts[at], height=np.diff(edges), align="edge", color=look.color,
+            ends[:-1], side * long, height=np.diff(ends), align="edge", color=look.color,
             edgecolor="white", hatch=look.hatch, lw=0.6,
         )  # fmt: skip
-        text = "no ratings"
-        if len(numbers):
+        text = f"fewer than {min_cell} ratings" if len(numbers) else "no ratings"
+        if len(numbers) and len(numbers) >= min_cell:
             mean = numbers.mean()
             spread = figure_number(numbers.std(ddof=1), 1) if len(numbers) > 1 else "unknown"
-            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {len(numbers):,}"
+            few = 0 < len(dyads) - len(numbers) < min_cell  # without a rating
+            n = f"at least {len(dyads) - min_cell + 1:,}" if few else f"{len(numbers):,}"
+            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {n}"
             ax.plot([0, side * most * 1.1], [mean, mean], color=INK, lw=2)
         ax.text(0.25 + 0.5 * at, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
         ax.text(0.25 + 0.5 * at, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)
@@ -86,9 +96,40 @@ def informants(
     ax.set_xlim(-most * 1.12, most * 1.12)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
-    ax.set(xlabel="Number of dyads (black lines: means)", ylabel=ylabel)
+    ax.set_ylim(edges[0] - step / 2, edges[-1] + step / 2)
+    ax.set(xlabel=f"Dyads per {step:g} points (black lines: means)", ylabel=ylabel)
     heading = "The two informants side by side"
     return finished(ax, heading, f"{heading}: {ylabel}. {'; '.join(said)}.")
+
+
+def round_edges(values: np.ndarray, most: int = 18) -> tuple[np.ndarray, float]:
+    """Edges of at most so many equal bins, at multiples of 1, 2 or 5 times a power of ten; a step.
+
+    >>> round_edges(np.array([3.2, 6.9]), most=5)
+    (array([3., 4., 5., 6., 7.]), 1.0)
+    """
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    power = 10.0 ** np.floor(np.log10((high - low or 1.0) / most))
+    for step in power * np.array([1, 2, 5, 10, 20]):
+        ends = step * np.floor(low / step), step * (np.floor(high / step) + 1)
+        if (bins := round((ends[1] - ends[0]) / step)) <= most:
+            break
+    return np.linspace(*ends, bins + 1), float(step)
+
+
+def joined(edges, counts, min_cell: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bins with fewer than so many people joined with their neighbours: edges and counts.
+
+    >>> joined([0, 1, 2, 3, 4], [9, 2, 4, 7], 5)
+    (array([0, 1, 3, 4]), array([9, 6, 7]))
+    """
+    ends, full = list(edges), list(counts)
+    while (small := [k for k, n in enumerate(full) if 0 < n < min_cell]) and len(full) > 1:
+        first = min(small[0], len(full) - 2)
+        full[first : first + 2] = [sum(full[first : first + 2])]
+        del ends[first + 1]
+    few = len(full) == 1 and 0 < full[0] < min_cell  # nobody to join
+    return np.array(ends), np.array([0] if few else full)
 
 
 @styled
@@ -273,3 +314,54 @@ def correlations(
     )
     about = f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}."
     return finished(ax, heading, about)
+
+
+@styled
+def trajectories(
+    bands: pd.DataFrame, lines: pd.DataFrame | None = None, codebook: Codebook | None = None
+) -> Axes:
+    """Measures by session: median, quartiles and tenths, and how many are still there.
+
+    Parameters
+    ----------
+    bands : DataFrame
+        As `over_time.trajectories` returns it: `session term n q10 q25 q50 q75 q90`.
+    lines : DataFrame, optional
+        `person session` and the measures: a thin line for each person.
+    codebook : Codebook, optional
+
+    Returns
+    -------
+    Axes
+        The first of one a measure.
+    """
+    terms = list(dict.fromkeys(bands.get("term", ())))
+    if not terms:
+        return nothing(None, "How it goes on", "No session has enough clients to be shown.")
+    figure, axes = plt.subplots(
+        1, len(terms), figsize=(WIDTH, 3.6), layout="constrained", squeeze=False
+    )
+    figure.suptitle("How it goes on, session by session", x=0.012, ha="left", fontweight="bold")
+    said = []
+    for ax, term in zip(axes[0], terms, strict=True):
+        part = bands[bands["term"] == term].sort_values("session")
+        at = part["session"].to_numpy(float)
+        ax.fill_between(at, part["q10"], part["q90"], color=BAND, lw=0, alpha=0.6)
+        ax.fill_between(at, part["q25"], part["q75"], color=BAND, lw=0)
+        if lines is not None:
+            for _, own in lines.groupby("person"):
+                ax.plot(own["session"], own[term], color=POINT, lw=0.4, alpha=0.4)
+        ax.plot(at, part["q50"], color=INK, lw=2)
+        ax.set_title(word(term, codebook), fontsize=10)
+        shown = part.iloc[:: max(1, -(-len(part) // 6))]
+        ax.set_xticks(shown["session"], [f"{s:g}\n{n:,}" for s, n in zip(
+            shown["session"], shown["n"], strict=True)])  # fmt: skip
+        ax.set_xlabel("Session, and how many are there")
+        first, last = part.iloc[0], part.iloc[-1]
+        said.append(
+            f"{word(term, codebook)}: median {figure_number(first['q50'])} at session "
+            f"{first['session']:g} (n {first['n']:,}), {figure_number(last['q50'])} at session "
+            f"{last['session']:g} (n {last['n']:,})"
+        )
+    figure.set_label(f"Median, quartiles and tenths by session. {'. '.join(said)}.")
+    return axes[0][0]

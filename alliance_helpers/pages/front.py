@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
+from ..claims.as_1995 import READINGS
 from ..claims.rules import Claim, Rules
 from ..claims.together import first_change, multiplicity, verdict_rates
 from ..claims.verdicts import SUPPORTED
@@ -36,6 +37,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     if primary is None:
         return ""
     by_claim = {a: rows.set_index(CLAIM) for a, rows in findings.groupby("analysis")}
+    main = rules.primary_rows(findings).set_index(CLAIM)
     changes = first_change(findings, rules).set_index(CLAIM)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
@@ -43,24 +45,24 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
-        | _sentence(list(mine), names, by_claim.get("as_1995"), changes)
+        | _sentence(list(mine), names, by_claim.get(READINGS[0]), changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
     rows, before = [], None
     for claim in claims:
-        row, then = by_claim[primary].loc[claim.key], None
-        if "as_1995" in by_claim and claim.key in by_claim["as_1995"].index:
-            then = by_claim["as_1995"].loc[claim.key, "verdict"]
+        row, then = main.loc[claim.key], None
+        if READINGS[0] in by_claim and claim.key in by_claim[READINGS[0]].index:
+            then = by_claim[READINGS[0]].loc[claim.key, "verdict"]
         drawn = {"name": names[claim.key], "finding": claim.finding, "then": then}
         drawn |= {"now": row["verdict"], "rate": rates.get(claim.key), "first": before}
         rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
         before = claim.finding
     several = multiplicity(findings, rules)
     return rendered(
-        "front.html.j2", told=told, rows=rows, primary=word(primary), marks=MARKS, words=WORDS,
-        size=(WIDTH, HEIGHT), inner=_places([-1, 0, 1]), several=several, n=n, own=rules.own,
-        lost=[names[tuple(key)] for key in several.lost],
-        clients=int(findings.loc[findings["analysis"] == primary, "n"].max()),
+        "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
+        primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
+        inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several.lost],
+        clients=int(main["n"].max()),
     )  # fmt: skip
 
 
@@ -106,6 +108,18 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 
 
+def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, str] | None:
+    """What the other reading of 1995 reports too, and no longer; None without both readings."""
+    if not {*READINGS} <= set(by_claim):
+        return None
+    first, other = (by_claim[a]["verdict"] == SUPPORTED for a in READINGS)
+    keys = [c.key for c in claims if c.key in first.index and c.key in other.index]
+    return {
+        "more": listed([names[k] for k in keys if other[k] and not first[k]]),
+        "less": listed([names[k] for k in keys if first[k] and not other[k]]),
+    }
+
+
 def listed(words: list[str]) -> str:
     """Words with commas, and the last with *and*.
 
@@ -130,7 +144,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
     elif claim.kind.startswith("block"):
         scaled = np.sqrt(values.clip(lower=0) / rules.bounds[claim.bound])
     else:
-        sign = claim.direction if claim.kind == "association" else 1
+        sign = claim.direction if claim.kind == "association" or claim.over_time else 1
         scaled = sign * values / rules.bounds[claim.bound]
     text = ("R² " if claim.kind.startswith("block") else "") + form(values["estimate"])
     if np.isfinite(values["conf_low"]):

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..study.codebook import Codebook
+from .dyad_figures import joined
 from .printing import coefficient, figure_number, p_words, word
 from .style import (
     FAMILIES,
@@ -98,7 +99,10 @@ def r_squared_blocks(
 
 @styled
 def days_distribution(
-    expected: pd.DataFrame, xlabel: str = "Hospital days", ax: Axes | None = None
+    expected: pd.DataFrame,
+    xlabel: str = "Hospital days",
+    min_cell: int = 5,
+    ax: Axes | None = None,
 ) -> Axes:
     """Observed days against the fitted models.
 
@@ -108,6 +112,8 @@ def days_distribution(
         As `counts.expected_counts` returns it: `low high observed`, one column per family; the
         first bin may be zero alone, the last may have no upper end.
     xlabel : str
+    min_cell : int
+        Bins of fewer clients than this are joined with their neighbours.
     ax : Axes, optional
 
     Returns
@@ -115,6 +121,10 @@ def days_distribution(
     Axes
     """
     ax = canvas(ax, 4.8)
+    begins, _ = joined(range(len(expected) + 1), expected["observed"], min_cell)
+    into = np.searchsorted(begins, np.arange(len(expected)), side="right")
+    sums = dict.fromkeys(expected.columns, "sum") | {"low": "first", "high": "last"}
+    expected = expected.groupby(into).agg(sums)
     low, high = expected["low"].to_numpy(float), expected["high"].to_numpy(float)
     families = [c for c in expected.columns if c not in ("low", "high", "observed")]
     at = np.arange(len(expected), dtype=float)

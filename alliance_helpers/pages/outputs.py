@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from ..cohorts.cohort import OPENED
-from ..errors import ParameterError
-from ..paths import UNSEEN_VARIABLE, write_whole
+from ..errors import ParameterError, listed
+from ..paths import UNSEEN_VARIABLE, homeless, write_whole
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, has_own_words, own_words
 from .printing import CAPTIONS, PrettyTable, pretty, word
@@ -37,6 +37,7 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 # tabs for the edges of cells, behind those.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 SHOWN_ROWS = 60
+FEW = 5  # people of whom no number may tell
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -80,6 +81,7 @@ def save_table(
     name: str,
     out: str | Path | None = None,
     codebook: Codebook | None = None,
+    coarse: bool = False,
     **how,
 ) -> None:
     """Write `out/tables/name.csv` in full precision and show the table, wherever in a cell.
@@ -94,6 +96,8 @@ def save_table(
         The run's folder, by default that of the cohort opened; with "" nothing is written.
     codebook : Codebook, optional
         Gives the labels; by default that of the cohort opened.
+    coarse : bool
+        Its rows differ by few people: of real records give n in whole fives, and two digits.
     **how
         Handed to :func:`printing.pretty`: `caption`, by default that of `words.toml`.
 
@@ -112,7 +116,7 @@ def save_table(
     nothing is shown.
     """
     out, book = _of_the_cohort(out, codebook)
-    whole = frame.frame if isinstance(frame, PrettyTable) else frame
+    whole = frame.frame if isinstance(frame, PrettyTable) else discreet(frame, coarse)
     if out:
         write_csv(whole, _target(out, "tables", name, ".csv"))
     if os.environ.get(UNSEEN_VARIABLE):
@@ -121,6 +125,7 @@ def save_table(
         caption = how.pop("caption", None) or CAPTIONS.get(name) or word(name).capitalize()
         if len(whole) > SHOWN_ROWS:
             caption += f" (the first {SHOWN_ROWS} of {len(whole):,} rows)"
+        caption = _with_changes(caption)
         frame = pretty(whole.head(SHOWN_ROWS), book, caption=caption, **how)
     display(frame)
 
@@ -154,7 +159,7 @@ def save_figure(
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
     title = figure.texts[0].get_text() if figure.texts else word(name).capitalize()
-    caption = own_words(" ".join(title.split()), codebook)
+    caption = _with_changes(own_words(" ".join(title.split()), codebook))
     width = round(figure.get_figwidth() * SHOWN_PER_INCH)
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
@@ -177,6 +182,25 @@ def save_figure(
     return Picture(png, alt, width, live=not out, caption=caption)
 
 
+def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
+    """A table of real records without numbers that tell of fewer than five people.
+
+    An `n` that lacks fewer than five of the cohort is given as the cohort's: beside the cohort's
+    size it would say how few have no value. With `coarse` see :func:`save_table`.
+    """
+    if "n" not in frame or OPENED.codebook is None or OPENED.codebook.synthetic:
+        return frame
+    n, few = frame["n"], (OPENED.n - frame["n"]).between(1, FEW - 1)
+    shown = {"n": (n // FEW * FEW if coarse else n.mask(few, OPENED.n))}
+    if "df" in frame:  # of n less some terms
+        df = frame["df"]
+        shown["df"] = df.mask(few & (df % 1 == 0), df + shown["n"] - n)
+    if coarse:
+        shown |= {c: frame[c].map("{:.2g}".format).astype(float)
+                  for c in frame.select_dtypes("float") if c != "n"}  # fmt: skip
+    return frame.assign(**shown)
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as CSV, whole or not at all, harmless to spreadsheets."""
     flat = frame.reset_index() if any(frame.index.names) else frame
@@ -194,6 +218,11 @@ def _of_the_cohort(
 ) -> tuple[str | Path, Codebook | None]:
     """What was given, and otherwise what `open_cohort` was told."""
     return OPENED.out if out is None else out, codebook or OPENED.codebook
+
+
+def _with_changes(caption: str) -> str:
+    """A caption that says what was changed about the cohort."""
+    return f"{caption} [{'; '.join(OPENED.changes)}]" if OPENED.changes else caption
 
 
 def _target(out: str | Path, kind: str, name: str, ending: str) -> Path:
@@ -218,8 +247,12 @@ def note(study: CleanStudy) -> HTML:
     book = study.codebook
     what = "Synthetic data. No person stands behind these rows. " if book.synthetic else ""
     css = "synthetic" if book.synthetic else "source"
-    where = f"{escape(book.title)}, from {escape(study.source)}"
-    return HTML(f'<p class="{css}"><strong>{what}</strong>{where}.</p>')
+    changes = getattr(study, "changes", ())
+    where = f"{escape('; '.join([f'{book.title}, from {homeless(study.source)}', *changes]))}."
+    if study.warnings:  # what they say may name people
+        files = escape(listed(dict.fromkeys(w.file for w in study.warnings)))
+        where += f" <code>alliance check</code> warns of {len(study.warnings)} things in {files}."
+    return HTML(f'<p class="{css}"><strong>{what}</strong>{where}</p>')
 
 
 def bullets(sentences: list[str]) -> HTML:
@@ -249,7 +282,7 @@ def save_record(
     if not out:
         return
     if isinstance(result, pd.DataFrame):
-        write_csv(result, Path(out) / "findings.csv")
+        write_csv(discreet(result), Path(out) / "findings.csv")
         return
     log, open_rows = result.log, result.codebook.synthetic or show_rows
     if not open_rows:

@@ -124,7 +124,7 @@ def _draw(findings: pd.DataFrame, rules: Rules, book: Codebook, folder: Path) ->
 
 def primary(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """The rows of the primary analysis."""
-    return findings[findings["analysis"] == rules.primary_of(set(findings["analysis"]))]
+    return rules.primary_rows(findings)
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple]:

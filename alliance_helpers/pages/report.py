@@ -19,10 +19,10 @@ from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
 from .front import front_page
-from .printing import numbered, rendered
+from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
 
-NOTHING = "No findings were written."
+NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 
 
@@ -71,6 +71,7 @@ def write_report(folder: str | Path) -> Path:
         "report.html.j2",
         sections=sections,
         about=about,
+        words=WORDS,
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
@@ -156,7 +157,8 @@ def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFr
     if not path.is_file():
         return None
     rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    return pd.read_csv(path, dtype={"finding": str}), rules
+    found = pd.read_csv(path, dtype={"finding": str})
+    return None if found.empty else (found, rules)
 
 
 def _banner(sections: list[Section]) -> str:

@@ -202,7 +202,8 @@ def interval_rows(
     ax.set_ylim(max(depth - 0.1, 0.5), -0.25)
     without_side(ax)
     if form is coefficient:
-        ax.xaxis.set_major_formatter(lambda x, _: coefficient(x, 1) if round(x, 9) else "0")
+        digits = 1 if np.ptp(ax.get_xlim()) > 0.5 else 2
+        ax.xaxis.set_major_formatter(lambda x, _: coefficient(x, digits) if round(x, 9) else "0")
         ax.xaxis.get_major_locator().set_params(steps=[1, 2, 5, 10])
     ax.axvline(none, color=QUIET, lw=0.9, zorder=1)
     if band is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 
+from ..claims.choices import OFFERED
 from ..errors import NotEstimableError, ParameterError
 from ..models.nesting import icc
 from ..study.codebook import Codebook
@@ -126,7 +127,7 @@ def table_one(
     if dyads[by].isna().any():
         groups["not known"] = dyads[by].isna()
     sizes = np.array([[mask.sum() for mask in groups.values()]])
-    small = suppressed(sizes, min_cell, column_sums=False)
+    small = _small_groups(groups, dyads, codebook, min_cell)
     head = {"variable": "Dyads", "level": "n", "missing": ""}
     rows = [head | _counts(sizes[0], small[0], groups, min_cell)]
     for name in columns:
@@ -150,6 +151,23 @@ def table_one(
     columns = ["variable", "level", "missing", "Overall", *groups]
     columns += [BETWEEN] * (codebook.case_manager in dyads)
     return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def _small_groups(groups: dict, dyads: pd.DataFrame, book: Codebook, min_cell: int) -> np.ndarray:
+    """Groups whose sizes to withhold, other tables known too: those by what the groups divide.
+
+    Of sites of two types, the sizes of the types are in the table by types.
+    """
+    sizes = np.array([[mask.sum() for mask in groups.values()]])
+    small = suppressed(sizes, min_cell, column_sums=False)
+    for other in (name for name in OFFERED["by"](book) if name in dyads):
+        kinds = [dyads.loc[mask, other].unique() for mask in groups.values()]
+        if not all(len(k) == 1 for k in kinds):
+            continue
+        for kind in {k[0] for k in kinds}:
+            inside = np.flatnonzero([k[0] == kind for k in kinds])
+            small[0, inside] |= suppressed(sizes[:, inside], min_cell, column_sums=False)[0, :-1]
+    return small
 
 
 def _between(values: pd.Series, dyads: pd.DataFrame, codebook: Codebook) -> str:

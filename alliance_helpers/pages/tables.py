@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules, read_rules, read_stress
+from ..claims.rules import DETRENDED, Claim, Rules, read_rules, read_stress
 from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
@@ -66,15 +66,16 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def missingness(clean: CleanStudy) -> pd.DataFrame:
+def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
     """How much is missing: answers to the items of a scale, and values of a dyad's variables.
 
     Returns
     -------
     DataFrame
         `term kind n n_missing share_missing share_items_missing`, most missing first. `n_missing`
-        counts dyads without a value, after prorating; `share_items_missing` is the share of single
-        answers that are missing (NaN for a variable that is no scale).
+        counts dyads without a value, after prorating (NaN, as the shares, where it is below
+        `min_cell` and not 0); `share_items_missing` is the share of single answers that are missing
+        (NaN for a variable that is no scale).
     """
     dyads, book = clean.dyads, clean.codebook
     scales = [s for s in book.scales if s in dyads]
@@ -86,7 +87,7 @@ def missingness(clean: CleanStudy) -> pd.DataFrame:
             "term": names,
             "kind": ["scale" if name in scales else "variable" for name in names],
             "n": len(dyads),
-            "n_missing": gone.sum().to_numpy(int),
+            "n_missing": gone.sum().astype("Int64").to_numpy(),
             "share_missing": gone.mean().to_numpy(float),
             "share_items_missing": [
                 clean.items(name).isna().to_numpy().mean() if name in scales else np.nan
@@ -95,6 +96,8 @@ def missingness(clean: CleanStudy) -> pd.DataFrame:
         }
     )
     shares = ["share_missing", "share_items_missing"]
+    few = table["n_missing"].between(1, min_cell - 1)
+    table.loc[few, ["n_missing", *shares]] = np.nan
     return table.sort_values(shares, ascending=False, kind="stable", ignore_index=True)
 
 
@@ -139,7 +142,14 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         p_stouffer`: the median estimate and what it is with nothing there, and the
         permutation p-values of the median, of the share of significant specifications, and of
         Stouffer's z.
+
+    Raises
+    ------
+    NotEstimableError
+        No claim has a specification that can be estimated.
     """
+    if joint.empty:
+        raise NotEstimableError("no claim has a specification that can be")
     median, share, stouffer = (
         joint[joint["statistic"] == name].set_index(CLAIM)
         for name in ("median", "share_significant", "stouffer")
@@ -157,7 +167,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 def verdict_sentences(
     findings: pd.DataFrame,
     rules: Rules,
-    analyses: Sequence[str] = ("adjusted", "nested", "as_published"),
+    analyses: Sequence[str] = ("adjusted", "nested", "as_published", DETRENDED, "naive"),
 ) -> list[str]:
     """Each claim as a sentence: what each analysis estimates, and its verdict.
 
@@ -204,7 +214,7 @@ def _reading(claim: Claim, row: pd.Series) -> str:
     return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
 
 
-MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published")
+MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published", DETRENDED, "naive")
 GROUPS = ("Then", "Now", "Model", "One thing changed", "Others")
 
 
@@ -215,6 +225,11 @@ class Scorecard:
     frame: pd.DataFrame
     analyses: tuple[str, ...]
     primary: str | None = None
+
+    @property
+    def card(self) -> pd.DataFrame:
+        """What `plots.scorecard` draws."""
+        return self.frame.drop(columns="sentence")
 
     def summary(self) -> str:
         """How many claims each main analysis supports."""
@@ -239,8 +254,8 @@ class Scorecard:
 
         def group(name: str) -> str:
             about = settings.get(name, {})
-            if name == self.primary or name.startswith("as_1995"):
-                return "Now" if name == self.primary else "Then"
+            if name in (self.primary, DETRENDED) or name.startswith("as_1995"):
+                return "Then" if name.startswith("as_1995") else "Now"
             kind = "Model" if "does" in about else "Others"
             return "One thing changed" if len(about.get("differs", ())) == 1 else kind
 
@@ -270,7 +285,14 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
         As `assess` returns it, or findings.csv.
     rules : Rules, optional
         The shipped claims by default.
+
+    Raises
+    ------
+    NotEstimableError
+        There is no finding.
     """
+    if findings.empty:
+        raise NotEstimableError("no claim can be put to this study")
     rules = rules or read_rules()
     wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))

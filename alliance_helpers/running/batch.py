@@ -22,15 +22,16 @@ from tqdm import tqdm
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import Rules, read_rules
+from ..cohorts.cohort import CHANGES
+from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked
-from ..cohorts.population import population
 from ..errors import AllianceError, OutputError, ParameterError, RunError
 from ..study.codebook import Codebook
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, is_copy, skipped
+from .sequence import checked_study, input_hashes, is_copy, skipped_for
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -65,7 +66,7 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
 
 def _study(run: Mapping[str, object]) -> dict[str, object]:
     """What of a run's parameters says which study it is about."""
-    return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES)) if run.get(n)}
+    return {n: run[n] for n in dict.fromkeys((*STUDY, *PLACES, *CHANGES)) if run.get(n)}
 
 
 def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[dict[str, str]]:
@@ -100,12 +101,11 @@ def _left_out(runs: Iterable[Mapping[str, object]], declared: Declared) -> list[
 
 def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str]]:
     """The codebook and the claims of a study, and the notebooks that it lacks the parts for."""
-    if given.get("data") or given.get("codebook"):
-        study = checked_study(given)
-        book, lacking = study.codebook, skipped(study)
-    else:  # the shipped codebook: it lacks nothing
-        book, lacking = population(str(given.get("scenario") or "published")).codebook, {}
-    return book, read_rules(given.get("claims"), given.get("data")), lacking
+    if any(given.get(name) for name in ("data", "codebook", *CHANGES)):
+        book = checked_study(given).codebook
+    else:
+        book = scenario_codebook(str(given.get("scenario") or "published"))
+    return book, read_rules(given.get("claims"), given.get("data")), skipped_for(book)
 
 
 def _digest(told: object) -> str:

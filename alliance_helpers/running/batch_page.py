@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.rules import Rules, read_rules
+from ..pages.outputs import write_csv
 from ..pages.printing import CLAIM, VERDICT_COLORS, WORDS, numbered, rendered, word
 from ..paths import write_whole
 from ..study.load import codebook_of
@@ -117,14 +118,14 @@ def write_tables(
     runs = pd.DataFrame(rows).set_index("run")
     about = parameters.assign(seed=seeds)
     runs = about.join(runs[[c for c in runs if c not in FAILURE] + list(FAILURE)]).reset_index()
-    write_whole(out / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+    write_csv(runs, out / "runs.csv")
     if tables:
         findings = pd.concat(tables, names=["run"]).reset_index("run")
         clash = {c: f"parameter_{c}" for c in parameters if c in findings}
         left = parameters.rename(columns=clash)
         findings = left.merge(findings, left_index=True, right_on="run", how="right")
         findings.insert(0, "run", findings.pop("run"))
-        write_whole(out / "findings.csv", findings.to_csv(index=False, lineterminator="\n"))
+        write_csv(findings, out / "findings.csv")
         write_whole(out / "findings.parquet", findings.to_parquet(index=False))
     return runs
 

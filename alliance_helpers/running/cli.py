@@ -15,6 +15,8 @@ import click
 from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
 from ..paths import write_whole
 
+LONGEST = 300  # letters of what a notebook's error says, on one line
+
 
 class _Group(click.Group):
     """Errors meant for the user end in a message and an exit code, never in a traceback."""
@@ -125,7 +127,10 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
         click.echo(f"{name} was left out. {reason}")
     for r in result.failed:
         place = f", cell {r.error_cell}" if r.error_cell else ""
-        click.echo(f"{r.notebook}{place}: {r.error_name}: {r.error_message}", err=True)
+        said = " ".join(str(r.error_message).split())[:LONGEST]
+        click.echo(f"{r.notebook}{place}: {r.error_name}: {said}", err=True)
+    if result.failed:
+        click.echo(f"More stands in the notebooks of {result.out / 'notebooks'}.", err=True)
     click.echo(f"Report: {result.out / 'report.html'}  ({result.seconds:.1f} s)")
     sys.exit(1 if result.failed else 0)
 
@@ -138,7 +143,7 @@ def _print_scorecard(out: Path, parameters: dict) -> None:
     if card := scorecard_of(out, parameters, book):
         click.echo(card.text())
     else:
-        click.echo(f"{NOTHING} See the notebooks named below.", err=True)
+        click.echo(NOTHING, err=True)
 
 
 @main.command()

@@ -15,6 +15,7 @@ import pandas as pd
 from .. import paths
 from ..errors import AllianceError, ParameterError
 from ..pages.printing import rendered, word
+from .parameters import absolute_places
 from .plan import differences, findings_of, flips, with_one
 from .sequence import input_files
 
@@ -94,6 +95,7 @@ def _read(run: Path) -> dict:
     try:
         about = json.loads((run / paths.RUN_FILE).read_text("utf-8"))
         about["plan"]["codebook"], about["inputs_sha256"]
+        about["parameters"] = absolute_places(about["parameters"])
         findings = pd.read_csv(run / "findings.csv", dtype={"finding": str})
     except FileNotFoundError as error:
         lost = Path(error.filename).name

@@ -20,9 +20,9 @@ import yaml
 from .. import paths
 from ..claims.assess import assess
 from ..claims.rules import claims_file, read_rules, read_stress
-from ..cohorts.open import open_study
+from ..cohorts.cohort import CHANGES
+from ..cohorts.open import open_cohort
 from ..errors import ParameterError
-from ..study.clean import clean
 from ..study.load import codebook_beside, codebook_of
 from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
@@ -138,12 +138,12 @@ def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
             text = yaml.safe_dump(plan[name], allow_unicode=True, sort_keys=False)
             (Path(folder) / f"{name}.yml").write_text(text, "utf-8")
         book = Path(folder) / "codebook.yml"
-        study = open_study(
-            **{k: asked[k] for k in COHORT if k in asked}
+        study = open_cohort(
+            **{k: asked[k] for k in (*COHORT, *CHANGES) if k in asked}
             | ({"codebook": str(book)} if asked["data"] else {})
         )
         rules = read_rules(Path(folder) / "claims.yml", book=study.codebook)
-        return assess(clean(study).dyads, rules=rules)
+        return assess(study.dyads, rules=rules)
 
 
 def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from ..errors import OutputError, listed
-from ..paths import UNSEEN_VARIABLE, altered, write_whole
+from ..errors import AllianceError, OutputError, listed
+from ..paths import UNSEEN_VARIABLE, altered, homeless, write_whole
 from ..study.yaml_text import without_iri_grammar
 from . import station
 from .parameters import notebook_parameters
@@ -26,6 +26,10 @@ from .parameters import notebook_parameters
 PACKAGES = ("alliance-kit", "ipykernel", "matplotlib", "numpy", "pandas", "papermill", "pyarrow",
             "scipy", "seaborn", "statsmodels")  # fmt: skip
 KEEP = {"all": ("done", "failed"), "failed": ("failed",), "none": ()}  # notebooks that ended so
+# Errors whose texts are the kit's, and name variables and numbers of people only.
+OUR_WORDS = ("CodebookError", "DeadKernelError", "NotEstimableError", "OutputError", "RunError",
+             "ScenarioError", "TimeoutError")  # fmt: skip
+HELD_BACK = "what it says may quote a record, and is not kept; run with --show-rows to see it"
 KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times, or "
           "did not answer")  # fmt: skip
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
@@ -153,14 +157,47 @@ def run_notebook(
         )
     except Exception as error:  # whatever a notebook does is a row in the table of runs
         notebook, failure = watch.notebook, _failure(error, watch, timeout)
+    if failure and _discreet(parameters):
+        failure["error_message"] = _unquoted(failure["error_name"], failure["error_message"])
+        _keep_unquoted(notebook)
+    if failure:
+        failure["error_message"] = homeless(failure["error_message"])
     if out_path is not None and notebook is not None:
         notebook.metadata.papermill["output_path"] = str(out_path)
         try:
-            write_whole(out_path, nbformat.writes(notebook))
+            write_whole(out_path, homeless(nbformat.writes(notebook)))
         except OutputError as error:
             failure = failure or {"error_name": "OutputError", "error_message": str(error)}
     seconds = time.perf_counter() - started
     return NotebookRun(Path(path).stem, "failed" if failure else "done", seconds, **failure)
+
+
+def _discreet(parameters: Mapping[str, object]) -> bool:
+    """Whether nothing of a run may quote a cell: the records are real, and not to be shown."""
+    if not parameters.get("data") or parameters.get("show_rows"):
+        return False
+    from ..study.load import codebook_of  # here, so that workers start without it
+
+    try:
+        return not codebook_of(parameters["data"], parameters.get("codebook")).synthetic
+    except AllianceError:
+        return True
+
+
+def _unquoted(name: str, message: str) -> str:
+    """The message, if it is one that quotes no cell."""
+    return message if name in OUR_WORDS else HELD_BACK
+
+
+def _keep_unquoted(notebook: Any) -> None:
+    """Clear a notebook's outputs of what may quote a cell: other errors' texts, and stderr."""
+    for cell in notebook.cells if notebook is not None else ():
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                output.evalue = _unquoted(output.ename, output.evalue)
+                output.traceback = [f"{output.ename}: {output.evalue}"]
+            elif output.output_type == "stream" and output.name == "stderr":
+                output.text = HELD_BACK
 
 
 def _papermill() -> Callable[..., Any]:
@@ -263,11 +300,13 @@ def _add_stress_rows(out: Path) -> None:
         return
     import pandas as pd  # here, so that workers start without it
 
+    from ..pages.outputs import write_csv
+
     rows, *more = (pd.read_csv(p, dtype=str, keep_default_na=False) for p in (findings, *tables))
     for table in more:
         if list(table) == list(rows):
             rows = pd.concat([rows, table[~table["analysis"].isin(rows["analysis"])]])
-    write_whole(findings, rows.to_csv(index=False, lineterminator="\n"))
+    write_csv(rows, findings)
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
-from ..cohorts.open import check_asked, open_study
-from ..cohorts.population import population
+from ..cohorts.cohort import CHANGES
+from ..cohorts.courses import scenario_codebook
+from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
-from ..study.codebook import dyad_variables, own_words
+from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
 from ..study.read_codebook import read_codebook
 from ..study.suspect import lacking
@@ -35,6 +36,7 @@ NEEDS = {
     "client": "rating by the client",
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
+    "sessions": "several sessions of a client (a table with `row: session`)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
@@ -72,11 +74,14 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     ParameterError, DataError, CodebookError, ScenarioError
     """
     cohort = {name: parameters[name] for name in COHORT if name in parameters}
+    change = {name: parameters[name] for name in CHANGES if parameters.get(name)}
     check_asked(**cohort)
     rules = read_rules(parameters.get("claims"), parameters.get("data"))
-    if cohort.get("scenario"):  # what its clients have is known before they are drawn
-        chosen_values(parameters, population(cohort["scenario"]).codebook, rules=rules)
+    if cohort.get("scenario") and not change:  # what its clients have is known before the draw
+        chosen_values(parameters, scenario_codebook(cohort["scenario"]), rules=rules)
     study = open_study(**cohort)
+    if change and not lacking(study.examined.tables, study.codebook):
+        study = replace(study, codebook=open_cohort(**cohort, **change).codebook)
     chosen_values(parameters, study.codebook, rules=rules)
     if gone := lacking(study.examined.tables, study.codebook):
         raise DataError(gone)
@@ -85,8 +90,13 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
 
 def skipped(study: Study) -> dict[str, str]:
     """Notebooks that this study lacks the parts for, and what they lack."""
-    book = study.codebook
+    return skipped_for(study.codebook)
+
+
+def skipped_for(book: Codebook) -> dict[str, str]:
+    """The same for every study of a codebook."""
     has = {i: True for i in book.informants} | {
+        "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
         "before": any(book.blocks.get(block) for block in ("pretreatment", "treatment")),
     }
@@ -182,7 +192,7 @@ def _new_folder() -> Path:
 
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    paths.write_whole(folder / paths.RUN_FILE, f"{text}\n")
+    paths.write_whole(folder / paths.RUN_FILE, paths.homeless(f"{text}\n"))
 
 
 def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
@@ -200,19 +210,22 @@ def by_name(digests: Mapping[str, str]) -> dict[str, str]:
 def input_files(parameters: Mapping[str, object]) -> list[Path]:
     """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
 
-    A table is a file of the name that the codebook gives, whatever its ending, or a workbook.
+    A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
     source = Path(data) if data else paths.RAW
     book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
+        tables += [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
     else:
         folder = source if source.is_dir() else source.parent
         named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
         named |= {source.stem} if source.is_file() else set()
         kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
-        tables = [p for p in kinds if p.stem in named or p.suffix in EXCEL or p.name == paths.TRUTH]
+        books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
+        named.add(Path(paths.TRUTH).stem)
+        tables = [p for p in kinds if p.stem in named or p.suffix in books]
     return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -125,7 +125,7 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         if table.rated:
             after = f"columns that end in {table.suffix[value]}"
             notes.changed(table.occasion, here, value, after, "a row for each informant")
-    for name in sorted((links(book) & set(frame)) - {book.client}):
+    for name in sorted((links(book) & set(frame)) - {book.client}) if table.rated else ():
         known = frame[frame[name].notna()]
         first = known.groupby(book.client, sort=False)[name].transform("first")
         differ = frame.index.isin(known.index[(known[name] != first).to_numpy(dtype=bool)])
@@ -235,11 +235,15 @@ FIRST_ROW = 2
 
 @dataclass(frozen=True)
 class Examined:
-    """Typed tables (index: row in the file), the changes made, and what cannot be used."""
+    """Typed tables (index: row in the file), the changes made, and what cannot be used.
+
+    `sessions` holds every row of the tables of which one row of each client is taken.
+    """
 
     tables: dict[str, pd.DataFrame]
     log: pd.DataFrame
     problems: tuple[Problem, ...]
+    sessions: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
@@ -256,7 +260,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     -------
     Examined
     """
-    notes, typed = {}, {}
+    notes, typed, sessions = {}, {}, {}
     for name, table in codebook.tables.items():
         if name in tables:
             frame = tables[name]
@@ -268,15 +272,18 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
                 frame = step(frame, notes[name])
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())
             nowhere(frame, notes[name])
-            typed[name] = picked(frame, codebook, notes[name])
-            notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
-            turned(typed[name], codebook, notes[name])
-            stays(typed[name], codebook, notes[name])
+            typed[name] = frame
+            turned(frame, codebook, notes[name])
+            stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)
+    for name in [name for name in typed if codebook.tables[name].time]:
+        sessions[name] = typed[name]
+        typed[name] = picked(typed[name], codebook, notes[name])
+        notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
-    return Examined(typed, as_log(changes), problems)
+    return Examined(typed, as_log(changes), problems, sessions)
 
 
 def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:

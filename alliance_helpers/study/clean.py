@@ -14,6 +14,7 @@ from .check import place
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
+from .occasions import Sessions, all_sessions
 from .score import score_scale
 
 
@@ -50,7 +51,13 @@ class Dyads:
             if not table.occasion:
                 yield frame, "", place(self.clients, frame[client])
             elif shared := sorted((links(self.book) & set(frame)) - {client}):
-                once = frame.groupby(client, sort=False)[shared].first().reset_index()
+                main = next((o for o, ending in table.suffix.items() if not ending), None)
+                here = frame[frame[table.occasion] == main]
+                own = [name for name in shared if here[name].notna().any()]
+                known = frame.assign(
+                    **{n: frame[n].where(frame.index.isin(here.index)) for n in own}
+                )
+                once = known.groupby(client, sort=False)[shared].first().reset_index()
                 yield once, "", place(self.clients, once[client])
                 frame = frame.drop(columns=shared)
             for occasion, ending in table.suffix.items():
@@ -129,7 +136,7 @@ class CleanStudy:
     ----------
     dyads : DataFrame
         One row per client: ids, variables, scores, hospital days. Numbers are floats with NaN.
-        Its `attrs` hold the codebook.
+        Its `attrs` hold the codebook and, if there are several sessions of a client, `sessions`.
     log : DataFrame
         `table row column before after rule`: one row per changed value; `row` counts as a
         spreadsheet does (the header is row 1).
@@ -141,6 +148,8 @@ class CleanStudy:
         Rows and columns of each table as it came.
     warnings : tuple of Problem
         What is allowed and yet probably wrong; each prints as one line.
+    session_tables : dict of DataFrame
+        Those of the cleaned tables that have several rows of a client, with every row.
     """
 
     dyads: pd.DataFrame
@@ -150,6 +159,12 @@ class CleanStudy:
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    session_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def sessions(self) -> Sessions | None:
+        """One row per client and session, where the study has them (see :class:`Sessions`)."""
+        return self.dyads.attrs.get("sessions")
 
     def __repr__(self) -> str:
         return f"{self.codebook!r}: {len(self.dyads):,} dyads, from {self.source}"
@@ -181,7 +196,7 @@ def clean(study: Study) -> CleanStudy:
     log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
     raw = {name: table.shape for name, table in study.tables.items()}
     blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
-    return assembled(blank)
+    return assembled(replace(blank, session_tables=examined.sessions))
 
 
 def assembled(study: CleanStudy) -> CleanStudy:
@@ -203,6 +218,8 @@ def assembled(study: CleanStudy) -> CleanStudy:
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
+    if sessions := all_sessions(study.session_tables, book):
+        dyads.attrs["sessions"] = sessions
     return replace(study, dyads=dyads, codebook=book, source=source)
 
 

@@ -24,7 +24,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import suspicions
+from .suspect import changes, suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -69,7 +69,8 @@ class Study:
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
-        return suspicions(self.tables, self.examined.tables, self.codebook)
+        found, book = self.examined, self.codebook
+        return (*suspicions(self.tables, found.tables, book), *changes(found.sessions, book))
 
 
 def load_study(
@@ -107,8 +108,9 @@ def load_study(
 
 def codebook_of(source: str | Path | None = None, codebook: str | Path | None = None) -> Codebook:
     """The codebook that goes with the data: the one named, the one beside them, the shipped one."""
-    place = Path(source) if source else RAW
-    return _vouched(read_codebook(codebook or codebook_beside(place)), place)
+    place = Path(source).expanduser() if source else RAW
+    book = Path(codebook).expanduser() if codebook else codebook_beside(place)
+    return _vouched(read_codebook(book), place)
 
 
 def codebook_beside(source: Path) -> Path | None:
@@ -141,12 +143,12 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
     """The study, if it can be laid out, and the problems of the codebook and of the data."""
-    place, in_codebook = Path(source) if source else RAW, []
+    place, in_codebook = Path(source).expanduser() if source else RAW, []
     try:
         reachable(place)
         given = codebook or codebook_beside(place)
         if not isinstance(codebook, Codebook):
-            path = Path(given or CODEBOOK)
+            path = Path(given or CODEBOOK).expanduser()
             codebook, in_codebook = draft_codebook(read_text(path), path.name)
         if codebook is None:
             return None, in_codebook, []

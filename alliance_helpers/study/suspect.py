@@ -56,6 +56,20 @@ def suspicions(
     return tuple(found)
 
 
+def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+    """Clients who are seen by another case manager later on."""
+    for name, frame in sessions.items():
+        if book.case_manager in frame:
+            several = frame.groupby(book.client)[book.case_manager].nunique() > 1
+            if several.any():
+                who = listed(map(repr, several.index[several]), 3)
+                what = f"changes within {int(several.sum())} clients: {who}."
+                remedy = "Each session counts with whom it was held; the dyad with the one taken."
+                table = book.tables[name]
+                column = table.variables[book.case_manager].column
+                yield Problem(table.file, what, remedy, column=column)
+
+
 def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
     """What a run needs and the study does not have: one rating that somebody gave."""
     if not book.informants:

@@ -23,7 +23,7 @@ from .nothing import hospital
 from .raters import study_pairs
 
 BOUND = 0.20
-ANALYSIS = Choose("Analysis", {word(name): name for name in ANALYSES}, "as_published")
+ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
 
 
 def explore_agreement(dyads: pd.DataFrame, book: Codebook, show_rows: bool = False) -> VBox:
@@ -49,9 +49,14 @@ def explore_hospital(
     return hospital(dyads, book, days, adjust).explore()
 
 
-def explore_regression(dyads: pd.DataFrame, book: Codebook) -> VBox:
-    """The hierarchical regression with another informant, method, or p to enter."""
-    return regression_of(dyads, book).explore()
+def explore_regression(
+    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
+) -> VBox:
+    """The hierarchical regression of another outcome or of the rating, by another method.
+
+    It starts on the informant and on the outcome given; without an outcome, on the rating.
+    """
+    return regression_of(dyads, book, informant, outcome).explore()
 
 
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
@@ -67,7 +72,7 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
         draw,
         6.0,
         block=Choose("Variables", blocks, next(iter(blocks.values()))),
-        analysis=ANALYSIS,
+        analysis=Choose("Analysis", ANALYSES_BY_NAME, book.usual_analysis),
     )
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: _terms(dyads, book, block)})
@@ -80,28 +85,34 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
     return shown()
 
 
-def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
+def regression_of(
+    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
+) -> Demo:
     """The demonstration behind :func:`explore_regression`."""
-    blocks = regression_blocks(dyads, book, blocks=EVERY)
-    ratings = {book.informant_label(i): book.alliance_of(i) for i in book.informants}
+    informants = {book.informant_label(i): i for i in book.informants}
+    outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
     methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
-        plots.r_squared_blocks({s.rating: s.fit}, book, ax)
-        ax.set_xlim(0, 0.8)
+        plots.r_squared_blocks({s.explained: s.fit}, book, ax)
+        ax.set_xlim(0, 1)
 
     @demonstration(
         "{name}, {rule}, n {n:,}: R² {total:r3}, of which {parts}. Terms in the final model: "
         "{terms}.",
         draw,
         2.3,
-        rating=Choose("Alliance rated by", ratings, next(iter(ratings.values()))),
+        outcome=Choose("Explained", {"the alliance": "", **outcomes}, outcome),
+        informant=Choose("Alliance rated by", informants, informant or next(iter(book.informants))),
         method=Choose("Terms enter", methods, "stepwise"),
         p_enter=Slide("p to enter (stepwise)", 0.01, 0.20, 0.01, 0.05),
     )
-    def shown(rating: str, method: str, p_enter: float) -> dict:
+    def shown(outcome: str, informant: str, method: str, p_enter: float) -> dict:
+        explained = outcome or book.alliance_of(informant)
+        how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}
+        blocks = regression_blocks(dyads, book, **how)
         model = hierarchical_regression(
-            dyads, rating, blocks, method=method, p_enter=p_enter, p_remove=p_enter + 0.05
+            dyads, explained, blocks, method=method, p_enter=p_enter, p_remove=p_enter + 0.05
         )
         shares = zip(model.fit["block"], model.fit["delta_r_squared"], strict=True)
         terms = [word(t, book) for t in model.final["term"] if t != "intercept"]
@@ -112,7 +123,8 @@ def regression_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
             "parts": ", ".join(f"{block} {coefficient(r2, 3)}" for block, r2 in shares),
             "terms": ", ".join(terms) or "none",
             "rule": f"p to enter {coefficient(p_enter)}" if method == "stepwise" else "all terms",
-            "name": word(rating, book),
+            "name": word(explained, book),
+            "explained": explained,
         }
 
     return shown()

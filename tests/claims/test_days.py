@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from alliance_helpers import assess, open_cohort
+from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.stress import all_rows
 from alliance_helpers.cohorts.simulate import simulate_dyads
 
-ONE_CLIENT = Path("/work/shared/cases/p7_days_one_client")
+ONE_CLIENT = Path(__file__).parents[3] / "shared" / "cases" / "p7_days_one_client"
 
 
 def days_of(rows):
     """The rows about hospital days that today's rules judge."""
-    return rows[(rows["claim"] == "hospital_days") & (rows["analysis"] != "as_1995")]
+    return rows[(rows["claim"] == "hospital_days") & (~rows["analysis"].isin(READINGS))]
 
 
 @pytest.mark.skipif(not ONE_CLIENT.is_dir(), reason="the case is not on this machine")
@@ -55,12 +56,12 @@ def test_a_verdict_is_kept_only_if_it_stands_whoever_is_missing():
         return rows.set_index("analysis")
 
     few, many = bound(4), bound(90)
-    row, usual = few.loc["attrition"], few.loc["nested"]
+    row, usual = few.loc["attrition"], few.loc["adjusted"]
     assert row["verdict"] == usual["verdict"] == "supported"
     assert row["conf_low"] == pytest.approx(
         usual["conf_low"] - (usual["estimate"] + 1) * 4 / 201, abs=1e-9
     )
-    assert many.loc["nested", "verdict"] == "supported"
+    assert many.loc["adjusted", "verdict"] == "supported"
     assert many.loc["attrition", "verdict"] == "inconclusive"
     assert "90 dyads lack a value" in many.loc["attrition", "criterion"]
     theirs = float(many.loc["attrition", "criterion"].rsplit(" ", 1)[1])

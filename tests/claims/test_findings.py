@@ -128,8 +128,8 @@ def test_nearly_one_client_each_is_taken_as_independent_and_said():
     dyads = simulate_dyads("published", 120, 3)
     alone = dyads.assign(case_manager_id=[f"T{max(i, 1)}" for i in range(120)])
     rows = assess(alone)
-    assert set(rows["analysis"]) == {"as_1995", "adjusted_independent", "as_published"}
-    today = rows[(rows["analysis"] != "as_1995") & rows["estimate"].notna()]
+    assert set(rows["analysis"]) == {*READINGS, "adjusted_independent", "as_published"}
+    today = rows[~rows["analysis"].isin(READINGS) & rows["estimate"].notna()]
     assert today["criterion"].str.contains("nearly one client per case manager").all()
     book = replace(read_codebook(), case_manager=None)
     named = ["estimate", "p_value", "verdict"]
@@ -287,9 +287,9 @@ def test_collinear_terms_of_a_block_are_named():
 
 def test_an_unknown_analysis_is_named():
     with pytest.raises(
-        ParameterError, match="Unknown analysis 'naive'; use as_1995, as_1995_outcomes, adjusted"
+        ParameterError, match="Unknown analysis 'stepwise'; use as_1995, as_1995_outcomes, adjusted"
     ):
-        assess(simulate_dyads("published", 30, seed=3), analyses=["naive"])
+        assess(simulate_dyads("published", 30, seed=3), analyses=["stepwise"])
 
 
 def test_names_from_a_file_are_not_code(tmp_path):

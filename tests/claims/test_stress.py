@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims import verdicts
+from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.assess import COLUMNS, assess
 from alliance_helpers.claims.evidence import QUICK as ASSESSED
 from alliance_helpers.claims.multiverse import multiverse
@@ -196,7 +197,7 @@ def test_unknown_names_are_refused(dyads):
 
 def test_settings_say_why_and_where_from():
     told = read_stress()
-    assert set(told) == {"as_1995", *ASSESSED, *STRESS}
+    assert set(told) == {*READINGS, *ASSESSED, *STRESS}
     assert all(told[name]["why"] and told[name]["source"] for name in STRESS)
 
 

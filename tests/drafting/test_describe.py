@@ -341,3 +341,13 @@ def test_a_wai_in_two_files_is_each_rater_s_own(tmp_path):
         "case_manager_alliance": ("WAI-S", "counselor_wai_1"),
     }
     assert check(tmp_path, book)[0] == []
+
+
+@pytest.mark.parametrize(("rows", "named"), [(4, False), (5, True)])
+def test_a_value_held_by_fewer_than_five_is_not_named(rows, named, tmp_path):
+    site = ["North"] * 150 + ["South"] * 150 + ["Zqville"] * rows
+    table = pd.DataFrame({"client_id": [f"P{i:03d}" for i in range(len(site))], "site": site})
+    table.to_csv(tmp_path / "clients.csv", index=False)
+    draft = describe(tmp_path)
+    assert "North" in draft
+    assert ("Zqville" in draft) == named

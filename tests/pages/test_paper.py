@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from scipy import stats
 
 from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.pages.front import front_page
 from alliance_helpers.pages.paper import export, pandoc, statistics
+from alliance_helpers.pages.report import write_report
 from alliance_helpers.running.cli import main
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
@@ -138,3 +140,37 @@ def test_files_of_others_stay(shipped_run, tmp_path):
     assert done.exit_code == 2 and "paper.docx" in done.stderr
     assert (tmp_path / "paper.docx").read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir()] == ["paper.docx"]
+
+
+def test_the_report_says_what_was_planned_otherwise(shipped_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(shipped_run.out, run)
+
+    def page(lock) -> str:
+        about = json.loads((run / "run.json").read_text()) | {"lock": lock}
+        (run / "run.json").write_text(json.dumps(about))
+        text = re.sub(r"<[^>]+>", " ", write_report(run).read_text("utf-8"))
+        return " ".join(text.split())
+
+    assert "Planned, and done" not in page(None)
+    lock = {"made": "2026-01-02T", "after_data": False, "deviations": [], "verdicts": []}
+    assert "locked on 2026-01-02 . This run is as planned." in page(lock).replace("02.", "02 .")
+    other = {"place": "seed", "planned": "1", "done": "2", "reason": ""}
+    row = {"finding": "1", "claim": "modest", "informant": "both", "analysis": "nested"}
+    row |= {"planned": "supported", "done": "inconclusive"}
+    told = page(lock | {"after_data": True, "deviations": [other], "verdicts": [row]})
+    assert "when the data were already there" in told and "deviates from it in 1 place" in told
+    assert "seed 1 2 none given" in told and "supported inconclusive" in told
+
+
+def test_what_then_hangs_on_is_read_from_both_readings(shipped_run):
+    rows = pd.read_csv(shipped_run.out / "findings.csv", dtype={"finding": str})
+    rules = read_rules()
+    readings = rows["analysis"].str.startswith("as_1995")
+    assert "What <em>then</em> hangs on" in front_page(rows, rules)
+    same = rows.assign(verdict=rows["verdict"].where(~readings, "supported"))
+    assert "reports the same on these data" in front_page(same, rules)
+    changed = (same["analysis"] == "as_1995") & (same["claim"] == "symptoms")
+    other = same.assign(verdict=same["verdict"].where(~changed, "not_supported"))
+    assert "it would also have reported: symptoms." in front_page(other, rules)
+    assert "hangs on" not in front_page(rows[rows["analysis"] != "as_1995_outcomes"], rules)

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import linprog
 
 from alliance_helpers.claims.rules import read_rules
-from alliance_helpers.errors import ParameterError
+from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.pages.printing import pretty
 from alliance_helpers.pages.table_one import suppressed, table_one
@@ -274,12 +274,14 @@ def test_a_scale_that_cannot_be_estimated_says_why(clean, monkeypatch):
 
 
 def test_missingness_counts_dyads_and_answers(clean):
-    rows = missingness(clean).set_index("term")
+    rows = missingness(clean, min_cell=0).set_index("term")
     assert rows.loc["client_age", ["n", "n_missing", "share_missing"]].tolist() == [80, 4, 0.05]
     assert rows.loc["client_alliance", "share_missing"] == 2 / 80
     assert rows.loc["client_alliance", "share_items_missing"] == pytest.approx(8 / (80 * 36))
     assert np.isnan(rows.loc["client_age", "share_items_missing"])
-    assert missingness(clean)["share_missing"].is_monotonic_decreasing
+    assert rows["share_missing"].is_monotonic_decreasing
+    few = missingness(clean).set_index("term").loc["client_alliance"]
+    assert few[["n_missing", "share_missing", "share_items_missing"]].isna().all()
 
 
 def finding(number, claim, informant, analysis, verdict, *figures):
@@ -389,4 +391,5 @@ def test_joint_tests_have_one_row_per_claim():
     assert row["claim"] == claim.text
     assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
     assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
-    assert joint_tests(joint[:0], RULES).empty
+    with pytest.raises(NotEstimableError, match="no claim has a specification"):
+        joint_tests(joint[:0], RULES)

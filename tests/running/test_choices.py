@@ -25,7 +25,12 @@ WRONG = [
     ("04_finding_1", "claims", "nope.yml", "nope.yml"),
     ("03_alliance_agreement", "conf_level", 95.0, "between 0 and 1"),
     ("robustness_stress", "finding", "9", "choose one of 1, 2, 3, 4, halo"),
-    ("robustness_specifications", "n_perm", -4, "whole number of at least 1"),
+    ("robustness_specifications", "n_perm", -4, "whole number of at least 0"),
+    ("02_descriptives", "without", "site=Site 99", "did you mean Site 09?"),
+    ("02_descriptives", "without", "sit=Site 09", "did you mean site?"),
+    ("02_descriptives", "without", "Site 09", "write it as column=value"),
+    ("04_finding_1", "subscale", "bonds", "did you mean bond?"),
+    ("robustness_stress", "blocks", "pretreatment=client_agee", "did you mean client_age?"),
     ("01_data_cleaning", "n_clients", 300, "Name a scenario too"),
     ("01_data_cleaning", "seed", 7, "Name a scenario too"),
 ]

@@ -9,8 +9,12 @@ import nbformat
 import pandas as pd
 import pytest
 
+from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.pages.report import write_report
+from alliance_helpers.pages.table_one import table_one
 from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT
-from alliance_helpers.running.sequence import run_sequence
+from alliance_helpers.running.runner import run_notebook
+from alliance_helpers.running.sequence import main_notebooks, run_sequence
 from alliance_helpers.study.load import load_study
 
 LONG = ("robustness_specifications", "robustness_stress")
@@ -99,6 +103,85 @@ def test_shown_only_when_asked(real, tmp_path):
     assert (run.out / "dyads.parquet").exists()
     log = pd.read_csv(run.out / "cleaning_log.csv", dtype=str, keep_default_na=False)
     assert "-9" in set(log["before"])
+
+
+def counts_of(results) -> pd.DataFrame:
+    """Every `n` in a table of the run, beside its table."""
+    found = [
+        pd.read_csv(p)["n"].dropna().rename(p.stem)
+        for p in (results / "tables").glob("*.csv")
+        if "n" in pd.read_csv(p, nrows=1)
+    ]
+    return pd.concat([n.reset_index(drop=True).to_frame("n").assign(table=n.name) for n in found])
+
+
+def test_no_count_of_fewer_than_five_by_subtraction(real, results):
+    """Table 1's `<5` missing beside n elsewhere; n of tables that differ by a few people."""
+    one = pd.read_csv(results / "tables" / "table_1.csv", dtype=str, keep_default_na=False)
+    assert (one["missing"] == "<5").any()
+    size = len(pd.read_csv(real / "client_interviews.csv"))
+    given = counts_of(results)
+    left = (size - given["n"]).astype(int)
+    assert given[left.between(1, 4)].empty
+    dyads = pd.read_csv(results / "tables" / "dyads.csv")
+    missing = pd.read_csv(results / "tables" / "missingness.csv")
+    assert len(dyads) > 20
+    assert not missing["n_missing"].between(1, 4).any()
+
+
+def test_sizes_of_small_sites_are_not_what_types_of_site_leave(real):
+    """Tables by site and by type of site together; by adding and subtracting, no size of one."""
+    cleaned = open_cohort(str(real))
+    book, dyads = cleaned.codebook, cleaned.dyads
+    first = dyads.loc[dyads["site_type"] == "general", "site"].iloc[0]
+    here = (dyads["site"] == first).cumsum().where(dyads["site"] == first, 0)
+    few = dyads[here <= 3]
+    sites = table_one(few, book, "site").iloc[0]
+    types = table_one(few, book, "site_type").iloc[0]
+    kinds = few.groupby("site_type")["site"].unique()
+    assert sites[first] == "<5"
+    for kind, names in kinds.items():
+        hidden = [n for n in names if not sites[n].replace(",", "").split(" ")[0].isdigit()]
+        assert len(hidden) != 1, f"{kind}: {types[kind]} less the others is the size of {hidden}"
+
+
+def test_no_home_and_no_file_that_is_not_used(tmp_path, monkeypatch):
+    home = tmp_path / "home" / "zqneale"
+    study = home / "clinic"
+    shutil.copytree(RAW, study)
+    (study / "truth.csv").unlink()
+    (study / "notes on zqmiller.csv").write_text("a,b\n1,2\n", "utf-8")
+    (study / "zqmiller.xlsx").write_bytes((study / "notes on zqmiller.csv").read_bytes())
+    shutil.copy(CODEBOOK, study)
+    monkeypatch.setenv("HOME", str(home))
+    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("01", "09")}
+    run = run_sequence({"data": str(study)}, home / "out", jobs=2, skip=skip)
+    assert [r.error_message for r in run.failed] == []
+    found = [name for name, text in texts(run.out) if re.search("zqneale|zqmiller", text)]
+    assert found == []
+    write_report(run.out)  # from what run.json says
+
+
+def test_a_failure_quotes_no_cell(real, tmp_path):
+    """What a notebook's error says of a record reaches no file; who asks to see rows is told."""
+    cells = [
+        nbformat.v4.new_code_cell('data: str = ""', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            "import warnings, pandas as pd\n"
+            "t = pd.read_csv(data + '/client_interviews.csv', dtype=str)\n"
+            "warnings.warn(t['client_id'][0])\nfloat(t['client_id'][1])"
+        ),
+    ]
+    path = tmp_path / "10_fails.ipynb"
+    meta = {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=meta), path)
+    for more, told in ({}, False), ({"show_rows": True}, True):
+        kept = tmp_path / f"kept{told}.ipynb"
+        record = run_notebook(path, kept, {"data": str(real)} | more)
+        assert record.error_name == "ValueError"
+        assert record.error_cell == 3  # with that of the parameters given
+        assert ("zqC" in record.error_message) == told
+        assert ("zqC" in kept.read_text("utf-8")) == told
 
 
 def git(folder, *arguments) -> str:

@@ -1,0 +1,300 @@
+"""Views of a study's sessions: trajectories, levels, associations, what comes before what.
+
+Each takes a cleaned study, and `outcome` and `informant` where one pair of measures is meant; one
+that is not told at sessions gives way to the first that is. What cannot be told is a table with the
+`reason`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+
+import pandas as pd
+
+from ..errors import NotEstimableError
+from ..models.nesting import nested_shares
+from ..models.reliability import reliability
+from ..models.robust import cluster_robust
+from ..models.sessions import within_between
+from ..study.clean import CleanStudy
+from .rules import DETRENDED, Claim, Rules
+from .trends import TRENDS, Judge, measures
+from .verdicts import SUPPORTED
+
+NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def _or_reason(view: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+    """A view that says why there is nothing to see."""
+
+    @wraps(view)
+    def inside(study: CleanStudy, *args, **chosen) -> pd.DataFrame:
+        if study.sessions is None:
+            return NONE.copy()
+        try:
+            return view(study, *args, **chosen)
+        except NotEstimableError as error:
+            return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
+
+    return inside
+
+
+def pair(study: CleanStudy, outcome: str = "", informant: str = "client") -> tuple[str, str, str]:
+    """An outcome and a rating that are told at sessions, and whose rating it is.
+
+    Raises
+    ------
+    NotEstimableError
+        No rating, or no outcome, is told at each session.
+    """
+    book, there = study.codebook, study.sessions.frame
+    ratings = {i: book.alliance_of(i) for i in (informant, *book.informants)
+               if i in book.informants and book.alliance_of(i) in there}  # fmt: skip
+    outcomes = [n for n in (outcome, *book.blocks.get("outcome", ())) if n in there]
+    if not ratings or not outcomes:
+        lost = "outcome" if ratings else "alliance rating"
+        raise NotEstimableError(f"no {lost} is told at each session")
+    return outcomes[0], *next((rating, i) for i, rating in ratings.items())
+
+
+@_or_reason
+def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.DataFrame:
+    """How rating and outcome go on: `term session n q10 q25 q50 q75 q90`, a row per session.
+
+    Sessions that fewer than `min_cell` clients have are left out; `n` are those with the measure.
+    """
+    frame, order = study.sessions.frame, study.sessions.order
+    parts = []
+    for name in pair(study, **chosen)[1::-1]:
+        by = frame.groupby(order)[name]
+        part = by.quantile(QUANTILES).unstack()  # noqa: PD010
+        part.columns = [f"q{100 * q:.0f}" for q in QUANTILES]
+        part.insert(0, "n", by.count())
+        part.insert(0, "term", name)
+        parts.append(part[part["n"] >= max(min_cell, 1)])
+    return pd.concat(parts).rename_axis("session").reset_index()
+
+
+def lines(study: CleanStudy, show_rows: bool, **chosen: str) -> pd.DataFrame | None:
+    """Each client's own values, `person session` and the two measures, if they may be shown."""
+    if study.sessions is None or not (show_rows or study.codebook.synthetic):
+        return None
+    told = study.sessions
+    names = {told.client: "person", told.order: "session"}
+    return told.frame[[*names, *pair(study, **chosen)[:2]]].rename(columns=names)
+
+
+@_or_reason
+def levels(study: CleanStudy, **chosen: str) -> pd.DataFrame:
+    """How much of rating and outcome lies between case managers, between clients, within clients.
+
+    Returns
+    -------
+    DataFrame : term level estimate conf_low conf_high n
+        Shares of the variance by REML with profile likelihood intervals; n counts case managers,
+        clients, sessions.
+    """
+    told, parts = study.sessions, []
+    manager = told.frame[told.case_manager] if study.codebook.case_manager else None
+    for name in pair(study, **chosen)[1::-1]:
+        found = nested_shares(told.frame[name], told.frame[told.client], manager)
+        parts.append(found.assign(term=name))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["term", "level", "estimate", "conf_low", "conf_high", "n"]]
+
+
+@_or_reason
+def reliabilities(study: CleanStudy) -> pd.DataFrame:
+    """How consistently each scale measures between clients (their means) and within (deviations).
+
+    `scale level n_items n alpha omega_total`; `n` counts clients, and sessions.
+    """
+    told, rows = study.sessions, []
+    people = told.frame[told.client]
+    for name, items in told.items.items():
+        scale = study.codebook.scales[name]
+        numbers = items.astype(float)
+        means = numbers.groupby(people).mean()
+        away = numbers - numbers.groupby(people).transform("mean")
+        keys = [n for part, key in scale.keys.items() if part != "total" for n in key]
+        for level, values in (("between", means), ("within", away)):
+            try:
+                found = reliability(values, keys or scale.keys["total"]).iloc[0]
+                kept = found[["n_items", "n", "alpha", "omega_total"]]
+                rows.append({"scale": name, "level": level, **kept})
+            except NotEstimableError:
+                continue
+    return pd.DataFrame(rows, columns=["scale", "level", "n_items", "n", "alpha", "omega_total"])
+
+
+@_or_reason
+def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
+    """Outcome and rating between clients and within them, by each treatment of the trend.
+
+    `analysis level` and the columns of estimates, in the measures' own units.
+    """
+    outcome, rating, _ = pair(study, **chosen)
+    rows, parts = measures(study.sessions.frame, study.sessions, [outcome, rating]), []
+    for analysis, trend in TRENDS.items():
+        found = within_between(
+            rows[outcome], rows[rating], rows["person"], rows["time"], trend
+        ).query("term != 'time'")
+        parts.append(found.rename(columns={"term": "level"}).assign(analysis=analysis))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["level", "analysis", *table.columns.drop(["level", "analysis"])]]
+
+
+def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
+    """The study's claims of what comes before what; without any, both ways for the pair.
+
+    Without a claim the sign is the one that the analysis with the trend left in finds.
+    """
+    there = study.sessions.frame
+    claims = [c for c in rules.claims if c.kind == "precedes" and {c.term, c.source} <= set(there)]
+    if claims:
+        return claims
+    outcome, rating, informant = pair(study, **chosen)
+    return [*_both_ways(study, rules, outcome, rating, informant)]
+
+
+def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -> Iterator[Claim]:
+    naive, book = Judge(study.dyads, rules, "naive"), study.codebook
+    for term, source in ((outcome, rating), (rating, outcome)):
+        claim = Claim("sessions", source, "precedes", informant, term=term, source=source,
+                      bound="lagged")  # fmt: skip
+        rising = naive.find(claim)[0].estimate > 0
+        more = "higher" if rising else "lower"
+        text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)}"
+        yield Claim("sessions", source, "precedes", informant, text, term, source=source,
+                    bound="lagged", sign="positive" if rising else "negative")  # fmt: skip
+
+
+@_or_reason
+def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
+    """What comes before what, by each treatment of the trend.
+
+    Returns
+    -------
+    DataFrame : text term informant analysis estimate conf_low conf_high p_value n verdict criterion
+        The path from the earlier value in the measures' own units, its own earlier value held
+        constant; the trend left in comes first. A path that cannot be estimated has a reason in
+        `criterion`.
+    """
+    rows = []
+    order = ["naive", *[name for name in TRENDS if name != "naive"]]
+    for claim in asked(study, rules, **chosen):
+        for analysis in order:
+            row = {"text": claim.text, "term": claim.term, "informant": claim.informant,
+                   "analysis": analysis}  # fmt: skip
+            judge = Judge(study.dyads, rules, analysis)
+            try:
+                effect, (row["verdict"], row["criterion"]), _ = judge.find(claim)
+                ends = {n: getattr(effect, n) for n in ("estimate", "conf_low", "conf_high")}
+                row |= {name: value * judge.units(claim) for name, value in ends.items()}
+                row |= {"p_value": effect.p_value, "n": effect.n}
+            except NotEstimableError as error:
+                row |= {"verdict": "inconclusive", "criterion": f"not estimable: {error}"}
+            rows.append(row)
+    columns = ["text", "term", "informant", "analysis", "estimate", "conf_low", "conf_high",
+               "p_value", "n", "verdict", "criterion"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def headline(found: pd.DataFrame) -> list[str]:
+    """Of each path one sentence: what the analysis most papers print says, and what is left of it.
+
+    Parameters
+    ----------
+    found : DataFrame
+        As :func:`paths` returns it.
+    """
+    if "text" not in found:
+        return list(found["reason"])
+    said = []
+    for text, rows in found.groupby("text", sort=False):
+        by = rows.set_index("analysis")
+        naive, honest = by.loc["naive"], by.loc[DETRENDED]
+        then, now = naive["verdict"], honest["verdict"]
+        usual = f"{text.rstrip('.')}: {_word(then)} by the analysis that most papers print"
+        taken = "the trend that all share is taken out"
+        if then == SUPPORTED and now != SUPPORTED:
+            end = f"and gone as soon as {taken}{_numbers(honest, _word(now))}"
+        elif then == now:
+            end = f"and {_word(now)} still once {taken}{_numbers(honest)}"
+        else:
+            end = f"but {_word(now)} once {taken}{_numbers(honest)}"
+        said.append(f"{usual}{_numbers(naive)}, {end}.")
+    return said
+
+
+def _word(verdict: str) -> str:
+    return verdict.replace("_", " ")
+
+
+def _numbers(row: pd.Series, *more: str) -> str:
+    if pd.isna(row["estimate"]):
+        return f" ({row['criterion']})"
+    slope = f"{row['estimate']:.3f}".replace("0.", ".", 1).replace("-", "−")
+    p = "p < .001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}".replace("0.", ".")
+    return f" ({', '.join([f'slope {slope}', p, *more])})"
+
+
+@_or_reason
+def stopping(study: CleanStudy, **chosen: str) -> pd.DataFrame:
+    """Who stops coming: is a session the last one, by what was told there.
+
+    Returns
+    -------
+    DataFrame
+        `term` and the columns of estimates: the probability that a session is a client's last,
+        per standard deviation of the outcome and the rating at it, and per session, each with the
+        others held constant; errors respect clients (CR2). The study's last session is left out:
+        whoever reached it did not stop.
+    """
+    told = study.sessions
+    outcome, rating, _ = pair(study, **chosen)
+    rows = measures(told.frame, told, [outcome, rating])
+    end = told.frame.groupby(told.client)[told.order].max()
+    last = (rows["time"] == rows["person"].map(end)).astype(float)
+    kept = rows["time"] < told.frame[told.order].max()
+    if not last[kept].any():
+        raise NotEstimableError("every client came to the last session")
+    X = rows.loc[kept, [outcome, rating]]
+    X = ((X - X.mean()) / X.std()).assign(time=rows["time"])
+    found = cluster_robust(last[kept], X, rows.loc[kept, "person"])
+    return found[found["term"] != "intercept"].reset_index(drop=True)
+
+
+@_or_reason
+def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
+    """The paths, trend taken out, of all clients and of those who came at least half as long.
+
+    `text who estimate conf_low conf_high p_value n`: what drop-out may do to each result.
+    """
+    told, parts = study.sessions, []
+    counts = told.frame.groupby(told.client)[told.order].nunique()
+    long = counts.index[counts >= counts.median()]
+    for who, dyads in (("every client", study.dyads),
+                       ("who came the median number of sessions or more",
+                        study.dyads[study.dyads[told.client].isin(long)])):  # fmt: skip
+        judge = Judge(dyads, rules, DETRENDED)
+        for claim in asked(study, rules, **chosen):
+            try:
+                effect, (verdict, _), n = judge.find(claim)
+            except NotEstimableError:
+                continue
+            unit = judge.units(claim)
+            parts.append({"text": claim.text, "who": who, "estimate": effect.estimate * unit,
+                          "conf_low": effect.conf_low * unit, "conf_high": effect.conf_high * unit,
+                          "p_value": effect.p_value, "n": effect.n, "clients": int(n),
+                          "verdict": verdict})  # fmt: skip
+    return pd.DataFrame(parts)
+
+
+def for_forest(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`paths` as `plots.forest` takes them: a heading a claim, analyses below."""
+    if "text" not in found:
+        return found.reindex(columns=["term", "informant", "estimate", "conf_low", "conf_high"])
+    return found.assign(block=found["text"], term=found["analysis"]).drop(columns="analysis")

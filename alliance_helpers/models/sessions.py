@@ -1,0 +1,428 @@
+"""Ratings of several occasions: between people and within them, and which comes before which.
+
+A person who is high on average (between) and an occasion on which a person is higher than usual
+(within) are different things, and a trend that all share makes an association of any two measures
+that both change with time. So each association is asked for with the trend left in and taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize
+
+from ..errors import NotEstimableError, ParameterError
+from .design import aligned, as_floats, complete_rows, require_whole, tidy
+from .nesting import fit_intercepts
+from .robust import cluster_robust
+
+TRENDS = ("none", "common", "own", "differences")
+"""What is done about change over time: left in; one line for all; each person's own line taken
+out; differences from one occasion to the next."""
+
+
+def occasions(y, x, person, time) -> pd.DataFrame:
+    """Complete rows of two measures, sorted by person and time.
+
+    Raises
+    ------
+    ParameterError
+        Columns of different rows, or a person with two rows at one time.
+    NotEstimableError
+        Fewer than three people with two occasions or more.
+    """
+    aligned(y=y, x=x, person=person, time=time)
+    rows = pd.DataFrame(
+        {
+            "person": pd.factorize(np.asarray(person))[0],
+            "time": as_floats(time, "time"),
+            "y": as_floats(y, "y"),
+            "x": as_floats(x, "x"),
+        }
+    )
+    rows = rows[rows["person"] >= 0].dropna().sort_values(["person", "time"], ignore_index=True)
+    twice = rows.duplicated(["person", "time"])
+    if twice.any():
+        when = rows.loc[twice.idxmax(), "time"]
+        raise ParameterError(
+            f"{int(twice.sum())} rows repeat a person's occasion (the first at time {when:g}): "
+            "keep one row for each person and occasion."
+        )
+    if (rows["person"].value_counts() > 1).sum() < 3:
+        raise NotEstimableError("fewer than three people have two occasions with both measures")
+    return rows
+
+
+def within_between(y, x, person, time, trend: str = "none", conf_level: float = 0.95):
+    """Association of two measures between people and within them.
+
+    Parameters
+    ----------
+    y, x, person, time : array-like (n,)
+        One row per person and occasion; rows with a missing value are dropped.
+    trend : {"none", "common", "own", "differences"}
+        See :data:`TRENDS`. With `own` and `differences` only the association within is left.
+    conf_level : float
+
+    Returns
+    -------
+    DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
+        `within` and `between` are slopes of y on the person's deviations from the own mean, and on
+        that mean, from a random-intercept model by REML with Satterthwaite's degrees of freedom
+        (Raudenbush & Bryk 2002; Wang & Maxwell 2015, Psychol Methods 20:63-83). `own`: pooled
+        slope of what each person's line leaves over, with a degree less for each line's two
+        parameters. `differences`: errors robust to what one person's have in common (CR2).
+
+    Raises
+    ------
+    NotEstimableError, ParameterError
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> person, time = np.repeat(np.arange(30), 5), np.tile(np.arange(5), 30)
+    >>> x = rng.normal(size=150)
+    >>> y = rng.normal(size=30)[person] + 0.5 * x + 0.1 * rng.normal(size=150)
+    >>> within_between(y, x, person, time)["estimate"].round(1).iloc[0]
+    0.5
+    """
+    _check_trend(trend)
+    rows = occasions(y, x, person, time)
+    if trend == "own":
+        left, df = _own_lines(rows)
+        return _pooled(left["y"], left["x"], df, len(left), conf_level)
+    if trend == "differences":
+        steps = _differences(rows)
+        found = cluster_robust(
+            steps["y"], steps[["x"]].rename(columns={"x": "within"}), steps["person"],
+            conf_level=conf_level,
+        )  # fmt: skip
+        return found[found["term"] == "within"].reset_index(drop=True)
+    mean = rows.groupby("person")["x"].transform("mean")
+    X = pd.DataFrame({"within": rows["x"] - mean, "between": mean})
+    if trend == "common":
+        X["time"] = rows["time"]
+    return _mixed(rows, X, conf_level).query("term != 'intercept'").reset_index(drop=True)
+
+
+def lagged(
+    y, x, person, time, lag: int = 1, trend: str = "none", conf_level: float = 0.95
+) -> pd.DataFrame:
+    """Does x come before y: y on its own earlier value and on the earlier value of x.
+
+    Parameters
+    ----------
+    y, x, person, time : array-like (n,)
+        As for :func:`within_between`; `time` counts occasions.
+    lag : int
+        Occasions between the earlier values and y; rows without the earlier occasion are dropped.
+    trend : {"none", "common", "own", "differences"}
+
+    Returns
+    -------
+    DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
+        `itself` and `before` (the earlier x), both as deviations from the person's mean; the
+        common trend has `time`. Earlier deviations from a mean that holds the later value are
+        biased in short series (Nickell 1981, Econometrica 49:1417-1426): for few occasions and
+        many people use :func:`cross_lagged`.
+
+    Raises
+    ------
+    NotEstimableError, ParameterError
+
+    Examples
+    --------
+    >>> person, time = np.repeat(np.arange(40), 8), np.tile(np.arange(8), 40)
+    >>> x = np.random.default_rng(1).normal(size=320)
+    >>> y = np.roll(x, 1) + 0.1 * np.random.default_rng(2).normal(size=320)
+    >>> lagged(y, x, person, time).set_index("term")["estimate"].round(1)["before"]
+    1.0
+    """
+    now, X = lagged_rows(y, x, person, time, lag, trend)
+    if trend in ("own", "differences"):
+        found = cluster_robust(now["y"], X, now["person"], conf_level=conf_level)
+    else:
+        found = _mixed(now, X, conf_level)
+    return found.query("term != 'intercept'").reset_index(drop=True)
+
+
+def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
+    """What :func:`lagged` relates: occasions (`person time y`), and their predictors."""
+    _check_trend(trend)
+    require_whole(1, lag=lag)
+    rows = occasions(y, x, person, time)
+    if trend == "differences":
+        rows = _differences(rows)
+        centred = rows[["person", "time", "y", "x"]]
+    elif trend == "own":
+        centred, _ = _own_lines(rows)
+    else:
+        means = rows.groupby("person")[["y", "x"]].transform("mean")
+        centred = rows.assign(y=rows["y"] - means["y"], x=rows["x"] - means["x"])
+    earlier = centred.assign(time=centred["time"] + lag)
+    earlier = earlier.rename(columns={"y": "itself", "x": "before"})
+    now = rows if trend in ("none", "common") else centred
+    pairs = now.merge(earlier, on=["person", "time"])
+    if len(pairs) < 10:
+        raise NotEstimableError(
+            f"only {len(pairs)} occasions have another {lag} before them: the series are too short"
+        )
+    return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
+
+
+def _check_trend(trend: str) -> None:
+    if trend not in TRENDS:
+        raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
+
+
+def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    """Random intercepts of people."""
+    sample = complete_rows(rows["y"].to_numpy(), X.to_numpy(), rows["person"], list(X))
+    fit = fit_intercepts(sample)
+    terms = ["intercept", *X]
+    return tidy(terms, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
+
+
+def _own_lines(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """What each person's own straight line over time leaves over, and the rows this leaves free."""
+    kept = rows[rows.groupby("person")["time"].transform("size") > 2].reset_index(drop=True)
+    by = kept.groupby("person")
+    time = kept["time"] - by["time"].transform("mean")
+    left = {"person": kept["person"], "time": kept["time"]}
+    weight = (time**2).groupby(kept["person"]).transform("sum")
+    for name in ("y", "x"):
+        centred = kept[name] - by[name].transform("mean")
+        slope = (centred * time).groupby(kept["person"]).transform("sum") / weight
+        left[name] = centred - slope * time
+    df = len(kept) - 2 * kept["person"].nunique() - 1
+    if df < 5:
+        raise NotEstimableError("too few people have three occasions or more")
+    return pd.DataFrame(left), df
+
+
+def _differences(rows: pd.DataFrame) -> pd.DataFrame:
+    """Change from one occasion to the next, where both are there."""
+    steps = rows.groupby("person")[["time", "y", "x"]].diff()
+    made = rows[["person", "time"]].join(steps[["y", "x"]])[steps["time"] == 1]
+    return made.reset_index(drop=True)
+
+
+def _pooled(y: pd.Series, x: pd.Series, df: int, n: int, conf_level: float) -> pd.DataFrame:
+    """One slope through the origin."""
+    squares = float(x @ x)
+    if squares <= 1e-20 * max(float(y @ y), 1e-300):
+        raise NotEstimableError("x does not vary within people once their trends are taken out")
+    slope = float(x @ y) / squares
+    error = np.sqrt(float(((y - slope * x) ** 2).sum()) / df / squares)
+    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n, conf_level)
+
+
+@dataclass(frozen=True)
+class CrossLagged:
+    """A fitted random-intercept cross-lagged model.
+
+    Attributes
+    ----------
+    paths : DataFrame
+        `term estimate std_error statistic df p_value conf_low conf_high n`: `y_on_y`, `y_on_x`
+        (does x come before y), `x_on_y`, `x_on_x`.
+    variances : DataFrame
+        `level var_y var_x cov`: between people, within them at first, and what is new later.
+    llf : float
+        Log-likelihood.
+    n, n_occasions : int
+        People, and occasions.
+    covariance : ndarray (4, 4)
+        Of the paths.
+    """
+
+    paths: pd.DataFrame
+    variances: pd.DataFrame
+    llf: float
+    n: int
+    n_occasions: int
+    covariance: np.ndarray
+
+
+def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
+    """Random-intercept cross-lagged panel model by full-information maximum likelihood.
+
+    Parameters
+    ----------
+    y, x, person, time : array-like (n,)
+        One row per person and occasion; either measure may be missing. Occasions are the whole
+        numbers from the first to the last.
+
+    Returns
+    -------
+    CrossLagged
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than three occasions, fewer people than paths can be told from, no convergence.
+
+    Notes
+    -----
+    y_it = mean_t + u_i + p_it, and the same for x; the within parts p follow a vector
+    autoregression whose paths, and whose residuals' covariance, are the same at all occasions
+    (Hamaker, Kuiper & Grasman 2015, Psychol Methods 20:102-116). Means of occasions are free, so a
+    common trend of any form is taken out. Missing values are ignorable if missing at random. The
+    estimates and errors (observed information) are those of ``lavaan`` with these constraints.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> person, time = np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)
+    >>> y, x = rng.normal(size=60)[person] + rng.normal(size=(2, 240))
+    >>> cross_lagged(y, x, person, time).paths["term"].tolist()
+    ['y_on_y', 'y_on_x', 'x_on_y', 'x_on_x']
+    """
+    wide = _wide(y, x, person, time)
+    likelihood = _Panel(wide)
+    found = min(
+        (
+            minimize(likelihood.deviance, start, method="BFGS", options={"gtol": 1e-5})
+            for start in likelihood.starts()
+        ),
+        key=lambda found: found.fun,
+    )
+    hessian = _curvature(likelihood.deviance, found.x)
+    values = np.linalg.eigvalsh(hessian)
+    if not np.isfinite(found.fun) or values[0] <= 1e-8 * values[-1]:
+        raise NotEstimableError(
+            "the cross-lagged model has no well-defined maximum on these data: too few people or "
+            "occasions, or nothing stable between people"
+        )
+    units = (likelihood.scale[:, None] / likelihood.scale).ravel()
+    covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
+    error = np.sqrt(np.diag(covariance))
+    paths, between, first, new = likelihood.parts(found.x)
+    table = tidy(
+        ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], paths.ravel(), error, np.inf, likelihood.n,
+        conf_level,
+    )  # fmt: skip
+    levels = [("between", between), ("first", first), ("new", new)]
+    variances = pd.DataFrame(
+        [(name, m[0, 0], m[1, 1], m[0, 1]) for name, m in levels],
+        columns=["level", "var_y", "var_x", "cov"],
+    )
+    return CrossLagged(table, variances, -found.fun / 2, likelihood.n, likelihood.T, covariance)
+
+
+def _wide(y, x, person, time) -> np.ndarray:
+    """People by (occasion, measure), y and x in turn, missing as NaN."""
+    aligned(y=y, x=x, person=person, time=time)
+    when = as_floats(time, "time")
+    codes, _ = pd.factorize(np.asarray(person))
+    keep = ~np.isnan(when) & (codes >= 0)
+    if (when[keep] % 1 != 0).any():
+        raise ParameterError("time must count occasions in whole numbers here.")
+    at = (when[keep] - when[keep].min()).astype(int)
+    T, codes = int(at.max()) + 1, codes[keep]
+    if T < 3:
+        raise NotEstimableError(f"{T} occasions: a cross-lagged model needs at least three")
+    if pd.DataFrame({"person": codes, "at": at}).duplicated().any():
+        raise ParameterError("A person has two rows at one time: keep one of them.")
+    wide = np.full((codes.max() + 1, T, 2), np.nan)
+    wide[codes, at, 0] = as_floats(y, "y")[keep]
+    wide[codes, at, 1] = as_floats(x, "x")[keep]
+    wide = wide.reshape(len(wide), -1)
+    return wide[~np.isnan(wide).all(axis=1)]
+
+
+class _Panel:
+    """Minus twice the log-likelihood, the means of the occasions at their best."""
+
+    def __init__(self, wide: np.ndarray) -> None:
+        self.n, self.T = len(wide), wide.shape[1] // 2
+        if self.n < 10:
+            raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least ten")
+        if (np.isnan(wide).sum(axis=0) > self.n - 3).any():
+            raise NotEstimableError("an occasion has fewer than three people: leave it out")
+        self.centre = np.nanmean(wide, axis=0)
+        self.scale = np.array([np.nanstd(wide[:, k::2] - self.centre[k::2]) for k in (0, 1)])
+        if not (self.scale > 0).all():
+            raise NotEstimableError("a measure does not vary")
+        z = (wide - self.centre) / np.tile(self.scale, self.T)
+        there = ~np.isnan(z)
+        patterns, of = np.unique(there, axis=0, return_inverse=True)
+        self.groups = []
+        for k, pattern in enumerate(patterns):
+            rows = z[of.ravel() == k][:, pattern]
+            self.groups.append(
+                (np.flatnonzero(pattern), len(rows), rows.sum(axis=0), rows.T @ rows)
+            )
+        self.values = int(there.sum())
+
+    def starts(self) -> list[np.ndarray]:
+        """People alike and series that remember, and the other way round."""
+        return [
+            np.array([path, 0.0, 0.0, path, *3 * [share, 0.0, share]])
+            for path, share in ((0.2, 0.6), (0.9, 0.4))
+        ]
+
+    def parts(self, theta: np.ndarray):
+        """Paths and covariances, in the units given."""
+        paths, *covariances = self._parts(theta)
+        units = np.diag(self.scale)
+        return (units @ paths @ np.linalg.inv(units), *(units @ c @ units for c in covariances))
+
+    def _parts(self, theta):
+        paths, roots = theta[:4].reshape(2, 2), []
+        for a, b, c in theta[4:].reshape(3, 3):
+            root = np.array([[a, 0.0], [b, c]])
+            roots.append(root @ root.T)
+        return paths, *roots
+
+    def covariance(self, theta: np.ndarray) -> np.ndarray:
+        paths, between, first, new = self._parts(theta)
+        T = self.T
+        within = np.zeros((T, T, 2, 2))
+        now = first
+        for t in range(T):
+            within[t, t] = now
+            ahead = now
+            for s in range(t + 1, T):
+                ahead = paths @ ahead
+                within[s, t], within[t, s] = ahead, ahead.T
+            now = paths @ now @ paths.T + new
+        return (within + between).transpose(0, 2, 1, 3).reshape(2 * T, 2 * T)
+
+    def deviance(self, theta: np.ndarray) -> float:
+        sigma = self.covariance(theta)
+        k = 2 * self.T
+        A, b, total = np.zeros((k, k)), np.zeros(k), self.values * np.log(2 * np.pi)
+        total += 2 * sum(
+            n * np.log(np.tile(self.scale, self.T)[at]).sum() for at, n, _, _ in self.groups
+        )
+        for at, n, sums, products in self.groups:
+            block = sigma[np.ix_(at, at)]
+            try:
+                inverse = np.linalg.inv(block)
+                sign, log = np.linalg.slogdet(block)
+            except np.linalg.LinAlgError:
+                return np.inf
+            if sign <= 0:
+                return np.inf
+            total += n * log + (inverse * products).sum()
+            A[np.ix_(at, at)] += n * inverse
+            b[at] += inverse @ sums
+        return float(total - b @ np.linalg.solve(A, b))
+
+
+def _curvature(f, at: np.ndarray) -> np.ndarray:
+    """Second derivatives by central differences."""
+    k, step = len(at), 1e-3
+    H, E = np.empty((k, k)), np.eye(k) * step
+    for i in range(k):
+        for j in range(i, k):
+            H[i, j] = H[j, i] = (
+                f(at + E[i] + E[j])
+                - f(at + E[i] - E[j])
+                - f(at - E[i] + E[j])
+                + f(at - E[i] - E[j])
+            ) / (4 * step**2)
+    return H

