@@ -10,7 +10,7 @@ OUT    ?=
 INSTALLER ?= uv
 export PYTHONDONTWRITEBYTECODE=
 
-.PHONY: report test lab docs seminar course course-test seminar-web bench lint clean
+.PHONY: report test lab docs seminar course course-test seminar-web seminar-lite bench lint clean
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
@@ -59,6 +59,10 @@ docs: $(VENV)/.run $(DOCS)/.docs
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar
 	@$(SEMINAR)/bin/python -m tools.seminar student instructor
+
+# Units as single HTML files that need no server: make seminar-lite ARGS="--units 1 2 6"
+seminar-lite: $(VENV)/.test
+	@$(PY) -m tools.seminar.lite $(ARGS)
 
 # A class with nbgrader: make course NAME=results/ws26; what came back: make course NAME=... INBOX=sent
 course: $(SEMINAR)/.seminar

@@ -210,10 +210,5 @@ document.addEventListener("click", ({ target }) => {
 document.querySelectorAll(".essay").forEach(box => remembered(box));
 document.getElementById("with-code").addEventListener("change",
   event => document.body.classList.toggle("with-code", event.target.checked));
-window.addEventListener("pagehide", () => {
-  const form = new FormData();
-  form.append("_xsrf", document.cookie.match(/\b_xsrf=([^;]*)/)?.[1] ?? "");
-  navigator.sendBeacon(`${BASE}voila/api/shutdown/${KERNEL}`, form);
-});
 window.addEventListener("pageshow", event => event.persisted && location.reload());
 connect();

@@ -1,0 +1,35 @@
+"""A unit as a single file, opened from disk: it moves, and answers as the notebook does."""
+
+import pytest
+from seminar_pages import Watched
+
+from alliance_helpers.teaching import widgets
+from tools.seminar import lite
+from tools.seminar.editions import units
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_it_moves_and_answers_without_a_server(chromium, tmp_path):
+    file = tmp_path / "unit.html"
+    file.write_text(lite.page(units(numbers=[6])[0]), encoding="utf-8")
+    watched = Watched(chromium.new_page())
+    page = watched.page
+    page.goto(file.as_uri())
+    demo = page.locator(".alliance-demo")
+    demo.get_by_label("favour").press("ArrowRight")
+    said = " ".join(demo.locator(".alliance-numbers").inner_text().split())
+    assert said == widgets.own_view_held().text(favour=0.65)
+    box = page.locator(".ask").nth(1)
+    for answer, reply in (
+        ("", "No answer yet."), ("-0.367", "Right: -0.367."), ("−0,4", "Close: one more decimal"),
+        ("0.367", "Mind the sign."), ("x", "A number is wanted here"), ("-1", "The numerator"),
+    ):  # fmt: skip
+        box.locator("input").fill(answer)
+        box.locator("button").click()
+        assert reply in box.locator("p").inner_text()
+    page.reload()
+    assert page.get_by_label("Your answer to 1.2").input_value() == "-1"
+    assert watched.errors == []
+    assert [url for url in watched.outside if not url.startswith("file:")] == []
+    page.close()
