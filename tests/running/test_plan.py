@@ -15,7 +15,7 @@ from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import JOINT, compare
 from alliance_helpers.running.plan import LOCK, deviations, findings_of, lock, plan_of
 from alliance_helpers.running.runner import versions
-from alliance_helpers.running.sequence import input_hashes
+from alliance_helpers.running.sequence import by_name, input_hashes
 
 
 def study(folder: Path, scenario="published", seed=5, **swaps: list) -> Path:
@@ -35,7 +35,7 @@ def ran(folder: Path, data: Path, **parameters) -> Path:
     asked = {"data": str(data), **parameters}
     plan = plan_of(asked)
     folder.mkdir()
-    about = {"parameters": asked, "plan": plan, "inputs_sha256": input_hashes(asked)}
+    about = {"parameters": asked, "plan": plan, "inputs_sha256": by_name(input_hashes(asked))}
     (folder / "run.json").write_text(json.dumps(about | {"versions": versions()}))
     findings_of(plan, asked).to_csv(folder / "findings.csv", index=False)
     return folder
