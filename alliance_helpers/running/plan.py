@@ -41,7 +41,7 @@ Place = tuple[str, ...]
 def plan_of(parameters: Mapping[str, object]) -> Plan:
     """What these parameters ask for, as data."""
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    place = Path(data) if data else paths.RAW
+    place = Path(data).expanduser() if data else paths.RAW
     book = Path(codebook) if codebook else codebook_beside(place) or paths.CODEBOOK
     read_codebook(book)  # its problems are told before those of what stands in it
     read_rules(claims, data)
@@ -132,7 +132,10 @@ def with_one(plan: Plan, other: Plan, place: Place) -> Plan:
 
 def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
     """The verdicts that a plan gives on the data that parameters name."""
-    asked = dict(plan["parameters"]) | {"data": parameters.get("data", ""), "seed": plan["seed"]}
+    asked = dict(plan["parameters"]) | {"data": parameters.get("data", "")}
+    if asked.get("scenario"):
+        asked["seed"] = plan["seed"]
+    rule = {name: asked[name] for name in ("p_enter", "p_remove") if name in asked}
     with TemporaryDirectory() as folder:
         for name in ("codebook", "claims"):
             text = yaml.safe_dump(plan[name], allow_unicode=True, sort_keys=False)
@@ -143,7 +146,7 @@ def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
             | ({"codebook": str(book)} if asked["data"] else {})
         )
         rules = read_rules(Path(folder) / "claims.yml", book=study.codebook)
-        return assess(study.dyads, rules=rules)
+        return assess(study.dyads, rules=rules, **rule)
 
 
 def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +199,7 @@ def _verdicts(found: pd.DataFrame) -> list[dict]:
 
 def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
     """SHA-256 of the tables that the codebook names, as far as they are there."""
-    place = Path(str(parameters.get("data") or paths.RAW))
+    place = Path(str(parameters.get("data") or paths.RAW)).expanduser()
     folder = place if place.is_dir() else place.parent
     tables = plan["codebook"].get("tables", {})
     files = {str(t.get("file", "")) for t in tables.values() if isinstance(t, Mapping)}
@@ -228,7 +231,7 @@ def read_lock(path: Path) -> dict:
 def lock_beside(parameters: Mapping[str, object]) -> Path | None:
     """The lock in the study's folder."""
     data = str(parameters.get("data") or "")
-    folder = Path(data) if data else None
+    folder = Path(data).expanduser() if data else None
     if folder is not None and not folder.is_dir():
         folder = folder.parent
     return folder / LOCK if folder is not None and (folder / LOCK).is_file() else None

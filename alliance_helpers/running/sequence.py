@@ -213,8 +213,8 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    source = Path(data) if data else paths.RAW
-    book = Path(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+    source = Path(data).expanduser() if data else paths.RAW
+    book = Path(codebook).expanduser() if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
         tables += [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
