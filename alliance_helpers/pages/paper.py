@@ -163,6 +163,8 @@ def _text(
             frame = pd.read_csv(run / "tables" / f"{name}.csv")
         else:
             continue
+        if name == "correlations":
+            frame = _triangle(frame, book)
         frame = _with_intervals(frame).drop(columns=["reason", *less.split()], errors="ignore")
         body = _pipe(pretty(frame, book).shown)
         tables[name] = {"number": next(numbers), "caption": caption, "body": body}
@@ -196,8 +198,10 @@ def statistics(claim: Claim, row: dict) -> str:
     form, symbol = coefficient, "β"
     if claim.kind == "rate_absence":
         form, symbol = figure_number, "rate ratio"
-    elif row["analysis"] == "as_published" or claim.kind == "modest":
+    elif row["analysis"] == "as_published":
         symbol = f"r({row['df']:.0f})" if np.isfinite(row["df"]) else "r"
+    elif claim.kind == "modest":
+        symbol = "r"  # its degrees of freedom are the case managers'
     low, high = row["conf_low"], row["conf_high"]
     digits = max(2, decimals_for(high - low))
     interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
@@ -207,6 +211,22 @@ def statistics(claim: Claim, row: dict) -> str:
 def escaped(text: object) -> str:
     """Text in which pandoc finds no markup."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|$@~^\"'-])", r"\\\1", str(text))
+
+
+def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+    """Correlations as journals print them: variables numbered, the lower half."""
+    names = [f"{k}. {book.label(term)}" for k, term in enumerate(frame["term"], 1)]
+    numbers = frame.drop(columns="term").to_numpy(float)
+    cells = [
+        [
+            coefficient(r) if k < row and pd.notna(r) else "–" if k == row else ""
+            for k, r in enumerate(line)
+        ]
+        for row, line in enumerate(numbers)
+    ]
+    table = pd.DataFrame(cells, columns=[str(k) for k in range(1, len(names) + 1)])
+    table.insert(0, "Variable", names)
+    return table.iloc[:, :-1]
 
 
 def _with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
@@ -227,13 +247,10 @@ def _pipe(shown: pd.DataFrame) -> str:
     """A table in Markdown; pandoc shares the width by the dashes."""
     rows = [list(shown.columns), *shown.to_numpy().tolist()]
     cells = [[escaped(cell).replace("\n", " ") for cell in row] for row in rows]
-    words = [
-        [word for text in column for word in text.split()] for column in zip(*rows, strict=True)
-    ]
-    longest = [max(map(len, column)) for column in zip(*cells, strict=True)]
     wide = [
-        max(3, 1 + max(map(len, said), default=0), min(most, WIDEST))
-        for said, most in zip(words, longest, strict=True)
+        max(*(4 + len(part) for text in column for part in text.split()), min(most, WIDEST), 8)
+        for column in zip(*rows, strict=True)
+        for most in [4 + max(map(len, column))]
     ]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + "|".join("-" * w for w in wide) + "|", *lines[1:]])
@@ -284,7 +301,7 @@ def _reference(folder: Path) -> Path:
     rules = f"<w:tblBorders>{rule.format('top')}{rule.format('bottom')}</w:tblBorders>"
     swaps = [
         (r"(w:type=\"table\"[^>]*w:styleId=\"Table\".*?<w:tblPr>)", rf"\1{rules}"),
-        (r'(w:styleId="Compact".*?)(</w:style>)', r'\1<w:rPr><w:sz w:val="20"/></w:rPr>\2'),
+        (r'(w:styleId="Compact".*?)(</w:style>)', r'\1<w:rPr><w:sz w:val="18"/></w:rPr>\2'),
         (r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Times New Roman" w:hAnsi="Times New Roman" '
                                'w:cs="Times New Roman"/>'),
         (r'<w:color w:val="[0-9A-F]{6}"[^>]*/>', '<w:color w:val="000000"/>'),
