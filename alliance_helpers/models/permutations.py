@@ -154,7 +154,7 @@ def monte_carlo_interval(reached: float, draws: float, looks: int = 1) -> tuple[
     Examples
     --------
     >>> [round(limit, 4) for limit in monte_carlo_interval(8, 200)]
-    [0.013, 0.0914]
+    [0.013, 0.0905]
     """
     tail = 0.005 / looks
     low = betaincinv(reached, draws - reached + 1, tail) if reached > 0 else 0.0

@@ -63,7 +63,9 @@ def test_specifications_are_distinct(every):
     table = every.specifications
     assert not table.duplicated(["finding", "claim", "informant", *CHOICES]).any()
     results = table[["claim", "estimate", "p_value", "n"]].round(12)
-    assert not results.duplicated().any()
+    alike = table[results.duplicated(keep=False)]
+    # Where no variance is found between case managers the mixed model is least squares.
+    assert set(alike["estimator"]) <= {"ols", "mixed"} and len(alike) < 0.02 * len(table)
     assert len(table) > 500 and every.n_same > 0
 
 

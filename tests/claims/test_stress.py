@@ -46,7 +46,7 @@ def _by_claim(table, analysis):
 
 def test_rows_have_the_columns_of_findings_and_a_verdict_each(rows):
     assert list(rows.columns) == COLUMNS
-    assert set(rows["analysis"]) == set(QUICK)
+    assert set(rows["analysis"]) == set(QUICK) - {"attrition"}  # these dyads lack nothing
     assert rows["verdict"].isin(["supported", "not_supported", "inconclusive"]).all()
     assert (rows["criterion"].str.len() > 10).all()
     assert not rows.duplicated([*KEY, "analysis"]).any()

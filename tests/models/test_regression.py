@@ -256,7 +256,11 @@ def test_scale_and_location_do_not_matter():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"p_enter": 0.1, "p_remove": 0.05}, ParameterError, r"p_remove \(0.05\) must be larger"),
+        (
+            {"p_enter": 0.1, "p_remove": 0.05},
+            ParameterError,
+            r"p_remove \(0.05\) must not be below p_enter",
+        ),
         ({"p_enter": "5 %"}, ParameterError, "p_enter is 5 %; give a finite number"),
         ({"data": [[1, 2]]}, ParameterError, "data must be a DataFrame; a list"),
         ({"blocks": [["age"]]}, ParameterError, "maps each block's name to a list"),

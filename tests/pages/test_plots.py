@@ -158,7 +158,21 @@ NAMES = list(drawings(pd.DataFrame({"client_alliance": [], "case_manager_allianc
 
 
 def test_every_plot_is_tried_here():
-    assert {n.split(",")[0] for n in NAMES} == set(plots.__all__)
+    several_axes = {"trajectories"}
+    assert {n.split(",")[0] for n in NAMES} == set(plots.__all__) - several_axes
+
+
+def test_trajectories_are_bands_with_who_is_still_there():
+    bands = pd.DataFrame({"session": [1, 2, 3], "term": "symptoms", "n": [50, 40, 30]})
+    bands = bands.assign(q10=1.0, q25=2.0, q50=[3.0, 2.5, 2.0], q75=4.0, q90=5.0)
+    ax = plots.trajectories(bands, codebook=BOOK)
+    assert (
+        isinstance(ax, Axes)
+        and "50" in ax.figure.get_label()
+        and "nan" not in ax.figure.get_label()
+    )
+    nobody = plots.trajectories(bands.iloc[:0])
+    assert "No session has enough clients" in nobody.figure.get_label()
 
 
 def snapshot(args):

@@ -187,6 +187,8 @@ def check(table: pd.DataFrame) -> None:
         return
     said = next((c for c in ("reason", "criterion") if c in table), None)
     gone = table[~np.isfinite(table["estimate"].astype(float))]
+    if said is None and "family" in table:
+        return  # the table of the fits says why
     assert said or gone.empty, gone
     assert gone.empty or gone[said].str.len().gt(5).all(), gone
 

@@ -84,7 +84,8 @@ def wide_study(raw) -> tuple[pd.DataFrame, str]:
     for name in wide:
         kind = "date" if "date" in name else types.get(str(wide[name].dtype), "number")
         kind = "id" if name in (book.client, book.case_manager) else kind
-        lines.append(f"      {name}: {{type: {kind}}}")
+        unit = ", unit: days" if name in book.days else ""  # which enter as logarithms
+        lines.append(f"      {name}: {{type: {kind}{unit}}}")
     head, rest = book.text.split("tables:\n")[0], book.text[book.text.index("scales:\n") :]
     days = rest[rest.index("days:\n") : rest.index("# Variables made")]
     rest = rest.replace(days, "")
