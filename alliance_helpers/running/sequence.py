@@ -19,7 +19,7 @@ from .. import paths
 from ..claims.choices import chosen_values
 from ..claims.rules import claims_file, read_rules
 from ..cohorts.cohort import CHANGES
-from ..cohorts.courses import scenario_codebook
+from ..cohorts.courses import courses, scenario_codebook
 from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError
 from ..paths import NOTEBOOKS, RESULTS
@@ -217,7 +217,8 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     book = Path(codebook).expanduser() if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
-        tables += [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
+        if parameters["scenario"] in courses():
+            tables = [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
     else:
         folder = source if source.is_dir() else source.parent
         named = {Path(table.file).stem for table in read_codebook(book).tables.values()}

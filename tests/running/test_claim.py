@@ -119,7 +119,7 @@ def test_what_the_kit_did_not_write_is_refused_and_kept(out, make, named):
 
 def test_what_an_interrupted_run_left_is_known_and_nothing_else(out, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sequence, "input_hashes", lambda given: 1 / 0)
+        patch.setattr(sequence, "spoiled", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(out)
     assert not (out / "run.json").exists()
