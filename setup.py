@@ -7,8 +7,8 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 # By name, since what else lies in these folders may be somebody's records.
-CARRIED = ("data/*.yml", "data/*.json", "data/verdict_rates.csv", "data/raw/*.csv", "data/over_time/*.yml",
-           "notebooks/*_*.ipynb")  # fmt: skip
+CARRIED = ("data/*.yml", "data/*.json", "data/verdict_rates.csv", "data/raw/*.csv",
+           "data/over_time/*.yml", "notebooks/*_*.ipynb")  # fmt: skip
 
 
 class Carrying(build_py):
