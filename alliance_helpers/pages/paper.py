@@ -30,7 +30,7 @@ from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
 from ..study.yaml_text import read_yaml
 from . import claim_figures
-from .printing import coefficient, decimals_for, figure_number, p_words, pretty, word
+from .printing import CLAIM, coefficient, decimals_for, figure_number, p_words, pretty, word
 
 HERE = Path(__file__).parent
 NUMBERED = {
@@ -128,7 +128,7 @@ def primary(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple]:
-    return list(rows[["finding", "claim", "informant"]].itertuples(index=False, name=None))
+    return list(rows[CLAIM].itertuples(index=False, name=None))
 
 
 def _text(
@@ -139,7 +139,7 @@ def _text(
     main = primary(findings, rules)
     rows = dict(zip(_keys(main), main.to_dict("records"), strict=True))
     readings = findings[findings["analysis"].isin(READINGS)]
-    then = readings.groupby(["finding", "claim", "informant"])["verdict"].agg(tuple).to_dict()
+    then = readings.groupby(CLAIM)["verdict"].agg(tuple).to_dict()
     claims = [
         {
             "finding": c.finding,

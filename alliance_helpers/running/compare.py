@@ -16,10 +16,9 @@ from .. import paths
 from ..errors import AllianceError, ParameterError
 from ..pages.printing import rendered, word
 from .parameters import absolute_places
-from .plan import differences, findings_of, flips, with_one
+from .plan import ROW, differences, findings_of, flips, with_one
 from .sequence import input_files
 
-KEY = ["finding", "claim", "informant", "analysis"]
 JOINT = "several together"
 UNEXPLAINED = "not found by rerunning here: versions of the kit or its libraries, or data not there"
 MANY = 24  # differences within one part of the plan that are still told apart
@@ -151,7 +150,7 @@ def _blamed(a: Mapping, b: Mapping, causes: list[dict], changed: pd.DataFrame) -
             rows = findings_of(plan, parameters)
         except AllianceError:
             return None
-        return rows.assign(finding=rows["finding"].astype(str)).set_index(KEY)["verdict"]
+        return rows.assign(finding=rows["finding"].astype(str)).set_index(ROW)["verdict"]
 
     there = {id(x): _still_there(x) for x in (a, b)}
     for cause in causes:
@@ -164,7 +163,7 @@ def _blamed(a: Mapping, b: Mapping, causes: list[dict], changed: pd.DataFrame) -
     all_of = rerun(b["plan"], b["parameters"]) if there[id(b)] else None
     said = []
     for row in changed.itertuples(index=False):
-        key = tuple(getattr(row, name) for name in KEY)
+        key = tuple(getattr(row, name) for name in ROW)
         own = [n for n, v in found.items() if v is not None and v.get(key, "") == row.other]
         together = all_of is not None and all_of.get(key, "") == row.other
         said.append(" or ".join(own) if own else JOINT if together else UNEXPLAINED)
@@ -173,7 +172,7 @@ def _blamed(a: Mapping, b: Mapping, causes: list[dict], changed: pd.DataFrame) -
 
 def _other_estimates(one: pd.DataFrame, other: pd.DataFrame) -> int:
     """Rows of findings whose estimate or n is not the same."""
-    both = one.merge(other, on=KEY, how="outer", suffixes=("", "_other"))
+    both = one.merge(other, on=ROW, how="outer", suffixes=("", "_other"))
     near = [
         (both[c] - both[f"{c}_other"]).abs().le(1e-9) | (both[c].isna() & both[f"{c}_other"].isna())
         for c in ESTIMATES

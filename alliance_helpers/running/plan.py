@@ -32,6 +32,8 @@ from .station import COHORT
 
 LOCK = "plan.lock"
 REASONS = "deviations.yml"
+ROW = ["finding", "claim", "informant", "analysis"]
+"""What names a row of findings."""
 KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
 """What names an entry of a list: the first of these that all its entries have."""
 Plan = dict[str, object]
@@ -151,9 +153,8 @@ def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
 
 def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Verdicts that differ: `finding claim informant analysis one other`, "" for none."""
-    key = ["finding", "claim", "informant", "analysis"]
     both = [
-        f.assign(finding=f["finding"].astype(str)).set_index(key)["verdict"] for f in (one, other)
+        f.assign(finding=f["finding"].astype(str)).set_index(ROW)["verdict"] for f in (one, other)
     ]
     table = pd.concat(both, axis=1, keys=["one", "other"]).fillna("").reset_index()
     return table[table["one"] != table["other"]].reset_index(drop=True)
@@ -193,8 +194,7 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
 
 
 def _verdicts(found: pd.DataFrame) -> list[dict]:
-    columns = ["finding", "claim", "informant", "analysis", "verdict"]
-    return found[columns].to_dict("records")
+    return found[[*ROW, "verdict"]].to_dict("records")
 
 
 def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
