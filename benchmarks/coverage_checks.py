@@ -122,7 +122,7 @@ def block_equivalence(published, rng) -> Hits:
         for name, estimator in ANALYSES.items():
             e = model.observed(estimator)
             size = None if name == "as_published" else worth
-            effect = verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bound, size)
+            effect = verdicts.block(e, bound, size)
             quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
             yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
 

@@ -308,7 +308,7 @@ def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | Non
     if isinstance(e, Correlation):
         return verdicts.fisher(e.estimate, e.std_error, e.df2, e.n, bounds[1])
     if claim.kind in BLOCKS:
-        return verdicts.block(e.f, e.df1, e.df2, e.n, e.estimate, bounds[1], worth)
+        return verdicts.block(e, bounds[1], worth)
     made_of = verdicts.rate_ratio if claim.kind == "rate_absence" else verdicts.slope
     return made_of(e.estimate, e.std_error, e.df2, e.n, *bounds)
 

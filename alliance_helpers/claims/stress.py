@@ -341,7 +341,7 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
     df = float(np.mean([fit.df[tested].min() for fit in fits]))
     test = pool_blocks(estimates, covariances, n, k + models[0].q + 1, df).iloc[0]
     share = float(np.mean([model.observed("ols").estimate for model in models]))
-    return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n)
+    return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n, models[0].q)
 
 
 DAYS = ("rate_absence",)

@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import fdtrc, ncfdtr, ndtri, stdtr, stdtrit
+import numpy as np
+from scipy.special import fdtrc, gammaincinv, ncfdtr, ndtri, stdtr, stdtrit
 
 from ..models.inference import two_one_sided
+from ..models.partial import Estimate
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not_supported", "inconclusive"
+EQUALLY_LIKELY = (np.arange(64) + 0.5) / 64
+"""Quantiles that stand for a whole distribution."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,19 @@ def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) 
     return Effect(math.exp(b), e.p_value, n, df, *limits, e.p_equivalence)
 
 
-def block(
-    f: float, df1: float, df2: float, n: int, share: float, bound: float, worth: float | None = None
-) -> Effect:
-    """A block of predictors by its F; equivalence against the non-central F at the bound.
+def block(e: Estimate, bound: float, worth: float | None = None) -> Effect:
+    """A block of predictors by its F; equivalence against the distribution of F at the bound.
 
-    `share` is the block's R-squared, the estimate. The non-centrality at the bound is
-    N R2 / (1 - R2) (Murphy & Myors 1999), where N is what the dyads are worth: n if independent.
+    The predictors were sampled with the people, so at a share R2 of the variance the
+    non-centrality is itself random: R2 / (1 - R2) times a chi-square (Gurland 1968), of N - 1
+    degrees of freedom less one for each covariate, where N is what the dyads are worth: n if
+    independent. Taken as fixed (Murphy & Myors 1999), 5 % would be 6.
     """
-    f = max(f, 0.0)  # rounding takes an F of 0 below it
-    lam = (n if worth is None else worth) * bound / (1 - bound)
-    return Effect(share, fdtrc(df1, df2, f), n, df2, p_equivalence=ncfdtr(df1, df2, lam, f))
+    f = max(e.f, 0.0)  # rounding takes an F of 0 below it
+    free = max((e.n if worth is None else worth) - 1 - e.n_held, 1.0)
+    lam = bound / (1 - bound) * 2 * gammaincinv(free / 2, EQUALLY_LIKELY)
+    within = float(ncfdtr(e.df1, e.df2, lam, f).mean())
+    return Effect(e.estimate, fdtrc(e.df1, e.df2, f), e.n, e.df2, p_equivalence=within)
 
 
 def verdict(holds: bool, fails: bool) -> str:

@@ -33,7 +33,8 @@ COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
 class Estimate:
     """Of one predictor the standardised slope; of a block the share of variance it adds.
 
-    `f df1 df2 p_value` test it; `std_error` is NaN for a block.
+    `f df1 df2 p_value` test it; `std_error` is NaN for a block. `n_held`: covariates held constant
+    beside a block.
     """
 
     estimate: float
@@ -43,6 +44,7 @@ class Estimate:
     df2: float
     p_value: float
     n: int
+    n_held: int = 0
 
 
 class Partial:
@@ -98,7 +100,7 @@ class Partial:
         return replace(found, estimate=self._share, std_error=np.nan) if self.by_share else found
 
     def _block(self, f, df1, df2, p_value) -> Estimate:
-        return Estimate(np.nan, np.nan, f, df1, df2, p_value, self.n)
+        return Estimate(np.nan, np.nan, f, df1, df2, p_value, self.n, self.q)
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Effect
+from alliance_helpers.models.partial import Estimate, Partial
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "verdicts.csv"
 R = pd.read_csv(REFERENCE, index_col="statistic")["value"]
@@ -88,14 +90,36 @@ def test_equivalence_needs_r_below_086_at_n_201():
     assert not verdicts.correlation(0.087, 201, 0.20).equivalent
 
 
-def test_block_is_equivalent_exactly_below_the_5_percent_point():
-    critical = R["block_critical"]
-    assert verdicts.block(critical - 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
-    assert not verdicts.block(critical + 1e-6, 6, 194, 201, 0.05, 0.09).equivalent
+def of_block(f, df1, df2, n, n_held=0):
+    return Estimate(0.05, math.nan, f, df1, df2, math.nan, n, n_held)
+
+
+@pytest.mark.parametrize(
+    ("critical", "shape", "bound"),
+    [
+        ("block_critical", (6, 194, 201), 0.09),
+        ("block_critical_with_covariates", (3, 51, 60, 5), 0.0625),
+    ],
+)
+def test_block_is_equivalent_exactly_below_the_5_percent_point(critical, shape, bound):
+    assert verdicts.block(of_block(R[critical] - 1e-3, *shape), bound).equivalent
+    assert not verdicts.block(of_block(R[critical] + 1e-3, *shape), bound).equivalent
+
+
+@pytest.mark.parametrize(("n", "k", "q", "bound"), [(201, 3, 5, 0.0625), (60, 3, 5, 0.0625)])
+def test_a_block_at_its_bound_is_called_absent_in_5_percent(n, k, q, bound):
+    # The same people again are another sample of predictors too: as fixed values they gave 6 %.
+    random, slope = np.random.default_rng(7), math.sqrt(bound / (1 - bound))
+    called = []
+    for _ in range(4000):
+        X, Z, e = (random.standard_normal((n, m)) for m in (k, q, 1))
+        found = Partial(slope * X[:, 0] + e[:, 0], X, Z, None).observed("ols")
+        called.append(verdicts.block(found, bound).equivalent)
+    assert np.mean(called) == pytest.approx(0.05, abs=0.0068)  # two standard errors
 
 
 def test_a_block_that_explains_nothing_is_an_absence():
-    effect = verdicts.block(-1e-15, 6, 194, 201, 0.0, 0.09)
+    effect = verdicts.block(of_block(-1e-15, 6, 194, 201), 0.09)
     assert effect.p_value == 1
     assert effect.equivalent
 
