@@ -71,26 +71,29 @@ class Stepwise:
         self.predictors = regression_blocks(dyads, book, blocks=blocks)
         self._model = cache(self._model)
 
-    def link(self, informant: str, term: str) -> dict[str, object]:
-        """How stepwise regression links a variable with an informant's alliance: one row."""
+    def link(self, informant: str, term: str, moved: bool = False) -> dict[str, object]:
+        """How stepwise regression links a variable with an informant's alliance: one row.
+
+        With `moved` also what moves its estimate from the correlation.
+        """
         alliance = self.book.alliance_of(informant)
         listed = term in chain(*self.predictors.values())
         before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
         outcome, wanted, direction = before if listed or self.reading == ALLIANCE else after
-        terms, n = self._model(informant, outcome, () if listed else (term,))
-        row = {"term": term, "direction": direction, "n": n}
+        terms, model = self._model(informant, outcome, () if listed else (term,))
+        row = {"term": term, "direction": direction, "n": model.n}
         if wanted not in terms:
             return row | {"entered": False}
         found = terms[wanted]
         scale = found["beta"] / found["estimate"]
         low, high = sorted((found["conf_low"] * scale, found["conf_high"] * scale))
         limits = {"estimate": found["beta"], "conf_low": low, "conf_high": high}
-        kept = ["p_value", "semipartial_r2", "alone", "moved_by", "without_it", "df"]
-        kept = {name: found.get(name) for name in kept}
-        return row | {"entered": True} | limits | kept
+        kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
+        row |= {"entered": True} | limits | kept
+        return row | model.moved(wanted) if moved else row
 
-    def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], int]:
-        """Term to its row in the final model of an outcome, and the dyads behind it.
+    def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], object]:
+        """Term to its row in the final model of an outcome, and that model.
 
         `more` are terms of no block; as predictors they stand with the outcomes.
         """
@@ -100,8 +103,7 @@ class Stepwise:
         elif more:
             blocks["outcome"] = [*blocks.get("outcome", ()), *more]
         model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-        moved, rows = model.models[-1].moved(), model.final.to_dict("records")[1:]
-        return {row["term"]: row | moved[row["term"]] for row in rows}, model.n
+        return {row["term"]: row for row in model.final.to_dict("records")}, model.models[-1]
 
     def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""
@@ -196,7 +198,8 @@ def stepwise_links(
         blocks = {b: [t for t in found if t in terms] for b, found in blocks.items()}
     rows = []
     for reading in READINGS:
-        link = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove).link
+        reader = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove)
+        link = partial(reader.link, moved=True)
         found = each_variable(informants or book.informants, blocks, link)
         rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())

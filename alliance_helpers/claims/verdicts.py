@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import fdtrc, gammaincinv, ncfdtr, ndtri, stdtr, stdtrit
+from scipy.special import betainc, fdtrc, gammaln, ndtri, stdtr, stdtrit, xlogy
 
 from ..models.inference import two_one_sided
 from ..models.partial import Estimate
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not_supported", "inconclusive"
-EQUALLY_LIKELY = (np.arange(64) + 0.5) / 64
-"""Quantiles that stand for a whole distribution."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,19 @@ def block(e: Estimate, bound: float, worth: float | None = None) -> Effect:
     """A block of predictors by its F; equivalence against the distribution of F at the bound.
 
     The predictors were sampled with the people, so at a share R2 of the variance the
-    non-centrality is itself random: R2 / (1 - R2) times a chi-square (Gurland 1968), of N - 1
-    degrees of freedom less one for each covariate, where N is what the dyads are worth: n if
-    independent. Taken as fixed (Murphy & Myors 1999), 5 % would be 6.
+    non-centrality is itself random: R2 / (1 - R2) times a chi-square of N - 1 degrees of freedom
+    less one for each covariate, where N is what the dyads are worth: n if independent. So mixed,
+    the non-central F's Poisson weights are negative binomial (Gurland 1968). With the
+    non-centrality taken as fixed (Murphy & Myors 1999) 5 % would be 6.
     """
     f = max(e.f, 0.0)  # rounding takes an F of 0 below it
-    free = max((e.n if worth is None else worth) - 1 - e.n_held, 1.0)
-    lam = bound / (1 - bound) * 2 * gammaincinv(free / 2, EQUALLY_LIKELY)
-    within = float(ncfdtr(e.df1, e.df2, lam, f).mean())
+    half = max((e.n if worth is None else worth) - 1 - e.n_held, 1.0) / 2
+    mean = half * bound / (1 - bound)
+    j = np.arange(int(mean + 12 * math.sqrt(mean / (1 - bound))) + 60)  # beyond, nothing is left
+    chosen = gammaln(j + half) - gammaln(j + 1) - gammaln(half)
+    weights = np.exp(chosen + xlogy(j, bound) + half * math.log1p(-bound))
+    below = betainc(e.df1 / 2 + j, e.df2 / 2, e.df1 * f / (e.df1 * f + e.df2))
+    within = min(float(weights @ below), 1.0)
     return Effect(e.estimate, fdtrc(e.df1, e.df2, f), e.n, e.df2, p_equivalence=within)
 
 

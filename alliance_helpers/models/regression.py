@@ -204,20 +204,20 @@ class _Model:
             self.covariance = fit[-1]
             self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
 
-    def moved(self) -> dict[str, dict[str, object]]:
-        """Term to its correlation `alone`, and the other that moves it most when left out.
+    def moved(self, term: str) -> dict[str, object]:
+        """A term's correlation `alone`, and the other that moves it most when left out.
 
         `moved_by` is that other, `without_it` the term's beta then.
         """
-        shift = -self.inverse / np.diag(self.inverse) * self.beta  # of a row's term, by a column's
-        np.fill_diagonal(shift, 0.0)
-        found = {}
-        for term, beta, r, row in zip(self.terms, self.beta, self.alone, shift, strict=True):
-            found[term] = {"alone": r}
-            if len(row) > 1:
-                other = int(np.abs(row).argmax())
-                found[term] |= {"moved_by": self.terms[other], "without_it": beta + row[other]}
-        return found
+        place = self.terms.index(term)
+        found = {"alone": self.alone[place]}
+        if len(self.terms) == 1:
+            return found
+        shift = -self.inverse[place] / np.diag(self.inverse) * self.beta  # by leaving out each
+        shift[place] = 0.0
+        other = int(np.abs(shift).argmax())
+        without = self.beta[place] + shift[other]
+        return found | {"moved_by": self.terms[other], "without_it": without}
 
     def change(self, before: _Model | None) -> tuple[float, float, int, float, float]:
         """Gain in R2 over the model before, and its F test: gain, f, df1, df2, p_value."""

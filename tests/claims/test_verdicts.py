@@ -102,8 +102,8 @@ def of_block(f, df1, df2, n, n_held=0):
     ],
 )
 def test_block_is_equivalent_exactly_below_the_5_percent_point(critical, shape, bound):
-    assert verdicts.block(of_block(R[critical] - 1e-3, *shape), bound).equivalent
-    assert not verdicts.block(of_block(R[critical] + 1e-3, *shape), bound).equivalent
+    assert verdicts.block(of_block(R[critical] - 1e-6, *shape), bound).equivalent
+    assert not verdicts.block(of_block(R[critical] + 1e-6, *shape), bound).equivalent
 
 
 @pytest.mark.parametrize(("n", "k", "q", "bound"), [(201, 3, 5, 0.0625), (60, 3, 5, 0.0625)])
