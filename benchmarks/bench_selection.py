@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from alliance_helpers.models.selection import Resampler, bootstrap_paths, bootstrap_selection
+from alliance_helpers.models.selection import Resampler, bootstrap_paths
 from alliance_helpers.models.stepwise import Rule
 
 ROWS, CANDIDATES, RESAMPLES, SHARED, SHARED_R = 201, 25, 10_000, 500, 40
@@ -88,16 +88,16 @@ def _p_values(X, y, columns) -> np.ndarray:
 
 def main() -> None:
     data, blocks = study()
-    bootstrap_selection(data, "y", blocks, n_boot=512, noise=False)
+    source = Resampler(data, "y", blocks)
+    bootstrap_paths(source, Rule(), 512, seed=1995)
     times = []
     for _ in range(3):
         started = time.process_time()
-        bootstrap_selection(data, "y", blocks, n_boot=RESAMPLES, noise=False)
+        bootstrap_paths(Resampler(data, "y", blocks), Rule(), RESAMPLES, seed=1995)
         times.append(time.process_time() - started)
     ours = float(np.median(times))
     print(f"alliance-kit: {RESAMPLES:,} resamples in {ours:.2f} s")
 
-    source = Resampler(data, "y", blocks)
     selected = bootstrap_paths(source, Rule(), SHARED, seed=1995).selected[-1]
     drawn = source.draw(np.random.default_rng(1995), SHARED)
     X, y = data.drop(columns="y").to_numpy(), data["y"].to_numpy()

@@ -4,8 +4,9 @@
 
 writes `benchmarks/coverage.csv` and `benchmarks/coverage.md`. A replicate is a fresh
 cohort of 201 dyads and 45 case managers of each of three scenarios: `no_association` (size),
-`published` (coverage), `hospital_effect` (days). The files hold what is done so far; `--only slow`
-counts one part anew and keeps the other rows; `--replicates 0` only writes notes and page anew.
+`published` (coverage), `hospital_effect` (days); with `--clients 60` of 60 dyads and ten case
+managers. The files hold what is done so far; `--only slopes blocks` counts some parts anew and
+keeps the other rows; `--replicates 0` only writes notes and page anew.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from benchmarks.ratio import ONE_THREAD
 
 ROOT_SEED, PART = 20261125, 24
 EDGE = "at the edge of the band, outside which one row in twenty falls by chance"
-HEAD = ["method", "quantity", "kind"]
+HEAD = ["clients", "method", "quantity", "kind"]
 LIBERAL = (
     ("OLS naive", "", "takes dyads as independent: what ignoring case managers costs"),
     ("as_published", "", "takes dyads as independent, as in 1995"),
@@ -53,16 +54,17 @@ CAUTIOUS = (
         "",
         "the effective n is that of the design effect's formula",
     ),
+    ("as_published, equivalence", "standardised", "60 dyads cannot show so small a bound"),
     ("Poisson, CR2", "equivalence", EDGE),
     ("response_surface, CR2", "", "few case managers carry a curve: CR2 is cautious there"),
 )
 
 
-def tally(replicates: int, jobs: int, only: str) -> Iterator[tuple[Counter, Counter]]:
+def tally(replicates: int, jobs: int, *how) -> Iterator[tuple[Counter, Counter]]:
     """Hits and runs so far, after every part of the replicates."""
     large, *seeds = np.random.SeedSequence(ROOT_SEED).spawn(1 + replicates)
     truth = truths(int(large.generate_state(1)[0]))
-    parts = [delayed(counted)(seeds[i : i + PART], truth, only) for i in range(0, replicates, PART)]
+    parts = [delayed(counted)(seeds[i : i + PART], truth, *how) for i in range(0, replicates, PART)]
     hits, runs = Counter(), Counter()
     for more_hits, more_runs in Parallel(jobs, return_as="generator")(parts):
         hits.update(more_hits)
@@ -101,20 +103,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", choices=PARTS, default="")
+    parser.add_argument("--only", choices=PARTS, nargs="*", default=PARTS)
+    parser.add_argument("--clients", type=int, choices=(201, 60), default=201)
     path = Path(__file__).with_name("coverage.csv")
     args = parser.parse_args()
     os.environ |= ONE_THREAD  # for the workers
     before = pd.read_csv(path)
     if not args.replicates:
         return write(before, path)
-    for hits, runs in tally(args.replicates, args.jobs, args.only):
-        rows = table(hits, runs)
-        if args.only:
-            kept = pd.concat([before, rows]).drop_duplicates(HEAD, keep="first")[HEAD]
-            newest = pd.concat([before, rows]).drop_duplicates(HEAD, keep="last")
-            rows = kept.merge(newest, on=HEAD)
-        write(rows, path)
+    for hits, runs in tally(args.replicates, args.jobs, args.clients, args.only):
+        rows = pd.concat([before, table(hits, runs)])
+        kept = rows.drop_duplicates(HEAD, keep="first")[HEAD]
+        write(kept.merge(rows.drop_duplicates(HEAD, keep="last"), on=HEAD), path)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from scipy.stats import linregress, t
 
 from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.associations import halo
-from alliance_helpers.claims.evidence import ANALYSES, COUNT_ANALYSES, relate
+from alliance_helpers.claims.evidence import ANALYSES, OF_KIND, QUICK, relate
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
@@ -32,7 +32,7 @@ from alliance_helpers.models.robust import cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
 
 BOOK = read_codebook()
-N, LARGE, M = 201, 500_000, 20
+LARGE, M = 500_000, 20
 CM, CLIENT, KEYS = "case_manager_alliance", "client_alliance", "case_manager_id"
 AGE, LIVING = "case_manager_age", "living_skills"
 CLINICAL = ["symptoms", "health_sickness", LIVING]
@@ -165,7 +165,8 @@ def judgments(published, truth) -> Hits:
 
 def days(published, seed: int, truth) -> Hits:
     yield from rates("published", published, truth)
-    yield from rates("hospital_effect", simulate_dyads("hospital_effect", N, seed), truth)
+    effect = simulate_dyads("hospital_effect", len(published), seed)
+    yield from rates("hospital_effect", effect, truth)
 
 
 def rates(scenario: str, data, truth) -> Hits:
@@ -189,7 +190,7 @@ def rates(scenario: str, data, truth) -> Hits:
 def rate(name: str, data, rating: str, low: float = 0.8, high: float = 1.25):
     Z, groups = as_numbers(data, ADJUST, BOOK).to_numpy(float), pd.factorize(data[KEYS])[0]
     model = PartialCounts(data["hospital_days"].to_numpy(), data[rating].to_numpy(float), Z, groups)
-    e = model.observed(COUNT_ANALYSES[name])
+    e = model.observed(OF_KIND["rate_absence"][QUICK[name]])
     return verdicts.rate_ratio(e.estimate, e.std_error, e.df2, e.n, low, high)
 
 
@@ -227,13 +228,13 @@ def slow(null, published, truth, rng) -> Hits:
         estimates, covariances, df = (np.stack(part) for part in zip(*fits, strict=True))
         k = len(terms) + 1
         if kind == "size":
-            test = pool_blocks(estimates, covariances, N, k, df.min(axis=1).mean())
+            test = pool_blocks(estimates, covariances, len(data), k, df.min(axis=1).mean())
             quantity = f"{CM} on {', '.join(terms)}"
             yield "imputed, D1, mixed model", quantity, kind, test["p_value"].iloc[0] <= 0.05
             continue
         errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
         estimates, errors = (pd.DataFrame(found, columns=terms) for found in (estimates, errors))
-        pooled = pool(estimates, errors, N, k, df.mean(axis=0))
+        pooled = pool(estimates, errors, len(data), k, df.mean(axis=0))
         complete = random_intercept(gaps[CM], gaps[terms], groups)
         for method, table in (("imputed, pooled", pooled), ("complete cases", complete.iloc[1:])):
             for row in table.itertuples():
@@ -299,11 +300,11 @@ PARTS = (
 )  # fmt: skip
 
 
-def replicate(seed: np.random.SeedSequence, truth: dict, only: str) -> Hits:
+def replicate(seed: np.random.SeedSequence, truth: dict, clients: int, only) -> Hits:
     rng = np.random.default_rng(seed)
     seeds = [int(s) for s in seed.generate_state(3)]
-    null = simulate_dyads("no_association", N, seeds[0])
-    drawn = draw(population("published"), N, seeds[1], keep_items=True)
+    null = simulate_dyads("no_association", clients, seeds[0])
+    drawn = draw(population("published"), clients, seeds[1], keep_items=True)
     published = dyad_table(drawn)
     parts = (
         slopes(null, published, truth),
@@ -316,14 +317,14 @@ def replicate(seed: np.random.SeedSequence, truth: dict, only: str) -> Hits:
         slow(null, published, truth, rng),
     )
     for name, hits in zip(PARTS, parts, strict=True):
-        if only in ("", name):
-            yield from hits
+        if name in only:
+            yield from ((clients, *hit) for hit in hits)
 
 
-def counted(seeds, truth: dict, only: str = "") -> tuple[Counter, Counter]:
+def counted(seeds, truth: dict, clients=201, only=PARTS) -> tuple[Counter, Counter]:
     hits, runs = Counter(), Counter()
     for seed in seeds:
-        for *key, hit in replicate(seed, truth, only):
+        for *key, hit in replicate(seed, truth, clients, only):
             hits[tuple(key)] += bool(hit)
             runs[tuple(key)] += 1
     return hits, runs

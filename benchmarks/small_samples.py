@@ -24,13 +24,15 @@ from joblib import Parallel, delayed
 from scipy import special
 
 from alliance_helpers.models.design import complete_rows
-from alliance_helpers.models.informants import LEVELS, nested_correlation
+from alliance_helpers.models.informants import one_with_many
 from alliance_helpers.models.nesting import Intercepts, fit_intercepts
+from alliance_helpers.models.partial import Partial
 from alliance_helpers.pages.outputs import write_csv
 from benchmarks.ratio import ONE_THREAD
 
 SHAPES, SHARES, PART = ((45, 201), (10, 60)), (0.08, 0.30), 25
 R, LEVELLED = 0.5, 4  # true correlation; every so many-th cohort is also taken apart by level
+LEVELS = {"correlation_case_manager": "between", "correlation_rest": "within"}
 
 
 def caseloads(managers: int, clients: int, rng: np.random.Generator) -> np.ndarray:
@@ -92,7 +94,7 @@ def cohort(managers: int, clients: int, share: float, seed) -> Iterator[tuple]:
         yield name, "Kenward-Roger", kenward_roger(X, groups, fit, keep)["p_value"] < 0.05
 
 
-def correlated(managers: int, clients: int, seed, levels) -> Iterator[tuple]:
+def correlated(managers: int, clients: int, seed, apart: bool) -> Iterator[tuple]:
     """A client form with a share of .08 and a case manager form with one of .30."""
     rng = np.random.default_rng(seed)
     groups, (a, b) = caseloads(managers, clients, rng), SHARES
@@ -102,11 +104,17 @@ def correlated(managers: int, clients: int, seed, levels) -> Iterator[tuple]:
         z, other = rng.normal(size=(2, n))
         other, at = r * z + np.sqrt(1 - r * r) * other, groups if n == managers else slice(None)
         x, y = x + np.sqrt(shares[0]) * z[at], y + np.sqrt(shares[1]) * other[at]
-    truth = {"total": R, "between": R, "within": within}
-    for row in nested_correlation(x, y, groups, levels).itertuples():
-        if np.isfinite(row.estimate):
-            true = truth[row.term]
-            yield row.term, round(true, 4), row.estimate, row.conf_high < true, row.conf_low > true
+    found = Partial(y, x[:, None], np.empty((clients, 0)), groups).observed("jackknife")
+    reach = special.stdtrit(found.df2, 0.975) * found.std_error
+    low, high = np.tanh([found.estimate - reach, found.estimate + reach])
+    yield "total", R, np.tanh(found.estimate), high < R, low > R
+    if not apart:
+        return
+    for row in one_with_many(x, y, groups).dropna(subset="estimate").itertuples():
+        if row.term in LEVELS:
+            true = within if row.term == "correlation_rest" else R
+            wrong = row.conf_high < true, row.conf_low > true
+            yield LEVELS[row.term], round(true, 4), row.estimate, *wrong
 
 
 def part(shape, share, seeds) -> tuple[list[tuple], list[tuple]]:
@@ -114,8 +122,8 @@ def part(shape, share, seeds) -> tuple[list[tuple], list[tuple]]:
     for number, seed in seeds:
         tests += [(*shape, share, *row) for row in cohort(*shape, share, seed)]
         if share == SHARES[0]:
-            levels = LEVELS[: 1 if number % LEVELLED else 3]
-            intervals += [(*shape, *row) for row in correlated(*shape, [*seed, 1], levels)]
+            apart = not number % LEVELLED
+            intervals += [(*shape, *row) for row in correlated(*shape, [*seed, 1], apart)]
     return tests, intervals
 
 

@@ -20,31 +20,18 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models import selection
 from ..models.regression import hierarchical_regression
-from ..models.selection import (
-    bootstrap_selection,
-    optimism_corrected_r2,
-    permutation_test,
-    selected_models,
-)
 from ..models.stepwise import Rule
 from ..paths import ASSUMPTIONS
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from ..study.yaml_text import read_yaml
-from . import verdicts
+from . import verdicts, views
 from .evidence import relate
 from .rules import Claim, Rules
 from .verdicts import Effect
-from .views import (
-    EVERY,
-    Blocks,
-    Tables,
-    each_variable,
-    one_below_the_other,
-    regression_blocks,
-    usable,
-)
+from .views import EVERY, Blocks, Tables, one_below_the_other, regression_blocks, usable
 
 READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
@@ -55,8 +42,8 @@ LINKS = (
 INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n n_boot"
 MODELS = "model n_terms frequency as_full_sample"
 PROCEDURE = (
-    "n n_terms r_squared r_squared_corrected tested r_squared_tested p_value r_squared_noise "
-    "any_selected_noise r_squared_all_in r_squared_all_in_corrected"
+    "n n_terms r_squared r_squared_corrected tested r_squared_tested p_value p_low p_high "
+    "r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected"
 )
 
 
@@ -200,7 +187,7 @@ def stepwise_links(
     for reading in READINGS:
         reader = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove)
         link = partial(reader.link, moved=True)
-        found = each_variable(informants or book.informants, blocks, link)
+        found = views.each_variable(informants or book.informants, blocks, link)
         rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())
 
@@ -215,11 +202,8 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
     tables = {"complete": dyads.dropna(subset=listed)}
     tables |= {"log_days": dyads.assign(**days)} if days else {}
     tables |= {"unlogged": dyads.assign(**years)} if years else {}
-    asked = [
-        c
-        for c in rules.claims
-        if c.kind != "all_of" and not c.over_time and not rules.lacking(c, book, there)
-    ]
+    single = [c for c in rules.claims if c.kind != "all_of" and not c.over_time]
+    asked = [c for c in single if not rules.lacking(c, book, there)]
 
     def verdicts_of(dyads: pd.DataFrame = dyads, **how) -> dict[tuple, str]:
         reader, found = Stepwise(dyads, book, **(rule | how)), {}
@@ -258,10 +242,11 @@ class Reselection(Tables):
         often.
     procedure : DataFrame
         `informant outcome n n_terms r_squared r_squared_corrected tested r_squared_tested p_value
-        r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected reason`.
-        Could each procedure have found as much in noise, and what is left of it in new clients? The
-        final model's R-squared and what optimism leaves of it; a permutation test (of a rating's
-        model as a whole, of an outcome's what the alliance adds); the same with every candidate in.
+        p_low p_high r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected
+        reason`. Could each procedure have found as much in noise, and what is left of it in new
+        clients? The final model's R-squared and what optimism leaves of it; a permutation test (of
+        a rating's model as a whole, of an outcome's what the alliance adds); the same with every
+        candidate in.
     """
 
     inclusion: pd.DataFrame
@@ -303,16 +288,16 @@ def reselection(
     how = {"cluster": book.case_manager, "seed": seed} | rule
 
     def models(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
-        table = selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
+        table = selection.selected_models(dyads, outcome, blocks, n_boot, top=3, **how)
         words = table["model"].map(lambda m: " + ".join(map(book.label, m.split(" + "))))
         return table.assign(model=words)
 
     def procedure(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         tested = "alliance" if outcome != rating else None
-        test = permutation_test(dyads, outcome, blocks, n_perm=n_perm, tested=tested, **how).iloc[0]
-        table = optimism_corrected_r2(dyads, outcome, blocks, n_boot, **how)
-        table = table.set_index("procedure")
-        noise = test[["p_value", "r_squared_noise", "any_selected_noise"]]
+        asked, more = (dyads, outcome, blocks), {"n_perm": n_perm, "tested": tested}
+        test = selection.permutation_test(*asked, **more, **how).iloc[0]
+        table = selection.optimism_corrected_r2(*asked, n_boot, **how).set_index("procedure")
+        noise = test[["p_value", "p_low", "p_high", "r_squared_noise", "any_selected_noise"]]
         row = table.loc["stepwise"].to_dict() | noise.to_dict()
         row |= {"tested": tested or "every_block", "r_squared_tested": test["r_squared"]}
         row["r_squared_all_in"] = table.loc["enter", "r_squared"]
@@ -351,7 +336,7 @@ def inclusion(
 
     def find(outcome: str, rating: str, blocks: Blocks) -> pd.DataFrame:
         how = {"cluster": book.case_manager}
-        table = bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how, **rule)
+        table = selection.bootstrap_selection(dyads, outcome, blocks, n_boot, seed, **how, **rule)
         chosen = hierarchical_regression(dyads, outcome, blocks, **rule)
         all_in = hierarchical_regression(dyads, outcome, blocks, "enter", **how)
         entered = all_in.final.set_index("term")

@@ -16,20 +16,9 @@ import pandas as pd
 from ..errors import NotEstimableError, ParameterError
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from . import verdicts
+from . import evidence, verdicts
 from .as_1995 import READINGS, Stepwise
-from .evidence import (
-    ADJUSTED,
-    QUICK,
-    ClaimData,
-    assessed,
-    claim_data,
-    complete_of,
-    offered,
-    told_apart,
-    verdict_of,
-    ways,
-)
+from .evidence import ADJUSTED, QUICK, ClaimData
 from .rules import SEVERAL, Claim, Rules, read_rules
 from .trends import TRENDS, Judge
 from .verdicts import Effect
@@ -100,25 +89,25 @@ def assess(
     book = book_of(dyads, codebook)
     rules = rules or read_rules()
     analyses = [analyses] if isinstance(analyses, str) else list(analyses)
-    if unknown := [a for a in analyses if a not in (*READINGS, *QUICK, *TRENDS)]:
-        known = ", ".join([*READINGS, *QUICK, *TRENDS])
-        raise ParameterError(f"Unknown analysis {', '.join(map(repr, unknown))}; use {known}.")
+    known = (*READINGS, *QUICK, *TRENDS)
+    if unknown := ", ".join(repr(a) for a in analyses if a not in known):
+        raise ParameterError(f"Unknown analysis {unknown}; use {', '.join(known)}.")
     claims = claims_of(dyads, book, rules, finding)
-    named, book = book.case_manager, told_apart(dyads, book)
-    analyses = [a for a in analyses if a in (*READINGS, *offered(dyads, book), *TRENDS)]
-    once = [c for c in claims if not c.over_time]
+    named, book = book.case_manager, evidence.told_apart(dyads, book)
+    analyses = [a for a in analyses if a in (*READINGS, *evidence.offered(dyads, book), *TRENDS)]
     data: dict[tuple, ClaimData] = {}
     rows: list[dict] = []
 
     def find(claim: Claim, analysis: str) -> Found | None:
-        if analysis not in ways(claim):
+        if analysis not in evidence.ways(claim):
             return None
         held = rules.held_constant(claim, book, analysis in ADJUSTED)
         key = (claim.key, *held)
         if key not in data:
-            data[key] = claim_data(claim, complete_of(claim, dyads, book, held))
-        effect = assessed(data[key], rules, analysis)
-        verdict, criterion = verdict_of(effect, claim, rules)
+            found = evidence.complete_of(claim, dyads, book, held)
+            data[key] = evidence.claim_data(claim, found)
+        effect = evidence.assessed(data[key], rules, analysis)
+        verdict, criterion = evidence.verdict_of(effect, claim, rules)
         if analysis in ADJUSTED and claim.block == "pretreatment":
             criterion += " (not adjusted for pretreatment, which it is about)"
         if named and not book.case_manager:
@@ -126,14 +115,12 @@ def assess(
         return effect, (verdict, criterion), data[key].worth
 
     for name in analyses:
-        one = partial(find, analysis=name)
         if name in READINGS:
             one = Stepwise(dyads, book, name, p_enter=p_enter, p_remove=p_remove).read
-        if name in TRENDS:
-            one = Judge(dyads, rules, name).find
-            rows += rows_of([c for c in claims if c not in once], rules, name, one)
         else:
-            rows += rows_of(once, rules, name, one)
+            one = Judge(dyads, rules, name).find if name in TRENDS else partial(find, analysis=name)
+        asked = [c for c in claims if c.over_time == (name in TRENDS)]
+        rows += rows_of(asked, rules, name, one)
     return pd.DataFrame(rows, columns=[*COLUMNS, *(["low_90", "high_90"] if limits_90 else [])])
 
 
@@ -141,9 +128,8 @@ def claims_of(
     dyads: pd.DataFrame, book: Codebook, rules: Rules, finding: str | None = None
 ) -> list[Claim]:
     """The claims, of one finding or of all, that these data can speak to."""
-    there = _there(dyads)
-    claims = [c for c in rules.claims if finding in (None, c.finding)]
-    return [c for c in claims if not rules.lacking(c, book, there)]
+    asked, there = [c for c in rules.claims if finding in (None, c.finding)], _there(dyads)
+    return [c for c in asked if not rules.lacking(c, book, there)]
 
 
 def unavailable(

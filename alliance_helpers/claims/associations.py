@@ -26,24 +26,17 @@ from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
+from . import views
 from .evidence import relate
 from .verdicts import Effect
-from .views import (
-    Tables,
-    complete,
-    each_variable,
-    one_below_the_other,
-    ratings,
-    regression_blocks,
-    usable,
-)
+from .views import Tables, complete, one_below_the_other, regression_blocks, usable
 
 RECORDS = "records"
 COLUMNS = "informant block term estimate conf_low conf_high low_90 high_90 p_value df n"
 HALO = "informant term rater estimate conf_low conf_high p_value df n reason"
 SOURCES = (
-    "informant block source terms estimate conf_low conf_high share first last noise p_value "
-    "r_squared n reason"
+    "informant block source terms estimate conf_low conf_high share first last noise p_value p_low "
+    "p_high r_squared n reason"
 )
 SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
 CORRELATIONS = (
@@ -66,7 +59,6 @@ def association_of(
     informant: str,
     term: str,
     analysis: str = "as_published",
-    bound: float = 0.20,
     held: tuple[str, ...] = (),
 ) -> Effect:
     """A variable's standardised association with an informant's alliance, others held constant.
@@ -86,7 +78,7 @@ def association_of(
     fit = np.linalg.lstsq(design, values[:, :2], rcond=None)[0]
     rating, other = (values[:, :2] - design @ fit).T if held else values.T
     y, x = (other, rating) if term in book.blocks.get("outcome", ()) else (rating, other)
-    return relate(y, x, groups, analysis, bound)
+    return relate(y, x, groups, analysis)
 
 
 def associations(
@@ -126,7 +118,7 @@ def associations(
         return vars(association_of(dyads, book, informant, term, analysis))
 
     rated = {i: book.alliance_of(i) for i in informants or book.informants}
-    rows = each_variable(rated, _other_blocks(dyads, book), find)
+    rows = views.each_variable(rated, _other_blocks(dyads, book), find)
     return pd.DataFrame(rows, columns=COLUMNS.split())
 
 
@@ -381,7 +373,7 @@ def two_informants(
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)
-    client, case_manager, groups = ratings(dyads, book)
+    client, case_manager, groups = views.ratings(dyads, book)
     roots = {f"r_{i}": np.sqrt(_alpha(clean, book, book.alliance_of(i))) for i in book.informants}
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 

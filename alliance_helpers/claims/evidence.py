@@ -14,13 +14,11 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from ..errors import NotEstimableError
 from ..models.count_design import too_rare
 from ..models.design import Sample, orthonormal, standardise
-from ..models.partial import Estimate, Partial, PartialCounts
-from ..models.robust import MAX_BLOCKS, leave_one_out
+from ..models.partial import Correlation, Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
 from . import verdicts
 from .rules import Claim, Rules
@@ -38,8 +36,11 @@ errors that respect them (CR2)."""
 ADJUSTED = {"adjusted": "mixed", "adjusted_independent": "ols"}
 """The same, adjusted for pretreatment."""
 QUICK = ADJUSTED | ANALYSES
-COUNTS = {"ols": "poisson", "mixed": "poisson_cr2"}
-COUNT_ANALYSES = {name: COUNTS[way] for name, way in QUICK.items() if way in COUNTS}
+OF_KIND = {
+    "rate_absence": {"ols": "poisson", "mixed": "poisson_cr2"},
+    "modest": {"ols": "pearson", "mixed": "jackknife"},
+}
+"""Of hospital days, and of two ratings, the estimators that do the same."""
 INDEPENDENT = ("as_published", "adjusted_independent")
 LEAST_DESIGN_EFFECT = 1.05
 """Below it, whatever two clients of one case manager have in common, errors that take dyads as
@@ -134,45 +135,6 @@ class ClaimData:
                 orthonormal(Sample(y, X, self.terms, none, none, none))
             raise
 
-    def observed(self, estimator: str) -> Estimate:
-        """What an estimator finds; of two ratings their correlation, `Correlation`."""
-        if self.claim.kind == "modest":
-            return correlation(self.model, estimator != "ols")
-        return self.model.observed(estimator)
-
-
-class Correlation(Estimate):
-    """An estimate on Fisher's z."""
-
-
-def correlation(model: Partial, respected: bool) -> Correlation:
-    """The correlation of an outcome and its predictor, free of the covariates, on Fisher's z.
-
-    Which is the outcome does not matter, as it does to a slope. Case managers are respected by
-    leaving out one at a time, each time with the covariates fitted anew.
-
-    Raises
-    ------
-    NotEstimableError
-        Fewer than three case managers, or the two do not vary without one of them.
-    """
-    both = np.column_stack([model.y, model.X[:, 0]])
-    base = np.column_stack([np.ones(model.n), model.Z])
-
-    def fisher(rows: np.ndarray) -> np.ndarray:
-        left = both[rows] - base[rows] @ np.linalg.lstsq(base[rows], both[rows])[0]
-        squares = left.T @ left
-        if min(squares.diagonal()) < 1e-10 * model.n:
-            raise NotEstimableError("the others do not vary")
-        return np.arctanh(squares[:1, 1] / np.sqrt(squares[0, 0] * squares[1, 1]))
-
-    if respected:
-        (z,), ((variance,),), df = leave_one_out(fisher, model.codes, MAX_BLOCKS)
-    else:
-        (z,), variance, df = fisher(np.full(model.n, True)), 1 / (model.n - model.q - 3), np.inf
-    t = float(z / np.sqrt(variance))
-    return Correlation(z, np.sqrt(variance), t * t, 1, df, 2 * stdtr(df, -abs(t)), model.n)
-
 
 def complete_of(claim: Claim, dyads: pd.DataFrame, book: Codebook, held: Sequence[str]) -> Complete:
     """The complete dyads of a claim: its ratings, its variables and the covariates as they are.
@@ -247,9 +209,8 @@ def _regression(claim: Claim, ratings: np.ndarray, tested: np.ndarray) -> tuple[
 
 def ways(claim: Claim) -> dict[str, str]:
     """The quick analyses that speak to a claim, each with the estimator of its model."""
-    if claim.kind == "rate_absence":
-        return COUNT_ANALYSES
-    return {a: QUICK[a] for a in COUNT_ANALYSES} if claim.kind == "modest" else QUICK
+    own = OF_KIND.get(claim.kind)
+    return {a: own[way] for a, way in QUICK.items() if way in own} if own else QUICK
 
 
 def offered(dyads: pd.DataFrame, book: Codebook) -> list[str]:
@@ -279,7 +240,7 @@ def fitted(data: ClaimData) -> Estimate:
     A mixed model; for days Poisson with CR2 errors; for two ratings their jackknifed correlation.
     """
     analysis = "as_published" if data.groups is None else "nested"
-    return data.observed(ways(data.claim)[analysis])
+    return data.model.observed(ways(data.claim)[analysis])
 
 
 def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
@@ -287,7 +248,7 @@ def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     claim, independent = data.claim, analysis in INDEPENDENT
     if analysis == "as_published" and claim.kind not in (*BLOCKS, "rate_absence"):
         return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
-    found = data.observed(ways(claim)[analysis])
+    found = data.model.observed(ways(claim)[analysis])
     return effect_of(found, claim, rules, None if independent else data.worth)
 
 

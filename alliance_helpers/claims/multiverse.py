@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
-from ..models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
+from ..models.partial import CORRELATIONS, COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
 from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import SHORT_OF_36, Codebook
@@ -25,7 +25,7 @@ from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
 from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
-from .rules import Claim, Rules, read_rules, read_stress
+from .rules import KEY, Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import usable
 
@@ -95,6 +95,8 @@ def estimators(claim: Claim, data: ClaimData) -> list[str]:
     """
     if claim.kind == "rate_absence":
         return list(COUNT_ESTIMATORS) if data.groups is not None else ["poisson", "negbin"]
+    if claim.kind == "modest":
+        return list(CORRELATIONS) if data.groups is not None else ["pearson"]
     if data.groups is None:
         return ["ols"]
     codes = np.unique(data.groups, return_inverse=True)[1]
@@ -136,8 +138,7 @@ OUTLIERS = {
 
 
 ABSENCES = ("block_absence", "rate_absence")
-KEY = ["finding", "claim", "informant"]
-JOINT = ["statistic", "n_specifications", "estimate", "expected", "share_significant", "p_value"]
+JOINT = "statistic estimate expected p_value p_low p_high n_specifications n_perm"
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -155,14 +156,11 @@ class Multiverse:
         n_perm`; of days the estimates are log rate ratios.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
-    n_same : int
-        Data sets left out because they are the very same as one before.
     """
 
     specifications: pd.DataFrame
     joint: pd.DataFrame
     skipped: pd.DataFrame
-    n_same: int
 
     def verdict_of(self, claim: Claim, rules: Rules, settings: dict) -> Judged:
         """The median over a claim's specifications, its joint test, and what they say together.
@@ -258,7 +256,8 @@ def multiverse(
     -----
     Choices: scoring of the alliance (36 items, or the short forms WAI-S and WAI-SR from the same
     answers), unanswered items (prorated, or all answered), covariates, outliers (kept, out beyond
-    3 SD, winsorised, ranks) and estimator (least squares, with CR2 errors, mixed model; for days
+    3 SD, winsorised, ranks) and estimator (least squares, with CR2 errors, mixed model; of the two
+    ratings their correlation, dyads independent or errors by leaving out case managers; for days
     Poisson, with CR2 errors, negative binomial). Least squares with independent dyads is no choice
     for case managers' own characteristics. Subscale means lead to the same analysis as totals, and
     are not counted again.
@@ -277,82 +276,47 @@ def multiverse(
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book, rules = book_of(dyads, codebook), rules or read_rules()
-    finding, tables = rules.finding(finding), scored_tables(clean, book)
-    groups = dyads[book.case_manager] if book.case_manager else None
-    settings = settings or read_stress()["multiverse"]
+    finding, settings = rules.finding(finding), settings or read_stress()["multiverse"]
     n_perm = settings["n_perm"] if n_perm is None else n_perm
-    first = Permutations(groups, len(dyads), n_perm, seed) if n_perm else None
-
-    def shuffles(part: int) -> Permutations | None:
-        return Permutations(groups, len(dyads), n_perm, [seed, part]) if part else first
-
-    found = [
-        Specifications(c, tables, book, rules, shuffles, settings)
-        for c in rules.claims
-        if c.kind != "all_of"
-        and not c.over_time
-        and finding in (None, c.finding)
-        and claim in (None, c.claim)
-    ]
-    joint = [table for c in found if len(table := c.joint())]
-    rows, skipped = ([row for c in found for row in getattr(c, p)] for p in ("rows", "skipped"))
-    if not (rows or skipped):
+    found = Collector(scored_tables(clean, book), book, rules, settings, n_perm, seed)
+    for one in rules.claims:
+        asked = finding in (None, one.finding) and claim in (None, one.claim)
+        if asked and one.kind != "all_of" and not one.over_time:
+            found.collect(one)
+    if not (found.rows or found.skipped):
         raise NotEstimableError("no claim can be put to this study")
     return Multiverse(
-        pd.DataFrame(rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
-        pd.concat(joint, ignore_index=True) if joint else pd.DataFrame(columns=[*KEY, *JOINT]),
-        pd.DataFrame(skipped, columns=[*KEY, *CHOICES, "reason"]),
-        sum(c.n_same for c in found),
+        pd.DataFrame(found.rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
+        pd.DataFrame(found.joint, columns=[*KEY, *JOINT.split()]),
+        pd.DataFrame(found.skipped, columns=[*KEY, *CHOICES, "reason"]),
     )
 
 
-class Specifications:
-    """The specifications of one claim, fitted and permuted.
+class Collector:
+    """Collects the specifications of one claim after another, fitted and permuted.
 
     Parameters
     ----------
-    claim : Claim
     tables : dict
         From :func:`scored_tables`.
-    book : Codebook
-    rules : Rules
-    shuffles : callable
-        The number of a part to its permutations, or to None.
-    settings : dict
+    book, rules, settings, n_perm, seed
         As in :func:`multiverse`.
 
     Attributes
     ----------
-    rows, skipped : list of dict
+    rows, joint, skipped : list of dict
         As in :class:`Multiverse`.
-    by_chance : list of (estimates, p_values)
-        Of each specification under the first permutations, the observed before them.
-    models : list of (model, estimator, rows)
-        What they come from.
-    n_same : int
     """
 
     def __init__(
-        self, claim: Claim, tables: Scored, book: Codebook, rules: Rules, shuffles, settings: dict
+        self, tables: Scored, book: Codebook, rules: Rules, settings: dict, n_perm: int, seed: int
     ) -> None:
-        self.claim, self.rules, self.shuffles, self.settings = claim, rules, shuffles, settings
-        self.key = dict(zip(KEY, claim.key, strict=True))
-        self.rows: list[dict] = []
-        self.skipped: list[dict] = []
-        self.by_chance: list[tuple[np.ndarray, np.ndarray]] = []
-        self.models: list[tuple[Partial | PartialCounts, str, np.ndarray]] = []
-        self.n_same = 0
-        self._share: float | None = None
-        self._seen: set[str] = set()
-        sets = covariate_sets(claim, next(iter(tables.values())), book, rules)
-        for (rule, dyads), (covariates, held) in product(tables.items(), sets.items()):
-            choice = self.key | dict(zip(CHOICES, (*rule, covariates), strict=False))
-            with self._skipping(choice):
-                found = complete_of(claim, dyads, book, held)
-                for outliers, transform in OUTLIERS.items():
-                    this = choice | {"outliers": outliers}
-                    with self._skipping(this):
-                        self._fit(this, claim_data(claim, found, transform))
+        self.tables, self.book, self.rules, self.settings = tables, book, rules, settings
+        self.rows, self.joint, self.skipped = [], [], []
+        dyads = next(iter(tables.values()))
+        groups = dyads[book.case_manager] if book.case_manager else None
+        self.shuffles = partial(Permutations, groups, len(dyads), n_perm)
+        self.first, self.seed = self.shuffles(seed) if n_perm else None, seed
 
     @contextmanager
     def _skipping(self, choice: dict) -> Iterator[None]:
@@ -362,60 +326,69 @@ class Specifications:
         except NotEstimableError as error:
             self.skipped.append(choice | {"reason": str(error)})
 
-    def _fit(self, choice: dict, data: ClaimData) -> None:
-        """Every estimator of a data set that is not the very same as one before."""
-        if (mark := _fingerprint(data)) in self._seen:
-            self.n_same += 1
-            return
-        self._seen.add(mark)
-        claim, model, order = self.claim, data.model, None
-        if (first := self.shuffles(0)) is not None:
-            order = _order(model, first, data.rows)
+    def collect(self, claim: Claim) -> None:
+        """Fit every specification of a claim, and test them all at once."""
+        head = dict(zip(KEY, claim.key, strict=True))
+        seen, rows, fits, self.share = set(), [], [], None
+        sets = covariate_sets(claim, next(iter(self.tables.values())), self.book, self.rules)
+        for (rule, dyads), (covariates, held) in product(self.tables.items(), sets.items()):
+            choice = head | dict(zip(CHOICES, (*rule, covariates), strict=False))
+            with self._skipping(choice):
+                found = complete_of(claim, dyads, self.book, held)
+                for outliers, transform in OUTLIERS.items():
+                    this = choice | {"outliers": outliers}
+                    with self._skipping(this):
+                        data = claim_data(claim, found, transform)
+                        if (mark := _fingerprint(data)) not in seen:
+                            seen.add(mark)
+                            rows += self._fitted(data, this, fits)
+        self.rows += rows
+        if fits:
+            self.joint += self._tested(claim, pd.DataFrame(rows), fits, head)
+
+    def _fitted(self, data: ClaimData, choice: dict, fits: list) -> Iterator[dict]:
+        """A row for each estimator; `fits` get it with what it finds under the permutations."""
+        claim, model = data.claim, data.model
+        order = None if self.first is None else _order(model, self.first, data.rows)
+        term = claim.name or claim.block or claim.term
         for estimator in estimators(claim, data):
-            entry, worth = choice | {"estimator": estimator}, None
+            entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
+                worth = None
                 if claim.kind in BLOCKS and estimator != "ols":
                     # The share that dyads are worth hardly depends on the specification.
-                    self._share = self._share or data.worth / len(data.y)
-                    worth = self._share * len(data.y)
+                    self.share = self.share or data.worth / len(data.y)
+                    worth = self.share * len(data.y)
                 effect = effect_of(model.observed(estimator), claim, self.rules, worth)
                 if order is not None:
-                    self.by_chance.append(model.permuted(estimator, order))
-                    self.models.append((model, estimator, data.rows))
+                    fits.append((model, estimator, data.rows, model.permuted(estimator, order)))
                 verdict, _ = verdict_of(effect, claim, self.rules)
-                term = claim.name or claim.block or claim.term
-                self.rows.append(entry | {"term": term} | vars(effect) | {"verdict": verdict})
+                yield entry | vars(effect) | {"verdict": verdict}
 
-    def joint(self) -> pd.DataFrame:
-        """The joint tests of the claim; no rows without permutations."""
-        if not self.by_chance:
-            return pd.DataFrame()
-        parts, most = [_stacked(self.by_chance)], 2 ** self.settings["doublings"]
-        directed, specs = self.claim.kind not in BLOCKS, pd.DataFrame(self.rows)
+    def _tested(self, claim: Claim, specs: pd.DataFrame, fits: list, head: dict) -> list[dict]:
+        """The joint tests, by so many permutations as leave one verdict."""
+        most, directed = 2 ** self.settings["doublings"], claim.kind not in BLOCKS
+        parts = [[np.stack(part) for part in zip(*(fit[-1] for fit in fits), strict=True)]]
         while True:
             both = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
             table = joint_test(*both, directed, self.settings["doublings"] + 1)
             row = table.set_index("statistic").loc[self.settings["statistic"]]
-            settled = len(_possible(self.claim, specs, self.rules, row, self.settings)) == 1
+            settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
             if settled or len(parts) >= most:
-                return pd.DataFrame([self.key]).merge(table, how="cross")
-            parts += map(self._again, range(len(parts), 2 * len(parts)))
+                return [head | row for row in table.to_dict("records")]
+            parts += [self._again(fits, part) for part in range(len(parts), 2 * len(parts))]
 
-    def _again(self, part: int) -> list[np.ndarray]:
+    def _again(self, fits: list, part: int) -> list[np.ndarray]:
         """Estimates and p-values under further permutations."""
-        more, order, last, found = self.shuffles(part), None, None, []
-        for model, estimator, rows in self.models:
+        more, order, last, found = self.shuffles([self.seed, part]), None, None, []
+        for model, estimator, rows, _ in fits:
             if model is not last:
                 order, last = _order(model, more, rows), model
             found.append(model.permuted(estimator, order))
-        return [values[:, 1:] for values in _stacked(found)]
+        return [np.stack(values)[:, 1:] for values in zip(*found, strict=True)]
 
 
 def _order(model: Partial | PartialCounts, permutations: Permutations, rows) -> np.ndarray:
     """What the model takes for permutations: residuals in their places, or the places."""
     order = permutations.among(rows)
     return model.shuffle(order) if isinstance(model, Partial) else order
-
-
-def _stacked(found: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-    return [np.stack(part) for part in zip(*found, strict=True)]

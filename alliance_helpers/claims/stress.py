@@ -31,23 +31,12 @@ from ..models.robust import leave_one_out
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from . import verdicts
+from . import evidence, verdicts
 from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
-from .evidence import (
-    ADJUSTED,
-    BLOCKS,
-    ClaimData,
-    claim_data,
-    complete_of,
-    effect_of,
-    fitted,
-    offered,
-    told_apart,
-    verdict_of,
-)
-from .multiverse import KEY, Multiverse, multiverse
-from .rules import Claim, Rules, read_rules, read_stress
+from .evidence import BLOCKS, ClaimData, claim_data, complete_of, fitted
+from .multiverse import Multiverse, multiverse
+from .rules import KEY, Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import rank_normal, usable
 
@@ -101,13 +90,13 @@ class Stressed:
 
     def held(self, claim: Claim) -> list[str]:
         """What the primary analysis holds constant."""
-        return self.rules.held_constant(claim, self.book, self.primary in ADJUSTED)
+        return self.rules.held_constant(claim, self.book, self.primary in evidence.ADJUSTED)
 
     def judged(self, claim: Claim, found: Estimate, words: str) -> Judged:
         """An estimate under the claim's own rule."""
         worth = self.worth(claim, found.n) if claim.kind in BLOCKS else None
-        effect = effect_of(found, claim, self.rules, worth)
-        verdict, criterion = verdict_of(effect, claim, self.rules)
+        effect = evidence.effect_of(found, claim, self.rules, worth)
+        verdict, criterion = evidence.verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + words)
 
     def sites(self, claim: Claim) -> Judged | None:
@@ -131,7 +120,8 @@ class Stressed:
         model = Partial(rank_normal(data.y), data.X, data.Z, data.groups)
         found = model.observed("ols" if data.groups is None else "mixed")
         related = replace(claim, kind="association", bound="correlation")
-        effect, bound = effect_of(found, related, self.rules), self.rules.bounds["correlation"]
+        bound = self.rules.bounds["correlation"]
+        effect = evidence.effect_of(found, related, self.rules)
         return effect, verdicts.absence(effect, f"±{bound:g} between rank-normal scores")
 
     @cached_property
@@ -238,9 +228,7 @@ class Stressed:
         criterion = (
             f"selected in {s['inclusion']:.0%} of {row['n_boot']:,} resamples and "
             f"{s['noise_ratio']:g} times as often as noise ({noise:.0%}), with the claimed sign"
-            + ", as far as so many can tell"
-            * bool(said)
-        )
+        ) + ", as far as so many can tell" * bool(said)
         return Effect(often, np.nan, int(row["n"]), np.nan), (verdict, criterion)
 
     def bayes(self, claim: Claim) -> Judged:
@@ -309,9 +297,8 @@ def _selected(row: pd.Series, right: bool, settings: dict) -> set[str]:
     """
     n, looks, found = row["n_boot"], settings["doublings"] + 1, set()
     times = n * row["inclusion"]
-    often, noise = (
-        monte_carlo_interval(n * row[c], n, looks) for c in ("inclusion", "noise_inclusion")
-    )
+    often = monte_carlo_interval(times, n, looks)
+    noise = monte_carlo_interval(n * row["noise_inclusion"], n, looks)
     same = monte_carlo_interval(times * row["same_sign"], times, looks)
     for end in (0, 1):
         enough = often[end] >= max(settings["inclusion"], settings["noise_ratio"] * noise[1 - end])
@@ -422,11 +409,8 @@ def all_rows(
     ['own_outcome', 'other_outcomes', 'treatment', 'alone']
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
-    book, rules, settings = (
-        book_of(dyads, codebook),
-        rules or read_rules(),
-        settings or read_stress(),
-    )
+    book, rules = book_of(dyads, codebook), rules or read_rules()
+    settings = settings or read_stress()
     finding, names = rules.finding(finding), list(STRESS if analyses is None else analyses)
     if analyses is None and specifications is None:
         names.remove("multiverse")
@@ -435,11 +419,11 @@ def all_rows(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
     quick = assess(dyads, book, rules, finding=finding, **rule)
-    book = told_apart(dyads, book)
+    book = evidence.told_apart(dyads, book)
     if specifications is None and "multiverse" in names:
         how = {"seed": seed, "settings": settings["multiverse"]}
         specifications = multiverse(clean, book, rules, finding, **how)
-    primary = rules.primary_of(offered(dyads, book))
+    primary = rules.primary_of(evidence.offered(dyads, book))
     usual = quick[quick["analysis"] == primary].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
     claims = [c for c in claims_of(dyads, book, rules, finding) if not c.over_time]

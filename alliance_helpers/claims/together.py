@@ -7,7 +7,6 @@ they differ in one respect, which is then named.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,37 +14,7 @@ import pandas as pd
 from ..cohorts.population import read_scenarios
 from ..models.inference import adjust
 from ..paths import VERDICT_RATES
-from .multiverse import KEY
-from .rules import Rules, read_rules, read_stress
-
-
-@dataclass(frozen=True)
-class Multiplicity:
-    """What looking at many claims in many ways means.
-
-    Attributes
-    ----------
-    claims, analyses, rows : int
-        Single claims with a primary verdict, analyses, and verdicts altogether.
-    supported : int
-        Claims that the primary analysis supports.
-    untrue : int
-    expected : float
-        Of the claims that are untrue where nothing is related (`no_association`), so many; and how
-        many of them the primary analysis would support there by chance.
-    kept, lost : list of (finding, claim, informant)
-        Supported claims that Holm's adjustment over all primary verdicts keeps, and those it does
-        not.
-    """
-
-    claims: int
-    analyses: int
-    rows: int
-    supported: int
-    untrue: int
-    expected: float
-    kept: list[tuple[str, str, str]]
-    lost: list[tuple[str, str, str]]
+from .rules import KEY, Rules, read_rules, read_stress
 
 
 def differences(analyses: Iterable[str], primary: str) -> dict[str, tuple[str, str]]:
@@ -133,7 +102,7 @@ def verdict_rates(n_clients: int = 201) -> pd.DataFrame:
     return rates.reset_index(drop=True)
 
 
-def multiplicity(findings: pd.DataFrame, rules: Rules, alpha: float = 0.05) -> Multiplicity:
+def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     """How many claims and analyses were looked at, and what that means for those supported.
 
     Parameters
@@ -141,9 +110,16 @@ def multiplicity(findings: pd.DataFrame, rules: Rules, alpha: float = 0.05) -> M
     findings : DataFrame
         As `assess` or `all_rows` returns it.
     rules : Rules
-    alpha : float
-        Of Holm's adjustment over the primary verdicts of all single claims: by p, and for an
-        absence by its p of equivalence.
+
+    Returns
+    -------
+    dict
+        `claims analyses rows`: single claims with a primary verdict, analyses, and verdicts
+        altogether. `supported`: claims that the primary analysis supports. `untrue`: of the claims
+        so many that are untrue where nothing is related (`no_association`); `expected`: how many of
+        them the primary analysis would support there by chance. `lost`: the keys of the supported
+        claims that Holm's adjustment over all primary verdicts does not keep at .05: by p, and for
+        an absence by its p of equivalence.
     """
     primary = rules.primary_of(set(findings["analysis"]))
     kinds = {c.key: c.kind for c in rules.claims}
@@ -152,15 +128,13 @@ def multiplicity(findings: pd.DataFrame, rules: Rules, alpha: float = 0.05) -> M
     absent = [kinds[key] in ("block_absence", "rate_absence") for key in rows.index]
     p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
     supported = rows["verdict"] == "supported"
-    kept = supported & (adjust(p.to_numpy()) < alpha)
+    lost = supported & ~(adjust(p.to_numpy()) < 0.05)
     nothing = verdict_rates().query("scenario == 'no_association' and not true")
     nothing = nothing[nothing["analysis"] == primary].set_index(KEY)["supported"]
     expected = nothing[nothing.index.isin(rows.index)]
-    return Multiplicity(
-        len(rows), findings["analysis"].nunique(), len(findings), int(supported.sum()),
-        len(expected), float(expected.sum()), rows.index[kept].tolist(),
-        rows.index[supported & ~kept].tolist(),
-    )  # fmt: skip
+    told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": len(findings)}
+    told |= {"supported": int(supported.sum()), "lost": rows.index[lost].tolist()}
+    return told | {"untrue": len(expected), "expected": float(expected.sum())}
 
 
 def recovery(rules: Rules) -> pd.DataFrame:

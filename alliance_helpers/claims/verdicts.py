@@ -7,10 +7,11 @@ p > .05 alone never supports an absence.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import betainc, fdtrc, gammaln, ndtri, stdtr, stdtrit, xlogy
+from scipy.special import betainc, fdtrc, gammaln, stdtr, stdtrit, xlogy
 
 from ..models.inference import two_one_sided
 from ..models.partial import Estimate
@@ -47,18 +48,16 @@ Judged = tuple[Effect, tuple[str, str]]
 
 def correlation(r: float, n: int, bound: float) -> Effect:
     """A correlation with Fisher's intervals; equivalence within -bound to bound."""
-    z, se = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15)), 1 / math.sqrt(n - 3)
+    z = math.atanh(max(min(r, 1 - 1e-15), -1 + 1e-15))
     t = r * math.sqrt((n - 2) / max(1 - r * r, 1e-300))
-    limits = [math.tanh(z + ndtri(q) * se) for q in (0.025, 0.975, 0.05, 0.95)]
-    within = two_one_sided(z, se, -math.atanh(bound), math.atanh(bound))
-    return Effect(r, 2 * stdtr(n - 2, -abs(t)), n, n - 2, *limits, within)
+    effect = fisher(z, 1 / math.sqrt(n - 3), math.inf, n, bound)
+    return replace(effect, estimate=r, p_value=2 * stdtr(n - 2, -abs(t)), df=n - 2)
 
 
 def fisher(z: float, se: float, df: float, n: int, bound: float) -> Effect:
     """A correlation by its Fisher's z, with t intervals; equivalence within -bound to bound."""
-    e = slope(z, se, df, n, -math.atanh(bound), math.atanh(bound))
-    limits = [math.tanh(x) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
-    return Effect(math.tanh(z), e.p_value, n, df, *limits, e.p_equivalence)
+    effect = slope(z, se, df, n, -math.atanh(bound), math.atanh(bound))
+    return _on_the_scale_of(math.tanh, effect)
 
 
 def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
@@ -70,9 +69,13 @@ def slope(b: float, se: float, df: float, n: int, low: float, high: float) -> Ef
 
 def rate_ratio(b: float, se: float, df: float, n: int, low: float, high: float) -> Effect:
     """A log rate turned into a rate ratio; equivalence within low to high."""
-    e = slope(b, se, df, n, math.log(low), math.log(high))
-    limits = [math.exp(min(x, 700.0)) for x in (e.conf_low, e.conf_high, e.low_90, e.high_90)]
-    return Effect(math.exp(b), e.p_value, n, df, *limits, e.p_equivalence)
+    effect = slope(b, se, df, n, math.log(low), math.log(high))
+    return _on_the_scale_of(lambda x: math.exp(min(x, 700.0)), effect)
+
+
+def _on_the_scale_of(back: Callable[[float], float], effect: Effect) -> Effect:
+    names = ("estimate", "conf_low", "conf_high", "low_90", "high_90")
+    return replace(effect, **{name: back(getattr(effect, name)) for name in names})
 
 
 def block(e: Estimate, bound: float, worth: float | None = None) -> Effect:

@@ -18,15 +18,14 @@ from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
-from ..models.design import Sample, runs
 from ..models.inference import bayes_factor_correlation
 from ..models.informants import one_with_many
-from ..models.nesting import worth
+from ..models.nesting import effective_n
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
 from ..study.read_codebook import book_of
-from .rules import Rules
+from .rules import KEY, Rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -103,17 +102,12 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     """
     cleaned = clean(cleaned) if isinstance(cleaned, Study) else cleaned
     log = cleaned.log.assign(rule=cleaned.log["rule"].astype(str))
+    told, changed = cleaned.codebook.tables, log["table"].value_counts()
     rows = [
-        {
-            "table": name,
-            "file": cleaned.codebook.tables[name].file,
-            "rows_raw": n_rows,
-            "rows_cleaned": len(cleaned.tables[name]),
-            "columns": n_columns,
-            "values_changed": int((log["table"] == name).sum()),
-        }
-        for name, (n_rows, n_columns) in cleaned.raw.items()
+        (name, told[name].file, n, len(cleaned.tables[name]), width, changed.get(name, 0))
+        for name, (n, width) in cleaned.raw.items()
     ]
+    columns = ["table", "file", "rows_raw", "rows_cleaned", "columns", "values_changed"]
     changes = log.groupby(["table", "rule"], sort=False).size()
     numbers = cleaned.dyads.select_dtypes("number")
     numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
@@ -121,7 +115,7 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     numbers = numbers.loc[:, numbers.count() >= min_cell]
     described = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
     return Overview(
-        tables=pd.DataFrame(rows),
+        tables=pd.DataFrame(rows, columns=columns),
         changes=changes.rename("values_changed").reset_index(),
         dyads=described.rename_axis("term").reset_index().rename(columns={"count": "n"}),
     )
@@ -332,10 +326,9 @@ def worth_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
     """How many independent dyads these are worth to an association of two variables."""
     if groups is None:
         return float(len(x))
-    order, starts, sizes = runs(np.unique(groups, return_inverse=True)[1])
-    if len(sizes) < 2:
+    if len(np.unique(groups)) < 2:
         raise NotEstimableError("all dyads share one case manager")
-    return worth(Sample(y[order], x[order, None], ("x",), order, starts, sizes))["n_effective"]
+    return float(effective_n(x, y, groups)["n_effective"].iloc[0])
 
 
 def rank_normal(x) -> np.ndarray:
@@ -408,9 +401,8 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     effects, tables = np.geomspace(0.6, 1 / 0.6, 61), []
     primary = rules.primary_of(set(findings["analysis"]))
     rows = findings[findings["analysis"] == primary].dropna(subset="conf_low")
-    for key, found in rows.groupby(["finding", "claim", "informant"], sort=False):
-        if key in absences:
-            row = found.iloc[-1]
+    for _, row in rows.drop_duplicates(KEY, keep="last").iterrows():
+        if tuple(row[KEY]) in absences:
             df = row["df"] if row["df"] > 0 else np.inf
             error = np.log(row["conf_high"] / row["conf_low"]) / 2 / stdtrit(df, 0.975)
             room = stdtrit(df, 0.95) * error

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from scipy.stats import f as f_distribution
+from scipy.stats import rankdata
 
 from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats, complete, require
@@ -78,7 +79,7 @@ def agreement(client, case_manager, cluster=None, conf_level: float = 0.95) -> p
             f"client minus case_manager is {x[0] - y[0]:g} in all {len(x)} pairs: was the same "
             "column given twice?"
         )
-    estimate = _statistics(x, y, _order_codes(x), _order_codes(y))
+    estimate = _statistics(x, y)
     names = ["conf_low", "conf_high", "p_value"]
     if groups is None:
         ends = _intervals(x, y, estimate, conf_level)
@@ -207,23 +208,25 @@ def _complete(columns: dict, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     return matrix, codes
 
 
-def _statistics(x: np.ndarray, y: np.ndarray, codes_x, codes_y) -> np.ndarray:
+def _statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Estimates in the order of STATISTICS; bias and limits are those of x minus y.
 
-    `codes_x` and `codes_y` are small whole numbers in the order of x and y, from which ranks come
-    without sorting. CCC of Lin (1989) with 1/n variances; limits of agreement with the n - 1
-    standard deviation of the differences.
+    CCC of Lin (1989) with 1/n variances; limits of agreement with the n - 1 standard deviation of
+    the differences.
     """
-    n = len(x)
     rows, columns, error = _mean_squares(x, y)
-    icc_a1 = (rows - error) / (rows + error + 2 * (columns - error) / n)
+    icc_a1 = (rows - error) / (rows + error + 2 * (columns - error) / len(x))
     icc_c1 = (rows - error) / (rows + error)
-    difference = x - y
-    bias = difference.mean()
-    ccc = 2 * _cross(x, y) / (_cross(x, x) + _cross(y, y) + n * bias**2)
-    reach = LIMITS_Z * difference.std(ddof=1)
-    rho = _pearson(_ranks(codes_x), _ranks(codes_y))
-    return np.array([_pearson(x, y), rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
+    bias, reach = (x - y).mean(), LIMITS_Z * (x - y).std(ddof=1)
+    (xx, xy), (_, yy) = np.cov(x, y, ddof=0)
+    ccc = 2 * xy / (xx + yy + bias**2)
+    r, rho = _pearson(x, y), _pearson(rankdata(x), rankdata(y))
+    return np.array([r, rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
+
+
+def _pearson(x, y) -> float:
+    (xx, xy), (_, yy) = np.cov(x, y)
+    return np.clip(xy / np.sqrt(xx * yy), -1, 1)
 
 
 def _intervals(x, y, estimate: np.ndarray, conf_level: float) -> np.ndarray:
@@ -260,14 +263,13 @@ def _jackknife(x, y, groups, estimate: np.ndarray, conf_level: float) -> np.ndar
     The limits of agreement put together the intervals of the mean difference and of its spread,
     the latter on the log scale (MOVER; Zou 2013, Stat Methods Med Res 22:630-642).
     """
-    codes_x, codes_y = _order_codes(x), _order_codes(y)
 
     def unbounded(rows: np.ndarray) -> np.ndarray:
         """Correlations on Fisher's z; in the last two places the log of the limits' width."""
         a, b = x[rows], y[rows]
         if len(a) < 3 or min(np.ptp(v) for v in (a, b, a - b)) == 0:
             raise NotEstimableError(f"the other {len(a)} of the {len(x)} pairs do not vary")
-        out = _statistics(a, b, codes_x[rows], codes_y[rows])
+        out = _statistics(a, b)
         out[:CORRELATIONS] = np.arctanh(out[:CORRELATIONS])
         out[-2:] = np.log(out[-1] - out[-2])
         return out
@@ -291,25 +293,6 @@ def _jackknife(x, y, groups, estimate: np.ndarray, conf_level: float) -> np.ndar
     high[-2:] = estimate[-2:] + np.array([inward, outward])
     ends[2, -2:] = np.nan
     return ends
-
-
-def _cross(x, y) -> float:
-    return float(np.sum((x - x.mean()) * (y - y.mean())))
-
-
-def _order_codes(x) -> np.ndarray:
-    return np.unique(x, return_inverse=True)[1]
-
-
-def _ranks(codes) -> np.ndarray:
-    """Ranks, ties at their middle."""
-    counts = np.bincount(codes)
-    return (np.cumsum(counts) - (counts - 1) / 2)[codes]
-
-
-def _pearson(x, y) -> float:
-    r = _cross(x, y) / np.sqrt(_cross(x, x) * _cross(y, y))
-    return float(np.clip(r, -1, 1))
 
 
 def _mean_squares(x, y) -> tuple[float, float, float]:

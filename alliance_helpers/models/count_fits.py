@@ -191,7 +191,7 @@ def _newton(loss, hessian, x: np.ndarray) -> Optimum:
 NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
 LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
 SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
-ORDINARY = -3.0  # log theta above which a maximum found from one start is taken for the highest
+ORDINARY = -3.0  # log theta above which a maximum is taken for the highest
 NO_THETA = -20.0  # log theta that stands for 0
 NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
 SAME = 1e-4  # log-likelihoods closer than this are the same fit
@@ -422,10 +422,9 @@ def _truncated(design: Design) -> Optimum:
     blocks = [Z, np.ones((len(y), 1))]
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
     starts = [np.append(log_mean, t) for t in (0.0, 2.0, -3.0)]
-    for tried in (starts[:1], starts):
-        best = _maximise_theta(truncated_rows, y, offset, blocks, tried)
-        if best.settled and best.x[-1] > ORDINARY:
-            return best
+    best = _maximise_theta(truncated_rows, y, offset, blocks, starts)
+    if best.settled and best.x[-1] > ORDINARY:
+        return best
     ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
     limit = maximise(lambda eta, **how: logseries_rows(y, eta + offset, **how), [Z], ratio)
     if limit.llf < best.llf:

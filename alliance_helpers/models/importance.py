@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
 from .design import COLLINEAR
+from .permutations import monte_carlo_interval
 from .selection import Resampler
 
 MOST_UNITS = 15
@@ -44,11 +45,13 @@ def relative_importance(
 
     Returns
     -------
-    DataFrame : term estimate conf_low conf_high share first last noise p_value r_squared n
+    DataFrame : term estimate conf_low conf_high share first last noise p_value p_low p_high
+    r_squared n
         ``estimate`` adds up to ``r_squared``; ``share`` is its part of it. ``first``: R-squared
         with nothing else in the model; ``last``: what it adds to all the others. ``noise``: mean
         importance when nothing is related to the outcome (it is never below zero), and
-        ``p_value`` the share of such permutations that reach the estimate. Intervals are bootstrap
+        ``p_value`` the share of such permutations that reach the estimate (``p_low`` to ``p_high``
+        with all permutations, `permutations.monte_carlo_interval`). Intervals are bootstrap
         percentiles: since importance cannot be negative they say how stable an importance is, not
         whether there is any; that is what ``p_value`` is for.
 
@@ -92,13 +95,14 @@ def relative_importance(
     table["share"] = estimate / r_squared[full, 0]
     table["first"] = r_squared[single, 0]
     table["last"] = r_squared[full, 0] - r_squared[full - single, 0]
-    table["noise"] = table["p_value"] = np.nan
+    table[["noise", "p_value", "p_low", "p_high"]] = np.nan
     if n_noise:
         shuffled = source.permuted(n_noise, np.random.default_rng([seed, 1]))
         by_chance = _by_resample(shuffled, widths)
         table["noise"] = by_chance.mean(axis=1)
         reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
         table["p_value"] = (1 + reached) / (1 + n_noise)
+        table[["p_low", "p_high"]] = [monte_carlo_interval(r, n_noise) for r in reached]
     return table.assign(r_squared=r_squared[full, 0], n=source.n)
 
 

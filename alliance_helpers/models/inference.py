@@ -233,9 +233,7 @@ MEDIUM = np.sqrt(2) / 4
 """The "medium" prior width of R's BayesFactor for regressions."""
 
 
-def bayes_factor_block(
-    r_squared: float, n: float, k: int, r_scale: float = MEDIUM, log: bool = False
-) -> float:
+def bayes_factor_block(r_squared: float, n: float, k: int, r_scale: float = MEDIUM) -> float:
     """Evidence for a block of predictors against none of them (BF10).
 
     Parameters
@@ -248,8 +246,6 @@ def bayes_factor_block(
         Predictors of the block.
     r_scale : float
         Width of the prior on standardised coefficients; always state it.
-    log : bool
-        Return the natural logarithm.
 
     Returns
     -------
@@ -287,8 +283,8 @@ def bayes_factor_block(
         return gain + constant - t / 2 - b * np.exp(-t)
 
     grid, step = np.linspace(-30, 60, 90_001, retstep=True)
-    value = special.logsumexp(log_integrand(grid)) + np.log(step)
-    return float(value) if log else float(np.exp(value))
+    with np.errstate(over="ignore"):
+        return float(np.exp(special.logsumexp(log_integrand(grid)) + np.log(step)))
 
 
 def critical_correlation(n: float, alpha: float = 0.05) -> float:

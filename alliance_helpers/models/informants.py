@@ -6,7 +6,6 @@ rating is the case manager?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,19 +13,9 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import (
-    COLLINEAR,
-    Sample,
-    aligned,
-    as_floats,
-    complete,
-    complete_rows,
-    standardise,
-    t_tests,
-    tidy,
-)  # fmt: skip
+from .design import Sample, aligned, as_floats, complete, complete_rows, standardise, tidy
 from .nesting import anova, effective_n
-from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
+from .robust import cluster_robust
 
 ZERO = 1e-6
 """Share of the total variance below which a component counts as estimated at zero."""
@@ -196,83 +185,6 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
     return row.assign(conf_low=low, conf_high=high)
 
 
-LEVELS = ("total", "between", "within")
-
-
-def nested_correlation(
-    x, y, groups, levels: Sequence[str] = LEVELS, conf_level: float = 0.95
-) -> pd.DataFrame:
-    """Correlation of two variables in all dyads, between case managers and within them.
-
-    Parameters
-    ----------
-    x, y : array-like (n,)
-        Rows with a missing value are left out.
-    groups : array-like (n,)
-        The case manager of each dyad.
-    levels : sequence of {"total", "between", "within"}
-        Those wanted: ``between`` takes most of the time.
-    conf_level : float
-
-    Returns
-    -------
-    DataFrame : term estimate conf_low conf_high p_value reason n n_groups
-        ``total``: Pearson's r of the dyads. ``between``: of what the clients of a case manager
-        share. ``within``: of what is left. p-values test a correlation of zero; ``reason`` says in
-        words why a cell is empty.
-
-    Raises
-    ------
-    ParameterError
-        Lengths or indexes differ, a value is no number, an unknown level.
-    NotEstimableError
-        Fewer than three groups, only groups of one row, a variable that does not vary, or one that
-        is a copy of the other.
-
-    Notes
-    -----
-    The interval of ``total`` comes from leaving out one case manager at a time, on Fisher's z with
-    t on the case managers less one. The others are those of the model of `one_with_many`.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1995)
-    >>> manager = np.repeat(np.arange(40), 5)
-    >>> x, y = rng.normal(size=(2, 40))[:, manager] + rng.normal(size=(2, 200))
-    >>> nested_correlation(x, x + y, manager)["term"].tolist()
-    ['total', 'between', 'within']
-    """
-    if unknown := set(levels) - set(LEVELS):
-        raise ParameterError(f"levels names {', '.join(unknown)}; use {', '.join(LEVELS)}.")
-    aligned(x=x, y=y, groups=groups)
-    sample = complete_rows(y, x, groups, ["x"])
-    both = standardise(np.column_stack([sample.X[:, 0], sample.y]), ("x", "y"))
-
-    def on_z(rows: np.ndarray) -> np.ndarray:
-        r = np.corrcoef(standardise(both[rows], ("x", "y")).T)[0, 1]
-        if abs(r) > 1 - COLLINEAR:
-            raise NotEstimableError("x and y are copies of each other")
-        return np.array([np.arctanh(r)])
-
-    codes = np.repeat(np.arange(sample.n_groups), sample.sizes)
-    z, variance, df = leave_one_out(on_z, codes, MAX_BLOCKS)
-    found = t_tests(z, np.sqrt(variance[0]), df, conf_level)
-    ends = np.tanh([found[name][0] for name in ("estimate", "conf_low", "conf_high")])
-    rows = [("total", *ends, found["p_value"][0], "")]
-    within = [anova(replace(sample, y=v), name)[2] for v, name in zip(both.T, "xy", strict=True)]
-    if set(levels) <= {"total"}:
-        pass
-    elif min(within) > ZERO:
-        found = _levels({"x": both[:, 0], "y": both[:, 1]}, sample, conf_level)[1]
-        rows += [(name, *row) for name, row in found.items()]
-    else:
-        reason = f"{'xy'[np.argmin(within)]} is the same for all dyads of a case manager"
-        rows += [(name, *[np.nan] * 4, reason) for name in ("between", "within")]
-    columns = ["term", "estimate", "conf_low", "conf_high", "p_value", "reason"]
-    table = pd.DataFrame(rows, columns=columns).assign(n=sample.n, n_groups=sample.n_groups)
-    return table[table["term"].isin(levels)].reset_index(drop=True)
-
-
 def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     """How much of each informant's rating is the case manager, and how much the rest.
 
@@ -323,12 +235,10 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
     aligned(client=client_ratings, case_manager=case_manager_ratings, groups=groups)
     sample = complete_rows(client_ratings, case_manager_ratings, groups, ["case_manager"])
     ratings = {"client": sample.y, "case_manager": sample.X[:, 0]}
-    shares = {
-        name: _share_interval(replace(sample, y=values), name) for name, values in ratings.items()
-    }
+    shares = [_share_interval(replace(sample, y=values), name) for name, values in ratings.items()]
     (between, within), levels = _levels(ratings, sample)
     rows = []
-    for at, (name, (low, high, p)) in enumerate(shares.items()):
+    for at, (name, (low, high, p)) in enumerate(zip(ratings, shares, strict=True)):
         b, w = between[at, at], within[at, at]
         why = "no difference between case managers found" if b <= ZERO * (b + w) else ""
         b = 0.0 if why else b
@@ -339,11 +249,9 @@ def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:
         ]
     rows.append(("both", "correlation_case_manager", *levels["between"]))
     rows.append(("both", "correlation_rest", *levels["within"]))
-    columns = "informant term estimate conf_low conf_high p_value reason"
-    table = pd.DataFrame(rows, columns=columns.split())
-    table.insert(6, "n", sample.n)
-    table.insert(7, "n_groups", sample.n_groups)
-    return table
+    columns = ["informant", "term", "estimate", "conf_low", "conf_high", "p_value", "reason"]
+    table = pd.DataFrame(rows, columns=columns).assign(n=sample.n, n_groups=sample.n_groups)
+    return table[[*columns[:-1], "n", "n_groups", "reason"]]
 
 
 _SHARE = "the interval is given for the share"
@@ -370,20 +278,20 @@ def _share_interval(sample: Sample, what: str) -> tuple[float, float, float]:
     return limit(0.975), limit(0.025), float(special.fdtrc(df1, df2, f(0.0)))
 
 
-def _levels(named: dict[str, np.ndarray], sample: Sample, conf_level: float = 0.95) -> tuple:
+def _levels(named: dict[str, np.ndarray], sample: Sample) -> tuple:
     """REML covariances between and within groups, and of each the correlation and what it is worth.
 
     A row is estimate, low end, high end, p value, and why something is missing.
     """
     ratings = np.column_stack(list(named.values()))
     (between, within), least = _bivariate_reml(ratings, sample)
-    reach = special.stdtrit(sample.n_groups - 1, 0.5 + conf_level / 2)
+    reach = special.stdtrit(sample.n_groups - 1, 0.975)
 
     def worse(r: float) -> float:
         """Root of the deviance that a fixed correlation between groups costs."""
         return np.sqrt(max(_bivariate_reml(ratings, sample, r)[1] - least, 0.0))
 
-    rows = {"between": (np.nan,) * 4, "within": _within_correlation(within, sample, conf_level)}
+    rows = {"between": (np.nan,) * 4, "within": _within_correlation(within, sample)}
     share = np.diag(between) / np.diag(between + within)
     if share.min() <= ZERO:
         lacking = [*named][int(np.argmin(share))]
@@ -461,13 +369,13 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample, r: float | None = None)
     return parts(found.x)[1] * np.outer(scale, scale), found.fun
 
 
-def _within_correlation(within: np.ndarray, sample: Sample, conf_level: float) -> tuple:
+def _within_correlation(within: np.ndarray, sample: Sample) -> tuple:
     df = sample.n - sample.n_groups
     r = within[0, 1] / np.sqrt(within[0, 0] * within[1, 1])
     if df < 4:
         reason = f"no interval: {sample.n} dyads of {sample.n_groups} case managers are too few"
         return r, np.nan, np.nan, np.nan, reason
-    reach = special.ndtri(0.5 + conf_level / 2) / np.sqrt(df - 2)
+    reach = special.ndtri(0.975) / np.sqrt(df - 2)
     low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
     t = r * np.sqrt((df - 1) / (1 - r**2))
     p_value = 2 * special.stdtr(df - 1, -abs(t))

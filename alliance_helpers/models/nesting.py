@@ -84,18 +84,15 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     1.0
     """
     aligned(x=x, y=y, groups=groups)
-    return pd.DataFrame([worth(complete_rows(y, x, groups, ["x"]))])
-
-
-def worth(sample: Sample) -> dict[str, float]:
-    """The row of :func:`effective_n` for an outcome and its one predictor."""
+    sample = complete_rows(y, x, groups, ["x"])
     icc_x = icc_y = 0.0
     if sample.n > sample.n_groups:  # else nobody shares a case manager: each dyad counts whole
         icc_y = max(anova(sample, "y")[0], 0.0)
         icc_x = max(anova(replace(sample, y=sample.X[:, 0]), "x")[0], 0.0)
     design_effect = 1 + ((sample.sizes**2.0).sum() / sample.n - 1) * icc_x * icc_y
     row = {"n": sample.n, "n_groups": sample.n_groups, "icc_x": icc_x, "icc_y": icc_y}
-    return row | {"design_effect": design_effect, "n_effective": sample.n / design_effect}
+    row |= {"design_effect": design_effect, "n_effective": sample.n / design_effect}
+    return pd.DataFrame([row])
 
 
 def anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:

@@ -1,10 +1,12 @@
 """One predictor, or a block, beside covariates: observed, and under permutations.
 
 Observed values are the full fits. Of ratings (`Partial`) the estimators are `ols` (dyads
-independent), `cr2` (the same slopes, errors by case manager) and `mixed` (random intercept). Under
-permutation the residuals of the outcome on the covariates change places (Freedman & Lane 1983, J
-Bus Econ Stat 1:292-298) and every statistic is closed form: for `mixed` generalised least squares
-with the variance ratio held at what the residuals show, a score test. Of counts (`PartialCounts`)
+independent), `cr2` (the same slopes, errors by case manager) and `mixed` (random intercept), or of
+two ratings their correlation: `pearson` (dyads independent) and `jackknife` (errors by leaving out
+one case manager at a time). Under permutation the residuals of the outcome on the covariates change
+places (Freedman & Lane 1983, J Bus Econ Stat 1:292-298) and every statistic is closed form: for
+`mixed` generalised least squares with the variance ratio held at what the residuals show, a score
+test; for `jackknife` the covariates are not fitted anew. Of counts (`PartialCounts`)
 what the covariates leave of the rating changes places (Potter 2005, Stat Med 24:693-708), and the
 score test of the null model stands in, with its one-step estimate, for the fit.
 """
@@ -16,16 +18,17 @@ from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import fdtrc, ndtr, stdtr
+from scipy.special import chdtrc, fdtrc, ndtr, stdtr
 
 from ..errors import NotEstimableError
 from .count_design import Design, from_arrays
 from .count_fits import Fit, fit_cr2, negbin, poisson
 from .design import COLLINEAR, Sample, check_shape, orthonormal, runs, standardise
 from .nesting import Intercepts, anova, fit_intercepts
-from .robust import fit_robust, inside_groups
+from .robust import MAX_BLOCKS, fit_robust, inside_groups, leave_one_out
 
 ESTIMATORS = ("ols", "cr2", "mixed")
+CORRELATIONS = ("pearson", "jackknife")
 COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
 
 
@@ -45,6 +48,10 @@ class Estimate:
     p_value: float
     n: int
     n_held: int = 0
+
+
+class Correlation(Estimate):
+    """An estimate on Fisher's z."""
 
 
 class Partial:
@@ -116,7 +123,7 @@ class Partial:
         estimate, p_value : ndarray (b,)
         """
         f, df2, slope = getattr(self, f"_{estimator}_permuted")(shuffled)
-        p_value = fdtrc(self.k, df2, f)
+        p_value = fdtrc(self.k, df2, f) if np.isfinite(df2) else chdtrc(1, f)
         if self.by_share:
             return _squares(shuffled @ self.Q) / self._total(shuffled), p_value
         return slope, p_value
@@ -246,9 +253,51 @@ class Partial:
         left = self.residual @ self.residual - lost - _squares(shuffled @ base)
         return self._f(explained, left - explained), self._mixed.df2, along[:, 0] / R[0, 0]
 
+    def _fisher(self, rows: np.ndarray) -> np.ndarray:
+        """Fisher's z of the outcome and its predictor, the covariates fitted to these rows."""
+        both = np.column_stack([self.y, self.X[:, 0]])[rows]
+        base = np.column_stack([np.ones(self.n), self.Z])[rows]
+        left = both - base @ np.linalg.lstsq(base, both)[0]
+        squares = left.T @ left
+        if min(squares.diagonal()) < COLLINEAR * self.n:
+            raise NotEstimableError("the others do not vary")
+        return np.arctanh(squares[:1, 1] / np.sqrt(squares[0, 0] * squares[1, 1]))
+
+    @cached_property
+    def _pearson(self) -> Correlation:
+        (z,) = self._fisher(np.full(self.n, True))
+        return Correlation(**vars(_slope(z, (self.n - self.q - 3) ** -0.5, np.inf, self.n)))
+
+    @cached_property
+    def _jackknife(self) -> Correlation:
+        """Which is the outcome does not matter, as it does to a slope of the mixed model."""
+        (z,), ((variance,),), df = leave_one_out(self._fisher, self.codes, MAX_BLOCKS)
+        return Correlation(**vars(_slope(z, np.sqrt(variance), df, self.n)))
+
+    def _pearson_permuted(self, shuffled):
+        r = (shuffled @ self.Q)[:, 0] * np.sign(self.R[0, 0]) / np.sqrt(self._total(shuffled))
+        return np.arctanh(_inside(r)) ** 2 * (self.n - self.q - 3), np.inf, r
+
+    def _jackknife_permuted(self, shuffled):
+        x, y = self.Q[:, 0] * np.sign(self.R[0, 0]), shuffled - (shuffled @ self.base) @ self.base.T
+        blocks = self.codes % MAX_BLOCKS
+        member = (blocks[:, None] == np.arange(blocks.max() + 1)).astype(float)
+        n, one, two = self.n - member.sum(axis=0), x @ member, y @ member
+        xx, yy = 1 - x**2 @ member, _squares(y)[:, None] - y**2 @ member
+        xy = (y @ x)[:, None] - (y * x) @ member
+        spread = np.sqrt((xx - one**2 / n) * (yy - two**2 / n))
+        without = np.arctanh(_inside((xy - one * two / n) / spread))
+        r, J = y @ x / np.sqrt(_squares(y)), len(n)
+        return np.arctanh(_inside(r)) ** 2 / ((J - 1) * without.var(axis=1)), J - 1, r
+
 
 def _squares(rows: np.ndarray) -> np.ndarray:
     return np.einsum("bk,bk->b", rows, rows)
+
+
+def _inside(r: np.ndarray) -> np.ndarray:
+    """Correlations, those that rounding or chance makes perfect a little less."""
+    return np.clip(r, -1 + 1e-15, 1 - 1e-15)
 
 
 def _slope(estimate, std_error, df, n: int) -> Estimate:
@@ -319,21 +368,22 @@ class PartialCounts:
 
     def observed(self, estimator: str) -> Estimate:
         """The full fit; the estimate is the log rate ratio."""
-        design = self._design
-        fit = negbin(design) if estimator == "negbin" else self._poisson
-        b = (design.back @ fit.b)[1]
+        design, fit = self._poisson
         if estimator == "negbin":
+            fit = negbin(design)
             variance, df = (design.back @ fit.vcov @ design.back.T)[1, 1], np.inf
         else:
             by_dyad = estimator == "poisson" or self.groups is None
             groups = np.arange(self.n) if by_dyad else self.groups
             covariance = fit_cr2(design, fit, groups)
             variance, df = covariance.vcov[1, 1], covariance.df[1]
-        return _slope(b, np.sqrt(variance), df, self.n)
+        return _slope((design.back @ fit.b)[1], np.sqrt(variance), df, self.n)
 
     def permuted(self, estimator: str, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One-step log rate ratios and p-values for each permutation, `order` (b, n) of rows."""
-        mean, theta = self._null(estimator)
+        mean = self._null_mean
+        spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
+        theta = np.sum(mean**2) / spread if spread > 0 else np.inf  # no over-dispersion
         weight = mean / (1 + mean / theta)
         score = (self.y - mean) / (1 + mean / theta)
         root = np.sqrt(weight)
@@ -353,23 +403,16 @@ class PartialCounts:
             variance = _squares(sums)
         return reached / information, 2 * ndtr(-np.abs(reached) / np.sqrt(variance))
 
-    @cached_property
-    def _design(self) -> Design:
-        return self._make(np.column_stack([self.x, self.Z]))
-
-    def _make(self, X: np.ndarray) -> Design:
+    def _design(self, *before: np.ndarray) -> Design:
+        X = np.column_stack([*before, self.Z])
         return from_arrays(self.y, X, "days", [f"x{i}" for i in range(X.shape[1])])
 
     @cached_property
-    def _poisson(self) -> Fit:
-        return poisson(self._design)
-
-    def _null(self, estimator: str) -> tuple[np.ndarray, float]:
-        """Means without the rating, and theta, infinite where there is no over-dispersion."""
-        mean = self._null_mean
-        spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
-        return mean, float(np.sum(mean**2) / spread) if spread > 0 else np.inf
+    def _poisson(self) -> tuple[Design, Fit]:
+        design = self._design(self.x)
+        return design, poisson(design)
 
     @cached_property
     def _null_mean(self) -> np.ndarray:
-        return poisson(self._make(self.Z)).mu
+        """Means without the rating."""
+        return poisson(self._design()).mu

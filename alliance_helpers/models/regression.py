@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -62,28 +61,12 @@ class BlockRegression:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        return self._of(self.models, self.names)
+        table = pd.concat([m.coefficients for m in self.models], keys=self.names, names=["block"])
+        return table.reset_index("block").reset_index(drop=True)
 
-    @staticmethod
-    def _of(models: Sequence, names: Sequence[str]) -> pd.DataFrame:
-        def stack(of):
-            return np.concatenate([np.asarray(of(model), dtype=float) for model in models])
-
-        parts = (stack(attrgetter(name)) for name in ("estimate", "std_error", "dfs"))
-        sizes = [len(model.estimate) for model in models]
-        columns = {
-            "block": np.repeat(np.array(names, dtype=object), sizes),
-            "term": [term for model in models for term in ("intercept", *model.terms)],
-            **t_tests(*parts),
-            "beta": stack(lambda m: [np.nan, *m.beta]),
-            "semipartial_r2": stack(lambda m: [np.nan, *m.beta**2 * m.tolerance]),
-            "tolerance": stack(lambda m: [np.nan, *m.tolerance]),
-        }
-        return pd.DataFrame(columns)
-
-    @cached_property
+    @property
     def final(self) -> pd.DataFrame:
-        return self._of(self.models[-1:], self.names[-1:]).drop(columns="block")
+        return self.models[-1].coefficients
 
     @cached_property
     def steps(self) -> pd.DataFrame:
@@ -203,6 +186,17 @@ class _Model:
             fit = least_squares(rows[:, -1], rows[:, inside], sums.codes, self.terms)
             self.covariance = fit[-1]
             self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        columns = {
+            "term": ["intercept", *self.terms],
+            **t_tests(self.estimate, self.std_error, self.dfs),
+            "beta": [np.nan, *self.beta],
+            "semipartial_r2": [np.nan, *self.beta**2 * self.tolerance],
+            "tolerance": [np.nan, *self.tolerance],
+        }
+        return pd.DataFrame(columns)
 
     def moved(self, term: str) -> dict[str, object]:
         """A term's correlation `alone`, and the other that moves it most when left out.

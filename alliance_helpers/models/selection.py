@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
 from .design import require_whole, runs
-from .permutations import permuted_rows
+from .permutations import monte_carlo_interval, permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
 
 BATCH = 512
@@ -147,7 +147,6 @@ def bootstrap_selection(
     p_enter: float = 0.05,
     p_remove: float = 0.10,
     cluster: str | None = None,
-    noise: bool = True,
 ) -> pd.DataFrame:
     """How often each candidate is selected when the stepwise procedure is repeated on resamples.
 
@@ -162,8 +161,6 @@ def bootstrap_selection(
     cluster : str, optional
         Column of the case manager: whole case managers are resampled, and permuted for the noise
         reference (`permutations.permuted_rows`).
-    noise : bool
-        Whether to repeat the procedure with the outcome of each resample permuted beforehand.
 
     Returns
     -------
@@ -205,10 +202,8 @@ def bootstrap_selection(
     block = np.repeat(source.names, [len(block) for block in source.blocks])
     table = pd.DataFrame({"block": block, "term": source.terms, "inclusion": times / n_boot})
     table["same_sign"] = same_sign
-    if noise:
-        permuted = bootstrap_paths(source, rule, n_boot, seed, permute=True)
-        table["noise_inclusion"] = permuted.selected[-1].mean(axis=1)
-    return table
+    permuted = bootstrap_paths(source, rule, n_boot, seed, permute=True)
+    return table.assign(noise_inclusion=permuted.selected[-1].mean(axis=1))
 
 
 def selected_models(
@@ -244,14 +239,12 @@ def selected_models(
     full = _full_sample(source, rule).selected[-1, :, 0]
     models, counts = np.unique(chosen.T, axis=0, return_counts=True)
     order = np.lexsort((models.sum(axis=1), -counts))[:top]
-    terms = np.array(source.terms, dtype=object)
-    return pd.DataFrame(
-        {
-            "model": [" + ".join(terms[models[k]]) or "(none)" for k in order],
-            "n_terms": models[order].sum(axis=1),
-            "frequency": counts[order] / n_boot,
-            "as_full_sample": (models[order] == full).all(axis=1),
-        }
+    terms, models = np.array(source.terms, dtype=object), models[order]
+    table = pd.DataFrame({"model": [" + ".join(terms[m]) or "(none)" for m in models]})
+    return table.assign(
+        n_terms=models.sum(axis=1),
+        frequency=counts[order] / n_boot,
+        as_full_sample=(models == full).all(axis=1),
     )
 
 
@@ -346,11 +339,14 @@ def permutation_test(
 
     Returns
     -------
-    DataFrame, one row : r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups
+    DataFrame, one row : r_squared p_value p_low p_high r_squared_noise any_selected_noise n_perm n
+    n_groups
         ``r_squared``: R2 of the final model, or what the tested block adds to it;
         ``r_squared_noise``: its mean under permutation; ``any_selected_noise``: share of the
         permutations in which anything (of the tested block) is selected.
-        ``p_value`` is (1 + permutations with at least this R2) / (1 + n_perm).
+        ``p_value`` is (1 + permutations with at least this R2) / (1 + n_perm); with all
+        permutations it would lie between ``p_low`` and ``p_high``
+        (`permutations.monte_carlo_interval`).
 
     Raises
     ------
@@ -393,18 +389,18 @@ def permutation_test(
     r_squared = np.concatenate(found)
     # Rounding must not decide whether a permutation that changes nothing reaches the observed.
     reached = int((r_squared >= observed - 1e-10).sum())
-    p_value, noise = (1 + reached) / (1 + n_perm), r_squared.mean()
+    p_value = (1 + reached) / (1 + n_perm), *monte_carlo_interval(reached, n_perm)
     n_groups = source.n_units if cluster is not None else np.nan
-    row = (observed, p_value, noise, (r_squared > 1e-10).mean(), n_perm, source.n, n_groups)
-    columns = "r_squared p_value r_squared_noise any_selected_noise n_perm n n_groups"
+    noise = r_squared.mean(), (r_squared > 1e-10).mean()
+    row = (observed, *p_value, *noise, n_perm, source.n, n_groups)
+    columns = "r_squared p_value p_low p_high r_squared_noise any_selected_noise n_perm n n_groups"
     return pd.DataFrame([row], columns=columns.split())
 
 
 def _transported(source: Resampler, batch: Batch, path: Path) -> np.ndarray:
     """R2 in the full sample of the equations found in the resamples."""
-    scale = np.divide(
-        1, batch.spreads[:-1], out=np.zeros_like(batch.spreads[:-1]), where=batch.spreads[:-1] > 0
-    )
+    spread = batch.spreads[:-1]
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
     slopes = path.beta[-1] * scale * batch.spreads[-1]
     intercept = batch.means[-1] - (slopes * batch.means[:-1]).sum(axis=0)
     R = source.R

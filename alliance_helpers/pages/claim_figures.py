@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..claims.rules import Rules
 from ..study.codebook import Codebook
-from .printing import CLAIM, TOLD, coefficient, counted, figure_number, p_words, word
+from .printing import CLAIM, TOLD, coefficient, counted, figure_number, p_text, p_words, word
 from .style import (
     INK,
     QUIET,
@@ -287,8 +287,10 @@ def specification_curve(
         f"{counted(rows['verdict'])}."
     )
     if joint is not None and len(joint):
-        p = joint.loc[joint["statistic"] == "median", "p_value"].iloc[0]
-        said += f" Joint permutation test of the median: {p_words(p)}."
+        row = joint[joint["statistic"] == "median"].iloc[0]
+        p, *ends = row[["p_value", "p_low", "p_high"]]
+        said += f" Joint permutation test of the median: {p_words(p)}"
+        said += f" ({' to '.join(map(p_text, ends))} by so many permutations)."
     return finished(ax, _text(rows, rules) or f"{what}: every specification", said)
 
 

@@ -61,7 +61,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
-        inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several.lost],
+        inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several["lost"]],
         clients=int(main["n"].max()),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..claims.rules import read_stress
+from ..claims.rules import KEY, read_stress
 from ..study.codebook import Codebook, own_words
 
 TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -20,7 +20,7 @@ COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
 WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
 CAPTIONS = TOLD["captions"]
 
-CLAIM = ["finding", "claim", "informant"]
+CLAIM = KEY
 """The columns that name a claim."""
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}

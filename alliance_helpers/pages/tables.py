@@ -160,7 +160,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         `finding claim n_specifications estimate expected share_significant p_median p_share
         p_stouffer`: the median estimate and what it is with nothing there, and the
         permutation p-values of the median, of the share of significant specifications, and of
-        Stouffer's z.
+        Stouffer's z, each followed by where it lies (`_low _high`) for all so many permutations
+        can tell.
 
     Raises
     ------
@@ -169,16 +170,12 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
-    median, share, stouffer = (
-        joint[joint["statistic"] == name].set_index(CLAIM)
-        for name in ("median", "share_significant", "stouffer")
-    )
-    table = median[["n_specifications", "estimate", "expected"]].assign(
-        share_significant=share["estimate"],
-        p_median=median["p_value"],
-        p_share=share["p_value"],
-        p_stouffer=stouffer["p_value"],
-    )
+    names = {"median": "p_median", "share_significant": "p_share", "stouffer": "p_stouffer"}
+    found = {name: joint[joint["statistic"] == name].set_index(CLAIM) for name in names}
+    table = found["median"][["n_specifications", "estimate", "expected"]]
+    table = table.assign(share_significant=found["share_significant"]["estimate"])
+    for name, p in names.items():
+        table[[p, f"{p}_low", f"{p}_high"]] = found[name][["p_value", "p_low", "p_high"]]
     texts = [rules.texts.get(key, key[1]) for key in table.index]
     return table.reset_index().assign(claim=texts).drop(columns="informant")
 

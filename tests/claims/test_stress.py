@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from alliance_helpers.claims import verdicts
-from alliance_helpers.claims.as_1995 import READINGS
+from alliance_helpers.claims.as_1995 import READINGS, inclusion
 from alliance_helpers.claims.assess import COLUMNS, assess
 from alliance_helpers.claims.evidence import QUICK as ASSESSED
+from alliance_helpers.claims.evidence import bounds_of
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS, _selected, all_rows
@@ -235,3 +238,49 @@ def test_what_is_not_selected_is_not_refuted(dyads):
     turned = dyads.assign(case_manager_outcome=-dyads["case_manager_outcome"])
     rows = stress(turned, analyses=["selection"], finding="2", settings=SMALL)
     assert rows.set_index("claim").loc["own_outcome", "verdict"] == "not_supported"
+
+
+def test_the_numbers_of_a_criterion_are_those_of_its_data():
+    """Each is worked out by another way, and other data have other numbers."""
+    said, rules = [], read_rules()
+    for seed in (12, 13):
+        dyads = simulate_dyads("published", 150, seed)
+        dyads.loc[dyads.index[:seed], "symptoms"] = np.nan
+        tests = ["attrition", "bayes", "holm", "selection", "imputed"]
+        rows = all_rows(dyads, rules=rules, analyses=tests, settings=SMALL)
+        rows = rows[rows["estimate"].notna()]
+        lacking = _by_claim(rows, "attrition").loc[("2", "symptoms", "case_manager")]
+        assert f"; {seed} dyads lack a value" in lacking["criterion"]
+        assert lacking["n"] == 150 - seed
+        for row in rows[rows["analysis"] == "bayes"].itertuples():
+            assert f" at an effective n of {row.n_effective:.0f} " in row.criterion
+        counts = rows[rows["analysis"] == "holm"].groupby("finding").size()
+        for row in rows[rows["analysis"] == "holm"].itertuples():
+            assert f"over {counts[row.finding]} associations" in row.criterion
+        found = inclusion(dyads, seed=1995, n_boot=60).set_index(["informant", "term"])
+        chosen = rows[(rows["analysis"] == "selection") & (rows["claim"] != "independent_raters")]
+        chosen = chosen[chosen["criterion"].str.contains(" 60 resamples")]
+        keys = pd.MultiIndex.from_frame(chosen[["informant", "term"]])
+        chosen = chosen[keys.isin(found.index)]
+        assert len(chosen) > 1
+        for row in chosen.itertuples():
+            noise = found.loc[(row.informant, row.term), "noise_inclusion"]
+            assert f"noise ({noise:.0%})" in row.criterion
+        assert rows.loc[rows["analysis"] == "imputed", "criterion"].str.contains("3 imput").all()
+        said.append(rows.set_index([*KEY, "analysis"])["criterion"])
+    both = pd.concat(said, axis=1, join="inner")
+    bayes = both.xs("bayes", level="analysis")
+    assert len(bayes) > 3 and (bayes.iloc[:, 0] != bayes.iloc[:, 1]).all()
+
+
+def test_a_criterion_names_the_bound_that_it_is_judged_by():
+    rules = read_rules()
+    changed = {name: value * 1.1 for name, value in rules.bounds.items() if value < 1}
+    moved = replace(rules, bounds=rules.bounds | changed)
+    dyads = simulate_dyads("published", 120, 12)
+    rows = assess(dyads, rules=moved, analyses=["adjusted"]).set_index(KEY)
+    for claim in moved.claims:
+        if claim.kind != "all_of" and not claim.over_time and claim.key in rows.index:
+            low, high = bounds_of(claim, moved)
+            named = [f"{bound:g}" for bound in ((low, high) if low > 0 else (high,))]
+            assert all(bound in rows.loc[claim.key, "criterion"] for bound in named), claim.key

