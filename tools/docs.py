@@ -22,7 +22,7 @@ from alliance_helpers.running.sequence import main_notebooks
 SITE = ROOT / "build" / "docs"
 PAGES = (
     "docs/*.md", "docs/tasks/*.md", "data/*.md", "data/raw/README.md", "CHANGELOG.md",
-    "CONTRIBUTING.md", "notebooks/seminar/README.md", "examples/README.md",
+    "CONTRIBUTING.md", "notebooks/seminar/*.md", "examples/README.md",
 )  # fmt: skip
 BEGIN = "```python\nimport numpy as np, pandas as pd\nfrom alliance_helpers import *\n```"
 LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
@@ -92,7 +92,7 @@ def _shown(output, notebook: str, number: int) -> str:
         return f"![{alt}]({name})"
     if "text/html" in data:
         html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.S)
-        html = re.sub(r"\n\s*\n", "\n", html)
+        html = re.sub(r"\n\s*\n", "\n", html).replace("<th></th>", "<td></td>")
         return f'<div class="output" tabindex="0" role="group" aria-label="Output">{html}</div>'
     return f"```text\n{data['text/plain']}\n```" if "text/plain" in data else ""
 
@@ -117,7 +117,13 @@ def benchmark_pages() -> None:
     """Size and coverage, as counted."""
     parts = [(ROOT / "benchmarks" / "coverage.md").read_text("utf-8")]
     for name, title in TABLES.items():
-        frame = pd.read_csv(ROOT / "benchmarks" / f"{name}.csv").round(4).fillna("").astype(str)
+        frame = (
+            pd.read_csv(ROOT / "benchmarks" / f"{name}.csv")
+            .round(4)
+            .astype(object)
+            .fillna("")
+            .astype(str)
+        )
         rows = [frame.columns, ["---"] * frame.shape[1], *frame.to_numpy()]
         parts.append(f"## {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
     write("benchmarks/coverage.md", "\n\n".join(parts) + "\n")

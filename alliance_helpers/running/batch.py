@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -329,13 +330,26 @@ class BatchFolder:
 
 
 @contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a termination signal (a cluster's time limit) end the batch as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C and a termination signal (a cluster's time limit) interrupt, and are remembered.
+
+    Python ignores an exception that is raised while it clears something away.
+    """
+    asked = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        if before[number] != signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_batch(
@@ -425,8 +439,8 @@ def run_batch(
         table, seeds = parameter_table(grid, declared)
         try:
             # after Ctrl-C what is done is summed up
-            with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
-                _run_all(store, shared, tasks, jobs, client, bar)
+            with contextlib.suppress(KeyboardInterrupt), bar, _interrupts() as asked:
+                _run_all(store, shared, tasks, jobs, client, bar, asked)
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
             counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))
             seconds = time.perf_counter() - started
@@ -439,9 +453,15 @@ def run_batch(
 
 
 def _run_all(
-    store: BatchFolder, shared: Shared, tasks: list, jobs: int, client: object, bar: tqdm
+    store: BatchFolder,
+    shared: Shared,
+    tasks: list,
+    jobs: int,
+    client: object,
+    bar: tqdm,
+    interrupted: threading.Event,
 ) -> None:
-    """Do the runs and save each as it comes."""
+    """Do the runs and save each as it comes, until interrupted."""
     failed = 0
     if client:
         spread = run_on_dask(run_one, shared, tasks, client)
@@ -455,3 +475,5 @@ def _run_all(
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
+            if interrupted.is_set():
+                raise KeyboardInterrupt
