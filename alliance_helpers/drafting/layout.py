@@ -9,7 +9,7 @@ from math import nan
 
 import pandas as pd
 
-from ..study.raw_tables import ROW_ID
+from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern
 from .draft import DraftTable, Found, Layout, Part
@@ -23,8 +23,8 @@ from .guesses import (
     agree,
     find_roles,
     guess_columns,
-    held_by,
     plain_name,
+    scan,
 )
 from .items import (
     WAI,
@@ -67,21 +67,21 @@ def _apart(source: Source, seen: Found) -> Iterator[Found]:
 def _look(source: Source) -> Found:
     """What each column of a source is by itself, and within its block."""
     raw, questions, blocks = source.raw, [], []
-    held = held_by(raw)
-    beside = reversed_beside([*raw.frame], raw)
+    columns, beside = scan(raw), reversed_beside(raw)
     seen = [column for column in raw.frame if column not in beside]
     inside: dict[str, Guess] = {}
     for block in item_blocks(seen):
-        told = guess_block(raw, held, block)
+        told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
-        for part in [told, *(guess_block(raw, held, part) for part in parts)]:
+        for part in [told, *(guess_block(columns, part) for part in parts)]:
             if isinstance(part, Block):
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not parts:
             said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
             questions.append(said + "which of them are the items of one scale? None is drafted")
-    guesses = guess_columns(raw, held, inside)
+    labelled = raw.file.lower().endswith(tuple(READERS))
+    guesses = guess_columns(columns, inside, labelled)
     shape = shape_of(raw, guesses, blocks)
     with_shape(guesses, shape)
     return Found(source, guesses, blocks, shape, beside, questions)
