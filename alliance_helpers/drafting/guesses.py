@@ -218,7 +218,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     return replace(guess, type="id", role=role) if role else guess
 
 
-def _spellings(present: Held) -> tuple[list[str], int]:
+def _spellings(present: Mapping[str, int]) -> tuple[list[str], int]:
     """Categories of at least `FEW` rows, each in its most frequent spelling; rows of the others.
 
     What fewer hold is not named: `check` asks about it, or if it is much the column is left aside.
@@ -231,7 +231,7 @@ def _spellings(present: Held) -> tuple[list[str], int]:
     return sorted(names.values()), sum(n for n in rows.values() if n < FEW)
 
 
-def _numbers(present: Held) -> np.ndarray | None:
+def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
     """Every cell as a number; None unless all are, but for very few that `check` will name."""
     number = {text: as_number(text) for text in present}
     odd = sum(n for text, n in present.items() if number[text] is None)
@@ -295,16 +295,16 @@ def plain_name(name: str, taken=()) -> str:
     return next(made for made in chain([plain], numbered) if made not in taken)
 
 
-Tables = dict[str, Columns]
+Tables = list[Columns]
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
 def agree(guesses: Tables) -> None:
     """A column that is a category, or names somebody, in one table does so in the others."""
     known: dict[str, Guess] = {}
-    for table in guesses.values():
+    for table in guesses:
         known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
-    for table in guesses.values():
+    for table in guesses:
         for name, guess in table.items():
             there = known.get(name, guess)
             same = {"column": guess.column, "unique": guess.unique}
@@ -326,15 +326,15 @@ def find_roles(guesses: Tables) -> dict[str, str]:
     if "client" in roles:
         _from_lookups(guesses, roles)
     for name in roles.values():
-        types = {table[name].type for table in guesses.values() if name in table}
+        types = {table[name].type for table in guesses if name in table}
         if len(types) > 1 and not types <= {"id", "category"}:
             _as_ids(guesses, name)
     return roles
 
 
 def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
-    names = dict.fromkeys(column for table in guesses.values() for column in table)
-    columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
+    names = dict.fromkeys(column for table in guesses for column in table)
+    columns = {c: [table[c] for table in guesses if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
     fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
     named = [c for c, g in fit.items() if any(x.role == role for x in g)]
@@ -344,14 +344,14 @@ def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
         once = [c for c in named if any(g.unique for g in columns[c])]
         named = once or [c for c in named if any(g.rare for g in columns[c])]
     elif client:
-        named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]
+        named = [c for c in named if any({c, client} <= set(t) for t in guesses)]
     return sorted(named, key=lambda c: -len(columns[c]))
 
 
 def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
     client = roles["client"]
-    people = [table for table in guesses.values() if client in table]
-    for table in guesses.values():
+    people = [table for table in guesses if client in table]
+    for table in guesses:
         for name, guess in table.items() if client not in table else ():
             there = next((t[name] for t in people if name in t), None)
             if guess.unique and there is not None and name not in roles.values():
@@ -363,6 +363,6 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
 
 
 def _as_ids(guesses: Tables, name: str) -> None:
-    for table in guesses.values():
+    for table in guesses:
         if name in table:
             table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())

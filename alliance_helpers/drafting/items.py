@@ -214,6 +214,6 @@ def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
 
 
 def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Series:
-    """Cells as numbers, or as the numbers that their words are known for; NaN where there is none."""
+    """Cells as numbers, or as the numbers known for their words; NaN where there is none."""
     number = known.get if known else as_number
     return cells.map(lambda cell: number(word_of(cell)), na_action="ignore").astype(float)

@@ -29,7 +29,7 @@ def items_and_scale(
     """A block of numbered items as entries of a table, and the scale it seems to make."""
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
-    label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
+    label = " ".join(table.columns[c].label for c in block.columns[:3])
     bare = PLAIN.fullmatch(block.stem) and informant_of(table.name)
     bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
     wai = WAI.search(f"{block.stem} {label}") or answers.form
@@ -81,10 +81,10 @@ def items_and_scale(
 def _rows_of(table: DraftTable, who: str | None) -> pd.DataFrame:
     """The rows of a table, or those of one informant where it has rows for both."""
     if who is None:
-        return table.raw.frame
+        return table.frame
     role = table.settings["informant"]
-    cells = table.raw.frame[role["column"]].map(as_text, na_action="ignore")
-    return table.raw.frame[cells == role[who]]
+    cells = table.frame[role["column"]].map(as_text, na_action="ignore")
+    return table.frame[cells == role[who]]
 
 
 def _turned(
