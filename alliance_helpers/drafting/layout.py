@@ -11,7 +11,7 @@ import pandas as pd
 from ..study.cells import word_of
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
-from .answers import pattern
+from .answers import pattern, say
 from .draft import DraftTable, Layout, Part
 from .exports import SENT, Source
 from .guesses import (
@@ -60,11 +60,12 @@ def _apart(table: DraftTable) -> list[DraftTable]:
     if not unlike and shape.row != "apart":
         return [table]
     column, who = (role := dict(shape.settings["informant"])).pop("column"), role
-    return [
-        _look(replace(source.rows(column, [value], f"{source.name}_{informant}",
-                                  f"rows where {column!r} is {value!r}"), who=informant))
+    parts = (
+        replace(source.rows(column, [value], f"{source.name}_{informant}",
+                            say("rows", column=column, value=value)), who=informant)
         for informant, value in who.items()
-    ]  # fmt: skip
+    )  # fmt: skip
+    return [*map(_look, parts)]
 
 
 def _look(source: Source) -> DraftTable:
@@ -80,8 +81,7 @@ def _look(source: Source) -> DraftTable:
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not parts:
-            said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
-            questions.append(said + "which of them are the items of one scale? None is drafted")
+            questions.append(say("unlike", block=block.pattern(), odd=told))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
@@ -91,7 +91,7 @@ def _look(source: Source) -> DraftTable:
 
 def _told(table: DraftTable) -> str:
     row = SHAPES.get(table.row, f"one row for each {table.row.replace('_', ' ')}")
-    why = [*table.source.why, *table.why] or [f"{table.key[0]!r} stands once for each"]
+    why = [*table.source.why, *table.why] or [say("once", column=table.key[0])]
     return f"{table.name}: {row} ({'; '.join(why)})"
 
 
@@ -142,8 +142,8 @@ def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
             found = replace(table.guesses[best], type="id", role="client")
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
-            joined.append(f"{table.name}: {found.column!r} was taken for {name!r}, since "
-                          f"{shares[best]:.0%} of its values stand there; right?")  # fmt: skip
+            shown = {"table": table.name, "column": found.column, "name": name}
+            joined.append(say("joined", **shown, share=shares[best]))
     return joined
 
 
@@ -208,7 +208,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         elif column in inside or column == roles:
             continue
         elif column in table.beside:
-            table.why.append(f"{column!r} is {table.beside[column]!r} reversed, and is not needed")
+            table.why.append(say("reversed", column=column, other=table.beside[column]))
             table.ignore.append(column)
         elif (
             guess.type == "text"
@@ -225,8 +225,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             layout.codes |= dict.fromkeys(guess.codes)
             if name in (layout.case_manager, layout.site):
                 for group in spelled_alike(table.columns[column].held):
-                    alike = ", ".join(map(repr, group))
-                    table.questions.append(f"{column!r}: is {alike} one? Then write it alike")
+                    names = ", ".join(map(repr, group))
+                    table.questions.append(say("alike", column=column, names=names))
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
@@ -290,8 +290,7 @@ def _into_block(
     if _is_rating(guess):
         if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
             layout.informants[who] = (word_for(who, layout), name + ending)
-            said = "is this the whole rating? Then give as `range` what its form allows"
-            table.questions.append(f"{name + ending}: {said}")
+            table.questions.append(say("whole", name=name + ending))
         return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"

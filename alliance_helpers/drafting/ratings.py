@@ -11,7 +11,7 @@ import pandas as pd
 from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
 from ..study.score import against
-from .answers import WORDS, Answers, pattern
+from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
 from .items import WAI, Block, answered, form_of, informant_of
@@ -37,8 +37,7 @@ def items_and_scale(
     form = form_of(block, guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
-        said = f"answers begin at 0, those of the {form} at 1: is one to be added?"
-        answers = Answers({str(i): i + 1.0 for i in steps}, form, question=said)
+        answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")
@@ -60,7 +59,8 @@ def items_and_scale(
         named = [item + ending for item in ([pattern] if not block.gaps else items)]
         settings = {"items": named if named[1:] else named[0]}
         if words:
-            table.questions.append(f"{block.pattern()} has {answers.question}. Give the `values`")
+            said = say("words_of", block=block.pattern(), said=answers.question)
+            table.questions.append(said)
         elif wai:
             who = ending.removeprefix("_") if table.row == "rating" else None
             here = answered(_rows_of(table, who), block)
@@ -72,7 +72,7 @@ def items_and_scale(
             _alliance(layout, block, settings, form, told, ending, answers, label)
         else:
             name = layout.name(f"{stem}_score{ending}")
-            remark = answers.remark or "no item reversed"
+            remark = answers.remark or say("not_reversed")
             settings |= {"score": "mean"}
             layout.scales.append(Part(name, settings, remark, answers.question))
     return entries
@@ -99,14 +99,10 @@ def _turned(
     turned = named | (back & {int(i) for i in against(columns, np.array(sign))})
     if not turned:
         return {}
-    listed = [names[i] for i in sorted(turned)]
-    if named - back:
-        said = f"{', '.join(block.columns[i] for i in sorted(named - back))} says by its name that "
-        said += "it is reversed, but the form's key reverses it not: is it?"
-        table.questions.append(said)
-    else:
-        said = "run with the other items as they stand, or say by their names that they are "
-        table.questions.append(f"{', '.join(listed)} {said}reversed already: are they?")
+    listed, odd = [names[i] for i in sorted(turned)], named - back
+    names = [block.columns[i] for i in sorted(odd)] or listed
+    what = "reversed_by_name" if odd else "reversed_already"
+    table.questions.append(say(what, names=", ".join(names)))
     return {"reversed": "done" if back and turned == back else listed}
 
 
@@ -121,27 +117,26 @@ def _alliance(
     label: str,
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
-    remark, said = answers.remark or "a WAI by its name, length and highest response", []
-    if form is None:
-        said.append(f"{len(block.columns)} items are no known form, or part of one: is this "
-                    "an alliance? Then name it under informants, and give its keys")  # fmt: skip
-    if informant is None:
+    remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
+    unseen = informant is None
+    if unseen:
         informant = "case_manager" if "client" in layout.informants else "client"
-        said.append("whose rating this is was not to be seen: is it the "
-                    f"{informant.replace('_', ' ')}'s?")  # fmt: skip
+    rater = informant.replace("_", " ")
+    if form is None:
+        said.append(say("no_form", n=len(block.columns)))
+    if unseen:
+        said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
-        said.append(f"a second rating by the {informant.replace('_', ' ')}: which is the one?")
+        said.append(say("second", who=rater))
     if form and not WAI.search(f"{block.stem} {label}"):
         like = "words" if answers.form else "number of items and answers"
-        said.append(f"it has the {like} of the {form}: is it one?")
+        said.append(say("like_form", like=like, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
-        said.append(
-            f"named {other[0]!r}, but answers go to {block.guess.high:g}: which form is it?"
-        )
+        said.append(say("named_form", name=other[0], high=high))
     if answers.question:
         said.append(answers.question)
     if form and not answers.numbers and block.guess.range != RESPONSES[form]:
-        remark += f"; only {block.guess.low:g} to {block.guess.high:g} occur"
+        remark += say("occur", low=block.guess.low, high=high)
     name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
     who = word_for(informant, layout)
     when = "" if ending[1:] == informant else ending.replace("_", " ")
@@ -187,6 +182,5 @@ def join_subscales(layout: Layout) -> None:
     settings = {"label": f"Alliance, {who.lower()}'s rating", "items": patterns, "keys": keys,
                 "range": [min(low for low, _ in spans), max(high for _, high in spans)],
                 "score": "mean", "informant": "client"}  # fmt: skip
-    said = "task, goal and bond items of no known form, none reversed: is this the client's rating?"
-    layout.scales.insert(0, Part(name, settings, "", said))
+    layout.scales.insert(0, Part(name, settings, "", say("subscales")))
     layout.informants["client"] = who, name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 
-from .answers import pattern
+from .answers import pattern, say
 from .draft import DraftTable, Shape
 from .guesses import Guess
 from .items import WHO
@@ -47,17 +47,15 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
     few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
     for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
         if client := _tied(table, name):
-            why = f"{free[client].column!r} stands once for each {free[name].column!r}"
+            why = say("occasion", column=free[client].column, by=free[name].column)
             return Shape("occasion", client, {"occasion": name}, why)
     dates = [name for name, guess in free.items() if guess.type == "date"]
     named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for time in [*named, *dates[:1]] if has_items else ():
         if client := _tied(table, time):
-            why = f"{free[client].column!r} stands in several rows, told apart by "
-            why += f"{free[time].column!r}"
-            said = "all sessions are kept for what is asked over time; what is asked of one row of "
-            said += "each client takes the last: is that the one you mean?"
-            return Shape("session", client, {"time": time, "event": "last"}, why, said)
+            why = say("sessions", column=free[client].column, by=free[time].column)
+            settings = {"time": time, "event": "last"}
+            return Shape("session", client, settings, why, say("which_session"))
     return Shape(question=_doubts(table) if has_items else "")
 
 
@@ -66,18 +64,17 @@ def _doubts(table: DraftTable) -> str:
     guesses = table.guesses.values()
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
-        return f"{told!r} says whose each row is, but no id ties two rows: what is a dyad here?"
+        return say("no_role", column=told)
     repeated = [table.guesses[name] for name in _repeated(table)]
     column = next((g.column for g in repeated if g.role == "client"), None)
     if column:
-        return f"{column!r} stands in several rows: what tells them apart? Rows are counted"
+        return say("several", column=column)
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         cells = table.frame[guess.column].astype("str")
         parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
         if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
             ends = " and ".join(sorted(parts[1].dropna().unique()))
-            said = f"{guess.column!r} ends in {ends}: are these two rows a dyad? Then put the "
-            return said + "ending into a column of its own"
+            return say("endings", column=guess.column, ends=ends)
     return ""
 
 
@@ -120,14 +117,10 @@ def _tied(table: DraftTable, by: str) -> str | None:
 def _rating(guess: Guess, told: dict[str, list], client: str | None) -> Shape:
     column = guess.column
     who = {role: told[role][0] for role in ("client", "case_manager")}
-    why = f"{column!r} holds {who['client']!r} and {who['case_manager']!r} for each id"
-    said = []
-    if told.get("asked"):
-        said.append(f"which of {who['client']!r} and {who['case_manager']!r} is the client?")
+    said = [say("which_role", **who)] if told.get("asked") else []
     more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
-    if more:
-        said.append(f"{column!r} also holds {', '.join(map(repr, more))}: left out; right?")
     settings = {"informant": {"column": column, **who}}
     if more:
+        said.append(say("more_roles", column=column, more=", ".join(map(repr, more))))
         settings["where"] = {column: [*who.values()]}
-    return Shape("rating", client, settings, why, " ".join(said))
+    return Shape("rating", client, settings, say("roles", column=column, **who), " ".join(said))
