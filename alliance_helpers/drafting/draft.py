@@ -122,6 +122,7 @@ class Layout:
     joined: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
+    raters: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 
     @property

@@ -171,11 +171,15 @@ def named_for(name: str) -> str | None:
 
     >>> named_for("THER"), named_for("Therapist Code"), named_for("therapist_age")
     ('case_manager', 'case_manager', None)
+    >>> named_for("TCODE"), named_for("T")
+    ('case_manager', None)
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     bare = re.sub(rf"{ID_WORDS}$", "", bare)
+    if bare == "t" and name.lower() != "t":  # t_id, TNR
+        return "case_manager"
     return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
 
 

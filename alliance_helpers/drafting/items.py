@@ -15,10 +15,10 @@ import pandas as pd
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
-from .answers import WORDS, Answers, no_answer, read_codes, read_words
+from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
 from .guesses import FEW, Column, Guess, as_number, as_number_guess
 
-WHO = {who: re.compile(words) for who, words in WORDS["who"].items()}
+WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SHORTEST = 3
@@ -155,7 +155,11 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             return None
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
-        gone += [word for word in words if union[word] >= FEW]
+        often = [word for word in words if union[word] >= FEW]
+        answers = read_words(often, levels) if often else Answers()
+        if often and not answers.numbers:
+            gone += often
+            answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
         apart = 0 if len(cells) > ENOUGH else 0.5
         guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
@@ -164,7 +168,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if unlike := _unlike(here, guess.codes):
             return unlike
         cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
-        answers = read_codes(cells, levels) if guess.type == "integer" else Answers()
+        if guess.type == "integer" and not often:
+            answers = read_codes(cells, levels)
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)
@@ -215,5 +220,10 @@ def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
 
 def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Series:
     """Cells as numbers, or as the numbers known for their words; NaN where there is none."""
-    number = known.get if known else as_number
-    return cells.map(lambda cell: number(word_of(cell)), na_action="ignore").astype(float)
+    known, recoded = known or {}, known and any(as_number(word) is not None for word in known)
+
+    def number(cell: object) -> float | None:
+        word = word_of(cell)
+        return known[word] if word in known else None if recoded else as_number(word)
+
+    return cells.map(number, na_action="ignore").astype(float)

@@ -37,7 +37,7 @@ from .items import (
     item_blocks,
     reversed_beside,
 )
-from .ratings import items_and_scale, join_subscales, word_for
+from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 from .shapes import SHAPES, shape_of
 
 TOTAL = pattern("column", "total")
@@ -115,6 +115,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
+    blocks = [(b, t) for t in layout.tables for b in t.blocks if is_alliance(b, t)]
+    layout.raters = {rater_of(*block) for block in blocks} - {None}
     for table in layout.tables:
         _draft(table, layout)
     layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))

@@ -14,13 +14,38 @@ from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
-from .items import WAI, Block, answered, form_of, informant_of
+from .items import WAI, WHO, Block, answered, form_of, informant_of
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
 PLAIN = pattern("column", "plain")
+LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
+
+
+def _label(block: Block, table: DraftTable) -> str:
+    return " ".join(table.columns[c].label for c in block.columns[:3])
+
+
+def rater_of(block: Block, table: DraftTable) -> str | None:
+    """Whose answers a block holds, by what the source, names or labels say."""
+    said = table.source.who or informant_of(block.stem) or informant_of(table.name)
+    return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
+
+
+def is_alliance(block: Block, table: DraftTable) -> bool:
+    """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
+    if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
+        return True
+    bare = PLAIN.fullmatch(block.stem) and (rater_of(block, table) or table.row == "rating")
+    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
+    return bool(bare) and like_a_form(block)
+
+
+def like_a_form(block: Block) -> bool:
+    """Whether a block has as many items, and answers, as one of the forms."""
+    return block.whole and (len(block.numbers), *block.guess.range) in BARE
 
 
 def items_and_scale(
@@ -29,11 +54,7 @@ def items_and_scale(
     """A block of numbered items as entries of a table, and the scale it seems to make."""
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
-    label = " ".join(table.columns[c].label for c in block.columns[:3])
-    bare = PLAIN.fullmatch(block.stem) and informant_of(table.name)
-    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
-    wai = WAI.search(f"{block.stem} {label}") or answers.form
-    wai = wai or (bare and block.whole and (len(block.numbers), *guess.range) in BARE)
+    rater, wai = rater_of(block, table), is_alliance(block, table)
     form = form_of(block, guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
@@ -54,37 +75,39 @@ def items_and_scale(
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
     items = [name for name, *_ in entries]
-    stem = pattern.replace(wish, block.stem)
-    for ending in (table.suffix.values() or [""]) if table.of_clients else []:
+    for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
+        who = value if table.row == "rating" else None
+        here = answered(_rows_of(table, value), block)
+        if value and not words and here.isna().all(axis=None):
+            continue
         named = [item + ending for item in ([pattern] if not block.gaps else items)]
         settings = {"items": named if named[1:] else named[0]}
         if words:
             said = say("words_of", block=block.pattern(), said=answers.question)
             table.questions.append(said)
         elif wai:
-            who = ending.removeprefix("_") if table.row == "rating" else None
-            here = answered(_rows_of(table, who), block)
             form = form_of(block, here.max().max()) if who and form else form
             names = [name + ending for name in expand(pattern)]
             settings |= _turned(block, form, here, table, names)
-            who = who or table.source.who or informant_of(block.stem) or informant_of(stem)
-            told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
+            told, label = who or rater, _label(block, table)
             _alliance(layout, block, settings, form, told, ending, answers, label)
         else:
-            name = layout.name(f"{stem}_score{ending}")
-            remark = answers.remark or say("not_reversed")
-            settings |= {"score": "mean"}
-            layout.scales.append(Part(name, settings, remark, answers.question))
+            name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
+            remark, said = answers.remark or say("not_reversed"), answers.question
+            if like_a_form(block) and not layout.raters:
+                said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
+            layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
     return entries
 
 
-def _rows_of(table: DraftTable, who: str | None) -> pd.DataFrame:
-    """The rows of a table, or those of one informant where it has rows for both."""
-    if who is None:
+def _rows_of(table: DraftTable, value: str) -> pd.DataFrame:
+    """The rows of one informant or occasion; all, if they cannot be told."""
+    role, column = table.settings.get("informant", {}), table.guesses.get(table.occasion)
+    column = role.get("column") or (column and column.column)
+    if not column or not value:
         return table.frame
-    role = table.settings["informant"]
-    cells = table.frame[role["column"]].map(as_text, na_action="ignore")
-    return table.frame[cells == role[who]]
+    here = table.frame[column].map(as_text, na_action="ignore") == role.get(value, value)
+    return table.frame[here] if here.any() else table.frame
 
 
 def _turned(
@@ -120,7 +143,8 @@ def _alliance(
     remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
     unseen = informant is None
     if unseen:
-        informant = "case_manager" if "client" in layout.informants else "client"
+        free = [who for who in WHO if who not in {*layout.raters, *layout.informants}]
+        informant = (*free, "case_manager" if "client" in layout.informants else "client")[0]
     rater = informant.replace("_", " ")
     if form is None:
         said.append(say("no_form", n=len(block.columns)))
@@ -129,8 +153,7 @@ def _alliance(
     elif form and informant in layout.informants:
         said.append(say("second", who=rater))
     if form and not WAI.search(f"{block.stem} {label}"):
-        like = "words" if answers.form else "number of items and answers"
-        said.append(say("like_form", like=like, form=form))
+        said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(say("named_form", name=other[0], high=high))
     if answers.question:
@@ -148,7 +171,7 @@ def _alliance(
         "score": None if form else "mean",
     }
     layout.scales.append(Part(name, settings, remark, "; ".join(said)))
-    if form:
+    if form and not (unseen and informant in layout.raters):
         layout.informants.setdefault(informant, (who, name))
 
 
