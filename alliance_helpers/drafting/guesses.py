@@ -343,7 +343,7 @@ def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
     fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
     named = [c for c, g in fit.items() if any(x.role == role for x in g)]
     if role == "client" and not named:
-        named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
+        named = [c for c, g in fit.items() if (g[0].unique or g[0].rare) and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
         named = once or [c for c in named if any(g.rare for g in columns[c])]
