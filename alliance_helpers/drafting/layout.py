@@ -252,7 +252,7 @@ def _count_rows(layout: Layout) -> None:
     """Without an id of clients, the rows of the only table are the clients."""
     (table,) = layout.tables
     ids = [g.column for n, g in table.guesses.items()
-           if g.type == "id" and g.role in ("client", None) and not _is_remark(n, g, layout)]  # fmt: skip
+           if g.type == "id" and g.role != "site" and not _is_remark(n, g, layout)]  # fmt: skip
     if ids and not table.shape.question:
         table.questions.append(say("several", column=ids[0]))
     layout.client = plain_name("client_id", [name for name, *_ in table.variables])

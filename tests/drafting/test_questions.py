@@ -74,6 +74,22 @@ def unlike_columns(data):
     return frame.assign(q3=data["age"], q4=data["phq"] + 40)
 
 
+def ids_twice(data):
+    """Nine rows of 81 stand there twice."""
+    return pd.concat([wide(data), wide(data).iloc[:9]])
+
+
+def a_word_among_numbers(data):
+    frame = wide(data)
+    return frame.astype(object).mask(
+        frame.isin([3]) & frame.columns.str.startswith("wai_c"), "so so"
+    )
+
+
+def only_numbers_tell(data):
+    return wide(data, named(data[C], C, "x{}"), named(data[T], T, "y{}"))
+
+
 def a_total(data):
     return ids(data, id="id", therapist="who").assign(wai_client_total=data[C].sum(axis=1))
 
@@ -92,6 +108,9 @@ def a_total(data):
         (names_spelled_twice, "'dr meyer-"),
         (unlike_columns, "q3 hold other answers"),
         (a_total, "what its form allows"),
+        (ids_twice, "'id' stands in several rows"),
+        (a_word_among_numbers, "so so stand among numbers"),
+        (only_numbers_tell, "number of items and answers of the WAI-S"),
     ],
 )
 def test_it_is_asked(made, asked, tmp_path):
