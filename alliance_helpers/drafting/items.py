@@ -226,4 +226,5 @@ def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Se
         word = word_of(cell)
         return known[word] if word in known else None if recoded else as_number(word)
 
-    return cells.map(number, na_action="ignore").astype(float)
+    at, levels = pd.factorize(cells)
+    return pd.Series(np.array([*map(number, levels), np.nan], dtype=float)[at], cells.index)
