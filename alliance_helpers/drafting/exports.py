@@ -184,12 +184,10 @@ def _of_tool(source: Source) -> Iterator[Source]:
         source = _finished(replace(source, why=why), tool)
     parts = [*_events(source)] if tool == "redcap" else [source]
     for part in parts:
-        there = [*part.raw.frame]
-        out = [c for c in there if LIKE["personal"].search(c)]
-        out += [c for c in there if tool and c in TOOLS[tool] and c not in (*out, *SENT)]
-        out += [c for c in there if tool in LIKE and c not in out and LIKE[tool].search(c)]
-        sent = [c for c in there if tool and c in SENT]
-        out += [c for c in sent if c != sent[-1]]
+        there, like = [*part.raw.frame], LIKE.get(tool, LIKE["personal"])
+        added = TOOLS.get(tool, set()).difference(SENT)
+        out = [c for c in there if c in added or like.search(c) or LIKE["personal"].search(c)]
+        out += [c for c in there if tool and c in SENT][:-1]
         raw = replace(part.raw, frame=part.raw.frame.drop(columns=out))
         yield replace(part, raw=raw, left_out=(*part.left_out, *out))
 

@@ -102,12 +102,12 @@ def _unscored(typed: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Proble
     for informant, entry in book.informants.items():
         rating = entry["alliance"]
         items = book.scales[rating].items if rating in book.scales else (rating,)
-        told = [(columns[i], typed.get(columns[i].table)) for i in items if i in columns]
-        here = [frame[v.name] for v, frame in told if frame is not None and v.name in frame]
+        told = [columns[i] for i in items if i in columns]
+        here = [typed[v.table][v.name] for v in told if v.name in typed.get(v.table, ())]
         if here and not any(values.notna().any() for values in here):
             what = f"has no answer, so the {informant.replace('_', ' ')}'s rating is lacking."
             remedy = "Look whether its answers are listed as missing codes."
-            yield Problem(book.tables[told[0][0].table].file, what, remedy, column=rating)
+            yield Problem(book.tables[told[0].table].file, what, remedy, column=rating)
 
 
 def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
