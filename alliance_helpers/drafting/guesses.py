@@ -204,6 +204,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     alone = unique and number is None and total > FEW
     counted = unique and total > MANY and number is not None
     named = ID.search(column.name) or (role and ID.search(column.label))
+    if role == "case_manager" and len(levels) > MOST_LEVELS:
+        sure = role  # too many for a category: codes that stand for their names
     if sure or (counted and _runs_on(number)):
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):

@@ -526,6 +526,23 @@ def qualtrics_german_codes(folder, data):
     qualtrics(folder, data, "Umfrage.csv", body, labels)
 
 
+def redcap_repeating(folder, data):
+    """The client's form is a repeating instrument, answered three times; the last is the truth."""
+    base = pd.concat(
+        [ids(data, record_id="id", ther_id="who"), named(data[T], T, "wait_{}")], axis=1
+    )
+    rows, rng = (
+        [base.assign(redcap_repeat_instrument="", form_complete=2)],
+        np.random.default_rng(4),
+    )
+    for instance in (1, 2, 3):
+        items = data[C] if instance == 3 else data[C].map(lambda x: rng.integers(1, 6))
+        row = pd.concat([ids(data, record_id="id"), named(items, C, "waic_{}")], axis=1)
+        rows.append(row.assign(redcap_repeat_instrument="wai", redcap_repeat_instance=instance))
+    frame = pd.concat(rows).sort_values("record_id", kind="stable")
+    frame.astype({"redcap_repeat_instance": "Int64"}).to_csv(folder / "S_DATA.csv", index=False)
+
+
 EXACT = (
     qualtrics_text,
     qualtrics_spss,
@@ -552,6 +569,7 @@ EXACT = (
     files_say_who,
 )
 ASKED = (
+    redcap_repeating,
     one_says_who,
     long_german,
     qualtrics_german_codes,

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
 
@@ -205,6 +206,18 @@ def test_therapists_are_told_by_their_column_whatever_it_holds(tmp_path):
             book = parse_codebook(describe(tmp_path))
             assert book.case_manager is not None, name
             assert book.case_manager not in book.blocks.get("pretreatment", ())
+
+
+def test_names_behind_codes_are_therapists(tmp_path):
+    frame = wide(truth()).rename(columns={"therapist": "QTHER"}).astype(float)
+    names = {
+        float(i): f"Dr. {'abcdefghijklmnopqrstuvwxyz'[int(i)]}" for i in frame["QTHER"].unique()
+    }
+    labels = ["Your therapist" if c == "QTHER" else c for c in frame]
+    pyreadstat.write_sav(
+        frame, tmp_path / "q.sav", column_labels=labels, variable_value_labels={"QTHER": names}
+    )
+    assert parse_codebook(describe(tmp_path)).case_manager == "qther"
 
 
 def test_rows_a_survey_tool_should_not_count_are_logged(tmp_path):
