@@ -25,6 +25,11 @@ def pattern(table: str, name: str) -> re.Pattern:
     return re.compile("|".join(WORDS[table][name]), re.IGNORECASE)
 
 
+def say(what: str, /, **filled: object) -> str:
+    """One of the sentences in `words.toml`."""
+    return WORDS["say"][what].format(**filled)
+
+
 @dataclass(frozen=True)
 class Answers:
     """What the answers to a block of items mean.
@@ -68,13 +73,13 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     codes = {plain(label): float(code) for code, label in levels.items() if _is_whole(code)}
     if levels and all(plain(word) in codes for word in words):
         found = {levels[c]: float(c) for c in sorted(levels, key=float) if _is_whole(c)}
-        return Answers(found, remark="words numbered as the file's own labels say")
+        return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
         if len(set(found.values())) == len(found):
             found = dict(sorted(found.items(), key=lambda item: item[1]))
-            return Answers(found, remark="numbered as the codes themselves are")
+            return Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
     fit = [(o, known) for o, known in _orders() if seen.keys() <= known.keys()]
     if not fit and (mixed := _two_languages(seen)):
@@ -82,7 +87,7 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     if not fit:
         best = max((known for _, known in _orders()), key=lambda known: len(seen.keys() & known))
         unknown = [word for key, word in seen.items() if key not in best]
-        said = f"words of no set that is known: {', '.join(sorted(unknown))}"
+        said = say("unknown", words=", ".join(sorted(unknown)))
         return Answers(question=said, words=(*sorted(words),))
     fit.sort(key=lambda f: (len(f[0]["steps"]) - len({f[1][key] for key in seen}), len(f[1])))
     order, known = fit[0]
@@ -91,10 +96,9 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     for number, step in steps:
         here = [word for key, word in seen.items() if known[key] == number]
         found |= dict.fromkeys(here or step[:1], float(number))
-    remark = f"words in the order of: {order['name']}"
-    others = [o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen)]
-    said = f"these words fit {order['name']}, but also {'; '.join(others)}: which were printed?"
-    return Answers(found, order.get("form"), remark, said if others else "")
+    others = "; ".join(o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen))
+    said = say("two_sets", name=order["name"], others=others) if others else ""
+    return Answers(found, order.get("form"), say("in_order", name=order["name"]), said)
 
 
 def _two_languages(seen: Mapping[str, str]) -> Answers | None:
@@ -103,7 +107,7 @@ def _two_languages(seen: Mapping[str, str]) -> Answers | None:
         known = {**second, **first}
         if one.get("form") and one["form"] == two.get("form") and seen.keys() <= known.keys():
             found = sorted(((seen[key], float(known[key])) for key in seen), key=lambda f: f[1])
-            said = f"answers in the words of {one['name']} and of {two['name']}: is that so?"
+            said = say("two_languages", one=one["name"], two=two["name"])
             return Answers(dict(found), one["form"], question=said)
     return None
 
@@ -117,19 +121,16 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
             found = {c: float(known[w]) for c, w in sorted(words.items(), key=lambda i: i[1])}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             same = all(float(code) == number for code, number in found.items())
-            remark = f"labels in the order of: {order['name']}"
+            remark = say("labels_in_order", name=order["name"])
             if same or {f"{x:g}" for x in np.unique(numbers)} - found.keys():
                 return Answers(form=order.get("form"), remark=remark)
-            said = f"the codes are not {order.get('first', 1)} to {len(order['steps'])}: "
-            return Answers(
-                found, order.get("form"), remark, said + "renumbered as labelled; right?"
-            )
+            said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
+            return Answers(found, order.get("form"), remark, said)
     steps = np.unique(numbers)
     gaps = 3 < len(steps) <= 7 and steps[0] in (0, 1) and steps[-1] <= 10
     gaps = gaps and (np.diff(steps) > 1).any()
     if gaps and len(numbers) >= MANY:
-        codes = ", ".join(f"{x:g}" for x in steps)
-        said = f"only {codes} occur: were the answers recoded? Then 1 to {len(steps)} is meant"
+        said = say("gaps", codes=", ".join(f"{x:g}" for x in steps), n=len(steps))
         return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
     return Answers()
 

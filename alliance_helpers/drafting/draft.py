@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from ..study.codebook import expand
-from ..study.raw_tables import RawTable
 from .exports import Source
-from .guesses import Guess, plain_name
+from .guesses import Column, Guess, plain_name
 from .items import Block
-from .shapes import Shape
 
 
-@dataclass
+@dataclass(frozen=True)
+class Shape:
+    """How a table is laid out.
+
+    Attributes
+    ----------
+    row : str
+        client, rating or session; occasion, if a category tells several rows of a client apart;
+        apart, if each informant is to have a table.
+    client : str, optional
+        The variable that ties rows together, where several stand for one client.
+    settings : dict
+        `informant`, or `time` and `event`, as in the codebook; or the `occasion`.
+    """
+
+    row: str = "client"
+    client: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    why: str = ""
+    question: str = ""
+
+
+@dataclass(eq=False)
 class DraftTable:
     """One table of the draft.
 
     Attributes
     ----------
-    guesses : dict
-        By the names that its columns would have if it stood alone.
+    columns, guesses, blocks, shape, beside
+        What is in its source; guesses by the names that columns would have if it stood alone.
     row, key, occasion, latest
         As in the codebook; of those names at first.
     variables : list of tuple
@@ -30,18 +52,22 @@ class DraftTable:
     """
 
     source: Source
+    columns: Mapping[str, Column]
     guesses: dict[str, Guess]
-    row: str
-    key: tuple[str, ...]
-    occasion: str | None
-    latest: str | None
+    blocks: list[Block]
+    beside: dict[str, str]
+    questions: list[str]
+    shape: Shape = field(default_factory=Shape)
+    row: str = "client"
+    key: tuple[str, ...] = ("client_id",)
+    occasion: str | None = None
+    latest: str | None = None
     settings: dict[str, object] = field(default_factory=dict)
     suffix: dict[str, str] = field(default_factory=dict)
     variables: list[tuple[str, str, Guess]] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
     same: set[str] = field(default_factory=set)
     why: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -49,9 +75,13 @@ class DraftTable:
         return self.source.name
 
     @property
-    def raw(self) -> RawTable:
+    def frame(self) -> pd.DataFrame:
         """The table as its file holds it."""
-        return self.source.raw
+        return self.source.raw.frame
+
+    def held(self, name: str) -> set[str]:
+        """What the cells of a column hold."""
+        return {*self.columns[self.guesses[name].column].held}
 
     @property
     def of_clients(self) -> bool:
@@ -74,18 +104,6 @@ class Part:
 
 
 @dataclass
-class Found:
-    """One source with what its columns, blocks and rows seem to be."""
-
-    source: Source
-    guesses: dict[str, Guess]
-    blocks: list[Block]
-    shape: Shape
-    beside: dict[str, str]
-    questions: list[str]
-
-
-@dataclass
 class Layout:
     """The whole draft, before it is written down."""
 
@@ -104,6 +122,7 @@ class Layout:
     joined: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
+    raters: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 
     @property

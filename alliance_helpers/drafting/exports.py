@@ -24,12 +24,13 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS, pattern
+from .answers import WORDS, pattern, say
 from .guesses import plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
+SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
 SENT = ("RecordedDate", "EndDate", "submitdate", "datestamp")  # which of two responses is later
 PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
@@ -66,20 +67,23 @@ class Source:
     who: str | None = None
 
     def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
-        """Those rows of the source in which the column holds one of the values."""
+        """Those rows of the source in which the column holds one of the values.
+
+        With `blank` the others are rows that nobody needs, and `why` says what they are.
+        """
         cells = self.raw.frame[column].map(as_text, na_action="ignore").fillna("")
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
+        if blank and why:
+            why = say("out", n=len(self.raw.frame) - len(frame), what=why)
         frame = frame if blank else frame.drop(columns=[c for c in frame if _blank(frame[c])])
-        where = {
-            **self.settings.get("where", {}),
-            column: values if values[1:] or values[0] == "" else values[0],
-        }
+        kept = values if values[1:] or values[0] == "" else values[0]
+        where = {**self.settings.get("where", {}), column: kept}
         return replace(
             self,
             name=name,
             raw=replace(self.raw, frame=frame),
             settings={**self.settings, "where": where},
-            why=(*self.why, why) if why else self.why,
+            why=(*self.why, *filter(None, [why])),
             part=self.part or not blank,
         )
 
@@ -124,8 +128,7 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
         first = first or raw
         named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
         if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
-            told = f"the names stand in row {row}, below a title"
-            return raw, {"header": row} if row > 1 else {}, (told,) if row > 1 else ()
+            return (raw, {"header": row}, (say("title", row=row),)) if row > 1 else (raw, {}, ())
     if isinstance(first, DataError):
         raise first
     return first, {}, ()
@@ -146,7 +149,7 @@ def _three_headers(source: Source) -> Source:
         raise refuse(source.raw.file, what, "Export it again from Qualtrics.", 3, column)
     rows = 2 + bool(ids.any())
     raw = replace(source.raw, frame=frame.iloc[rows - 1 :], labels={**second})
-    why = (*source.why, f"{rows} header rows, as Qualtrics writes them")
+    why = (*source.why, say("three_headers", n=rows))
     return replace(source, raw=raw, settings={**source.settings, "header": [1, rows]}, why=why)
 
 
@@ -157,7 +160,7 @@ def _described(source: Source, fields: pd.DataFrame) -> Source:
     labels, levels, secret = dict(source.raw.labels), dict(source.raw.levels), []
     there = [c for c in source.raw.frame if re.sub(r"___.*", "", c) in told.index]
     if not there:
-        return replace(source, why=(*source.why, "the data dictionary beside it is another's"))
+        return replace(source, why=(*source.why, say("other_dictionary")))
     for name in there:
         row = told.loc[re.sub(r"___.*", "", name)]
         labels[name] = str(row.get("Field Label", "") or "")
@@ -165,9 +168,8 @@ def _described(source: Source, fields: pd.DataFrame) -> Source:
         choices = {code.strip(): text.strip() for code, text in pairs}
         levels |= {name: choices} if choices and "___" not in name else {}
         secret += [name] if str(row.get("Identifier?", "")).strip().lower() == "y" else []
-    raw = source.raw
-    raw = replace(raw, frame=raw.frame.drop(columns=secret), labels=labels, levels=levels)
-    why = (*source.why, "labels and choices from REDCap's data dictionary beside it")
+    frame, why = source.raw.frame.drop(columns=secret), (*source.why, say("dictionary"))
+    raw = replace(source.raw, frame=frame, labels=labels, levels=levels)
     return replace(source, raw=raw, why=why, left_out=(*source.left_out, *secret))
 
 
@@ -178,16 +180,14 @@ def _of_tool(source: Source) -> Iterator[Source]:
     seen = len(TOOLS[tool] & {*columns})
     tool = tool if seen > 2 or (tool == "redcap" and seen) else None
     if tool:
-        source = replace(source, why=(*source.why, f"an export of {NAMES[tool]}"))
-        source = _finished(source, tool)
+        why = (*source.why, say("export", tool=NAMES[tool]))
+        source = _finished(replace(source, why=why), tool)
     parts = [*_events(source)] if tool == "redcap" else [source]
     for part in parts:
-        there = [*part.raw.frame]
-        out = [c for c in there if LIKE["personal"].search(c)]
-        out += [c for c in there if tool and c in TOOLS[tool] and c not in (*out, *SENT)]
-        out += [c for c in there if tool in LIKE and c not in out and LIKE[tool].search(c)]
-        sent = [c for c in there if tool and c in SENT]
-        out += [c for c in sent if c != sent[-1]]
+        there, like = [*part.raw.frame], LIKE.get(tool, LIKE["personal"])
+        added = TOOLS.get(tool, set()).difference(SENT)
+        out = [c for c in there if c in added or like.search(c) or LIKE["personal"].search(c)]
+        out += [c for c in there if tool and c in SENT][:-1]
         raw = replace(part.raw, frame=part.raw.frame.drop(columns=out))
         yield replace(part, raw=raw, left_out=(*part.left_out, *out))
 
@@ -202,27 +202,20 @@ def _finished(source: Source, tool: str) -> Source:
         if column == "Status":
             kept = [c for c, told in said.items() if not PREVIEW.search(told)]
         if 0 < len(kept) < len(said):
-            n = len(source.raw.frame)
-            source = source.rows(column, kept, source.name, "", blank=True)
-            n -= len(source.raw.frame)
             word = "of previews or tests" if column == "Status" else "unfinished"
-            source = replace(source, why=(*source.why, f"left out: {n} {word}"))
+            source = source.rows(column, kept, source.name, word, blank=True)
     if tool == "limesurvey" and {"submitdate", "lastpage"} <= {*frame}:
         sent = frame["submitdate"].astype("str").str.strip().replace("", pd.NA).notna()
         pages = [*frame["lastpage"][sent].unique()]
         if not sent.all() and not frame["lastpage"][~sent].isin(pages).any():
-            told = f"left out: {(~sent).sum()} never submitted"
-            source = source.rows("lastpage", pages, source.name, told, blank=True)
+            source = source.rows("lastpage", pages, source.name, "never submitted", blank=True)
     return source
 
 
 def _events(source: Source) -> Iterator[Source]:
     """A table for each event, and for each repeating instrument, where REDCap has them."""
     frame = source.raw.frame
-    event = next((c for c in ("redcap_event_name", "Event Name") if c in frame), None)
-    repeat = next(
-        (c for c in ("redcap_repeat_instrument", "Repeat Instrument") if c in frame), None
-    )
+    event, repeat = (next((c for c in names if c in frame), None) for names in SPLIT)
     split = [c for c in (event, repeat) if c]
     if not split:
         yield source
@@ -235,8 +228,7 @@ def _events(source: Source) -> Iterator[Source]:
         where = dict(zip(split, values, strict=True))
         name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
         kind = "repeating instrument" if where.get(repeat) else "event"
-        why = f"rows of the {kind} {name}"
-        yield here.rows(split[-1], [where[split[-1]]], name, why)
+        yield here.rows(split[-1], [where[split[-1]]], name, say("part", kind=kind, name=name))
 
 
 def _blank(cells: pd.Series) -> bool:

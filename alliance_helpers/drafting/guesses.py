@@ -10,19 +10,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain, count
 from math import ceil, floor
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from pandas.api import types
 
 from ..study.cells import as_text, plain
-from ..study.raw_tables import READERS, RawTable
-from .answers import pattern
+from ..study.raw_tables import RawTable
+from .answers import no_answer, pattern
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
@@ -40,7 +38,6 @@ UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
-LABELLED = tuple(READERS)
 
 
 @dataclass(frozen=True)
@@ -71,54 +68,88 @@ class Guess:
 
 
 Columns = dict[str, Guess]
-Held = Mapping[str, int]  # how often a column holds each text
 
 
-def held_by(raw: RawTable) -> dict[str, Held]:
-    """How often each column holds each text, blanks left out; numbers and days as text."""
-    return {column: _held(values) for column, values in raw.frame.items()}
+@dataclass(frozen=True)
+class Column:
+    """What the cells of a column hold, without blanks and what its file declares missing.
+
+    `held` counts how often each text stands there, numbers and days as text; `levels` are the value
+    labels by code.
+    """
+
+    name: str
+    label: str
+    held: Mapping[str, int]
+    levels: Mapping[str, str]
+    days: bool
+
+    @cached_property
+    def number(self) -> dict[str, float]:
+        """The texts that are numbers."""
+        return {text: x for text in self.held if (x := as_number(text)) is not None}
+
+    @cached_property
+    def steps(self) -> dict[str, str]:
+        """The value labels of answers."""
+        return {code: label for code, label in self.levels.items() if not no_answer(label)}
 
 
-def _held(values: pd.Series) -> Held:
-    if types.is_numeric_dtype(values) and not types.is_bool_dtype(values):
-        x = values.to_numpy(dtype=float, na_value=np.nan)
-        known, counts = np.unique(x[~np.isnan(x)], return_counts=True)
-        return {f"{value:.15g}": int(n) for value, n in zip(known, counts, strict=True)}
-    if types.is_string_dtype(values.dtype) and values.dtype != object:
-        pairs = pc.value_counts(pa.array(values.array, from_pandas=True)).to_pylist()
-        found = ((pair["values"], pair["counts"]) for pair in pairs)
-    else:
-        found = Counter(map(as_text, values.dropna())).items()
+def scan(raw: RawTable) -> dict[str, Column]:
+    """Every column of a table, looked at once."""
+    found = {}
+    for name, values in raw.frame.items():
+        gone = {as_text(code) for code in raw.missing.get(name, ())}
+        spans = raw.missing_ranges.get(name, ())
+        told = raw.levels.get(name, {})
+        held = _held(values)
+        if spans:
+            number = {text: as_number(text) for text in (*held, *told)}
+            gone |= {text for text, x in number.items() for low, high in spans
+                     if x is not None and low <= x <= high}  # fmt: skip
+        held = {text: n for text, n in held.items() if text not in gone}
+        levels = {code: label for code, label in told.items() if code not in gone}
+        days = types.is_datetime64_any_dtype(values)
+        found[name] = Column(name, raw.labels.get(name, "")[:300], held, levels, days)
+    return found
+
+
+def _held(values: pd.Series) -> Mapping[str, int]:
+    number = types.is_numeric_dtype(values) and not types.is_bool_dtype(values)
     held: Counter[str] = Counter()
-    for text, n in found:
-        held[(text or "").strip()] += n
+    for value, n in values.value_counts(sort=False).items():
+        held[f"{value:.15g}" if number else as_text(value)] += n
     held.pop("", None)
     return held
 
 
-def guess_columns(raw: RawTable, held: Mapping[str, Held], items: Mapping[str, Guess]) -> Columns:
-    """A guess for every column, by the name that the codebook may give it; of `items` as given."""
+def guess_columns(
+    columns: Mapping[str, Column], items: Mapping[str, Guess], labelled: bool
+) -> Columns:
+    """A guess for every column, by the name that the codebook may give it; of `items` as given.
+
+    `labelled`: whether the file itself tells what its codes stand for.
+    """
     made: Columns = {}
-    words = _words_among_numbers(held.values())
-    for column in raw.frame:
-        label = raw.labels.get(column, "")[:300]
-        if column in items:
-            made[plain_name(column, made)] = replace(items[column], column=column, label=label)
+    words = _words_among_numbers(columns.values())
+    for name, column in columns.items():
+        if name in items:
+            made[plain_name(name, made)] = replace(items[name], column=name, label=column.label)
             continue
-        guess = _guess(raw, column, held[column], words)
-        told = (column, guess.label)  # finding 4 asks for days that are not before the study
+        guess = _guess(column, words, labelled)
+        told = (name, guess.label)  # finding 4 asks for days that are not before the study
         days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
         days = days and not any(map(BEFORE.search, told))
-        made[plain_name("hospital_days" if days else column, made)] = guess
+        made[plain_name("hospital_days" if days else name, made)] = guess
     return made
 
 
-def _words_among_numbers(columns: Iterable[Held]) -> set[str]:
+def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
     """Words that stand for no answer: where most cells are numbers, in several rows."""
     counts: Counter[str] = Counter()
-    for held in columns:
-        text = {word: n for word, n in held.items() if as_number(word) is None}
-        if 0 < sum(text.values()) < sum(held.values()) / 2:
+    for column in columns:
+        text = {word: n for word, n in column.held.items() if word not in column.number}
+        if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
     return {word for word, count in counts.items() if count >= FEW}
 
@@ -140,11 +171,15 @@ def named_for(name: str) -> str | None:
 
     >>> named_for("THER"), named_for("Therapist Code"), named_for("therapist_age")
     ('case_manager', 'case_manager', None)
+    >>> named_for("TCODE"), named_for("T")
+    ('case_manager', None)
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     bare = re.sub(rf"{ID_WORDS}$", "", bare)
+    if bare == "t" and name.lower() != "t":  # t_id, TNR
+        return "case_manager"
     return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
 
 
@@ -154,35 +189,34 @@ def role_of(name: str) -> str | None:
     return "case_manager" if "case_manager" in found else found[0] if len(found) == 1 else None
 
 
-def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
-    label = raw.labels.get(column, "")[:300]
-    said = sorted(word for word in words & held.keys())
-    present = {text: n for text, n in held.items() if text not in said}
-    total = sum(present.values())
-    rare = total > FEW and total - len(present) < RARE * total
-    guess = Guess(column, "text", label, codes=(*said,), rare=rare, unique=total == len(present))
+def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
+    said = sorted(words & column.held.keys())
+    present = {text: n for text, n in column.held.items() if text not in said}
+    total, levels = sum(present.values()), column.levels
+    rare, unique = total > FEW and total - len(present) < RARE * total, total == len(present)
+    guess = Guess(column.name, "text", column.label, codes=(*said,), rare=rare, unique=unique)
     if not present:
         return guess
-    if types.is_datetime64_any_dtype(raw.frame[column]):
+    if column.days:
         return replace(guess, type="date")
-    gone = {str(code) for code in raw.missing.get(column, ())}
-    number, levels = _numbers(present), _meant(raw, column, gone)
-    role = named_for(column) or role_of(column) or role_of(label)
-    alone = guess.unique and number is None and total > FEW
-    counted = guess.unique and total > MANY and number is not None
-    named = ID.search(column) or (role and ID.search(label))
-    if named_for(column) or (counted and _runs_on(number)):
+    number, sure = _numbers(present), named_for(column.name)
+    role = sure or role_of(column.name) or role_of(column.label)
+    alone = unique and number is None and total > FEW
+    counted = unique and total > MANY and number is not None
+    named = ID.search(column.name) or (role and ID.search(column.label))
+    if role == "case_manager" and len(levels) > MOST_LEVELS:
+        sure = role  # too many for a category: codes that stand for their names
+    if sure or (counted and _runs_on(number)):
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
-    answers = None if number is None else number[~declared(raw, column, number)]
-    if answers is not None and not _names_every(levels, answers, gone):
-        return as_number_guess(guess, answers)
+    if number is not None and not _names_every(levels, number):
+        return as_number_guess(guess, number)
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
     names, few = _spellings(present)
     if levels:
-        coded = raw.file.lower().endswith(LABELLED) or not levels.keys() >= present.keys()
+        coded = labelled or not levels.keys() >= present.keys()
         names = [*levels.values()] if coded else levels
     known = 0 < len(names) <= MOST_LEVELS and few <= max(MISTYPED * total, 1)
     if levels or known:
@@ -190,18 +224,7 @@ def _guess(raw: RawTable, column: str, held: Held, words: set[str]) -> Guess:
     return replace(guess, type="id", role=role) if role else guess
 
 
-def _meant(raw: RawTable, column: str, gone: set[str]) -> dict[str, str]:
-    """Value labels of answers, not of codes for missing ones."""
-    levels = {code: name for code, name in raw.levels.get(column, {}).items() if code not in gone}
-    number = {code: as_number(code) for code in levels}
-    return {
-        code: name
-        for code, name in levels.items()
-        if number[code] is None or not declared(raw, column, number[code])
-    }
-
-
-def _spellings(present: Held) -> tuple[list[str], int]:
+def _spellings(present: Mapping[str, int]) -> tuple[list[str], int]:
     """Categories of at least `FEW` rows, each in its most frequent spelling; rows of the others.
 
     What fewer hold is not named: `check` asks about it, or if it is much the column is left aside.
@@ -214,7 +237,7 @@ def _spellings(present: Held) -> tuple[list[str], int]:
     return sorted(names.values()), sum(n for n in rows.values() if n < FEW)
 
 
-def _numbers(present: Held) -> np.ndarray | None:
+def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
     """Every cell as a number; None unless all are, but for very few that `check` will name."""
     number = {text: as_number(text) for text in present}
     odd = sum(n for text, n in present.items() if number[text] is None)
@@ -234,25 +257,11 @@ def _runs_on(number: np.ndarray) -> bool:
     return span <= 1.2 * len(number) or span > 100_000
 
 
-def converted(text: pd.Series) -> pd.Series:
-    """Text as numbers, with a point or a comma; NaN where it is none."""
-    comma = text.astype("str").str.replace(r"^([-+]?\d*),(\d+)$", r"\1.\2", regex=True)
-    return pd.to_numeric(comma, errors="coerce")
-
-
-def _names_every(levels: dict, number: np.ndarray, gone: set[str]) -> bool:
+def _names_every(levels: Mapping, number: np.ndarray) -> bool:
     """Whether value labels name every value that occurs, and there are few: a category."""
-    found = {f"{x:g}" for x in np.unique(number)} - gone
+    found = {f"{x:g}" for x in np.unique(number)}
     anchors = all(re.fullmatch(r"-?\d+", str(v)) for v in levels.values())
     return found <= set(levels) and len(found) <= 4 and not anchors
-
-
-def declared(raw: RawTable, column: str, number) -> np.ndarray:
-    """Which numbers the file declares as codes for no answer."""
-    gone = np.zeros(np.shape(number), bool)
-    for low, high in raw.missing_ranges.get(column, ()):
-        gone |= (number >= low) & (number <= high)
-    return gone
 
 
 def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Guess:
@@ -292,16 +301,16 @@ def plain_name(name: str, taken=()) -> str:
     return next(made for made in chain([plain], numbered) if made not in taken)
 
 
-Tables = dict[str, Columns]
+Tables = list[Columns]
 IDS = {("id", "client"), ("id", "case_manager")}
 
 
 def agree(guesses: Tables) -> None:
     """A column that is a category, or names somebody, in one table does so in the others."""
     known: dict[str, Guess] = {}
-    for table in guesses.values():
+    for table in guesses:
         known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
-    for table in guesses.values():
+    for table in guesses:
         for name, guess in table.items():
             there = known.get(name, guess)
             same = {"column": guess.column, "unique": guess.unique}
@@ -323,32 +332,32 @@ def find_roles(guesses: Tables) -> dict[str, str]:
     if "client" in roles:
         _from_lookups(guesses, roles)
     for name in roles.values():
-        types = {table[name].type for table in guesses.values() if name in table}
+        types = {table[name].type for table in guesses if name in table}
         if len(types) > 1 and not types <= {"id", "category"}:
             _as_ids(guesses, name)
     return roles
 
 
 def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
-    names = dict.fromkeys(column for table in guesses.values() for column in table)
-    columns = {c: [table[c] for table in guesses.values() if c in table] for c in names}
+    names = dict.fromkeys(column for table in guesses for column in table)
+    columns = {c: [table[c] for table in guesses if c in table] for c in names}
     kinds = ("id", "category") if role == "site" else ("id",)
     fit = {c: g for c, g in columns.items() if any(x.type in kinds for x in g)}
     named = [c for c, g in fit.items() if any(x.role == role for x in g)]
     if role == "client" and not named:
-        named = [c for c, g in fit.items() if g[0].unique and g[0].role is None]
+        named = [c for c, g in fit.items() if (g[0].unique or g[0].rare) and g[0].role is None]
     if role == "client":
         once = [c for c in named if any(g.unique for g in columns[c])]
         named = once or [c for c in named if any(g.rare for g in columns[c])]
     elif client:
-        named = [c for c in named if any({c, client} <= set(t) for t in guesses.values())]
+        named = [c for c in named if any({c, client} <= set(t) for t in guesses)]
     return sorted(named, key=lambda c: -len(columns[c]))
 
 
 def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
     client = roles["client"]
-    people = [table for table in guesses.values() if client in table]
-    for table in guesses.values():
+    people = [table for table in guesses if client in table]
+    for table in guesses:
         for name, guess in table.items() if client not in table else ():
             there = next((t[name] for t in people if name in t), None)
             if guess.unique and there is not None and name not in roles.values():
@@ -360,6 +369,6 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
 
 
 def _as_ids(guesses: Tables, name: str) -> None:
-    for table in guesses.values():
+    for table in guesses:
         if name in table:
             table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())

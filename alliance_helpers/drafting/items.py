@@ -12,13 +12,13 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from ..study.cells import as_text, plain
+from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
-from .answers import WORDS, Answers, no_answer, read_codes, read_words
-from .guesses import FEW, Guess, Held, as_number, as_number_guess, converted, declared
+from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
+from .guesses import FEW, Column, Guess, as_number, as_number_guess
 
-WHO = {who: re.compile(words) for who, words in WORDS["who"].items()}
+WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SHORTEST = 3
@@ -123,89 +123,67 @@ def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
     return parts
 
 
-def reversed_beside(columns: list[str], raw: RawTable) -> dict[str, str]:
+def reversed_beside(raw: RawTable) -> dict[str, str]:
     """Columns that hold another one reversed, by its name and by every answer."""
-    found, there = {}, set(columns)
-    for column in columns:
+    found = {}
+    for column in raw.frame:
         match = TURNED.fullmatch(column)
-        if match and match[1] in there:
-            both = [converted(raw.frame[c]) for c in (column, match[1])]
-            if (both[0] + both[1]).nunique() == 1:
+        if match and match[1] in raw.frame:
+            one, other = (numbers(raw.frame[c]) for c in (column, match[1]))
+            if (one + other).nunique() == 1:
                 found[column] = match[1]
     return found
 
 
-def guess_block(raw: RawTable, all_held: Mapping[str, Held], block: Block) -> Block | str | None:
+def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | None:
     """A block with what its answers are; why it is none; or None if it holds free text."""
-    held = {c: _answered(raw, c, all_held[c]) for c in block.columns}
+    here = [columns[c] for c in block.columns]
     union: Counter[str] = Counter()
-    for counts in held.values():
-        union.update(counts)
-    number = {text: x for text in union if (x := as_number(text)) is not None}
+    for column in here:
+        union.update(column.held)
+    number = {text: x for column in here for text, x in column.number.items()}
+    levels = {code: label for column in here for code, label in column.steps.items()}
     words = [text for text, _ in union.most_common() if text not in number]
     gone = [word for word in words if no_answer(word)]
     words = [word for word in words if word not in gone]
     n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
-    levels = {code: t for c in block.columns for code, t in _levels(raw, c).items()}
     if n_words > n_numbers:
         answers = read_words(words, levels)
-        told = [w for w in answers.numbers.values()] or [np.nan]
-        guess = Guess(block.stem, "integer", low=min(told), high=max(told), codes=(*gone,))
         if not answers.numbers and (len(words) > 11 or min(union[w] for w in words) < FEW):
             return None
-        return replace(block, guess=guess, answers=answers)
-    gone += [word for word in words if union[word] >= FEW]
-    guess = Guess(block.stem, "text", codes=(*gone,))
-    cells = np.repeat([*number.values()], [union[t] for t in number])
-    guess = as_number_guess(guess, cells, 0 if len(cells) > ENOUGH else 0.5)
-    if guess.type == "text":
-        return None
-    highs = {c: _highest(held[c], number, guess.codes) for c in block.columns}
-    if unlike := _unlike(raw, highs):
-        return unlike
-    cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
-    answers = read_codes(cells, levels) if guess.type == "integer" else Answers()
-    if answers.numbers:
-        told = answers.numbers.values()
+        guess = Guess(block.stem, "integer", codes=(*gone,))
+    else:
+        often = [word for word in words if union[word] >= FEW]
+        answers = read_words(often, levels) if often else Answers()
+        if often and not answers.numbers:
+            gone += often
+            answers = Answers(question=say("gone", words=", ".join(often)))
+        cells = np.repeat([*number.values()], [union[t] for t in number])
+        apart = 0 if len(cells) > ENOUGH else 0.5
+        guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
+        if guess.type == "text":
+            return None
+        if unlike := _unlike(here, guess.codes):
+            return unlike
+        cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
+        if guess.type == "integer" and not often:
+            answers = read_codes(cells, levels)
+    if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)
 
 
-def _answered(raw: RawTable, column: str, held: Held) -> Held:
-    """What a column holds, without what its file declares missing."""
-    gone = {as_text(code) for code in raw.missing.get(column, ())}
-    return {t: n for t, n in held.items() if t not in gone and not _out(raw, column, t)}
-
-
-def _out(raw: RawTable, column: str, text: str) -> bool:
-    """Whether the file declares a number as missing."""
-    number = as_number(text)
-    return number is not None and bool(declared(raw, column, number))
-
-
-def _levels(raw: RawTable, column: str) -> dict[str, str]:
-    gone = {as_text(code) for code in raw.missing.get(column, ())}
-    return {
-        code: label
-        for code, label in raw.levels.get(column, {}).items()
-        if code not in gone and not _out(raw, column, code) and not no_answer(label)
-    }
-
-
-def _highest(held: Held, number: dict[str, float], codes: tuple) -> float:
-    return max((number[t] for t in held if t in number and number[t] not in codes), default=np.nan)
-
-
-def _unlike(raw: RawTable, highs: dict[str, float]) -> str:
+def _unlike(columns: list[Column], codes: tuple) -> str:
     """Columns of the block that cannot be items beside the others: far higher, or other labels."""
-    middle = np.nanmedian([*highs.values()])
-    odd = [c for c, high in highs.items() if high > max(2 * middle, 10)]
-    labels = {c: {plain(v) for v in _levels(raw, c).values()} for c in highs}
-    usual = Counter(word for words in labels.values() for word in words)
-    shared = max(usual.values(), default=0) > 1
-    odd += [c for c, told in labels.items() if shared and told and max(map(usual.get, told)) == 1]
+    highs = [max({*c.number.values()}.difference(codes), default=np.nan) for c in columns]
+    labels = [{plain(label) for label in c.steps.values()} for c in columns]
+    usual = Counter(word for words in labels for word in words)
+    shared, most = max(usual.values(), default=0) > 1, max(2 * np.nanmedian(highs), 10)
+    odd = [c.name for c, high in zip(columns, highs, strict=True) if high > most]
+    odd += [c.name for c, told in zip(columns, labels, strict=True)
+            if shared and told and max(map(usual.get, told)) == 1]  # fmt: skip
     return ", ".join(odd[:5])
 
 
@@ -236,9 +214,17 @@ def informant_of(name: str, label: str = "") -> str | None:
 
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
     """The answers to a block as numbers."""
-    if block.answers.numbers:
-        known = {plain(word): number for word, number in block.answers.numbers.items()}
-        texts = frame[[*block.columns]].map(as_text, na_action="ignore")
-        bare = texts.replace(r"^(\d+)\.0+$", r"\1", regex=True)
-        return bare.map(lambda text: known.get(plain(text)), na_action="ignore").astype(float)
-    return frame[[*block.columns]].apply(converted)
+    known = {word_of(word): number for word, number in block.answers.numbers.items()}
+    return frame[[*block.columns]].apply(numbers, known=known)
+
+
+def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Series:
+    """Cells as numbers, or as the numbers known for their words; NaN where there is none."""
+    known, recoded = known or {}, known and any(as_number(word) is not None for word in known)
+
+    def number(cell: object) -> float | None:
+        word = word_of(cell)
+        return known[word] if word in known else None if recoded else as_number(word)
+
+    at, levels = pd.factorize(cells)
+    return pd.Series(np.array([*map(number, levels), np.nan], dtype=float)[at], cells.index)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from math import nan
 
 import pandas as pd
 
-from ..study.raw_tables import ROW_ID
+from ..study.cells import word_of
+from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
-from .answers import pattern
-from .draft import DraftTable, Found, Layout, Part
+from .answers import pattern, say
+from .draft import DraftTable, Layout, Part
 from .exports import SENT, Source
 from .guesses import (
     BEFORE,
     FEW,
     ID,
+    ROLES,
     Guess,
-    Tables,
     agree,
+    as_number,
     find_roles,
     guess_columns,
-    held_by,
     plain_name,
+    scan,
 )
 from .items import (
     WAI,
+    WHO,
     Block,
     blocks_by_label,
     guess_block,
@@ -35,96 +37,92 @@ from .items import (
     item_blocks,
     reversed_beside,
 )
-from .ratings import items_and_scale, join_subscales, word_for
-from .shapes import SHAPES, join_by_values, shape_of, with_shape
+from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
+from .shapes import SHAPES, shape_of
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
+ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 
 
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
-    found = {}
-    for source in sources.values():
-        seen = _look(source)
-        parts = [*_apart(source, seen)] or [seen]
-        found |= {part.source.name: part for part in parts}
-    layout = _lay_out(found)
-    layout.shape = "; ".join(dict.fromkeys(_told(table) for table in layout.tables))
+    seen = [part for source in sources.values() for part in _apart(_look(source))]
+    layout = _lay_out(seen)
+    layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 
 
-def _apart(source: Source, seen: Found) -> Iterator[Found]:
+def _apart(table: DraftTable) -> list[DraftTable]:
     """A table for each informant, where both answered the same columns in words of their own."""
-    unlike = seen.shape.row == "rating" and any(block.answers.words for block in seen.blocks)
-    if unlike or seen.shape.row == "apart":
-        column, who = (role := dict(seen.shape.settings["informant"])).pop("column"), role
-        for informant, value in who.items():
-            name, why = f"{source.name}_{informant}", f"rows where {column!r} is {value!r}"
-            yield _look(replace(source.rows(column, [value], name, why), who=informant))
+    shape, source = table.shape, table.source
+    unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
+    if not unlike and shape.row != "apart":
+        return [table]
+    column, who = (role := dict(shape.settings["informant"])).pop("column"), role
+    parts = (
+        replace(source.rows(column, [value], f"{source.name}_{informant}",
+                            say("rows", column=column, value=value)), who=informant)
+        for informant, value in who.items()
+    )  # fmt: skip
+    return [*map(_look, parts)]
 
 
-def _look(source: Source) -> Found:
+def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
     raw, questions, blocks = source.raw, [], []
-    held = held_by(raw)
-    beside = reversed_beside([*raw.frame], raw)
-    seen = [column for column in raw.frame if column not in beside]
+    columns, beside = scan(raw), reversed_beside(raw)
     inside: dict[str, Guess] = {}
-    for block in item_blocks(seen):
-        told = guess_block(raw, held, block)
+    for block in item_blocks([column for column in raw.frame if column not in beside]):
+        told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
-        for part in [told, *(guess_block(raw, held, part) for part in parts)]:
+        for part in [told, *(guess_block(columns, part) for part in parts)]:
             if isinstance(part, Block):
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not parts:
-            said = f"{block.pattern()} is numbered as one block, but {told} hold other answers: "
-            questions.append(said + "which of them are the items of one scale? None is drafted")
-    guesses = guess_columns(raw, held, inside)
-    shape = shape_of(raw, guesses, blocks)
-    with_shape(guesses, shape)
-    return Found(source, guesses, blocks, shape, beside, questions)
+            questions.append(say("unlike", block=block.pattern(), odd=told))
+    guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
+    table = DraftTable(source, columns, guesses, blocks, beside, questions)
+    table.shape = shape_of(table)
+    table.questions = [*filter(None, [table.shape.question]), *questions]
+    return table
 
 
 def _told(table: DraftTable) -> str:
     row = SHAPES.get(table.row, f"one row for each {table.row.replace('_', ' ')}")
-    why = [*table.source.why, *table.why] or [f"{table.key[0]!r} stands once for each"]
+    why = [*table.source.why, *table.why] or [say("once", column=table.key[0])]
     return f"{table.name}: {row} ({'; '.join(why)})"
 
 
-def _lay_out(found: dict[str, Found]) -> Layout:
-    layout = Layout()
-    guesses: Tables = {name: dict(f.guesses) for name, f in found.items()}
-    layout.taken = {name for table in guesses.values() for name in table}
-    agree(guesses)
-    roles = find_roles(guesses)
-    sources = {name: f.source for name, f in found.items()}
-    layout.joined = join_by_values(guesses, sources, roles.get("client"))
-    roles = find_roles(guesses) if layout.joined else roles
+def _lay_out(seen: list[DraftTable]) -> Layout:
+    layout, tables = Layout(), [replace(table, guesses={**table.guesses}) for table in seen]
+    layout.taken = {name for table in tables for name in table.guesses}
+    agree([table.guesses for table in tables])
+    roles = find_roles([table.guesses for table in tables])
+    layout.joined = join_by_values(tables, roles.get("client"))
+    roles = find_roles([table.guesses for table in tables]) if layout.joined else roles
     for role, name in roles.items():
         setattr(layout, role, name)
-    if layout.client is None and len(found) > 1:
-        largest = max(found, key=lambda name: len(sources[name].raw.frame))
-        layout = _lay_out({largest: found[largest]})
-        layout.left_out += [s.file for name, s in sources.items() if name != largest]
+    if layout.client is None and len(seen) > 1:
+        largest = max(seen, key=lambda table: len(table.frame))
+        layout = _lay_out([largest])
+        layout.left_out += [table.source.file for table in seen if table is not largest]
         return layout
-    for name, seen in found.items():
-        place = _place(seen, guesses[name], layout)
-        if place is None:
-            layout.left_out.append(seen.source.file)
-        else:
-            layout.tables.append(_table(seen, guesses[name], place))
+    layout.tables = [table for table in tables if _place(table, layout)]
+    layout.left_out = [table.source.file for table in tables if table not in layout.tables]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
+    blocks = [(b, t) for t in layout.tables for b in t.blocks if is_alliance(b, t)]
+    layout.raters = {rater_of(*block) for block in blocks} - {None}
     for table in layout.tables:
-        _draft(table, found[table.name], layout)
+        _draft(table, layout)
     layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))
     if layout.client is None:
         _count_rows(layout)
-    there = {n for t in layout.tables if t.row != "episode" for n, *_ in t.variables}
+    there = {n for t in rows for n, *_ in t.variables}
     for role in ("case_manager", "site"):
         if getattr(layout, role) not in there:
             setattr(layout, role, None)
@@ -134,49 +132,66 @@ def _lay_out(found: dict[str, Found]) -> Layout:
     return layout
 
 
-def _table(seen: Found, guesses: dict[str, Guess], place: tuple) -> DraftTable:
-    shape, settings = seen.shape, dict(seen.source.settings)
-    table = DraftTable(seen.source, guesses, *place)
-    if shape.client and place[1][0] == shape.client:
-        settings |= {name: v for name, v in shape.settings.items() if name != "occasion"}
-        settings["where"] = settings.get("where") or seen.source.settings.get("where")
+def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
+    """Give a table the id that others join it by, where it has the same values by another name."""
+    known = {value for t in tables if name in t.guesses for value in t.held(name)}
+    joined = []
+    for table in tables:
+        ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
+        shares = {n: len(known & here) / len(here) for n in ids if (here := table.held(n))}
+        best = max(shares, key=shares.get, default=None)
+        if best and name not in table.guesses and shares[best] >= ALIKE:
+            found = replace(table.guesses[best], type="id", role="client")
+            table.guesses = {name if n == best else n: found if n == best else g
+                             for n, g in table.guesses.items()}  # fmt: skip
+            shown = {"table": table.name, "column": found.column, "name": name}
+            joined.append(say("joined", **shown, share=shares[best]))
+    return joined
+
+
+def _place(table: DraftTable, layout: Layout) -> bool:
+    """Settle what one row of a table stands for; whether anything tells."""
+    shape, guesses, client = table.shape, table.guesses, layout.client
+    table.settings = dict(table.source.settings)
+    if shape.client and shape.client == client:
+        where = table.settings.get("where", {}) | shape.settings.get("where", {})
+        table.settings |= {**shape.settings} | ({"where": where} if where else {})
+        table.occasion = table.settings.pop("occasion", None)
         table.why.append(shape.why)
-    table.questions += [shape.question] if shape.question else []
+        table.row = "client" if table.occasion else shape.row
+        table.key = (client, *filter(None, [table.occasion]))
+    elif client is not None:
+        by = (client,) if client in guesses else (layout.case_manager, layout.site)
+        once = next((name for name in by if name in guesses and guesses[name].unique), None)
+        if once:
+            table.key = (once,)
+            table.row = next(r for r in ROLES if getattr(layout, r) == once)
+        elif client not in guesses:
+            return False
+        else:
+            _several(table, client)
     if table.row == "rating":
-        table.suffix = {who: f"_{who}" for who in ("client", "case_manager")}
-    table.settings = {name: value for name, value in settings.items() if value}
-    table.questions += seen.questions
-    return table
+        table.suffix = {who: f"_{who}" for who in WHO}
+    return True
 
 
-def _place(seen: Found, guesses: dict[str, Guess], layout: Layout):
-    """What one row of a table stands for: (row, key, occasion, latest); None if nothing tells."""
-    raw = seen.source.raw
-    if seen.shape.client and seen.shape.client == layout.client:
-        by = seen.shape.settings.get("occasion")
-        row = "client" if by else seen.shape.row
-        return row, (layout.client, *filter(None, [by])), by, None
-    if layout.client is None:
-        return "client", ("client_id",), None, None
-    client = guesses.get(layout.client)
-    for row in ("client",) if client else ("case_manager", "site"):
-        name = getattr(layout, row)
-        if name in guesses and guesses[name].unique:
-            return row, (name,), None, None
-    if client is None:
-        return None
-    for variable, guess in guesses.items():
-        pair = raw.frame[[client.column, guess.column]]
+def _several(table: DraftTable, client: str) -> None:
+    """A table with several rows of a client: by an occasion, by mistake, or stays."""
+    guesses, column = table.guesses, table.guesses[client].column
+    dates = [name for name, guess in guesses.items() if guess.type == "date"]
+    for name, guess in guesses.items():
         few = guess.type == "category" and len(guess.values) <= 6
-        if few and not pair.duplicated().any():
-            return "client", (layout.client, variable), variable, None
-    dates = [n for n, g in guesses.items() if g.type == "date"]
-    if client.rare:
-        return "client", (layout.client,), None, next(iter(dates), None)
-    return "episode", (layout.client, *dates[:1]), None, None
+        if few and not table.frame.duplicated([column, guess.column]).any():
+            table.key, table.occasion = (client, name), name
+            return
+    table.key = (client,)
+    if guesses[client].rare:
+        table.latest = next(iter(dates), None)
+    else:
+        table.row, table.key = "episode", (client, *dates[:1])
 
 
-def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
+def _draft(table: DraftTable, layout: Layout) -> None:
     """Name a table's variables, sort out what is no variable, and find the scales in it."""
     guesses = table.guesses
     if table.key[0] in guesses:
@@ -184,7 +199,7 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
     if table.occasion:
         levels = guesses[table.occasion].values
         table.suffix = {level: f"_{plain_name(level)}" for level in levels}
-    blocks = {b.columns[0]: b for b in seen.blocks if b.columns[0] not in table.same}
+    blocks = {b.columns[0]: b for b in table.blocks if b.columns[0] not in table.same}
     inside = {c for block in blocks.values() for c in block.columns}
     roles = (table.settings.get("informant") or {}).get("column")
     called = {}
@@ -194,8 +209,8 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
             table.variables += items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
             continue
-        elif column in seen.beside:
-            table.why.append(f"{column!r} is {seen.beside[column]!r} reversed, and is not needed")
+        elif column in table.beside:
+            table.why.append(say("reversed", column=column, other=table.beside[column]))
             table.ignore.append(column)
         elif (
             guess.type == "text"
@@ -211,9 +226,9 @@ def _draft(table: DraftTable, seen: Found, layout: Layout) -> None:
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
             if name in (layout.case_manager, layout.site):
-                for group in spelled_alike(table.raw.frame[column].dropna().unique()):
-                    alike = ", ".join(map(repr, group))
-                    table.questions.append(f"{column!r}: is {alike} one? Then write it alike")
+                for group in spelled_alike(table.columns[column].held):
+                    names = ", ".join(map(repr, group))
+                    table.questions.append(say("alike", column=column, names=names))
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
@@ -236,6 +251,10 @@ def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
 def _count_rows(layout: Layout) -> None:
     """Without an id of clients, the rows of the only table are the clients."""
     (table,) = layout.tables
+    ids = [g.column for n, g in table.guesses.items()
+           if g.type == "id" and g.role != "site" and not _is_remark(n, g, layout)]  # fmt: skip
+    if ids and not table.shape.question:
+        table.questions.append(say("several", column=ids[0]))
     layout.client = plain_name("client_id", [name for name, *_ in table.variables])
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")
     table.key = (layout.client,)
@@ -277,8 +296,7 @@ def _into_block(
     if _is_rating(guess):
         if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
             layout.informants[who] = (word_for(who, layout), name + ending)
-            said = "is this the whole rating? Then give as `range` what its form allows"
-            table.questions.append(f"{name + ending}: {said}")
+            table.questions.append(say("whole", name=name + ending))
         return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
@@ -302,23 +320,21 @@ def _find_what_is_said_twice(layout: Layout) -> None:
             continue
         key = table.key[0]
         for other in (t for t in earlier if key in t.guesses and key in table.guesses):
-            both = [n for n in table.guesses if n in other.guesses and n not in layout.links]
-            if both:
-                here = _texts(table, [key, *both]).dropna(subset=key).drop_duplicates(key)
-                side = _texts(other, [key, *both]).merge(here, on=key, suffixes=("", " here"))
-                for n in both:
-                    pair = side[[n, f"{n} here"]].dropna()
-                    if len(pair) >= FEW and (pair[n] == pair[f"{n} here"]).all():
-                        table.same.add(table.guesses[n].column)
+            for name in table.guesses.keys() & other.guesses.keys() - {*layout.links, key}:
+                pair = pd.concat([_by_key(t, key, name) for t in (other, table)], axis=1).dropna()
+                if len(pair) >= FEW and (pair.iloc[:, 0] == pair.iloc[:, 1]).all():
+                    table.same.add(table.guesses[name].column)
         earlier += [table] if table.row == "client" else []
 
 
-def _texts(table: DraftTable, names: list[str]) -> pd.DataFrame:
-    """Values as text, numbers alike however they were written, missing where there is none."""
-    made = {}
-    for name in names:
-        values = table.raw.frame[table.guesses[name].column].astype("object")
-        number = pd.to_numeric(values, errors="coerce")
-        text = values.where(values.notna(), None).map(lambda v: str(v).strip() or None, "ignore")
-        made[name] = text.where(number.isna(), number.map("{:.15g}".format)).astype("object")
-    return pd.DataFrame(made)
+def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
+    """A column's cells by their row's id, numbers alike however they were written."""
+
+    def told(cell: object) -> object:
+        word = word_of(cell)
+        number = as_number(word)
+        return (word or None) if number is None else number
+
+    cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
+    cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
+    return cells.set_index(key)[name]

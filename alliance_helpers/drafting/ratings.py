@@ -11,16 +11,41 @@ import pandas as pd
 from ..study.cells import as_text
 from ..study.codebook import RESPONSES, SUBSCALES, expand
 from ..study.score import against
-from .answers import WORDS, Answers, pattern
+from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
-from .items import WAI, Block, answered, form_of, informant_of
+from .items import WAI, WHO, Block, answered, form_of, informant_of
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
 PLAIN = pattern("column", "plain")
+LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
+
+
+def _label(block: Block, table: DraftTable) -> str:
+    return " ".join(table.columns[c].label for c in block.columns[:3])
+
+
+def rater_of(block: Block, table: DraftTable) -> str | None:
+    """Whose answers a block holds, by what the source, names or labels say."""
+    said = table.source.who or informant_of(block.stem) or informant_of(table.name)
+    return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
+
+
+def is_alliance(block: Block, table: DraftTable) -> bool:
+    """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
+    if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
+        return True
+    bare = PLAIN.fullmatch(block.stem) and (rater_of(block, table) or table.row == "rating")
+    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
+    return bool(bare) and like_a_form(block)
+
+
+def like_a_form(block: Block) -> bool:
+    """Whether a block has as many items, and answers, as one of the forms."""
+    return block.whole and (len(block.numbers), *block.guess.range) in BARE
 
 
 def items_and_scale(
@@ -29,16 +54,11 @@ def items_and_scale(
     """A block of numbered items as entries of a table, and the scale it seems to make."""
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
-    label = " ".join(table.raw.labels.get(c, "") for c in block.columns[:3])
-    bare = PLAIN.fullmatch(block.stem) and informant_of(table.name)
-    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
-    wai = WAI.search(f"{block.stem} {label}") or answers.form
-    wai = wai or (bare and block.whole and (len(block.numbers), *guess.range) in BARE)
+    rater, wai = rater_of(block, table), is_alliance(block, table)
     form = form_of(block, guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
-        said = f"answers begin at 0, those of the {form} at 1: is one to be added?"
-        answers = Answers({str(i): i + 1.0 for i in steps}, form, question=said)
+        answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")
@@ -55,36 +75,39 @@ def items_and_scale(
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
     items = [name for name, *_ in entries]
-    stem = pattern.replace(wish, block.stem)
-    for ending in (table.suffix.values() or [""]) if table.of_clients else []:
+    for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
+        who = value if table.row == "rating" else None
+        here = answered(_rows_of(table, value), block)
+        if value and not words and here.isna().all(axis=None):
+            continue
         named = [item + ending for item in ([pattern] if not block.gaps else items)]
         settings = {"items": named if named[1:] else named[0]}
         if words:
-            table.questions.append(f"{block.pattern()} has {answers.question}. Give the `values`")
+            said = say("words_of", block=block.pattern(), said=answers.question)
+            table.questions.append(said)
         elif wai:
-            who = ending.removeprefix("_") if table.row == "rating" else None
-            here = answered(_rows_of(table, who), block)
             form = form_of(block, here.max().max()) if who and form else form
             names = [name + ending for name in expand(pattern)]
             settings |= _turned(block, form, here, table, names)
-            who = who or table.source.who or informant_of(block.stem) or informant_of(stem)
-            told = who or informant_of(table.name) or informant_of("", OF_OTHERS.sub("", label))
+            told, label = who or rater, _label(block, table)
             _alliance(layout, block, settings, form, told, ending, answers, label)
         else:
-            name = layout.name(f"{stem}_score{ending}")
-            remark = answers.remark or "no item reversed"
-            settings |= {"score": "mean"}
-            layout.scales.append(Part(name, settings, remark, answers.question))
+            name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
+            remark, said = answers.remark or say("not_reversed"), answers.question
+            if like_a_form(block) and not layout.raters:
+                said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
+            layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
     return entries
 
 
-def _rows_of(table: DraftTable, who: str | None) -> pd.DataFrame:
-    """The rows of a table, or those of one informant where it has rows for both."""
-    if who is None:
-        return table.raw.frame
-    role = table.settings["informant"]
-    cells = table.raw.frame[role["column"]].map(as_text, na_action="ignore")
-    return table.raw.frame[cells == role[who]]
+def _rows_of(table: DraftTable, value: str) -> pd.DataFrame:
+    """The rows of one informant or occasion; all, if they cannot be told."""
+    role, column = table.settings.get("informant", {}), table.guesses.get(table.occasion)
+    column = role.get("column") or (column and column.column)
+    if not column or not value:
+        return table.frame
+    here = table.frame[column].map(as_text, na_action="ignore") == role.get(value, value)
+    return table.frame[here] if here.any() else table.frame
 
 
 def _turned(
@@ -99,14 +122,10 @@ def _turned(
     turned = named | (back & {int(i) for i in against(columns, np.array(sign))})
     if not turned:
         return {}
-    listed = [names[i] for i in sorted(turned)]
-    if named - back:
-        said = f"{', '.join(block.columns[i] for i in sorted(named - back))} says by its name that "
-        said += "it is reversed, but the form's key reverses it not: is it?"
-        table.questions.append(said)
-    else:
-        said = "run with the other items as they stand, or say by their names that they are "
-        table.questions.append(f"{', '.join(listed)} {said}reversed already: are they?")
+    listed, odd = [names[i] for i in sorted(turned)], named - back
+    names = [block.columns[i] for i in sorted(odd)] or listed
+    what = "reversed_by_name" if odd else "reversed_already"
+    table.questions.append(say(what, names=", ".join(names)))
     return {"reversed": "done" if back and turned == back else listed}
 
 
@@ -121,27 +140,26 @@ def _alliance(
     label: str,
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
-    remark, said = answers.remark or "a WAI by its name, length and highest response", []
+    remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
+    unseen = informant is None
+    if unseen:
+        free = [who for who in WHO if who not in {*layout.raters, *layout.informants}]
+        informant = (*free, "case_manager" if "client" in layout.informants else "client")[0]
+    rater = informant.replace("_", " ")
     if form is None:
-        said.append(f"{len(block.columns)} items are no known form, or part of one: is this "
-                    "an alliance? Then name it under informants, and give its keys")  # fmt: skip
-    if informant is None:
-        informant = "case_manager" if "client" in layout.informants else "client"
-        said.append("whose rating this is was not to be seen: is it the "
-                    f"{informant.replace('_', ' ')}'s?")  # fmt: skip
+        said.append(say("no_form", n=len(block.columns)))
+    if unseen:
+        said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
-        said.append(f"a second rating by the {informant.replace('_', ' ')}: which is the one?")
+        said.append(say("second", who=rater))
     if form and not WAI.search(f"{block.stem} {label}"):
-        like = "words" if answers.form else "number of items and answers"
-        said.append(f"it has the {like} of the {form}: is it one?")
+        said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
-        said.append(
-            f"named {other[0]!r}, but answers go to {block.guess.high:g}: which form is it?"
-        )
+        said.append(say("named_form", name=other[0], high=high))
     if answers.question:
         said.append(answers.question)
     if form and not answers.numbers and block.guess.range != RESPONSES[form]:
-        remark += f"; only {block.guess.low:g} to {block.guess.high:g} occur"
+        remark += say("occur", low=block.guess.low, high=high)
     name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
     who = word_for(informant, layout)
     when = "" if ending[1:] == informant else ending.replace("_", " ")
@@ -153,7 +171,7 @@ def _alliance(
         "score": None if form else "mean",
     }
     layout.scales.append(Part(name, settings, remark, "; ".join(said)))
-    if form:
+    if form and not (unseen and informant in layout.raters):
         layout.informants.setdefault(informant, (who, name))
 
 
@@ -187,6 +205,5 @@ def join_subscales(layout: Layout) -> None:
     settings = {"label": f"Alliance, {who.lower()}'s rating", "items": patterns, "keys": keys,
                 "range": [min(low for low, _ in spans), max(high for _, high in spans)],
                 "score": "mean", "informant": "client"}  # fmt: skip
-    said = "task, goal and bond items of no known form, none reversed: is this the client's rating?"
-    layout.scales.insert(0, Part(name, settings, "", said))
+    layout.scales.insert(0, Part(name, settings, "", say("subscales")))
     layout.informants["client"] = who, name

@@ -22,7 +22,7 @@ from ..cohorts.cohort import OPENED
 from ..errors import ParameterError, listed
 from ..paths import UNSEEN_VARIABLE, homeless, write_whole
 from ..study.clean import CleanStudy
-from ..study.codebook import Codebook, has_own_words, own_words
+from ..study.codebook import Codebook, own_words
 from .printing import CAPTIONS, PrettyTable, pretty, word
 from .style import RC
 
@@ -178,9 +178,8 @@ def save_figure(
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
         return Picture(b"", alt, width, caption=caption)
-    if has_own_words(codebook):
-        for text in figure.findobj(Text):
-            text.set_text(own_words(text.get_text(), codebook))
+    for text in figure.findobj(Text):
+        text.set_text(own_words(text.get_text(), codebook))
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
     with plt.rc_context(DRAWN):  # savefig would draw all of it twice to lay it out

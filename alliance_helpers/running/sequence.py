@@ -37,6 +37,7 @@ NEEDS = {
     "case_manager": "rating by the case manager",
     "days": "hospital days (a variable named hospital_days)",
     "sessions": "sessions (a table with `row: session`)",
+    "outcome": "outcome (the block outcome)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
@@ -98,6 +99,7 @@ def skipped_for(book: Codebook) -> dict[str, str]:
     has = {i: True for i in book.informants} | {
         "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
+        "outcome": bool(book.blocks.get("outcome")),
         "before": any(book.blocks.get(block) for block in ("pretreatment", "treatment")),
     }
     lacking = {}

@@ -248,8 +248,7 @@ class Codebook:
     def _allowed(self, rating: str, part: str) -> tuple[float, float]:
         if rating in self.scales:
             return self.scales[rating].allowed(part)
-        columns = [v for t in self.tables.values() for v in t.variables.values()]
-        found = next((v for v in columns if v.name == rating), None)
+        found = row_variables(self).get(rating)
         return (found.low, found.high) if found else (-math.inf, math.inf)
 
     def __deepcopy__(self, memo: dict) -> Codebook:
@@ -385,11 +384,6 @@ def own_words(
         return article + escape(word)
 
     return re.sub(pattern, told, text)
-
-
-def has_own_words(book: Codebook | None) -> bool:
-    """Whether the study calls clients or case managers by other words than the kit."""
-    return bool(book and _words(book))
 
 
 _ROLE = re.compile(r"\b(?P<article>[Aa] )?(?P<role>[Cc]lient|[Cc]ase\smanager)(?P<several>s?)\b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,8 @@ def score_wai(
             "Give one column per item, in item order."
         )
     if not allow_fractions:
-        _whole(_columns(items), items.columns)
+        remedy = " Correct them, or pass allow_fractions=True if they are meant."
+        _refuse(items, lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions", remedy)
     return score(items, SUBSCALES[form], RESPONSES[form], max_missing=max_missing)
 
 
@@ -113,8 +115,8 @@ def score(
     sign = np.zeros(items.shape[1])
     for number in (i for numbers in keys.values() for i in numbers):
         sign[abs(number) - 1] = np.sign(number)
+    _refuse(items, lambda x: (x < low) | (x > high), f"lie outside {low:g} to {high:g}")
     columns = _columns(items)
-    _within(columns, items.columns, low, high)
     means = {part: np.empty(len(items)) for part in parts}
     n_missing = np.zeros(len(items), dtype=int)
     for start in range(0, len(items), CHUNK):
@@ -155,26 +157,15 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
     return found
 
 
-def _whole(columns: list[np.ndarray], names) -> None:
-    """Refuse fractions, naming the first."""
-    broken = np.column_stack([np.isfinite(x) & (x != np.floor(x)) for x in columns])
-    if broken.any():
-        record, item = np.argwhere(broken)[0]
+def _refuse(items: pd.DataFrame, wrong: Callable, what: str, remedy: str = "") -> None:
+    """Refuse responses that are wrong, naming the first."""
+    columns = _columns(items)
+    marked = np.column_stack([wrong(x) for x in columns])
+    if marked.any():
+        record, item = np.argwhere(marked)[0]
         raise ParameterError(
-            f"{broken.sum()} responses are fractions; the first is {columns[item][record]:g} in "
-            f"record {record + 1}, item {item + 1} ({names[item]}). Correct them, or pass "
-            "allow_fractions=True if they are meant."
-        )
-
-
-def _within(columns: list[np.ndarray], names, low: float, high: float) -> None:
-    """Refuse responses outside the scale, naming the first."""
-    outside = np.column_stack([(column < low) | (column > high) for column in columns])
-    if outside.any():
-        record, item = np.argwhere(outside)[0]
-        raise ParameterError(
-            f"{outside.sum()} responses lie outside {low:g} to {high:g}; the first is "
-            f"{columns[item][record]:g} in record {record + 1}, item {item + 1} ({names[item]})."
+            f"{marked.sum()} responses {what}; the first is {columns[item][record]:g} in "
+            f"record {record + 1}, item {item + 1} ({items.columns[item]}).{remedy}"
         )
 
 

@@ -31,6 +31,7 @@ BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
 SAMPLE = 10_000  # of more rows, evenly spaced ones are looked at
 ENOUGH = 300  # answers, of which none has a value that the form offers
 SEVERAL = range(2, 13)
+STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
 
 
@@ -81,6 +82,11 @@ def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
 
 
 def _study(book: Codebook) -> Iterator[Problem]:
+    lines = enumerate(book.text.splitlines(), 1)
+    if asked := [row for row, line in lines if "# QUESTION: " in line]:
+        what = "asks what the file alone could not tell, and what a number may hang on."
+        remedy = "Answer each QUESTION, and delete it."
+        yield Problem(book.file, what, remedy, asked[0], None, None, (*asked[:3],), len(asked))
     yield from () if book.informants else lacking({}, book)
     ratings = [entry["alliance"] for entry in book.informants.values()]
     for name in ratings if len(ratings) > 1 else ():
@@ -96,12 +102,12 @@ def _unscored(typed: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Proble
     for informant, entry in book.informants.items():
         rating = entry["alliance"]
         items = book.scales[rating].items if rating in book.scales else (rating,)
-        told = [(columns[i], typed.get(columns[i].table)) for i in items if i in columns]
-        here = [frame[v.name] for v, frame in told if frame is not None and v.name in frame]
+        told = [columns[i] for i in items if i in columns]
+        here = [typed[v.table][v.name] for v in told if v.name in typed.get(v.table, ())]
         if here and not any(values.notna().any() for values in here):
             what = f"has no answer, so the {informant.replace('_', ' ')}'s rating is lacking."
             remedy = "Look whether its answers are listed as missing codes."
-            yield Problem(book.tables[told[0][0].table].file, what, remedy, column=rating)
+            yield Problem(book.tables[told[0].table].file, what, remedy, column=rating)
 
 
 def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
@@ -126,14 +132,15 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
     """Numbered columns that look like a questionnaire, and are in no scale and no block."""
     used = {item for scale in book.scales.values() for item in scale.items}
     used |= {name for names in book.blocks.values() for name in names}
-    variables = table.variables.values()
-    columns = {v.column for v in variables if used & {v.name + e for e in table.endings}}
+    same = [t for t in book.tables.values() if (t.file, t.sheet) == (table.file, table.sheet)]
+    columns = {v.column for t in same for v in t.variables.values()
+               if used & {v.name + ending for ending in t.endings}}  # fmt: skip
     blocks: dict[str, list[str]] = {}
     for column in map(str, raw.columns):
         if found := NUMBERED.fullmatch(column):
             blocks.setdefault(found[1], []).append(column)
     spare = [c for c in blocks.values() if len(c) >= BLOCK and not columns & set(c)]
-    if spare and table.row != "episode":
+    if spare and table.row != "episode" and table is same[0]:
         names = listed((f"{c[0]} to {c[-1]} ({len(c)})" for c in spare), 4)
         what = f"numbered columns that are in no scale: {names}."
         yield Problem(table.file, what, "List them under `scales`, if they are a questionnaire.")
@@ -183,6 +190,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
 
         yield from _reversal(x, columns, [*map(str, raw.columns)], scale, told)
         yield from _range(x, scale, told)
+        yield from _halves(x, told)
         if not table.suffix:
             yield from _groups(x, rows, scale, told)
 
@@ -217,6 +225,22 @@ def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
     if inside and given <= set(np.arange(low, high + 1)):
         what = f"nobody answers {listed(f'{v:g}' for v in inside)} of {low:g} to {high:g}."
         yield told(what, "See whether it is another form; `values` recodes what a tool exports.")
+
+
+def _halves(x: np.ndarray, told) -> Iterator[Problem]:
+    """A stretch of rows, from the first or to the last, in which nobody gives the highest answer.
+
+    Or the lowest; beyond what chance does where such answers stand in any row alike.
+    """
+    x = x[~np.isnan(x).all(axis=1)]
+    ends = (np.nanmin(x), np.nanmax(x)) if len(x) else ()
+    for answer in ends if len(ends) and ends[0] < ends[1] else ():
+        at = np.flatnonzero((x == answer).any(axis=1))
+        for word, rows in (("first", at[0]), ("last", len(x) - 1 - at[-1])):
+            share = rows / len(x)
+            if share > STRETCH and len(at) * np.log1p(-share) < np.log(CHANCE):
+                what = f"nobody in the {word} {share:.0%} of the rows answers {answer:g}."
+                yield told(what, "If they were answered or coded in another way, see `where`.")
 
 
 def _groups(x: np.ndarray, rows: pd.DataFrame, scale: Scale, told) -> Iterator[Problem]:

@@ -466,6 +466,83 @@ def merged_headers(folder, data):
         sheet.merge_cells("O1:Z1")
 
 
+def ends_in_words(folder, data):
+    """Only the ends of a scale carry words, in the cells themselves."""
+    frame = pd.concat(
+        [ids(data, id="id", TCODE="who"), named(data[C], C, "wai_c{}"),
+         named(data[T], T, "wai_t{}")], axis=1,
+    )  # fmt: skip
+    ends = {"c": {1: "Seldom", 5: "Always"}, "t": {1: "1 (never)", 7: "7 (always)"}}
+    for who, told in ends.items():
+        columns = [c for c in frame if f"wai_{who}" in c]
+        frame[columns] = frame[columns].astype(object).map(lambda x, told=told: told.get(x, x))
+    frame.to_csv(folder / "e.csv", index=False)
+
+
+def half_empty(folder, data):
+    """Two rows a dyad, each informant's form in columns of its own."""
+    parts = []
+    for who, rater, columns in (("c", "client", C), ("t", "therapist", T)):
+        part = ids(data, dyad="id", therapist="who").assign(rater=rater)
+        parts.append(pd.concat([part, named(data[columns], C, f"wai{who}{{}}")], axis=1))
+    pd.concat(parts).sort_values("dyad", kind="stable").to_csv(folder / "h.csv", index=False)
+
+
+def files_say_who(folder, data):
+    """One name for both forms; whose they are is the name of the file."""
+    parts = {
+        "clinicians": ids(data, patient="id", clinician="who"),
+        "patients": ids(data, patient="id"),
+    }
+    for columns, (name, part) in zip((T, C), parts.items(), strict=True):
+        frame = pd.concat([part, named(data[columns], C, "wai_{}")], axis=1)
+        frame.to_csv(folder / f"{name}.csv", index=False)
+
+
+def one_says_who(folder, data):
+    """The therapist's form comes first, and only the client's name says whose it is."""
+    frame = pd.concat(
+        [ids(data, id="id", therapist="who"), named(data[T], T, "WAI_{}"),
+         named(data[C], C, "WAI_{}_pat")], axis=1,
+    )  # fmt: skip
+    frame.to_csv(folder / "o.csv", index=False)
+
+
+def long_german(folder, data):
+    """Items that are only numbered, in two rows a dyad."""
+    long_roles(folder, data, ("Klient", "Therapeut"), "item_{}")
+    frame = pd.read_csv(folder / "long.csv")
+    frame.rename(columns={"role": "Rolle"}).to_csv(folder / "long.csv", sep=";", index=False)
+
+
+def qualtrics_german_codes(folder, data):
+    """Numbered questions; the labels say whose they are; the client's answers are 1, 2, 4, 6, 7."""
+    items = [named(data[C].replace({3: 4, 4: 6, 5: 7}), C, "Q12_{}"), named(data[T], T, "Q14_{}")]
+    body = pd.concat([ids(data, Q1="id", Q2="who"), *items], axis=1)
+    labels = {"Q1": "Dyaden-Code", "Q2": "Nummer der Therapeutin"}
+    for question, who in (("Q12", "Klient"), ("Q14", "Therapeut")):
+        said = f"Fragebogen {who} - Wie oft trifft das zu? - Aussage"
+        labels |= {f"{question}_{i}": f"{said} {i}" for i in range(1, 13)}
+    qualtrics(folder, data, "Umfrage.csv", body, labels)
+
+
+def redcap_repeating(folder, data):
+    """The client's form is a repeating instrument, answered three times; the last is the truth."""
+    base = pd.concat(
+        [ids(data, record_id="id", ther_id="who"), named(data[T], T, "wait_{}")], axis=1
+    )
+    rows, rng = (
+        [base.assign(redcap_repeat_instrument="", form_complete=2)],
+        np.random.default_rng(4),
+    )
+    for instance in (1, 2, 3):
+        items = data[C] if instance == 3 else data[C].map(lambda x: rng.integers(1, 6))
+        row = pd.concat([ids(data, record_id="id"), named(items, C, "waic_{}")], axis=1)
+        rows.append(row.assign(redcap_repeat_instrument="wai", redcap_repeat_instance=instance))
+    frame = pd.concat(rows).sort_values("record_id", kind="stable")
+    frame.astype({"redcap_repeat_instance": "Int64"}).to_csv(folder / "S_DATA.csv", index=False)
+
+
 EXACT = (
     qualtrics_text,
     qualtrics_spss,
@@ -487,8 +564,15 @@ EXACT = (
     names_of_columns_only,
     codes_for_missing,
     reversed_too,
+    ends_in_words,
+    half_empty,
+    files_say_who,
 )
 ASKED = (
+    redcap_repeating,
+    one_says_who,
+    long_german,
+    qualtrics_german_codes,
     merged_headers,
     qualtrics_recoded,
     long_coded,

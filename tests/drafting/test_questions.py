@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyreadstat
 import pytest
 from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
 
@@ -74,6 +75,22 @@ def unlike_columns(data):
     return frame.assign(q3=data["age"], q4=data["phq"] + 40)
 
 
+def ids_twice(data):
+    """Nine rows of 81 stand there twice."""
+    return pd.concat([wide(data), wide(data).iloc[:9]])
+
+
+def a_word_among_numbers(data):
+    frame = wide(data)
+    return frame.astype(object).mask(
+        frame.isin([3]) & frame.columns.str.startswith("wai_c"), "so so"
+    )
+
+
+def only_numbers_tell(data):
+    return wide(data, named(data[C], C, "x{}"), named(data[T], T, "y{}"))
+
+
 def a_total(data):
     return ids(data, id="id", therapist="who").assign(wai_client_total=data[C].sum(axis=1))
 
@@ -92,6 +109,9 @@ def a_total(data):
         (names_spelled_twice, "'dr meyer-"),
         (unlike_columns, "q3 hold other answers"),
         (a_total, "what its form allows"),
+        (ids_twice, "'id' stands in several rows"),
+        (a_word_among_numbers, "so so stand among numbers"),
+        (only_numbers_tell, "number of items and answers of the WAI-S"),
     ],
 )
 def test_it_is_asked(made, asked, tmp_path):
@@ -186,6 +206,18 @@ def test_therapists_are_told_by_their_column_whatever_it_holds(tmp_path):
             book = parse_codebook(describe(tmp_path))
             assert book.case_manager is not None, name
             assert book.case_manager not in book.blocks.get("pretreatment", ())
+
+
+def test_names_behind_codes_are_therapists(tmp_path):
+    frame = wide(truth()).rename(columns={"therapist": "QTHER"}).astype(float)
+    names = {
+        float(i): f"Dr. {'abcdefghijklmnopqrstuvwxyz'[int(i)]}" for i in frame["QTHER"].unique()
+    }
+    labels = ["Your therapist" if c == "QTHER" else c for c in frame]
+    pyreadstat.write_sav(
+        frame, tmp_path / "q.sav", column_labels=labels, variable_value_labels={"QTHER": names}
+    )
+    assert parse_codebook(describe(tmp_path)).case_manager == "qther"
 
 
 def test_rows_a_survey_tool_should_not_count_are_logged(tmp_path):

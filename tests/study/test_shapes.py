@@ -1,14 +1,12 @@
 """Files in the shapes of survey tools: read as the codebook says, or warned of, or refused."""
 
-import re
-
 import openpyxl
 import pandas as pd
 import pyreadstat
 import pytest
 
 from alliance_helpers.errors import CodebookError, DataError
-from alliance_helpers.paths import DATA, ROOT
+from alliance_helpers.paths import ROOT
 from alliance_helpers.running.sequence import checked_study
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.codebook import Table
@@ -137,39 +135,6 @@ def test_the_planted_numbers(name):
         assert made.log["rule"].eq("a row for each informant").sum() == 238
     assert found == pytest.approx(truth[: len(found)], abs=5e-5)
     assert len(made.dyads) == 120
-
-
-PAGE = (DATA / "CODEBOOK.md").read_text(encoding="utf-8").split("## My file looks like this")[1]
-SHAPES = re.findall(r"```\n(.*?)```\n```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
-READ = [
-    {"wai_1": 3.0, "wai_2": 5.0},
-    {"doctor": "T01", "age_client": 37.0, "wai1_client": 3.0, "wai1_case_manager": 5.0},
-    {"session": 3.0, "wai1": 5.0},
-    {"therapist_id": "1", "phq_intake": 14.0, "phq": 16.0, "wai_1": 3.0},
-    {"Q5_1": 1.0},
-    {"bdi": 21.0},
-]
-
-
-@pytest.mark.parametrize(("shape", "first"), [*zip(SHAPES, READ, strict=True)])
-def test_the_page_shows_files_as_they_are_read(shape, first, tmp_path):
-    data, text = shape
-    file = re.search(r"file: (\S+)", text)[1]
-    client = re.search(r"key: \[(\w+)", text)[1]
-    manager = next((f", case_manager: {n}" for n in first if n in ("doctor", "therapist_id")), "")
-    text = f"study: {{title: A page, client: {client}{manager}}}\n" + text
-    if file.endswith("xlsx"):
-        workbook = openpyxl.Workbook()
-        workbook.active.title = "BDI"
-        for line in data.splitlines():
-            workbook.active.append([int(c) if c.isdigit() else c or None for c in line.split(",")])
-        workbook.save(tmp_path / file)
-        (tmp_path / "study.csv").write_text(data)
-    else:
-        (tmp_path / file).write_text(data)
-    (tmp_path / "codebook.yml").write_text(text)
-    row = clean(load_study(tmp_path / file, tmp_path / "codebook.yml")).dyads.iloc[0]
-    assert {name: row[name] for name in first} == first
 
 
 def test_headers_and_separators_of_text(tmp_path):
