@@ -31,7 +31,7 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, is_copy, skipped_for
+from .sequence import checked_study, input_hashes, is_copy, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -105,7 +105,7 @@ def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str
         book = checked_study(given).codebook
     else:
         book = scenario_codebook(str(given.get("scenario") or "published"))
-    return book, read_rules(given.get("claims"), given.get("data")), skipped_for(book)
+    return book, read_rules(given.get("claims"), given.get("data")), skipped(book)
 
 
 def _digest(told: object) -> str:
@@ -328,16 +328,6 @@ class BatchFolder:
         return (self.load(run) or {}).get("status") == "done"
 
 
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let a termination signal (a cluster's time limit) end the batch as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def run_batch(
     grid_path: Path,
     out: Path,
@@ -423,9 +413,11 @@ def run_batch(
             disable=None,  # shown if a person is watching
         )  # fmt: skip
         table, seeds = parameter_table(grid, declared)
+        # a cluster's time limit ends the batch as Ctrl-C does; what is done is summed up
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stack.callback(signal.signal, signal.SIGTERM, before)
         try:
-            # after Ctrl-C what is done is summed up
-            with contextlib.suppress(KeyboardInterrupt), bar, _terminated_like_interrupted():
+            with contextlib.suppress(KeyboardInterrupt), bar:
                 _run_all(store, shared, tasks, jobs, client, bar)
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
             counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))

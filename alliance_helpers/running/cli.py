@@ -120,7 +120,7 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
     parameters |= options | ({"show_rows": True} if show_rows else {})
     study = checked_study(parameters)
-    skip = skipped(study)
+    skip = skipped(study.codebook)
     for told in study.warnings:
         click.echo(f"Warning: {told}", err=True)
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:

@@ -88,13 +88,8 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     return study
 
 
-def skipped(study: Study) -> dict[str, str]:
-    """Notebooks that this study lacks the parts for, and what they lack."""
-    return skipped_for(study.codebook)
-
-
-def skipped_for(book: Codebook) -> dict[str, str]:
-    """The same for every study of a codebook."""
+def skipped(book: Codebook) -> dict[str, str]:
+    """Notebooks that a study of this codebook lacks the parts for, and what they lack."""
     has = {i: True for i in book.informants} | {
         "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
