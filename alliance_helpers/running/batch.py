@@ -31,7 +31,7 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, is_copy, skipped
+from .sequence import checked_study, input_hashes, is_copy, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -143,7 +143,7 @@ def fingerprint(
         {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": digest for path, digest in (every | (inputs or {})).items()}
+        | {f"the file {paths.homeless(path)}": d for path, d in (every | (inputs or {})).items()}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -390,6 +390,7 @@ def run_batch(
     declared = all_parameters(chosen)
     check_grid(grid, declared)
     gaps = _left_out(grid.runs, declared)
+    refuse_subtraction(grid.runs)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
     studies = {repr(study): study for study in map(_study, grid.runs)}
     read = {name: input_hashes(study) for name, study in studies.items()}
@@ -413,6 +414,7 @@ def run_batch(
             disable=None,  # shown if a person is watching
         )  # fmt: skip
         table, seeds = parameter_table(grid, declared)
+        table = table.map(lambda value: paths.homeless(value) if isinstance(value, str) else value)
         # a cluster's time limit ends the batch as Ctrl-C does; what is done is summed up
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         stack.callback(signal.signal, signal.SIGTERM, before)

@@ -18,6 +18,7 @@ from pathlib import Path
 from tokenize import COMMENT, generate_tokens
 
 from ..errors import CodebookError, ParameterError, meant
+from ..paths import at
 from ..study.yaml_text import load_yaml, read_text
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
@@ -245,7 +246,7 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with the files that they name as absolute paths."""
     named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
-    places = {n: str(Path(v).expanduser().absolute()) for n, v in named.items() if v}
+    places = {n: str(at(v).absolute()) for n, v in named.items() if v}
     return {**values, **places}
 
 
