@@ -152,7 +152,7 @@ def days_distribution(
             bin_name = f"{low[i]:.0f} to {bin_name}"
         said.append(f"{bin_name}: observed {expected['observed'].iloc[i]:,.0f}, expected {values}")
     heading = "Hospital days, and what the models expect"
-    about = f"{heading}; {expected['observed'].sum():,.0f} clients. {'; '.join(said)}."
+    about = f"{heading}; {rounded_n(expected['observed'].sum()):,.0f} clients. {'; '.join(said)}."
     return finished(ax, heading, about)
 
 
