@@ -221,7 +221,9 @@ def numbers_of_people(folder) -> set[int]:
     for path in folder.rglob("*.csv"):
         table = pd.read_csv(path)
         found |= set(table["n"].dropna().astype(int)) if "n" in table else set()
-    for _, text in texts(folder):
+    for name, text in texts(folder):
+        if name == "batch.html":  # whose n are runs
+            continue
         told = re.findall(r"\bn (?:= )?(\d+)|(\d+) (?:dyads|clients)\b", text)
         found |= {int(one or other) for one, other in told}
     return found
