@@ -68,8 +68,10 @@ class Page(TornadoVoilaHandler):
             self.finish(FULL)
             return
         self.set_cookie("visitor", visitor, httponly=True, samesite="Strict")
+        begun = ""
         async for html in self.get_generator(path=path):
-            if told := KERNEL.search(html):
+            begun += html  # in pieces of any length
+            if told := KERNEL.search(begun):
                 self.kernels[visitor, path] = told[1]
             if self.gone:  # before there was a page that could say so
                 await self.leave(self.kernels.pop((visitor, path), ""))
