@@ -9,9 +9,11 @@ known, and a user's own file never taken for the kit's.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -107,9 +109,29 @@ def _flush(path: Path) -> None:
 
 
 def homeless(text: str) -> str:
-    """A text without home folders, which have the user's name: `~` stands for this user's."""
+    """A text whose paths do not say who ran it, nor where; :func:`at` reads them.
+
+    `~` stands for this user's home, `$USER` and `$HOST` for folders elsewhere with such a name.
+    """
     home = os.path.expanduser("~")
-    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
+    text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
+    for mark, name in _own_names():  # not within a picture's letters, nor where a tag ends
+        before = r"(?<![\w+=<])((?:/[\w.@-]+)*/)"
+        text = re.sub(rf"{before}{re.escape(name)}(?![\w.@-])", rf"\g<1>{mark}", text)
+    return text
+
+
+def at(place: str | Path) -> Path:
+    """Where a path leads, as a person wrote it or as :func:`homeless` did."""
+    for mark, name in _own_names():
+        place = str(place).replace(mark, name)
+    return Path(place).expanduser()
+
+
+def _own_names() -> list[tuple[str, str]]:
+    with contextlib.suppress(OSError, KeyError, ImportError):  # nobody of a name
+        return [("$USER", getpass.getuser()), ("$HOST", platform.node())]
+    return [("$HOST", platform.node())]
 
 
 def altered(digests: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Long batches: the parent's memory, and kernels and workers killed at random.
+"""Long batches: the parent's memory, and whatever runs killed at random.
 
 python -m benchmarks.bench_faults [short] [memory[=RUNS]] [kills[=RUNS]]
 """
@@ -6,10 +6,12 @@ python -m benchmarks.bench_faults [short] [memory[=RUNS]] [kills[=RUNS]]
 import contextlib
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +22,7 @@ from alliance_helpers.running.batch import run_batch
 from benchmarks.bench_batch import JOBS, grid
 from benchmarks.ratio import Ratio, run_parts, table
 
+EVERY, PARENTS = 2, 10  # seconds between two kills; times that the parent is killed
 SMALL = """\
 {"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata":
 {"tags": ["parameters"]}, "outputs": [], "source": "seed: int = 1\\nout: str = \\"\\""},
@@ -71,70 +74,78 @@ def memory(size: int) -> list[Ratio]:
     ]
 
 
-def victims() -> dict[str, list[psutil.Process]]:
-    """The processes of this process's running batch that a fault may hit."""
-    found: dict[str, list[psutil.Process]] = {"worker": [], "kernel": []}
-    for process in psutil.Process().children(recursive=True):
+def one_more(path: Path, folder: Path) -> subprocess.Popen:
+    """A process that begins a batch, or goes on with it."""
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom alliance_helpers.running import batch\n"
+        "batch.helper_files = dict\n"  # a helper edited meanwhile would forbid the resume
+        "path, folder = map(Path, sys.argv[1:3])\n"
+        "sys.exit(batch.run_batch(path, folder / 'out', int(sys.argv[3]), resume=True, "
+        "folder=folder).exit_code)"
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-c", code, path, folder, str(JOBS)], **quiet)
+
+
+def disturbed(parent: subprocess.Popen, until: Callable[[], bool], luck: random.Random) -> int:
+    """Kill any descendant every two seconds, and in the end the parent; how many were killed."""
+    hit = 0
+    while parent.poll() is None:
+        time.sleep(EVERY)
         with contextlib.suppress(psutil.Error):
-            line = " ".join(process.cmdline())
-            if "popen_loky" in line:
-                found["worker"].append(process)
-            elif "forkserver" in line and "forkserver" in " ".join(process.parent().cmdline()):
-                found["kernel"].append(process)
-    return found
+            if until():
+                parent.kill()
+                parent.wait()
+            elif below := psutil.Process(parent.pid).children(recursive=True):
+                luck.choice(below).kill()
+                hit += 1
+    return hit
 
 
 def kills(size: int) -> list[Ratio]:
-    """A kernel or a worker killed at random every few seconds; then the rest."""
-    luck, hit = random.Random(1995), []
-    batch.helper_files = dict  # a helper edited meanwhile would forbid the resume
+    """Any process below killed every two seconds, the parent ten times, records damaged."""
+    luck, hit, spoilt, parents = random.Random(1995), 0, set(), 0
+    batch.helper_files = dict
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = small_batch(folder, size, pause=0.3)
+        path, out = small_batch(folder, size), folder / "out"
+        began = time.monotonic()
         quiet = run_batch(path, folder / "quiet", JOBS, folder=folder)
-        stop = threading.Event()
-
-        def kill_now_and_then() -> None:
-            while not stop.wait(luck.uniform(2.0, 6.0)):
-                found = victims()
-                kind = luck.choice(list(found))
-                if found["kernel"] and found[kind]:  # workers that only start are let be
-                    hit.append(kind)
-                    with contextlib.suppress(psutil.Error):
-                        luck.choice(found[kind]).kill()
-
-        killer = threading.Thread(target=kill_now_and_then)
-        killer.start()
-        try:
-            first = run_batch(path, folder / "out", JOBS, folder=folder)
-        finally:
-            stop.set()
-            killer.join()
-        counted = first.done + first.failed
-        damaged = sorted((folder / "out" / "runs").glob("*.json"))[::20]
-        for record in damaged:  # as a machine that went down may leave them
-            record.write_bytes(record.read_bytes()[: luck.randrange(200)])
-        again = run_batch(path, folder / "out", JOBS, folder=folder, resume=True)
-        files = ("findings.csv", "findings.parquet")
-        same = all(
-            (folder / "out" / f).read_bytes() == (folder / "quiet" / f).read_bytes() for f in files
-        )
         station.close_station()
-    if not same or again.exit_code or quiet.exit_code or len(again.damaged) != len(damaged):
+        alone, began = time.monotonic() - began, time.monotonic()
+
+        def done() -> set[Path]:
+            return set(out.glob("runs/*.json"))
+
+        while parents < PARENTS and len(done()) < size:
+            goal = (parents + 1) * size // (PARENTS + 1)
+            parent = one_more(path, folder)
+            hit += disturbed(parent, lambda goal=goal: len(done()) >= goal, luck)
+            parents += parent.returncode < 0
+            fresh = sorted(done() - spoilt)
+            for record in luck.sample(fresh, len(fresh) // 20):  # as a machine that went down may
+                record.write_bytes(record.read_bytes()[: luck.randrange(200)])
+                spoilt.add(record)
+        hit += disturbed(one_more(path, folder), lambda: False, luck)
+        counted = len(done())
+        codes = [one_more(path, folder).wait() for _ in range(2)]
+        files = ("findings.csv", "findings.parquet")
+        same = all((out / f).read_bytes() == (folder / "quiet" / f).read_bytes() for f in files)
+    if not same or codes[-1] or quiet.exit_code:
         raise SystemExit("after --resume the findings differ from those of the undisturbed batch")
     return [
         Ratio(
-            f"{size} runs, {hit.count('kernel')} kernels and {hit.count('worker')} workers killed, "
-            f"{len(damaged)} records damaged",
-            f"{counted} accounted for ({first.failed} failed), after --resume the same bytes",
-            "an undisturbed batch",
+            f"{size} runs, {hit} descendants and {parents} times the parent killed, "
+            f"{len(spoilt)} records damaged, {time.monotonic() - began:.0f} s",
+            f"{counted} accounted for, after --resume the same bytes",
+            f"an undisturbed batch, {alone:.0f} s",
             counted / size,
             ">= 1",
         )
     ]
 
 
-PARTS = {"memory": (memory, 1000, 100), "kills": (kills, 200, 40)}
+PARTS = {"memory": (memory, 1000, 100), "kills": (kills, 1000, 40)}
 
 if __name__ == "__main__":
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

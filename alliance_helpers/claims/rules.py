@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import CodebookError, ParameterError, Problem
-from ..paths import FINDINGS
+from ..paths import FINDINGS, at
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.yaml_text import read_yaml, schema_problems
 
@@ -225,16 +225,21 @@ def read_rules(
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:
     """The file of claims: the one named, the one beside the data, the shipped one."""
-    place = Path(data or "").expanduser()
+    place = at(data or "")
     own = (place.parent if place.is_file() else place) / "findings.yml"
-    return Path(path).expanduser() if path else own if data and own.is_file() else FINDINGS
+    return at(path) if path else own if data and own.is_file() else FINDINGS
+
+
+def unanswerable(rules: Rules, book: Codebook) -> list[tuple[Claim, list[str]]]:
+    """Claims that ask for what the codebook does not have, and for what."""
+    there, named = dyad_variables(book), "variable {!r}"
+    there |= {SEVERAL} if any(table.time for table in book.tables.values()) else set()
+    return [(c, gone) for c in rules.claims if (gone := rules.lacking(c, book, there, named))]
 
 
 def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
-    there, named = dyad_variables(book), "variable {!r}"
-    there |= {SEVERAL} if any(table.time for table in book.tables.values()) else set()
-    lacking = [(c, gone) for c in rules.claims if (gone := rules.lacking(c, book, there, named))]
+    lacking = unanswerable(rules, book)
     if lacking and not rules.own:
         n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
         return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "

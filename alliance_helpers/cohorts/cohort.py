@@ -32,8 +32,29 @@ class Opened:
 
 
 OPENED = Opened()
+FEW = 5  # people of whom no result may tell
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
+
+
+def rounded_n(n):
+    """How many people a result on real records says it is of: the cohort, less whole fives.
+
+    Beside the cohort's size, or another result's, the number itself would say how few have no
+    value. On synthetic records it is `n`.
+    """
+    if OPENED.codebook is None or OPENED.codebook.synthetic:
+        return n
+    return OPENED.n - (OPENED.n - n) // FEW * FEW
+
+
+def rounded_count(n):
+    """A count in tables of a part of a study on real records, to the nearest five.
+
+    Beside that of the whole study the count itself would say how many of it were left out.
+    """
+    real = OPENED.codebook is not None and not OPENED.codebook.synthetic
+    return round(n / FEW) * FEW if real and OPENED.changes else n
 
 
 @dataclass(frozen=True, repr=False)

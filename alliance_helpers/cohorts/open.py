@@ -8,7 +8,6 @@ from ..errors import ParameterError
 from ..study.clean import CleanStudy, clean
 from ..study.load import Study, load_study
 from .cohort import OPENED, Cohort, changed
-from .survive import survive
 
 _kept: dict[str, CleanStudy] = {}
 
@@ -100,7 +99,6 @@ def open_cohort(
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
     OPENED.out, OPENED.codebook, OPENED.changes = out, cohort.codebook, ()
     OPENED.n = len(cohort.dyads)
-    survive()
     return changed(cohort, without, subscale, blocks)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from ..cohorts.cohort import rounded_n
 from ..errors import ParameterError
 from ..study.codebook import Codebook
 from .printing import coefficient, figure_number, word
@@ -86,8 +87,8 @@ def informants(
             mean = numbers.mean()
             spread = figure_number(numbers.std(ddof=1), 1) if len(numbers) > 1 else "unknown"
             few = 0 < len(dyads) - len(numbers) < min_cell  # without a rating
-            n = f"at least {len(dyads) - min_cell + 1:,}" if few else f"{len(numbers):,}"
-            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {n}"
+            n = len(dyads) - min_cell + 1 if few else rounded_n(len(numbers))
+            text = f"mean {figure_number(mean, 1)}, SD {spread}, n {'at least ' * few}{n:,}"
             ax.plot([0, side * most * 1.1], [mean, mean], color=INK, lw=2)
         ax.text(0.25 + 0.5 * at, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
         ax.text(0.25 + 0.5 * at, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)
@@ -167,9 +168,8 @@ def paired_scatter(
     x, y = _pairs(client, case_manager)
     _cloud(ax, x, y, show_rows)
     r, ccc = (_with_interval(agreement_table, s) for s in ("pearson_r", "ccc"))
-    said = (
-        f"Case manager's against client's {unit}, {len(x):,} dyads{', in groups' * (not show_rows)}"
-    )
+    n, grouped = rounded_n(len(x)), ", in groups" * (not show_rows)
+    said = f"Case manager's against client's {unit}, {n:,} dyads{grouped}"
     means = "no complete pair"
     if len(x):
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
@@ -228,8 +228,8 @@ def bland_altman(
     ax.axhline(0, color=QUIET, lw=0.9, ls=(0, (1, 2)), zorder=2)
     ax.set(xlabel=f"Mean of the two: {unit}", ylabel="Client minus case manager")
     about = (
-        f"Difference against mean of {len(x):,} dyads, {unit}: bias {said['bias']}, limits of "
-        f"agreement {said['loa_low']} and {said['loa_high']}."
+        f"Difference against mean of {rounded_n(len(x)):,} dyads, {unit}: bias {said['bias']}, "
+        f"limits of agreement {said['loa_low']} and {said['loa_high']}."
     )
     return finished(ax, f"Client minus case manager: {said['bias']} points", about)
 
@@ -353,6 +353,7 @@ def trajectories(
                 ax.plot(own["session"], own[term], color=POINT, lw=0.4, alpha=0.4)
         ax.plot(at, part["q50"], color=INK, lw=2)
         ax.set_title(word(term, codebook), fontsize=10)
+        part = part.assign(n=rounded_n(part["n"]))
         shown = part.iloc[:: max(1, -(-len(part) // 6))]
         ax.set_xticks(shown["session"], [f"{s:g}\n{n:,}" for s, n in zip(
             shown["session"], shown["n"], strict=True)])  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ..cohorts.cohort import rounded_n
 from ..study.codebook import Codebook
 from .dyad_figures import joined
 from .printing import coefficient, figure_number, p_words, word
@@ -80,7 +81,7 @@ def r_squared_blocks(
             left += share
             parts.append(f"{word(block)} {coefficient(share, 3)}{p_words(p, ', p ')}")
         ax.text(left, at, f"  {coefficient(left)}", va="center_baseline", weight="bold")
-        n = fit["n"].max()
+        n = rounded_n(fit["n"].max())
         many = f" (n {int(n)})" if n == n else ""
         said.append(f"{label}{many}: {', '.join(parts)}, together {coefficient(left, 3)}")
     ax.set_xlim(0, min(1.12, most * 1.14))
@@ -151,7 +152,7 @@ def days_distribution(
             bin_name = f"{low[i]:.0f} to {bin_name}"
         said.append(f"{bin_name}: observed {expected['observed'].iloc[i]:,.0f}, expected {values}")
     heading = "Hospital days, and what the models expect"
-    about = f"{heading}; {expected['observed'].sum():,.0f} clients. {'; '.join(said)}."
+    about = f"{heading}; {rounded_n(expected['observed'].sum()):,.0f} clients. {'; '.join(said)}."
     return finished(ax, heading, about)
 
 

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from ..cohorts.cohort import OPENED
+from ..cohorts.cohort import FEW, OPENED, rounded_count, rounded_n
 from ..errors import ParameterError, listed
 from ..paths import UNSEEN_VARIABLE, homeless, write_whole
 from ..study.clean import CleanStudy
@@ -37,7 +37,6 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 # tabs for the edges of cells, behind those.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 SHOWN_ROWS = 60
-FEW = 5  # people of whom no number may tell
 NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -198,16 +197,23 @@ def save_figure(
 def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     """A table of real records without numbers that tell of fewer than five people.
 
-    An `n` that lacks fewer than five of the cohort is given as the cohort's: beside the cohort's
-    size it would say how few have no value. With `coarse` see :func:`save_table`.
+    See :func:`.cohort.rounded_n`; numbers of values that cleaning changed are `<5`, and a table
+    that lacks rows of so few has as many as the cohort. With `coarse` see :func:`save_table`.
     """
-    if "n" not in frame or OPENED.codebook is None or OPENED.codebook.synthetic:
+    if OPENED.codebook is None or OPENED.codebook.synthetic:
         return frame
-    n, few = frame["n"], (OPENED.n - frame["n"]).between(1, FEW - 1)
-    shown = {"n": (n // FEW * FEW if coarse else n.mask(few, OPENED.n))}
-    if "df" in frame:  # of n less some terms
+    shown = {c: rounded_n(frame[c]) for c in ("n",) if c in frame}
+    if {"n", "df"} <= set(frame):  # of n less some terms
         df = frame["df"]
-        shown["df"] = df.mask(few & (df % 1 == 0), df + shown["n"] - n)
+        shown["df"] = df.mask(df % 1 == 0, df + shown["n"] - frame["n"])
+    for c in {"rows_raw", "rows_cleaned"} & set(frame):
+        shown[c] = frame[c].mask((OPENED.n - frame[c]).between(1, FEW - 1), OPENED.n)
+    if "values_changed" in frame:
+        few = frame["values_changed"].between(1, FEW - 1)
+        shown["values_changed"] = frame["values_changed"].astype(object).mask(few, f"<{FEW}")
+    if OPENED.changes and "n_missing" in frame:
+        shown["n_missing"] = rounded_count(frame["n_missing"])
+        shown["share_missing"] = shown["n_missing"] / OPENED.n
     if coarse:
         shown |= {c: frame[c].map("{:.2g}".format).astype(float)
                   for c in frame.select_dtypes("float") if c != "n"}  # fmt: skip

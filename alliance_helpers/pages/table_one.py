@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.linalg import null_space
 
 from ..claims.choices import OFFERED
+from ..cohorts.cohort import rounded_count
 from ..errors import NotEstimableError, ParameterError
 from ..models.nesting import icc
 from ..study.codebook import Codebook
@@ -129,18 +130,15 @@ def table_one(
     if columns is None:
         listed = [v for names in codebook.blocks.values() for v in names if v in dyads]
         columns = list(dict.fromkeys(listed))
-    groups = {str(g): dyads[by] == g for g in sorted(dyads[by].dropna().unique(), key=str)}
-    if dyads[by].isna().any():
-        groups["not known"] = dyads[by].isna()
+    groups, small = divided(dyads, codebook, by, min_cell)
     sizes = np.array([[mask.sum() for mask in groups.values()]])
-    small = _small_groups(groups, dyads, codebook, min_cell)
     head = {"variable": "Dyads", "level": "n", "missing": ""}
     rows = [head | _counts(sizes[0], small[0], groups, min_cell)]
     for name in columns:
         values = dyads[name]
         label, unit = codebook.describe(name)
         gone = int(values.isna().sum())
-        missing = f"<{min_cell}" if 0 < gone < min_cell else f"{gone:,}"
+        missing = f"<{min_cell}" if 0 < gone < min_cell else f"{rounded_count(gone):,}"
         head = {"variable": label, "missing": missing}
         if _is_category(values.dropna()):
             made = _category_rows(values, groups, min_cell)
@@ -159,11 +157,16 @@ def table_one(
     return pd.DataFrame(rows, columns=columns).fillna("")
 
 
-def _small_groups(groups: dict, dyads: pd.DataFrame, book: Codebook, min_cell: int) -> np.ndarray:
-    """Groups whose sizes to withhold, other tables known too: those by what the groups divide.
+def divided(
+    dyads: pd.DataFrame, book: Codebook, by: str, min_cell: int
+) -> tuple[dict[str, pd.Series], np.ndarray]:
+    """Who is in which group of a table, and the groups (then their sum) whose sizes to withhold.
 
-    Of sites of two types, the sizes of the types are in the table by types.
+    Other tables are known too: of sites of two types, the table by types has the types' sizes.
     """
+    groups = {str(g): dyads[by] == g for g in sorted(dyads[by].dropna().unique(), key=str)}
+    if dyads[by].isna().any():
+        groups["not known"] = dyads[by].isna()
     sizes = np.array([[mask.sum() for mask in groups.values()]])
     small = suppressed(sizes, min_cell, column_sums=False)
     for other in (name for name in OFFERED["by"](book) if name in dyads):
@@ -173,7 +176,7 @@ def _small_groups(groups: dict, dyads: pd.DataFrame, book: Codebook, min_cell: i
         for kind in {k[0] for k in kinds}:
             inside = np.flatnonzero([k[0] == kind for k in kinds])
             small[0, inside] |= suppressed(sizes[:, inside], min_cell, column_sums=False)[0, :-1]
-    return small
+    return groups, small
 
 
 def _between(values: pd.Series, dyads: pd.DataFrame, codebook: Codebook) -> str:
@@ -211,9 +214,10 @@ def _counts(counts, hidden, groups: dict, min_cell: int, of=None) -> dict[str, s
     sizes = np.zeros_like(full) if of is None else np.append(of.sum(), of)
     cells = []
     for count, hide, size in zip(full, hidden, sizes, strict=True):
-        share = f" ({100 * count / size:.0f} %)" if size else ""
+        shown = count if count == full[0] and of is None else rounded_count(count)
+        share = f" ({100 * shown / size:.0f} %)" if size else ""
         small = f"<{min_cell}" if 0 < count < min_cell else WITHHELD
-        cells.append(small if hide else f"{count:,}{share}")
+        cells.append(small if hide else f"{shown:,}{share}")
     return dict(zip(["Overall", *groups], cells, strict=True))
 
 

@@ -32,7 +32,7 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, is_copy, skipped_for
+from .sequence import checked_study, input_hashes, is_copy, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -106,7 +106,7 @@ def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str
         book = checked_study(given).codebook
     else:
         book = scenario_codebook(str(given.get("scenario") or "published"))
-    return book, read_rules(given.get("claims"), given.get("data")), skipped_for(book)
+    return book, read_rules(given.get("claims"), given.get("data")), skipped(book)
 
 
 def _digest(told: object) -> str:
@@ -144,7 +144,7 @@ def fingerprint(
         {"the grid": _digest(grid)}
         | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
-        | {f"the file {path}": digest for path, digest in (every | (inputs or {})).items()}
+        | {f"the file {paths.homeless(path)}": d for path, d in (every | (inputs or {})).items()}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
     )
 
@@ -414,6 +414,7 @@ def run_batch(
     declared = all_parameters(chosen)
     check_grid(grid, declared)
     gaps = _left_out(grid.runs, declared)
+    refuse_subtraction(grid.runs)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in chosen}
     studies = {repr(study): study for study in map(_study, grid.runs)}
     read = {name: input_hashes(study) for name, study in studies.items()}
@@ -437,9 +438,10 @@ def run_batch(
             disable=None,  # shown if a person is watching
         )  # fmt: skip
         table, seeds = parameter_table(grid, declared)
+        table = table.map(lambda value: paths.homeless(value) if isinstance(value, str) else value)
+        asked = stack.enter_context(_interrupts())
         try:
-            # after Ctrl-C what is done is summed up
-            with contextlib.suppress(KeyboardInterrupt), bar, _interrupts() as asked:
+            with contextlib.suppress(KeyboardInterrupt), bar:  # what is done is summed up
                 _run_all(store, shared, tasks, jobs, client, bar, asked)
             runs = write_tables(store.path, map(store.load, table.index), table, seeds)
             counts = (int((runs["status"] == s).sum()) for s in ("done", "failed", "missing"))

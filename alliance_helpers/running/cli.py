@@ -109,7 +109,13 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     from tqdm import tqdm
 
     from .parameters import all_parameters, parse_parameters
-    from .sequence import checked_study, main_notebooks, run_sequence, skipped
+    from .sequence import (
+        checked_study,
+        main_notebooks,
+        refuse_without_claims,
+        run_sequence,
+        skipped,
+    )
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
@@ -120,7 +126,8 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
     parameters |= options | ({"show_rows": True} if show_rows else {})
     study = checked_study(parameters)
-    skip = skipped(study)
+    refuse_without_claims(study, parameters)
+    skip = skipped(study.codebook)
     for told in study.warnings:
         click.echo(f"Warning: {told}", err=True)
     with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:

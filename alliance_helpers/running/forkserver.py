@@ -87,22 +87,26 @@ class Server:
         self.listener = listener
         self.clients: dict[int, socket.socket] = {}
         self.selector = selectors.DefaultSelector()
+        self.ended = socket.socketpair()  # something is to be read when a kernel has ended
 
     def serve(self) -> dict:
         """Fork on every request; only a forked child returns, with the request it is to fulfil."""
         die_with_stdin(no_more=True)  # from now on its end is one of the events
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, lambda *_: self.reap())
-        for source in (self.listener, sys.stdin):
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # it only ends the wait
+        for end in self.ended:
+            end.setblocking(False)
+        signal.set_wakeup_fd(self.ended[1].fileno())
+        for source in (self.listener, sys.stdin, self.ended[0]):
             self.selector.register(source, selectors.EVENT_READ)
         while True:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            ready = self.selector.select()
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # reap only in `select`
-            for key, _ in ready:
+            for key, _ in self.selector.select():
                 if key.fileobj is sys.stdin:
                     self.kill(*self.clients)
                     os._exit(0)
+                elif key.fileobj is self.ended[0]:
+                    self.ended[0].recv(4096)
+                    self.reap()
                 elif key.fileobj is self.listener:
                     if request := self.accept():
                         return request
@@ -157,11 +161,11 @@ class Server:
 
     def leave(self, client: socket.socket) -> None:
         """In a forked child: give up everything that belongs to the server."""
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
-        for sock in (client, self.listener, *self.clients.values()):
+        for sock in (client, self.listener, *self.ended, *self.clients.values()):
             sock.close()
 
 

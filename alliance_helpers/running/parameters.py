@@ -18,6 +18,7 @@ from pathlib import Path
 from tokenize import COMMENT, generate_tokens
 
 from ..errors import CodebookError, ParameterError, meant
+from ..paths import at
 from ..study.yaml_text import load_yaml, read_text
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
@@ -27,8 +28,7 @@ PLACES = ("data", "codebook", "claims")  # name files
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
-LARGEST_RANGE = 100_000_000  # values
-MOST = 1_000_000  # runs, and values that are no whole numbers
+MOST = 1_000_000  # runs, and values of a range
 SIZES = 8  # of parameters that are told
 RANGE = {"from", "to", "step"}
 GRID = {
@@ -246,7 +246,7 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with the files that they name as absolute paths."""
     named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
-    places = {n: str(Path(v).expanduser().absolute()) for n, v in named.items() if v}
+    places = {n: str(at(v).absolute()) for n, v in named.items() if v}
     return {**values, **places}
 
 
@@ -342,13 +342,9 @@ def _axis(given: object) -> Sequence:
     told = f"the range from {first} to {last} in steps of {step}"
     if step == 0 or (last - first) / step < 0:
         raise ValueError(f"{told} is empty")
-    if (last - first) / step > LARGEST_RANGE:
+    if (last - first) / step >= MOST:
         raise ValueError(f"{told} is too long")
     count = math.floor((last - first) / step + 1e-9) + 1
-    if all(isinstance(number, int) for number in (first, last, step)):
-        return range(first, first + count * step, step)
-    if count > MOST:
-        raise ValueError(f"{told} is too long")
     return [round(first + i * step, 12) for i in range(count)]
 
 

@@ -6,12 +6,14 @@ import logging
 import math
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Event
@@ -34,6 +36,8 @@ KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed,
           "did not answer")  # fmt: skip
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
+ASSIGNED = re.compile(r"^([\w, ]+) = ", re.MULTILINE)  # names that lines of a cell begin with
+SAVED = re.compile(r'^save_\w+\(.*, "(\w+)"(?:, \w+=.*)?\)$', re.MULTILINE)  # tables, figures
 
 
 def versions() -> dict[str, str]:
@@ -80,11 +84,34 @@ def spoiled(records: Iterable[NotebookRun], changed: Sequence[str]) -> list[Note
     return [replace(r, **why) if changed and r.status == "done" else r for r in records]
 
 
+def not_estimable(source: str, name: str, message: str, lacking: dict[str, str]) -> str:
+    """What stands in the place of a cell that could not be estimated; empty if it failed otherwise.
+
+    Parameters
+    ----------
+    source, name, message : str
+        The cell's text, and the error that ended it.
+    lacking : dict
+        Names that such cells would have assigned, with the reason; this cell's are added. What is
+        worked out from them cannot be estimated either.
+    """
+    missed = re.search(r"'(\w+)'", message) if name == "NameError" else None
+    why = lacking.get(missed[1], "") if missed else message * (name == "NotEstimableError")
+    if why:
+        why = re.sub("^not estimable: ", "", why, flags=re.IGNORECASE).rstrip(".")
+        names = re.findall(r"\w+", " ".join(ASSIGNED.findall(source)))
+        lacking |= {n: why for n in names if n not in lacking}
+        what = ", ".join(dict.fromkeys(SAVED.findall(source))).replace("_", " ").capitalize()
+        why = f"{what}: not estimable, since {why}." if what else f"Not estimable, since {why}."
+    return why
+
+
 class _Watch:
     """Keeps hold of the notebook while it runs, and of the cell it has come to."""
 
     def __init__(self, timeout: float, stop: Event) -> None:
         self.stop = stop
+        self.lacking: dict[str, str] = {}
         self.notebook: Any = None
         self.code_cell: int | None = None
         self.deadline = time.monotonic() + timeout
@@ -98,6 +125,19 @@ class _Watch:
         if cell.cell_type == "code":
             before = self.notebook.cells[: cell_index + 1]
             self.code_cell = sum(c.cell_type == "code" for c in before)
+
+    def error(self, cell: Any, cell_index: int, execute_reply: Mapping[str, Any]) -> None:
+        """Let a page survive what cannot be estimated: its place says why, and the rest goes on."""
+        from nbclient.exceptions import CellExecutionError
+        from nbformat.v4 import new_output
+
+        told = execute_reply["content"]
+        why = not_estimable(cell.source, told["ename"], told["evalue"], self.lacking)
+        if not why:
+            raise CellExecutionError.from_cell_and_msg(cell, told)
+        html = f'<p class="lacking">{escape(why)}</p>'
+        shown = new_output("display_data", {"text/plain": why, "text/html": html})
+        cell.outputs = [shown if o.output_type == "error" else o for o in cell.outputs]
 
     def remaining(self, cell: Any) -> int:
         return max(1, math.ceil(self.deadline - time.monotonic()))
@@ -154,6 +194,8 @@ def run_notebook(
             resources={"metadata": {"path": str(cwd or Path.cwd())}},
             on_notebook_start=watch.start,
             on_cell_start=watch.cell,
+            on_cell_error=watch.error,
+            allow_error_names=["NotEstimableError", "NameError"],  # `watch` raises all others
         )
     except Exception as error:  # whatever a notebook does is a row in the table of runs
         notebook, failure = watch.notebook, _failure(error, watch, timeout)

@@ -10,18 +10,24 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from scipy.linalg import orth
+
 from .. import paths
-from ..claims.choices import chosen_values
-from ..claims.rules import claims_file, read_rules
-from ..cohorts.cohort import CHANGES
+from ..claims.choices import OFFERED, chosen_values
+from ..claims.rules import claims_file, read_rules, unanswerable
+from ..cohorts.cohort import CHANGES, FEW, Cohort, changed
 from ..cohorts.courses import courses, scenario_codebook
 from ..cohorts.open import check_asked, open_cohort, open_study
-from ..errors import DataError
+from ..errors import DataError, ParameterError, Problem, listed
+from ..pages.table_one import divided
 from ..paths import NOTEBOOKS, RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
@@ -89,13 +95,69 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
     return study
 
 
-def skipped(study: Study) -> dict[str, str]:
-    """Notebooks that this study lacks the parts for, and what they lack."""
-    return skipped_for(study.codebook)
+def refuse_without_claims(study: Study, parameters: Mapping[str, object]) -> None:
+    """Refuse a study to which no claim can be put, and say what they ask for.
+
+    Raises
+    ------
+    DataError
+    """
+    rules = read_rules(parameters.get("claims"), parameters.get("data"))
+    lost = unanswerable(rules, study.codebook)
+    if len(lost) == len(rules.claims):
+        asked = listed(dict.fromkeys(itertools.chain.from_iterable(gone for _, gone in lost)), 12)
+        what = f"can speak to none of the {len(lost)} claims; they ask for {asked}."
+        remedy = "State your own in a findings.yml beside the data (data/CODEBOOK.md, Claims)."
+        raise DataError([Problem(study.codebook.file, what, remedy)])
 
 
-def skipped_for(book: Codebook) -> dict[str, str]:
-    """The same for every study of a codebook."""
+def refuse_subtraction(runs: Iterable[Mapping[str, object]]) -> None:
+    """Refuse runs on real records whose cohorts tell of few people by subtraction.
+
+    A cohort `without` some dyads stands beside the whole one, and beside the others of a batch:
+    no two may differ by one to four people, and no so small a part of the study may be what their
+    sizes leave when they are added and subtracted.
+
+    Raises
+    ------
+    ParameterError
+    """
+    studies: dict[str, tuple[Cohort, dict]] = {}
+    for run in runs:
+        cohort = {name: run[name] for name in ("data", "codebook") if run.get(name)}
+        if cohort and run.get("without") and not run.get("show_rows"):
+            if repr(cohort) not in studies:
+                studies[repr(cohort)] = open_cohort(**cohort), {}
+            whole, left = studies[repr(cohort)]
+            said, client = str(run["without"]), whole.codebook.client
+            if not whole.codebook.synthetic and said not in left:
+                left[said] = whole.dyads[client].isin(changed(whole, said).dyads[client])
+    for whole, left in studies.values():
+        for names in [*((name,) for name in left), tuple(left)]:
+            if _tells(whole, [left[name] for name in names]):
+                raise ParameterError(
+                    f"without {' and '.join(map(repr, names))}: beside the results of the whole "
+                    f"study these would tell of fewer than {FEW} people by subtraction. Leave out "
+                    "others, or nobody, or let single values be seen (show_rows)."
+                )
+
+
+def _tells(whole: Cohort, cohorts: list[pd.Series]) -> bool:
+    """Whether sizes of parts of a study, beside its own tables, tell of few people."""
+    every = pd.Series(True, whole.dyads.index)
+    parts = [one ^ other for one, other in combinations([every, *cohorts], 2)]
+    shown = [every, *cohorts]
+    for by in (name for name in OFFERED["by"](whole.codebook) if name in whole.dyads):
+        groups, small = divided(whole.dyads, whole.codebook, by, FEW)
+        parts += groups.values()
+        shown += [m for m, hidden in zip(groups.values(), small[0], strict=False) if not hidden]
+    sums = orth(np.array(shown, float).T)
+    secret = np.array([p for p in (*parts, *cohorts) if 0 < p.sum() < FEW], float).T
+    return bool(secret.size and (np.abs(secret - sums @ (sums.T @ secret)) < 1e-9).all(0).any())
+
+
+def skipped(book: Codebook) -> dict[str, str]:
+    """Notebooks that a study of this codebook lacks the parts for, and what they lack."""
     has = {i: True for i in book.informants} | {
         "sessions": any(table.time for table in book.tables.values()),
         "days": "hospital_days" in dyad_variables(book),
@@ -150,6 +212,7 @@ def run_sequence(
     parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
+    refuse_subtraction([parameters])
     plan, lock = plan_of(parameters), deviations(parameters)
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
@@ -215,8 +278,8 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
     data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    source = Path(data).expanduser() if data else paths.RAW
-    book = Path(codebook).expanduser() if codebook else codebook_beside(source) or paths.CODEBOOK
+    source = paths.at(data) if data else paths.RAW
+    book = paths.at(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
         if parameters["scenario"] in courses():

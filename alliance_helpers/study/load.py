@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
-from ..paths import CODEBOOK, LIST, RAW, TRUTH
+from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
 from .check import Examined, examine
 from .codebook import Codebook, Table, Variable
 from .delimited import read_delimited
@@ -108,8 +108,8 @@ def load_study(
 
 def codebook_of(source: str | Path | None = None, codebook: str | Path | None = None) -> Codebook:
     """The codebook that goes with the data: the one named, the one beside them, the shipped one."""
-    place = Path(source).expanduser() if source else RAW
-    book = Path(codebook).expanduser() if codebook else codebook_beside(place)
+    place = at(source) if source else RAW
+    book = at(codebook) if codebook else codebook_beside(place)
     return _vouched(read_codebook(book), place)
 
 
@@ -143,12 +143,12 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
 
 def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Problem]]:
     """The study, if it can be laid out, and the problems of the codebook and of the data."""
-    place, in_codebook = Path(source).expanduser() if source else RAW, []
+    place, in_codebook = at(source) if source else RAW, []
     try:
         reachable(place)
         given = codebook or codebook_beside(place)
         if not isinstance(codebook, Codebook):
-            path = Path(given or CODEBOOK).expanduser()
+            path = at(given or CODEBOOK)
             codebook, in_codebook = draft_codebook(read_text(path), path.name)
         if codebook is None:
             return None, in_codebook, []

@@ -1,49 +1,139 @@
 """What a run on real records leaves behind: no id, no date, no single value of a person."""
 
 import base64
+import json
 import re
 import shutil
 import subprocess
+from html import unescape
+from itertools import combinations
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from make_notebook import make_notebook
 
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.open import OPENED, open_cohort
+from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.table_one import table_one
-from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT
+from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT, at
+from alliance_helpers.running.batch import run_batch
+from alliance_helpers.running.cli import main
 from alliance_helpers.running.runner import run_notebook
-from alliance_helpers.running.sequence import main_notebooks, run_sequence
+from alliance_helpers.running.sequence import main_notebooks, refuse_subtraction, run_sequence
 from alliance_helpers.study.load import load_study
 
 LONG = ("robustness_specifications", "robustness_stress")
+USER, HOST, OLDEST = "zqneale", "zqhost", "97"
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """The shipped tables, declared to be real, with ids that stand nowhere else."""
-    folder = tmp_path_factory.mktemp("real")
-    shutil.copytree(RAW, folder / "study")
-    study = folder / "study"
+def own_names(tmp_path_factory):
+    """Who runs it, and where, for this process and those that it starts."""
+    tmp_path_factory.getbasetemp()  # is called as who runs the tests
+    before = dict(vars(OPENED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOGNAME", USER)
+        patch.setattr("platform.node", lambda: HOST)
+        yield
+    vars(OPENED).update(before)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory, own_names):
+    """What an intruder looks for: the shipped tables, declared to be real.
+
+    Ids that stand nowhere else, a site of four, a diagnosis of two, one client far older than the
+    others, few without a rating; in a folder elsewhere that is called as its user and machine.
+    """
+    study = tmp_path_factory.mktemp("real") / HOST / USER / "study"
+    shutil.copytree(RAW, study)
     (study / "truth.csv").unlink()
     book = CODEBOOK.read_text("utf-8").replace("synthetic: true", "synthetic: false")
     (study / "codebook.yml").write_text(book, encoding="utf-8")
-    for path in study.glob("*.csv"):
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        for column in {"client_id", "case_manager_id"} & set(table):
-            table[column] = "zq" + table[column] + "qz"
-        table.to_csv(path, index=False)
+    read = {"dtype": str, "keep_default_na": False}
+    tables = {path: pd.read_csv(path, **read) for path in study.glob("*.csv")}
+    clients = tables[study / "client_interviews.csv"]
+    gone = clients.loc[clients["site"] == "Site 01", "client_id"].iloc[
+        3:
+    ]  # another is spelled otherwise
+    clients["diagnosis"] = clients["diagnosis"].replace("other", "mood disorder")
+    clients.loc[[10, 20], "diagnosis"] = "other"
+    clients.loc[50, "client_age"] = OLDEST
+    clients.loc[60:63, clients.columns.str.startswith("wai_c")] = ""
+    for path, table in tables.items():
+        table = table[~table["client_id"].isin(gone)] if "client_id" in table else table
+        ids = {c: "zq" + table[c] + "qz" for c in {"client_id", "case_manager_id"} & set(table)}
+        table.assign(**ids).to_csv(path, index=False)
     return study
 
 
 @pytest.fixture(scope="module")
 def results(real):
     """Everything that a run on it writes."""
-    out = real.parent / "out"
+    out = real.parents[1] / "out"
     run = run_sequence({"data": str(real)}, out, jobs=2, skip=dict.fromkeys(LONG, "Too long here."))
     assert [r.error_message for r in run.failed] == []
     return out
+
+
+def asked(folder, real, name, **values):
+    """A grid on the real study."""
+    grid = {"data": [str(real)], "by": ["site", "site_type", "diagnosis"]} | values
+    (folder / f"{name}.yml").write_text(json.dumps({"parameters": grid}))
+    return folder / f"{name}.yml"
+
+
+@pytest.fixture(scope="module")
+def subgroups(real):
+    """Everything that a batch over its subgroups writes."""
+    grid = asked(real.parents[1], real, "grid", without=["", "site=Site 03"])
+    notebooks = ["02_descriptives", "09_summary"]
+    done = run_batch(grid, real.parents[1] / "batch", 1, keep="all", notebooks=notebooks)
+    assert (done.done, done.runs) == (6, 6)
+    return done.out
+
+
+@pytest.fixture(scope="module")
+def failed(real):
+    """Everything that a batch leaves whose notebook fails, and quotes what it came across."""
+    folder = real.parents[1] / "notebooks"
+    folder.mkdir()
+    code = (
+        "import pandas as pd\nt = pd.read_csv(data + '/client_interviews.csv', dtype=str)\n"
+        "print(t['client_id'][0], file=__import__('sys').stderr)\nfloat(t['client_id'][1])"
+    )
+    parameters = 'data: str = ""\nout: str = ""'
+    make_notebook(folder / "10_fails.ipynb", code, parameters=parameters)
+    grid = real.parents[1] / "fails.yml"
+    grid.write_text(json.dumps({"runs": [{"data": str(real)}]}))
+    done = run_batch(grid, real.parents[1] / "failed", 1, folder=folder)
+    assert done.failed == 1
+    return done.out
+
+
+@pytest.fixture(scope="module")
+def said(real, tmp_path_factory):
+    """What commands print of the study, and its draft codebook."""
+    folder, printed = tmp_path_factory.mktemp("said"), CliRunner()
+    (folder / "bare").mkdir()
+    for path in real.glob("*.csv"):
+        shutil.copy(path, folder / "bare")
+    where = ["--data", str(real)]
+    draft = ["describe", str(folder / "bare")]
+    for number, command in enumerate((["check", *where], ["check", "--json", *where], draft)):
+        (folder / f"{number}.txt").write_text(printed.invoke(main, command).output, "utf-8")
+    shutil.rmtree(folder / "bare")
+    return folder
+
+
+@pytest.fixture(params=["results", "subgroups", "failed", "said"])
+def left(request):
+    """Each of these folders in turn."""
+    return request.getfixturevalue(request.param)
 
 
 def test_real_tables_of_the_same_shape_are_not_called_synthetic(tmp_path):
@@ -65,15 +155,37 @@ def texts(folder):
             yield path.name, re.sub(r"[A-Za-z0-9+/=\\n]{400,}", "", text)
 
 
-def test_no_id_of_a_person(results):
-    assert [name for name, text in texts(results) if re.search(r"zq[CM]\d+qz", text)] == []
+def test_no_id_of_a_person(left):
+    assert [name for name, text in texts(left) if re.search(r"zq[CM]\d+qz", text)] == []
 
 
-def test_no_date_of_a_person(real, results):
+def test_no_date_of_a_person(real, left):
     episodes = pd.read_csv(real / "hospital_episodes.csv", dtype=str)
     dates = set(episodes["admission"]) | set(episodes["discharge"].dropna())
-    found = {n: dates & set(re.findall(r"\d{4}-\d{2}-\d{2}", t)) for n, t in texts(results)}
+    found = {n: dates & set(re.findall(r"\d{4}-\d{2}-\d{2}", t)) for n, t in texts(left)}
     assert {name: some for name, some in found.items() if some} == {}
+
+
+def test_no_name_of_who_ran_it_or_where(left):
+    assert [n for n, t in texts(left) if re.search(rf"{USER}|{HOST}", t, re.IGNORECASE)] == []
+
+
+def test_what_a_run_says_of_its_study_leads_there_again(real, results):
+    about = json.loads((results / "run.json").read_text("utf-8"))["parameters"]["data"]
+    assert "$USER" in about
+    assert at(about) == real
+    write_report(results)
+
+
+def test_nobody_stands_out_in_a_number(results):
+    """The one far older than the others, as an extreme of a table or in a figure's text."""
+    tables = [pd.read_csv(p, dtype=str) for p in (results / "tables").glob("*.csv")]
+    rows = [row for t in tables if "term" in t for row in t[t["term"] == "client_age"].to_numpy()]
+    assert len(rows) > 3
+    assert not [row for row in rows if {OLDEST, f"{OLDEST}.0"} & set(map(str, row))]
+    told = re.findall(r'alt="([^"]*)"', (results / "report.html").read_text("utf-8"))
+    assert len(told) > 10
+    assert not [text for text in told if re.search(rf"\b{OLDEST}\b(?! %)", text)]
 
 
 def test_the_log_hides_values(results):
@@ -105,28 +217,94 @@ def test_shown_only_when_asked(real, tmp_path):
     assert "-9" in set(log["before"])
 
 
-def counts_of(results) -> pd.DataFrame:
-    """Every `n` in a table of the run, beside its table."""
-    found = [
-        pd.read_csv(p)["n"].dropna().rename(p.stem)
-        for p in (results / "tables").glob("*.csv")
-        if "n" in pd.read_csv(p, nrows=1)
-    ]
-    return pd.concat([n.reset_index(drop=True).to_frame("n").assign(table=n.name) for n in found])
+def numbers_of_people(folder) -> set[int]:
+    """Every n in a table, or told in words."""
+    found = set()
+    for path in folder.rglob("*.csv"):
+        table = pd.read_csv(path)
+        found |= set(table["n"].dropna().astype(int)) if "n" in table else set()
+    for name, text in texts(folder):
+        if name == "batch.html":  # whose n are runs
+            continue
+        told = re.findall(r"\bn (?:= )?(\d+)|(\d+) (?:dyads|clients)\b", text)
+        found |= {int(one or other) for one, other in told}
+    return found
 
 
-def test_no_count_of_fewer_than_five_by_subtraction(real, results):
-    """Table 1's `<5` missing beside n elsewhere; n of tables that differ by a few people."""
+def test_no_count_of_fewer_than_five_by_subtraction(real, results, subgroups):
+    """Two results of a run that are of nearly the same people; Table 1's `<5` beside them."""
     one = pd.read_csv(results / "tables" / "table_1.csv", dtype=str, keep_default_na=False)
     assert (one["missing"] == "<5").any()
-    size = len(pd.read_csv(real / "client_interviews.csv"))
-    given = counts_of(results)
-    left = (size - given["n"]).astype(int)
-    assert given[left.between(1, 4)].empty
-    dyads = pd.read_csv(results / "tables" / "dyads.csv")
-    missing = pd.read_csv(results / "tables" / "missingness.csv")
-    assert len(dyads) > 20
-    assert not missing["n_missing"].between(1, 4).any()
+    for folder in (results, subgroups):
+        numbers = numbers_of_people(folder)
+        assert len(numbers) > 3
+        assert [(a, b) for a, b in combinations(sorted(numbers), 2) if b - a < 5] == []
+    for table in ("missingness", "tables", "cleaning", "attrition"):
+        known = pd.read_csv(results / "tables" / f"{table}.csv").select_dtypes("number")
+        counts = known[[c for c in known if "n_" in c or c.startswith(("rows", "values"))]]
+        assert not counts.isin([1, 2, 3, 4]).any().any(), table
+        assert (
+            not (len(pd.read_csv(real / "client_interviews.csv")) - counts)
+            .isin([1, 2, 3, 4])
+            .any()
+            .any()
+        )
+
+
+def tables_one(folder) -> list[pd.DataFrame]:
+    """Table 1 of each run of a batch, as its notebook shows it."""
+    found = []
+    for path in sorted(folder.glob("notebooks/*/02_*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        pages = [
+            o.data.get("text/html", "") for c in cells for o in c.get("outputs", ()) if "data" in o
+        ]
+        page = next(p for p in pages if "who took part" in p)
+        rows = [
+            [unescape(re.sub("<.*?>", "", cell)) for cell in re.findall("<t[hd].*?</t[hd]>", row)]
+            for row in re.findall("<tr>.*?</tr>", page)
+        ]
+        found.append(pd.DataFrame(rows[1:], columns=rows[0]).set_index("Variable"))
+    return found
+
+
+def test_no_small_group_from_the_tables_of_a_batch(real, subgroups):
+    """Sizes of groups as unknowns, every number that is shown as an equation: none is solved."""
+    dyads = open_cohort(str(real)).dyads
+    every = dyads.groupby(["site", "site_type", "diagnosis"]).size().reset_index(name="size")
+    equations, small = [], []
+    for run, table in enumerate(tables_one(subgroups)):
+        by = ("site", "site_type", "diagnosis")[run // 2]
+        part = every["site"] != ("Site 03" if run % 2 else "")
+        for group, cell in table.loc["Dyads"].drop(["Level", "Missing"]).items():
+            inside = part & ((every[by].str.lower() == group.lower()) | (group == "Overall"))
+            exact = run % 2 == 0 or group == "Overall"  # those of a part of the study are rounded
+            if cell.isdigit() and exact:
+                assert int(cell) == every.loc[inside, "size"].sum()
+                equations.append(inside)
+            elif cell.isdigit():
+                assert int(cell) % 5 == 0
+            if 0 < every.loc[inside, "size"].sum() < 5:
+                assert not cell.isdigit()
+                small.append(inside)
+    known = np.array(equations, float)
+    rank = np.linalg.matrix_rank(known)
+    assert len(small) >= 2
+    for group in small:
+        assert np.linalg.matrix_rank(np.vstack([known, group])) > rank
+
+
+@pytest.mark.parametrize("left_out", ["site=Site 01", "site=Site 02", "diagnosis=other"])
+def test_cohorts_that_would_tell_of_few_by_subtraction_are_refused(left_out, real, tmp_path):
+    """A small site, the one whose size hides it, or two cohorts of a batch that differ by few."""
+    with pytest.raises(ParameterError, match="fewer than 5 people by subtraction"):
+        run_sequence({"data": str(real), "without": left_out}, tmp_path / "out")
+    site = "site=Site 03"
+    grid = asked(tmp_path, real, "grid", without=[site, f"{site}; {left_out}"])
+    with pytest.raises(ParameterError, match="fewer than 5 people by subtraction"):
+        run_batch(grid, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+    refuse_subtraction([{"data": str(real), "without": left_out, "show_rows": True}])
 
 
 def test_sizes_of_small_sites_are_not_what_types_of_site_leave(real):
@@ -159,7 +337,6 @@ def test_no_home_and_no_file_that_is_not_used(tmp_path, monkeypatch):
     assert [r.error_message for r in run.failed] == []
     found = [name for name, text in texts(run.out) if re.search("zqneale|zqmiller", text)]
     assert found == []
-    write_report(run.out)  # from what run.json says
 
 
 def test_a_failure_quotes_no_cell(real, tmp_path):

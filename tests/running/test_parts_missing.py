@@ -1,6 +1,5 @@
 """Studies that lack parts, or hold what cannot be estimated: each run comes to its end."""
 
-import ast
 import re
 from copy import deepcopy
 
@@ -12,10 +11,10 @@ import pytest
 import yaml
 
 from alliance_helpers.cohorts.simulate import simulate_study
-from alliance_helpers.cohorts.survive import NAME, Lacking, Survivor, surviving
-from alliance_helpers.errors import DataError, NotEstimableError
+from alliance_helpers.errors import DataError
 from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.paths import DATA as DATA_FOLDER
+from alliance_helpers.running.runner import not_estimable, run_notebook
 from alliance_helpers.running.sequence import checked_study, main_notebooks, skipped
 
 BOOK = yaml.safe_load(CODEBOOK.read_text("utf-8"))
@@ -116,17 +115,19 @@ def made(seed, folder):
 
 def executed(path, values):
     """A notebook's code run here, as a kernel would run it; what could not be estimated."""
-    told = []
-    names = {NAME: surviving}
+    names, lacking, told = {}, {}, []
     for cell in nbformat.read(path, as_version=4).cells:
         tags = set(cell.metadata.get("tags", []))
         if cell.cell_type != "code" or tags & LEFT:
             continue
-        tree = Survivor().visit(ast.parse(cell.source))
-        exec(compile(tree, path.stem, "exec"), names)
+        try:
+            exec(compile(cell.source, path.stem, "exec"), names)
+        except Exception as error:
+            told.append(not_estimable(cell.source, type(error).__name__, str(error), lacking))
+            if not told[-1]:
+                raise
         if "parameters" in tags:
             names |= {k: v for k, v in values.items() if k in names}
-        told += [x for x in names.values() if isinstance(x, Lacking)]
     return told
 
 
@@ -140,7 +141,7 @@ def test_comes_to_its_end(seed, tmp_path, monkeypatch):
         with pytest.raises(DataError, match="rating"):
             checked_study({"data": str(tmp_path)})
         return
-    gone = skipped(checked_study({"data": str(tmp_path)}))
+    gone = skipped(checked_study({"data": str(tmp_path)}).codebook)
     assert all(reason.startswith("The study has no") for reason in gone.values())
     notebooks = [path for path in main_notebooks() if path.stem not in gone]
     quick = [path for path in notebooks if not path.stem.startswith("robustness")]
@@ -154,7 +155,7 @@ SMALLEST = re.search(r"```yaml\n(.*?)```", PAGE, re.S)[1]
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_smallest_study_and_a_constant_outcome(tmp_path, capsys):
+def test_the_smallest_study_and_a_constant_outcome(tmp_path):
     """No claim can be put to it, and each of its pages says so."""
     answers = np.random.default_rng(1).integers(1, 6, (8, 12))
     table = pd.DataFrame(answers, columns=[f"wai_{i}" for i in range(1, 13)])
@@ -162,29 +163,38 @@ def test_the_smallest_study_and_a_constant_outcome(tmp_path, capsys):
         tmp_path / "patients.csv", index=False
     )
     (tmp_path / "codebook.yml").write_text(SMALLEST, "utf-8")
-    gone = skipped(checked_study({"data": str(tmp_path)}))
-    lacking = {}
+    gone = skipped(checked_study({"data": str(tmp_path)}).codebook)
+    said = []
     for path in (path for path in main_notebooks() if path.stem not in gone):
-        lacking[path.stem] = executed(path, {"data": str(tmp_path)})
-    assert "'depression' has the same value" in str(lacking["06_finding_3"])
-    said = capsys.readouterr().out
+        said += executed(path, {"data": str(tmp_path)})
+    said = "\n".join(said)
+    assert "'depression' has the same value" in said
     assert "Finding 3 terms: not estimable, since" in said
     assert "no claim has a specification that can be" in said
     assert "no claim can be put to this study" in said
 
 
-def test_only_what_cannot_be_estimated_is_survived():
-    def run(code):
-        names = {NAME: surviving, "NotEstimableError": NotEstimableError, "fail": fail}
-        exec(compile(Survivor().visit(ast.parse(code)), "cell", "exec"), names)
-        return names
+def notebook_of(folder, *sources):
+    cells = [nbformat.v4.new_code_cell('out: str = ""', metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    meta = {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=meta), folder / "01_n.ipynb")
+    return folder / "01_n.ipynb"
 
-    def fail(error):
-        raise error("x has one value.")
 
-    names = run("a, b = fail(NotEstimableError)\nc = a.fit\nd = b[1]\ne = len(a)\nf = 1")
-    assert all(isinstance(names[n], Lacking) for n in "abcde")
-    assert names["f"] == 1
-    assert str(names["e"]) == "Not estimable, since x has one value."
-    with pytest.raises(KeyError):
-        run("fail(KeyError)")
+def test_a_page_survives_what_cannot_be_estimated_and_nothing_else(tmp_path):
+    first = (
+        "from alliance_helpers.errors import NotEstimableError as E\n"
+        "def fail(error): raise error('x has one value.')"
+    )
+    fails = 'a, b = fail(E)\nsave_table(a, "some_table")'
+    lives = notebook_of(tmp_path, first, fails, "c = a.fit", "print(c)", "print('on')")
+    record = run_notebook(lives, tmp_path / "ran.ipynb", {})
+    assert record.status == "done"
+    cells = nbformat.read(tmp_path / "ran.ipynb", as_version=4).cells[-4:]
+    told = "ot estimable, since x has one value."
+    shown = [cell.outputs[0].get("text") or cell.outputs[0].data["text/plain"] for cell in cells]
+    assert shown == [f"Some table: n{told}", f"N{told}", f"N{told}", "on\n"]
+    for wrong, name in (("fail(KeyError)", "KeyError"), ("unheard_of", "NameError")):
+        record = run_notebook(notebook_of(tmp_path, first, fails, wrong, "a"), None, {})
+        assert (record.status, record.error_name, record.error_cell) == ("failed", name, 4)

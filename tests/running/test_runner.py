@@ -24,7 +24,7 @@ from alliance_helpers.running.runner import (
     run_one,
 )
 from alliance_helpers.running.sequence import by_name, input_hashes, run_sequence, skipped
-from alliance_helpers.study.load import Study, load_study
+from alliance_helpers.study.load import load_study
 from alliance_helpers.study.read_codebook import parse_codebook
 
 
@@ -169,7 +169,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "left_out"), [("hospital_days", False), ("days", True)])
 def test_hospital_days_may_be_a_plain_column_of_any_name(name, left_out):
-    frame = pd.DataFrame({"id": ["a", "b"], "x": [1, 2], "nights in 2024": [0, 3]})
     book = parse_codebook(f"""
 study: {{title: T, client: id}}
 tables:
@@ -179,7 +178,7 @@ tables:
     variables: {{id: {{type: id}}, x: {{}}, {name}: {{column: nights in 2024}}}}
 informants: {{client: {{label: Patient, alliance: x}}}}
 """)
-    reasons = skipped(Study({"t": frame}, book, "t"))
+    reasons = skipped(book)
     assert ("07_finding_4" in reasons) is left_out
     assert reasons["08_halo"] == "The study has no rating by the case manager."
     if left_out:
@@ -205,7 +204,7 @@ def test_a_study_that_lacks_parts_runs_to_the_end(tmp_path, lacking, left_out):
         for block in book.get("blocks", {}).values():
             block[:] = [term for term in block if term != gone.get("alliance")]
     (folder / "codebook.yml").write_text(yaml.safe_dump(book, sort_keys=False), encoding="utf-8")
-    skip = skipped(load_study(folder))
+    skip = skipped(load_study(folder).codebook)
     assert set(skip) == {*left_out.split(), "10_over_time"}
     run = run_sequence({"data": str(folder), "n_perm": 20}, out, skip=skip)
     assert run.failed == []

@@ -103,7 +103,7 @@ def hostile(tmp_path_factory):
     ]
     (study / "findings.yml").write_text(json.dumps({"claims": claims}))
     assert check(study)[0] == []
-    assert list(skipped(open_study(str(study)))) == ["10_over_time"]
+    assert list(skipped(open_study(str(study)).codebook)) == ["10_over_time"]
     run = run_sequence({"data": str(study)}, study.parent / "out", jobs=2)
     assert [r.error_message for r in run.failed] == []
     return study, run.out

@@ -1,13 +1,16 @@
 """The seminar's server holds a class: its own names, its limits, and no path that trips it."""
 
+import sys
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
 import ipywidgets as ipw
 import pytest
-from seminar_pages import free_port, server
+from seminar_pages import UNITS, free_port, server
 
 from alliance_helpers.teaching.demos import Slide, demonstration
+from tools.seminar.server import KERNEL
 
 LOST = (
     "/voila/render/%00", "/voila/templates/", "/voila/templates/a",
@@ -16,15 +19,20 @@ LOST = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    """The address of a server whose places are all taken: it has none."""
-    import sys
-
+@contextmanager
+def seminar(folder, most):
+    """The address of a server with so many places."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "tools.seminar.web", "--units", "1", "--ready", "0",
-               "--most", "0", "--allow-host", "class.example", f"--port={port}"]  # fmt: skip
-    with server(command, f"{url}/", tmp_path_factory.mktemp("server") / "log.txt"):
+               "--most", str(most), "--allow-host", "class.example", f"--port={port}"]  # fmt: skip
+    with server(command, f"{url}/", folder / "log.txt"):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A server whose places are all taken: it has none."""
+    with seminar(tmp_path_factory.mktemp("server"), 0) as url:
         yield url
 
 
@@ -55,6 +63,18 @@ def test_a_visitor_too_many_is_told(full):
     code, page = answer(f"{full}/voila/render/unit_1_two_views_of_one_relationship.ipynb")
     assert code == 503
     assert "Every place is taken" in page
+
+
+def test_a_page_loaded_again_has_the_place_of_the_one_before(tmp_path):
+    with seminar(tmp_path, 1) as url:
+        page = f"{url}/voila/render/{UNITS[0]}.ipynb"
+        visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        kernels = set()
+        for _ in range(3):
+            with visitor.open(page, timeout=60) as reply:
+                kernels.add(KERNEL.search(reply.read().decode())[1])
+        assert len(kernels) == 3
+        assert answer(page)[0] == 503  # somebody else has no place
 
 
 def test_a_slider_that_was_moved_past_its_end_stands_at_its_end():

@@ -6,26 +6,23 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from alliance_helpers.errors import AllianceError
 from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
 from alliance_helpers.running.station import close_station, open_station
 
+from . import command
 from .editions import EDITIONS, build, run, shortcomings
 
 os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser("python -m tools.seminar", description=__doc__)
     parser.add_argument("editions", nargs="+", choices=sorted(EDITIONS))
     parser.add_argument("--out", type=Path, default=Path("results/seminar"))
     parser.add_argument("--no-check", action="store_true", help="do not run what was built")
     given = parser.parse_args()
-    try:
-        made = {e: build(e, given.out / e) for e in given.editions}
-    except AllianceError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    made = {e: build(e, given.out / e) for e in given.editions}
     wrong = [] if given.no_check else check(made)
     for edition, paths in made.items():
         print(f"{edition}: {len(paths)} notebooks in {given.out / edition}")

@@ -17,9 +17,10 @@ from pathlib import Path
 import nbformat
 from traitlets.config import Config
 
-from alliance_helpers.errors import AllianceError, OutputError, ParameterError
+from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import write_whole
 
+from . import command
 from .editions import CODE_STUB, SOURCE, TEXT_STUB, folded, instructor, units
 
 CONFIG = """# Read by nbgrader (formgrader, too): jupyter lab, started in this folder.
@@ -128,23 +129,19 @@ def told(result: dict) -> None:
         raise OutputError(f"nbgrader: {result.get('error') or result.get('log')}")
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.seminar.course", description=__doc__)
     parser.add_argument("root", type=Path, help="the course's folder")
     parser.add_argument("inbox", type=Path, nargs="?", help="submissions to collect and grade")
     parser.add_argument("--units", type=int, nargs="+", metavar="N")
     given = parser.parse_args()
-    try:
-        course = Course(given.root, given.units)
-        if given.inbox is None:
-            print(f"To hand out: {course.open()}")
-            return 0
-        print(*course.collect(given.inbox), sep="\n", file=sys.stderr)
-        print(f"Marks: {course.grade()}; feedback: {course.root / 'feedback'}")
-    except AllianceError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    course = Course(given.root, given.units)
+    if given.inbox is None:
+        print(f"To hand out: {course.open()}")
+        return
+    print(*course.collect(given.inbox), sep="\n", file=sys.stderr)
+    print(f"Marks: {course.grade()}; feedback: {course.root / 'feedback'}")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from PIL import Image
 
-from alliance_helpers.errors import AllianceError
 from alliance_helpers.paths import write_whole
 from alliance_helpers.teaching.demos import Choose, Demo
 
+from . import command
 from .editions import SOURCE, units, web
 
 MOST = 60  # settings of a demonstration; beyond, one control moves at a time
@@ -137,21 +137,17 @@ def small(png: bytes) -> str:
     return base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.seminar.lite", description=__doc__)
     parser.add_argument("--units", type=int, nargs="+", default=[1, 2], metavar="N")
     parser.add_argument("--out", type=Path, default=Path("results/seminar/lite"))
     given = parser.parse_args()
-    try:
-        given.out.mkdir(parents=True, exist_ok=True)
-        for path in units(numbers=given.units):
-            text = page(path)
-            write_whole(given.out / f"{path.stem}.html", text)
-            print(f"{given.out / path.stem}.html, {len(text) / 1e6:.1f} MB")
-    except AllianceError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    given.out.mkdir(parents=True, exist_ok=True)
+    for path in units(numbers=given.units):
+        text = page(path)
+        write_whole(given.out / f"{path.stem}.html", text)
+        print(f"{given.out / path.stem}.html, {len(text) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

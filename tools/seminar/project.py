@@ -21,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_helpers.cohorts.simulate import simulate_study
-from alliance_helpers.errors import AllianceError, OutputError, ParameterError
+from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, write_whole
+
+from . import command
 
 WORLDS = ("published", "no_association", "halo", "hospital_effect")
 ASKED = {  # the two variables, and their row of the truth: informant, term
@@ -124,26 +126,19 @@ def marks(out: Path, inbox: Path) -> Path:
     return out / "marks.csv"
 
 
-def main() -> int:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.seminar.project", description=__doc__)
     parser.add_argument("out", type=Path, help="the project's folder")
     todo = parser.add_mutually_exclusive_group(required=True)
     todo.add_argument("--students", type=Path, help="a text file, one name a line: hand out")
     todo.add_argument("--sheets", type=Path, help="folder with STUDENT.csv of each: mark")
     given = parser.parse_args()
-    try:
-        if given.sheets:
-            print(f"Marks: {marks(given.out, given.sheets)}")
-            return 0
-        hand_out(given.out, given.students.read_text(encoding="utf-8").splitlines())
-        print(f"To hand out: {given.out / 'students'}")
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except AllianceError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    if given.sheets:
+        print(f"Marks: {marks(given.out, given.sheets)}")
+        return
+    hand_out(given.out, given.students.read_text(encoding="utf-8").splitlines())
+    print(f"To hand out: {given.out / 'students'}")
 
 
 if __name__ == "__main__":

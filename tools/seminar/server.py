@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from secrets import token_hex
+from typing import ClassVar
 from urllib.parse import unquote
 
+from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError, authenticated
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
@@ -18,6 +21,9 @@ FULL = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Full</titl
 
 # Paths that Voila trips over: templates' files elsewhere, ways out of a folder, a login, a NUL.
 LOST = re.compile(r"/voila/templates/(?![\w-]+/static/.)|/\.\.(/|$)|/log(in|out)$|\0")
+
+
+KERNEL = re.compile(r'KERNEL = "([0-9a-f-]{36})"')  # in a page
 
 
 def is_address(host: str) -> bool:
@@ -43,16 +49,40 @@ class OwnNames:
 
 
 class Page(TornadoVoilaHandler):
-    """A visitor's page; each has a kernel."""
+    """A visitor's page; each has a kernel, and one loaded again the place that it had before."""
+
+    kernels: ClassVar[dict[tuple[str, str | None], str]] = {}  # of a visitor, for a unit
+    gone = False
+
+    def on_connection_close(self) -> None:
+        self.gone = True
+        super().on_connection_close()
 
     @authenticated
     async def get(self, path: str | None = None) -> None:
+        visitor = self.get_cookie("visitor") or token_hex()
+        await self.leave(self.kernels.pop((visitor, path), ""))
         if len(self.kernel_manager.list_kernel_ids()) >= Seminar.most:
             self.set_status(503)
             self.set_header("Retry-After", "30")
             self.finish(FULL)
             return
-        await super().get(path)
+        self.set_cookie("visitor", visitor, httponly=True, samesite="Strict")
+        begun = ""
+        async for html in self.get_generator(path=path):
+            begun += html  # in pieces of any length
+            if told := KERNEL.search(begun):
+                self.kernels[visitor, path] = told[1]
+            if self.gone:  # before there was a page that could say so
+                await self.leave(self.kernels.pop((visitor, path), ""))
+                return
+            self.write(html)
+            self.flush()
+
+    async def leave(self, kernel: str) -> None:
+        """Give a place back, unless its page did so itself."""
+        if kernel in self.kernel_manager:
+            await ensure_async(self.kernel_manager.shutdown_kernel(kernel, now=True))
 
 
 class Seminar(Voila):

@@ -5,10 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from alliance_helpers.errors import AllianceError
 from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
 from alliance_helpers.running.station import MEMORY_VARIABLE, close_station, open_station
 from alliance_helpers.study.yaml_text import without_iri_grammar
+
+from . import command
 
 PAGES = Path("results/seminar/web").absolute()
 
@@ -34,7 +35,8 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
-def main() -> int:
+@command
+def main() -> None:
     given, further = arguments()
     os.environ[PROVISIONER_VARIABLE] = PROVISIONER
     os.environ[MEMORY_VARIABLE] = str(given.memory)
@@ -57,12 +59,8 @@ def main() -> int:
         # Not in the folder it is started from, where Voila would look first and run a voila.py.
         settings = [f"--Voila.config_file_paths={path}" for path in jupyter_config_path()]
         Seminar.launch_instance([str(PAGES), "--no-browser", ready, *settings, *further])
-    except AllianceError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
     finally:
         close_station()
-    return 0
 
 
 if __name__ == "__main__":
