@@ -21,6 +21,7 @@ from .robust import cluster_robust
 TRENDS = ("none", "common", "own", "differences")
 """What is done about change over time: left in; one line for all; each person's own line taken
 out; differences from one occasion to the next."""
+TINY = 1e-9  # of a measure's size: what is left is rounding
 
 
 def occasions(y, x, person, time) -> pd.DataFrame:
@@ -88,20 +89,18 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
     >>> within_between(y, x, person, time)["estimate"].round(1).tolist()[0]
     0.5
     """
-    _check_trend(trend)
     rows = occasions(y, x, person, time)
+    left = _left(rows, trend)
     if trend == "own":
-        left, df = _own_lines(rows)
-        return _pooled(left["y"], left["x"], df, len(left), conf_level)
+        return _pooled(left, conf_level)
     if trend == "differences":
-        steps = _differences(rows)
-        found = cluster_robust(
-            steps["y"], steps[["x"]].rename(columns={"x": "within"}), steps["person"],
-            conf_level=conf_level,
-        )  # fmt: skip
+        steps = left[["x"]].rename(columns={"x": "within"})
+        found = cluster_robust(left["y"], steps, left["person"], conf_level=conf_level)
         return found[found["term"] == "within"].reset_index(drop=True)
     mean = rows.groupby("person")["x"].transform("mean")
-    X = pd.DataFrame({"within": rows["x"] - mean, "between": mean})
+    X = pd.DataFrame({"within": rows["x"] - mean})
+    if np.ptp(mean) > TINY * rows["x"].abs().max():
+        X["between"] = mean
     if trend == "common":
         X["time"] = rows["time"]
     return _mixed(rows, X, conf_level).query("term != 'intercept'").reset_index(drop=True)
@@ -150,31 +149,47 @@ def lagged(
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     """What :func:`lagged` relates: occasions (`person time y`), and their predictors."""
-    _check_trend(trend)
     require_whole(1, lag=lag)
     rows = occasions(y, x, person, time)
-    if trend == "differences":
-        rows = _differences(rows)
-        centred = rows[["person", "time", "y", "x"]]
-    elif trend == "own":
-        centred, _ = _own_lines(rows)
-    else:
-        means = rows.groupby("person")[["y", "x"]].transform("mean")
-        centred = rows.assign(y=rows["y"] - means["y"], x=rows["x"] - means["x"])
-    earlier = centred.assign(time=centred["time"] + lag)
-    earlier = earlier.rename(columns={"y": "itself", "x": "before"})
-    now = rows if trend in ("none", "common") else centred
+    left = _left(rows, trend)
+    earlier = left.assign(time=left["time"] + lag).rename(columns={"y": "itself", "x": "before"})
+    now = rows if trend in ("none", "common") else left
     pairs = now.merge(earlier, on=["person", "time"])
-    if len(pairs) < 10:
+    if len(pairs) < 10 or not pairs["person"].duplicated().any():
         raise NotEstimableError(
-            f"only {len(pairs)} occasions have another {lag} before them: the series are too short"
+            f"only {len(pairs)} occasions of {pairs['person'].nunique()} people have another {lag} "
+            "before them: the series are too short"
         )
     return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
 
 
-def _check_trend(trend: str) -> None:
+def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
+    """What is left of both measures without the person's level and, but for `common`, the trend.
+
+    Raises
+    ------
+    NotEstimableError
+        Without the trend nothing is left of one of them, or one is the other.
+    """
     if trend not in TRENDS:
         raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
+    if trend in ("own", "differences"):
+        left = _own_lines(rows) if trend == "own" else _differences(rows)
+        free = left[["y", "x"]] - left[["y", "x"]].mean()
+    else:
+        measured = rows[["y", "x", "time"]]
+        free = measured - measured.groupby(rows["person"]).transform("mean")
+        left = rows.assign(y=free["y"], x=free["x"])
+        time = free.pop("time")
+        if trend == "common":
+            free = free - np.outer(time, time @ free / (time @ time))
+    size = np.sqrt((free**2).sum())
+    taken = "" if trend == "none" else " once the trend is taken out"
+    if (size <= TINY * np.sqrt((rows[["y", "x"]] ** 2).sum())).any():
+        raise NotEstimableError(f"a measure does not vary within people{taken}")
+    if abs(free["y"] @ free["x"]) >= (1 - TINY) * size.prod():
+        raise NotEstimableError(f"both measures take the same course in everybody{taken}")
+    return left
 
 
 def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFrame:
@@ -185,8 +200,8 @@ def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFra
     return tidy(terms, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
 
 
-def _own_lines(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """What each person's own straight line over time leaves over, and the rows this leaves free."""
+def _own_lines(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each person's own straight line over time leaves over."""
     kept = rows[rows.groupby("person")["time"].transform("size") > 2].reset_index(drop=True)
     by = kept.groupby("person")
     time = kept["time"] - by["time"].transform("mean")
@@ -196,26 +211,26 @@ def _own_lines(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         centred = kept[name] - by[name].transform("mean")
         slope = (centred * time).groupby(kept["person"]).transform("sum") / weight
         left[name] = centred - slope * time
-    df = len(kept) - 2 * kept["person"].nunique() - 1
-    if df < 5:
+    if len(kept) - 2 * kept["person"].nunique() < 6:
         raise NotEstimableError("too few people have three occasions or more")
-    return pd.DataFrame(left), df
+    return pd.DataFrame(left)
 
 
 def _differences(rows: pd.DataFrame) -> pd.DataFrame:
     """Change from one occasion to the next, where both are there."""
     steps = rows.groupby("person")[["time", "y", "x"]].diff()
     made = rows[["person", "time"]].join(steps[["y", "x"]])[steps["time"] == 1]
+    if len(made) < 10:
+        raise NotEstimableError(f"only {len(made)} occasions have another just before them")
     return made.reset_index(drop=True)
 
 
-def _pooled(y: pd.Series, x: pd.Series, df: int, n: int, conf_level: float) -> pd.DataFrame:
-    """One slope through the origin."""
-    squares = float(x @ x)
-    if squares <= 1e-20 * max(float(y @ y), 1e-300):
-        raise NotEstimableError("x does not vary within people once their trends are taken out")
-    slope = float(x @ y) / squares
-    error = np.sqrt(float(((y - slope * x) ** 2).sum()) / df / squares)
+def _pooled(left: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    """One slope through the origin; two degrees of freedom are gone for each person's line."""
+    y, x, n = left["y"], left["x"], len(left)
+    df = n - 2 * left["person"].nunique() - 1
+    slope = y @ x / (x @ x)
+    error = np.sqrt(((y - slope * x) ** 2).sum() / df / (x @ x))
     return tidy(["within"], np.array([slope]), np.array([error]), float(df), n, conf_level)
 
 
