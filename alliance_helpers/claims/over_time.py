@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from itertools import product
 
 import pandas as pd
 
@@ -16,8 +17,10 @@ from ..errors import NotEstimableError
 from ..models.nesting import nested_shares
 from ..models.reliability import reliability
 from ..models.robust import cluster_robust
-from ..models.sessions import within_between
+from ..models.sessions import changes, within_between
 from ..study.clean import CleanStudy
+from ..study.codebook import Codebook
+from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
 from .trends import TRENDS, Judge, measures
 from .verdicts import SUPPORTED
@@ -301,6 +304,64 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     if not parts:
         raise NotEstimableError("no path can be told with the trend taken out")
     return pd.DataFrame(parts)
+
+
+@_or_reason
+def sources(
+    study: CleanStudy, n_boot: int = 1000, n_noise: int = 200, seed: int = 1995
+) -> pd.DataFrame:
+    """What each informant's rating draws on: its change from session to session, and its mean.
+
+    Returns
+    -------
+    DataFrame
+        `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
+        new in the rating at a session (:func:`.models.sessions.changes`) by what is new in the
+        other measures of that session; whole clients are resampled. `between`: clients' means;
+        whole case managers are resampled.
+    """
+    told, book = study.sessions, study.codebook
+    frame, client, manager = told.frame, told.client, told.case_manager
+    how, calls = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}, []
+    others = {n for block, names in book.blocks.items() if block != "alliance" for n in names}
+
+    def find(level: str, rating: str) -> pd.DataFrame:
+        names = [rating, *(n for n in frame.select_dtypes("number") if n in others)]
+        if level == "between":
+            means = frame.groupby(client)[names].mean()
+            if manager:
+                means[manager] = frame.groupby(client)[manager].first()
+            return draws_on(means, book, rating, cluster=manager, **how)
+        varies = [n for n in names if (frame.groupby(client)[n].nunique() > 1).any()]
+        new = changes(measures(frame, told, varies), rating)
+        return draws_on(new, book, rating, cluster="person", **how)
+
+    for level, informant in product(("within", "between"), book.informants):
+        if (rating := book.alliance_of(informant)) in frame:
+            calls.append(({"level": level, "informant": informant}, partial(find, level, rating)))
+    if not calls:
+        raise NotEstimableError("no alliance rating is told at each session")
+    return one_below_the_other(calls, f"level {SOURCES}")
+
+
+def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
+    """Of each informant one sentence: what the change of the rating draws on most."""
+    if "level" not in found:
+        return list(found["reason"])
+    said = []
+    for informant, rows in found.query("level == 'within'").groupby("informant", sort=False):
+        who = book.informant_label(informant)
+        if rows["estimate"].isna().all():
+            said.append(f"{who}: {rows['reason'].iloc[0].rstrip('.')}.")
+            continue
+        most = rows.loc[rows["estimate"].idxmax()]
+        terms = ", ".join(map(book.label, most["terms"].split(", ")))
+        share, noise, p = (f"{most[n]:.3f}"[1:] for n in ("estimate", "noise", "p_value"))
+        said.append(
+            f"{who}: of what is new in the rating at a session most goes with what is new in "
+            f"{terms}, a share of {share} of its variance (pure noise {noise}, p = {p})."
+        )
+    return said
 
 
 def for_forest(found: pd.DataFrame) -> pd.DataFrame:

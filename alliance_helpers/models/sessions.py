@@ -163,6 +163,47 @@ def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
 
 
+def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
+    """What is new at an occasion: a rating that its past does not foretell, and other measures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `person time`, the rating and the other measures; only complete rows.
+    rating : str
+
+    Returns
+    -------
+    DataFrame
+        `person` and the measures, a row for each occasion with another just before it: deviations
+        from the person's own means without the trend that all share, and without what the rating
+        and the measure itself foretell of it at the occasion before.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than ten such occasions.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"person": np.repeat(np.arange(9), 3), "time": [1, 2, 3] * 9})
+    >>> rows["rating"] = np.random.default_rng(1).normal(size=27)
+    >>> changes(rows, "rating").shape
+    (18, 2)
+    """
+    rows = rows.sort_values(["person", "time"], ignore_index=True)
+    free = rows.drop(columns=["person", "time"])
+    free = _without_trend(free - free.groupby(rows["person"]).transform("mean"), rows)
+    there = rows.groupby("person")["time"].diff() == 1
+    if there.sum() < 10:
+        raise NotEstimableError(f"only {there.sum()} occasions have another just before them")
+    before, new = free.shift()[there], free[there].copy()
+    for name in free:
+        design = np.column_stack([np.ones(len(new)), before[[rating, name]]])
+        new[name] -= design @ np.linalg.lstsq(design, new[name].to_numpy())[0]
+    return new.assign(person=rows["person"])
+
+
 def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
     """What is left of both measures without the person's level and, but for `common`, the trend.
 
@@ -177,12 +218,10 @@ def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
         left = _own_lines(rows) if trend == "own" else _differences(rows)
         free = left[["y", "x"]] - left[["y", "x"]].mean()
     else:
-        measured = rows[["y", "x", "time"]]
-        free = measured - measured.groupby(rows["person"]).transform("mean")
+        measures = rows[["y", "x"]]
+        free = measures - measures.groupby(rows["person"]).transform("mean")
         left = rows.assign(y=free["y"], x=free["x"])
-        time = free.pop("time")
-        if trend == "common":
-            free = free - np.outer(time, time @ free / (time @ time))
+        free = _without_trend(free, rows) if trend == "common" else free
     size = np.sqrt((free**2).sum())
     taken = "" if trend == "none" else " once the trend is taken out"
     if (size <= TINY * np.sqrt((rows[["y", "x"]] ** 2).sum())).any():
@@ -190,6 +229,12 @@ def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
     if abs(free["y"] @ free["x"]) >= (1 - TINY) * size.prod():
         raise NotEstimableError(f"both measures take the same course in everybody{taken}")
     return left
+
+
+def _without_trend(free: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Deviations from people's own means, the linear trend that all share taken out."""
+    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
+    return free - np.outer(time, time @ free / (time @ time))
 
 
 def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFrame:

@@ -229,6 +229,31 @@ def test_bad_sessions_through_check_and_every_table(spoil, problem, warning, rea
     assert len(over_time.stayers(study, rules))
 
 
+def test_what_a_change_of_rating_draws_on(tmp_path):
+    """Within, the rating follows `near`; its mean goes with that of `far`; both have a trend."""
+    frame, rng = drawn(n=80, T=8, trend=0.3, seed=4), np.random.default_rng(5)
+    client = frame["id"].to_numpy()
+    near = frame["wai"] - frame.groupby("id")["wai"].transform("mean")
+    frame["near"] = near + rng.normal(size=640) + rng.normal(size=80)[client]
+    frame["far"] = frame.groupby("id")["wai"].transform("mean") + rng.normal(size=640)
+    frame["far"] += 0.3 * frame["session"]
+    frame.to_csv(tmp_path / "sessions.csv", index=False)
+    text = CODEBOOK.replace("bdi: {}", "bdi: {}, near: {}, far: {}")
+    text = text.replace("{outcome: [bdi]}", "{outcome: [bdi], contact: [near], rest: [far]}")
+    (tmp_path / "codebook.yml").write_text(text)
+    study = clean(load_study(tmp_path))
+    found = over_time.sources(study, n_boot=100, n_noise=99).set_index(["level", "terms"])
+    assert found["share"].groupby("level").sum().tolist() == pytest.approx([1, 1])
+    drawn_on = found["share"].groupby("level").idxmax()
+    assert [*drawn_on] == [("between", "far"), ("within", "near")]
+    assert found.loc[drawn_on, "p_value"].max() == 0.01
+    assert found.loc[("within", "far"), "p_value"] > 0.05  # a trend is no source
+    # the new of `wai` has variance 1, that of `near` 1 + 1
+    assert found.loc["within", "r_squared"].iloc[0] == pytest.approx(0.5, abs=0.08)
+    (said,) = over_time.sources_said(found.reset_index(), study.codebook)
+    assert "what is new in near" in said and said.endswith("p = .010).")
+
+
 def test_dates_are_ranked_and_gaps_of_a_counter_stay_gaps(tmp_path):
     frame = drawn(n=12).query("session != 4")
     study, _ = study_of(frame, tmp_path)
