@@ -28,17 +28,18 @@ SHAPES = ((50, 10), (200, 4))
 CLAIM = Claim("1", "alliance_first", "precedes", "client", term="symptoms", sign="negative",
               source="client_alliance", bound="lagged")  # fmt: skip
 ABOUT = ["scenario", "n_clients", "sessions", "analysis"]
+RULES = read_rules()
 VERDICTS = ("supported", "not_supported", "inconclusive", "not_estimable")
 
 
 def one(scenario: str, n: int, T: int, seed: int) -> list[tuple]:
     """The path of one cohort by the primary analysis, and by the one with the trend left in."""
-    truth, rules, book = courses()[scenario], read_rules(), scenario_codebook(scenario)
+    truth, book = courses()[scenario], scenario_codebook(scenario)
     frame = draw_sessions(truth, n, seed, T)
     dyads, rows = frame.drop_duplicates("client_id", keep="last"), []
     dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book)
     for analysis in ("detrended", "naive"):
-        judge, about = Judge(dyads, rules, analysis), (scenario, n, T, analysis)
+        judge, about = Judge(dyads, RULES, analysis), (scenario, n, T, analysis)
         try:
             effect, (verdict, _), _ = judge.find(CLAIM)
         except NotEstimableError:
@@ -73,4 +74,4 @@ def main(cohorts: list[int]) -> None:
 
 if __name__ == "__main__":
     given = [int(n) for n in sys.argv[1:]]
-    main(given or [500, 500])
+    main(given or [2000, 2000])

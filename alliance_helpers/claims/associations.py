@@ -274,23 +274,24 @@ def information_sources(
     [1.0, 1.0]
     """
     book = book_of(dyads, codebook)
+    how = {"cluster": book.case_manager, "n_boot": n_boot, "n_noise": n_noise, "seed": seed}
+    calls = [({"informant": i}, partial(draws_on, dyads, book, book.alliance_of(i), **how))
+             for i in book.informants]  # fmt: skip
+    return one_below_the_other(calls, SOURCES)
+
+
+def draws_on(data: pd.DataFrame, book: Codebook, rating: str, **how) -> pd.DataFrame:
+    """Relative importance for one rating of each source of information: `block source terms` ..."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for block, terms in _other_blocks(dyads, book).items():
+    for block, terms in _other_blocks(data, book).items():
         for term in terms:
             groups.setdefault((block, reporter_of(term, book)), []).append(term)
-    listed = [(block, source, ", ".join(terms)) for (block, source), terms in groups.items()]
+    if not groups or rating not in data:
+        raise NotEstimableError(f"The study has no {rating if groups else 'other variables'}.")
     named = {f"{block}, {source}": terms for (block, source), terms in groups.items()}
-
-    def find(rating: str) -> pd.DataFrame:
-        if not groups or rating not in dyads:
-            raise NotEstimableError(f"The study has no {rating if groups else 'other variables'}.")
-        how = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}
-        found = relative_importance(dyads, rating, named, book.case_manager, **how)
-        heads = pd.DataFrame(listed, columns=["block", "source", "terms"])
-        return heads.join(found.drop(columns="term"))
-
-    calls = [({"informant": i}, partial(find, book.alliance_of(i))) for i in book.informants]
-    return one_below_the_other(calls, SOURCES)
+    found = relative_importance(data, rating, named, **how).drop(columns="term")
+    listed = [(block, source, ", ".join(terms)) for (block, source), terms in groups.items()]
+    return pd.DataFrame(listed, columns=["block", "source", "terms"]).join(found)
 
 
 def reporter_of(term: str, book: Codebook) -> str:

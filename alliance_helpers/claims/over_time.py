@@ -8,7 +8,8 @@ that is not told at sessions gives way to the first that is. What cannot be told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
+from itertools import product
 
 import pandas as pd
 
@@ -16,11 +17,14 @@ from ..errors import NotEstimableError
 from ..models.nesting import nested_shares
 from ..models.reliability import reliability
 from ..models.robust import cluster_robust
-from ..models.sessions import within_between
+from ..models.sessions import changes, within_between
 from ..study.clean import CleanStudy
+from ..study.codebook import Codebook
+from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
 from .trends import TRENDS, Judge, measures
 from .verdicts import SUPPORTED
+from .views import one_below_the_other
 
 NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -36,7 +40,7 @@ def _or_reason(view: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]
         try:
             return view(study, *args, **chosen)
         except NotEstimableError as error:
-            return pd.DataFrame({"reason": [f"Not estimable: {error}."]})
+            return pd.DataFrame({"reason": [f"Not estimable: {str(error).rstrip('.')}."]})
 
     return inside
 
@@ -74,7 +78,10 @@ def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.Data
         part.insert(0, "n", by.count())
         part.insert(0, "term", name)
         parts.append(part[part["n"] >= max(min_cell, 1)])
-    return pd.concat(parts).rename_axis("session").reset_index()
+    made = pd.concat(parts).rename_axis("session").reset_index()
+    if made.empty:
+        raise NotEstimableError(f"no session has {min_cell} clients, the fewest that are shown")
+    return made
 
 
 def lines(study: CleanStudy, show_rows: bool, **chosen: str) -> pd.DataFrame | None:
@@ -92,17 +99,15 @@ def levels(study: CleanStudy, **chosen: str) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame : term level estimate conf_low conf_high n
+    DataFrame : term level estimate conf_low conf_high n reason
         Shares of the variance by REML with profile likelihood intervals; n counts case managers,
         clients, sessions.
     """
-    told, parts = study.sessions, []
-    manager = told.frame[told.case_manager] if study.codebook.case_manager else None
-    for name in pair(study, **chosen)[1::-1]:
-        found = nested_shares(told.frame[name], told.frame[told.client], manager)
-        parts.append(found.assign(term=name))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["term", "level", "estimate", "conf_low", "conf_high", "n"]]
+    frame, told = study.sessions.frame, study.sessions
+    nested = frame[told.client], frame[told.case_manager] if told.case_manager else None
+    calls = [({"term": name}, partial(nested_shares, frame[name], *nested))
+             for name in pair(study, **chosen)[1::-1]]  # fmt: skip
+    return one_below_the_other(calls, "term level estimate conf_low conf_high n reason")
 
 
 @_or_reason
@@ -126,24 +131,29 @@ def reliabilities(study: CleanStudy) -> pd.DataFrame:
                 rows.append({"scale": name, "level": level, **kept})
             except NotEstimableError:
                 continue
-    return pd.DataFrame(rows, columns=["scale", "level", "n_items", "n", "alpha", "omega_total"])
+    if not rows:
+        raise NotEstimableError("no scale has items that are answered at sessions")
+    return pd.DataFrame(rows)
 
 
 @_or_reason
 def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     """Outcome and rating between clients and within them, by each treatment of the trend.
 
-    `analysis level` and the columns of estimates, in the measures' own units.
+    `level analysis estimate std_error df p_value conf_low conf_high n reason`, in the measures' own
+    units.
     """
     outcome, rating, _ = pair(study, **chosen)
-    rows, parts = measures(study.sessions.frame, study.sessions, [outcome, rating]), []
-    for analysis, trend in TRENDS.items():
-        found = within_between(
-            rows[outcome], rows[rating], rows["person"], rows["time"], trend
-        ).query("term != 'time'")
-        parts.append(found.rename(columns={"term": "level"}).assign(analysis=analysis))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["level", "analysis", *table.columns.drop(["level", "analysis"])]]
+    rows = measures(study.sessions.frame, study.sessions, [outcome, rating])
+    told = rows[outcome], rows[rating], rows["person"], rows["time"]
+
+    def find(trend: str) -> pd.DataFrame:
+        found = within_between(*told, trend).query("term != 'time'")
+        return found.rename(columns={"term": "level"})
+
+    calls = [({"analysis": name}, partial(find, trend)) for name, trend in TRENDS.items()]
+    columns = "level analysis estimate std_error df p_value conf_low conf_high n reason"
+    return one_below_the_other(calls, columns)
 
 
 def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
@@ -216,6 +226,9 @@ def headline(found: pd.DataFrame) -> list[str]:
     for text, rows in found.groupby("text", sort=False):
         by = rows.set_index("analysis")
         naive, honest = by.loc["naive"], by.loc[DETRENDED]
+        if lost := [row["criterion"] for row in (naive, honest) if pd.isna(row["estimate"])]:
+            said.append(f"{text.rstrip('.')}: cannot be told ({lost[0].rstrip('.')}).")
+            continue
         then, now = naive["verdict"], honest["verdict"]
         usual = f"{text.rstrip('.')}: {_word(then)} by the analysis that most papers print"
         taken = "the trend that all share is taken out"
@@ -234,8 +247,6 @@ def _word(verdict: str) -> str:
 
 
 def _numbers(row: pd.Series, *more: str) -> str:
-    if pd.isna(row["estimate"]):
-        return f" ({row['criterion']})"
     slope = f"{row['estimate']:.3f}".replace("0.", ".", 1).replace("-", "−")
     p = "p < .001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}".replace("0.", ".")
     return f" ({', '.join([f'slope {slope}', p, *more])})"
@@ -290,7 +301,67 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
                           "conf_low": effect.conf_low * unit, "conf_high": effect.conf_high * unit,
                           "p_value": effect.p_value, "n": effect.n, "clients": int(n),
                           "verdict": verdict})  # fmt: skip
+    if not parts:
+        raise NotEstimableError("no path can be told with the trend taken out")
     return pd.DataFrame(parts)
+
+
+@_or_reason
+def sources(
+    study: CleanStudy, n_boot: int = 1000, n_noise: int = 200, seed: int = 1995
+) -> pd.DataFrame:
+    """What each informant's rating draws on: its change from session to session, and its mean.
+
+    Returns
+    -------
+    DataFrame
+        `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
+        new in the rating at a session (:func:`.models.sessions.changes`) by what is new in the
+        other measures of that session; whole clients are resampled. `between`: clients' means;
+        whole case managers are resampled.
+    """
+    told, book = study.sessions, study.codebook
+    frame, client, manager = told.frame, told.client, told.case_manager
+    how, calls = {"n_boot": n_boot, "n_noise": n_noise, "seed": seed}, []
+    others = {n for block, names in book.blocks.items() if block != "alliance" for n in names}
+
+    def find(level: str, rating: str) -> pd.DataFrame:
+        names = [rating, *(n for n in frame.select_dtypes("number") if n in others)]
+        if level == "between":
+            means = frame.groupby(client)[names].mean()
+            if manager:
+                means[manager] = frame.groupby(client)[manager].first()
+            return draws_on(means, book, rating, cluster=manager, **how)
+        varies = [n for n in names if (frame.groupby(client)[n].nunique() > 1).any()]
+        new = changes(measures(frame, told, varies), rating)
+        return draws_on(new, book, rating, cluster="person", **how)
+
+    for level, informant in product(("within", "between"), book.informants):
+        if (rating := book.alliance_of(informant)) in frame:
+            calls.append(({"level": level, "informant": informant}, partial(find, level, rating)))
+    if not calls:
+        raise NotEstimableError("no alliance rating is told at each session")
+    return one_below_the_other(calls, f"level {SOURCES}")
+
+
+def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
+    """Of each informant one sentence: what the change of the rating draws on most."""
+    if "level" not in found:
+        return list(found["reason"])
+    said = []
+    for informant, rows in found.query("level == 'within'").groupby("informant", sort=False):
+        who = book.informant_label(informant)
+        if rows["estimate"].isna().all():
+            said.append(f"{who}: {rows['reason'].iloc[0].rstrip('.')}.")
+            continue
+        most = rows.loc[rows["estimate"].idxmax()]
+        terms = ", ".join(map(book.label, most["terms"].split(", ")))
+        share, noise, p = (f"{most[n]:.3f}"[1:] for n in ("estimate", "noise", "p_value"))
+        said.append(
+            f"{who}: of what is new in the rating at a session most goes with what is new in "
+            f"{terms}, a share of {share} of its variance (pure noise {noise}, p = {p})."
+        )
+    return said
 
 
 def for_forest(found: pd.DataFrame) -> pd.DataFrame:

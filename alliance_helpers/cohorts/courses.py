@@ -15,6 +15,9 @@ from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
 from .population import population
 
+BROUGHT = {"codebook": COURSES / "codebook.yml", "claims": COURSES / "findings.yml"}
+"""The codebook and the claims that go with a scenario over time, by the parameters' names."""
+
 
 def courses() -> dict[str, dict[str, Any]]:
     """The scenarios of `data/over_time/scenarios.yml`."""
@@ -30,7 +33,7 @@ def scenario_codebook(scenario: str) -> Codebook:
     ScenarioError
     """
     if scenario in courses():
-        return read_codebook(COURSES / "codebook.yml")
+        return read_codebook(BROUGHT["codebook"])
     return population(scenario).codebook
 
 

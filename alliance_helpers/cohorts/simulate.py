@@ -18,7 +18,6 @@ import pandas as pd
 
 from ..errors import ParameterError
 from ..paths import (
-    COURSES,
     TRUTH,
     empty_for_a_run,
     held,
@@ -29,7 +28,7 @@ from ..paths import (
     write_whole,
 )
 from ..study.load import Study
-from .courses import courses, simulate_sessions
+from .courses import BROUGHT, courses, simulate_sessions
 from .draws import Draws, draw
 from .population import population, truth_table
 from .raw_study import raw_tables
@@ -162,9 +161,8 @@ def write_study(study: Study, out: str | Path) -> Path:
         for file, table in files.items():
             table.to_csv(Path(new, file), index=False, float_format="%.10g")
         notes = {"README.md": README.format(source=study.source)}
-        if study.codebook.text == (COURSES / "codebook.yml").read_text("utf-8"):
-            own = ("codebook.yml", "findings.yml")
-            notes |= {name: (COURSES / name).read_text("utf-8") for name in own}
+        if study.codebook.text == BROUGHT["codebook"].read_text("utf-8"):
+            notes |= {file.name: file.read_text("utf-8") for file in BROUGHT.values()}
         for name, text in notes.items():
             Path(new, name).write_text(text, encoding="utf-8")
         empty_for_a_run(out)

@@ -21,6 +21,7 @@ from .robust import cluster_robust
 TRENDS = ("none", "common", "own", "differences")
 """What is done about change over time: left in; one line for all; each person's own line taken
 out; differences from one occasion to the next."""
+TINY = 1e-9  # of a measure's size: what is left is rounding
 
 
 def occasions(y, x, person, time) -> pd.DataFrame:
@@ -88,20 +89,18 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
     >>> within_between(y, x, person, time)["estimate"].round(1).tolist()[0]
     0.5
     """
-    _check_trend(trend)
     rows = occasions(y, x, person, time)
+    left = _left(rows, trend)
     if trend == "own":
-        left, df = _own_lines(rows)
-        return _pooled(left["y"], left["x"], df, len(left), conf_level)
+        return _pooled(left, conf_level)
     if trend == "differences":
-        steps = _differences(rows)
-        found = cluster_robust(
-            steps["y"], steps[["x"]].rename(columns={"x": "within"}), steps["person"],
-            conf_level=conf_level,
-        )  # fmt: skip
+        steps = left[["x"]].rename(columns={"x": "within"})
+        found = cluster_robust(left["y"], steps, left["person"], conf_level=conf_level)
         return found[found["term"] == "within"].reset_index(drop=True)
     mean = rows.groupby("person")["x"].transform("mean")
-    X = pd.DataFrame({"within": rows["x"] - mean, "between": mean})
+    X = pd.DataFrame({"within": rows["x"] - mean})
+    if np.ptp(mean) > TINY * rows["x"].abs().max():
+        X["between"] = mean
     if trend == "common":
         X["time"] = rows["time"]
     return _mixed(rows, X, conf_level).query("term != 'intercept'").reset_index(drop=True)
@@ -150,31 +149,92 @@ def lagged(
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     """What :func:`lagged` relates: occasions (`person time y`), and their predictors."""
-    _check_trend(trend)
     require_whole(1, lag=lag)
     rows = occasions(y, x, person, time)
-    if trend == "differences":
-        rows = _differences(rows)
-        centred = rows[["person", "time", "y", "x"]]
-    elif trend == "own":
-        centred, _ = _own_lines(rows)
-    else:
-        means = rows.groupby("person")[["y", "x"]].transform("mean")
-        centred = rows.assign(y=rows["y"] - means["y"], x=rows["x"] - means["x"])
-    earlier = centred.assign(time=centred["time"] + lag)
-    earlier = earlier.rename(columns={"y": "itself", "x": "before"})
-    now = rows if trend in ("none", "common") else centred
+    left = _left(rows, trend)
+    earlier = left.assign(time=left["time"] + lag).rename(columns={"y": "itself", "x": "before"})
+    now = rows if trend in ("none", "common") else left
     pairs = now.merge(earlier, on=["person", "time"])
-    if len(pairs) < 10:
+    if len(pairs) < 10 or not pairs["person"].duplicated().any():
         raise NotEstimableError(
-            f"only {len(pairs)} occasions have another {lag} before them: the series are too short"
+            f"only {len(pairs)} occasions of {pairs['person'].nunique()} people have another {lag} "
+            "before them: the series are too short"
         )
     return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
 
 
-def _check_trend(trend: str) -> None:
+def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
+    """What is new at an occasion: a rating that its past does not foretell, and other measures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `person time`, the rating and the other measures; only complete rows.
+    rating : str
+
+    Returns
+    -------
+    DataFrame
+        `person` and the measures, a row for each occasion with another just before it: deviations
+        from the person's own means without the trend that all share, and without what the rating
+        and the measure itself foretell of it at the occasion before.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than ten such occasions.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"person": np.repeat(np.arange(9), 3), "time": [1, 2, 3] * 9})
+    >>> rows["rating"] = np.random.default_rng(1).normal(size=27)
+    >>> changes(rows, "rating").shape
+    (18, 2)
+    """
+    rows = rows.sort_values(["person", "time"], ignore_index=True)
+    free = rows.drop(columns=["person", "time"])
+    free = _without_trend(free - free.groupby(rows["person"]).transform("mean"), rows)
+    there = rows.groupby("person")["time"].diff() == 1
+    if there.sum() < 10:
+        raise NotEstimableError(f"only {there.sum()} occasions have another just before them")
+    before, new = free.shift()[there], free[there].copy()
+    for name in free:
+        design = np.column_stack([np.ones(len(new)), before[[rating, name]]])
+        new[name] -= design @ np.linalg.lstsq(design, new[name].to_numpy())[0]
+    return new.assign(person=rows["person"])
+
+
+def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
+    """What is left of both measures without the person's level and, but for `common`, the trend.
+
+    Raises
+    ------
+    NotEstimableError
+        Without the trend nothing is left of one of them, or one is the other.
+    """
     if trend not in TRENDS:
         raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
+    if trend in ("own", "differences"):
+        left = _own_lines(rows) if trend == "own" else _differences(rows)
+        free = left[["y", "x"]] - left[["y", "x"]].mean()
+    else:
+        measures = rows[["y", "x"]]
+        free = measures - measures.groupby(rows["person"]).transform("mean")
+        left = rows.assign(y=free["y"], x=free["x"])
+        free = _without_trend(free, rows) if trend == "common" else free
+    size = np.sqrt((free**2).sum())
+    taken = "" if trend == "none" else " once the trend is taken out"
+    if (size <= TINY * np.sqrt((rows[["y", "x"]] ** 2).sum())).any():
+        raise NotEstimableError(f"a measure does not vary within people{taken}")
+    if abs(free["y"] @ free["x"]) >= (1 - TINY) * size.prod():
+        raise NotEstimableError(f"both measures take the same course in everybody{taken}")
+    return left
+
+
+def _without_trend(free: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Deviations from people's own means, the linear trend that all share taken out."""
+    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
+    return free - np.outer(time, time @ free / (time @ time))
 
 
 def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFrame:
@@ -185,8 +245,8 @@ def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFra
     return tidy(terms, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
 
 
-def _own_lines(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """What each person's own straight line over time leaves over, and the rows this leaves free."""
+def _own_lines(rows: pd.DataFrame) -> pd.DataFrame:
+    """What each person's own straight line over time leaves over."""
     kept = rows[rows.groupby("person")["time"].transform("size") > 2].reset_index(drop=True)
     by = kept.groupby("person")
     time = kept["time"] - by["time"].transform("mean")
@@ -196,26 +256,26 @@ def _own_lines(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         centred = kept[name] - by[name].transform("mean")
         slope = (centred * time).groupby(kept["person"]).transform("sum") / weight
         left[name] = centred - slope * time
-    df = len(kept) - 2 * kept["person"].nunique() - 1
-    if df < 5:
+    if len(kept) - 2 * kept["person"].nunique() < 6:
         raise NotEstimableError("too few people have three occasions or more")
-    return pd.DataFrame(left), df
+    return pd.DataFrame(left)
 
 
 def _differences(rows: pd.DataFrame) -> pd.DataFrame:
     """Change from one occasion to the next, where both are there."""
     steps = rows.groupby("person")[["time", "y", "x"]].diff()
     made = rows[["person", "time"]].join(steps[["y", "x"]])[steps["time"] == 1]
+    if len(made) < 10:
+        raise NotEstimableError(f"only {len(made)} occasions have another just before them")
     return made.reset_index(drop=True)
 
 
-def _pooled(y: pd.Series, x: pd.Series, df: int, n: int, conf_level: float) -> pd.DataFrame:
-    """One slope through the origin."""
-    squares = float(x @ x)
-    if squares <= 1e-20 * max(float(y @ y), 1e-300):
-        raise NotEstimableError("x does not vary within people once their trends are taken out")
-    slope = float(x @ y) / squares
-    error = np.sqrt(float(((y - slope * x) ** 2).sum()) / df / squares)
+def _pooled(left: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+    """One slope through the origin; two degrees of freedom are gone for each person's line."""
+    y, x, n = left["y"], left["x"], len(left)
+    df = n - 2 * left["person"].nunique() - 1
+    slope = y @ x / (x @ x)
+    error = np.sqrt(((y - slope * x) ** 2).sum() / df / (x @ x))
     return tidy(["within"], np.array([slope]), np.array([error]), float(df), n, conf_level)
 
 
@@ -282,14 +342,9 @@ def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
     """
     wide = _wide(y, x, person, time)
     likelihood = _Panel(wide)
-    found = min(
-        (
-            minimize(likelihood.deviance, start, method="BFGS", options={"gtol": 1e-5})
-            for start in likelihood.starts()
-        ),
-        key=lambda found: found.fun,
-    )
-    hessian = _curvature(likelihood.deviance, found.x)
+    fits = (minimize(likelihood.deviance, at, jac=True) for at in likelihood.starts())
+    found = min(fits, key=lambda found: found.fun)
+    hessian = likelihood.curvature(found.x)
     values = np.linalg.eigvalsh(hessian)
     if not np.isfinite(found.fun) or values[0] <= 1e-8 * values[-1]:
         raise NotEstimableError(
@@ -355,7 +410,8 @@ class _Panel:
             self.groups.append(
                 (np.flatnonzero(pattern), len(rows), rows.sum(axis=0), rows.T @ rows)
             )
-        self.values = int(there.sum())
+        scales = np.log(np.tile(self.scale, self.T))
+        self.constant = there.sum() * np.log(2 * np.pi) + 2 * (there @ scales).sum()
 
     def starts(self) -> list[np.ndarray]:
         """People alike and series that remember, and the other way round."""
@@ -370,59 +426,55 @@ class _Panel:
         units = np.diag(self.scale)
         return (units @ paths @ np.linalg.inv(units), *(units @ c @ units for c in covariances))
 
-    def _parts(self, theta):
-        paths, roots = theta[:4].reshape(2, 2), []
-        for a, b, c in theta[4:].reshape(3, 3):
-            root = np.array([[a, 0.0], [b, c]])
-            roots.append(root @ root.T)
+    def _parts(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Paths and covariances, in standard deviations; one of each for every row of theta."""
+        paths, roots = theta[..., :4].reshape(*theta.shape[:-1], 2, 2), []
+        for k in (4, 7, 10):
+            root = np.zeros_like(paths)
+            root[..., [0, 1, 1], [0, 0, 1]] = theta[..., k : k + 3]
+            roots.append(root @ root.swapaxes(-1, -2))
         return paths, *roots
 
     def covariance(self, theta: np.ndarray) -> np.ndarray:
-        paths, between, first, new = self._parts(theta)
-        T = self.T
-        within = np.zeros((T, T, 2, 2))
-        now = first
+        """Of all occasions; one for every row of theta."""
+        paths, between, now, new = self._parts(theta)
+        T, turned = self.T, paths.swapaxes(-1, -2)
+        blocks = np.empty((T, T, *paths.shape), theta.dtype)
         for t in range(T):
-            within[t, t] = now
-            ahead = now
+            blocks[t, t] = ahead = now
             for s in range(t + 1, T):
                 ahead = paths @ ahead
-                within[s, t], within[t, s] = ahead, ahead.T
-            now = paths @ now @ paths.T + new
-        return (within + between).transpose(0, 2, 1, 3).reshape(2 * T, 2 * T)
+                blocks[s, t], blocks[t, s] = ahead, ahead.swapaxes(-1, -2)
+            now = paths @ now @ turned + new
+        made = np.moveaxis(blocks + between, (0, 1), (-4, -2))
+        return made.reshape(*theta.shape[:-1], 2 * T, 2 * T)
 
-    def deviance(self, theta: np.ndarray) -> float:
-        sigma = self.covariance(theta)
-        k = 2 * self.T
-        A, b, total = np.zeros((k, k)), np.zeros(k), self.values * np.log(2 * np.pi)
-        total += 2 * sum(
-            n * np.log(np.tile(self.scale, self.T)[at]).sum() for at, n, _, _ in self.groups
-        )
+    def deviance(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Minus twice the log-likelihood, and its gradient.
+
+        The covariance is a polynomial of theta, so that its derivatives are the imaginary parts of
+        tiny imaginary steps (Squire & Trapp 1998, SIAM Rev 40:110-112).
+        """
+        sigma, k, step = self.covariance(theta), 2 * self.T, 1e-20
+        A, b, total, inverses = np.zeros((k, k)), np.zeros(k), self.constant, []
         for at, n, sums, products in self.groups:
-            block = sigma[np.ix_(at, at)]
-            try:
-                inverse = np.linalg.inv(block)
-                sign, log = np.linalg.slogdet(block)
-            except np.linalg.LinAlgError:
-                return np.inf
+            sign, log = np.linalg.slogdet(block := sigma[np.ix_(at, at)])
             if sign <= 0:
-                return np.inf
+                return np.inf, np.zeros_like(theta)
+            inverses.append(inverse := np.linalg.inv(block))
             total += n * log + (inverse * products).sum()
             A[np.ix_(at, at)] += n * inverse
             b[at] += inverse @ sums
-        return float(total - b @ np.linalg.solve(A, b))
+        mean, slope = np.linalg.solve(A, b), np.zeros((k, k))
+        for (at, n, sums, products), inverse in zip(self.groups, inverses, strict=True):
+            away = np.outer(mean[at], sums - n * mean[at] / 2)
+            around = products - away - away.T
+            slope[np.ix_(at, at)] += n * inverse - inverse @ around @ inverse
+        moved = self.covariance(theta + 1j * step * np.eye(len(theta))).imag / step
+        return float(total - b @ mean), np.einsum("ij,kij->k", slope, moved)
 
-
-def _curvature(f, at: np.ndarray) -> np.ndarray:
-    """Second derivatives by central differences."""
-    k, step = len(at), 1e-3
-    H, E = np.empty((k, k)), np.eye(k) * step
-    for i in range(k):
-        for j in range(i, k):
-            H[i, j] = H[j, i] = (
-                f(at + E[i] + E[j])
-                - f(at + E[i] - E[j])
-                - f(at - E[i] + E[j])
-                + f(at - E[i] - E[j])
-            ) / (4 * step**2)
-    return H
+    def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
+        """Second derivatives, by central differences of the gradient."""
+        steps = step * np.eye(len(at))
+        found = [(self.deviance(at + s)[1] - self.deviance(at - s)[1]) / (2 * step) for s in steps]
+        return (np.array(found) + np.transpose(found)) / 2

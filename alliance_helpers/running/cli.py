@@ -108,7 +108,7 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
-    from .parameters import all_parameters, parse_parameters
+    from .parameters import absolute_places, all_parameters, parse_parameters
     from .sequence import (
         checked_study,
         main_notebooks,
@@ -125,6 +125,7 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
         if name in parameters:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
     parameters |= options | ({"show_rows": True} if show_rows else {})
+    parameters = absolute_places(parameters)
     study = checked_study(parameters)
     refuse_without_claims(study, parameters)
     skip = skipped(study.codebook)

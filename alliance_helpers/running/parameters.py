@@ -244,9 +244,14 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 
 
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
-    """The same values, with the files that they name as absolute paths."""
+    """The same values, with the files that they name, or that a scenario brings, as paths."""
     named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
     places = {n: str(at(v).absolute()) for n, v in named.items() if v}
+    if values.get("scenario"):
+        from ..cohorts.courses import BROUGHT, courses
+
+        if values["scenario"] in courses():
+            places = {name: str(file) for name, file in BROUGHT.items()} | places
     return {**values, **places}
 
 

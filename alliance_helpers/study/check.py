@@ -21,6 +21,7 @@ from ..errors import Problem, listed, show
 from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain, word_of
 from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
+from .occasions import backwards
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 
@@ -278,6 +279,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     answers(typed, codebook, notes)
     for name in [name for name in typed if codebook.tables[name].time]:
         sessions[name] = typed[name]
+        backwards(typed[name], codebook, notes[name])
         typed[name] = picked(typed[name], codebook, notes[name])
         notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
     across(typed, codebook, notes)

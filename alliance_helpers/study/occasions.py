@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .cells import Notes
 from .codebook import Codebook, Table
 from .score import score_scale
 
@@ -66,6 +67,23 @@ def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | 
     manager = book.case_manager if book.case_manager in kept else None
     made = kept.assign(**columns)
     return Sessions(made, book.client, table.time, order, manager, items)
+
+
+def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
+    """Dates that go back from one session of a client to the next."""
+    table, client = notes.table, book.client
+    if not table.time or not {client, table.time} <= set(frame):
+        return
+    order = pd.Series(_order(frame, table, client), frame.index).sort_values(kind="stable").index
+    people, own = frame[client].loc[order], {table.time, table.latest}
+    what = f"an earlier session of the same client (by {table.time}) has a later date."
+    remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
+    for name in [n for n in frame.select_dtypes("datetime") if n not in own]:
+        dates = frame[name].loc[order]
+        before = dates.groupby(people).cummax().groupby(people).shift()
+        back = (dates < before).reindex(frame.index).to_numpy()
+        told = frame[name].dt.strftime("%Y-%m-%d")
+        notes.wrong(table.variables[name].column, back, told, what, remedy)
 
 
 def _order(frame: pd.DataFrame, table: Table, client: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from inspect import signature
 
-from . import caseloads, demos, explorers, nothing, raters
+from . import caseloads, demos, explorers, nothing, raters, time_order
 
 UNITS = (
     (raters, ("two_informants", "study_pairs", "how_sure")),
@@ -23,6 +23,7 @@ UNITS = (
     (nothing, ("power_of", "equivalent", "bayes_of", "hospital")),
     (caseloads, ("worth", "false_alarms", "study_nested")),
     (raters, ("own_view_held",)),
+    (time_order, ("which_first", "how_often_first")),
 )
 """The demonstrations of each unit in their order."""
 

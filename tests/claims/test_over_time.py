@@ -1,5 +1,6 @@
 """Sessions, from a file to verdicts and a sentence: real patients, and a truth that is known."""
 
+import re
 import shutil
 
 import numpy as np
@@ -14,6 +15,7 @@ from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.courses import courses, draw_sessions
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.drafting.describe import describe
+from alliance_helpers.errors import DataError
 from alliance_helpers.models.nesting import nested_shares
 from alliance_helpers.models.sessions import cross_lagged
 from alliance_helpers.paths import ROOT
@@ -157,32 +159,99 @@ def test_who_stops_coming(tmp_path):
     assert set(over_time.stayers(study, rules)["clients"]) < set(range(151))
 
 
-def test_a_session_twice_is_told_and_so_is_a_change_of_therapist(tmp_path):
-    frame = drawn(n=12)
-    frame.loc[7, "therapist"] = 99
-    study, _ = study_of(frame, tmp_path)
-    assert "changes within 1 clients" in str(study.warnings[0])
-    assert len(study.sessions.frame) == 120 and len(study.dyads) == 12
-    pd.concat([frame, frame.iloc[[3]]]).to_csv(tmp_path / "sessions.csv", index=False)
-    (problem,) = check(tmp_path)[0]
-    assert "may stand once" in str(problem) and "row 122" in str(problem)
+DATED = CODEBOOK.replace("wai: {}", "held: {type: date}, wai: {}")
+OUT = "Remove one of the records"
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("spoil", "problem", "warning", "reason"),
     [
-        (lambda d: d.assign(bdi=d["id"]), "'bdi' does not vary within clients"),
-        (lambda d: d[d["id"] == 0], "fewer than three clients"),
-        (lambda d: d.groupby("id").head(1), "does not vary within clients"),
-        (lambda d: d.assign(wai=d["session"], bdi=-d["session"]), "."),
+        (lambda d: pd.concat([d, d.iloc[[3]]]), f"row 302.*may stand once.*{OUT}", "", ""),
+        (
+            lambda d: d.assign(held=d["held"].where(d.index != 25, "2023-12-30")),
+            "row 27, column held: found '2023-12-30'; an earlier session of the same client",
+            "",
+            "",
+        ),
+        (lambda d: d[d["id"] == 0], "", "", "fewer than three clients"),
+        (lambda d: d.drop(index=range(1, 10)), "", "", None),  # who came once tells levels only
+        (lambda d: d.groupby("id").head(1), "", "", "does not vary within clients"),
+        (
+            lambda d: d.assign(therapist=d["therapist"].where(d.index != 7, 99)),
+            "",
+            "changes within 1 clients: '0'. Each session counts with whom it was held",
+            None,
+        ),
+        (lambda d: d.assign(bdi=d["id"]), "", "", "'bdi' does not vary within clients"),
+        (
+            lambda d: d.assign(wai=d["session"] + d["id"], bdi=d["id"] - d["session"]),
+            "",
+            "",
+            "a measure does not vary within people once the trend is taken out",
+        ),
+        (lambda d: d[d["session"] < 3], "", "", "the series are too short"),
     ],
 )
-def test_what_cannot_be_told_is_inconclusive_with_the_reason(spoil, reason, tmp_path):
-    study, rules = study_of(spoil(drawn(n=30)), tmp_path)
-    rows = assess(study.dyads, rules=rules, analyses=["detrended"])
-    assert set(rows["verdict"]) == {"inconclusive"}
-    assert rows["criterion"].str.startswith("not estimable").all()
-    assert rows["criterion"].str.contains(reason).all()
+def test_bad_sessions_through_check_and_every_table(spoil, problem, warning, reason, tmp_path):
+    """A named problem, a warning, or inconclusive rows with the reason; never a traceback."""
+    frame = drawn(n=30)
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(7 * frame["session"], unit="D")
+    spoil(frame.assign(held=days.dt.strftime("%Y-%m-%d"))).to_csv(
+        tmp_path / "sessions.csv", index=False
+    )
+    (tmp_path / "codebook.yml").write_text(DATED)
+    (tmp_path / "findings.yml").write_text(CLAIMS)
+    told = "\n".join(map(str, check(tmp_path)[0]))
+    assert re.search(problem, told) if problem else not told
+    if problem:
+        with pytest.raises(DataError, match=problem):
+            load_study(tmp_path)
+        return
+    study, rules = clean(load_study(tmp_path)), read_rules(data=tmp_path)
+    assert warning in "".join(map(str, study.warnings))
+    rows = assess(study.dyads, rules=rules, analyses=over_time.TRENDS)
+    late = rows[rows["claim"] == "late"]  # a lag of 40 sessions
+    assert late["criterion"].str.startswith("not estimable").all()
+    paths = over_time.paths(study, rules)
+    naive = rows.query("claim == 'first' and analysis == 'naive'").iloc[0]
+    said = over_time.headline(paths)[0]
+    if reason is None:
+        assert "cannot be told" not in said and naive["estimate"] < 1
+        assert late["criterion"].str.contains("the series are too short").all()
+    else:
+        first = rows.query("claim == 'first' and analysis == 'detrended'").iloc[0]
+        assert first["verdict"] == "inconclusive" and reason in first["criterion"]
+        assert said.startswith("Trust comes before fewer symptoms: cannot be told (not estimable")
+    for view in (over_time.associations, over_time.levels, over_time.trajectories,
+                 over_time.stopping, over_time.reliabilities):  # fmt: skip
+        table = view(study)
+        assert len(table) and ("estimate" in table or "n" in table or table["reason"].all())
+    assert len(over_time.stayers(study, rules))
+
+
+def test_what_a_change_of_rating_draws_on(tmp_path):
+    """Within, the rating follows `near`; its mean goes with that of `far`; both have a trend."""
+    frame, rng = drawn(n=80, T=8, trend=0.3, seed=4), np.random.default_rng(5)
+    client = frame["id"].to_numpy()
+    near = frame["wai"] - frame.groupby("id")["wai"].transform("mean")
+    frame["near"] = near + rng.normal(size=640) + rng.normal(size=80)[client]
+    frame["far"] = frame.groupby("id")["wai"].transform("mean") + rng.normal(size=640)
+    frame["far"] += 0.3 * frame["session"]
+    frame.to_csv(tmp_path / "sessions.csv", index=False)
+    text = CODEBOOK.replace("bdi: {}", "bdi: {}, near: {}, far: {}")
+    text = text.replace("{outcome: [bdi]}", "{outcome: [bdi], contact: [near], rest: [far]}")
+    (tmp_path / "codebook.yml").write_text(text)
+    study = clean(load_study(tmp_path))
+    found = over_time.sources(study, n_boot=100, n_noise=99).set_index(["level", "terms"])
+    assert found["share"].groupby("level").sum().tolist() == pytest.approx([1, 1])
+    drawn_on = found["share"].groupby("level").idxmax()
+    assert [*drawn_on] == [("between", "far"), ("within", "near")]
+    assert found.loc[drawn_on, "p_value"].max() == 0.01
+    assert found.loc[("within", "far"), "p_value"] > 0.05  # a trend is no source
+    # the new of `wai` has variance 1, that of `near` 1 + 1
+    assert found.loc["within", "r_squared"].iloc[0] == pytest.approx(0.5, abs=0.08)
+    (said,) = over_time.sources_said(found.reset_index(), study.codebook)
+    assert "what is new in near" in said and said.endswith("p = .010).")
 
 
 def test_dates_are_ranked_and_gaps_of_a_counter_stay_gaps(tmp_path):

@@ -21,8 +21,8 @@ def marks(cell, what):
     return bool(cell.metadata.get("nbgrader", {}).get(what))
 
 
-def test_there_are_six():
-    assert [name[:7] for name in UNITS] == [f"unit_{i}_" for i in range(1, 7)]
+def test_there_are_seven():
+    assert [name[:7] for name in UNITS] == [f"unit_{i}_" for i in range(1, 8)]
 
 
 @pytest.mark.parametrize("name", UNITS)

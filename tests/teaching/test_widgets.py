@@ -7,6 +7,7 @@ from itertools import product
 import matplotlib.image
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from colours import contrast, lab
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -21,7 +22,7 @@ from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.nesting import icc
 from alliance_helpers.models.stepwise import Rule, correlate, run
 from alliance_helpers.pages.style import INFORMANTS, OTHER, PAPER, SHADE, STEPS
-from alliance_helpers.teaching import caseloads, demos, nothing, raters, widgets
+from alliance_helpers.teaching import caseloads, demos, nothing, raters, time_order, widgets
 from alliance_helpers.teaching.explorers import associations_of, regression_of
 
 DYADS, BOOK = widgets.open_dyads()
@@ -45,6 +46,8 @@ MADE = {
     "worth": widgets.worth(),
     "false_alarms": widgets.false_alarms(),
     "study_nested": widgets.study_nested(DYADS, BOOK),
+    "which_first": widgets.which_first(),
+    "how_often_first": widgets.how_often_first(),
     "associations_of": associations_of(DYADS, BOOK),
     "regression_of": regression_of(DYADS, BOOK),
 }
@@ -358,6 +361,36 @@ def test_mean_squares_give_the_share_and_are_in_words():
     expected = icc(DYADS["case_manager_alliance"], DYADS["case_manager_id"])
     assert share == pytest.approx(expected, abs=0.001)  # s0 is printed with two decimals
     assert list(table.shown) == ["Source", "df", "Mean square"]
+
+
+@pytest.mark.parametrize(("trend", "path"), [(0.0, 0.0), (0.3, 0.0), (0.15, -0.2)])
+def test_what_comes_first_by_both_analyses(trend, path):
+    """200 studies: SE of a share of .05 is .015. Errors as those of statsmodels, least squares."""
+    shown = widgets.how_often_first().compute(trend, path, 50)
+    assert shown.mean[1] == pytest.approx(path, abs=0.015)
+    if not path:
+        assert shown.found[1] < 5 + 3.3 * 1.5 and (shown.found[0] > 95) == (trend > 0)
+    else:
+        assert shown.mean[0] < path - 0.05
+    x, y = time_order.drawn(trend, path, 50, 200, seed=1981)[:, 7]
+    centred = [v - v.mean(axis=1, keepdims=True) for v in (y[:, 1:], y[:, :-1], x[:, :-1])]
+    time = np.broadcast_to(np.arange(9) - 4.0, (50, 9)).ravel()
+    design = np.column_stack([*(v.ravel() for v in centred[1:]), time])
+    plain = sm.OLS(centred[0].ravel(), design).fit()
+    df = 50 * 8 - 3
+    t = plain.tvalues[1] * np.sqrt(df / plain.df_resid)
+    assert shown.p[1][7] == pytest.approx(2 * stats.t.sf(abs(t), df), rel=1e-6)
+
+
+def test_a_trend_makes_the_correlation_that_the_exercise_says():
+    """Variance of a line, and of deviations without one: 40,000 sessions, SE .005."""
+    x, y = (v - v.mean(axis=-1, keepdims=True)
+            for v in time_order.drawn(0.3, 0.0, 4000, 1, seed=2)[:, 0])  # fmt: skip
+    line = 0.3**2 * 99 / 12
+    assert x.var() == pytest.approx(line + 0.83, abs=0.02)
+    assert np.corrcoef(x.ravel(), y.ravel())[0, 1] == pytest.approx(
+        -line / (line + 0.83), abs=0.015
+    )
 
 
 @pytest.mark.parametrize("informant", BOOK.informants)
