@@ -82,6 +82,18 @@ class Plan:
         return None if rows.empty else rows.iloc[0]
 
     @property
+    def table(self) -> pd.DataFrame:
+        """The rates in percent, as a grant application prints them; see `caption`."""
+        shares = [*VERDICTS, "misleading", "monte_carlo_error"]
+        table = self.rates.assign(**(100 * self.rates[shares]).round(1))
+        return table if self.claim.over_time else table.drop(columns="sessions")
+
+    @property
+    def caption(self) -> str:
+        """What stands above the table."""
+        return SAID["sentences"]["caption"].format(cohorts=self.cohorts)
+
+    @property
     def paragraph(self) -> str:
         """What a grant application says of the smallest design that is good enough, or of the
         largest if none is.
@@ -188,9 +200,13 @@ def plan(
             problems.append(f"{name} is {value:g}; give a number from {low:g} to {high:g}.")
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
+    engine, shares = _engine(asked, rules, book)
+    if pretreatment and not engine.held:
+        problems.append(
+            f"pretreatment is {pretreatment:g}, but none is held constant: leave it out."
+        )
     if problems:
         raise ParameterError("\n".join(problems))
-    engine, shares = _engine(asked, rules, book)
     truths = {"assumed": effect, "otherwise": contrary(asked, rules, effect)}
     designs = [Design(*size, e, **quality, **shares, level=level)
                for size in product(*read) for e in truths.values()]  # fmt: skip
@@ -293,7 +309,9 @@ def _sizes(given: Sequence[object], claim: Claim) -> tuple[list[list[int]], list
             problems.append(f"{name} is {value!r}; give whole numbers with commas between.")
             continue
         if numbers[0] < low:
-            problems.append(f"{name} is {numbers[0]}; a verdict on {claim.claim!r} needs {low}.")
+            problems.append(
+                f"{name} is {numbers[0]}; a verdict on {claim.claim!r} needs {low} or more."
+            )
         read.append(numbers)
     if given[2] and not claim.over_time:
         problems.append(
