@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.special import ndtr, stdtrit
 
 from ..cohorts.courses import TREND_ONLY, courses
 from ..errors import ParameterError, meant
+from ..paths import COURSES
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from .designs import Design, Engine
@@ -142,7 +144,7 @@ def plan(
     cohorts: int = 1000,
     seed: int = 1995,
     rules: Rules | None = None,
-    codebook: Codebook | None = None,
+    codebook: Codebook | str | None = None,
     jobs: int = 2,
 ) -> Plan:
     """How often each verdict on a claim would come out, in studies of each design.
@@ -150,8 +152,7 @@ def plan(
     Parameters
     ----------
     claim : str
-        A claim of the rules, or a claim of `finding/claim` or `finding/claim/informant` where
-        several have its name.
+        One of the rules; `finding/claim` or `finding/claim/informant` where several have its name.
     effect : float, optional
         What is assumed to be true, in the claimed direction: of an association or `modest` a
         correlation, of a block a share of variance, of days a rate ratio, over time standard
@@ -171,7 +172,7 @@ def plan(
     cohorts, seed : int
         Simulated cohorts for each design and truth.
     rules, codebook : optional
-        The shipped ones by default.
+        The shipped ones by default; of the codebook the file's path will do.
     jobs : int
         Processes side by side.
 
@@ -182,11 +183,12 @@ def plan(
 
     Examples
     --------
-    >>> found = plan("symptoms", 0.25, "20", "4, 6", cohorts=20, jobs=1)
+    >>> found = planning.plan("symptoms", 0.25, "20", "4, 6", cohorts=20, jobs=1)
     >>> found.rates["truth"].tolist()
     ['assumed', 'otherwise', 'assumed', 'otherwise']
     """
-    rules, book = rules or read_rules(), codebook or read_codebook()
+    rules = rules or read_rules()
+    book = codebook if isinstance(codebook, Codebook) else read_codebook(codebook or None)
     asked = find_claim(claim, rules)
     effect = _usual(asked, rules) if effect is None else effect
     read, problems = _sizes((case_managers, clients, sessions), asked)
@@ -233,13 +235,18 @@ def plan(
 def find_claim(name: str, rules: Rules) -> Claim:
     """The claim of that name: `claim`, `finding/claim`, or `finding/claim/informant`.
 
+    Where the rules have none over time, those of the scenarios over time are known too.
+
     Raises
     ------
     ParameterError
         There is none, or there are several, or it is made of others.
     """
     named: dict[str, list[Claim]] = {}
-    for claim in rules.claims:
+    claims = rules.claims
+    if not any(claim.over_time for claim in claims):
+        claims += read_rules(COURSES / "findings.yml").claims
+    for claim in claims:
         for key in (claim.claim, "/".join(claim.key[:2]), "/".join(claim.key)):
             named.setdefault(key, []).append(claim)
     if name not in named:
@@ -321,3 +328,47 @@ def _sizes(given: Sequence[object], claim: Claim) -> tuple[list[list[int]], list
     if most > LARGEST:
         problems.append(f"The largest design has {most:,} rows of clients; {LARGEST:,} at most.")
     return read, problems
+
+
+def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """Chance that the equivalence test of hospital days supports an absence, over the true ratio.
+
+    Two one-sided 5 % tests at the standard error that the study found, taken as known (Julious
+    2004, Stat Med 23:1921-1986, section 5).
+
+    Parameters
+    ----------
+    findings : DataFrame
+        As `assess` returns it; the rows of the primary analysis are read.
+    rules : Rules
+        Says which claims are absences of a rate ratio, and their bounds.
+
+    Returns
+    -------
+    DataFrame
+        `informant effect power n`, the effect being a rate ratio.
+
+    Examples
+    --------
+    >>> dyads = open_cohort().dyads
+    >>> rows = assess(dyads, finding="4", limits_90=True)
+    >>> planning.power_table(rows, read_rules()).empty
+    False
+    """
+    absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
+    low, high = np.log([rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]])
+    effects, tables = np.geomspace(0.6, 1 / 0.6, 61), []
+    primary = rules.primary_of(set(findings["analysis"]))
+    rows = findings[findings["analysis"] == primary].dropna(subset="conf_low")
+    for key, found in rows.groupby(["finding", "claim", "informant"], sort=False):
+        if key in absences:
+            row = found.iloc[-1]
+            df = row["df"] if row["df"] > 0 else np.inf
+            error = np.log(row["conf_high"] / row["conf_low"]) / 2 / stdtrit(df, 0.975)
+            room = stdtrit(df, 0.95) * error
+            inside = [(edge - np.log(effects)) / error for edge in (low + room, high - room)]
+            power = np.clip(ndtr(inside[1]) - ndtr(inside[0]), 0, 1)
+            told = {"informant": row["informant"], "effect": effects, "power": power, "n": row["n"]}
+            tables.append(pd.DataFrame(told))
+    columns = ["informant", "effect", "power", "n"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)

@@ -334,12 +334,11 @@ def plan(claim, claims, codebook, out, **asked) -> None:
     """
     from ..claims.planning import plan as planned
     from ..claims.rules import read_rules
-    from ..study.read_codebook import read_codebook
 
     folder = Path(out).absolute() if out else None
     if folder:
         refuse_others(folder, survey(folder, listed_in(folder))[1])
-    found = planned(claim, rules=read_rules(claims), codebook=read_codebook(codebook), **asked)
+    found = planned(claim, rules=read_rules(claims), codebook=codebook, **asked)
     click.echo(f"{found.table.to_string(index=False)}\n\n{found.paragraph}")
     if folder:
         from ..pages import plots

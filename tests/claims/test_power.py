@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.planning import power_table
 from alliance_helpers.claims.rules import read_rules
-from alliance_helpers.claims.views import power_table
 from alliance_helpers.models.inference import two_one_sided
 
 
