@@ -86,9 +86,10 @@ class Plan:
     @property
     def table(self) -> pd.DataFrame:
         """The rates in percent, as a grant application prints them; see `caption`."""
-        shares = [*VERDICTS, "misleading", "monte_carlo_error"]
+        shares = [*VERDICTS, "misleading"]
         table = self.rates.assign(**(100 * self.rates[shares]).round(1))
-        return table if self.claim.over_time else table.drop(columns="sessions")
+        once = [] if self.claim.over_time else ["sessions"]
+        return table.drop(columns=["monte_carlo_error", *once])
 
     @property
     def caption(self) -> str:
@@ -107,7 +108,7 @@ class Plan:
         who = "sessions" if over_time else "clients"
         told = {
             **vars(self), **vars(self.design), **row[[*SIZE, "n"]],
-            "looked": f"{len(self.rates) // 2} designs looked at", "whom": who,
+            "looked": f"the designs looked at ({len(self.rates) // 2})", "whom": who,
             "wanted": _percent(self.wanted), "right": self.right.replace("_", " "),
             "text": self.claim.text.rstrip("."), "missing": _percent(self.design.missing),
             "shares": " and ".join(f"{s:g}" for s in self.design.shares),

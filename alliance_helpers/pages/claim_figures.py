@@ -385,22 +385,26 @@ def design_grid(rates: pd.DataFrame, verdict: str, wanted: float, ax: Axes | Non
         100 * rows.pivot_table(v, down, "clients", dropna=False) for v in (verdict, "misleading")
     )
     told = share.map("{:.0f} %".format) + wrong.map("\n({:.1f})".format).where(wrong.notna(), "")
+    names = [f"{i[0]}, {i[1]} sessions" if down[1:] else i for i in share.index]
     ax = canvas(ax, 2.0 + 0.55 * len(share))
-    sns.heatmap(share, vmin=0, vmax=110, cmap="Blues", annot=told, fmt="", cbar=False, ax=ax,
-                linewidths=4, linecolor="white", annot_kws={"size": 9.5})  # fmt: skip
+    sns.heatmap(
+        share, vmin=0, vmax=110, cmap="Blues", annot=told, fmt="", cbar=False, ax=ax,
+        yticklabels=names, linewidths=4, linecolor="white", annot_kws={"size": 9.5},
+    )  # fmt: skip
     ax.invert_yaxis()
     enough = rows[rows[verdict] >= wanted]
     for place, row in enumerate(enough[[*down, "clients"]].itertuples(index=False, name=None)):
         x, y = share.columns.get_loc(row[-1]), share.index.get_loc(row[:-1] if down[1:] else row[0])
         width = 1.2 if place else 3.5
         ax.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fc="none", ec=INK, lw=width))
-    ax.set(ylabel=", ".join(map(word, down)).capitalize(),
+    ax.set(ylabel="Case managers",
            xlabel="Clients of each case manager, on average\n(in brackets: misleading, in %; "
            f"framed: {100 * wanted:g} % or more;\nthick frame: the fewest clients)")  # fmt: skip
     ax.tick_params(length=0, rotation=0)
-    each = [f"{n:.0f} case managers with {m:.0f} clients each {100 * rate:.0f} %"
-            for n, m, rate in rows[["case_managers", "clients", verdict]].to_numpy()]  # fmt: skip
+    each = [f"{name} by {m}: {share.loc[at, m]:.0f} %"
+            for name, at in zip(names, share.index, strict=True)
+            for m in share.columns]  # fmt: skip
     heading = f"How often the verdict is {word(verdict)}, by design"
     reached = f"{enough['n'].iloc[0]} clients are the fewest for" if len(enough) else "None reaches"
-    about = f"{heading}: {'; '.join(each)}. {reached} {100 * wanted:g} %."
-    return finished(ax, heading, about)
+    about = f"{heading}. Case managers by clients of each: {'; '.join(each)}."
+    return finished(ax, heading, f"{about} {reached} {100 * wanted:g} %.")
