@@ -184,7 +184,7 @@ def plan(
 
     Examples
     --------
-    >>> found = planning.plan("symptoms", 0.25, "20", "4, 6", cohorts=20, jobs=1)
+    >>> found = plan("symptoms", 0.25, "20", "4, 6", cohorts=20, jobs=1)
     >>> found.rates["truth"].tolist()
     ['assumed', 'otherwise', 'assumed', 'otherwise']
     """
@@ -351,9 +351,10 @@ def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
     Examples
     --------
+    >>> from alliance_helpers import assess, open_cohort
     >>> dyads = open_cohort().dyads
     >>> rows = assess(dyads, finding="4", limits_90=True)
-    >>> planning.power_table(rows, read_rules()).empty
+    >>> power_table(rows, read_rules()).empty
     False
     """
     absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
