@@ -110,6 +110,7 @@ def test_a_seed_that_no_table_can_hold_is_refused(seed, tmp_path):
 
 def test_every_parameter_is_listed_with_its_meaning_and_the_page_in_docs_is_the_list():
     listed = alliance("run", "--help-parameters").stdout
+    page = (ROOT / "docs" / "PARAMETERS.md").read_text("utf-8")
     cells = [
         line
         for path in NOTEBOOKS.glob("[0-9r]*.ipynb")
@@ -120,6 +121,6 @@ def test_every_parameter_is_listed_with_its_meaning_and_the_page_in_docs_is_the_
     assert len(cells) > 50
     for line in cells:
         declared, meaning = line.split("  # ")
-        assert declared.split(" = ")[0] + " = " in listed
-        assert f"    {meaning}\n" in listed
-    assert listed in (ROOT / "docs" / "PARAMETERS.md").read_text("utf-8")
+        assert declared.split(" = ")[0] + " = " in page
+        assert f"    {meaning}\n" in page
+    assert listed in page
