@@ -204,6 +204,8 @@ def plan(
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
     engine, shares = _engine(asked, rules, book)
+    if asked.block and not engine.tested:
+        problems.append(f"{claim!r} needs the block {asked.block!r}, which the codebook has not.")
     if pretreatment and not engine.held:
         problems.append(
             f"pretreatment is {pretreatment:g}, but none is held constant: leave it out."

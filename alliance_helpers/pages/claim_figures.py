@@ -388,8 +388,8 @@ def design_grid(rates: pd.DataFrame, verdict: str, wanted: float, ax: Axes | Non
     names = [f"{i[0]}, {i[1]} sessions" if down[1:] else i for i in share.index]
     ax = canvas(ax, 2.0 + 0.55 * len(share))
     sns.heatmap(
-        share, vmin=0, vmax=110, cmap="Blues", annot=told, fmt="", cbar=False, ax=ax,
-        yticklabels=names, linewidths=4, linecolor="white", annot_kws={"size": 9.5},
+        share, vmin=0, vmax=200, cmap="Blues", annot=told, fmt="", cbar=False, ax=ax,
+        yticklabels=names, linewidths=4, linecolor="white", annot_kws={"size": 9.5, "color": INK},
     )  # fmt: skip
     ax.invert_yaxis()
     enough = rows[rows[verdict] >= wanted]
