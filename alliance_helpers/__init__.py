@@ -60,7 +60,7 @@ _DOOR = {
             "stepwise_links": ("as_1995", "what stepwise regression enters, as in 1995"),
             "associations": ("associations", "every variable with each rating, one at a time"),
             "bayes_factors": ("views", "evidence for no correlation, over its prior"),
-            "power_table": ("views", "what this many clients could have seen"),
+            "planning": ("", "how large a study must be, and what this one could have seen"),
             "halo": ("associations", "a rater's own ratings against those of others"),
             "information_sources": ("associations", "what each rating draws on"),
             "over_time": ("", "sessions: courses, levels, and what comes before what"),

@@ -15,9 +15,9 @@ import nbformat
 import pandas as pd
 
 import alliance_helpers
-from alliance_helpers.paths import ROOT
+from alliance_helpers.paths import NOTEBOOKS, ROOT
 from alliance_helpers.running.runner import run_notebooks
-from alliance_helpers.running.sequence import main_notebooks
+from alliance_helpers.running.sequence import PLANNING, main_notebooks
 
 SITE = ROOT / "build" / "docs"
 PAGES = (
@@ -26,7 +26,9 @@ PAGES = (
 )  # fmt: skip
 BEGIN = "```python\nimport numpy as np, pandas as pd\nfrom alliance_helpers import *\n```"
 LINK = re.compile(r"(!?)\[([^\]\n]*)\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+SHOWN = [*main_notebooks(), NOTEBOOKS / f"{PLANNING}.ipynb"]
 TABLES = {
+    "plan_check": "A plan's rates of verdicts, and those of whole cohorts",
     "small_samples": "Few case managers: size and coverage in %",
     "count_size": "Tests of rare and of common days, size in %",
     "permutation_size": "Permutations, size",
@@ -46,7 +48,7 @@ def write(place: str, text: str) -> None:
             return words
         inside = path.relative_to(ROOT)
         if path.suffix == ".ipynb":
-            return found[0].replace(".ipynb", ".md") if path in main_notebooks() else words
+            return found[0].replace(".ipynb", ".md") if path in SHOWN else words
         if path.is_dir() or not path.exists():
             generated = path.suffix == ".md" and inside.parts[0] in ("api", "notebooks", "build")
             return found[0] if generated else words
@@ -142,10 +144,10 @@ def main() -> None:
         shutil.copy(ROOT / "tools" / name, SITE / name)
     executed = ROOT / "build" / "executed"
     shutil.rmtree(executed, ignore_errors=True)
-    records = run_notebooks(main_notebooks(), executed, {}, 2)
+    records = run_notebooks(SHOWN, executed, {}, 2)
     if failed := [f"{r.notebook}: {r.error_message}" for r in records if r.status != "done"]:
         raise SystemExit("\n".join(failed))
-    for notebook in main_notebooks():
+    for notebook in SHOWN:
         notebook_page(executed / notebook.name)
 
 

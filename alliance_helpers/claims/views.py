@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
@@ -25,7 +25,6 @@ from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
 from ..study.read_codebook import book_of
-from .rules import KEY, Rules
 
 BEFORE = ("pretreatment", "treatment")
 EVERY = (*BEFORE, "outcome")
@@ -369,49 +368,6 @@ def bayes_factors(
     return pd.DataFrame(
         rows, columns=["informant", "kappa", "r", "n", "n_effective", "bf10", "bf01"]
     )
-
-
-def power_table(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """Chance that the equivalence test of hospital days supports an absence, over the true ratio.
-
-    Two one-sided 5 % tests at the standard error that the study found, taken as known (Julious
-    2004, Stat Med 23:1921-1986, section 5).
-
-    Parameters
-    ----------
-    findings : DataFrame
-        As `assess` returns it; the rows of the primary analysis are read.
-    rules : Rules
-        Says which claims are absences of a rate ratio, and their bounds.
-
-    Returns
-    -------
-    DataFrame
-        `informant effect power n`, the effect being a rate ratio.
-
-    Examples
-    --------
-    >>> dyads = open_cohort().dyads
-    >>> rows = assess(dyads, finding="4", limits_90=True)
-    >>> power_table(rows, read_rules()).empty
-    False
-    """
-    absences = {claim.key for claim in rules.claims if claim.kind == "rate_absence"}
-    low, high = np.log([rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]])
-    effects, tables = np.geomspace(0.6, 1 / 0.6, 61), []
-    primary = rules.primary_of(set(findings["analysis"]))
-    rows = findings[findings["analysis"] == primary].dropna(subset="conf_low")
-    for _, row in rows.drop_duplicates(KEY, keep="last").iterrows():
-        if tuple(row[KEY]) in absences:
-            df = row["df"] if row["df"] > 0 else np.inf
-            error = np.log(row["conf_high"] / row["conf_low"]) / 2 / stdtrit(df, 0.975)
-            room = stdtrit(df, 0.95) * error
-            inside = [(edge - np.log(effects)) / error for edge in (low + room, high - room)]
-            power = np.clip(ndtr(inside[1]) - ndtr(inside[0]), 0, 1)
-            told = {"informant": row["informant"], "effect": effects, "power": power, "n": row["n"]}
-            tables.append(pd.DataFrame(told))
-    columns = ["informant", "effect", "power", "n"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:

@@ -10,13 +10,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from html import escape
 from io import StringIO
 
 import pandas as pd
 
-from ..errors import ParameterError
+from ..errors import ParameterError, meant
 from ..study.clean import CleanStudy, assembled
 from ..study.codebook import SHORT_OF_36, Codebook
 
@@ -241,6 +240,4 @@ def _one_of(value: object, known: Iterable, what: str) -> object:
     names = {str(k): k for k in known}
     if str(value) in names:
         return names[str(value)]
-    close = get_close_matches(str(value), names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join([*names][:12])}."
-    raise ParameterError(f"There is no {what} {str(value)!r}; {hint}")
+    raise ParameterError(f"There is no {what} {str(value)!r}; {meant(value, names)}")

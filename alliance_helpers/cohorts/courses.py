@@ -17,6 +17,8 @@ from .population import population
 
 BROUGHT = {"codebook": COURSES / "codebook.yml", "claims": COURSES / "findings.yml"}
 """The codebook and the claims that go with a scenario over time, by the parameters' names."""
+TREND_ONLY = "sessions_published_view"
+"""The scenario of a trend and nothing else."""
 
 
 def courses() -> dict[str, dict[str, Any]]:
@@ -76,7 +78,30 @@ def draw_sessions(truth: Mapping[str, Any], n: int, seed: int, T: int | None = N
     >>> draw_sessions(courses()["sessions_none"], 3, seed=1, T=2)["session"].max()
     np.int64(2)
     """
-    rng, T = np.random.default_rng(seed), T or truth["sessions"]
+    T = T or truth["sessions"]
+    values, there = draw_courses(truth, n, np.random.default_rng(seed), T)
+    session, client = np.nonzero(there)
+    order = np.lexsort((session, client))
+    session, client = session[order], client[order]
+    made = {"client_id": client, "case_manager_id": client // truth["clients_of_a_case_manager"]}
+    made["session"] = session + 1
+    for k, (column, name) in enumerate((("client_alliance", "alliance"), ("symptoms",) * 2)):
+        about = truth[name]
+        score = about["mean"] + about["sd"] * values[session, client, k]
+        made[column] = score.round(3)
+    frame = pd.DataFrame(made)
+    for name, letter in (("client_id", "C"), ("case_manager_id", "M")):
+        frame[name] = frame[name].map(lambda i, letter=letter: f"{letter}{i + 1:03d}")
+    return frame
+
+
+def draw_courses(
+    truth: Mapping[str, Any], n: int, rng: np.random.Generator, T: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Alliance and symptoms (T, n, 2) as each client would have them, and who is there (T, n).
+
+    In standard deviations within clients; with a `reliability` the alliance is rated with error.
+    """
     paths = np.array(
         [
             [truth["within"]["itself"], truth["paths"]["symptoms_before_alliance"]],
@@ -102,15 +127,7 @@ def draw_sessions(truth: Mapping[str, Any], n: int, seed: int, T: int | None = N
     )
     stops = rng.random((T, n)) < 1 / (1 + np.exp(-odds))
     there = np.cumsum(stops, axis=0) - stops == 0
-    session, client = np.nonzero(there)
-    order = np.lexsort((session, client))
-    session, client = session[order], client[order]
-    made = {"client_id": client, "case_manager_id": managers[client], "session": session + 1}
-    for k, (column, name) in enumerate((("client_alliance", "alliance"), ("symptoms",) * 2)):
-        about = truth[name]
-        score = about["mean"] + about["sd"] * values[session, client, k]
-        made[column] = score.round(3)
-    frame = pd.DataFrame(made)
-    for name, letter in (("client_id", "C"), ("case_manager_id", "M")):
-        frame[name] = frame[name].map(lambda i, letter=letter: f"{letter}{i + 1:03d}")
-    return frame
+    if truth.get("reliability", 1) < 1:
+        noise = np.sqrt(1 / truth["reliability"] - 1)
+        values[..., 0] += noise * rng.normal(size=(T, n))
+    return values, there

@@ -6,6 +6,7 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -360,3 +361,52 @@ def specification_verdicts(
     key(ax, [Patch(fc=v.color, ec=QUIET, label=v.label) for v in VERDICTS.values()])
     heading = "What every specification says of each claim"
     return finished(ax, heading, f"{heading}. {'. '.join(said)}.")
+
+
+@styled
+def design_grid(rates: pd.DataFrame, verdict: str, wanted: float, ax: Axes | None = None) -> Axes:
+    """How often a verdict comes out where the effect is as assumed, over case managers and clients.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        As `planning.Plan` has them.
+    verdict : str
+        The one that is wanted.
+    wanted : float
+        Designs that give it as often as this have a frame; that of the fewest clients a thick one.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+    """
+    rows = rates[rates["truth"] == "assumed"].sort_values(["n", "sessions", "case_managers"])
+    down = ["case_managers", *(["sessions"] if rows["sessions"].nunique() > 1 else [])]
+    share, wrong = (
+        100 * rows.pivot_table(v, down, "clients", dropna=False) for v in (verdict, "misleading")
+    )
+    told = share.map("{:.0f} %".format) + wrong.map("\n({:.1f})".format).where(wrong.notna(), "")
+    names = [f"{i[0]}, {i[1]} sessions" if down[1:] else i for i in share.index]
+    ax = canvas(ax, 2.0 + 0.55 * len(share))
+    sns.heatmap(
+        share, vmin=0, vmax=200, cmap="Blues", annot=told, fmt="", cbar=False, ax=ax,
+        yticklabels=names, linewidths=4, linecolor="white", annot_kws={"size": 9.5, "color": INK},
+    )  # fmt: skip
+    ax.invert_yaxis()
+    enough = rows[rows[verdict] >= wanted]
+    for place, row in enumerate(enough[[*down, "clients"]].itertuples(index=False, name=None)):
+        x, y = share.columns.get_loc(row[-1]), share.index.get_loc(row[:-1] if down[1:] else row[0])
+        width = 1.2 if place else 3.5
+        ax.add_patch(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fc="none", ec=INK, lw=width))
+    ax.set(ylabel="Case managers",
+           xlabel="Clients of each case manager, on average\n(in brackets: misleading, in %; "
+           f"framed: {100 * wanted:g} % or more;\nthick frame: the fewest clients)")  # fmt: skip
+    ax.tick_params(length=0, rotation=0)
+    each = [f"{name} by {m}: {share.loc[at, m]:.0f} %"
+            for name, at in zip(names, share.index, strict=True)
+            for m in share.columns]  # fmt: skip
+    heading = f"How often the verdict is {word(verdict)}, by design"
+    reached = f"{enough['n'].iloc[0]} clients are the fewest for" if len(enough) else "None reaches"
+    about = f"{heading}. Case managers by clients of each: {'; '.join(each)}."
+    return finished(ax, heading, f"{about} {reached} {100 * wanted:g} %.")

@@ -248,7 +248,7 @@ def equivalence_power(
     Parameters
     ----------
     table : DataFrame
-        As `views.power_table` returns it: `informant effect power`.
+        As `planning.power_table` returns it: `informant effect power`.
     low, high : float
         The bounds; between them is shaded.
     codebook : Codebook, optional

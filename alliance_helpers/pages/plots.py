@@ -14,6 +14,7 @@ True
 
 # ruff: noqa: F401
 from .claim_figures import (
+    design_grid,
     equivalence,
     forest,
     halo_contrast,

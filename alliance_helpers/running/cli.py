@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
-from ..paths import write_whole
+from ..paths import empty_for_a_run, held, refuse_others, survey, write_whole
+from ..paths import listed as listed_in
 
 LONGEST = 300  # letters of what a notebook's error says, on one line
 
@@ -304,6 +305,64 @@ def lock(data, codebook, claims, pairs, out) -> None:
     given = {"data": data, "codebook": codebook, "claims": claims}
     parameters |= absolute_places({k: v for k, v in given.items() if v})
     click.echo(f"Plan: {write(parameters, out or Path(data or '.') / LOCK)}")
+
+
+def _number(name: str, default: float | None, what: str, kind: type = float):
+    return click.option(name, default=default, type=kind, metavar="N", help=what,
+                        show_default=default is not None)  # fmt: skip
+
+
+def _sizes(name: str, default: str, what: str):
+    return click.option(name, default=default, metavar="N,N,...", help=what,
+                        show_default=bool(default))  # fmt: skip
+
+
+@main.command()
+@click.argument("claim")
+@_number("--effect", None, "What is assumed, in the claimed direction; else the claim's bound.")
+@_sizes("--case-managers", "45", "Numbers of case managers to look at.")
+@_sizes("--clients", "5", "Numbers of clients of each, on average.")
+@_sizes("--sessions", "", "Of a claim over time: numbers of sessions.  [default: 10]")
+@_number("--reliability", 1.0, "Of the ratings; 1: the effect is as observed.")
+@_number("--missing", 0.0, "Share of clients, or of sessions, that are missing.")
+@_number("--pretreatment", 0.0, "Share of the outcome that pretreatment explains.")
+@click.option("--level", default="both", show_default=True, metavar="both|within",
+              help="Is the effect also one between case managers?")  # fmt: skip
+@_number("--wanted", 0.8, "How often the right verdict should come out.")
+@_number("--cohorts", 1000, "Simulated studies of each design and truth.", int)
+@_number("--seed", 1995, "Of the simulation.", int)
+@click.option("--claims", default=None, help="The claims; else the shipped ones.", metavar="FILE")
+@_codebook
+@_out("Folder for the table, the picture and the paragraph.")
+@_jobs("Processes")
+def plan(claim, claims, codebook, out, **asked) -> None:
+    """How often each verdict on CLAIM would come out, in studies yet to be made.
+
+    Example: alliance plan symptoms --effect .25 --case-managers 10,20,30 --clients 3,5,8
+    """
+    from ..claims.planning import plan as planned
+    from ..claims.rules import read_rules
+
+    folder = Path(out).absolute() if out else None
+    if folder:
+        refuse_others(folder, survey(folder, listed_in(folder))[1])
+    found = planned(claim, rules=read_rules(claims), codebook=codebook, **asked)
+    click.echo(f"{found.table.to_string(index=False)}\n\n{found.paragraph}")
+    if folder:
+        from ..pages import plots
+        from ..pages.outputs import figure_html, save_figure, write_csv
+        from ..pages.printing import pretty, rendered
+
+        drawn = save_figure(plots.design_grid(found.rates, found.right, found.wanted), "plan", "")
+        parts = {"table": pretty(found.table, caption=found.caption).html,
+                 "figure": figure_html(drawn.png, drawn.alt, drawn.width)}  # fmt: skip
+        with held(folder):
+            empty_for_a_run(folder)
+            write_csv(found.rates, folder / "plan.csv")
+            write_whole(folder / "plan.png", drawn.png)
+            page = rendered("plan.html.j2", paragraph=found.paragraph, **parts)
+            write_whole(folder / "plan.html", page)
+        click.echo(f"Plan: {folder / 'plan.html'}")
 
 
 @main.command()

@@ -47,6 +47,9 @@ NEEDS = {
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
 
+PLANNING = "11_planning"
+"""The notebook about studies yet to be made, which no run of a study needs."""
+
 
 @dataclass(frozen=True)
 class SequenceRun:
@@ -62,10 +65,10 @@ class SequenceRun:
 
 
 def main_notebooks() -> list[Path]:
-    """The notebooks of the sequence in reading order, then those on robustness."""
+    """The notebooks of the sequence in reading order, then those on robustness; no planning."""
     patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
     found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
-    return [path for path in found if not is_copy(path)]
+    return [path for path in found if not is_copy(path) and path.stem != PLANNING]
 
 
 def is_copy(notebook: Path) -> bool:

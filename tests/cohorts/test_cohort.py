@@ -78,14 +78,14 @@ def test_parameters_say_the_same_as_the_methods(cohort):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.without(sit="Site 03"), "no column 'sit'; did you mean site?"),
-        (lambda c: c.without(site="Site 3"), "value of site 'Site 3'; did you mean Site 0"),
+        (lambda c: c.without(sit="Site 03"), "no column 'sit'; did you mean 'site'?"),
+        (lambda c: c.without(site="Site 3"), "value of site 'Site 3'; did you mean 'Site 0"),
         (lambda c: c.without(site_type=["general", "neuropsychiatric"]), "Nobody is left"),
-        (lambda c: c.using("bonds"), "did you mean bond?"),
-        (lambda c: c.rescored(form="WAI"), "did you mean WAI-S"),
+        (lambda c: c.using("bonds"), "did you mean 'bond'?"),
+        (lambda c: c.rescored(form="WAI"), "did you mean 'WAI-S"),
         (lambda c: c.rescored(max_missing=2), "a share"),
         (lambda c: c.rescored(form="WAI-S").rescored(form="x"), "no form 'x'"),
-        (lambda c: c.with_blocks(pretreatment=["client_agee"]), "did you mean client_age?"),
+        (lambda c: c.with_blocks(pretreatment=["client_agee"]), "did you mean 'client_age'?"),
         (lambda c: changed(c, without="site"), "write it as column=value"),
     ],
 )

@@ -118,6 +118,13 @@ SOURCES = pd.DataFrame(
      "p_value": [0.01, 0.001, 0.2, 0.9], "r_squared": 0.3, "n": 190}
 )  # fmt: skip
 
+DESIGNS = pd.DataFrame(
+    {"case_managers": [10, 10, 20, 20] * 2, "clients": [3, 5] * 4,
+     "sessions": np.repeat([6, 12], 4), "n": [30, 50, 60, 100] * 2, "truth": "assumed",
+     "supported": [0.25, 0.42, 0.5, 0.76, 0.4, 0.81, 0.8, 0.95],
+     "misleading": [0.03, 0.014, np.nan, 0.005] * 2}
+)  # fmt: skip
+
 
 def drawings(dyads):
     pair = dyads["client_alliance"], dyads["case_manager_alliance"], AGREEMENT
@@ -150,6 +157,8 @@ def drawings(dyads):
             [SPECIFICATIONS, read_rules()],
             {},
         ),
+        "design_grid": (plots.design_grid, [DESIGNS[:4], "supported", 0.8], {}),
+        "design_grid, sessions": (plots.design_grid, [DESIGNS, "supported", 0.8], {}),
         "inclusion": (plots.inclusion, [INCLUSION, BOOK], {}),
         "information_sources": (plots.information_sources, [SOURCES, BOOK], {}),
     }

@@ -26,11 +26,11 @@ WRONG = [
     ("03_alliance_agreement", "conf_level", 95.0, "between 0 and 1"),
     ("robustness_stress", "finding", "9", "choose one of 1, 2, 3, 4, halo"),
     ("robustness_specifications", "n_perm", -4, "whole number of at least 0"),
-    ("02_descriptives", "without", "site=Site 99", "did you mean Site 09?"),
-    ("02_descriptives", "without", "sit=Site 09", "did you mean site?"),
+    ("02_descriptives", "without", "site=Site 99", "did you mean 'Site 09'?"),
+    ("02_descriptives", "without", "sit=Site 09", "did you mean 'site'?"),
     ("02_descriptives", "without", "Site 09", "write it as column=value"),
-    ("04_finding_1", "subscale", "bonds", "did you mean bond?"),
-    ("robustness_stress", "blocks", "pretreatment=client_agee", "did you mean client_age?"),
+    ("04_finding_1", "subscale", "bonds", "did you mean 'bond'?"),
+    ("robustness_stress", "blocks", "pretreatment=client_agee", "did you mean 'client_age'?"),
     ("01_data_cleaning", "n_clients", 300, "Name a scenario too"),
     ("01_data_cleaning", "seed", 7, "Name a scenario too"),
 ]
@@ -110,6 +110,7 @@ def test_a_seed_that_no_table_can_hold_is_refused(seed, tmp_path):
 
 def test_every_parameter_is_listed_with_its_meaning_and_the_page_in_docs_is_the_list():
     listed = alliance("run", "--help-parameters").stdout
+    page = (ROOT / "docs" / "PARAMETERS.md").read_text("utf-8")
     cells = [
         line
         for path in NOTEBOOKS.glob("[0-9r]*.ipynb")
@@ -120,6 +121,6 @@ def test_every_parameter_is_listed_with_its_meaning_and_the_page_in_docs_is_the_
     assert len(cells) > 50
     for line in cells:
         declared, meaning = line.split("  # ")
-        assert declared.split(" = ")[0] + " = " in listed
-        assert f"    {meaning}\n" in listed
-    assert listed in (ROOT / "docs" / "PARAMETERS.md").read_text("utf-8")
+        assert declared.split(" = ")[0] + " = " in page
+        assert f"    {meaning}\n" in page
+    assert listed in page

@@ -145,6 +145,28 @@ def test_an_output_folder_with_other_files_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.docx"]
 
 
+def test_a_plan_is_printed_and_written_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "plan"
+    size = ("--case-managers", "8,12", "--clients", "4", "--cohorts", "20", "--jobs", "1")
+    refused = alliance("plan", "symptoms", *size, "--reliability", "1.5", "--out", place)
+    assert refused.exit_code == 2
+    assert "reliability is 1.5" in refused.stderr
+    assert not place.exists()
+    place.mkdir()
+    (place / "mine.txt").write_text("mine")
+    assert alliance("plan", "symptoms", *size, "--out", place).exit_code == 2
+    assert [p.name for p in place.iterdir()] == ["mine.txt"]
+    (place / "mine.txt").unlink()
+    done = alliance("plan", "symptoms", "--effect", "0.3", *size, "--out", place)
+    assert done.exit_code == 0, done.stderr
+    rates = pd.read_csv(place / "plan.csv")
+    assert rates["case_managers"].tolist() == [8, 8, 12, 12]
+    page = (place / "plan.html").read_text("utf-8")
+    for part in (done.stdout.split("\n\n")[1], "<table", "data:image/png;base64"):
+        assert part in page.replace("&#39;", "'")
+    assert (place / "plan.png").read_bytes()[1:4] == b"PNG"
+
+
 def test_simulate_writes_the_shipped_cohort(tmp_path):
     done = alliance("simulate", "--out", tmp_path / "again")
     assert done.exit_code == 0, done.stderr

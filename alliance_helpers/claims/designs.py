@@ -1,0 +1,265 @@
+"""Studies to be, drawn and judged: a design with an assumed truth -> verdicts of its cohorts.
+
+Scores are normal. Case managers hold a share of each variable; the clients beyond one of each come
+to them at random, so that caseloads differ. Estimates and verdicts are those of `assess`: its own
+functions where clients are seen once; of sessions what `Judge` finds with the common trend taken
+out, on arrays of clients by occasions, which is ten times as fast. Hospital days are drawn as those
+of the scenario `published`, sessions as those of the scenarios over time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..cohorts.courses import TREND_ONLY, courses, draw_courses
+from ..cohorts.population import DAYS, population
+from ..errors import NotEstimableError, ParameterError
+from ..models.design import complete_rows
+from ..models.nesting import fit_intercepts
+from ..models.robust import MAX_BLOCKS, leave_one_out
+from ..models.sessions import cross_lagged
+from . import verdicts
+from .evidence import Complete, assessed, bounds_of, claim_data, verdict_of
+from .rules import Claim, Rules
+from .trends import MANY
+from .verdicts import INCONCLUSIVE
+
+RATINGS_AGREE = 0.28
+"""Correlation of the two ratings where a claim is about their difference; see its bound."""
+Estimated = tuple[float, float, float, int]
+"""Estimate, standard error, degrees of freedom, sessions."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A study to be, and what is assumed to be true of those it studies.
+
+    Attributes
+    ----------
+    case_managers, clients, sessions : int
+        `clients` of each case manager on average.
+    effect : float
+        In the claimed direction, the ratings free of error: a correlation or path, a share of
+        variance, a rate ratio.
+    reliability : float
+        Of the ratings; at 1 the effect is what is observed.
+    missing : float
+        Share of clients, or of sessions, with a value missing at random.
+    shares, other_share : tuple of float, float
+        Case managers' share of each rating, and of what the ratings are related to (1 for
+        characteristics of their own).
+    level : {"both", "within"}
+        `within`: the effect is one between clients of the same case manager alone.
+    pretreatment : float
+        Share of the outcome's variance that the covariates hold constant.
+    """
+
+    case_managers: int
+    clients: int
+    sessions: int
+    effect: float
+    reliability: float = 1.0
+    missing: float = 0.0
+    shares: tuple[float, ...] = (0.1,)
+    other_share: float = 0.1
+    level: str = "both"
+    pretreatment: float = 0.0
+
+    @property
+    def n(self) -> int:
+        return self.case_managers * self.clients
+
+
+@dataclass(frozen=True)
+class Engine:
+    """All that turns random numbers into a verdict on one claim: it, and how many variables and
+    covariates it has.
+    """
+
+    claim: Claim
+    rules: Rules
+    tested: tuple[str, ...]
+    held: int
+
+    def verdicts(self, design: Design, cohorts: int, seed: Sequence[int]) -> Counter:
+        """How many cohorts get each verdict.
+
+        Raises
+        ------
+        ParameterError
+            No such effect can be.
+        """
+        rng, said = np.random.default_rng(np.random.SeedSequence(seed)), Counter()
+        made = self.prepared(design)
+        one = self._over_time if self.claim.over_time else self._once
+        for _ in range(cohorts):
+            try:
+                said[verdict_of(one(design, made, rng), self.claim, self.rules)[0]] += 1
+            except NotEstimableError:
+                said[INCONCLUSIVE] += 1
+        return said
+
+    def prepared(self, design: Design):
+        """What all cohorts of a design are drawn from: a course, or the roots of covariances."""
+        try:
+            return (_course if self.claim.over_time else self._roots)(self.claim, design)
+        except np.linalg.LinAlgError:
+            raise ParameterError(
+                f"an effect of {design.effect:g} cannot be, with case managers' share of "
+                f"{' and '.join(f'{s:g}' for s in design.shares)} in the rating and of "
+                f"{design.other_share:g} in what it is related to; choose a smaller effect."
+            ) from None
+
+    def observed(self, design: Design) -> float:
+        """The effect as it is observed with ratings of that reliability."""
+        if self.claim.kind == "rate_absence":
+            return design.effect ** np.sqrt(design.reliability)
+        squared = self.claim.kind == "modest" or self.claim.kind.startswith("block")
+        return design.effect * design.reliability ** (1 if squared else 0.5)
+
+    def _roots(self, claim: Claim, design: Design) -> list[np.ndarray]:
+        """What makes normal draws of case managers, and of clients, into ratings and variables."""
+        k, m, effect = len(design.shares), len(self.tested), self.observed(design)
+        related = slice(k, k + m)
+        wanted = np.zeros((k + m + self.held,) * 2)
+        if claim.kind == "modest":
+            wanted[0, 1] = effect
+        elif claim.kind == "block_difference":
+            wanted[0, 1] = RATINGS_AGREE
+            wanted[1, related] = np.sqrt(effect * 2 * (1 - RATINGS_AGREE) / m)
+        elif claim.kind == "block_absence":
+            wanted[0, related] = np.sqrt(effect / m)
+        elif claim.kind == "association":
+            wanted[0, related] = claim.direction * effect
+        if self.held:
+            wanted[k if claim.outcome else k - 1, k + m] = np.sqrt(design.pretreatment)
+        share = np.array([*design.shares, *[design.other_share] * m, *[0.0] * self.held])
+        apart, inside = (np.sqrt(np.outer(s, s)) for s in (share, 1 - share))
+        if design.level == "within":
+            apart = np.where(inside > 0, 0, apart)
+        both = apart + inside
+        rho = np.divide(wanted, both, where=both > 0, out=np.zeros_like(wanted))
+        # a little more variance, so that a share of 0 has a root too
+        return [
+            np.linalg.cholesky((rho + rho.T) * level + np.diag(own + 1e-9)).T
+            for level, own in ((apart, share), (inside, 1 - share))
+        ]
+
+    def _once(self, design: Design, roots, rng: np.random.Generator) -> verdicts.Effect:
+        data = claim_data(self.claim, self._scores(design, roots, rng))
+        analysis = "adjusted" if design.clients > 1 else "adjusted_independent"
+        return assessed(data, self.rules, analysis)
+
+    def _scores(self, design: Design, roots, rng: np.random.Generator) -> Complete:
+        """One cohort's complete dyads, as `complete_of` finds them in a study."""
+        J, n = design.case_managers, design.n
+        groups = np.sort(np.concatenate([np.arange(J), rng.integers(J, size=n - J)]))
+        values = (rng.standard_normal((J, len(roots[0]))) @ roots[0])[groups]
+        values += rng.standard_normal((n, len(roots[1]))) @ roots[1]
+        if self.claim.kind == "rate_absence":
+            days = _days(groups, rng)
+            days[:, 0] = np.round(days[:, 0] * self.observed(design) ** values[:, 0])
+            values = np.column_stack([values[:, :1], days])
+        kept = rng.random(n) >= design.missing
+        groups = groups[kept] if design.clients > 1 else None
+        return values[kept], groups, np.flatnonzero(kept), self.tested
+
+    def _over_time(self, design: Design, course: dict, rng) -> verdicts.Effect:
+        values, there = draw_courses(course, design.n, rng, design.sessions)
+        there &= rng.random(there.shape) >= design.missing
+        values = np.where(there[..., None], values, np.nan)[:, there.any(axis=0)]
+        found = estimated(self.claim.kind, *values.transpose(2, 1, 0))
+        return verdicts.slope(*found, *bounds_of(self.claim, self.rules))
+
+
+def _days(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Days, log of the days before, and site type of clients, as `published` has them."""
+    made = population("published")
+    names, root = made.levels["within"]
+    latent = rng.standard_normal((len(groups), len(root))) @ root.T
+    site_type = (rng.random(groups[-1] + 1) < 0.4)[groups]
+    days, before = (
+        np.where(
+            site_type, *(steps.draw(latent[:, names.index(name)]) for steps in made.days[name])
+        )
+        for name in DAYS
+    )
+    return np.column_stack([days, np.log1p(before), site_type])
+
+
+def _course(claim: Claim, design: Design) -> dict:
+    """The scenario over time of a trend and nothing else, with the effect of the claim."""
+    course, effect = courses()[TREND_ONLY], claim.direction * design.effect
+    course |= {"clients_of_a_case_manager": design.clients, "reliability": design.reliability}
+    if claim.kind in ("within", "between"):
+        course[claim.kind] = course[claim.kind] | {"correlation": effect}
+    else:
+        course["paths"] = course["paths"] | {"alliance_before_symptoms": effect}
+    draw_courses(course, design.clients, np.random.default_rng(0), 2)  # an effect that cannot be
+    return course
+
+
+def estimated(kind: str, x: np.ndarray, y: np.ndarray) -> Estimated:
+    """What `Judge` finds for a kind of claim, the common trend taken out.
+
+    Parameters
+    ----------
+    kind : {"within", "between", "precedes", "precedes_more"}
+    x, y : ndarray (clients, occasions)
+        The earlier measure and the later; NaN where a client was not there. Each client was once.
+    """
+    (n, T), more = x.shape, kind == "precedes_more"
+    means = [np.nanmean(v, axis=1, keepdims=True) for v in (x, y)]
+    free = np.isfinite(x).sum() - n
+    units = [np.sqrt(np.nansum((v - m) ** 2) / free) for v, m in zip((x, y), means, strict=True)]
+    if kind == "between":
+        units = [m.std(ddof=1) for m in means]
+    x, y = x / units[0], y / units[1]
+    x_mean, y_mean = means[0] / units[0], means[1] / units[1]
+    if kind in ("within", "between"):
+        terms = {"within": x - x_mean, "between": x_mean, "time": np.arange(T)}
+        return _mixed(y, terms, kind)
+    if n >= MANY * T >= 3 * MANY:
+        return _panel(x, y, more)
+    terms = {"itself": (y - y_mean)[:, :-1], "before": (x - x_mean)[:, :-1]}
+    terms["time"] = np.arange(1, T)
+    if more:
+        return _difference(y[:, 1:], x[:, 1:], *terms.values())
+    return _mixed(y[:, 1:], terms, "before")
+
+
+def _mixed(y: np.ndarray, terms: dict[str, np.ndarray], wanted: str) -> Estimated:
+    """A slope with random intercepts of clients."""
+    X = np.stack([np.broadcast_to(x, y.shape) for x in terms.values()], axis=-1)
+    person, at = np.nonzero(np.isfinite(y) & np.isfinite(X).all(axis=-1))
+    fit = fit_intercepts(complete_rows(y[person, at], X[person, at], person, [*terms]))
+    i = 1 + [*terms].index(wanted)
+    return fit.estimate[i], fit.std_error[i], fit.df[i], len(person)
+
+
+def _panel(x: np.ndarray, y: np.ndarray, more: bool) -> Estimated:
+    """The path, or what it has more than its reverse, of a cross-lagged model."""
+    person, time = np.indices(x.shape)
+    model = cross_lagged(y.ravel(), x.ravel(), person.ravel(), time.ravel())
+    contrast = np.array([0.0, 1.0, -1.0 * more, 0.0])
+    estimate = contrast @ model.paths["estimate"].to_numpy()
+    return estimate, np.sqrt(contrast @ model.covariance @ contrast), np.inf, x.size
+
+
+def _difference(y, x, y_before, x_before, time) -> Estimated:
+    """One path less its reverse, jackknifed over clients."""
+    person, at = np.nonzero(np.isfinite(y) & np.isfinite(y_before))
+    cells = [np.broadcast_to(v, y.shape)[person, at] for v in (y, x, y_before, x_before, time)]
+    sizes = np.bincount(person)[person]
+    free = np.column_stack([v - np.bincount(person, v)[person] / sizes for v in cells])
+
+    def difference(kept: np.ndarray) -> np.ndarray:
+        found = np.linalg.lstsq(free[kept, 2:], free[kept, :2])[0]
+        return found[[1], [0]] - found[[0], [1]]
+
+    (estimate,), ((variance,),), df = leave_one_out(difference, person, MAX_BLOCKS)
+    return estimate, np.sqrt(variance), df, len(person)

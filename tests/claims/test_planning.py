@@ -1,0 +1,166 @@
+"""Plans: the rates of verdicts against whole cohorts, textbook power, and what `Judge` finds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alliance_helpers.claims.designs import estimated
+from alliance_helpers.claims.planning import (
+    VERDICTS,
+    Plan,
+    contrary,
+    find_claim,
+    plan,
+    power_table,
+    readings,
+)
+from alliance_helpers.claims.rules import Claim, read_rules
+from alliance_helpers.claims.trends import Judge
+from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
+from alliance_helpers.errors import ParameterError
+from alliance_helpers.models.inference import two_one_sided
+from alliance_helpers.paths import ROOT
+from alliance_helpers.study.occasions import all_sessions
+
+RULES = read_rules()
+CHECK = pd.read_csv(ROOT / "benchmarks" / "plan_check.csv").set_index("claim")
+
+
+@pytest.mark.parametrize(
+    ("claim", "how"),
+    [
+        ("symptoms", {"pretreatment": 0.2, "level": "within"}),
+        ("age", {}),
+        ("modest", {"level": "within"}),
+        ("4/hospital_days/client", {}),
+        ("alliance_first", {"sessions": "10"}),
+    ],
+)
+def test_rates_are_those_of_assess_on_whole_cohorts(claim, how):
+    """`benchmarks/plan_check.csv`: cohorts drawn answer by answer, found in by `assess`."""
+    told = CHECK.loc[claim]
+    size = str(told["case_managers"]), str(told["clients"])
+    row = plan(claim, told["effect"], *size, cohorts=400, jobs=1, **how).rates.iloc[0]
+    for verdict in VERDICTS:
+        share = told[f"{verdict}_assess"]
+        noise = np.sqrt(share * (1 - share) * (1 / 400 + 1 / told["cohorts"]))
+        assert row[verdict] == pytest.approx(share, abs=0.02 + 3 * noise), verdict
+
+
+@pytest.mark.parametrize(("effect", "power"), [(0.15, 0.57), (0.20, 0.81), (0.25, 0.95)])
+def test_clients_with_a_case_manager_each_have_textbook_power(effect, power):
+    """Power of r with 201 independent pairs (FACTS, section 4); six covariates take a little."""
+    row = plan("age", effect, "201", "1", cohorts=500, jobs=1).rates.iloc[0]
+    assert row["supported"] == pytest.approx(power - 0.01, abs=3 * row["monte_carlo_error"])
+
+
+@pytest.mark.parametrize("kind", ["precedes", "precedes_more", "within", "between"])
+@pytest.mark.parametrize(("n", "T"), [(25, 8), (45, 4)])
+def test_arrays_give_what_judge_gives(kind, n, T):
+    claim = Claim("1", kind, kind, "client", term="symptoms", sign="negative",
+                  source="client_alliance", bound="lagged")  # fmt: skip
+    frame = draw_sessions(courses()["sessions_effect"], n, 5, T)
+    frame = frame[np.random.default_rng(1).random(len(frame)) > 0.1]
+    dyads = frame.drop_duplicates("client_id", keep="last")
+    book = scenario_codebook("sessions_effect")
+    dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book)
+    effect, _, clients = Judge(dyads, RULES, "detrended").find(claim)
+    wide = [frame.pivot_table(name, "client_id", "session") for name in dyads.columns[-2:]]
+    found = estimated(kind, *(w.to_numpy() for w in wide))
+    assert len(wide[0]) == clients
+    np.testing.assert_allclose(found[0], effect.estimate, rtol=1e-6)
+    t = effect.estimate / found[1]
+    assert 2 * two_one_sided(-abs(t), 1.0, -np.inf, 0, effect.df) == pytest.approx(effect.p_value)
+
+
+@pytest.mark.parametrize(
+    ("claim", "effect", "right", "wrong", "other"),
+    [
+        ("symptoms", 0.25, "supported", "not_supported", 0.0),
+        ("symptoms", 0.1, "supported", None, 0.0),
+        ("symptoms", 0.0, "not_supported", "supported", 0.2),
+        ("modest", 0.6, "not_supported", "supported", 0.0),
+        ("3/treatment", 0.0, "supported", "not_supported", 0.0625),
+        ("3/treatment", 0.1, "not_supported", "supported", 0.0),
+        ("4/hospital_days/client", 1.0, "supported", "not_supported", 0.8),
+        ("4/hospital_days/client", 0.75, "not_supported", "supported", 1.0),
+        ("alliance_first", 0.07, "supported", "not_supported", 0.0),
+    ],
+)
+def test_which_verdict_misleads(claim, effect, right, wrong, other):
+    asked = find_claim(claim, RULES)
+    assert readings(asked, RULES, effect) == (right, wrong)
+    assert contrary(asked, RULES, effect) == other
+
+
+def test_unreliable_ratings_and_missing_clients_cost_what_they_must():
+    """A reliability of .64 makes .25 a correlation of .20; half the clients, half the study."""
+    how = {"case_managers": "60", "clients": "3", "cohorts": 400, "jobs": 1}
+    less = plan("symptoms", 0.25, reliability=0.64, **how).rates.iloc[0]
+    same = plan("symptoms", 0.20, **how).rates.iloc[0]
+    noise = 3 * np.sqrt(2) * same["monte_carlo_error"]
+    assert less["supported"] == pytest.approx(same["supported"], abs=noise)
+    few = plan("age", 0.3, "60", "2", cohorts=400, jobs=1).rates.iloc[0]
+    half = plan("age", 0.3, "60", "4", missing=0.5, cohorts=400, jobs=1).rates.iloc[0]
+    assert half["n"] == 240
+    assert half["supported"] == pytest.approx(few["supported"], abs=0.05 + noise)
+
+
+def test_the_smallest_design_and_the_paragraph():
+    found = plan("symptoms", 0.3, "10, 40", "2, 5", cohorts=100, jobs=2)
+    alone = plan("symptoms", 0.3, "40", "5", cohorts=100, jobs=1)
+    last = found.rates.iloc[-2:].reset_index(drop=True)
+    pd.testing.assert_frame_equal(last, alone.rates)  # whatever else is looked at, and how
+    best = found.smallest
+    enough = found.rates.query("truth == 'assumed' and supported >= .8")
+    assert best["n"] == enough["n"].min()
+    assert (
+        f"{best['case_managers']} case managers with {best['clients']} clients" in found.paragraph
+    )
+    assert "it is the smallest" in found.paragraph
+    assert f"{100 * best['supported']:.3g} % of such studies" in found.paragraph
+    out_of_reach = Plan(**vars(found) | {"wanted": 1.01})
+    assert out_of_reach.smallest is None
+    assert "it is the largest; in none" in out_of_reach.paragraph
+    assert "{" not in found.paragraph + plan("within", cohorts=10, jobs=1).paragraph
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"claim": "symptms"}, "did you mean 'symptoms'"),
+        ({"claim": "own_outcome"}, "write one of 2/own_outcome/case_manager, 3/own_outcome/client"),
+        ({"claim": "all_seven"}, "plan each of age, experience"),
+        ({"clients": "0"}, "clients is 0"),
+        ({"clients": "many"}, "give whole numbers with commas"),
+        ({"case_managers": "1"}, "needs 3 or more"),
+        ({"case_managers": "9000", "clients": "9000"}, "20,000 at most"),
+        ({"reliability": 1.5}, "reliability is 1.5; give a number from 0.1 to 1"),
+        ({"wanted": 1.2, "effect": 2, "level": "up"}, "effect is 2.*\nwanted is 1.2.*\nlevel is"),
+        ({"sessions": "5"}, "of one occasion"),
+        ({"claim": "alliance_first", "sessions": "2"}, "sessions is 2"),
+        ({"claim": "alliance_first", "effect": 0.94}, "an effect of 0.94 cannot be"),
+        ({"claim": "age", "effect": 0.9}, "an effect of 0.9 cannot be"),
+        ({"claim": "1/unrelated_pretreatment/client", "pretreatment": 0.2}, "none is held"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_planned_is_told(given, told):
+    with pytest.raises(ParameterError, match=f"(?s){told}"):
+        plan(**({"claim": "symptoms"} | given))
+
+
+@pytest.mark.parametrize(("error", "df"), [(0.08, 43.0), (0.1, np.inf)])
+def test_power_is_the_share_of_estimates_that_pass(error, df):
+    from scipy.stats import t
+
+    half = t.ppf(0.975, df) * error
+    row = {"finding": "4", "claim": "hospital_days", "informant": "client", "analysis": "adjusted"}
+    row |= {"estimate": 1.0, "conf_low": np.exp(-half), "conf_high": np.exp(half), "df": df, "n": 9}
+    table = power_table(pd.DataFrame([row]), read_rules())
+    low, high = np.log([0.8, 1.25])
+    draws = np.random.default_rng(4).normal(size=4000)
+    for effect, power in table[["effect", "power"]].iloc[[20, 25, 30, 36]].to_numpy():
+        estimates = np.log(effect) + error * draws
+        passed = np.mean([two_one_sided(x, error, low, high, df) < 0.05 for x in estimates])
+        noise = np.sqrt(max(power * (1 - power), 1e-4) / len(draws))
+        assert passed == pytest.approx(power, abs=4 * noise)
