@@ -25,7 +25,7 @@ from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
 from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
-from .rules import Claim, Rules, read_rules, read_stress
+from .rules import KEY, Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import usable
 
@@ -136,7 +136,6 @@ OUTLIERS = {
 
 
 ABSENCES = ("block_absence", "rate_absence")
-KEY = ["finding", "claim", "informant"]
 JOINT = ["statistic", "n_specifications", "estimate", "expected", "share_significant", "p_value"]
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules
+from ..claims.rules import KEY, Claim, Rules
 from ..claims.together import first_change, multiplicity, verdict_rates
 from ..claims.verdicts import SUPPORTED
-from .printing import CLAIM, MARKS, TOLD, WORDS, coefficient, figure_number, rendered, word
+from .printing import MARKS, TOLD, WORDS, coefficient, figure_number, rendered, word
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
@@ -36,9 +36,9 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     primary = rules.primary_of(set(findings["analysis"]))
     if primary is None:
         return ""
-    by_claim = {a: rows.set_index(CLAIM) for a, rows in findings.groupby("analysis")}
-    main = rules.primary_rows(findings).set_index(CLAIM)
-    changes = first_change(findings, rules).set_index(CLAIM)
+    by_claim = {a: rows.set_index(KEY) for a, rows in findings.groupby("analysis")}
+    main = rules.primary_rows(findings).set_index(KEY)
+    changes = first_change(findings, rules).set_index(KEY)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
     rates, n = ({}, 0) if rules.own else _rates(findings, primary)
@@ -159,4 +159,4 @@ def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
     rates = verdict_rates(n)
     rates = rates[rates["true"] & (rates["analysis"] == primary)]
     rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")
-    return rates.drop_duplicates(CLAIM).set_index(CLAIM).to_dict("index"), n
+    return rates.drop_duplicates(KEY).set_index(KEY).to_dict("index"), n

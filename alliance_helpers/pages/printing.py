@@ -20,9 +20,6 @@ COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
 WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
 CAPTIONS = TOLD["captions"]
 
-CLAIM = ["finding", "claim", "informant"]
-"""The columns that name a claim."""
-
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
 
@@ -123,7 +120,8 @@ def _template(name: str):
     import jinja2
 
     beside = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(autoescape=True, loader=beside).get_template(name)
+    page = name.endswith(".html.j2")
+    return jinja2.Environment(autoescape=page, loader=beside).get_template(name)
 
 
 def p_text(p: float) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +20,7 @@ from threading import Event
 from typing import Any
 
 from ..errors import AllianceError, OutputError, listed
-from ..paths import UNSEEN_VARIABLE, altered, homeless, write_whole
+from ..paths import NOTEBOOKS, UNSEEN_VARIABLE, altered, homeless, write_whole
 from ..study.yaml_text import without_iri_grammar
 from . import station
 from .parameters import notebook_parameters
@@ -45,6 +47,24 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def main_notebooks() -> list[Path]:
+    """The notebooks of the sequence in reading order, then those on robustness."""
+    patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
+    found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
+    return [path for path in found if not is_copy(path)]
+
+
+def is_copy(notebook: Path) -> bool:
+    """Whether it is what JupyterLab or a desktop makes of another one: `04_finding_1-Copy1`."""
+    return not re.fullmatch(r"\w+", notebook.stem)
+
+
+def notebook_cells(notebook: str) -> list[tuple]:
+    """The cells of a notebook; outputs and editors' metadata do not count."""
+    cells = json.loads(notebook)["cells"]
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
 @dataclass(frozen=True)
