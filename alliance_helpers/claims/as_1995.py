@@ -50,7 +50,7 @@ READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"
 BEFORE, AFTER = "predicts the alliance", "predicted by the alliance"
 LINKS = (
     "reading informant block term direction entered estimate conf_low conf_high p_value "
-    "semipartial_r2 df n"
+    "semipartial_r2 alone moved_by without_it df n"
 )
 INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_all_in n n_boot"
 MODELS = "model n_terms frequency as_full_sample"
@@ -85,7 +85,8 @@ class Stepwise:
         scale = found["beta"] / found["estimate"]
         low, high = sorted((found["conf_low"] * scale, found["conf_high"] * scale))
         limits = {"estimate": found["beta"], "conf_low": low, "conf_high": high}
-        kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
+        kept = ["p_value", "semipartial_r2", "alone", "moved_by", "without_it", "df"]
+        kept = {name: found.get(name) for name in kept}
         return row | {"entered": True} | limits | kept
 
     def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], int]:
@@ -99,7 +100,8 @@ class Stepwise:
         elif more:
             blocks["outcome"] = [*blocks.get("outcome", ()), *more]
         model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-        return {row["term"]: row for row in model.final.to_dict("records")}, model.n
+        moved, rows = model.models[-1].moved(), model.final.to_dict("records")[1:]
+        return {row["term"]: row | moved[row["term"]] for row in rows}, model.n
 
     def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""
@@ -171,7 +173,10 @@ def stepwise_links(
     -------
     DataFrame
         `reading informant block term direction entered estimate conf_low conf_high p_value
-        semipartial_r2 df n`, one row per reading, informant and variable, estimates standardised.
+        semipartial_r2 alone moved_by without_it df n`, one row per reading, informant and variable,
+        estimates standardised. `alone`: the correlation on the same dyads, with nothing held
+        constant; `moved_by`: the variable of the model without which the estimate changes most, to
+        `without_it`.
         A pretreatment or treatment variable *predicts the alliance* (its row in the regression of
         the alliance). So does an outcome by the reading `as_1995`, from the third block of that
         regression; by `as_1995_outcomes` it is *predicted by the alliance* (the alliance's row in

@@ -187,10 +187,12 @@ class _Model:
         spread = np.sqrt(np.diag(sums.products))
         self.beta = swept[-1, inside]
         self.tolerance = -1 / np.diag(swept)[inside]
+        self.alone = sums.products[-1, inside] / (spread[-1] * spread[inside])
         slopes = self.beta * spread[-1] / spread[inside]
         means = sums.means[inside]
         noise = (1 - self.r_squared) / self.df * spread[-1] ** 2
-        inverse = -swept[np.ix_(inside, inside)] / np.outer(spread[inside], spread[inside])
+        self.inverse = -swept[np.ix_(inside, inside)]
+        inverse = self.inverse / np.outer(spread[inside], spread[inside])
         self.estimate = np.array([sums.means[-1] - means @ slopes, *slopes])
         self.std_error = np.sqrt(
             noise * np.array([1 / sums.n + means @ inverse @ means, *np.diag(inverse)])
@@ -201,6 +203,21 @@ class _Model:
             fit = least_squares(rows[:, -1], rows[:, inside], sums.codes, self.terms)
             self.covariance = fit[-1]
             self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
+
+    def moved(self) -> dict[str, dict[str, object]]:
+        """Term to its correlation `alone`, and the other that moves it most when left out.
+
+        `moved_by` is that other, `without_it` the term's beta then.
+        """
+        shift = -self.inverse / np.diag(self.inverse) * self.beta  # of a row's term, by a column's
+        np.fill_diagonal(shift, 0.0)
+        found = {}
+        for term, beta, r, row in zip(self.terms, self.beta, self.alone, shift, strict=True):
+            found[term] = {"alone": r}
+            if len(row) > 1:
+                other = int(np.abs(row).argmax())
+                found[term] |= {"moved_by": self.terms[other], "without_it": beta + row[other]}
+        return found
 
     def change(self, before: _Model | None) -> tuple[float, float, int, float, float]:
         """Gain in R2 over the model before, and its F test: gain, f, df1, df2, p_value."""

@@ -56,6 +56,29 @@ def test_what_explains_the_alliance(dyads, reading, last):
     pd.testing.assert_series_equal(found, wanted.sort_index(), check_names=False)
 
 
+@pytest.mark.parametrize("reading", READINGS)
+def test_what_moves_an_estimate_is_the_variable_that_it_changes_most_without(dyads, reading):
+    links = stepwise_links(dyads, informants=("case_manager",)).query(
+        "entered and reading == @reading"
+    )
+    blocks = ("pretreatment", "treatment", "outcome")[: 3 if reading == "as_1995" else 2]
+    listed = [t for b in blocks for t in BOOK.blocks[b] if t in dyads]
+    whole = dyads[["case_manager_alliance", *listed]].dropna()
+    z = (whole - whole.mean()) / whole.std()
+    terms = links.loc[links["direction"] == BEFORE, "term"].tolist()
+    y = z["case_manager_alliance"]
+
+    def beta(of, names):
+        return dict(zip(names, np.linalg.lstsq(z[names], y)[0], strict=True))[of]
+
+    assert len(terms) > 1
+    for row in links[links["direction"] == BEFORE].itertuples():
+        assert row.alone == pytest.approx(z[row.term].corr(y))
+        without = {t: beta(row.term, [u for u in terms if u != t]) for t in terms if t != row.term}
+        most = max(without, key=lambda t: abs(without[t] - row.estimate))
+        assert (row.moved_by, row.without_it) == (most, pytest.approx(without[most]))
+
+
 def test_outcomes_are_explained_by_the_alliance_in_the_second_reading(dyads):
     links = stepwise_links(dyads, informants=("case_manager",), terms=("symptoms",))
     link = links.set_index("reading").loc[OUTCOMES]

@@ -9,6 +9,7 @@ from alliance_helpers.claims.evidence import QUICK as ASSESSED
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS, _selected, all_rows
+from alliance_helpers.claims.trends import TRENDS
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
@@ -197,7 +198,7 @@ def test_unknown_names_are_refused(dyads):
 
 def test_settings_say_why_and_where_from():
     told = read_stress()
-    assert set(told) == {*READINGS, *ASSESSED, *STRESS}
+    assert set(told) == {*READINGS, *ASSESSED, *STRESS, *TRENDS}
     assert all(told[name]["why"] and told[name]["source"] for name in STRESS)
 
 

@@ -103,7 +103,7 @@ def hostile(tmp_path_factory):
     ]
     (study / "findings.yml").write_text(json.dumps({"claims": claims}))
     assert check(study)[0] == []
-    assert skipped(open_study(str(study))) == {}
+    assert list(skipped(open_study(str(study)))) == ["10_over_time"]
     run = run_sequence({"data": str(study)}, study.parent / "out", jobs=2)
     assert [r.error_message for r in run.failed] == []
     return study, run.out
@@ -120,7 +120,8 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.count[tag] = self.count.get(tag, 0) + 1
         for name, value in attrs:
-            address = name in ("src", "href") and not str(value).startswith(("#", "data:image/"))
+            ours = ("#", "data:image/", "notebooks/")
+            address = name in ("src", "href") and not str(value).startswith(ours)
             if name.startswith("on") or (address and tag != "link"):
                 self.risky.append((tag, name, value))
 
@@ -129,8 +130,9 @@ def test_the_report_has_no_tag_of_theirs(hostile):
     page = (hostile[1] / "report.html").read_text("utf-8")
     tags = Tags(page)
     assert tags.risky == []
-    assert not {"svg", "i", "b", "u", "iframe"} & set(tags.count)
-    assert tags.count["script"] == 1  # its own
+    assert not {"i", "b", "u", "iframe"} & set(tags.count)
+    assert tags.count["script"] == 1  # its own, as are the drawings
+    assert tags.count["svg"] == page.count('<svg width="')
     assert "&lt;script&gt;alert(1)" in page  # their words are there, as words
     assert "{{7*7}}" in page
 
