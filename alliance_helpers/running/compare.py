@@ -19,7 +19,7 @@ from ..errors import AllianceError, ParameterError, listed
 from ..pages.printing import counted, rendered, word
 from ..pages.results import Run, read_run
 from .batch import PLAN, BatchFolder, changes
-from .parameters import absolute_places
+from .parameters import PLACES, absolute_places
 from .plan import OUTSIDE, ROW, differences, findings_of, unlike, with_one
 from .sequence import input_files
 
@@ -213,8 +213,11 @@ class _Batch:
             plan = None
         if plan is None:
             raise ParameterError(f"The batch in {folder} is damaged, or has no findings.")
-        asked = runs.set_index("run").loc[:, :"seed"]
-        told = asked.apply(lambda run: json.dumps(run[run != ""].to_dict(), sort_keys=True), axis=1)
+        asked = runs.set_index("run").loc[:, :"status"].drop(columns="status")
+        one = [c for c in asked if c in PLACES and asked[c].nunique() == 1]  # the plan says what
+        told = asked.drop(columns=one).apply(
+            lambda run: json.dumps(run[run != ""].to_dict(), sort_keys=True), axis=1
+        )
         found = found.assign(asked=found["run"].astype(str).map(told))
         return cls(plan, asked, found.set_index(["asked", *ROW])[VALUES])
 
@@ -237,22 +240,18 @@ def _of_batches(one: Path, other: Path) -> Comparison:
     flipped = ~alone & (rows["verdict"] != rows["verdict_other"])
     verdicts = []
     for key, mine in rows.groupby(ROW, sort=False):
-        x, y = (_shares(mine[c]) for c in ("verdict", "verdict_other"))
         turned = int(flipped[mine.index].sum())
-        if x != y or turned:
-            why = [f"{turned} runs of the same parameters: " + _any(causes)] * bool(turned)
+        sides = [mine[c][mine[c] != ""] for c in ("verdict", "verdict_other")]
+        x, y = (side.value_counts(normalize=True).sort_index() for side in sides)
+        if not x.equals(y) or turned:
+            why = [f"runs of the same parameters, {turned}: {_any(causes)}"] * bool(turned)
             why += [f"other runs: {_any(grid)}"] * bool(alone[mine.index].any())
-            verdicts.append(dict(zip(ROW, key, strict=True)) | {"one": x, "other": y}
-                            | {"cause": "; ".join(why)})  # fmt: skip
+            told = [f"{counted(side) or 'none'} of {len(side)}" for side in sides]
+            about = {"one": told[0], "other": told[1], "cause": "; ".join(why)}
+            verdicts.append(dict(zip(ROW, key, strict=True)) | about)
     moved = int(_moved(rows[~alone]).sum())
     return Comparison(str(one), str(other), grid + causes, verdicts, moved)
 
 
 def _any(causes: list[dict]) -> str:
     return " or ".join(c["place"] for c in causes) or UNEXPLAINED
-
-
-def _shares(verdicts: pd.Series) -> str:
-    """How often each verdict is given, in words."""
-    known = verdicts[verdicts != ""]
-    return f"{counted(known)} of {len(known)}" if len(known) else "no run"

@@ -16,7 +16,7 @@ from alliance_helpers import paths
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.results import Run
-from alliance_helpers.running import plan, runner
+from alliance_helpers.running import batch, plan, runner
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import JOINT, causes_of, compare
 from alliance_helpers.running.plan import (
@@ -403,3 +403,43 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     (tmp_path / "empty" / "findings.csv").write_bytes((one / "findings.csv").read_bytes())
     with pytest.raises(ParameterError, match="unlike studies"):
         compare(one, tmp_path / "empty")
+
+
+def batched(folder: Path, code: str, verdicts: dict[int, str], **more) -> Path:
+    """What a batch leaves that a comparison reads: one claim, a run for each seed."""
+    folder.mkdir()
+    plan_file = {"the grid": str(verdicts), "the file claims.yml": code} | more
+    (folder / "batch.json").write_text(batch._sealed(plan_file))
+    runs = pd.DataFrame({"run": range(1, len(verdicts) + 1), "seed": list(verdicts)})
+    runs.assign(status="done").to_csv(folder / "runs.csv", index=False)
+    row = {"finding": "1", "claim": "modest", "informant": "both", "analysis": "nested"}
+    found = runs.assign(**row, verdict=list(verdicts.values()), estimate=0.1, n=200)
+    found.to_parquet(folder / "findings.parquet")
+    return folder
+
+
+def test_batches_differ_by_their_grid_or_by_what_they_rest_on(tmp_path):
+    yes, no = "supported", "inconclusive"
+    first = batched(tmp_path / "a", "x", {1: yes, 2: yes})
+    other_rules = batched(tmp_path / "b", "y", {1: yes, 2: no})
+    other_runs = batched(tmp_path / "c", "x", {1: yes, 3: no})
+    both = batched(tmp_path / "d", "y", {1: no, 3: yes})
+    assert compare(first, first).verdicts == [] == compare(first, first).causes
+    found = compare(first, other_rules)
+    assert [c["place"] for c in found.causes] == ["the file claims.yml changed"]
+    assert (
+        found.verdicts[0]["cause"] == "runs of the same parameters, 1: the file claims.yml changed"
+    )
+    assert found.verdicts[0]["one"] == "2 supported of 2"
+    assert found.verdicts[0]["other"] == "1 supported, 1 inconclusive of 2"
+    assert compare(first, other_runs).verdicts[0]["cause"] == "other runs: the grid > seed"
+    cause = compare(first, both).verdicts[0]["cause"]
+    assert "claims.yml changed" in cause and "the grid > seed" in cause
+    more = batched(tmp_path / "e", "x", {1: yes, 2: yes, 3: yes, 4: yes})
+    assert compare(first, more).verdicts == []  # the same share of more runs
+    (other_runs / "batch.json").write_text("{}")
+    with pytest.raises(ParameterError, match="damaged"):
+        compare(first, other_runs)
+    (tmp_path / "e" / "batch.json").unlink()
+    with pytest.raises(ParameterError, match="one is a batch, the other is not"):
+        compare(first, more)
