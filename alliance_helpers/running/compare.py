@@ -20,7 +20,17 @@ from ..pages.printing import counted, rendered, word
 from ..pages.results import Run, read_run
 from .batch import PLAN, BatchFolder, changes
 from .parameters import PLACES, absolute_places
-from .plan import OUTSIDE, ROW, differences, findings_of, unlike, with_one
+from .plan import (
+    OUTSIDE,
+    ROW,
+    VALUES,
+    by_row,
+    differences,
+    findings_of,
+    side_by_side,
+    unlike,
+    with_one,
+)
 from .sequence import input_files
 
 JOINT = "several together"
@@ -28,7 +38,6 @@ UNEXPLAINED = "not found by rerunning here: versions of the kit or its libraries
 NOT_RERUN = "one or several of the differences (only the quick analyses are rerun)"
 MANY = 24  # differences within one part of the plan that are still told apart
 SMALL = 1e-9
-VALUES = ["verdict", "estimate", "n"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,13 @@ def compare(one: str | Path, other: str | Path) -> Comparison:
             f"{one} and {other} are runs of unlike studies: most columns are others."
         )
     causes = causes_of(a, b)
-    found, other_found = (_by_row(run.findings) for run in (a, b))
+    found, other_found = (by_row(run.findings) for run in (a, b))
     rerun = _reruns(a, b, causes) if causes else {}
     everything = rerun.pop("", None)
     for cause in causes:
         alone = rerun.get(cause["place"])
         cause["alone"] = "" if alone is None else _changed(found.loc[alone.index], alone)
-    rows = _side_by_side(found, other_found)
+    rows = side_by_side(found, other_found)
     flipped = rows[rows["verdict"] != rows["verdict_other"]]
     verdicts = [
         dict(zip(ROW, key, strict=True))
@@ -127,17 +136,6 @@ def _data(run: Run) -> dict:
     return {n: v for n, v in run.about["inputs_sha256"].items() if not n.endswith(ours)}
 
 
-def _by_row(findings: pd.DataFrame) -> pd.DataFrame:
-    """Verdict, estimate and n of each row of findings."""
-    rows = findings.assign(finding=findings["finding"].astype(str)).set_index(ROW)[VALUES]
-    return rows[~rows.index.duplicated(keep="last")]
-
-
-def _side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    rows = one.join(other, how="outer", suffixes=("", "_other"))
-    return rows.assign(**{c: rows[c].fillna("") for c in ("verdict", "verdict_other")})
-
-
 def _moved(rows: pd.DataFrame) -> pd.Series:
     """Where an estimate or n is not the same on both sides."""
     pairs = [(rows[c].to_numpy(float), rows[f"{c}_other"].to_numpy(float)) for c in VALUES[1:]]
@@ -147,7 +145,7 @@ def _moved(rows: pd.DataFrame) -> pd.Series:
 
 def _changed(one: pd.DataFrame, other: pd.DataFrame) -> str:
     """How much differs between two tables of findings, in words."""
-    rows = _side_by_side(one, other)
+    rows = side_by_side(one, other)
     verdicts = int((rows["verdict"] != rows["verdict_other"]).sum())
     return f"{verdicts} verdicts, {int(_moved(rows).sum())} estimates or n"
 
@@ -167,7 +165,7 @@ def _reruns(a: Run, b: Run, causes: list[dict]) -> dict[str, pd.DataFrame]:
     for place, (plan, whose) in plans.items():
         if there[whose]:
             try:
-                found[place] = _by_row(findings_of(plan, asked[whose]))
+                found[place] = by_row(findings_of(plan, asked[whose]))
             except AllianceError:  # the one without the other makes no study
                 continue
     return found
@@ -235,7 +233,7 @@ def _of_batches(one: Path, other: Path) -> Comparison:
             grid.append({"place": f"the grid > {name}", "one": x, "other": y})
     causes = [{"place": c, "one": "", "other": ""} for c in changes(a.plan, b.plan)]
     causes = [c for c in causes if not c["place"].startswith("the grid")]
-    rows = _side_by_side(a.rows, b.rows)
+    rows = side_by_side(a.rows, b.rows)
     alone = (rows["verdict"] == "") | (rows["verdict_other"] == "")  # a run of one batch only
     flipped = ~alone & (rows["verdict"] != rows["verdict_other"])
     verdicts = []

@@ -34,6 +34,7 @@ LOCK = "plan.lock"
 REASONS = "deviations.yml"
 ROW = [*KEY, "analysis"]
 """What names a row of findings."""
+VALUES = ["verdict", "estimate", "n"]
 KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
 """What names an entry of a list: the first of these that all its entries have."""
 OUTSIDE = ("data", "kit", "notebooks", "stress")
@@ -169,13 +170,16 @@ def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
         return assess(study.dyads, rules=read_rules(files["claims"], book=study.codebook), **rule)
 
 
-def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts that differ: `finding claim informant analysis one other`, "" for none."""
-    both = [
-        f.assign(finding=f["finding"].astype(str)).set_index(ROW)["verdict"] for f in (one, other)
-    ]
-    table = pd.concat(both, axis=1, keys=["one", "other"]).fillna("").reset_index()
-    return table[table["one"] != table["other"]].reset_index(drop=True)
+def by_row(findings: pd.DataFrame) -> pd.DataFrame:
+    """Verdict, estimate and n of each row of findings."""
+    rows = findings.assign(finding=findings["finding"].astype(str)).set_index(ROW)[VALUES]
+    return rows[~rows.index.duplicated(keep="last")]
+
+
+def side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Both, by row; where there is none the verdict is ""."""
+    rows = one.join(other, how="outer", suffixes=("", "_other"))
+    return rows.assign(**{c: rows[c].fillna("") for c in ("verdict", "verdict_other")})
 
 
 def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
@@ -197,22 +201,20 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
         raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
     there = _data_digests(parameters, plan)
     synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
-    verdicts = findings_of(plan, parameters) if there and synthetic else None
+    verdicts = []
+    if there and synthetic:
+        verdicts = findings_of(plan, parameters)[[*ROW, "verdict"]].to_dict("records")
     record = {
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "data": there,
         "synthetic": synthetic,
         "plan": plan,
         "digests": {part: digest(said) for part, said in plan.items()},
-        "verdicts": [] if verdicts is None else _verdicts(verdicts),
+        "verdicts": verdicts,
     }
     record["digest"] = digest(record)
     paths.write_whole(to, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return to
-
-
-def _verdicts(found: pd.DataFrame) -> list[dict]:
-    return found[[*ROW, "verdict"]].to_dict("records")
 
 
 def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
@@ -291,14 +293,15 @@ def deviations(parameters: Mapping[str, object]) -> dict | None:
             found.append({"place": f"data > {name}", "planned": "as locked", "done": "changed"})
     for one in found:
         one["reason"] = str(reasons.get(one["place"], ""))
-    changed = pd.DataFrame()
+    changed = []
     if any(not d["place"].startswith(OUTSIDE) for d in found):
-        changed = flips(findings_of(planned, parameters), findings_of(done, parameters))
-        changed = changed.rename(columns={"one": "planned", "other": "done"})
+        rows = side_by_side(*(by_row(findings_of(p, parameters)) for p in (planned, done)))
+        both = rows[["verdict", "verdict_other"]].set_axis(["planned", "done"], axis=1)
+        changed = both[both["planned"] != both["done"]].reset_index().to_dict("records")
     return {
         "lock": path.name,
         "made": record["made"],
         "after_data": bool(record["data"]) and not record["synthetic"],
         "deviations": found,
-        "verdicts": changed.to_dict("records"),
+        "verdicts": changed,
     }
