@@ -9,6 +9,7 @@ known, and a user's own file never taken for the kit's.
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import hashlib
 import json
@@ -55,10 +56,13 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
+        refused = OutputError(
             f"{path} cannot be written ({error.strerror or error}). "
             "Name another output folder, or make room in it."
-        ) from None
+        )
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no bad input: it failed on the way
+            refused.exit_code = 1
+        raise refused from None
 
 
 def write_whole(

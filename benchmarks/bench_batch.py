@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from alliance_helpers.running.batch import choose_notebooks, run_batch
-from alliance_helpers.running.sequence import main_notebooks
+from alliance_helpers.running.runner import main_notebooks
 from benchmarks.bench_run import plain_env
 from benchmarks.ratio import Ratio, run_parts, table
 

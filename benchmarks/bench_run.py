@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from alliance_helpers.running.sequence import main_notebooks
+from alliance_helpers.running.runner import main_notebooks
 from benchmarks.ratio import Ratio, table
 
 BIN = Path(sys.executable).parent

@@ -16,8 +16,7 @@ import pandas as pd
 
 import alliance_helpers
 from alliance_helpers.paths import NOTEBOOKS, ROOT
-from alliance_helpers.running.runner import run_notebooks
-from alliance_helpers.running.sequence import PLANNING, main_notebooks
+from alliance_helpers.running.runner import PLANNING, main_notebooks, run_notebooks
 
 SITE = ROOT / "build" / "docs"
 PAGES = (

@@ -15,7 +15,7 @@ from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.yaml_text import read_yaml, schema_problems
 
 KEY = ["finding", "claim", "informant"]
-"""What tells a claim from the others, in every table."""
+"""The columns that name a claim, as `Claim.key` does."""
 OVER_TIME = ("within", "between", "precedes", "precedes_more")
 """Kinds of claims that need several sessions of a client."""
 DETRENDED = "detrended"

@@ -12,14 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ..claims.rules import Rules
+from ..claims.rules import KEY, Rules
 from ..study.codebook import Codebook
-from .printing import CLAIM, TOLD, coefficient, counted, figure_number, p_text, p_words, word
+from .printing import TOLD, coefficient, counted, figure_number, p_text, p_words, word
 from .style import (
     INK,
     QUIET,
     VERDICTS,
-    WIDTH,
     canvas,
     finished,
     interval_rows,
@@ -151,72 +150,6 @@ def halo_contrast(
     return interval_rows(rows, codebook, xlabel, heading, by="who", ax=ax)
 
 
-TILE_WIDTH, TILE_HEIGHT, LINE, FINDING = 0.46, 0.26, 0.165, 0.34  # inches
-CHARACTERS = 13.5  # of running text in an inch
-
-
-@styled
-def scorecard(card: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Tiles: one row per claim, one column per analysis, colour and mark for the verdict.
-
-    Parameters
-    ----------
-    card : DataFrame
-        As `tables.scorecard` returns it: `finding text informant`, then the analyses. A cell that
-        is no verdict is drawn as a dash.
-    ax : Axes, optional
-        New axes in a figure of their own by default.
-
-    Returns
-    -------
-    Axes
-    """
-    analyses = [c for c in card.columns if c not in ("finding", "text", "informant")]
-    start = max(2.0, WIDTH - 0.15 - TILE_WIDTH * len(analyses))
-    texts = [fill(text, int(start * CHARACTERS)) for text in card["text"]]
-    heights = np.array([max(LINE * (t.count("\n") + 1), TILE_HEIGHT) + 0.07 for t in texts])
-    first = (card["finding"] != card["finding"].shift()).to_numpy()
-    top = np.cumsum(heights + FINDING * first) - heights if len(card) else heights
-    total = float((heights + FINDING * first).sum())
-    ax = canvas(ax, total + 2.75)
-    ax.set_axis_off()
-    for i, text in enumerate(texts):
-        if first[i]:
-            finding = str(card["finding"].iloc[i])
-            name = f"Finding {finding}" if finding.isdigit() else finding.capitalize()
-            ax.text(0, top[i] - 0.12, name, weight="bold", va="center")
-        middle = top[i] + heights[i] / 2
-        ax.text(0, middle, text, va="center", fontsize=9.5, linespacing=1.1, in_layout=False)
-        for j, name in enumerate(analyses):
-            _tile(ax, start + (j + 0.5) * TILE_WIDTH, middle, card[name].iloc[i])
-    for j, name in enumerate(analyses):
-        place = {"ha": "center", "va": "bottom", "rotation": 90, "linespacing": 1.1}
-        ax.text(start + (j + 0.5) * TILE_WIDTH, 0.15, fill(word(name), 27), fontsize=9, **place)
-    ax.set_xlim(0, start + TILE_WIDTH * len(analyses))
-    ax.set_ylim(total + 0.08, -0.15)
-    handles = [
-        Patch(fc=v.color, ec=QUIET, label=f"{v.marker}  {v.label}") for v in VERDICTS.values()
-    ]
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=3, borderaxespad=0.2)
-    counts = "; ".join(f"{word(a)}: {counted(card[a])}" for a in analyses)
-    heading = "What became of each claim"
-    return finished(ax, heading, f"{heading}, {len(card)} claims. {counts}.")
-
-
-def _tile(ax: Axes, x: float, y: float, verdict: object) -> None:
-    style = VERDICTS.get(verdict) if isinstance(verdict, str) else None
-    how = {"ha": "center", "va": "center_baseline", "in_layout": False}
-    if style is None:
-        ax.text(x, y, "–", color=QUIET, **how)
-        return
-    wide = TILE_WIDTH - 0.06
-    corner = (x - wide / 2, y - TILE_HEIGHT / 2)
-    box = {"facecolor": style.color, "edgecolor": QUIET, "lw": 0.6, "in_layout": False}
-    ax.add_patch(Rectangle(corner, wide, TILE_HEIGHT, **box))
-    ink = "white" if verdict == "supported" else INK
-    ax.text(x, y, style.marker, color=ink, weight="bold", **how)
-
-
 CURVE, ROW = 2.4, 0.185  # inches: of the curve, and of one option below it
 
 
@@ -256,7 +189,7 @@ def specification_curve(
     """
     if specifications.empty:
         return nothing(ax, "Every specification", "No specification could be estimated.")
-    rows = next(iter(specifications.groupby(CLAIM, sort=False)))[1]
+    rows = next(iter(specifications.groupby(KEY, sort=False)))[1]
     estimators, options = TOLD["estimators"], []  # a choice of several options heads them
     for choice, name in TOLD["choices"].items():
         found = sorted(rows[choice].unique())
@@ -297,7 +230,7 @@ def specification_curve(
 
 def _text(rows: pd.DataFrame, rules: Rules | None) -> str:
     """The claim that rows of specifications are about, in its own words."""
-    name = tuple(rows[CLAIM].iloc[0])
+    name = tuple(rows[KEY].iloc[0])
     return rules.texts.get(name, name[1]) if rules is not None else ""
 
 
@@ -338,7 +271,7 @@ def specification_verdicts(
     -------
     Axes
     """
-    claims = list(specifications.groupby(CLAIM, sort=False))
+    claims = list(specifications.groupby(KEY, sort=False))
     texts = [f"{name}: {_text(rows, rules)}" for (name, _, _), rows in claims]
     texts = [fill(text, 88) for text in texts]  # whole, so that no two look alike
     row = 0.36 + 0.15 * max((text.count("\n") + 1 for text in texts), default=1)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules
+from ..claims.rules import KEY, Claim, Rules
 from ..claims.together import first_change, multiplicity, verdict_rates
 from ..claims.verdicts import SUPPORTED
-from .printing import CLAIM, MARKS, TOLD, WORDS, coefficient, figure_number, rendered, word
+from .printing import MARKS, TOLD, WORDS, rendered, word
+from .tables import statistics
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
@@ -36,9 +37,9 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     primary = rules.primary_of(set(findings["analysis"]))
     if primary is None:
         return ""
-    by_claim = {a: rows.set_index(CLAIM) for a, rows in findings.groupby("analysis")}
-    main = rules.primary_rows(findings).set_index(CLAIM)
-    changes = first_change(findings, rules).set_index(CLAIM)
+    by_claim = {a: rows.set_index(KEY) for a, rows in findings.groupby("analysis")}
+    main = rules.primary_rows(findings).set_index(KEY)
+    changes = first_change(findings, rules).set_index(KEY)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
     rates, n = ({}, 0) if rules.own else _rates(findings, primary)
@@ -138,19 +139,15 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
     values = row[["estimate", "conf_low", "conf_high"]].astype(float)
     if claim.kind == "all_of" or np.isnan(values["estimate"]):
         return {}
-    form = coefficient
     if claim.kind == "rate_absence":
-        form, scaled = figure_number, np.log(values) / np.log(rules.bounds["rate_ratio_high"])
+        scaled = np.log(values) / np.log(rules.bounds["rate_ratio_high"])
     elif claim.kind.startswith("block"):
         scaled = np.sqrt(values.clip(lower=0) / rules.bounds[claim.bound])
     else:
         sign = claim.direction if claim.kind == "association" or claim.over_time else 1
         scaled = sign * values / rules.bounds[claim.bound]
-    text = ("R² " if claim.kind.startswith("block") else "") + form(values["estimate"])
-    if np.isfinite(values["conf_low"]):
-        text += f" [{form(values['conf_low'])}, {form(values['conf_high'])}]"
     ends = sorted(scaled[1:]) if np.isfinite(scaled[1:]).all() else []
-    return {"dot": _places(scaled[:1])[0], "line": _places(ends), "text": text}
+    return {"dot": _places(scaled[:1])[0], "line": _places(ends), "text": statistics(claim, row)}
 
 
 def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
@@ -159,4 +156,4 @@ def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
     rates = verdict_rates(n)
     rates = rates[rates["true"] & (rates["analysis"] == primary)]
     rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")
-    return rates.drop_duplicates(CLAIM).set_index(CLAIM).to_dict("index"), n
+    return rates.drop_duplicates(KEY).set_index(KEY).to_dict("index"), n

@@ -177,8 +177,7 @@ def save_figure(
     if os.environ.get(UNSEEN_VARIABLE):
         plt.close(figure)
         return Picture(b"", alt, width, caption=caption)
-    for text in figure.findobj(Text):
-        text.set_text(own_words(text.get_text(), codebook))
+    own_figure(figure, codebook)
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
     with plt.rc_context(DRAWN):  # savefig would draw all of it twice to lay it out
@@ -192,6 +191,13 @@ def save_figure(
     if target:
         write_whole(target, png)
     return Picture(png, alt, width, live=not out, caption=caption)
+
+
+def own_figure(figure: Figure, codebook: Codebook | None) -> Figure:
+    """A figure whose texts are in the study's own words."""
+    for text in figure.findobj(Text):
+        text.set_text(own_words(text.get_text(), codebook))
+    return figure
 
 
 def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:

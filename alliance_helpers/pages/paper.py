@@ -7,46 +7,54 @@ Nothing in it is typed by hand: each number of a result is one of the run's `fin
 from __future__ import annotations
 
 import io
-import json
 import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import jinja2
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from .. import paths
 from ..claims.as_1995 import READINGS
-from ..claims.rules import Claim, Rules, claims_file, read_rules
+from ..claims.rules import KEY, Rules, read_stress
 from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
-from ..study.load import codebook_of
-from ..study.yaml_text import read_yaml
-from . import claim_figures
-from .printing import CLAIM, coefficient, decimals_for, figure_number, p_words, pretty, word
+from . import plots
+from .outputs import own_figure
+from .printing import coefficient, figure_number, p_words, pretty, word
+from .results import Run, read_run
+from .tables import statistics
 
 HERE = Path(__file__).parent
+BLOCK, TERM = "outcome adj_r_squared", "statistic df tolerance"
 NUMBERED = {
     "table_1": ("Who took part", ""),
     "reliabilities": ("Reliability of the scores", "informant lowest_item_rest_r"),
     "correlations": ("Correlations of ratings and outcomes", ""),
     "agreement": ("Agreement of client and case manager", ""),
-    "finding_2_blocks": ("Hierarchical regression, block by block", "adj_r_squared"),
-    "finding_2_terms": ("The final model of that regression", "statistic df tolerance"),
+    "claims": ("Each claim, then and now", "finding"),
+    "finding_1_blocks_client": ("Regression of the client's rating", BLOCK),
+    "finding_1_blocks_case_manager": ("Regression of the case manager's rating", BLOCK),
+    "finding_2_blocks": ("Regression of {} on the case manager's rating", BLOCK),
+    "finding_2_terms": ("Final model of that regression", TERM),
+    "finding_3_blocks": ("Regression of {} on the client's rating", BLOCK),
+    "finding_3_terms": ("Final model of that regression", TERM),
     "count_models": ("Count models of hospital days", "theta_std_error identified"),
-    "rate_ratios": ("Rate ratios of hospital days",
-                    "estimate std_error statistic df conf_low conf_high n"),
+    "rate_ratios": ("Ratios of hospital days, per SD more alliance", "term estimate std_error "
+                    "statistic df conf_low conf_high n informant"),
 }  # fmt: skip
-"""Tables of a run in the order of the paper, after the one of the claims; columns left out."""
-INTERVALS = {"95 % CI": "conf", "95 % CI of alpha": "alpha", "95 % CI of the ratio": "rate_ratio"}
-WIDEST = 34  # letters that a column may ask for
+"""Tables in the order of the paper: captions, and columns left out."""
+REGRESSIONS = [name for name in NUMBERED if "blocks" in name]
+REFERENCE = "reference.docx"
+INTERVALS = {"95 % CI": "CI", "95 % CI of alpha": "Alpha,", "95 % CI of the ratio": "Rate ratio,"}
+WIDEST = 28  # letters that a column may ask for
+TALLEST, TEXT = 7.0, 6.5  # inches: of a figure, and how wide the text of a page is
 
 
 def export(run: str | Path, to: str | Path, template: str | Path | None = None) -> list[Path]:
@@ -69,143 +77,124 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
     Raises
     ------
     ParameterError
-        `run` is no run, or one that failed.
+        `run` is no run, or one that failed, or has no findings; there is no such template.
     OutputError
         The folder holds files of somebody else, or pandoc is not there.
     """
-    run, to = Path(run), Path(to)
-    about, findings = _whole(run)
-    book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
-    claims = about["parameters"].get("claims"), about["parameters"].get("data")
-    rules = read_rules(*claims, book)
-    with paths.told(to), paths.held(to):
+    run, to = read_run(run), Path(to).absolute()
+    if template and not Path(template).is_file():
+        raise ParameterError(f"There is no template {template}.")
+    book, rules = run.words()
+    figures = _figures(run, rules, book)
+    text = _text(run, rules, book, figures)
+    with TemporaryDirectory() as made, paths.told(to), paths.held(to):
+        scratch = Path(made)
+        _draw(figures, book, scratch)
+        _convert(text, scratch, Path(template).absolute() if template else _reference(scratch))
+        files = [p for p in sorted(scratch.rglob("*")) if p.is_file() and p.name != REFERENCE]
         paths.empty_for_a_run(to)
-        alt = _draw(findings, rules, book, to / "figures")
-        bounds = read_yaml(claims_file(*claims))[0].get("bounds", {})
-        text = _text(run, about, findings, rules, book, bounds, alt)
-        paths.write_whole(to / "references.bib", (HERE / "references.bib").read_text("utf-8"))
-        for ending in ("docx", "tex"):
-            paths.write_whole(to / f"paper.{ending}", _converted(text, to, ending, template))
-    return sorted(p for p in to.rglob("*") if p.is_file() and p.name != paths.LIST)
+        try:
+            for file in files:
+                paths.write_whole(to / file.relative_to(scratch), file.read_bytes())
+        except OutputError:
+            paths.empty_for_a_run(to)  # a part of it would look like all
+            raise
+    return sorted(to / file.relative_to(scratch) for file in files)
 
 
-def _whole(run: Path) -> tuple[dict, pd.DataFrame]:
-    """A run's record and findings, if all of it is there."""
-    if not (run / paths.RUN_FILE).is_file():
-        raise ParameterError(f"{run} is no run: it has no run.json. Name what alliance run wrote.")
-    try:
-        about = json.loads((run / paths.RUN_FILE).read_text("utf-8"))
-        failed = [r["notebook"] for r in about["notebooks"] if r["status"] != "done"]
-    except (ValueError, KeyError, TypeError):
-        raise ParameterError(f"{run / paths.RUN_FILE} is damaged. Run it again.") from None
-    if failed:
-        raise ParameterError(f"The run in {run} failed in {', '.join(failed)}. Run it again first.")
-    if not (run / "findings.csv").is_file():
-        raise ParameterError(f"The run in {run} has no findings.csv: there is nothing to report.")
-    return about, pd.read_csv(run / "findings.csv", dtype={"finding": str})
+def _convert(text: str, folder: Path, styles: Path) -> None:
+    """Write both formats of a text, and its references, beside its figures."""
+    shutil.copy(HERE / "references.bib", folder)
+    formats = {"docx": ["--to=docx", f"--reference-doc={styles}"], "tex": ["--to=latex"]}
+    for ending, how in formats.items():
+        source = text.replace(".FIGURE", ".png" if ending == "docx" else ".pdf")
+        pandoc("--from=markdown", "--standalone", "--citeproc", *how, f"--output=paper.{ending}",
+               given=source, at=folder)  # fmt: skip
 
 
-def _draw(findings: pd.DataFrame, rules: Rules, book: Codebook, folder: Path) -> str:
-    """The figure of the primary estimates as PDF, SVG and PNG; what it shows in words."""
-    main = primary(findings, rules)
-    kinds = {c.key: c.kind for c in rules.claims}
-    rows = main[[kinds.get(key) in ("association", "modest") for key in _keys(main)]]
-    ax = claim_figures.forest(rows, rules.bounds["correlation"], book, "The primary estimates")
-    figure = ax.figure
-    for ending in ("pdf", "svg", "png"):
-        stamp = {"Date": None} if ending == "svg" else {}
-        stamp |= {"CreationDate": None} if ending == "pdf" else {}
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=ending, dpi=300, metadata=stamp)
-        paths.write_whole(folder / f"primary.{ending}", buffer.getvalue())
-    plt.close(figure)
-    return own_words(figure.get_label(), book)
+def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axes]]:
+    """Caption and drawing of each figure that the run has numbers for."""
+    kinds = {claim.key: claim.kind for claim in rules.claims}
+    main = rules.primary_rows(run.findings).dropna(subset=["estimate"])
+    kind = pd.Series([kinds.get(key) for key in main[KEY].itertuples(index=False, name=None)],
+                     index=main.index)  # fmt: skip
+    slopes, days = main[kind.isin(["association", "modest"])], main[kind == "rate_absence"]
+    found = [(n, pd.read_csv(run.tables[n])) for n in REGRESSIONS if n in run.tables]
+    blocks = {_caption(name, frame, book): frame for name, frame in found}
+    drawn = {}
+    if len(slopes):
+        caption = "The primary estimates with their 95 % intervals"
+        drawn["primary"] = caption, plots.forest(slopes, rules.bounds["correlation"], book)
+    if len(days):
+        ends = rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]
+        caption = "Hospital days against the bounds of what would matter"
+        drawn["days"] = caption, plots.equivalence(days, *ends, log=True, codebook=book)
+    if blocks:
+        caption = "What each block adds in the hierarchical regressions"
+        drawn["blocks"] = caption, plots.r_squared_blocks(blocks, book)
+    return drawn
 
 
-def primary(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """The rows of the primary analysis."""
-    return rules.primary_rows(findings)
+def _draw(figures: dict[str, tuple[str, Axes]], book: Codebook, folder: Path) -> None:
+    """Each figure as PDF, SVG and PNG, without the title, which is the caption's."""
+    (folder / "figures").mkdir()
+    stamps = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
+    for name, (_, ax) in figures.items():
+        own_figure(ax.figure, book).suptitle("")
+        for ending, stamp in stamps.items():
+            ax.figure.savefig(folder / "figures" / f"{name}.{ending}", dpi=300, metadata=stamp)
+        plt.close(ax.figure)
 
 
-def _keys(rows: pd.DataFrame) -> list[tuple]:
-    return list(rows[CLAIM].itertuples(index=False, name=None))
-
-
-def _text(
-    run: Path, about: dict, findings: pd.DataFrame, rules: Rules, book: Codebook,
-    bounds: dict, alt: str,
-) -> str:  # fmt: skip
+def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, Axes]]) -> str:
     """The manuscript in pandoc's Markdown."""
-    main = primary(findings, rules)
-    rows = dict(zip(_keys(main), main.to_dict("records"), strict=True))
+    findings, analyses = run.findings, set(run.findings["analysis"])
+    main = rules.primary_rows(findings)
+    rows = dict(zip(main[KEY].itertuples(index=False, name=None), main.to_dict("records"),
+                    strict=True))  # fmt: skip
     readings = findings[findings["analysis"].isin(READINGS)]
-    then = readings.groupby(CLAIM)["verdict"].agg(tuple).to_dict()
+    then = readings.groupby(KEY)["verdict"].agg(tuple).to_dict()
     claims = [
         {
             "finding": c.finding,
-            "text": c.text.rstrip("."),
+            "claim": c.text.rstrip("."),
             "then": " / ".join(map(word, dict.fromkeys(then.get(c.key, ())))),
+            "now": word(rows[c.key]["verdict"]),
             "statistics": statistics(c, rows[c.key]),
             "n": figure_number(rows[c.key]["n"], 0) if pd.notna(rows[c.key]["n"]) else "",
-            "verdict": word(rows[c.key]["verdict"]),
-            "analysis": word(rows[c.key]["analysis"]),
         }
         for c in rules.claims
         if c.key in rows
     ]
-    numbers = count(1)
-    tables = {}
-    for name, (caption, less) in {"claims": ("Each claim, then and now", "finding analysis"),
-                                  **NUMBERED}.items():  # fmt: skip
-        if name == "claims":
-            frame = pd.DataFrame(claims)
-        elif (run / "tables" / f"{name}.csv").is_file():
-            frame = pd.read_csv(run / "tables" / f"{name}.csv")
-        else:
-            continue
-        if name == "correlations":
-            frame = _triangle(frame, book)
-        frame = _with_intervals(frame).drop(columns=["reason", *less.split()], errors="ignore")
-        body = _pipe(pretty(frame, book).shown)
-        tables[name] = {"number": next(numbers), "caption": caption, "body": body}
-    scored = run / "tables" / "reliabilities.csv"
-    total = pd.read_csv(scored).query("subscale == 'total'") if scored.is_file() else None
-    total = {} if total is None else total.set_index("scale").to_dict("index")
+    frames = {name: pd.read_csv(file) for name, file in run.tables.items()}
+    tables, number = {}, count(1)
+    shown = {"claims": pd.DataFrame(claims)} | frames
+    for name in [n for n in NUMBERED if n in shown]:
+        frame = _triangle(frames[name], book) if name == "correlations" else shown[name]
+        less = frame.drop(columns=["reason", *NUMBERED[name][1].split()], errors="ignore")
+        body = _pipe(_with_intervals(pretty(less, book).shown))
+        caption = _caption(name, frame, book)
+        tables[name] = {"number": next(number), "caption": caption, "body": body}
     env = jinja2.Environment(
         autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    env.filters |= {"md": escaped, "coefficient": coefficient}
+    env.filters |= {"md": escaped, "coefficient": coefficient, "number": figure_number}
+    env.filters["p"] = p_words
+    records = {name: frame.to_dict("records") for name, frame in frames.items()}
+    words = {"word": lambda name: escaped(word(name, book)), "told": read_stress()}
     return own_words(
         env.from_string((HERE / "paper.md.j2").read_text("utf-8")).render(
-            about=about, book=book, claims=claims, tables=tables, bounds=bounds, alt=escaped(alt),
-            total=total, analyses=set(findings["analysis"]),
+            about=run.about, book=book, claims=claims, tables=tables, frames=records, **words,
+            bounds=_bounds(run, rules), analyses=sorted(analyses), own=rules.own,
+            primary=rules.primary_of(analyses), regressions=REGRESSIONS, figures={
+                name: {"number": at, "caption": caption, "alt": ax.figure.get_label(),
+                       "width": min(100, round(100 * TALLEST * ax.figure.get_figwidth()
+                                               / ax.figure.get_figheight() / TEXT))}
+                for at, (name, (caption, ax)) in enumerate(figures.items(), 1)
+            },
         ),
         book,
     )  # fmt: skip
-
-
-def statistics(claim: Claim, row: dict) -> str:
-    """A claim's estimate as a journal prints it; the reason where there is none.
-
-    `r(192) = .18, 95 % CI [.04, .32], p = .011`; blocks as R², days as a rate ratio.
-    """
-    estimate, p = row["estimate"], p_words(row["p_value"])
-    if pd.isna(estimate):
-        return "" if claim.kind == "all_of" else str(row["criterion"])
-    if claim.kind.startswith("block"):
-        bound = p_words(row["p_equivalence"], "p for equivalence ")
-        return ", ".join(filter(None, [f"R² = {coefficient(estimate, 3)}", p, bound]))
-    form, symbol = coefficient, "β"
-    if claim.kind == "rate_absence":
-        form, symbol = figure_number, "rate ratio"
-    elif row["analysis"] == "as_published":
-        symbol = f"r({row['df']:.0f})" if np.isfinite(row["df"]) else "r"
-    elif claim.kind == "modest":
-        symbol = "r"  # its degrees of freedom are the case managers'
-    low, high = row["conf_low"], row["conf_high"]
-    digits = max(2, decimals_for(high - low))
-    interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
-    return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p]))
 
 
 def escaped(text: object) -> str:
@@ -229,47 +218,44 @@ def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     return table.iloc[:, :-1]
 
 
-def _with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+def _caption(name: str, frame: pd.DataFrame, book: Codebook) -> str:
+    outcome = book.label(frame["outcome"].iloc[0]) if "outcome" in frame else ""
+    return NUMBERED[name][0].format(outcome[:1].lower() + outcome[1:])
+
+
+def _bounds(run: Run, rules: Rules) -> dict[str, dict]:
+    """The bounds that claims of this run are judged by, with value, reason and source."""
+    known = set(rules.primary_rows(run.findings)[KEY].itertuples(index=False, name=None))
+    claims = [claim for claim in rules.claims if claim.key in known]
+    more = {"modest": ["modest_high"], "rate_absence": ["rate_ratio_low", "rate_ratio_high"]}
+    used = {c.bound for c in claims if c.kind != "rate_absence"}.union(
+        *(more.get(c.kind, []) for c in claims)
+    )
+    return {name: bound for name, bound in run.plan["claims"]["bounds"].items() if name in used}
+
+
+def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     """Both limits of an interval in one column."""
     for name, stem in INTERVALS.items():
-        low, high = f"{stem}_low", f"{stem}_high"
-        if low in frame and high in frame:
-            same_unit = stem == "conf"
-            digits = [decimals_for(w) if same_unit else 2 for w in frame[high] - frame[low]]
-            ends = zip(frame[low], frame[high], digits, strict=True)
-            form = figure_number if stem == "rate_ratio" else coefficient
-            text = [f"[{form(a, d)}, {form(b, d)}]" if pd.notna(a) else "" for a, b, d in ends]
-            frame = frame.assign(**{low: text}).drop(columns=high).rename(columns={low: name})
-    return frame
+        low, high = f"{stem} low", f"{stem} high"
+        if {low, high} <= set(shown):
+            text = ("[" + shown[low] + ", " + shown[high] + "]").where(shown[low] != "", "")
+            shown = shown.assign(**{low: text}).drop(columns=high).rename(columns={low: name})
+    return shown
 
 
 def _pipe(shown: pd.DataFrame) -> str:
     """A table in Markdown; pandoc shares the width by the dashes."""
     rows = [list(shown.columns), *shown.to_numpy().tolist()]
-    cells = [[escaped(cell).replace("\n", " ") for cell in row] for row in rows]
+    rows = [[re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)) for cell in row] for row in rows]
     wide = [
-        max(*(4 + len(part) for text in column for part in text.split()), min(most, WIDEST), 8)
+        max(*(5 + round(1.3 * len(part)) for text in column for part in text.split()),
+            min(4 + most, WIDEST + max(most - WIDEST, 0) // 5))
         for column in zip(*rows, strict=True)
-        for most in [4 + max(map(len, column))]
-    ]
-    lines = ["| " + " | ".join(row) + " |" for row in cells]
+        for most in [max(map(len, column))]
+    ]  # fmt: skip
+    lines = ["| " + " | ".join(map(escaped, row)).replace("\n", " ") + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * w for w in wide) + "|", *lines[1:]])
-
-
-def _converted(text: str, to: Path, ending: str, template: str | Path | None) -> Callable:
-    """What writes the text in one format into the file that it is given."""
-
-    def write(part: Path) -> None:
-        with TemporaryDirectory() as scratch:
-            how = ["--to=latex"] if ending == "tex" else ["--to=docx"]
-            if ending == "docx":
-                how.append(f"--reference-doc={template or _reference(Path(scratch))}")
-            source = text.replace("FIGURE.pdf", "FIGURE.pdf" if ending == "tex" else "FIGURE.png")
-            source = source.replace("FIGURE", "figures/primary")
-            pandoc("--from=markdown", "--standalone", "--citeproc", *how, f"--output={part}",
-                   f"--resource-path={to}", given=source, at=to)  # fmt: skip
-
-    return write
 
 
 def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
@@ -306,7 +292,7 @@ def _reference(folder: Path) -> Path:
                                'w:cs="Times New Roman"/>'),
         (r'<w:color w:val="[0-9A-F]{6}"[^>]*/>', '<w:color w:val="000000"/>'),
     ]  # fmt: skip
-    target = folder / "reference.docx"
+    target = folder / REFERENCE
     made = pandoc("--print-default-data-file=reference.docx")
     with zipfile.ZipFile(io.BytesIO(made)) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():

@@ -18,7 +18,6 @@ from .claim_figures import (
     equivalence,
     forest,
     halo_contrast,
-    scorecard,
     specification_curve,
     specification_verdicts,
 )  # fmt: skip

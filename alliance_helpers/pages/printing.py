@@ -12,16 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..claims.rules import KEY, read_stress
+from ..claims.rules import read_stress
 from ..study.codebook import Codebook, own_words
 
 TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
 WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
 CAPTIONS = TOLD["captions"]
-
-CLAIM = KEY
-"""The columns that name a claim."""
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
@@ -123,7 +120,8 @@ def _template(name: str):
     import jinja2
 
     beside = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(autoescape=True, loader=beside).get_template(name)
+    page = name.endswith(".html.j2")
+    return jinja2.Environment(autoescape=page, loader=beside).get_template(name)
 
 
 def p_text(p: float) -> str:

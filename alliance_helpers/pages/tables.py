@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, zip_longest
 from textwrap import wrap
@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import DETRENDED, Claim, Rules, read_rules, read_stress
+from ..claims.rules import DETRENDED, KEY, Claim, Rules, read_rules, read_stress
 from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from .printing import (
-    CLAIM,
     MARKS,
     WORDS,
     coefficient,
@@ -137,7 +136,7 @@ def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     True
     """
     analyses = list(dict.fromkeys(findings["analysis"]))
-    verdicts = findings.pivot_table("verdict", CLAIM, "analysis", "last")
+    verdicts = findings.pivot_table("verdict", KEY, "analysis", "last")
     claims = [claim for claim in rules.claims if claim.key in verdicts.index]
     head = [(claim.finding, claim.text, claim.informant) for claim in claims]
     card = verdicts.reindex(columns=analyses).loc[[claim.key for claim in claims]]
@@ -171,7 +170,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
     names = {"median": "p_median", "share_significant": "p_share", "stouffer": "p_stouffer"}
-    found = {name: joint[joint["statistic"] == name].set_index(CLAIM) for name in names}
+    found = {name: joint[joint["statistic"] == name].set_index(KEY) for name in names}
     table = found["median"][["n_specifications", "estimate", "expected"]]
     table = table.assign(share_significant=found["share_significant"]["estimate"])
     for name, p in names.items():
@@ -208,34 +207,42 @@ def verdict_sentences(
     >>> len(verdict_sentences(rows, rules)) > 0
     True
     """
-    rows = {(*row[CLAIM], row["analysis"]): row for _, row in findings.iterrows()}
+    rows = {(*row[KEY], row["analysis"]): row for _, row in findings.iterrows()}
     sentences = []
     for claim in rules.claims:
         found = {a: rows[(*claim.key, a)] for a in analyses if (*claim.key, a) in rows}
         if found:
-            parts = [f"{rules.told(word(a))}: {_reading(claim, r)}." for a, r in found.items()]
+            told = {a: [statistics(claim, r), word(r["verdict"])] for a, r in found.items()}
+            parts = [
+                f"{rules.told(word(a))}: {', '.join(filter(None, x))}." for a, x in told.items()
+            ]
             sentences.append(" ".join([f"{claim.text.rstrip('.')}.", *parts]))
     return sentences
 
 
-def _reading(claim: Claim, row: pd.Series) -> str:
-    """Estimate, interval and verdict of one row in words."""
-    verdict, estimate = word(row["verdict"]), row["estimate"]
+def statistics(claim: Claim, row: Mapping[str, object]) -> str:
+    """An estimate as a journal prints it; the reason where there is none.
+
+    `r(192) = .18, 95 % CI [.04, .32], p = .011`; blocks as R², days as a rate ratio.
+    """
+    estimate, p = row["estimate"], p_words(row["p_value"])
     if pd.isna(estimate):
-        why = str(row["criterion"])
-        return f"{why}, {verdict}" if "not estimable" in why else verdict
+        return str(row["criterion"]) * ("not estimable" in str(row["criterion"]))
     if claim.kind.startswith("block"):
-        figures = f"R² = {coefficient(estimate, 3)}, {p_words(row['p_value'])}"
-        if claim.kind == "block_absence" and pd.notna(row["p_equivalence"]):
-            figures += f" (being smaller than the bound: {p_words(row['p_equivalence'])})"
-        return f"{figures}, {verdict}"
-    low, high = row["conf_low"], row["conf_high"]
-    form, symbol = coefficient, "r" if row["analysis"] == "as_published" else "beta"
+        bound = p_words(row["p_equivalence"], "smaller than the bound: p ")
+        bound *= claim.kind == "block_absence"
+        return ", ".join(filter(None, [f"R² = {coefficient(estimate, 3)}", p, bound]))
+    form, symbol = coefficient, "β"
     if claim.kind == "rate_absence":
         form, symbol = figure_number, "rate ratio per SD"
+    elif row["analysis"] == "as_published":
+        symbol = f"r({row['df']:.0f})" if np.isfinite(row["df"]) else "r"
+    elif claim.kind == "modest":
+        symbol = "r"  # its degrees of freedom are the case managers'
+    low, high = row["conf_low"], row["conf_high"]
     digits = max(2, decimals_for(high - low))
-    interval = f" (95 % CI {form(low, digits)} to {form(high, digits)})" if pd.notna(low) else ""
-    return f"{symbol} = {form(estimate, digits)}{interval}, {verdict}"
+    interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
+    return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p]))
 
 
 MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published", DETRENDED, "naive")
@@ -249,11 +256,6 @@ class Scorecard:
     frame: pd.DataFrame
     analyses: tuple[str, ...]
     primary: str | None = None
-
-    @property
-    def card(self) -> pd.DataFrame:
-        """What `plots.scorecard` draws."""
-        return self.frame.drop(columns="sentence")
 
     def summary(self) -> str:
         """How many claims each main analysis supports."""
@@ -328,8 +330,8 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     rules = rules or read_rules()
     wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))
-    changes = first_change(findings, rules).set_index(CLAIM)
-    keys = [claim.key for claim in rules.claims if claim.key in findings.set_index(CLAIM).index]
+    changes = first_change(findings, rules).set_index(KEY)
+    keys = [claim.key for claim in rules.claims if claim.key in findings.set_index(KEY).index]
     changes = changes.reindex(keys).to_dict("records")
     rows = zip(wide.iterrows(), changes, strict=True)
     wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]

@@ -31,8 +31,19 @@ from ..study.codebook import Codebook
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
-from .runner import KEEP, KILLED, PREFIX, RunResult, Shared, lost_run, run_one, versions
-from .sequence import checked_study, input_hashes, is_copy, refuse_subtraction, skipped
+from .runner import (
+    KEEP,
+    KILLED,
+    PREFIX,
+    RunResult,
+    Shared,
+    is_copy,
+    lost_run,
+    notebook_cells,
+    run_one,
+    versions,
+)
+from .sequence import checked_study, input_hashes, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
@@ -119,12 +130,6 @@ def _sealed(content: Mapping[str, object]) -> str:
     return json.dumps(told | {SEAL: _digest(json.dumps(told))}, indent=1)
 
 
-def _cells(notebook: str) -> list[tuple]:
-    """The cells of a notebook; outputs and editors' metadata do not count."""
-    cells = json.loads(notebook)["cells"]
-    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
-
-
 def fingerprint(
     grid: object, notebooks: Mapping[str, str], inputs: Mapping[str, str] | None = None
 ) -> Fingerprint:
@@ -142,7 +147,7 @@ def fingerprint(
     every = {str(path): paths.sha256(path) for path in paths.EVERY_RUN}
     return (
         {"the grid": _digest(grid)}
-        | {f"{NOTEBOOK}{name}": _digest(_cells(text)) for name, text in notebooks.items()}
+        | {f"{NOTEBOOK}{name}": _digest(notebook_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
         | {f"the file {paths.homeless(path)}": d for path, d in (every | (inputs or {})).items()}
         | {f"{VERSION}{name}": number for name, number in versions().items()}
@@ -323,6 +328,10 @@ class BatchFolder:
             except (AttributeError, TypeError, LookupError):  # no mapping, or not sealed
                 return None
         return found if seal == _digest(json.dumps(found)) else None
+
+    def plan(self) -> Fingerprint | None:
+        """What the batch in the folder depends on; None if that is not whole."""
+        return self._read(self.path / PLAN)
 
     def is_done(self, run: int) -> bool:
         """Whether a run need not be run again."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..claims.rules import Rules, read_rules
+from ..claims.rules import KEY, Rules, read_rules
 from ..pages.outputs import write_csv
-from ..pages.printing import CLAIM, VERDICT_COLORS, WORDS, numbered, rendered, word
+from ..pages.printing import VERDICT_COLORS, WORDS, numbered, rendered, word
 from ..paths import write_whole
 from ..study.load import codebook_of
 from .parameters import Declared, Grid
@@ -157,7 +157,7 @@ def write_page(summary: BatchSummary, runs: pd.DataFrame, names: list[str]) -> N
     path, parts = summary.out / "findings.parquet", []
     if path.exists():
         findings = pd.read_parquet(path)
-        findings[CLAIM] = findings[CLAIM].astype(object).fillna("")
+        findings[KEY] = findings[KEY].astype(object).fillna("")
         apart = [name for name in APART if name in names]
         for values, rows in findings.groupby(apart, sort=False) if apart else [((), findings)]:
             parts.append(_part(dict(zip(apart, values, strict=True)), rows, names))
@@ -203,7 +203,7 @@ def _table(
     texts, across = rules.texts, ["analysis", *([by] if by else [])]
     heads = [list(dict.fromkeys(findings[c].dropna())) for c in across]
     rows, before = [], None
-    for claim, every in findings.groupby(CLAIM, sort=False):
+    for claim, every in findings.groupby(KEY, sort=False):
         groups = dict(list(every.groupby(across)))
         cells = [
             (draw(groups[place], every) if place in groups else {})

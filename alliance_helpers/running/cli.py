@@ -79,7 +79,7 @@ _codebook = click.option("--codebook", default=None, help="Its data dictionary."
 def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
         from .parameters import all_parameters, described
-        from .sequence import main_notebooks
+        from .runner import main_notebooks
 
         click.echo(described(all_parameters(main_notebooks())))
         ctx.exit()
@@ -110,13 +110,8 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     from tqdm import tqdm
 
     from .parameters import absolute_places, all_parameters, parse_parameters
-    from .sequence import (
-        checked_study,
-        main_notebooks,
-        refuse_without_claims,
-        run_sequence,
-        skipped,
-    )
+    from .runner import main_notebooks
+    from .sequence import checked_study, refuse_without_claims, run_sequence, skipped
 
     declared = all_parameters(main_notebooks())
     parameters = parse_parameters(pairs, declared)
@@ -299,7 +294,7 @@ def lock(data, codebook, claims, pairs, out) -> None:
     from .parameters import absolute_places, all_parameters, parse_parameters
     from .plan import LOCK
     from .plan import lock as write
-    from .sequence import main_notebooks
+    from .runner import main_notebooks
 
     parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
     given = {"data": data, "codebook": codebook, "claims": claims}

@@ -1,40 +1,59 @@
-"""Two runs side by side: what differs, and which one difference each changed verdict comes from.
+"""Two runs, or two batches, side by side: what differs, and which difference each of it comes from.
 
-Each cause is found by rerunning: run A with one difference at a time taken over from run B.
+Causes are found by rerunning: run A with one difference at a time taken over from run B. Runs of
+batches are too many for that; those of the same parameters are set side by side instead.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import paths
-from ..errors import AllianceError, ParameterError
-from ..pages.printing import rendered, word
-from .parameters import absolute_places
-from .plan import ROW, differences, findings_of, flips, with_one
+from ..errors import AllianceError, ParameterError, listed
+from ..pages.printing import counted, rendered, word
+from ..pages.results import Run, read_run
+from .batch import PLAN, BatchFolder, changes
+from .parameters import PLACES, absolute_places
+from .plan import (
+    OUTSIDE,
+    ROW,
+    VALUES,
+    by_row,
+    differences,
+    findings_of,
+    side_by_side,
+    unlike,
+    with_one,
+)
 from .sequence import input_files
 
 JOINT = "several together"
 UNEXPLAINED = "not found by rerunning here: versions of the kit or its libraries, or data not there"
+NOT_RERUN = "one or several of the differences (only the quick analyses are rerun)"
 MANY = 24  # differences within one part of the plan that are still told apart
-ESTIMATES = ["estimate", "n"]
+SMALL = 1e-9
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two runs, each difference of a verdict with its cause."""
+    """What differs between two runs or batches, each difference with its cause.
+
+    `causes` are the differences in what was asked, each with what it changes by itself; `estimates`
+    is in how many rows of findings.csv an estimate or n differs.
+    """
 
     one: str
     other: str
     causes: list[dict]
     verdicts: list[dict]
     estimates: int
-    tables: list[str]
+    tables: list[str] = field(default_factory=list)
 
     def record(self) -> dict:
         """All of it, for JSON."""
@@ -42,19 +61,7 @@ class Comparison:
 
     def text(self) -> str:
         """All of it, for a terminal."""
-        lines = [f"{self.one} against {self.other}"]
-        lines += (
-            ["", "What differs in what was asked:"] if self.causes else ["Both asked the same."]
-        )
-        lines += [f"  {c['place']}: {c['one'] or 'nothing'} -> {c['other'] or 'nothing'}"
-                  for c in self.causes]  # fmt: skip
-        lines += ["", "Verdicts:"] if self.verdicts else ["No verdict differs."]
-        lines += [f"  {v['finding']} {v['claim']} ({word(v['informant'])}), {word(v['analysis'])}: "
-                  f"{word(v['one']) or 'none'} -> {word(v['other']) or 'none'}. Cause: {v['cause']}"
-                  for v in self.verdicts]  # fmt: skip
-        lines += ["", f"Estimates or n that differ: {self.estimates} rows of findings.csv.",
-                  f"Tables that differ: {', '.join(self.tables) or 'none'}."]  # fmt: skip
-        return "\n".join(lines)
+        return rendered("compare.txt.j2", it=self, word=word)
 
     def html(self) -> str:
         """All of it, as a page complete in itself."""
@@ -62,126 +69,187 @@ class Comparison:
 
 
 def compare(one: str | Path, other: str | Path) -> Comparison:
-    """What differs between two runs, and why.
+    """What differs between two runs or two batches, and why.
 
     Parameters
     ----------
     one, other : path
-        What `alliance run` wrote, of the same study.
+        What `alliance run` wrote, or `alliance batch`, of the same study.
 
     Raises
     ------
     ParameterError
-        One is no run, or has no findings; the runs are of unlike studies.
+        One is neither, or failed, or has no findings; the runs are of unlike studies.
     """
-    a, b = (_read(Path(run)) for run in (one, other))
-    tables = (set(about["plan"]["codebook"].get("tables", {})) for about in (a, b))
-    if not set.intersection(*tables):
-        raise ParameterError(f"{one} and {other} are runs of unlike studies: no table is the same.")
-    causes = _causes(a, b)
-    changed = flips(a["findings"], b["findings"])
-    blame = _blamed(a, b, causes, changed) if len(changed) else []
-    rows = changed.assign(cause=blame).to_dict("records")
-    told = [{k: str(v) for k, v in c.items() if k != "swap"} for c in causes]
-    shared = _other_estimates(a["findings"], b["findings"])
-    return Comparison(
-        str(one), str(other), told, rows, shared, _other_tables(Path(one), Path(other))
-    )
-
-
-def _read(run: Path) -> dict:
-    """A run's record with its findings."""
-    try:
-        about = json.loads((run / paths.RUN_FILE).read_text("utf-8"))
-        about["plan"]["codebook"], about["inputs_sha256"]
-        about["parameters"] = absolute_places(about["parameters"])
-        findings = pd.read_csv(run / "findings.csv", dtype={"finding": str})
-    except FileNotFoundError as error:
-        lost = Path(error.filename).name
-        raise ParameterError(f"{run} cannot be compared: it has no {lost}.") from None
-    except (ValueError, KeyError, TypeError):
+    batches = [(Path(folder) / PLAN).is_file() for folder in (one, other)]
+    if all(batches):
+        return _of_batches(Path(one), Path(other))
+    if any(batches):
+        raise ParameterError(f"Of {one} and {other} one is a batch, the other is not.")
+    a, b = read_run(one), read_run(other)
+    if unlike(a.plan, b.plan):
         raise ParameterError(
-            f"{run} cannot be compared: its {paths.RUN_FILE} is damaged."
-        ) from None
-    return about | {"findings": findings}
+            f"{one} and {other} are runs of unlike studies: most columns are others."
+        )
+    causes = causes_of(a, b)
+    found, other_found = (by_row(run.findings) for run in (a, b))
+    rerun = _reruns(a, b, causes) if causes else {}
+    everything = rerun.pop("", None)
+    for cause in causes:
+        alone = rerun.get(cause["place"])
+        cause["alone"] = "" if alone is None else _changed(found.loc[alone.index], alone)
+    rows = side_by_side(found, other_found)
+    flipped = rows[rows["verdict"] != rows["verdict_other"]]
+    verdicts = [
+        dict(zip(ROW, key, strict=True))
+        | {"one": row["verdict"], "other": row["verdict_other"]}
+        | {"cause": _blamed(key, row["verdict_other"], causes, rerun, everything)}
+        for key, row in flipped.iterrows()
+    ]
+    digests = [{n: paths.sha256(p) for n, p in run.tables.items()} for run in (a, b)]
+    tables = sorted({n for n, _ in digests[0].items() ^ digests[1].items()})
+    return Comparison(str(one), str(other), causes, verdicts, int(_moved(rows).sum()), tables)
 
 
-def _causes(a: Mapping, b: Mapping) -> list[dict]:
-    """Each difference in what the two runs were asked, and how to swap it into the first."""
-    causes, parts = [], list(differences(a["plan"], b["plan"]))
+def causes_of(a: Run, b: Run) -> list[dict]:
+    """Each difference in what two runs were asked: `place one other`, "" for nothing."""
+    causes, parts = [], list(differences(a.plan, b.plan))
     for part in dict.fromkeys(place[0] for place, _, _ in parts):
         inside = [found for found in parts if found[0][0] == part]
         if len(inside) > MANY:
             inside = [((part,), f"{len(inside)} differences", "")]
-        causes += [
-            {"place": " > ".join(place), "one": was, "other": now, "swap": place}
-            for place, was, now in inside
-        ]
+        causes += [{"place": " > ".join(p), "one": x, "other": y, "at": p} for p, x, y in inside]
     if _data(a) != _data(b):
-        causes.append({"place": "data", "one": "these rows", "other": "other rows", "swap": "data"})
-    if a["versions"] != b["versions"]:
-        said = [set(map(" ".join, about["versions"].items())) for about in (a, b)]
-        told = [", ".join(sorted(mine - its)) for mine, its in (said, said[::-1])]
-        causes.append({"place": "versions", "one": told[0], "other": told[1], "swap": None})
+        causes.append({"place": "data", "one": "its rows", "other": "other rows", "at": ("data",)})
+    mine, theirs = (run.about["versions"] for run in (a, b))
+    causes += [
+        {"place": f"versions > {name}", "one": x, "other": y, "at": ("kit",)}
+        for name in {**mine, **theirs}
+        if (x := mine.get(name, "")) != (y := theirs.get(name, ""))
+    ]
     return causes
 
 
-def _data(about: Mapping) -> dict:
+def _data(run: Run) -> dict:
     """Digests of what was read, without codebook and claims, which the plan holds."""
-    return {
-        name: value
-        for name, value in about["inputs_sha256"].items()
-        if not name.endswith((".yml", ".yaml", ".json", ".lock"))
+    ours = (".yml", ".yaml", ".json", ".lock")
+    return {n: v for n, v in run.about["inputs_sha256"].items() if not n.endswith(ours)}
+
+
+def _moved(rows: pd.DataFrame) -> pd.Series:
+    """Where an estimate or n is not the same on both sides."""
+    pairs = [(rows[c].to_numpy(float), rows[f"{c}_other"].to_numpy(float)) for c in VALUES[1:]]
+    same = [np.isclose(x, y, rtol=0, atol=SMALL, equal_nan=True) for x, y in pairs]
+    return pd.Series(~np.logical_and(*same), rows.index)
+
+
+def _changed(one: pd.DataFrame, other: pd.DataFrame) -> str:
+    """How much differs between two tables of findings, in words."""
+    rows = side_by_side(one, other)
+    verdicts = int((rows["verdict"] != rows["verdict_other"]).sum())
+    return f"{verdicts} verdicts, {int(_moved(rows).sum())} estimates or n"
+
+
+def _reruns(a: Run, b: Run, causes: list[dict]) -> dict[str, pd.DataFrame]:
+    """Findings of run A with each difference taken over by itself, and with all of them ("")."""
+    asked = [absolute_places(run.about["parameters"]) for run in (a, b)]
+    there = [_still_there(run, parameters) for run, parameters in zip((a, b), asked, strict=True)]
+    plans = {
+        cause["place"]: (with_one(a.plan, b.plan, cause["at"]), 0)
+        for cause in causes
+        if cause["at"][0] not in OUTSIDE
     }
+    plans |= {"data": (a.plan, 1)} if any(c["place"] == "data" for c in causes) else {}
+    plans |= {"": (b.plan, 1)} | {c["place"]: (a.plan, 0) for c in causes if c["at"] == ("kit",)}
+    found = {}
+    for place, (plan, whose) in plans.items():
+        if there[whose]:
+            try:
+                found[place] = by_row(findings_of(plan, asked[whose]))
+            except AllianceError:  # the one without the other makes no study
+                continue
+    return found
 
 
-def _still_there(about: Mapping) -> bool:
+def _still_there(run: Run, parameters: Mapping[str, object]) -> bool:
     """Whether the data of a run are as they were."""
-    files = {f.name: f for f in input_files(about["parameters"]) if f.is_file()}
-    return all(n in files and paths.sha256(files[n]) == v for n, v in _data(about).items())
+    try:
+        files = {f.name: f for f in input_files(parameters) if f.is_file()}
+    except (AllianceError, OSError):
+        return False
+    return all(n in files and paths.sha256(files[n]) == v for n, v in _data(run).items())
 
 
-def _blamed(a: Mapping, b: Mapping, causes: list[dict], changed: pd.DataFrame) -> list[str]:
-    """The cause of each changed verdict."""
-    found: dict[str, pd.Series] = {}
+def _blamed(key: tuple, verdict: str, causes: list, rerun: dict, everything) -> str:
+    """The cause of one verdict that differs."""
+    if len(causes) == 1:
+        return causes[0]["place"]
+    known = [rows for rows in (everything, *rerun.values()) if rows is not None]
+    if known and not any(key in rows.index for rows in known):
+        return NOT_RERUN
+    said = {place: rows["verdict"].get(key, "") for place, rows in rerun.items()}
+    own = [place for place, found in said.items() if found == verdict]
+    together = everything is not None and everything["verdict"].get(key, "") == verdict
+    return " or ".join(own) if own else JOINT if together else UNEXPLAINED
 
-    def rerun(plan, parameters) -> pd.Series | None:
+
+@dataclass(frozen=True)
+class _Batch:
+    """A batch's fingerprint, what each of its runs was asked, and their findings."""
+
+    plan: dict[str, str]
+    asked: pd.DataFrame
+    rows: pd.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> _Batch:
         try:
-            rows = findings_of(plan, parameters)
-        except AllianceError:
-            return None
-        return rows.assign(finding=rows["finding"].astype(str)).set_index(ROW)["verdict"]
-
-    there = {id(x): _still_there(x) for x in (a, b)}
-    for cause in causes:
-        how = cause["swap"]
-        if how == "data":
-            if there[id(b)]:
-                found["data"] = rerun(a["plan"], b["parameters"])
-        elif how and there[id(a)]:
-            found[cause["place"]] = rerun(with_one(a["plan"], b["plan"], how), a["parameters"])
-    all_of = rerun(b["plan"], b["parameters"]) if there[id(b)] else None
-    said = []
-    for row in changed.itertuples(index=False):
-        key = tuple(getattr(row, name) for name in ROW)
-        own = [n for n, v in found.items() if v is not None and v.get(key, "") == row.other]
-        together = all_of is not None and all_of.get(key, "") == row.other
-        said.append(" or ".join(own) if own else JOINT if together else UNEXPLAINED)
-    return said
+            plan = BatchFolder(folder).plan()
+            runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+            found = pd.read_parquet(folder / "findings.parquet")
+        except (OSError, ValueError):
+            plan = None
+        if plan is None:
+            raise ParameterError(f"The batch in {folder} is damaged, or has no findings.")
+        asked = runs.set_index("run").loc[:, :"status"].drop(columns="status")
+        one = [c for c in asked if c in PLACES and asked[c].nunique() == 1]  # the plan says what
+        told = asked.drop(columns=one).apply(
+            lambda run: json.dumps(run[run != ""].to_dict(), sort_keys=True), axis=1
+        )
+        found = found.assign(asked=found["run"].astype(str).map(told))
+        return cls(plan, asked, found.set_index(["asked", *ROW])[VALUES])
 
 
-def _other_estimates(one: pd.DataFrame, other: pd.DataFrame) -> int:
-    """Rows of findings whose estimate or n is not the same."""
-    both = one.merge(other, on=ROW, how="outer", suffixes=("", "_other"))
-    near = [
-        (both[c] - both[f"{c}_other"]).abs().le(1e-9) | (both[c].isna() & both[f"{c}_other"].isna())
-        for c in ESTIMATES
-    ]
-    return int((~(near[0] & near[1])).sum())
+def _of_batches(one: Path, other: Path) -> Comparison:
+    """Verdicts claim by claim; runs of the same parameters differ by what they depend on alone."""
+    a, b = _Batch.read(one), _Batch.read(other)
+    if not set(a.rows.droplevel(0).index) & set(b.rows.droplevel(0).index):
+        raise ParameterError(f"{one} and {other} are of unlike studies: they share no claim.")
+    grid = []
+    for name in dict.fromkeys([*a.asked, *b.asked]):
+        values = [sorted(set(side.asked.get(name, ()))) for side in (a, b)]
+        if values[0] != values[1]:
+            x, y = (listed(v, most=5) for v in values)
+            grid.append({"place": f"the grid > {name}", "one": x, "other": y})
+    causes = [{"place": c, "one": "", "other": ""} for c in changes(a.plan, b.plan)]
+    causes = [c for c in causes if not c["place"].startswith("the grid")]
+    rows = side_by_side(a.rows, b.rows)
+    alone = (rows["verdict"] == "") | (rows["verdict_other"] == "")  # a run of one batch only
+    flipped = ~alone & (rows["verdict"] != rows["verdict_other"])
+    verdicts = []
+    for key, mine in rows.groupby(ROW, sort=False):
+        turned = int(flipped[mine.index].sum())
+        sides = [mine[c][mine[c] != ""] for c in ("verdict", "verdict_other")]
+        x, y = (side.value_counts(normalize=True).sort_index() for side in sides)
+        if not x.equals(y) or turned:
+            why = [f"runs of the same parameters, {turned}: {_any(causes)}"] * bool(turned)
+            why += [f"other runs: {_any(grid)}"] * bool(alone[mine.index].any())
+            told = [f"{counted(side) or 'none'} of {len(side)}" for side in sides]
+            about = {"one": told[0], "other": told[1], "cause": "; ".join(why)}
+            verdicts.append(dict(zip(ROW, key, strict=True)) | about)
+    moved = int(_moved(rows[~alone]).sum())
+    return Comparison(str(one), str(other), grid + causes, verdicts, moved)
 
 
-def _other_tables(one: Path, other: Path) -> list[str]:
-    """Tables that are not the same in both runs."""
-    files = [{p.stem: paths.sha256(p) for p in (run / "tables").glob("*.csv")}
-             for run in (one, other)]  # fmt: skip
-    return sorted(n for n in {*files[0], *files[1]} if files[0].get(n) != files[1].get(n))
+def _any(causes: list[dict]) -> str:
+    return " or ".join(c["place"] for c in causes) or UNEXPLAINED

@@ -295,14 +295,12 @@ def rehearse(further: str = "") -> None:
         from ..pages import plots
         from ..pages.outputs import save_figure
         from ..pages.printing import pretty
-        from ..pages.tables import scorecard
 
         study, rules = open_cohort(scenario="published"), read_rules("", "")
         rows = assess(study.dyads, study.codebook, rules, limits_90=True)
         pretty(rows, study.codebook)._repr_html_()
-        for draw, drawn in ((plots.scorecard, scorecard(rows, rules)), (plots.forest, rows[:9])):
-            figure = Figure(layout="constrained")  # pyplot would settle on a backend for all
-            save_figure(draw(drawn, ax=figure.subplots()), "rehearsal")
+        figure = Figure(layout="constrained")  # pyplot would settle on a backend for all
+        save_figure(plots.forest(rows[:9], ax=figure.subplots()), "rehearsal")
         if further in helper_files():
             importlib.import_module(f"alliance_helpers.{further}").rehearse()
     except Exception as error:  # as above: the notebooks will say it where it matters

@@ -12,30 +12,33 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
-import yaml
 
 from .. import paths
 from ..claims.assess import assess
-from ..claims.rules import claims_file, read_rules, read_stress
+from ..claims.rules import KEY, claims_file, read_rules, read_stress
 from ..cohorts.cohort import CHANGES
 from ..cohorts.open import open_cohort
 from ..errors import ParameterError
+from ..pages.results import saved
 from ..study.load import codebook_beside, codebook_of
 from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
-from .parameters import PLACES
-from .runner import versions
+from .forkserver import helper_files
+from .parameters import PLACES, all_parameters
+from .runner import main_notebooks, notebook_cells, versions
 from .station import COHORT
 
 LOCK = "plan.lock"
 REASONS = "deviations.yml"
-ROW = ["finding", "claim", "informant", "analysis"]
+ROW = [*KEY, "analysis"]
 """What names a row of findings."""
+VALUES = ["verdict", "estimate", "n"]
 KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
 """What names an entry of a list: the first of these that all its entries have."""
+OUTSIDE = ("data", "kit", "notebooks", "stress")
+"""Parts that working out a plan's findings again does not bring back."""
 Plan = dict[str, object]
 Place = tuple[str, ...]
 
@@ -47,14 +50,26 @@ def plan_of(parameters: Mapping[str, object]) -> Plan:
     book = Path(codebook) if codebook else codebook_beside(place) or paths.CODEBOOK
     read_codebook(book)  # its problems are told before those of what stands in it
     read_rules(claims, data)
-    rest = {k: v for k, v in parameters.items() if k not in (*PLACES, "out", "show_rows", "seed")}
+    said, shipped = (read_yaml(file)[0] for file in (claims_file(claims, data), paths.FINDINGS))
+    notebooks = main_notebooks()
+    usual: dict[str, set] = {}
+    for declared in all_parameters(notebooks).values():
+        for name, parameter in declared.items():
+            usual.setdefault(name, set()).add(repr(parameter.default))
+    left = (*PLACES, "out", "show_rows", "seed")
     plan = {
         "codebook": read_yaml(book)[0],
-        "claims": read_yaml(claims_file(claims, data))[0],
+        "claims": said | {"bounds": shipped["bounds"] | said.get("bounds", {})},
         "stress": read_stress(),
-        "parameters": rest,
+        "parameters": {
+            k: v for k, v in parameters.items() if k not in left and usual.get(k) != {repr(v)}
+        },
         "seed": parameters.get("seed", 1995),
-        "kit": versions().get("alliance-kit", ""),
+        "notebooks": {p.stem: digest(notebook_cells(p.read_text("utf-8"))) for p in notebooks},
+        "kit": {
+            "version": versions().get("alliance-kit", ""),
+            "code": digest({name: paths.sha256(file) for name, file in helper_files().items()}),
+        },
     }
     return json.loads(json.dumps(_plain(plan)))
 
@@ -102,6 +117,15 @@ def differences(one: object, other: object, place: Place = ()) -> Iterator[tuple
         yield place, _said(one), _said(other)
 
 
+def unlike(one: Plan, other: Plan) -> bool:
+    """Whether two plans are of different studies: fewer than half of the columns are the same."""
+    mine, theirs = (
+        {c for t in plan["codebook"].get("tables", {}).values() for c in t.get("variables", ())}
+        for plan in (one, other)
+    )
+    return len(mine & theirs) < min(len(mine), len(theirs)) / 2
+
+
 def _said(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
@@ -133,31 +157,29 @@ def with_one(plan: Plan, other: Plan, place: Place) -> Plan:
 
 
 def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:
-    """The verdicts that a plan gives on the data that parameters name."""
+    """The quick analyses' findings that a plan gives on the data that parameters name."""
     asked = dict(plan["parameters"]) | {"data": parameters.get("data", "")}
     if asked.get("scenario"):
         asked["seed"] = plan["seed"]
     rule = {name: asked[name] for name in ("p_enter", "p_remove") if name in asked}
-    with TemporaryDirectory() as folder:
-        for name in ("codebook", "claims"):
-            text = yaml.safe_dump(plan[name], allow_unicode=True, sort_keys=False)
-            (Path(folder) / f"{name}.yml").write_text(text, "utf-8")
-        book = Path(folder) / "codebook.yml"
+    with saved(plan) as files:
         study = open_cohort(
             **{k: asked[k] for k in (*COHORT, *CHANGES) if k in asked}
-            | ({"codebook": str(book)} if asked["data"] else {})
+            | ({"codebook": files["codebook"]} if asked["data"] else {})
         )
-        rules = read_rules(Path(folder) / "claims.yml", book=study.codebook)
-        return assess(study.dyads, rules=rules, **rule)
+        return assess(study.dyads, rules=read_rules(files["claims"], book=study.codebook), **rule)
 
 
-def flips(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts that differ: `finding claim informant analysis one other`, "" for none."""
-    both = [
-        f.assign(finding=f["finding"].astype(str)).set_index(ROW)["verdict"] for f in (one, other)
-    ]
-    table = pd.concat(both, axis=1, keys=["one", "other"]).fillna("").reset_index()
-    return table[table["one"] != table["other"]].reset_index(drop=True)
+def by_row(findings: pd.DataFrame) -> pd.DataFrame:
+    """Verdict, estimate and n of each row of findings."""
+    rows = findings.assign(finding=findings["finding"].astype(str)).set_index(ROW)[VALUES]
+    return rows[~rows.index.duplicated(keep="last")]
+
+
+def side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Both, by row; where there is none the verdict is ""."""
+    rows = one.join(other, how="outer", suffixes=("", "_other"))
+    return rows.assign(**{c: rows[c].fillna("") for c in ("verdict", "verdict_other")})
 
 
 def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
@@ -179,22 +201,20 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
         raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
     there = _data_digests(parameters, plan)
     synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
-    verdicts = findings_of(plan, parameters) if there and synthetic else None
+    verdicts = []
+    if there and synthetic:
+        verdicts = findings_of(plan, parameters)[[*ROW, "verdict"]].to_dict("records")
     record = {
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "data": there,
         "synthetic": synthetic,
         "plan": plan,
         "digests": {part: digest(said) for part, said in plan.items()},
-        "verdicts": [] if verdicts is None else _verdicts(verdicts),
+        "verdicts": verdicts,
     }
     record["digest"] = digest(record)
     paths.write_whole(to, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return to
-
-
-def _verdicts(found: pd.DataFrame) -> list[dict]:
-    return found[[*ROW, "verdict"]].to_dict("records")
 
 
 def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
@@ -257,9 +277,11 @@ def deviations(parameters: Mapping[str, object]) -> dict | None:
         return None
     record, done = read_lock(path), plan_of(parameters)
     planned, data = record["plan"], _data_digests(parameters, done)
-    mine, theirs = (set(p["codebook"].get("tables", {})) for p in (done, planned))
-    if not mine & theirs:
-        raise ParameterError(f"{path} locks the plan of another study: no table is the same.")
+    if unlike(planned, done):
+        raise ParameterError(
+            f"{path} locks the plan of another study: most columns are others. Take it away, or "
+            "put the lock of this study there."
+        )
     given = path.with_name(REASONS)
     reasons = read_yaml(given)[0] if given.is_file() else {}
     found = [
@@ -271,14 +293,15 @@ def deviations(parameters: Mapping[str, object]) -> dict | None:
             found.append({"place": f"data > {name}", "planned": "as locked", "done": "changed"})
     for one in found:
         one["reason"] = str(reasons.get(one["place"], ""))
-    changed = pd.DataFrame()
-    if any(not d["place"].startswith(("data", "kit", "stress")) for d in found):
-        changed = flips(findings_of(planned, parameters), findings_of(done, parameters))
-        changed = changed.rename(columns={"one": "planned", "other": "done"})
+    changed = []
+    if any(not d["place"].startswith(OUTSIDE) for d in found):
+        rows = side_by_side(*(by_row(findings_of(p, parameters)) for p in (planned, done)))
+        both = rows[["verdict", "verdict_other"]].set_axis(["planned", "done"], axis=1)
+        changed = both[both["planned"] != both["done"]].reset_index().to_dict("records")
     return {
         "lock": path.name,
         "made": record["made"],
         "after_data": bool(record["data"]) and not record["synthetic"],
         "deviations": found,
-        "verdicts": changed.to_dict("records"),
+        "verdicts": changed,
     }

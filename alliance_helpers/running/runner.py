@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -20,7 +21,7 @@ from threading import Event
 from typing import Any
 
 from ..errors import AllianceError, OutputError, listed
-from ..paths import UNSEEN_VARIABLE, altered, homeless, write_whole
+from ..paths import NOTEBOOKS, UNSEEN_VARIABLE, altered, homeless, write_whole
 from ..study.yaml_text import without_iri_grammar
 from . import station
 from .parameters import notebook_parameters
@@ -35,6 +36,7 @@ HELD_BACK = "what it says may quote a record, and is not kept; run with --show-r
 KILLED = ("WorkerKilled", "the worker process that ran the notebooks was killed, several times, or "
           "did not answer")  # fmt: skip
 PREFIX = "run-"  # of the folder that a run of a batch has while it lasts
+PLANNING = "11_planning"  # is about studies yet to be made, which no run of a study needs
 STRESS = "robustness"  # so begin the longest notebooks, and their tables of findings
 ASSIGNED = re.compile(r"^([\w, ]+) = ", re.MULTILINE)  # names that lines of a cell begin with
 SAVED = re.compile(r'^save_\w+\(.*, "(\w+)"(?:, \w+=.*)?\)$', re.MULTILINE)  # tables, figures
@@ -49,6 +51,24 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def main_notebooks() -> list[Path]:
+    """The notebooks of the sequence in reading order, then those on robustness; no planning."""
+    patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
+    found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
+    return [path for path in found if not is_copy(path) and path.stem != PLANNING]
+
+
+def is_copy(notebook: Path) -> bool:
+    """Whether it is what JupyterLab or a desktop makes of another one: `04_finding_1-Copy1`."""
+    return not re.fullmatch(r"\w+", notebook.stem)
+
+
+def notebook_cells(notebook: str) -> list[tuple]:
+    """The cells of a notebook; outputs and editors' metadata do not count."""
+    cells = json.loads(notebook)["cells"]
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -28,14 +27,14 @@ from ..cohorts.courses import courses, scenario_codebook
 from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError, ParameterError, Problem, listed
 from ..pages.table_one import divided
-from ..paths import NOTEBOOKS, RESULTS
+from ..paths import RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
 from ..study.read_codebook import read_codebook
 from ..study.suspect import lacking
 from .parameters import PLACES, absolute_places, all_parameters, check_parameters
 from .plan import deviations, plan_of
-from .runner import STRESS, NotebookRun, run_notebooks, spoiled, versions
+from .runner import NotebookRun, main_notebooks, run_notebooks, spoiled, versions
 from .station import COHORT
 
 NEEDS = {
@@ -46,9 +45,6 @@ NEEDS = {
     "outcome": "outcome (the block outcome)",
     "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
 }
-
-PLANNING = "11_planning"
-"""The notebook about studies yet to be made, which no run of a study needs."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +58,6 @@ class SequenceRun:
     @property
     def failed(self) -> list[NotebookRun]:
         return [r for r in self.records if r.status != "done"]
-
-
-def main_notebooks() -> list[Path]:
-    """The notebooks of the sequence in reading order, then those on robustness; no planning."""
-    patterns = ("[0-9][0-9]_*.ipynb", f"{STRESS}*.ipynb")
-    found = (path for pattern in patterns for path in sorted(NOTEBOOKS.glob(pattern)))
-    return [path for path in found if not is_copy(path) and path.stem != PLANNING]
-
-
-def is_copy(notebook: Path) -> bool:
-    """Whether it is what JupyterLab or a desktop makes of another one: `04_finding_1-Copy1`."""
-    return not re.fullmatch(r"\w+", notebook.stem)
 
 
 def checked_study(parameters: Mapping[str, object]) -> Study:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from alliance_helpers.running.parameters import all_parameters
-from alliance_helpers.running.sequence import main_notebooks
+from alliance_helpers.running.runner import main_notebooks
 from alliance_helpers.study.load import check
 
 from .make import good

@@ -23,8 +23,8 @@ from alliance_helpers.pages.printing import WORDS as VALUE_WORDS
 from alliance_helpers.pages.table_one import table_one
 from alliance_helpers.pages.tables import scorecard
 from alliance_helpers.paths import LIST, NOTEBOOKS
-from alliance_helpers.running.runner import run_notebook
-from alliance_helpers.running.sequence import PLANNING, main_notebooks, run_sequence
+from alliance_helpers.running.runner import PLANNING, main_notebooks, run_notebook
+from alliance_helpers.running.sequence import run_sequence
 
 STANDARD = ["data", "codebook", "out", "scenario", "n_clients", "seed"]
 NAMES = [path.stem for path in main_notebooks()]

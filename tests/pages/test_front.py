@@ -9,10 +9,9 @@ from html import unescape
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.rules import KEY, read_rules
 from alliance_helpers.claims.together import first_change
 from alliance_helpers.pages.front import front_page, labels
-from alliance_helpers.pages.printing import CLAIM
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.study.read_codebook import read_codebook
 
@@ -96,7 +95,7 @@ def test_the_front_page_of_a_run_says_what_its_findings_say(shipped_run):
     page = (shipped_run.out / "report.html").read_text("utf-8")
     page = words(page.split('<ol class="told">')[1].split("</ol>")[0])
     for change in first_change(findings, RULES).to_dict("records"):
-        name = NAMES[tuple(change[c] for c in CLAIM)]
+        name = NAMES[tuple(change[c] for c in KEY)]
         number = change["finding"]
         head = f"Finding {number}: " if number.isdigit() else "Halo: "
         sentence = page.split(head)[1].split("How sure:")[0]

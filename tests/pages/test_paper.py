@@ -1,5 +1,6 @@
 """A run as a manuscript: every number is the run's, and a bad run is refused in one line."""
 
+import errno
 import json
 import re
 import shutil
@@ -11,10 +12,12 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
+from alliance_helpers import paths
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.pages.front import front_page
-from alliance_helpers.pages.paper import export, pandoc, statistics
+from alliance_helpers.pages.paper import export, pandoc
 from alliance_helpers.pages.report import write_report
+from alliance_helpers.pages.tables import statistics
 from alliance_helpers.running.cli import main
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
@@ -54,7 +57,7 @@ def test_every_number_of_the_results_is_one_of_the_run(paper, shipped_run):
     text = re.sub(r"\b(Table|Figure|Finding) \d+|\b(9[05]) % CI|in 1995|\(\d\)", "", text)
     known = values(shipped_run.out)
     told = NUMBER.findall(text)
-    assert len(told) > 300
+    assert len(told) > 400
     lost = []
     for one in told:
         decimals = len(one.partition(".")[2])
@@ -65,22 +68,74 @@ def test_every_number_of_the_results_is_one_of_the_run(paper, shipped_run):
     assert not lost
 
 
+def test_the_paper_has_each_part(paper, shipped_run):
+    text = plain(paper)
+    for part in ("Table 1.", "Correlations of", "Agreement of", "Each claim, then and now",
+                 "Count models", "Regression of symptom severity on the case manager's rating",
+                 "Regression of outcome, client's view on the client's rating",
+                 "Regression of the client's rating", "Missing data",
+                 "36 items of the WAI-36", "of them reversed",
+                 "unanswered items", "random intercept", "The bounds are", "statsmodels",
+                 "seed 1995", "Data and code", "SHA-256", "References"):  # fmt: skip
+        assert part in text, part
+    assert "lagged" not in text  # a bound that no claim of this run is judged by
+    rows = pd.read_csv(shipped_run.out / "tables" / "finding_2_blocks.csv").dropna()
+    assert text.count("ΔR² = ") >= len(rows) >= 1
+
+
+def rounded(printed: str) -> np.ndarray:
+    """The ends of what rounds to a number as printed."""
+    half = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+    return abs(number(printed)) + np.array([-half, half])
+
+
+def inconsistent(text: str) -> list[str]:
+    """What statcheck asks (Nuijten et al. 2016): some value that rounds to the statistic has p."""
+    tests = {
+        r"r\((?P<a>[\d.]+)\) = (?P<x>[−.\d]+)": lambda x, a, _: 2 * stats.t.sf(
+            x * np.sqrt(a / (1 - x**2)), a),
+        r"t\((?P<a>[\d.]+)\) = (?P<x>[−.\d]+)": lambda x, a, _: 2 * stats.t.sf(x, a),
+        r"F\((?P<a>[\d.]+), (?P<b>[\d.]+)\) = (?P<x>[.\d]+)": lambda x, a, b: stats.f.sf(x, a, b),
+        r"z = (?P<x>[−.\d]+)": lambda x, *_: 2 * stats.norm.sf(x),
+        r"χ²\((?P<a>\d+)\) = (?P<x>[.\d]+)": lambda x, a, _: stats.chi2.sf(x, a),
+    }  # fmt: skip
+    wrong, seen = [], 0
+    for pattern, p_of in tests.items():
+        interval = r"(?:, 95 % CI \[[^\]]*\])?"
+        for found in re.finditer(
+            rf"(?<![\w.]){pattern}{interval}, p (?P<sign>[=<]) (?P<p>[01]?\.\d+)", text
+        ):
+            told = found.groupdict()
+            df = [float(told[k]) if told.get(k) else np.nan for k in "ab"]
+            ends = p_of(rounded(told["x"]), *df)
+            limit, seen = float(told["p"]), seen + 1
+            half = 0.0005 if told["sign"] == "=" else 0
+            ok = ends.min() < limit if not half else ends.min() - half <= limit <= ends.max() + half
+            wrong += [] if ok else [found[0]]
+    assert seen
+    return wrong
+
+
+def test_statcheck_finds_nothing(paper):
+    text = " ".join(plain(paper).replace("*", "").split())
+    for kind in ("F(", "t(", "z = "):
+        assert kind in text
+    assert inconsistent(text) == []
+
+
+@pytest.mark.parametrize("text", ["r(192) = .18, 95 % CI [.04, .32], p = .111",
+                                  "t(40) = 2.50, p = .100", "F(2, 180) = 9.10, p = .030",
+                                  "z = −1.96, p = .010", "χ²(2) = 5.99, p < .001"])  # fmt: skip
+def test_statcheck_would_find(text):
+    assert inconsistent(text) == [text]
+
+
 @pytest.mark.parametrize(("r", "n"), [(0.18268, 194), (-0.4, 60), (0.011, 201), (0.62, 33)])
-def test_statistics_agree_with_one_another(r, n):
-    """What statcheck asks of `r(df) = , p = `: the p of some r that rounds to the one printed."""
+def test_a_correlation_agrees_with_its_p(r, n):
     p = 2 * stats.t.sf(abs(r) * np.sqrt((n - 2) / (1 - r * r)), n - 2)
     claim = next(c for c in read_rules().claims if c.kind == "association")
     row = {"estimate": r, "p_value": p, "df": n - 2.0, "analysis": "as_published"}
-    text = statistics(claim, row | {"conf_low": r - 0.1, "conf_high": r + 0.1})
-    df, shown = re.match(r"r\((\d+)\) = ([−.\d]+)", text).groups()
-    ends = abs(number(shown)) + np.array([-0.005, 0.005])
-    allowed = 2 * stats.t.sf(ends * np.sqrt(int(df) / (1 - ends**2)), int(df))
-    printed = re.search(r"p ([=<]) (\.\d+)$", text)
-    limit = float(printed.group(2))
-    if printed.group(1) == "<":
-        assert allowed.min() < limit
-    else:
-        assert allowed.min() - 0.0005 <= limit <= allowed.max() + 0.0005
+    assert inconsistent(statistics(claim, row | {"conf_low": r - 0.1, "conf_high": r + 0.1})) == []
 
 
 def test_another_finding_gives_another_sentence(shipped_run, tmp_path):
@@ -99,8 +154,11 @@ def test_the_files_open_elsewhere(paper, tmp_path):
     tex = (paper / "paper.tex").read_text("utf-8")
     assert r"\includegraphics" in tex and "alt={" in tex and "Synthetic data" in tex
     assert {p.name for p in (paper / "figures").iterdir()} == {
-        "primary.pdf", "primary.png", "primary.svg",
+        f"{name}.{ending}"
+        for name in ("primary", "days", "blocks")
+        for ending in ("pdf", "png", "svg")
     }  # fmt: skip
+    assert tex.count("alt={") == 3 == len(re.findall(r"Figure \d\.\}", tex))
     shutil.copytree(paper, tmp_path / "copy")
     for program, *how in (
         ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"),
@@ -113,25 +171,61 @@ def test_the_files_open_elsewhere(paper, tmp_path):
             assert (tmp_path / "copy" / "paper.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_what_is_no_finished_run_is_refused(shipped_run, tmp_path):
-    def said(change) -> str:
-        run, to = tmp_path / "run", tmp_path / "to"
-        shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(shipped_run.out, run)
-        change(run)
-        done = CliRunner().invoke(main, ["export", str(run), "--to", str(to)])
-        assert done.exit_code == 2 and not to.exists()
-        return done.stderr
+def fail(run):
+    about = json.loads((run / "run.json").read_text())
+    about["notebooks"][2]["status"] = "failed"
+    (run / "run.json").write_text(json.dumps(about))
 
-    def fail(run):
-        about = json.loads((run / "run.json").read_text())
-        about["notebooks"][2]["status"] = "failed"
-        (run / "run.json").write_text(json.dumps(about))
 
-    assert "failed in 03_alliance_agreement" in said(fail)
-    assert "no run.json" in said(lambda run: (run / "run.json").unlink())
-    assert "is damaged" in said(lambda run: (run / "run.json").write_text("{"))
-    assert "no findings.csv" in said(lambda run: (run / "findings.csv").unlink())
+REFUSED = {
+    "a failed run": (fail, "failed in 03_alliance_agreement"),
+    "no record": (lambda run: (run / "run.json").unlink(), "no run.json"),
+    "a damaged record": (lambda run: (run / "run.json").write_text("{"), "is damaged"),
+    "another file of that name": (lambda run: (run / "run.json").write_text("[]"), "is damaged"),
+    "no findings": (lambda run: (run / "findings.csv").unlink(), "no findings.csv"),
+    "an empty file": (lambda run: (run / "findings.csv").write_text(""), "is damaged"),
+    "not one row": (lambda run: (run / "findings.csv").write_text("finding\n"), "no finding"),
+    "no folder": (shutil.rmtree, "no run.json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("command", ["export", "compare"])
+def test_what_is_no_finished_run_is_refused(shipped_run, tmp_path, change, told, command):
+    run, to = tmp_path / "run", tmp_path / "to"
+    shutil.copytree(shipped_run.out, run)
+    change(run)
+    how = ["--to", str(to)] if command == "export" else [str(shipped_run.out)]
+    done = CliRunner().invoke(main, [command, str(run), *how])
+    assert done.exit_code == 2 and not to.exists()
+    assert told in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_leaves_nothing_half_written(shipped_run, tmp_path, monkeypatch):
+    whole = paths.write_whole
+
+    def full(path, content, *more):
+        if path.name == "paper.tex":
+            with paths.told(path):
+                raise OSError(errno.ENOSPC, "No space left on device")
+        whole(path, content, *more)
+
+    monkeypatch.setattr(paths, "write_whole", full)
+    done = CliRunner().invoke(main, ["export", str(shipped_run.out), "--to", str(tmp_path / "to")])
+    assert done.exit_code == 1 and "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [p for p in tmp_path.rglob("*") if p.is_file() and p.name != paths.LIST] == []
+
+
+def test_the_rules_are_those_of_the_run(shipped_run, tmp_path):
+    """Whatever the file of claims says by now."""
+    run = tmp_path / "run"
+    shutil.copytree(shipped_run.out, run)
+    about = json.loads((run / "run.json").read_text())
+    about["plan"]["claims"]["bounds"]["correlation"]["value"] = 0.123
+    (run / "run.json").write_text(json.dumps(about))
+    export(run, tmp_path / "paper")
+    assert "correlation: 0.123 (" in plain(tmp_path / "paper")
 
 
 def test_files_of_others_stay(shipped_run, tmp_path):

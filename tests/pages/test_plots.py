@@ -88,12 +88,6 @@ MATRIX = pd.DataFrame(
     index=["client_alliance", "case_manager_alliance", "symptoms"],
     columns=["client_alliance", "case_manager_alliance", "symptoms"],
 )
-CARD = pd.DataFrame(
-    {"finding": ["1", "1", "halo"], "informant": ["both", "client", "case_manager"],
-     "text": ["They agree modestly", "A claim that is so long that it has to be broken " * 2, "No"],
-     "as_published": ["supported", "inconclusive", "not_supported"],
-     "nested": ["supported", None, np.nan]}
-)[["finding", "text", "informant", "as_published", "nested"]]  # fmt: skip
 SPECIFICATIONS = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager", "term": "symptoms",
      "estimate": [-0.2, -0.1, 0.05], "conf_low": [-0.3, -0.2, -0.1], "conf_high": [-0.1, 0.0, 0.2],
@@ -150,7 +144,6 @@ def drawings(dyads):
         "power_curve": (plots.power_curve, [POWER], {}),
         "equivalence_power": (plots.equivalence_power, [RATIOS, 0.8, 1.25], {}),
         "correlations": (plots.correlations, [MATRIX, BOOK], {}),
-        "scorecard": (plots.scorecard, [CARD], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
         "specification_verdicts": (
             plots.specification_verdicts,
@@ -237,10 +230,6 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
         ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25"]),
         ("correlations", ["3 measures", "Strongest: Alliance, case manager's rating with Alliance, "
                           "client's rating .28; Symptom severity with Alliance, client's rating"]),
-        ("scorecard", ["3 claims",
-                       "Unadjusted, dyads independent: 1 supported, 1 inconclusive, "
-                       "1 not supported",
-                       "Unadjusted, case managers respected: 1 supported."]),
     ],
 )  # fmt: skip
 def test_the_numbers_are_in_the_alt_text(name, said, dyads):
@@ -318,7 +307,6 @@ def test_single_dyads_can_be_kept_out(dyads):
         (plots.bayes_sensitivity, [BAYES.assign(bf10=np.nan)]),
         (plots.power_curve, [POWER.assign(power=0.2)]),
         (plots.equivalence_power, [RATIOS.iloc[:0], 0.8, 1.25]),
-        (plots.scorecard, [CARD.iloc[:0]]),
     ],
 )  # fmt: skip
 def test_nearly_nothing_is_still_a_figure(draw, args):

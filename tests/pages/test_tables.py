@@ -288,7 +288,7 @@ def finding(number, claim, informant, analysis, verdict, *figures):
     names = ("estimate", "conf_low", "conf_high", "p_value", "p_equivalence")
     row = dict.fromkeys(names, np.nan) | dict(zip(names, figures, strict=False))
     head = {"finding": number, "claim": claim, "informant": informant, "analysis": analysis}
-    return head | {"verdict": verdict, "criterion": "a rule", "n": 201.0} | row
+    return head | {"verdict": verdict, "criterion": "a rule", "n": 194.0, "df": 192.0} | row
 
 
 @pytest.fixture
@@ -307,19 +307,19 @@ def findings():
 
 def test_sentences_carry_estimate_interval_and_verdict(findings):
     assert verdict_sentences(findings, RULES, ["as_published"]) == [
-        "The two alliance ratings are modestly associated. Unadjusted, dyads independent: r = .28 "
-        "(95 % CI .15 to .40), supported.",
+        "The two alliance ratings are modestly associated. Unadjusted, dyads independent: "
+        "r(192) = .28, 95 % CI [.15, .40], supported.",
         "The client's rating is unrelated to pretreatment variables. Unadjusted, dyads "
-        "independent: R² = .060, p = .059 (being smaller than the bound: p = .061), inconclusive.",
-        "Older case managers rate the alliance lower. Unadjusted, dyads independent: r = −.17 "
-        "(95 % CI −.30 to −.04), supported.",
+        "independent: R² = .060, p = .059, smaller than the bound: p = .061, inconclusive.",
+        "Older case managers rate the alliance lower. Unadjusted, dyads independent: "
+        "r(192) = −.17, 95 % CI [−.30, −.04], supported.",
         "The client's rating is unrelated to hospital days. Unadjusted, dyads independent: "
-        "rate ratio per SD = 1.01 (95 % CI 0.86 to 1.19), supported.",
+        "rate ratio per SD = 1.01, 95 % CI [0.86, 1.19], supported.",
         "Neither rating is related to hospital days. Unadjusted, dyads independent: not supported.",
     ]
     assert verdict_sentences(findings, RULES)[2].startswith(
         "Older case managers rate the alliance lower. Unadjusted, case managers respected: "
-        "beta = −.15 (95 % CI −.39 to .09), inconclusive. Unadjusted, dyads independent: r"
+        "β = −.15, 95 % CI [−.39, .09], inconclusive. Unadjusted, dyads independent: r"
     )
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
 

@@ -22,8 +22,8 @@ from alliance_helpers.pages.table_one import table_one
 from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT, at
 from alliance_helpers.running.batch import run_batch
 from alliance_helpers.running.cli import main
-from alliance_helpers.running.runner import run_notebook
-from alliance_helpers.running.sequence import main_notebooks, refuse_subtraction, run_sequence
+from alliance_helpers.running.runner import main_notebooks, run_notebook
+from alliance_helpers.running.sequence import refuse_subtraction, run_sequence
 from alliance_helpers.study.load import load_study
 
 LONG = ("robustness_specifications", "robustness_stress")

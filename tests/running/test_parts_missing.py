@@ -14,8 +14,8 @@ from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.errors import DataError
 from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.paths import DATA as DATA_FOLDER
-from alliance_helpers.running.runner import not_estimable, run_notebook
-from alliance_helpers.running.sequence import checked_study, main_notebooks, skipped
+from alliance_helpers.running.runner import main_notebooks, not_estimable, run_notebook
+from alliance_helpers.running.sequence import checked_study, skipped
 
 BOOK = yaml.safe_load(CODEBOOK.read_text("utf-8"))
 LEFT = {"skip-execution", "explorer"}
