@@ -83,7 +83,7 @@ def occasions(y, x, person, time) -> Occasions:
     return rows
 
 
-def within_between(y, x, person, time, trend: str = "none", conf_level: float = 0.95):
+def within_between(y, x, person, time, trend: str = "none") -> pd.DataFrame:
     """Association of two measures between people and within them.
 
     Parameters
@@ -92,7 +92,6 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
         One row per person and occasion; rows with a missing value are dropped.
     trend : {"none", "common", "own", "differences"}
         See :data:`TRENDS`. With `own` and `differences` only the association within is left.
-    conf_level : float
 
     Returns
     -------
@@ -119,20 +118,18 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
     rows = occasions(y, x, person, time)
     left = _left(rows, trend)
     if trend == "own":
-        return _pooled(left, conf_level)
+        return _pooled(left)
     if trend == "differences":
-        found = cluster_robust(left.y, left.x, left.person, ["within"], conf_level)
+        found = cluster_robust(left.y, left.x, left.person, ["within"])
         return found[1:].reset_index(drop=True)
     mean = own_means(rows.x, rows.person)
     X = {"within": rows.x - mean}
     if np.ptp(mean) > TINY * np.abs(rows.x).max():
         X["between"] = mean
-    return _mixed(rows, X | _common(rows, trend), conf_level)
+    return _mixed(rows, X | _common(rows, trend))
 
 
-def lagged(
-    y, x, person, time, lag: int = 1, trend: str = "none", conf_level: float = 0.95
-) -> pd.DataFrame:
+def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFrame:
     """Does x come before y: y on its own earlier value and on the earlier value of x.
 
     Parameters
@@ -165,9 +162,9 @@ def lagged(
     """
     now, X = lagged_rows(y, x, person, time, lag, trend)
     if trend not in ("own", "differences"):
-        return _mixed(now, X, conf_level)
+        return _mixed(now, X)
     columns = np.column_stack([*X.values()])
-    found = cluster_robust(now.y, columns, now.person, [*X], conf_level)
+    found = cluster_robust(now.y, columns, now.person, [*X])
     return found[1:].reset_index(drop=True)
 
 
@@ -267,11 +264,11 @@ def _common(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
     return {"time": rows.time} if trend == "common" else {}
 
 
-def _mixed(rows: Occasions, X: dict[str, np.ndarray], conf_level: float) -> pd.DataFrame:
+def _mixed(rows: Occasions, X: dict[str, np.ndarray]) -> pd.DataFrame:
     """Slopes beside random intercepts of people."""
     sample = complete_rows(rows.y, np.column_stack([*X.values()]), rows.person, [*X])
     fit = fit_intercepts(sample)
-    return tidy(X, fit.estimate[1:], fit.std_error[1:], fit.df[1:], sample.n, conf_level)
+    return tidy(X, fit.estimate[1:], fit.std_error[1:], fit.df[1:], sample.n)
 
 
 def _own_lines(rows: Occasions) -> Occasions:
@@ -295,13 +292,13 @@ def _differences(rows: Occasions) -> Occasions:
     return replace(rows.part(next_one + 1), y=y, x=x)
 
 
-def _pooled(left: Occasions, conf_level: float) -> pd.DataFrame:
+def _pooled(left: Occasions) -> pd.DataFrame:
     """One slope through the origin; two degrees of freedom are gone for each person's line."""
     y, x, n = left.y, left.x, len(left.y)
     df = n - 2 * len(np.unique(left.person)) - 1
     slope = y @ x / (x @ x)
     error = np.sqrt(((y - slope * x) ** 2).sum() / df / (x @ x))
-    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n, conf_level)
+    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n)
 
 
 @dataclass(frozen=True)
@@ -331,7 +328,7 @@ class CrossLagged:
     covariance: np.ndarray
 
 
-def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
+def cross_lagged(y, x, person, time) -> CrossLagged:
     """Random-intercept cross-lagged panel model by full-information maximum likelihood.
 
     Parameters
@@ -380,10 +377,8 @@ def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
     covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
     error = np.sqrt(np.diag(covariance))
     paths, between, first, new = likelihood.parts(found.x)
-    table = tidy(
-        ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], paths.ravel(), error, np.inf, likelihood.n,
-        conf_level,
-    )  # fmt: skip
+    terms = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"]
+    table = tidy(terms, paths.ravel(), error, np.inf, likelihood.n)
     levels = [("between", between), ("first", first), ("new", new)]
     variances = pd.DataFrame(
         [(name, m[0, 0], m[1, 1], m[0, 1]) for name, m in levels],
