@@ -26,12 +26,11 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from .designs import Design, Engine
 from .evidence import bounds_of
-from .rules import KEY, Claim, Rules, read_rules
+from .rules import ABSENCES, KEY, Claim, Rules, read_rules
 from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
 SAID = tomllib.loads(Path(__file__).with_name("planning.toml").read_text(encoding="utf-8"))
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
-ABSENT = ("block_absence", "rate_absence")
 SIZE = ["case_managers", "clients", "sessions"]
 RATING_SHARES = {"client": 0.08, "case_manager": 0.30}
 """Case managers' share of each rating, and of any other measure (data/scenarios.yml)."""
@@ -40,10 +39,6 @@ LARGEST = 20_000
 """Clients, or sessions of clients, of a design."""
 CHUNK = 100
 """Cohorts of one stream of random numbers."""
-FROM_TO = {
-    "missing": (0, 0.9), "pretreatment": (0, 0.9), "reliability": (0.1, 1), "wanted": (0.01, 0.99),
-    "cohorts": (10, 100_000), "seed": (0, 2**32 - 1),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -194,12 +189,11 @@ def plan(
     effect = _usual(asked, rules) if effect is None else effect
     read, problems = _sizes((case_managers, clients, sessions), asked)
     quality = {"reliability": reliability, "missing": missing, "pretreatment": pretreatment}
-    limits = (0, 0.9) if asked.kind.startswith("block") else (-0.95, 0.95)
-    limits = {**FROM_TO, "effect": (0.1, 10) if asked.kind == "rate_absence" else limits}
+    limits = SAID["limits"] | {"effect": SAID["limits"].get(asked.kind, [-0.95, 0.95])}
     numbers = {"effect": effect, "wanted": wanted, "cohorts": cohorts, "seed": seed, **quality}
     for name, value in numbers.items():
-        if not limits[name][0] <= value <= limits[name][1]:
-            low, high = limits[name]
+        low, high = limits[name]
+        if not low <= value <= high:
             problems.append(f"{name} is {value:g}; give a number from {low:g} to {high:g}.")
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
@@ -285,7 +279,7 @@ def _usual(claim: Claim, rules: Rules) -> float:
 def contrary(claim: Claim, rules: Rules, effect: float) -> float:
     """What else may be true: no effect, or where none is assumed one of the bound's size."""
     none, (low, high) = float(claim.kind == "rate_absence"), bounds_of(claim, rules)
-    nothing = effect == none if claim.kind in ABSENT else effect <= none
+    nothing = effect == none if claim.kind in ABSENCES else effect <= none
     return (low if none else high) if nothing else none
 
 
@@ -302,7 +296,7 @@ def readings(claim: Claim, rules: Rules, effect: float) -> tuple[str, str | None
         nothing, matters = True, False
     if not (nothing or matters):
         return SUPPORTED, None
-    there = matters != (claim.kind in ABSENT)
+    there = matters != (claim.kind in ABSENCES)
     return (SUPPORTED, NOT_SUPPORTED) if there else (NOT_SUPPORTED, SUPPORTED)
 
 

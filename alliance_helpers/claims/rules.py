@@ -18,6 +18,7 @@ KEY = ["finding", "claim", "informant"]
 """The columns that name a claim, as `Claim.key` does."""
 OVER_TIME = ("within", "between", "precedes", "precedes_more")
 """Kinds of claims that need several sessions of a client."""
+ABSENCES = ("block_absence", "rate_absence")
 DETRENDED = "detrended"
 """Their primary analysis: the trend that all clients share is taken out."""
 SEVERAL = "several sessions of a client"
