@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
 from joblib import Parallel, delayed
 from scipy.special import ndtr, stdtrit
 
@@ -29,7 +30,11 @@ from .evidence import bounds_of
 from .rules import ABSENCES, KEY, Claim, Rules, read_rules
 from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
-SAID = tomllib.loads(Path(__file__).with_name("planning.toml").read_text(encoding="utf-8"))
+HERE = Path(__file__)
+SAID = tomllib.loads(HERE.with_suffix(".toml").read_text(encoding="utf-8"))
+WORDED = Environment(undefined=StrictUndefined)
+WORDED.filters["percent"] = lambda share: f"{100 * share:.3g} %"
+TEMPLATE = WORDED.from_string(HERE.with_suffix(".j2").read_text(encoding="utf-8"))
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
 SIZE = ["case_managers", "clients", "sessions"]
 RATING_SHARES = {"client": 0.08, "case_manager": 0.30}
@@ -89,41 +94,22 @@ class Plan:
     @property
     def caption(self) -> str:
         """What stands above the table."""
-        return SAID["sentences"]["caption"].format(cohorts=self.cohorts)
+        return SAID["caption"].format(cohorts=self.cohorts)
 
     @property
     def paragraph(self) -> str:
         """What a grant application says of the smallest design that is good enough, or of the
         largest if none is.
         """
-        said, kind, over_time = SAID["sentences"], self.claim.kind, self.claim.over_time
-        best, course = self.smallest, courses()[TREND_ONLY]
+        best = self.smallest
         row = self.rates.sort_values(["n", "sessions"]).iloc[-1] if best is None else best
         pair = self.rates[(self.rates[SIZE] == row[SIZE]).all(axis=1)].set_index("truth")
-        who = "sessions" if over_time else "clients"
-        told = {
-            **vars(self), **vars(self.design), **row[[*SIZE, "n"]],
-            "looked": f"the designs looked at ({len(self.rates) // 2})", "whom": who,
-            "wanted": _percent(self.wanted), "right": self.right.replace("_", " "),
-            "text": self.claim.text.rstrip("."), "missing": _percent(self.design.missing),
-            "shares": " and ".join(f"{s:g}" for s in self.design.shares),
-            "trend": course["trend"], "stop": _percent(course["stop"]),
-            "error": _percent(self.rates["monte_carlo_error"].max()),
-            "analysis": SAID["analyses"][kind],
-        }  # fmt: skip
-        for truth, rates in pair.iterrows():
-            told[truth] = {name: _percent(rates[name]) for name in (*VERDICTS, "misleading")}
-            told[truth]["effect"] = SAID["effects"][kind].format(rates["effect"])
-        told["choice"] = said["missed" if best is None else "reached"].format(**told)
-        told["drawn"] = said["over_time" if over_time else "once"].format(**told)
-        told["sessions"] = said["sessions"].format(**told) if over_time else ""
-        clear = pair["misleading"].notna().all()
-        told["misleading"] = said["misleading"].format(**told) if clear else ""
-        return SAID["paragraph"].format(**told).strip()
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+        text = TEMPLATE.render(
+            plan=self, row=row, best=best, rates=pair.to_dict("index"), said=SAID,
+            course=courses()[TREND_ONLY], error=self.rates["monte_carlo_error"].max(),
+            clear=pair["misleading"].notna().all(),
+        )  # fmt: skip
+        return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
 
 
 def plan(
