@@ -44,9 +44,9 @@ class Judge:
         ------
         NotEstimableError
         """
+        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
-        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
         found, how = estimated(claim, rows, self.trend)
         if not found[1] > 1e-12:
             raise NotEstimableError("nothing varies within clients once the trend is taken out")
