@@ -65,6 +65,11 @@ def told(path: Path) -> Iterator[None]:
         raise refused from None
 
 
+def unseen() -> bool:
+    """Whether nobody will see the figures of this process, so that their texts are enough."""
+    return bool(os.environ.get(UNSEEN_VARIABLE))
+
+
 def write_whole(
     path: Path, content: str | bytes | Callable[[Path], object], lasting: bool = False
 ) -> None:

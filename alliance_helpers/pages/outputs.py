@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 from dataclasses import dataclass
 from html import escape
@@ -20,7 +19,7 @@ from matplotlib.text import Text
 
 from ..cohorts.cohort import FEW, OPENED, rounded_count, rounded_n
 from ..errors import ParameterError, listed
-from ..paths import UNSEEN_VARIABLE, homeless, write_whole
+from ..paths import homeless, unseen, write_whole
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, own_words
 from .printing import CAPTIONS, PrettyTable, pretty, word
@@ -125,7 +124,7 @@ def save_table(
     whole = frame.frame if isinstance(frame, PrettyTable) else discreet(frame, coarse)
     if out:
         write_csv(whole, _target(out, "tables", name, ".csv"))
-    if os.environ.get(UNSEEN_VARIABLE):
+    if unseen():
         return
     if not isinstance(frame, PrettyTable):
         caption = how.pop("caption", None) or CAPTIONS.get(name) or word(name).capitalize()
@@ -174,7 +173,7 @@ def save_figure(
     title = figure.texts[0].get_text() if figure.texts else word(name).capitalize()
     caption = _with_changes(own_words(" ".join(title.split()), codebook))
     width = round(figure.get_figwidth() * SHOWN_PER_INCH)
-    if os.environ.get(UNSEEN_VARIABLE):
+    if unseen():
         plt.close(figure)
         return Picture(b"", alt, width, caption=caption)
     own_figure(figure, codebook)

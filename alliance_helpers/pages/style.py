@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -19,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 
-from ..paths import UNSEEN_VARIABLE
+from ..paths import unseen
 from ..study.codebook import Codebook
 from .printing import MARKS, VERDICT_COLORS, WORDS, coefficient, figure_number, word
 
@@ -183,7 +182,7 @@ def interval_rows(
     said = [f"{n}: " * bool(n) + values_in_words(part, codebook) for n, part in groups.items()]
     shaded = f" Shaded: {band[0]:g} to {band[1]:g}." if band is not None else ""
     about = f"{heading} ({xlabel}, with 95 % intervals).{shaded} {'. '.join(said)}."
-    if os.environ.get(UNSEEN_VARIABLE):
+    if unseen():
         return finished(ax, heading, about)
     analyses = list(dict.fromkeys(rows["analysis"])) if "analysis" in rows else []
     across, y = ax.get_yaxis_transform(), 0.0
