@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import special
+from scipy import stats
 
 from ..claims import verdicts
 from ..claims.evidence import relate
@@ -19,11 +19,10 @@ from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.printing import coefficient, figure_number, word
 from ..pages.style import INK, QUIET, SHADE, key
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, demonstration, kept
-from .raters import correlation_by_row
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
@@ -105,16 +104,10 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
     spread = np.sqrt(1 - share)
     rest = spread * rng.standard_normal((COHORTS, caseload, managers), np.float32)
     y = level[:, None, :] + rest
-    naive = _p_of_r(np.tile(age, caseload), y.reshape(COHORTS, -1))
-    means = _p_of_r(age, y.mean(axis=1))
+    counted = (np.tile(age, caseload), y.reshape(COHORTS, -1)), (age, y.mean(axis=1))
+    naive, means = (stats.pearsonr(*pair, axis=1).pvalue for pair in counted)
     alarms = [100 * float((p < 0.05).mean()) for p in (naive, means)]
     return {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
-
-
-def _p_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two-sided p of the correlation of each row."""
-    r, df = correlation_by_row(x, y), x.shape[1] - 2
-    return 2 * special.stdtr(df, -np.abs(r * np.sqrt(df / (1 - r**2))))
 
 
 BOUND = 0.20
@@ -235,28 +228,3 @@ def _intervals(
     ax.hlines(at, [e.conf_low for e in effects], [e.conf_high for e in effects], color=color, lw=2)
     ax.plot([e.estimate for e in effects], at, marker, ms=5, color=color, mec=INK, mew=0.6,
             label=label)  # fmt: skip
-
-
-def mean_squares(y: pd.Series, groups: pd.Series) -> PrettyTable:
-    """One-way analysis of variance with what the intraclass correlation is made of.
-
-    Returns
-    -------
-    PrettyTable
-        A row between and a row within groups: `source df mean_square`. The caption gives the
-        numbers of rows and groups, and s0, the mean group size as the formula needs it.
-    """
-    y = y.dropna()
-    sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
-    n, J = int(sizes.sum()), len(sizes)
-    between = float(sizes @ (means - y.mean()) ** 2)
-    total = float(((y - y.mean()) ** 2).sum())
-    s0 = (n - (sizes**2).sum() / n) / (J - 1)
-    rows = [
-        ("between case managers, MSb", J - 1, between / (J - 1)),
-        ("within case managers, MSw", n - J, (total - between) / (n - J)),
-    ]
-    return pretty(
-        pd.DataFrame(rows, columns=["source", "df", "mean_square"]),
-        caption=f"{n} dyads of {J} case managers; s0 = {figure_number(s0, 2)}",
-    )

@@ -11,23 +11,19 @@ from inspect import getdoc, signature
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as ipw
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..cohorts.open import open_study
 from ..errors import AllianceError, NotEstimableError, ParameterError
 from ..pages.outputs import Picture, figure_html
 from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
-from ..study.clean import clean
-from ..study.codebook import Codebook
 
 DPI = 130
 CSS_DPI = 100
@@ -333,40 +329,3 @@ def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:
         return made[key]
 
     return demo
-
-
-class Dyads(NamedTuple):
-    """One row per client, and the codebook that says what the columns are."""
-
-    dyads: pd.DataFrame
-    codebook: Codebook
-
-
-def open_dyads(
-    data: str = "",
-    codebook: str = "",
-    scenario: str = "published",
-    n_clients: int = 201,
-    seed: int = 1995,
-) -> Dyads:
-    """Your own study's dyads, cleaned and scored, or synthetic ones: those of the main notebooks.
-
-    Parameters
-    ----------
-    data, codebook : str
-        Folder of your own study, and its codebook; with `data` empty dyads are simulated.
-    scenario, n_clients, seed
-        Of the simulation. As they stand this is the shipped cohort.
-
-    Raises
-    ------
-    ScenarioError, ParameterError, DataError, CodebookError
-
-    Examples
-    --------
-    >>> len(open_dyads().dyads)
-    201
-    """
-    asked = (data, codebook) if data else ("", codebook, scenario, n_clients, seed)
-    opened = clean(open_study(*asked))
-    return Dyads(opened.dyads, opened.codebook)

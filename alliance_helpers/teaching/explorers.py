@@ -6,12 +6,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
-from ipywidgets import VBox
 from matplotlib.axes import Axes
 
 from ..claims.associations import associations
 from ..claims.evidence import ANALYSES
-from ..claims.views import COVARIATES, EVERY, regression_blocks
+from ..claims.views import EVERY, regression_blocks
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
@@ -19,48 +18,13 @@ from ..pages.printing import coefficient, word
 from ..pages.style import values_in_words
 from ..study.codebook import Codebook
 from .demos import Choose, Demo, Slide, demonstration
-from .nothing import hospital
-from .raters import study_pairs
 
 BOUND = 0.20
 ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
 
 
-def explore_agreement(dyads: pd.DataFrame, book: Codebook, show_rows: bool = False) -> VBox:
-    """Agreement on a subscale, with a part of the average difference forgiven.
-
-    `show_rows` draws single dyads of a study that is not synthetic.
-    """
-    return study_pairs(dyads, show_rows=book.synthetic or show_rows).explore()
-
-
-def explore_associations(dyads: pd.DataFrame, book: Codebook) -> VBox:
-    """Both informants' alliance with the variables of a block, by a chosen analysis."""
-    return associations_of(dyads, book).explore()
-
-
-def explore_hospital(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    days: str = "hospital_days",
-    adjust: tuple[str, ...] = COVARIATES,
-) -> VBox:
-    """The rate ratio of hospital days against a bound of your own, with and without covariates."""
-    return hospital(dyads, book, days, adjust).explore()
-
-
-def explore_regression(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
-) -> VBox:
-    """The hierarchical regression of another outcome or of the rating, by another method.
-
-    It starts on the informant and on the outcome given; without an outcome, on the rating.
-    """
-    return regression_of(dyads, book, informant, outcome).explore()
-
-
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
-    """The demonstration behind :func:`explore_associations`."""
+    """Both informants' alliance with the variables of a block, by a chosen analysis."""
     blocks = {b.capitalize(): b for b in book.blocks if b != "alliance" and _terms(dyads, book, b)}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
@@ -88,7 +52,10 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 def regression_of(
     dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
 ) -> Demo:
-    """The demonstration behind :func:`explore_regression`."""
+    """The hierarchical regression of another outcome or of the rating, by another method.
+
+    It starts on the informant and on the outcome given; without an outcome, on the rating.
+    """
     informants = {book.informant_label(i): i for i in book.informants}
     outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
     methods = {"stepwise": "stepwise", "all terms at once": "enter"}

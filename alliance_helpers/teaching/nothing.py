@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy import special
+from scipy import special, stats
 
+from ..claims import verdicts
+from ..claims.verdicts import Effect
 from ..claims.views import COVARIATES, EVERY, KAPPAS, days_data, regression_blocks
 from ..errors import ParameterError
 from ..models import inference
@@ -264,13 +266,13 @@ def power_of(rho: float, n: int, alpha: float) -> dict:
     }
 
 
-def verdict(wide, equivalent: bool, nothing: str = "zero") -> str:
+def verdict(effect: Effect, none: float = 0.0, nothing: str = "zero") -> str:
     """In words: what the 95 % interval and the equivalence test say together.
 
     Equivalence is looked at first: an effect can differ from zero and be too small to matter.
     """
-    differs = wide[0] > 0 or wide[1] < 0
-    if equivalent:
+    differs = not effect.conf_low <= none <= effect.conf_high
+    if effect.equivalent:
         small = f"different from {nothing}, but too small to matter"
         return small if differs else f"equivalent to {nothing}"
     return f"different from {nothing}" if differs else "inconclusive"
@@ -282,8 +284,9 @@ def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
 
 
 @demonstration(
-    "r = {r:r} with {n} dyads: 95 % interval {wide:r}, 90 % interval {narrow:r}. Equivalence "
-    "within ±{bound:r}: {p:p}. Verdict: {verdict}.",
+    "r = {r:r} with {n} dyads: 95 % interval {e.conf_low:r} to {e.conf_high:r}, 90 % interval "
+    "{e.low_90:r} to {e.high_90:r}. Equivalence within ±{bound:r}: {e.p_equivalence:p}. Verdict: "
+    "{verdict}.",
     _draw_equivalent,
     2.4,
     r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.06),
@@ -292,21 +295,9 @@ def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
 )
 def equivalent(r: float, n: int, bound: float) -> dict:
     """Not different, equivalent, or undecided: the interval against the bounds."""
-    test = inference.equivalence_correlation(r, n, bound).iloc[0]
-    ends = inference.equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
-    wide, narrow = ((row["conf_low"], row["conf_high"]) for row in (ends, test))
-    return {
-        "wide": wide,
-        "narrow": narrow,
-        "p": test["p_value"],
-        "verdict": verdict(wide, test["equivalent"]),
-        "rows": _row("Observed correlation", "", r, wide, narrow),
-    }
-
-
-def _row(term: str, informant: str, estimate: float, wide, narrow) -> pd.DataFrame:
-    columns = ["term", "informant", "estimate", "conf_low", "conf_high", "low_90", "high_90"]
-    return pd.DataFrame([(term, informant, estimate, *wide, *narrow)], columns=columns)
+    effect = verdicts.correlation(r, n, bound)
+    rows = pd.DataFrame([effect]).assign(term="Observed correlation", informant="")
+    return {"e": effect, "verdict": verdict(effect), "rows": rows}
 
 
 def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
@@ -314,7 +305,7 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     the width of the prior.
     """
     rho, a = np.linspace(-0.995, 0.995, 200), 1 / s.kappa
-    density = (1 - rho**2) ** (a - 1) / (np.exp(special.betaln(a, a)) * 2 ** (2 * a - 1))
+    density = stats.beta(a, a, loc=-1, scale=2).pdf(rho)
     left.fill_between(rho, density, color=STEPS[0].color)
     left.plot(rho, density, color=STEPS[-1].color, lw=2)
     left.axvline(s.r, **DASHED)
@@ -368,21 +359,20 @@ def hospital(
         raise ParameterError(f"The data have no column {days!r}; name your count in `days`.")
     covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
 
-    def fitted(informant: str, bound: float, adjusted: bool) -> tuple[pd.DataFrame, str]:
+    def fitted(informant: str, bound: float, adjusted: bool) -> dict:
         data, predictors, cluster = days_data(dyads, book, informant, days, adjust)
         terms = predictors if adjusted else predictors[:1]
         model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
-        limit, label = np.log(bound), book.informant_label(informant)
-        about = row["estimate"], row["std_error"], -limit, limit, row["df"]
-        test = inference.equivalence(*about).iloc[0]
-        wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
-        found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
+        about = row["estimate"], row["std_error"], row["df"], row["n"]
+        effect = verdicts.rate_ratio(*about, 1 / bound, bound)
+        label, found = book.informant_label(informant), verdict(effect, 1, "one (no effect)")
         said = Words().format(
-            "{}: rate ratio {:v} per SD of alliance, 95 % interval {:v}, 90 % interval {:v}, {:p}; "
-            "verdict: {}.", label, row["rate_ratio"], wide, narrow, row["p_value"], found,
+            "{}: rate ratio {e.estimate:v} per SD of alliance, 95 % interval {e.conf_low:v} to "
+            "{e.conf_high:v}, 90 % interval {e.low_90:v} to {e.high_90:v}, {e.p_value:p}; verdict: "
+            "{}.", label, found, e=effect,
         )  # fmt: skip
-        return _row(f"{label}: {found}", informant, row["rate_ratio"], wide, narrow), said
+        return {"term": f"{label}: {found}", "informant": informant, "said": said, **vars(effect)}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         xlabel = f"{word(days, book)}: rate ratio per SD of alliance"
@@ -396,10 +386,10 @@ def hospital(
 
     @demonstration("{said} Adjusted for: {given}. Bounds {bounds:v}.", draw, 3.2, **controls)
     def shown(bound: float, adjusted: bool = True) -> dict:
-        rows, said = zip(*(fitted(i, bound, adjusted) for i in book.informants), strict=True)
+        rows = pd.DataFrame([fitted(i, bound, adjusted) for i in book.informants])
         return {
-            "rows": pd.concat(rows, ignore_index=True),
-            "said": " ".join(said),
+            "rows": rows,
+            "said": " ".join(rows["said"]),
             "given": covariates if adjusted and covariates else "nothing",
             "bounds": (1 / bound, bound),
         }

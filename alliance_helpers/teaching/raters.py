@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy import stats
 
+from ..claims import verdicts
 from ..claims.associations import halo
 from ..cohorts.simulate import simulate_dyads
 from ..models.agreement import agreement
-from ..models.inference import critical_correlation, equivalence_correlation
+from ..models.inference import critical_correlation
 from ..pages import plots
 from ..pages.printing import coefficient, figure_number, word
 from ..pages.style import INK, QUIET, STEPS, interval_rows
@@ -104,12 +105,6 @@ def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
 def two_informants(bias: float, scale: float, noise: float) -> dict:
     """Bias, scale and noise between two informants: which number notices which?"""
     return made_pairs(bias, scale, noise)
-
-
-@cache
-def smallest_bias(ccc_below: float) -> int:
-    """The first setting of the bias in :func:`two_informants` that brings the CCC below a value."""
-    return two_informants().first("bias", lambda s: s.e["ccc"] < ccc_below)
 
 
 @kept
@@ -235,12 +230,6 @@ def correlations_expected(favour: float, link: float) -> tuple[float, float, flo
     return same, cross, (cross - same * both) / np.sqrt((1 - same**2) * (1 - both**2))
 
 
-def correlation_by_row(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Correlation of each row of one array with the same row of another."""
-    x, y = (values - values.mean(axis=1, keepdims=True) for values in (x, y))
-    return np.vecdot(x, y) / np.sqrt(np.vecdot(x, x) * np.vecdot(y, y))
-
-
 def _draw_study(s: SimpleNamespace, ax: Axes) -> None:
     heading = "The case manager's alliance rating with …"
     plots.forest(s.rows, None, None, heading, "Correlation (better outcome to the right)", ax)
@@ -260,15 +249,11 @@ def _draw_study(s: SimpleNamespace, ax: Axes) -> None:
 def favour_and_link(favour: float, link: float, n: int) -> dict:
     """General favour and a true link: which association does each of them make?"""
     same, cross, _ = correlations_expected(favour, link)
-    tests = (equivalence_correlation(r, n, 0.5, alpha=0.025) for r in (same, cross))
-    ends = pd.concat(tests)[["conf_low", "conf_high"]]  # at level .025 these are 95 % intervals
-    head = {
-        "term": (OWN, OTHERS),
-        "informant": ("case_manager", "rater"),
-        "estimate": (same, cross),
-    }
-    rows = pd.DataFrame(head).join(ends.reset_index(drop=True))
-    return {"same": same, "cross": cross, "ends": ends.to_numpy(), "rows": rows}
+    rows = pd.DataFrame([verdicts.correlation(r, n, bound=0.2) for r in (same, cross)])
+    rows = rows[["estimate", "conf_low", "conf_high"]]
+    ends = rows.to_numpy()[:, 1:]
+    rows = rows.assign(term=(OWN, OTHERS), informant=("case_manager", "rater"))
+    return {"same": same, "cross": cross, "ends": ends, "rows": rows}
 
 
 @kept
@@ -342,17 +327,11 @@ def leaks(leak: int, favour: float, link: float, n: int) -> dict:
     """Can the argument fail? The other rater knows what the case manager thinks."""
     drawn = np.random.default_rng(1920).standard_normal((5, STUDIES, n), np.float32)
     alliance, _, other = ratings(favour, link, leak / 100, drawn)
-    r, limit = correlation_by_row(alliance, other), critical_correlation(n)
+    r, limit = stats.pearsonr(alliance, other, axis=1).statistic, critical_correlation(n)
     share = float((r > limit).mean())
     return {
         "correlations": r, "limit": limit, "refutes": r > limit, "share": share, "mean": r.mean(),
     }  # fmt: skip
-
-
-@cache
-def smallest_leak(share: float = 0.5) -> int:
-    """The first setting of the leak in :func:`leaks` at which more than a share refute halo."""
-    return leaks().first("leak", lambda s: s.share > share)
 
 
 CLIENTS_HELD = 600
