@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from functools import partial
 from textwrap import fill, shorten
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from scipy import stats
 from ..claims import verdicts
 from ..claims.evidence import relate
 from ..claims.verdicts import Effect
+from ..claims.views import complete, each_variable
 from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
@@ -111,6 +113,7 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
 
 
 BOUND = 0.20
+LABELS = "Dyads independent", "Case managers respected"
 WAYS = {"a mixed model": "nested", "errors only (CR2)": "nested_cr2"}
 
 
@@ -119,15 +122,20 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """All associations of the study, ordered by what the case manager holds of the variable."""
     if not book.case_manager:
         raise NotEstimableError("the study does not say who the case managers are")
-    blocks = [*book.blocks["treatment"], *book.blocks["outcome"]]
-    terms = [t for t in blocks if t in dyads and dyads[t].nunique() > 2]
-    found = {i: _all_widened(dyads, book, terms, i) for i in book.informants}
-    *others, start = found
-    common = [t for t in found[start].index if all(t in found[i].index for i in others)]
-    if not common:
+    terms = [t for b in ("treatment", "outcome") for t in book.blocks[b] if t in dyads]
+    terms = [t for t in terms if dyads[t].nunique() > 2]
+    rows = each_variable(book.informants, {"": terms}, partial(widened, dyads, book))
+    times = Counter(row["term"] for row in rows)  # those that can be estimated for everybody
+    rows = [row for row in rows if times[row["term"]] == len(book.informants)]
+    if not rows:
         raise NotEstimableError("no association can be estimated with case managers respected")
-
+    table = pd.DataFrame(rows).set_index("term", drop=False).sort_values(
+        "icc_x", ascending=False, kind="stable", key=lambda x: x.round(9)
+    )  # fmt: skip
+    found = {informant: part for informant, part in table.groupby("informant")}
     informants = {book.informant_label(i): i for i in book.informants}
+    start = [*book.informants][-1]
+    names = {word(t, book): t for t in found[start].index}
 
     @demonstration(
         "{who}: alliance with {name}. Case managers hold {icc_y:r} of the rating and {icc_x:r} of "
@@ -137,9 +145,9 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
         "let one expect {expected:v}). All rows from the top: {every}. {n:.0f} dyads of "
         "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
         _draw,
-        1.35 + 0.33 * len(common),
+        1.35 + 0.33 * len(names),
         widths=(1.6, 1),
-        term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
+        term=Choose("Alliance with", names, next(iter(names.values()))),
         informant=Choose("Alliance rated by", informants, start),
         way=Choose("Case managers respected by", WAYS, "nested"),
     )
@@ -157,36 +165,22 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     return shown()
 
 
-def widened(dyads: pd.DataFrame, book: Codebook, term: str, informant: str) -> dict:
+def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> dict:
     """One association with dyads as independent, and with case managers respected in two ways.
 
     By the slope of standardised values, so that widths of intervals can be compared; with the row
     of :func:`alliance_helpers.effective_n`, and `expected`: how many times as wide the two shares
     let one expect the interval.
     """
-    rating = book.alliance_of(informant)
-    part = dyads[[rating, term, book.case_manager]].dropna()
-    groups = pd.factorize(part[book.case_manager])[0]
-    y, x = standardise(part[[rating, term]].to_numpy(float)).T
+    values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term])
+    y, x = standardise(values).T
     n, r = len(y), float(y @ x) / (len(y) - 1)
     error = np.sqrt((1 - r**2) / (n - 2))
     independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
-    row = {"term": term, "name": word(term, book), "independent": independent, **size}
+    row = {"name": word(term, book), "independent": independent, **size}
     row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()}
     return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
-
-
-def _all_widened(
-    dyads: pd.DataFrame, book: Codebook, terms: list[str], informant: str
-) -> pd.DataFrame:
-    """Every association that can be estimated, the largest share first."""
-    rows = []
-    for term in terms:
-        with suppress(NotEstimableError):  # of a user's study: the picture shows the others
-            rows.append(widened(dyads, book, term, informant))
-    table = pd.DataFrame(rows, columns=rows[0] if rows else ["term", "icc_x"]).set_index("term")
-    return table.sort_values("icc_x", ascending=False, kind="stable", key=lambda x: x.round(9))
 
 
 def _width(effect: Effect) -> float:
@@ -208,8 +202,12 @@ def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     named = [f"{n}, {coefficient(x)}" for n, x in zip(names, s.rows["icc_x"], strict=True)]
     effects.set_yticks(at, [fill(name, 26) for name in named], fontsize=9.5, linespacing=1.0)
     effects.tick_params(axis="y", length=0)
-    _intervals(effects, at + 0.17, s.rows["independent"], NAIVE, "D", "Dyads independent")
-    _intervals(effects, at - 0.17, s.rows["respected"], RESPECTFUL, "o", "Case managers respected")
+    looks = ("independent", 0.17, NAIVE, "D"), ("respected", -0.17, RESPECTFUL, "o")
+    for (which, up, color, marker), label in zip(looks, LABELS, strict=True):
+        rows = pd.DataFrame([*s.rows[which]])
+        effects.hlines(at + up, rows["conf_low"], rows["conf_high"], color=color, lw=2)
+        dots = {"ms": 5, "color": color, "mec": INK, "mew": 0.6, "label": label}
+        effects.plot(rows["estimate"], at + up, marker, **dots)
     effects.axvline(0, color=QUIET, lw=0.9)
     effects.set(xlim=(-0.75, 0.75), xlabel="Association")
     effects.set_xticks([-0.5, 0, 0.5], ["−.5", "0", ".5"])
@@ -220,11 +218,3 @@ def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     times.plot(s.rows["expected"], at, "|", ms=13, mew=2, color=INK)
     times.set(xlim=(0.5, max(2.3, 1.05 * s.rows["wider"].max())), xlabel="Times as wide")
     times.set_title("Interval (tick:\nby the shares)")
-
-
-def _intervals(
-    ax: Axes, at, effects: Iterable[Effect], color: str, marker: str, label: str
-) -> None:
-    ax.hlines(at, [e.conf_low for e in effects], [e.conf_high for e in effects], color=color, lw=2)
-    ax.plot([e.estimate for e in effects], at, marker, ms=5, color=color, mec=INK, mew=0.6,
-            label=label)  # fmt: skip
