@@ -24,15 +24,10 @@ from ..models.nesting import effective_n
 from ..pages.printing import coefficient, figure_number, word
 from ..pages.style import INK, QUIET, SHADE, key
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration, kept
+from .demos import Demo, demonstration, kept
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
-COHORT = {
-    "managers": Slide("Case managers", 10, 100, 5, 45),
-    "caseload": Slide("Clients of each", 2, 12, 1, 5),
-    "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
-}
 
 
 def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
@@ -49,15 +44,7 @@ def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title(f"{s.n} clients are worth {s.worth:.0f}")
 
 
-@demonstration(
-    "{n} clients of {managers} case managers, shares {share:r} of the rating and {predictor:r} of "
-    "the predictor: design effect {effect:v}, worth {worth:v0} independent dyads. Power for "
-    "r = .20: {power[0]:r} instead of {power[1]:r}.",
-    _draw_worth,
-    3.2,
-    **COHORT,
-    predictor=Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
-)
+@demonstration("worth", _draw_worth)
 def worth(managers: int, caseload: int, share: float, predictor: float) -> dict:
     """How many independent dyads nested ones are worth."""
     n, effect = managers * caseload, 1 + (caseload - 1) * share * predictor
@@ -87,15 +74,7 @@ def p_histograms(panels: Iterable[Axes], found: Mapping[str, np.ndarray], most: 
         ax.set_title(f"{name}: {heights[0]:.0f} % below .05")
 
 
-@demonstration(
-    "{n} clients of {managers} case managers, who hold {share:r} of the rating; nothing is "
-    f"related. Counting clients, p < .05 in {{alarms[0]:.1f}} % of {COHORTS} cohorts; counting "
-    "case managers, in {alarms[1]:.1f} %.",
-    _draw_alarms,
-    3.0,
-    widths=(1, 1),
-    **COHORT,
-)
+@demonstration("false_alarms", _draw_alarms)
 def false_alarms(managers: int, caseload: int, share: float) -> dict:
     """How often two tests find an association that is not there: of a case manager's age with the
     rating, in 300 cohorts.
@@ -109,12 +88,13 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
     counted = (np.tile(age, caseload), y.reshape(COHORTS, -1)), (age, y.mean(axis=1))
     naive, means = (stats.pearsonr(*pair, axis=1).pvalue for pair in counted)
     alarms = [100 * float((p < 0.05).mean()) for p in (naive, means)]
-    return {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
+    found = {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
+    return found | {"cohorts": COHORTS}
 
 
 BOUND = 0.20
 LABELS = "Dyads independent", "Case managers respected"
-WAYS = {"a mixed model": "nested", "errors only (CR2)": "nested_cr2"}
+WAYS = ("nested", "nested_cr2")
 
 
 @kept
@@ -138,24 +118,15 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     names = {word(t, book): t for t in found[start].index}
 
     @demonstration(
-        "{who}: alliance with {name}. Case managers hold {icc_y:r} of the rating and {icc_x:r} of "
-        f"the variable. {word('as_published')}: {{independent.estimate:r}} "
-        "({independent.conf_low:r} to {independent.conf_high:r}). {how}: {respected.estimate:r} "
-        "({respected.conf_low:r} to {respected.conf_high:r}), {wider:v} times as wide (the shares "
-        "let one expect {expected:v}). All rows from the top: {every}. {n:.0f} dyads of "
-        "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
-        _draw,
-        1.35 + 0.33 * len(names),
-        widths=(1.6, 1),
-        term=Choose("Alliance with", names, next(iter(names.values()))),
-        informant=Choose("Alliance rated by", informants, start),
-        way=Choose("Case managers respected by", WAYS, "nested"),
-    )
+        "study_nested", _draw, height=1.35 + 0.33 * len(names),
+        term=(names, next(iter(names.values()))), informant=(informants, start),
+    )  # fmt: skip
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
         return dict(rows.loc[term]) | {
             "who": book.informant_label(informant),
+            "first": word("as_published"),
             "how": word(way),
             "every": ", ".join(rows["wider"].map(figure_number)),
             "rows": rows,
@@ -179,7 +150,7 @@ def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> d
     independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
     row = {"name": word(term, book), "independent": independent, **size}
-    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()}
+    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS}
     return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
@@ -33,7 +34,7 @@ REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
 LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
-
+SAID = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
 
 
@@ -273,19 +274,29 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    say: str, draw: Callable[..., Any], height: float = 3.5, widths=(1,), **controls: Slide | Choose
+    name: str,
+    draw: Callable[..., Any],
+    say: Callable[[Any], str] | None = None,
+    height: float = 0.0,
+    **given: tuple,
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
     The function returns what it found by name; the result holds this and the controls' settings.
+    The sentence, the controls and the figure's size are those of `demos.toml` under `name`, but for
+    what is given here: of a control what its study knows.
     """
+    told = SAID[name]
+    parts = {n: [*about, *given.get(n, ())] for n, about in told["controls"].items()}
+    controls = {n: (Slide if len(p) == 5 else Choose)(*p) for n, p in parts.items() if len(p) > 1}
+    about = say or told["say"], draw, height or told["height"], told.get("widths", (1,))
 
     def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
         def found(*values: Any, **named: Any) -> SimpleNamespace:
             settings = dict(zip(controls, values, strict=False)) | named
             return SimpleNamespace(**settings | compute(**settings))
 
-        demo = Demo(controls, found, say, draw, height, widths)
+        demo = Demo(controls, found, *about)
 
         def give() -> Demo:
             return demo

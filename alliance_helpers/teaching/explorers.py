@@ -17,7 +17,7 @@ from ..pages import plots
 from ..pages.printing import coefficient, word
 from ..pages.style import values_in_words
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration
+from .demos import Demo, demonstration
 
 BOUND = 0.20
 ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
@@ -32,12 +32,10 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
         ax.set_xlim(-0.8, 0.8)
 
     @demonstration(
-        "{name}. {said}.",
-        draw,
-        6.0,
-        block=Choose("Variables", blocks, next(iter(blocks.values()))),
-        analysis=Choose("Analysis", ANALYSES_BY_NAME, book.usual_analysis),
-    )
+        "associations_of", draw,
+        block=(blocks, next(iter(blocks.values()))),
+        analysis=(ANALYSES_BY_NAME, book.usual_analysis),
+    )  # fmt: skip
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: _terms(dyads, book, block)})
         rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
@@ -58,22 +56,16 @@ def regression_of(
     """
     informants = {book.informant_label(i): i for i in book.informants}
     outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
-    methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         plots.r_squared_blocks({s.explained: s.fit}, book, ax)
         ax.set_xlim(0, 1)
 
     @demonstration(
-        "{name}, {rule}, n {n:,}: R² {total:r3}, of which {parts}. Terms in the final model: "
-        "{terms}.",
-        draw,
-        2.3,
-        outcome=Choose("Explained", {"the alliance": "", **outcomes}, outcome),
-        informant=Choose("Alliance rated by", informants, informant or next(iter(book.informants))),
-        method=Choose("Terms enter", methods, "stepwise"),
-        p_enter=Slide("p to enter (stepwise)", 0.01, 0.20, 0.01, 0.05),
-    )
+        "regression_of", draw,
+        outcome=({"the alliance": "", **outcomes}, outcome),
+        informant=(informants, informant or next(iter(book.informants))),
+    )  # fmt: skip
     def shown(outcome: str, informant: str, method: str, p_enter: float) -> dict:
         explained = outcome or book.alliance_of(informant)
         how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}

@@ -19,7 +19,7 @@ from seminar_pages import (
 from alliance_helpers.paths import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-EXPLORED = [p.stem for p in sorted(NOTEBOOKS.glob("0*.ipynb")) if "explore_" in p.read_text()]
+EXPLORED = [p.stem for p in sorted(NOTEBOOKS.glob("0*.ipynb")) if ".explore()" in p.read_text()]
 CONTRAST = """() => {
   const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
       .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);

@@ -3,13 +3,14 @@
 import json
 import re
 
+from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.teaching import widgets
 from tools.seminar import lite
 from tools.seminar.editions import units
 
 
 def test_every_setting_is_drawn_or_one_control_moves_at_a_time():
-    few = widgets.study_pairs(widgets.open_dyads().dyads)
+    few = widgets.study_pairs(open_cohort().dyads)
     assert len(lite.settings(few)) == 4 * 11
     many = widgets.two_informants()
     drawn = lite.settings(many)
