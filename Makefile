@@ -10,7 +10,7 @@ OUT    ?=
 INSTALLER ?= uv
 export PYTHONDONTWRITEBYTECODE=
 
-.PHONY: report test lab docs seminar course course-test seminar-web seminar-lite bench lint clean
+.PHONY: report test lab docs seminar course course-test seminar-web seminar-lite slides bench lint clean
 .DELETE_ON_ERROR:
 
 # install(venv, requirements): pinned, hashed, compiled; through uv where it can be had, else plain pip.
@@ -63,6 +63,10 @@ seminar: $(SEMINAR)/.seminar
 # Units as single HTML files that need no server: make seminar-lite ARGS="--units 1 2 6"
 seminar-lite: $(VENV)/.test
 	@$(PY) -m tools.seminar.lite $(ARGS)
+
+# All units as slides, a file each, whose figures move: no server, no other host.
+slides: $(VENV)/.test
+	@$(PY) -m tools.seminar.lite --slides --units 1 2 3 4 5 6 7 --out results/seminar/slides $(ARGS)
 
 # A class with nbgrader: make course NAME=results/ws26; what came back: make course NAME=... INBOX=sent
 course: $(SEMINAR)/.seminar

@@ -93,9 +93,13 @@ def voila(folder: Path, *arguments: str):
 
 @contextmanager
 def lab(folder: Path):
-    """JupyterLab on copies of the notebooks, every cell drawn; gives a notebook's address."""
+    """JupyterLab on copies of the notebooks, every cell drawn; gives a notebook's address.
+
+    Beside them stand copies of what START links to, as under the root of `make lab`.
+    """
     port = free_port()
-    shutil.copytree(NOTEBOOKS, folder / "notebooks")
+    for part in (NOTEBOOKS, ROOT / "data", ROOT / "docs"):
+        shutil.copytree(part, folder / part.name)
     for name, values in SETTINGS.items():
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,12 +112,12 @@ def lab(folder: Path):
     command = [
         BIN / "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}",
         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
-        f"--ServerApp.root_dir={folder / 'notebooks'}",
+        f"--ServerApp.root_dir={folder}",
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     with server(command, f"{base}/api", folder / "lab.log", env):
         seat = {unit: f"seminar/{unit}" for unit in UNITS}
-        yield lambda name: f"{base}/lab/tree/{seat.get(name, name)}.ipynb?reset"
+        yield lambda name: f"{base}/lab/tree/notebooks/{seat.get(name, name)}.ipynb?reset"
 
 
 @dataclass

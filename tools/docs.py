@@ -82,6 +82,8 @@ def notebook_page(executed: Path) -> None:
 
 def _shown(output, notebook: str, number: int) -> str:
     if output.output_type == "stream":
+        if output.text.startswith("\r"):  # how far a long cell was
+            return ""
         return f"```text\n{output.text.rstrip()}\n```"
     data = output.get("data", {})
     if "image/png" in data:

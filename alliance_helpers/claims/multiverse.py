@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from ..cohorts.cohort import followed
 from ..errors import NotEstimableError
 from ..models.partial import CORRELATIONS, COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
 from ..models.permutations import Permutations, joint_test
@@ -278,7 +279,7 @@ def multiverse(
     finding, settings = rules.finding(finding), settings or read_stress()["multiverse"]
     n_perm = settings["n_perm"] if n_perm is None else n_perm
     found = Collector(scored_tables(clean, book), book, rules, settings, n_perm, seed)
-    for one in rules.claims:
+    for one in followed(rules.claims, "Claims"):
         asked = finding in (None, one.finding) and claim in (None, one.claim)
         if asked and one.kind != "all_of" and not one.over_time:
             found.collect(one)

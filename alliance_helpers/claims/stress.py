@@ -19,6 +19,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from ..cohorts.cohort import followed
 from ..errors import NotEstimableError, ParameterError
 from ..models.count_design import unlike
 from ..models.counts import log_mean_ratio
@@ -432,5 +433,6 @@ def all_rows(
         dyads, book, rules, claims, primary, usual, settings, seed, specifications,
         reselected, rule,
     )  # fmt: skip
-    slow = pd.DataFrame([row for name in names for row in study.rows(name)], columns=COLUMNS)
+    slow = [row for name in followed(names, "Stress tests") for row in study.rows(name)]
+    slow = pd.DataFrame(slow, columns=COLUMNS)
     return pd.concat([quick, slow], ignore_index=True)

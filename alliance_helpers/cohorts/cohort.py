@@ -14,6 +14,7 @@ from html import escape
 from io import StringIO
 
 import pandas as pd
+from tqdm import tqdm
 
 from ..errors import ParameterError, meant
 from ..study.clean import CleanStudy, assembled
@@ -34,6 +35,15 @@ OPENED = Opened()
 FEW = 5  # people of whom no result may tell
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
+
+
+def followed(things: Iterable, what: str) -> tqdm:
+    """The things one by one, with a line that says how far, where somebody may be waiting.
+
+    That is a notebook that writes no files: in runs, batches and plain Python there is none.
+    """
+    hidden = bool(OPENED.out) or "ipykernel" not in sys.modules
+    return tqdm(things, what, leave=False, file=sys.stdout, disable=hidden)
 
 
 def rounded_n(n):

@@ -17,8 +17,10 @@ from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
+from ..study.codebook import Codebook
 from .printing import (
     MARKS,
+    TOLD,
     WORDS,
     coefficient,
     counted,
@@ -183,16 +185,20 @@ def verdict_sentences(
     findings: pd.DataFrame,
     rules: Rules,
     analyses: Sequence[str] = ("adjusted", "nested", "as_published", DETRENDED, "naive"),
+    codebook: Codebook | None = None,
 ) -> list[str]:
     """Each claim as a sentence: what each analysis estimates, and its verdict.
 
     Parameters
     ----------
     findings : DataFrame
-        As `assess` returns it.
+        As `assess` returns it; or, with a codebook, as `stepwise_links` does.
     rules : Rules
     analyses : sequence of str
         Which rows to read.
+    codebook : Codebook, optional
+        Given with links, whose sentence says which estimate lies furthest from its correlation, and
+        which other variable of its model moves it most.
 
     Returns
     -------
@@ -207,6 +213,8 @@ def verdict_sentences(
     >>> len(verdict_sentences(rows, rules)) > 0
     True
     """
+    if codebook is not None:
+        return _moved(findings.dropna(subset="moved_by"), codebook)
     named = [*KEY, "analysis"]
     rows = {tuple(row[c] for c in named): row for row in findings.to_dict("records")}
     sentences = []
@@ -219,6 +227,13 @@ def verdict_sentences(
             ]
             sentences.append(" ".join([f"{claim.text.rstrip('.')}.", *parts]))
     return sentences
+
+
+def _moved(links: pd.DataFrame, codebook: Codebook) -> list[str]:
+    gap = (links["estimate"] - links["alone"]).abs()
+    rows = links[gap == gap.max()]
+    names = rows[["term", "moved_by"]].map(codebook.label)
+    return [TOLD["links"]["moved"].format(**row) for row in rows.assign(**names).to_dict("records")]
 
 
 def statistics(claim: Claim, row: Mapping[str, object]) -> str:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from functools import partial
 from textwrap import fill, shorten
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import special
+from scipy import stats
 
 from ..claims import verdicts
 from ..claims.evidence import relate
 from ..claims.verdicts import Effect
+from ..claims.views import complete, each_variable
 from ..errors import NotEstimableError
 from ..models.design import standardise
 from ..models.inference import power_correlation
 from ..models.nesting import effective_n
-from ..pages.printing import PrettyTable, coefficient, figure_number, pretty, word
+from ..pages.printing import coefficient, figure_number, word
 from ..pages.style import INK, QUIET, SHADE, key
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration, kept
-from .raters import correlation_by_row
+from .demos import Demo, demonstration, kept
 
 COHORTS = 300
 NAIVE, RESPECTFUL = "#E07B00", "#1F4E8C"
-COHORT = {
-    "managers": Slide("Case managers", 10, 100, 5, 45),
-    "caseload": Slide("Clients of each", 2, 12, 1, 5),
-    "share": Slide("Case manager's share: rating", 0.0, 0.9, 0.05, 0.3),
-}
 
 
 def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
@@ -48,15 +44,7 @@ def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title(f"{s.n} clients are worth {s.worth:.0f}")
 
 
-@demonstration(
-    "{n} clients of {managers} case managers, shares {share:r} of the rating and {predictor:r} of "
-    "the predictor: design effect {effect:v}, worth {worth:v0} independent dyads. Power for "
-    "r = .20: {power[0]:r} instead of {power[1]:r}.",
-    _draw_worth,
-    3.2,
-    **COHORT,
-    predictor=Slide("Case manager's share: predictor", 0.0, 1.0, 0.1, 1.0),
-)
+@demonstration("worth", _draw_worth)
 def worth(managers: int, caseload: int, share: float, predictor: float) -> dict:
     """How many independent dyads nested ones are worth."""
     n, effect = managers * caseload, 1 + (caseload - 1) * share * predictor
@@ -86,15 +74,7 @@ def p_histograms(panels: Iterable[Axes], found: Mapping[str, np.ndarray], most: 
         ax.set_title(f"{name}: {heights[0]:.0f} % below .05")
 
 
-@demonstration(
-    "{n} clients of {managers} case managers, who hold {share:r} of the rating; nothing is "
-    f"related. Counting clients, p < .05 in {{alarms[0]:.1f}} % of {COHORTS} cohorts; counting "
-    "case managers, in {alarms[1]:.1f} %.",
-    _draw_alarms,
-    3.0,
-    widths=(1, 1),
-    **COHORT,
-)
+@demonstration("false_alarms", _draw_alarms)
 def false_alarms(managers: int, caseload: int, share: float) -> dict:
     """How often two tests find an association that is not there: of a case manager's age with the
     rating, in 300 cohorts.
@@ -105,20 +85,16 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
     spread = np.sqrt(1 - share)
     rest = spread * rng.standard_normal((COHORTS, caseload, managers), np.float32)
     y = level[:, None, :] + rest
-    naive = _p_of_r(np.tile(age, caseload), y.reshape(COHORTS, -1))
-    means = _p_of_r(age, y.mean(axis=1))
+    counted = (np.tile(age, caseload), y.reshape(COHORTS, -1)), (age, y.mean(axis=1))
+    naive, means = (stats.pearsonr(*pair, axis=1).pvalue for pair in counted)
     alarms = [100 * float((p < 0.05).mean()) for p in (naive, means)]
-    return {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
-
-
-def _p_of_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two-sided p of the correlation of each row."""
-    r, df = correlation_by_row(x, y), x.shape[1] - 2
-    return 2 * special.stdtr(df, -np.abs(r * np.sqrt(df / (1 - r**2))))
+    found = {"n": managers * caseload, "naive": naive, "means": means, "alarms": alarms}
+    return found | {"cohorts": COHORTS}
 
 
 BOUND = 0.20
-WAYS = {"a mixed model": "nested", "errors only (CR2)": "nested_cr2"}
+LABELS = "Dyads independent", "Case managers respected"
+WAYS = ("nested", "nested_cr2")
 
 
 @kept
@@ -126,35 +102,31 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     """All associations of the study, ordered by what the case manager holds of the variable."""
     if not book.case_manager:
         raise NotEstimableError("the study does not say who the case managers are")
-    blocks = [*book.blocks["treatment"], *book.blocks["outcome"]]
-    terms = [t for t in blocks if t in dyads and dyads[t].nunique() > 2]
-    found = {i: _all_widened(dyads, book, terms, i) for i in book.informants}
-    *others, start = found
-    common = [t for t in found[start].index if all(t in found[i].index for i in others)]
-    if not common:
+    terms = [t for b in ("treatment", "outcome") for t in book.blocks[b] if t in dyads]
+    terms = [t for t in terms if dyads[t].nunique() > 2]
+    rows = each_variable(book.informants, {"": terms}, partial(widened, dyads, book))
+    times = Counter(row["term"] for row in rows)  # those that can be estimated for everybody
+    rows = [row for row in rows if times[row["term"]] == len(book.informants)]
+    if not rows:
         raise NotEstimableError("no association can be estimated with case managers respected")
-
+    table = pd.DataFrame(rows).set_index("term", drop=False).sort_values(
+        "icc_x", ascending=False, kind="stable", key=lambda x: x.round(9)
+    )  # fmt: skip
+    found = {informant: part for informant, part in table.groupby("informant")}
     informants = {book.informant_label(i): i for i in book.informants}
+    start = [*book.informants][-1]
+    names = {word(t, book): t for t in found[start].index}
 
     @demonstration(
-        "{who}: alliance with {name}. Case managers hold {icc_y:r} of the rating and {icc_x:r} of "
-        f"the variable. {word('as_published')}: {{independent.estimate:r}} "
-        "({independent.conf_low:r} to {independent.conf_high:r}). {how}: {respected.estimate:r} "
-        "({respected.conf_low:r} to {respected.conf_high:r}), {wider:v} times as wide (the shares "
-        "let one expect {expected:v}). All rows from the top: {every}. {n:.0f} dyads of "
-        "{n_groups:.0f} case managers, worth {n_effective:.0f} independent ones.",
-        _draw,
-        1.35 + 0.33 * len(common),
-        widths=(1.6, 1),
-        term=Choose("Alliance with", {word(t, book): t for t in common}, common[0]),
-        informant=Choose("Alliance rated by", informants, start),
-        way=Choose("Case managers respected by", WAYS, "nested"),
-    )
+        "study_nested", _draw, height=1.35 + 0.33 * len(names),
+        term=(names, next(iter(names.values()))), informant=(informants, start),
+    )  # fmt: skip
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
         return dict(rows.loc[term]) | {
             "who": book.informant_label(informant),
+            "first": word("as_published"),
             "how": word(way),
             "every": ", ".join(rows["wider"].map(figure_number)),
             "rows": rows,
@@ -164,36 +136,22 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     return shown()
 
 
-def widened(dyads: pd.DataFrame, book: Codebook, term: str, informant: str) -> dict:
+def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> dict:
     """One association with dyads as independent, and with case managers respected in two ways.
 
     By the slope of standardised values, so that widths of intervals can be compared; with the row
     of :func:`alliance_helpers.effective_n`, and `expected`: how many times as wide the two shares
     let one expect the interval.
     """
-    rating = book.alliance_of(informant)
-    part = dyads[[rating, term, book.case_manager]].dropna()
-    groups = pd.factorize(part[book.case_manager])[0]
-    y, x = standardise(part[[rating, term]].to_numpy(float)).T
+    values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term])
+    y, x = standardise(values).T
     n, r = len(y), float(y @ x) / (len(y) - 1)
     error = np.sqrt((1 - r**2) / (n - 2))
     independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
-    row = {"term": term, "name": word(term, book), "independent": independent, **size}
-    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS.values()}
+    row = {"name": word(term, book), "independent": independent, **size}
+    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS}
     return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
-
-
-def _all_widened(
-    dyads: pd.DataFrame, book: Codebook, terms: list[str], informant: str
-) -> pd.DataFrame:
-    """Every association that can be estimated, the largest share first."""
-    rows = []
-    for term in terms:
-        with suppress(NotEstimableError):  # of a user's study: the picture shows the others
-            rows.append(widened(dyads, book, term, informant))
-    table = pd.DataFrame(rows, columns=rows[0] if rows else ["term", "icc_x"]).set_index("term")
-    return table.sort_values("icc_x", ascending=False, kind="stable", key=lambda x: x.round(9))
 
 
 def _width(effect: Effect) -> float:
@@ -215,8 +173,12 @@ def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     named = [f"{n}, {coefficient(x)}" for n, x in zip(names, s.rows["icc_x"], strict=True)]
     effects.set_yticks(at, [fill(name, 26) for name in named], fontsize=9.5, linespacing=1.0)
     effects.tick_params(axis="y", length=0)
-    _intervals(effects, at + 0.17, s.rows["independent"], NAIVE, "D", "Dyads independent")
-    _intervals(effects, at - 0.17, s.rows["respected"], RESPECTFUL, "o", "Case managers respected")
+    looks = ("independent", 0.17, NAIVE, "D"), ("respected", -0.17, RESPECTFUL, "o")
+    for (which, up, color, marker), label in zip(looks, LABELS, strict=True):
+        rows = pd.DataFrame([*s.rows[which]])
+        effects.hlines(at + up, rows["conf_low"], rows["conf_high"], color=color, lw=2)
+        dots = {"ms": 5, "color": color, "mec": INK, "mew": 0.6, "label": label}
+        effects.plot(rows["estimate"], at + up, marker, **dots)
     effects.axvline(0, color=QUIET, lw=0.9)
     effects.set(xlim=(-0.75, 0.75), xlabel="Association")
     effects.set_xticks([-0.5, 0, 0.5], ["−.5", "0", ".5"])
@@ -227,36 +189,3 @@ def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     times.plot(s.rows["expected"], at, "|", ms=13, mew=2, color=INK)
     times.set(xlim=(0.5, max(2.3, 1.05 * s.rows["wider"].max())), xlabel="Times as wide")
     times.set_title("Interval (tick:\nby the shares)")
-
-
-def _intervals(
-    ax: Axes, at, effects: Iterable[Effect], color: str, marker: str, label: str
-) -> None:
-    ax.hlines(at, [e.conf_low for e in effects], [e.conf_high for e in effects], color=color, lw=2)
-    ax.plot([e.estimate for e in effects], at, marker, ms=5, color=color, mec=INK, mew=0.6,
-            label=label)  # fmt: skip
-
-
-def mean_squares(y: pd.Series, groups: pd.Series) -> PrettyTable:
-    """One-way analysis of variance with what the intraclass correlation is made of.
-
-    Returns
-    -------
-    PrettyTable
-        A row between and a row within groups: `source df mean_square`. The caption gives the
-        numbers of rows and groups, and s0, the mean group size as the formula needs it.
-    """
-    y = y.dropna()
-    sizes, means = (y.groupby(groups).agg(how).to_numpy(float) for how in ("count", "mean"))
-    n, J = int(sizes.sum()), len(sizes)
-    between = float(sizes @ (means - y.mean()) ** 2)
-    total = float(((y - y.mean()) ** 2).sum())
-    s0 = (n - (sizes**2).sum() / n) / (J - 1)
-    rows = [
-        ("between case managers, MSb", J - 1, between / (J - 1)),
-        ("within case managers, MSw", n - J, (total - between) / (n - J)),
-    ]
-    return pretty(
-        pd.DataFrame(rows, columns=["source", "df", "mean_square"]),
-        caption=f"{n} dyads of {J} case managers; s0 = {figure_number(s0, 2)}",
-    )

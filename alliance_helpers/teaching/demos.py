@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
@@ -11,23 +12,19 @@ from inspect import getdoc, signature
 from pathlib import Path
 from string import Formatter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as ipw
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..cohorts.open import open_study
 from ..errors import AllianceError, NotEstimableError, ParameterError
 from ..pages.outputs import Picture, figure_html
 from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
-from ..study.clean import clean
-from ..study.codebook import Codebook
 
 DPI = 130
 CSS_DPI = 100
@@ -37,7 +34,7 @@ REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
 LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
 LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
 
-
+SAID = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
 
 
@@ -277,19 +274,29 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    say: str, draw: Callable[..., Any], height: float = 3.5, widths=(1,), **controls: Slide | Choose
+    name: str,
+    draw: Callable[..., Any],
+    say: Callable[[Any], str] | None = None,
+    height: float = 0.0,
+    **given: tuple,
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
     The function returns what it found by name; the result holds this and the controls' settings.
+    The sentence, the controls and the figure's size are those of `demos.toml` under `name`, but for
+    what is given here: of a control what its study knows.
     """
+    told = SAID[name]
+    parts = {n: [*about, *given.get(n, ())] for n, about in told["controls"].items()}
+    controls = {n: (Slide if len(p) == 5 else Choose)(*p) for n, p in parts.items() if len(p) > 1}
+    about = say or told["say"], draw, height or told["height"], told.get("widths", (1,))
 
     def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
         def found(*values: Any, **named: Any) -> SimpleNamespace:
             settings = dict(zip(controls, values, strict=False)) | named
             return SimpleNamespace(**settings | compute(**settings))
 
-        demo = Demo(controls, found, say, draw, height, widths)
+        demo = Demo(controls, found, *about)
 
         def give() -> Demo:
             return demo
@@ -333,40 +340,3 @@ def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:
         return made[key]
 
     return demo
-
-
-class Dyads(NamedTuple):
-    """One row per client, and the codebook that says what the columns are."""
-
-    dyads: pd.DataFrame
-    codebook: Codebook
-
-
-def open_dyads(
-    data: str = "",
-    codebook: str = "",
-    scenario: str = "published",
-    n_clients: int = 201,
-    seed: int = 1995,
-) -> Dyads:
-    """Your own study's dyads, cleaned and scored, or synthetic ones: those of the main notebooks.
-
-    Parameters
-    ----------
-    data, codebook : str
-        Folder of your own study, and its codebook; with `data` empty dyads are simulated.
-    scenario, n_clients, seed
-        Of the simulation. As they stand this is the shipped cohort.
-
-    Raises
-    ------
-    ScenarioError, ParameterError, DataError, CodebookError
-
-    Examples
-    --------
-    >>> len(open_dyads().dyads)
-    201
-    """
-    asked = (data, codebook) if data else ("", codebook, scenario, n_clients, seed)
-    opened = clean(open_study(*asked))
-    return Dyads(opened.dyads, opened.codebook)

@@ -6,61 +6,25 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
-from ipywidgets import VBox
 from matplotlib.axes import Axes
 
 from ..claims.associations import associations
 from ..claims.evidence import ANALYSES
-from ..claims.views import COVARIATES, EVERY, regression_blocks
+from ..claims.views import EVERY, regression_blocks
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
 from ..pages.printing import coefficient, word
 from ..pages.style import values_in_words
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, demonstration
-from .nothing import hospital
-from .raters import study_pairs
+from .demos import Demo, demonstration
 
 BOUND = 0.20
 ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
 
 
-def explore_agreement(dyads: pd.DataFrame, book: Codebook, show_rows: bool = False) -> VBox:
-    """Agreement on a subscale, with a part of the average difference forgiven.
-
-    `show_rows` draws single dyads of a study that is not synthetic.
-    """
-    return study_pairs(dyads, show_rows=book.synthetic or show_rows).explore()
-
-
-def explore_associations(dyads: pd.DataFrame, book: Codebook) -> VBox:
-    """Both informants' alliance with the variables of a block, by a chosen analysis."""
-    return associations_of(dyads, book).explore()
-
-
-def explore_hospital(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    days: str = "hospital_days",
-    adjust: tuple[str, ...] = COVARIATES,
-) -> VBox:
-    """The rate ratio of hospital days against a bound of your own, with and without covariates."""
-    return hospital(dyads, book, days, adjust).explore()
-
-
-def explore_regression(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
-) -> VBox:
-    """The hierarchical regression of another outcome or of the rating, by another method.
-
-    It starts on the informant and on the outcome given; without an outcome, on the rating.
-    """
-    return regression_of(dyads, book, informant, outcome).explore()
-
-
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
-    """The demonstration behind :func:`explore_associations`."""
+    """Both informants' alliance with the variables of a block, by a chosen analysis."""
     blocks = {b.capitalize(): b for b in book.blocks if b != "alliance" and _terms(dyads, book, b)}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
@@ -68,12 +32,10 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
         ax.set_xlim(-0.8, 0.8)
 
     @demonstration(
-        "{name}. {said}.",
-        draw,
-        6.0,
-        block=Choose("Variables", blocks, next(iter(blocks.values()))),
-        analysis=Choose("Analysis", ANALYSES_BY_NAME, book.usual_analysis),
-    )
+        "associations_of", draw,
+        block=(blocks, next(iter(blocks.values()))),
+        analysis=(ANALYSES_BY_NAME, book.usual_analysis),
+    )  # fmt: skip
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: _terms(dyads, book, block)})
         rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
@@ -88,25 +50,22 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> Demo:
 def regression_of(
     dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
 ) -> Demo:
-    """The demonstration behind :func:`explore_regression`."""
+    """The hierarchical regression of another outcome or of the rating, by another method.
+
+    It starts on the informant and on the outcome given; without an outcome, on the rating.
+    """
     informants = {book.informant_label(i): i for i in book.informants}
     outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
-    methods = {"stepwise": "stepwise", "all terms at once": "enter"}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         plots.r_squared_blocks({s.explained: s.fit}, book, ax)
         ax.set_xlim(0, 1)
 
     @demonstration(
-        "{name}, {rule}, n {n:,}: R² {total:r3}, of which {parts}. Terms in the final model: "
-        "{terms}.",
-        draw,
-        2.3,
-        outcome=Choose("Explained", {"the alliance": "", **outcomes}, outcome),
-        informant=Choose("Alliance rated by", informants, informant or next(iter(book.informants))),
-        method=Choose("Terms enter", methods, "stepwise"),
-        p_enter=Slide("p to enter (stepwise)", 0.01, 0.20, 0.01, 0.05),
-    )
+        "regression_of", draw,
+        outcome=({"the alliance": "", **outcomes}, outcome),
+        informant=(informants, informant or next(iter(book.informants))),
+    )  # fmt: skip
     def shown(outcome: str, informant: str, method: str, p_enter: float) -> dict:
         explained = outcome or book.alliance_of(informant)
         how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}

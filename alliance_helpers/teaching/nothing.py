@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy import special
+from scipy import special, stats
 
+from ..claims import verdicts
+from ..claims.verdicts import Effect
 from ..claims.views import COVARIATES, EVERY, KAPPAS, days_data, regression_blocks
 from ..errors import ParameterError
 from ..models import inference
@@ -18,21 +20,16 @@ from ..models.regression import hierarchical_regression
 from ..models.selection import bootstrap_selection
 from ..models.stepwise import Rule, correlate, run
 from ..pages import plots
-from ..pages.printing import coefficient, figure_number, p_words, word
+from ..pages.printing import word
 from ..pages.style import INK, QUIET, SHADE, STEPS
 from ..study.codebook import Codebook
-from .demos import Choose, Demo, Slide, Words, demonstration, kept
+from .demos import SAID, Demo, Words, demonstration, kept
 
 # Unit 2: what stepwise selection finds in noise.
 
 SAMPLES = 300
 NEW_CLIENTS = 10_000
 FOUND, MISSED, CHANCE = "#00594C", "#9AA5AD", "#E07B00"
-CONTROLS = {
-    "candidates": Slide("Candidates, all of them noise", 5, 40, 5, 20),
-    "n": Slide("Clients", 60, 600, 20, 200),
-    "p_enter": Slide("p to enter", 0.01, 0.20, 0.01, 0.05),
-}
 
 
 def noise(candidates: int, n: int, sample: int) -> pd.DataFrame:
@@ -49,17 +46,8 @@ def _regressed(data: pd.DataFrame, terms, **how) -> tuple[pd.DataFrame, float, f
 
 
 def _say_sample(s: SimpleNamespace) -> str:
-    to_enter = special.stdtrit(s.n - 2, 1 - s.p_enter / 2) ** 2
-    rule = f"p to enter {coefficient(s.p_enter)} (F {figure_number(to_enter, 1)})"
-    about = f"Study {s.sample}, {s.candidates} noise candidates, {s.n} clients, {rule}"
-    largest = f"The largest correlation is {coefficient(np.abs(s.r).max())}."
-    if not len(s.chosen):
-        return f"{about}: stepwise enters nothing. {largest}"
-    return (
-        f"{about}: stepwise enters {len(s.chosen)}, R² {coefficient(s.r_squared, 3)}, and the "
-        f"printed test of the model says {p_words(s.p_value)}. In {NEW_CLIENTS:,} new clients its "
-        f"prediction correlates {coefficient(s.prediction)} with the outcome. {largest}"
-    )
+    said = SAID["one_sample"]["say" if len(s.chosen) else "nothing"]
+    return Words().format(said, **vars(s))
 
 
 def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
@@ -83,13 +71,7 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients")
 
 
-@demonstration(
-    _say_sample,
-    _draw_sample,
-    3.2,
-    **CONTROLS,
-    sample=Slide("Another study (number)", 1, 50, 1, 10),
-)
+@demonstration("one_sample", _draw_sample, _say_sample)
 def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     """One study in which nothing is related to anything, and what stepwise makes of it."""
     data = noise(candidates, n, sample)
@@ -98,11 +80,12 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     new = np.random.default_rng([1995, sample]).standard_normal((NEW_CLIENTS, len(final) + 1))
     predicted = np.column_stack([new[:, :-1], new[:, :-1] @ final["estimate"], new[:, -1]])
     *again, prediction, _ = np.corrcoef(predicted, rowvar=False)[-1] if len(final) else (0.0, 1.0)
+    r = np.corrcoef(data, rowvar=False)[-1, :-1]
     return {
-        "r": np.corrcoef(data, rowvar=False)[-1, :-1],
-        "chosen": data.columns.get_indexer(final.index), "r_squared": r_squared,
+        "r": r, "largest": np.abs(r).max(), "chosen": data.columns.get_indexer(final.index),
+        "to_enter": special.stdtrit(n - 2, 1 - p_enter / 2) ** 2, "r_squared": r_squared,
         "p_value": p_value, "limit": inference.critical_correlation(n), "again": again,
-        "prediction": prediction,
+        "new": NEW_CLIENTS, "prediction": prediction,
     }  # fmt: skip
 
 
@@ -117,13 +100,7 @@ def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title(f"Studies that find something: {100 * s.found:.0f} %")
 
 
-@demonstration(
-    "{candidates} noise candidates, {n} clients, p to enter {p_enter:r}: something is found in "
-    f"{{found:%}} of {SAMPLES} studies, on average {{mean:v}} variables with R² {{r_squared:r3}}.",
-    _draw_samples,
-    3.2,
-    **CONTROLS,
-)
+@demonstration("many_samples", _draw_samples)
 def many_samples(candidates: int, n: int, p_enter: float) -> dict:
     """Hundreds of such studies, drawn as cross-products (Bartlett 1933): how often is something
     found?
@@ -137,7 +114,7 @@ def many_samples(candidates: int, n: int, p_enter: float) -> dict:
     path = run(correlate(products), np.full(SAMPLES, n), [np.arange(candidates)], rule)
     entered, r_squared = path.selected[0].sum(axis=0), float(path.r_squared[0].mean())
     found = {"entered": entered, "found": float((entered > 0).mean()), "mean": entered.mean()}
-    return found | {"r_squared": r_squared}
+    return found | {"r_squared": r_squared, "studies": SAMPLES}
 
 
 def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
@@ -152,17 +129,7 @@ def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give")
 
 
-@demonstration(
-    "Study {sample}: {kept} of {candidates} noise candidates pass p < {screen:r} in {n} clients. "
-    "The second regression, on these alone: R² {r_squared:r3}, {p_value:p}; {small} terms have "
-    "p < .05.",
-    _draw_screened,
-    3.0,
-    candidates=Slide("Candidates, all of them noise", 10, 80, 5, 50),
-    n=Slide("Clients", 100, 600, 20, 200),
-    screen=Slide("Kept if p is below", 0.05, 0.50, 0.05, 0.25),
-    sample=Slide("Another study (number)", 1, 50, 1, 1),
-)
+@demonstration("freedman", _draw_screened)
 def freedman(candidates: int, n: int, screen: float, sample: int) -> dict:
     """Freedman's paradox (1983): regress noise on noise, keep what has small p, regress again on
     these alone, and find a fine model.
@@ -188,15 +155,7 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         plots.inclusion(s.table, book, s.edge, ax)
         ax.axvline(s.noise, color=INK, lw=1.2, ls=(0, (4, 2)))
 
-    @demonstration(
-        f"{{name}}, {n_boot} bootstrap samples. Most often selected: {{most}}. With the rating "
-        "shuffled a variable is selected in {noise:%} on average; one noise variable in twenty is "
-        "selected in more than {edge:%}.",
-        draw,
-        5.6,
-        rating=Choose("Alliance rated by", raters, list(raters.values())[-1]),
-        p_enter=Slide("p to enter", 0.01, 0.20, 0.01, 0.05),
-    )
+    @demonstration("study_selection", draw, rating=(raters, list(raters.values())[-1]))
     def shown(rating: str, p_enter: float) -> dict:
         column, rule = book.alliance_of(rating), {"p_enter": p_enter, "p_remove": p_enter + 0.05}
         table = bootstrap_selection(dyads, column, blocks, n_boot=n_boot, **rule)
@@ -209,6 +168,7 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         return {
             "table": table.assign(informant=rating),
             "name": word(column, book),
+            "n_boot": n_boot,
             "most": ", ".join(said),
             "noise": table["noise_inclusion"].mean(),
             "edge": noise_edge(p_enter),
@@ -231,7 +191,6 @@ def noise_edge(p_enter: float) -> float:
 
 MARK = {"marker": "D", "ms": 9, "color": "#E07B00", "mec": INK, "zorder": 5}
 DASHED = {"color": MARK["color"], "lw": 1.6, "ls": (0, (4, 2))}
-DYADS = Slide("Dyads that count as independent", 20, 600, 5, 200)
 
 
 def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
@@ -242,16 +201,7 @@ def _draw_power(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_xlim(0, 0.5)
 
 
-@demonstration(
-    "{n} independent dyads, level {alpha:r}: a true correlation of {rho:r} is found with "
-    "probability {power:r3}. Significant are observed ones beyond ±{critical:r3}; power .80 is "
-    "reached at a true one of {detectable:r3}.",
-    _draw_power,
-    3.2,
-    rho=Slide("True correlation", 0.0, 0.5, 0.05, 0.2),
-    n=DYADS,
-    alpha=Slide("Level of the test", 0.01, 0.20, 0.01, 0.05),
-)
+@demonstration("power_of", _draw_power)
 def power_of(rho: float, n: int, alpha: float) -> dict:
     """What a study of this size could have seen."""
     grid = np.linspace(0, 0.5, 51)
@@ -264,13 +214,13 @@ def power_of(rho: float, n: int, alpha: float) -> dict:
     }
 
 
-def verdict(wide, equivalent: bool, nothing: str = "zero") -> str:
+def verdict(effect: Effect, none: float = 0.0, nothing: str = "zero") -> str:
     """In words: what the 95 % interval and the equivalence test say together.
 
     Equivalence is looked at first: an effect can differ from zero and be too small to matter.
     """
-    differs = wide[0] > 0 or wide[1] < 0
-    if equivalent:
+    differs = not effect.conf_low <= none <= effect.conf_high
+    if effect.equivalent:
         small = f"different from {nothing}, but too small to matter"
         return small if differs else f"equivalent to {nothing}"
     return f"different from {nothing}" if differs else "inconclusive"
@@ -281,32 +231,12 @@ def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
     plots.equivalence(s.rows, -s.bound, s.bound, **about, ax=ax)
 
 
-@demonstration(
-    "r = {r:r} with {n} dyads: 95 % interval {wide:r}, 90 % interval {narrow:r}. Equivalence "
-    "within ±{bound:r}: {p:p}. Verdict: {verdict}.",
-    _draw_equivalent,
-    2.4,
-    r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.06),
-    n=DYADS,
-    bound=Slide("Smallest that would matter (bound)", 0.05, 0.40, 0.05, 0.20),
-)
+@demonstration("equivalent", _draw_equivalent)
 def equivalent(r: float, n: int, bound: float) -> dict:
     """Not different, equivalent, or undecided: the interval against the bounds."""
-    test = inference.equivalence_correlation(r, n, bound).iloc[0]
-    ends = inference.equivalence_correlation(r, n, bound, alpha=0.025).iloc[0]
-    wide, narrow = ((row["conf_low"], row["conf_high"]) for row in (ends, test))
-    return {
-        "wide": wide,
-        "narrow": narrow,
-        "p": test["p_value"],
-        "verdict": verdict(wide, test["equivalent"]),
-        "rows": _row("Observed correlation", "", r, wide, narrow),
-    }
-
-
-def _row(term: str, informant: str, estimate: float, wide, narrow) -> pd.DataFrame:
-    columns = ["term", "informant", "estimate", "conf_low", "conf_high", "low_90", "high_90"]
-    return pd.DataFrame([(term, informant, estimate, *wide, *narrow)], columns=columns)
+    effect = verdicts.correlation(r, n, bound)
+    rows = pd.DataFrame([effect]).assign(term="Observed correlation", informant="")
+    return {"e": effect, "verdict": verdict(effect), "rows": rows}
 
 
 def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
@@ -314,7 +244,7 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     the width of the prior.
     """
     rho, a = np.linspace(-0.995, 0.995, 200), 1 / s.kappa
-    density = (1 - rho**2) ** (a - 1) / (np.exp(special.betaln(a, a)) * 2 ** (2 * a - 1))
+    density = stats.beta(a, a, loc=-1, scale=2).pdf(rho)
     left.fill_between(rho, density, color=STEPS[0].color)
     left.plot(rho, density, color=STEPS[-1].color, lw=2)
     left.axvline(s.r, **DASHED)
@@ -325,16 +255,7 @@ def _draw_bayes(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     right.set(xlim=(0.09, 2.2), ylim=(0.008, 40), xlabel="Width of the prior (kappa)")
 
 
-@demonstration(
-    "r = {r:r} with {n} dyads, kappa {kappa:v1}: the data are {odds:v1} times likelier under "
-    "{towards} (BF01 = {bf01:v}).",
-    _draw_bayes,
-    3.2,
-    widths=(1, 1.25),
-    r=Slide("Observed correlation", -0.40, 0.40, 0.02, 0.00),
-    n=DYADS,
-    kappa=Slide("Width of the prior (kappa)", 0.1, 2.0, 0.1, 1.0),
-)
+@demonstration("bayes_of", _draw_bayes)
 def bayes_of(r: float, n: int, kappa: float) -> dict:
     """How the evidence for nothing depends on what one expected."""
     bf10 = [inference.bayes_factor_correlation(r, n, k) for k in KAPPAS]
@@ -368,38 +289,30 @@ def hospital(
         raise ParameterError(f"The data have no column {days!r}; name your count in `days`.")
     covariates = ", ".join(word(a, book) for a in adjust if a in dyads)
 
-    def fitted(informant: str, bound: float, adjusted: bool) -> tuple[pd.DataFrame, str]:
+    def fitted(informant: str, bound: float, adjusted: bool) -> dict:
         data, predictors, cluster = days_data(dyads, book, informant, days, adjust)
         terms = predictors if adjusted else predictors[:1]
         model = count_regression(data, days, terms, cluster=cluster)
         row = model.coefficients.set_index("term").loc["alliance"]
-        limit, label = np.log(bound), book.informant_label(informant)
-        about = row["estimate"], row["std_error"], -limit, limit, row["df"]
-        test = inference.equivalence(*about).iloc[0]
-        wide, narrow = (np.exp([x["conf_low"], x["conf_high"]]) for x in (row, test))
-        found = verdict(np.log(wide), test["equivalent"], "one (no effect)")
-        said = Words().format(
-            "{}: rate ratio {:v} per SD of alliance, 95 % interval {:v}, 90 % interval {:v}, {:p}; "
-            "verdict: {}.", label, row["rate_ratio"], wide, narrow, row["p_value"], found,
-        )  # fmt: skip
-        return _row(f"{label}: {found}", informant, row["rate_ratio"], wide, narrow), said
+        about = row["estimate"], row["std_error"], row["df"], row["n"]
+        effect = verdicts.rate_ratio(*about, 1 / bound, bound)
+        label, found = book.informant_label(informant), verdict(effect, 1, "one (no effect)")
+        said = Words().format(SAID["hospital"]["each"], label=label, found=found, e=effect)
+        return {"term": f"{label}: {found}", "informant": informant, "said": said, **vars(effect)}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         xlabel = f"{word(days, book)}: rate ratio per SD of alliance"
         heading, limits = "The interval against the bounds", (0.46, 2.18)
         plots.equivalence(s.rows, 1 / s.bound, s.bound, True, book, xlabel, heading, limits, ax)
 
-    controls = {"bound": Slide("Rate ratio that would matter", 1.05, 2.00, 0.05, 1.25)}
-    if covariates:
-        both = {"the covariates": True, "nothing": False}
-        controls["adjusted"] = Choose("Adjusted for", both, True)
+    both = ({"the covariates": True, "nothing": False}, True) if covariates else ()
 
-    @demonstration("{said} Adjusted for: {given}. Bounds {bounds:v}.", draw, 3.2, **controls)
+    @demonstration("hospital", draw, adjusted=both)
     def shown(bound: float, adjusted: bool = True) -> dict:
-        rows, said = zip(*(fitted(i, bound, adjusted) for i in book.informants), strict=True)
+        rows = pd.DataFrame([fitted(i, bound, adjusted) for i in book.informants])
         return {
-            "rows": pd.concat(rows, ignore_index=True),
-            "said": " ".join(said),
+            "rows": rows,
+            "said": " ".join(rows["said"]),
             "given": covariates if adjusted and covariates else "nothing",
             "bounds": (1 / bound, bound),
         }

@@ -12,15 +12,10 @@ from scipy import special
 from ..models.sessions import lagged
 from ..pages.style import INFORMANTS, OTHER, interval_rows
 from .caseloads import p_histograms
-from .demos import Slide, demonstration
+from .demos import demonstration
 
 SESSIONS, STUDIES, KEEPS = 10, 200, 0.3
 ANALYSES = {"Trend left in": "none", "Trend taken out": "common"}
-CONTROLS = {
-    "trend": Slide("Trend that all share (SD a session)", 0.0, 0.3, 0.05, 0.15),
-    "path": Slide("True effect on the next session", -0.4, 0.0, 0.05, 0.0),
-    "clients": Slide("Clients", 20, 200, 10, 50),
-}
 
 
 def drawn(trend: float, path: float, clients: int, studies: int, seed: int) -> np.ndarray:
@@ -55,17 +50,7 @@ def _draw_one(s: SimpleNamespace, courses: Axes, paths: Axes) -> None:
     paths.set_xlim(-0.7, 0.4)
 
 
-@demonstration(
-    "Trend {trend:v} SD a session, true effect {path:r}, {clients} clients, study {sample}. Better "
-    "alliance and the symptoms of the next session: trend left in {e[0]:r} ({ends[0]:r}), "
-    "{p[0]:p}; trend taken out {e[1]:r} ({ends[1]:r}), {p[1]:p}. At the same session the "
-    "deviations from clients' own means correlate {same:r}.",
-    _draw_one,
-    3.4,
-    widths=(1, 1.25),
-    **CONTROLS,
-    sample=Slide("Another study (number)", 1, 50, 1, 3),
-)
+@demonstration("which_first", _draw_one)
 def which_first(trend: float, path: float, clients: int, sample: int) -> dict:
     """One study in which two things change with time: does the one come before the other?"""
     alliance, symptoms = drawn(trend, path, clients, 1, sample)[:, 0]
@@ -87,21 +72,14 @@ def _draw_many(s: SimpleNamespace, *panels: Axes) -> None:
     p_histograms(panels, dict(zip(ANALYSES, s.p, strict=True)), 100)
 
 
-@demonstration(
-    f"{STUDIES} studies of {{clients}} clients, trend {{trend:v}} SD a session, true effect "
-    "{path:r}. p < .05 in {found[0]:.1f} % with the trend left in, in {found[1]:.1f} % with the "
-    "trend taken out; the mean of the estimated effects is {mean[0]:r3} and {mean[1]:r3}.",
-    _draw_many,
-    3.0,
-    widths=(1, 1),
-    **CONTROLS,
-)
+@demonstration("how_often_first", _draw_many)
 def how_often_first(trend: float, path: float, clients: int) -> dict:
     """How often an effect on the next session is found, by both analyses."""
     alliance, symptoms = drawn(trend, path, clients, STUDIES, seed=1981)
     b, p = zip(*(_paths(symptoms, alliance, out) for out in (False, True)), strict=True)
     found = [100 * float((one < 0.05).mean()) for one in p]
-    return {"p": p, "found": found, "mean": [float(one.mean()) for one in b]}
+    means = [float(one.mean()) for one in b]
+    return {"p": p, "found": found, "mean": means, "studies": STUDIES}
 
 
 def _paths(y: np.ndarray, x: np.ndarray, without_trend: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from inspect import signature
 
+from ..cohorts.open import open_cohort
 from . import caseloads, demos, explorers, nothing, raters, time_order
 
 UNITS = (
@@ -27,29 +28,22 @@ UNITS = (
 )
 """The demonstrations of each unit in their order."""
 
-FURTHER = (
-    (explorers, [name for name in vars(explorers) if name.startswith("explore_")]),
-    (raters, ("smallest_bias", "smallest_leak")),
-    (caseloads, ("mean_squares",)),
-    (demos, ("open_dyads",)),
-)
-
-_HERE = {name: getattr(file, name) for file, names in (*UNITS, *FURTHER) for name in names}
+_FURTHER = (explorers, ("associations_of", "regression_of"))
+_HERE = {name: getattr(file, name) for file, names in (*UNITS, _FURTHER) for name in names}
 globals().update(_HERE)
 __all__ = sorted(_HERE)
 
 
 def every_demo() -> list[demos.Demo]:
     """The demonstrations of all units, on the synthetic cohort, in the units' order."""
-    data = dict(zip(("dyads", "book"), demos.open_dyads(), strict=True))
+    cohort = open_cohort(scenario="published")  # as the units open it
+    data = {"dyads": cohort.dyads, "book": cohort.codebook}
     makers = [_HERE[name] for _, names in UNITS for name in names]
     asked = [data.keys() & signature(make).parameters for make in makers]
     return [make(**{a: data[a] for a in of}) for make, of in zip(makers, asked, strict=True)]
 
 
 def rehearse() -> None:
-    """Draw every unit's figures at their start, and compute what its exercises expect."""
+    """Draw every unit's figures at their start."""
     for demo in every_demo():
         demo.picture()
-    raters.smallest_bias(ccc_below=0.50)
-    raters.smallest_leak()

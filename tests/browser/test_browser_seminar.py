@@ -1,5 +1,6 @@
 """The seminar in a real browser: every unit, every control, as web page and in JupyterLab."""
 
+import re
 import time
 
 import pytest
@@ -7,8 +8,10 @@ from playwright.sync_api import expect
 from seminar_pages import (
     BUTTONS_OF,
     SLIDER,
+    TIMEOUT,
     UNITS,
     Playing,
+    Watched,
     demos_of,
     lab,
     open_lab,
@@ -19,7 +22,7 @@ from seminar_pages import (
 from alliance_helpers.paths import NOTEBOOKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-EXPLORED = [p.stem for p in sorted(NOTEBOOKS.glob("0*.ipynb")) if "explore_" in p.read_text()]
+EXPLORED = [p.stem for p in sorted(NOTEBOOKS.glob("0*.ipynb")) if ".explore()" in p.read_text()]
 CONTRAST = """() => {
   const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255)
       .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -107,6 +110,24 @@ def assert_sound(watched) -> None:
     assert watched.errors == []
     assert watched.outside == []
     watched.page.close()
+
+
+def test_every_link_of_start_opens(chromium, laboratory):
+    """JupyterLab finds a file for each; a page, a notebook and a table are opened by a click."""
+    watched = Watched(chromium.new_page(viewport={"width": 1300, "height": 1000}))
+    page = watched.page
+    page.goto(laboratory("START"), timeout=TIMEOUT)
+    written = re.findall(r"\]\(([^)]+)\)", (NOTEBOOKS / "START.ipynb").read_text())
+    found = "() => [...document.querySelectorAll('.jp-RenderedMarkdown a[href*=\"/files/\"]')]"
+    page.wait_for_function(f"({found})().length == {len(written)}", timeout=TIMEOUT)
+    files = page.evaluate(f"({found})().map(link => link.href)")
+    assert [page.request.get(file).status for file in files] == [200] * len(written)
+    for name in ("findings.yml", "client_interviews.csv", "02_descriptives.ipynb"):
+        page.locator(".lm-TabBar-tabLabel", has_text="START").first.click()
+        page.locator(f".jp-RenderedMarkdown a[href*='{name}']").click()
+        page.locator(".jp-mod-current .lm-TabBar-tabLabel", has_text=name).wait_for(timeout=TIMEOUT)
+    assert (watched.errors, watched.outside) == ([], [])
+    page.close()
 
 
 @pytest.mark.parametrize("name", EXPLORED)

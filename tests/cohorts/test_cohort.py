@@ -1,10 +1,12 @@
 """What is changed about a cohort is changed in everything that comes after."""
 
+import sys
+
 import pandas as pd
 import pytest
 
 from alliance_helpers import assess, missingness, multiverse, open_cohort, reliabilities, score_wai
-from alliance_helpers.cohorts.cohort import OPENED, changed
+from alliance_helpers.cohorts.cohort import OPENED, changed, followed
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.study.codebook import SHORT_OF_36
 
@@ -98,3 +100,13 @@ def test_a_cohort_prints_as_a_few_lines(cohort):
     assert len(repr(cohort)) < 200 and len(repr(cohort.codebook)) < 200
     page = cohort.without(site="Site 03")._repr_html_()
     assert "without site Site 03" in page and len(page) < 5_000
+
+
+@pytest.mark.parametrize(("kernel", "out"), [(sys, ""), (sys, "results"), (None, "")])
+def test_a_line_says_how_far_in_a_notebook_that_writes_no_files(monkeypatch, capsys, kernel, out):
+    monkeypatch.setattr(OPENED, "out", out)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", kernel)
+    assert list(followed("abc", "Claims")) == ["a", "b", "c"]
+    assert ("Claims:" in capsys.readouterr().out) is bool(kernel and not out)

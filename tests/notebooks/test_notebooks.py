@@ -93,6 +93,17 @@ def test_a_notebook_tells_and_helpers_compute(name):
     assert before[first - 1] == "markdown", "each call comes after a sentence"
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_a_text_of_250_to_600_words_cites_what_it_lists(name):
+    text = "\n\n".join(c.source for c in read(name).cells if c.cell_type == "markdown")
+    body, _, references = text.partition("## References")
+    listed = re.findall(r"^- ([^,]+), .*?\((\d{4})\)", references, re.M)
+    assert listed and len(listed) == len(references.strip().splitlines())
+    cited = [re.search(rf"{who}[^.;:)]*?(al\.)?[ ,(]+{year}", body) for who, year in listed]
+    assert all(cited), [entry for entry, found in zip(listed, cited, strict=True) if not found]
+    assert len(body.split()) >= 250 and len(text.split()) <= 600
+
+
 @pytest.mark.parametrize("name", NUMBERED)
 def test_readers_find_their_own_idiom(name):
     notebook = read(name)

@@ -324,6 +324,19 @@ def test_sentences_carry_estimate_interval_and_verdict(findings):
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
 
 
+def test_what_moved_the_estimate_furthest_from_its_correlation():
+    links = pd.DataFrame({
+        "term": ["symptoms", "living_skills", "client_age"], "estimate": [-0.24, 0.2, 0.1],
+        "alone": [-0.11, 0.15, 0.1], "moved_by": ["health_sickness", "symptoms", None],
+        "without_it": [-0.12, 0.16, np.nan],
+    })  # fmt: skip
+    assert verdict_sentences(links, RULES, codebook=BOOK) == [
+        "Furthest from its correlation: Symptom severity, -0.24 beside the others of its model and "
+        "-0.11 alone. Health-sickness moves it most: without that variable it is -0.12."
+    ]
+    assert verdict_sentences(links.iloc[2:], RULES, codebook=BOOK) == []
+
+
 def test_a_claim_that_cannot_be_estimated_says_why(findings):
     findings.loc[0, ["estimate", "criterion", "verdict"]] = [
         np.nan, "not estimable: a variable does not vary", "inconclusive",

@@ -34,6 +34,8 @@ def handed_in(released, path, answered):
 def test_three_students_from_release_to_marks(tmp_path):
     """All right, one of three right, nothing answered; and what is no submission is named."""
     course = Course(tmp_path / "class", [6])
+    with pytest.raises(ParameterError, match="class is no course yet: make course NAME="):
+        course.grade()
     released = course.open() / UNIT / f"{UNIT}.ipynb"
     assert "BEGIN SOLUTION" not in released.read_text()
     inbox = tmp_path / "inbox"

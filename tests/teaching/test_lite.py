@@ -3,13 +3,14 @@
 import json
 import re
 
+from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.teaching import widgets
 from tools.seminar import lite
 from tools.seminar.editions import units
 
 
 def test_every_setting_is_drawn_or_one_control_moves_at_a_time():
-    few = widgets.study_pairs(widgets.open_dyads().dyads)
+    few = widgets.study_pairs(open_cohort().dyads)
     assert len(lite.settings(few)) == 4 * 11
     many = widgets.two_informants()
     drawn = lite.settings(many)
@@ -20,7 +21,7 @@ def test_every_setting_is_drawn_or_one_control_moves_at_a_time():
 
 def test_a_unit_is_one_file_with_the_demonstrations_own_words():
     """Of unit 6: its sentences are the demonstration's, its boxes expect what the tests expect."""
-    html = lite.page(units(numbers=[6])[0])
+    html = lite.page(units(numbers=[6])[0], slides=True)
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', html)
     moving, *asked = map(json.loads, blocks)
@@ -34,3 +35,5 @@ def test_a_unit_is_one_file_with_the_demonstrations_own_words():
     assert moving["states"][first]["text"] == held.text(**chosen)
     assert [how["expected"] for how in asked][::2] == [0.1, "weaken"]
     assert all(how["why"] and how["hint"] for how in asked)
+    # slides: before the first heading there is none; one for each heading cell and figure
+    assert html.count("<article>") == 1 + 8 and "scroll-snap" in html

@@ -6,14 +6,16 @@ import pytest
 
 from alliance_helpers import open_cohort
 from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.study.clean import clean
 from tools.seminar import project
 
 KEY = "of the tests"
 
 
-def sheet(path, low, high, world):
+def sheet(path, low, high, world, share):
     """The sheet with one interval round every truth, as far below and above it as given."""
-    rows = [(pair, truth - low, truth + high, "") for pair, truth in project.truths(world).items()]
+    truths = {pair: share * truth for pair, truth in project.truths(world).items()}
+    rows = [(pair, truth - low, truth + high, "") for pair, truth in truths.items()]
     table = pd.DataFrame([*rows, ("world (…)", "", "", world)])
     table.set_axis(["question", "low", "high", "answer"], axis=1).to_csv(path, index=False)
     return path
@@ -25,8 +27,8 @@ def sheet(path, low, high, world):
 )
 def test_points(tmp_path, low, high, each):
     """Full for an honest interval of n about 400, half for a wide one, none for a miss."""
-    world = project.drawn_from(KEY, "ada")[0]
-    row = project.mark(KEY, "ada", sheet(tmp_path / "ada.csv", low, high, world))
+    world, share, *_ = project.drawn_from(KEY, "ada")
+    row = project.mark(KEY, "ada", sheet(tmp_path / "ada.csv", low, high, world, share))
     assert [row[pair] for pair in project.ASKED] == [each] * 6
     assert (row["world"], row["total"]) == (4, 6 * each + 4)
 
@@ -39,6 +41,19 @@ def test_a_sheet_that_says_nothing_gets_nothing(tmp_path, text):
     path.write_bytes(text.encode("latin-1"))
     assert project.mark(KEY, "ada", path)["total"] == 0
     assert project.mark(KEY, "ada", tmp_path / "none.csv")["remark"].startswith("cannot be read")
+
+
+@pytest.mark.parametrize("world", ["published", "halo"])
+def test_a_cohort_of_two_worlds_has_the_truth_that_is_marked(world):
+    """Four of 700 clients each: SE of a mean r about .02; the world alone is off by .1."""
+    found = []
+    for seed in (1, 2, 3, 4):
+        dyads = clean(project.cohort(world, 0.7, 700, seed)).dyads
+        assert len(dyads) == dyads["client_id"].nunique() == 700
+        assert dyads.groupby("site")["site_type"].nunique().eq(1).all()
+        found.append([dyads[pair.split(", ")].corr().iloc[0, 1] for pair in project.ASKED])
+    truth = 0.7 * np.array(list(project.truths(world).values()))
+    assert np.mean(found, axis=0) == pytest.approx(truth, abs=3.3 * 0.024)
 
 
 def test_everyone_has_an_own_cohort_and_honest_intervals_hold_its_truth(tmp_path):

@@ -4,12 +4,13 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import ipywidgets as ipw
 import pytest
 from seminar_pages import UNITS, free_port, server
 
-from alliance_helpers.teaching.demos import Slide, demonstration
+from alliance_helpers.teaching.demos import Demo, Slide
 from tools.seminar.server import KERNEL
 
 LOST = (
@@ -81,12 +82,12 @@ def test_a_slider_that_was_moved_past_its_end_stands_at_its_end():
     """A page can be made to send other bounds than it was given."""
     asked = []
 
-    @demonstration("{n}", lambda result, ax: None, n=Slide("n", 1, 10, 1, 5))
-    def demo(n):
+    def compute(n):
         asked.append(n)
-        return {}
+        return SimpleNamespace(n=n)
 
-    slider = next(w for w in demo().explore().children if isinstance(w, ipw.IntSlider))
+    demo = Demo({"n": Slide("n", 1, 10, 1, 5)}, compute, "{n}", lambda result, ax: None)
+    slider = next(w for w in demo.explore().children if isinstance(w, ipw.IntSlider))
     slider.set_state({"max": 20_000_000, "value": 20_000_000})
     assert slider.value == 20_000_000
     assert asked == [5, 10]

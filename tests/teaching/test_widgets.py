@@ -5,6 +5,7 @@ import re
 from itertools import product
 
 import matplotlib.image
+import nbformat
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -23,9 +24,10 @@ from alliance_helpers.models.nesting import icc
 from alliance_helpers.models.stepwise import Rule, correlate, run
 from alliance_helpers.pages.style import INFORMANTS, OTHER, PAPER, SHADE, STEPS
 from alliance_helpers.teaching import caseloads, demos, nothing, raters, time_order, widgets
-from alliance_helpers.teaching.explorers import associations_of, regression_of
+from tools.seminar.editions import units
 
-DYADS, BOOK = widgets.open_dyads()
+COHORT = open_cohort(scenario="published")  # as the units open it
+DYADS, BOOK = COHORT.dyads, COHORT.codebook
 MADE = {
     "two_informants": widgets.two_informants(),
     "study_pairs": widgets.study_pairs(DYADS),
@@ -48,8 +50,8 @@ MADE = {
     "study_nested": widgets.study_nested(DYADS, BOOK),
     "which_first": widgets.which_first(),
     "how_often_first": widgets.how_often_first(),
-    "associations_of": associations_of(DYADS, BOOK),
-    "regression_of": regression_of(DYADS, BOOK),
+    "associations_of": widgets.associations_of(DYADS, BOOK),
+    "regression_of": widgets.regression_of(DYADS, BOOK),
 }
 EVERY = pytest.mark.parametrize("demo", MADE.values(), ids=MADE.keys())
 
@@ -279,16 +281,16 @@ def test_without_a_leak_halo_is_rarely_refuted():
 
 
 @pytest.mark.parametrize(
-    ("wide", "equivalent", "said"),
+    ("r", "n", "said"),
     [
-        ((-0.1, 0.1), True, "equivalent to zero"),
-        ((0.01, 0.1), True, "different from zero, but too small to matter"),
-        ((0.1, 0.4), False, "different from zero"),
-        ((-0.1, 0.4), False, "inconclusive"),
+        (0.0, 300, "equivalent to zero"),
+        (0.1, 1000, "different from zero, but too small to matter"),
+        (0.25, 200, "different from zero"),
+        (-0.1, 100, "inconclusive"),
     ],
 )
-def test_verdicts_in_words(wide, equivalent, said):
-    assert nothing.verdict(wide, equivalent) == said
+def test_verdicts_in_words(r, n, said):
+    assert widgets.equivalent().compute(r, n, 0.20).verdict == said
 
 
 @pytest.mark.parametrize("adjust", [("hospital_days_before",), ("client_age", "symptoms_intake")])
@@ -353,14 +355,19 @@ def test_false_alarms_of_counting_clients(share, wrong):
     assert (made.means < 0.05).mean() == pytest.approx(0.05, abs=3.3 * 0.0126)
 
 
-def test_mean_squares_give_the_share_and_are_in_words():
-    table = widgets.mean_squares(DYADS["case_manager_alliance"], DYADS["case_manager_id"])
-    between, within = table.frame["mean_square"]
-    s0 = float(table.caption.rpartition(" ")[2])
+def test_the_sums_that_unit_5_prints_give_the_share():
+    unit = nbformat.read(units(numbers=[5])[0], as_version=4)
+    (cell,) = [c.source for c in unit.cells if "count_squared" in c.source and c.outputs == []]
+    *before, last = cell.splitlines()
+    names = {"dyads": DYADS}
+    exec("\n".join(before), names)
+    table = eval(last, names)
+    (J, *_), (n, between, within, q) = table.loc["size"], table.loc["sum"]
+    s0 = (n - q / n) / (J - 1)
+    between, within = between / (J - 1), within / (n - J)
     share = (between - within) / (between + (s0 - 1) * within)
     expected = icc(DYADS["case_manager_alliance"], DYADS["case_manager_id"])
-    assert share == pytest.approx(expected, abs=0.001)  # s0 is printed with two decimals
-    assert list(table.shown) == ["Source", "df", "Mean square"]
+    assert share == pytest.approx(expected, abs=0.001)  # sums are printed with one decimal
 
 
 @pytest.mark.parametrize(("trend", "path"), [(0.0, 0.0), (0.3, 0.0), (0.15, -0.2)])
@@ -416,8 +423,10 @@ def test_what_belongs_to_the_case_manager_pays_for_the_case_managers(seed):
     The shares say it of a slope that counts dyads alike; the mixed model weighs caseloads of
     unlike size better, by 6 to 8 % of the width here.
     """
-    dyads, book = widgets.open_dyads(n_clients=2000, seed=seed)
-    shown = widgets.study_nested(dyads, book).compute("symptoms", "case_manager", "nested")
+    cohort = open_cohort(scenario="published", n_clients=2000, seed=seed)
+    shown = widgets.study_nested(cohort.dyads, cohort.codebook).compute(
+        "symptoms", "case_manager", "nested"
+    )
     shares, wider, expected = shown.rows[["icc_x", "wider", "expected"]].to_numpy(float).T
     assert (np.diff(shares) <= 1e-9).all()
     whole, little = shares > 0.99, shares < 0.15

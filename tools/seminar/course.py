@@ -12,10 +12,11 @@ import os
 import re
 import shutil
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
-from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import write_whole
@@ -23,6 +24,7 @@ from alliance_helpers.paths import write_whole
 from . import command
 from .editions import CODE_STUB, SOURCE, TEXT_STUB, folded, instructor, units
 
+SETTINGS = "nbgrader_config.py"
 CONFIG = """# Read by nbgrader (formgrader, too): jupyter lab, started in this folder.
 c = get_config()
 c.CourseDirectory.course_id = "{name}"
@@ -39,21 +41,24 @@ class Course:
     """A course's folder in nbgrader's layout: source, release, submitted, autograded, feedback."""
 
     def __init__(self, root: Path, numbers: list[int] | None = None) -> None:
+        self.root = root.absolute()
+        self.units = units(numbers=numbers)
+
+    @cached_property
+    def api(self):
+        """nbgrader, configured as the course's own file says."""
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
         # nbgrader calls programs that stand beside this one.
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.root = root.absolute()
-        self.units = units(numbers=numbers)
-        self.config = Config()
-        self.config.CourseDirectory.root = str(self.root)
-        self.config.CourseDirectory.course_id = self.root.name
-        self.config.ClearSolutions.code_stub = {"python": CODE_STUB}
-        self.config.ClearSolutions.text_stub = TEXT_STUB
-        self.config.ExecutePreprocessor.timeout = 300
-        self.api = NbGraderAPI(CourseDirectory(config=self.config), config=self.config)
-        self.api.log.setLevel(logging.ERROR)
+        if not (self.root / SETTINGS).is_file():
+            raise ParameterError(f"{self.root} is no course yet: make course NAME={self.root}")
+        config = PyFileConfigLoader(SETTINGS, str(self.root)).load_config()
+        config.CourseDirectory.root = str(self.root)  # if the course was moved
+        api = NbGraderAPI(CourseDirectory(config=config), config=config)
+        api.log.setLevel(logging.ERROR)
+        return api
 
     def open(self) -> Path:
         """Write the configuration, the sources, the students' edition and their syllabus."""
@@ -62,7 +67,7 @@ class Course:
         about = {"name": self.root.name, "root": str(self.root)}
         config = CONFIG.format(**about, code=CODE_STUB, text=TEXT_STUB)
         self.root.mkdir(parents=True, exist_ok=True)
-        write_whole(self.root / "nbgrader_config.py", config)
+        write_whole(self.root / SETTINGS, config)
         shutil.copy(SOURCE / "SYLLABUS.md", self.root / "SYLLABUS.md")
         for path in self.units:
             folder = self.root / "source" / path.stem
@@ -105,22 +110,18 @@ class Course:
 
     def marks(self) -> Path:
         """A row per student and unit; `state` says what is still to be marked by hand."""
+        from nbgrader.api import SubmittedAssignment
+
         with self.api.gradebook as book:
             rows = [
                 (s.student.id, s.assignment.name, s.score, s.max_score,
                  "essay to mark" if s.needs_manual_grade else "done")
-                for s in book.db.query(_submission())
+                for s in book.db.query(SubmittedAssignment)
             ]  # fmt: skip
         path = self.root / "marks.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([MARKS, *sorted(rows)])
         return path
-
-
-def _submission() -> type:
-    from nbgrader.api import SubmittedAssignment
-
-    return SubmittedAssignment
 
 
 def told(result: dict) -> None:

@@ -1,7 +1,8 @@
 """Units as single HTML files without a server: every figure drawn beforehand, at every setting.
 
 Where all settings together are too many, one control moves at a time and the others stand at their
-start.
+start. As slides, a heading with its text fills a screen, and so does a figure; Page Down
+goes on.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from .editions import SOURCE, units, web
 MOST = 60  # settings of a demonstration; beyond, one control moves at a time
 COLORS = 48  # of a picture: a quarter of its size
 HERE = Path(__file__).parent
+NEXT = "</article><article>"  # a slide ends, another begins
 
 
 @dataclass(frozen=True)
@@ -50,28 +52,29 @@ def ask(name: str, expected: object, **how: object) -> Asked:
     return Asked(name, {"expected": expected, **how})
 
 
-def page(path: Path) -> str:
+def page(path: Path, slides: bool = False) -> str:
     """A unit as one HTML file."""
     names: dict = {}
-    parts = [part for cell in web(nbformat.read(path, as_version=4)).cells
-             for part in shown(cell, names)]  # fmt: skip
+    cells = web(nbformat.read(path, as_version=4)).cells
+    parts = [part for cell in cells for part in shown(cell, names)]
     look = SOURCE / "voila" / "templates" / "alliance" / "seminar.css"
     template = Environment(loader=FileSystemLoader(HERE)).get_template("lite.html.j2")
     return template.render(
         title=path.stem.replace("_", " ").capitalize(), parts=parts,
-        css=look.read_text(encoding="utf-8"),
+        css=look.read_text(encoding="utf-8"), slides=slides,
     )  # fmt: skip
 
 
 def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
     """What a cell leaves on the page."""
     if cell.cell_type == "markdown":
-        return [f'<section class="text">{markdown2html_mistune(cell.source)}</section>']
+        head = NEXT * cell.source.startswith("#")
+        return [f'{head}<section class="text">{markdown2html_mistune(cell.source)}</section>']
     *body, last = ast.parse(cell.source).body or [ast.Pass()]
     asked = isinstance(last, ast.Expr)
     explored = re.fullmatch(r"(\w+)\.explore\(\)", cell.source.strip())
     if explored:
-        return [moving(names[explored[1]])]
+        return [NEXT + moving(names[explored[1]])]
     exec(ast.unparse(ast.Module([*body, *([] if asked else [last])], [])), names)
     if "exercises" in names:
         names["exercises"] = SimpleNamespace(ask=ask)
@@ -142,10 +145,11 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.seminar.lite", description=__doc__)
     parser.add_argument("--units", type=int, nargs="+", default=[1, 2], metavar="N")
     parser.add_argument("--out", type=Path, default=Path("results/seminar/lite"))
+    parser.add_argument("--slides", action="store_true", help="a heading a screen, to be shown")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for path in units(numbers=given.units):
-        text = page(path)
+        text = page(path, given.slides)
         write_whole(given.out / f"{path.stem}.html", text)
         print(f"{given.out / path.stem}.html, {len(text) / 1e6:.1f} MB")
 

@@ -1,7 +1,9 @@
 """The final project: each student gets an own cohort, and is marked against its hidden truth.
 
 What a cohort was drawn from follows from `key.txt` and the student's name alone: keep that file,
-and keep it from students.
+and keep it from students. So many of its clients come from one of four worlds, the others from one
+in which nothing is related. Scores have the same means and SDs in all worlds, so the cohort's true
+correlations are those of its world times that share: everybody's own, and written down nowhere.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +27,11 @@ import pandas as pd
 from alliance_helpers.cohorts.simulate import simulate_study
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, write_whole
+from alliance_helpers.study.load import Study
 
 from . import command
 
-WORLDS = ("published", "no_association", "halo", "hospital_effect")
+WORLDS = ("published", NOTHING := "no_association", "halo", "hospital_effect")
 ASKED = {  # the two variables, and their row of the truth: informant, term
     "client_alliance, case_manager_alliance": ("", "client_alliance:case_manager_alliance"),
     "case_manager_alliance, case_manager_outcome": ("case_manager", "case_manager_outcome"),
@@ -37,18 +42,49 @@ ASKED = {  # the two variables, and their row of the truth: informant, term
 }
 LONG = 1.5  # times the interval of independent dyads: half the points beyond
 INTERVAL, WORLD = 2, 4  # points
+NUMBERED = {"client_id", "case_manager_id"}
+MOST = 1000  # of each in a part
 NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
-def drawn_from(key: str, student: str) -> tuple[str, int, int]:
-    """The world, the number of clients and the seed of a student's cohort."""
+def drawn_from(key: str, student: str) -> tuple[str, float, int, int]:
+    """The world, its share of the clients, their number and the seed of a student's cohort."""
     number = int.from_bytes(sha256(f"{key}/{student}".encode()).digest()[:8], "big")
-    return WORLDS[number % 4], 350 + 10 * (number // 4 % 16), number // 64 % 2**32
+    share = 0.6 + 0.05 * (number // 64 % 8)
+    return WORLDS[number % 4], share, 350 + 10 * (number // 4 % 16), number // 512 % 2**32
+
+
+def cohort(world: str, share: float, n: int, seed: int) -> Study:
+    """The raw tables of a cohort, its clients and case managers numbered at random."""
+    inside = round(share * n)
+    parts = [simulate_study(world, inside, seed), simulate_study(NOTHING, n - inside, seed + 1)]
+    order = {column: np.random.default_rng(seed).permutation(2 * MOST) for column in NUMBERED}
+    places, others = (_sites(part) for part in parts)
+    at = {b: a for kind in others for a, b in zip(cycle(places[kind]), others[kind], strict=False)}
+    tables = {}
+    for name in parts[0].tables:
+        found = [part.tables[name].copy() for part in parts]
+        for (i, table), column in product(enumerate(found), NUMBERED & set(found[0])):
+            said = table[column].str.extract(r"(\D+)(\d+)")
+            number = pd.Series(order[column][said[1].astype(int) + i * MOST], table.index)
+            table[column] = said[0] + number.astype(str).str.zfill(4)
+        if "site" in found[1]:
+            said = found[1]["site"].str.extract(r"(\D+)(\d+)")
+            found[1]["site"] = said[0] + said[1].astype(int).map(at).astype(str).str.zfill(2)
+        tables[name] = pd.concat(found).sort_values(found[0].columns[0], kind="stable")
+    return replace(parts[0], tables=tables)
+
+
+def _sites(study: Study) -> dict[str, list[int]]:
+    """The numbers of the sites of each type."""
+    seen = study.tables["client_interviews"]
+    number = seen["site"].str.extract(r"(\d+)")[0].astype(int)
+    return {kind: sorted(set(part)) for kind, part in number.groupby(seen["site_type"])}
 
 
 @cache
 def truths(world: str) -> dict[str, float]:
-    """The true correlations that are asked for."""
+    """The true correlations that are asked for, of the world alone."""
     table = simulate_study(world, 20, 1).truth
     table = table[table["quantity"] == "r"].set_index(["informant", "term"])["target"]
     return {pair: float(table[row]) for pair, row in ASKED.items()}
@@ -67,7 +103,7 @@ def hand_out(out: Path, students: Iterable[str]) -> None:
         folder = out / "students" / name
         if folder.exists():
             raise OutputError(f"{folder} is handed out already.")
-        study = simulate_study(*drawn_from(key_of(out), name))
+        study = cohort(*drawn_from(key_of(out), name))
         folder.mkdir(parents=True)
         for table, rows in study.tables.items():
             rows.to_csv(folder / study.codebook.tables[table].file, index=False)
@@ -85,7 +121,7 @@ def key_of(out: Path) -> str:
 
 def mark(key: str, student: str, sheet: Path) -> dict[str, object]:
     """A sheet's points by question, and what could not be read of it."""
-    world, n, _ = drawn_from(key, student)
+    world, share, n, _ = drawn_from(key, student)
     row: dict[str, object] = {"student": student}
     try:
         with sheet.open(newline="", encoding="utf-8-sig") as file:
@@ -93,11 +129,11 @@ def mark(key: str, student: str, sheet: Path) -> dict[str, object]:
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         given, row["remark"] = {}, f"cannot be read ({type(error).__name__})"
     for pair, truth in truths(world).items():
-        row[pair] = points(given.get(pair, {}), truth, n)
+        row[pair] = points(given.get(pair, {}), share * truth, n)
     said = next((r for q, r in given.items() if q.startswith("world")), {})
     row["world"] = WORLD * (str(said.get("answer")).strip().lower() == world)
     row["total"] = sum(row[q] for q in (*ASKED, "world"))
-    return row | {"truth": world}
+    return row | {"truth": world, "share": share}
 
 
 def points(given: dict, truth: float, n: int) -> int:
