@@ -330,6 +330,4 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
             notes.problem("the codebook does not know this column.", remedy, column)
     elif unknown:
         what = f"the codebook does not know {len(unknown)} columns: {listed(unknown)}."
-        notes.problem(
-            what, remedy.replace("it ", "them ").replace("leave it", "leave them"), unknown[0]
-        )
+        notes.problem(what, remedy.replace("it ", "them "), unknown[0])
