@@ -94,20 +94,14 @@ class Cohort(CleanStudy):
         ParameterError
             A column or a value that the cohort does not have, or nobody is left.
         """
-        keep = pd.Series(True, index=self.dyads.index)
-        for column, wanted in values.items():
-            keep &= self._holds(column, wanted)
-        return self._of(keep, "only " + _listed(values))
+        return self._of(self._holding(values).all(axis=1), "only " + _listed(values))
 
     def without(self, **values: Values) -> Cohort:
         """Without the dyads with any of these values: `cohort.without(site="Site 03")`.
 
         Parameters and errors are those of :meth:`only`.
         """
-        gone = pd.Series(False, index=self.dyads.index)
-        for column, unwanted in values.items():
-            gone |= self._holds(column, unwanted)
-        return self._of(~gone, "without " + _listed(values))
+        return self._of(~self._holding(values).any(axis=1), "without " + _listed(values))
 
     def rescored(self, form: str = "", max_missing: float | None = None) -> Cohort:
         """The alliance scored by another rule.
@@ -184,11 +178,15 @@ class Cohort(CleanStudy):
         rated = [self.codebook.alliance_of(i) for i in self.codebook.informants]
         return [_one_of(name, self.codebook.scales, "scale of the rating") for name in rated]
 
-    def _holds(self, column: str, values: Values) -> pd.Series:
-        cells = self.dyads[_one_of(column, self.dyads.columns, "column")]
-        wanted = [values] if isinstance(values, (str, int, float)) else list(values)
-        there = cells.dropna().unique().tolist()
-        return cells.isin([_one_of(value, there, f"value of {column}") for value in wanted])
+    def _holding(self, values: Mapping[str, Values]) -> pd.DataFrame:
+        """For each of these columns, which dyads have one of its values."""
+        found = {}
+        for column, wanted in values.items():
+            cells = self.dyads[_one_of(column, self.dyads.columns, "column")]
+            wanted = [wanted] if isinstance(wanted, (str, int, float)) else wanted
+            there = cells.dropna().unique().tolist()
+            found[column] = cells.isin([_one_of(v, there, f"value of {column}") for v in wanted])
+        return pd.DataFrame(found, index=self.dyads.index)
 
     def _of(self, keep: pd.Series, said: str) -> Cohort:
         if not keep.any():

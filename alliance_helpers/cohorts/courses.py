@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from ..paths import COURSES
 from ..study.codebook import Codebook
@@ -102,12 +103,9 @@ def draw_courses(
 
     In standard deviations within clients; with a `reliability` the alliance is rated with error.
     """
-    paths = np.array(
-        [
-            [truth["within"]["itself"], truth["paths"]["symptoms_before_alliance"]],
-            [truth["paths"]["alliance_before_symptoms"], truth["within"]["itself"]],
-        ]
-    )
+    paths = np.eye(2) * truth["within"]["itself"]
+    paths[0, 1] = truth["paths"]["symptoms_before_alliance"]
+    paths[1, 0] = truth["paths"]["alliance_before_symptoms"]
     r, b = truth["within"]["correlation"], truth["between"]
     stable = np.array([[1.0, r], [r, 1.0]])
     new = np.linalg.cholesky(stable - paths @ stable @ paths.T)
@@ -122,10 +120,8 @@ def draw_courses(
     people += np.sqrt(share) * rng.normal(size=(managers[-1] + 1, 2))[managers]
     trend = truth["trend"] * np.arange(T)[:, None, None] * np.array([1.0, -1.0])
     values = within + people @ level.T + trend
-    odds = (
-        np.log(truth["stop"] / (1 - truth["stop"])) + truth["stop_with_symptoms"] * within[..., 1]
-    )
-    stops = rng.random((T, n)) < 1 / (1 + np.exp(-odds))
+    odds = logit(truth["stop"]) + truth["stop_with_symptoms"] * within[..., 1]
+    stops = rng.random((T, n)) < expit(odds)
     there = np.cumsum(stops, axis=0) - stops == 0
     if truth.get("reliability", 1) < 1:
         noise = np.sqrt(1 / truth["reliability"] - 1)

@@ -168,15 +168,13 @@ def _caseloads(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.nda
 
 def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Intake dates, and the days of the two years after and before each."""
-    first = np.datetime64(study["first_intake"], "D")
-    intake = first + rng.integers(study["intake_days"], size=n)
-    month = intake.astype("datetime64[M]")
-    day = (intake - month.astype("datetime64[D]")).astype(int)
-    leap_day = (day == 28) & (month.astype(int) % 12 == 1)  # 29 February has no second year
-    intake, day, month = intake + leap_day, np.where(leap_day, 0, day), month + leap_day
-    after = (month + 24).astype("datetime64[D]") + day
-    before = (month - 24).astype("datetime64[D]") + day
-    return intake, (after - intake).astype(int), (intake - before).astype(int)
+    first = np.datetime64(study["first_intake"], "s")
+    days = pd.DatetimeIndex(first + 86_400 * rng.integers(study["intake_days"], size=n))
+    leap_day = (days.month == 2) & (days.day == 29)  # 29 February has no second year
+    days += pd.to_timedelta(leap_day.astype(int), unit="D")
+    after, before = days + pd.DateOffset(years=2), days - pd.DateOffset(years=2)
+    intake = days.to_numpy().astype("datetime64[D]")
+    return intake, (after - days).days.to_numpy(), (days - before).days.to_numpy()
 
 
 def _answers(

@@ -19,6 +19,7 @@ from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import (
     NAMES_APART,
     RawTable,
+    blank_cells,
     reachable,
     refuse,
     repeated_names,
@@ -75,7 +76,11 @@ class Source:
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
         if blank and why:
             why = say("out", n=len(self.raw.frame) - len(frame), what=why)
-        frame = frame if blank else frame.drop(columns=[c for c in frame if _blank(frame[c])])
+        frame = (
+            frame
+            if blank
+            else frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
+        )
         kept = values if values[1:] or values[0] == "" else values[0]
         where = {**self.settings.get("where", {}), column: kept}
         return replace(
@@ -229,7 +234,3 @@ def _events(source: Source) -> Iterator[Source]:
         name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
         kind = "repeating instrument" if where.get(repeat) else "event"
         yield here.rows(split[-1], [where[split[-1]]], name, say("part", kind=kind, name=name))
-
-
-def _blank(cells: pd.Series) -> bool:
-    return bool((cells.isna() | (cells.astype("str").str.strip() == "")).all())

@@ -12,7 +12,7 @@ from ..study.cells import word_of
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern, say
-from .draft import DraftTable, Layout, Part
+from .draft import SHAPES, DraftTable, Layout, Part, shape_of
 from .exports import SENT, Source
 from .guesses import (
     BEFORE,
@@ -38,7 +38,6 @@ from .items import (
     reversed_beside,
 )
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
-from .shapes import SHAPES, shape_of
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")

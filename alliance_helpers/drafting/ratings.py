@@ -59,6 +59,7 @@ def items_and_scale(
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
         answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
+        block = replace(block, answers=answers)
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")
@@ -88,9 +89,8 @@ def items_and_scale(
         elif wai:
             form = form_of(block, here.max().max()) if who and form else form
             names = [name + ending for name in expand(pattern)]
-            settings |= _turned(block, form, here, table, names)
-            told, label = who or rater, _label(block, table)
-            _alliance(layout, block, settings, form, told, ending, answers, label)
+            settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
+            _alliance(layout, table, block, settings, who or rater, ending)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
@@ -131,15 +131,14 @@ def _turned(
 
 def _alliance(
     layout: Layout,
+    table: DraftTable,
     block: Block,
-    settings: dict[str, object],
-    form: str | None,
+    settings: dict,
     informant: str | None,
     ending: str,
-    answers: Answers,
-    label: str,
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
+    answers, form = block.answers, settings["form"]
     remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
     unseen = informant is None
     if unseen:
@@ -152,7 +151,7 @@ def _alliance(
         said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
         said.append(say("second", who=rater))
-    if form and not WAI.search(f"{block.stem} {label}"):
+    if form and not WAI.search(f"{block.stem} {_label(block, table)}"):
         said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(say("named_form", name=other[0], high=high))
@@ -160,16 +159,10 @@ def _alliance(
         said.append(answers.question)
     if form and not answers.numbers and block.guess.range != RESPONSES[form]:
         remark += say("occur", low=block.guess.low, high=high)
-    name = layout.name(f"{informant}_alliance{'' if ending[1:] == informant else ending}")
-    who = word_for(informant, layout)
-    when = "" if ending[1:] == informant else ending.replace("_", " ")
-    settings = {
-        "label": f"Alliance, {who.lower()}'s rating{when}",
-        "form": form,
-        **settings,
-        "informant": informant if form else None,
-        "score": None if form else "mean",
-    }
+    ending = "" if ending[1:] == informant else ending
+    name, who = layout.name(f"{informant}_alliance{ending}"), word_for(informant, layout)
+    settings = {"label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}", **settings}
+    settings |= {"informant": informant} if form else {"score": "mean"}
     layout.scales.append(Part(name, settings, remark, "; ".join(said)))
     if form and not (unseen and informant in layout.raters):
         layout.informants.setdefault(informant, (who, name))

@@ -301,7 +301,8 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
     cells = _text(cells)
-    if len(cells) and cells.str.fullmatch(r"[0-9]+\.0").fillna(True).all():
+    some = (cells.head(1), cells) if len(cells) else ()  # the first nearly always tells
+    if some and all(part.str.fullmatch(r"[0-9]+\.0").fillna(True).all() for part in some):
         cells = cells.str.removesuffix(".0")
     gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
     if gone.any() and not v.optional:

@@ -93,7 +93,9 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
     if not table.time or not {book.client, table.time} <= set(frame):
         return frame
     time = frame[table.time]
-    told = time.map(lambda t: as_text(t).removesuffix(" 00:00:00"), na_action="ignore").fillna("")
+    at, levels = pd.factorize(time)
+    words = [as_text(level).removesuffix(" 00:00:00") for level in levels]
+    told = np.array([*words, ""], dtype=object)[at]
     if event in ("first", "last"):
         rank = {v: i for i, v in enumerate(table.variables[table.time].values)}
         order = time.map(rank) if time.dtype == "str" and rank else time
@@ -101,13 +103,13 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
         one = frame[book.client].iloc[at].drop_duplicates(keep=event)
         taken = frame.index.isin(one.index)
     else:
-        taken = _is(told, event)
+        taken = told == event
         if not taken.any():
-            what = f"no row has the event {event!r} (found: {listed(told.unique())})."
+            what = f"no row has the event {event!r} (found: {listed(dict.fromkeys(told))})."
             column = table.variables[table.time].column
             notes.problem(what, "Correct `event` in the codebook.", column)
     rule = f"not the event taken ({event})"
-    notes.changed(table.time, ~taken, told[~taken].to_list(), "record left out", rule)
+    notes.changed(table.time, ~taken, told[~taken].tolist(), "record left out", rule)
     return frame[taken]
 
 
@@ -328,6 +330,4 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
             notes.problem("the codebook does not know this column.", remedy, column)
     elif unknown:
         what = f"the codebook does not know {len(unknown)} columns: {listed(unknown)}."
-        notes.problem(
-            what, remedy.replace("it ", "them ").replace("leave it", "leave them"), unknown[0]
-        )
+        notes.problem(what, remedy.replace("it ", "them "), unknown[0])

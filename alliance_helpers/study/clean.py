@@ -54,9 +54,8 @@ class Dyads:
                 main = next((o for o, ending in table.suffix.items() if not ending), None)
                 here = frame[frame[table.occasion] == main]
                 own = [name for name in shared if here[name].notna().any()]
-                known = frame.assign(
-                    **{n: frame[n].where(frame.index.isin(here.index)) for n in own}
-                )
+                inside = frame.index.isin(here.index)
+                known = frame.assign(**{n: frame[n].where(inside) for n in own})
                 once = known.groupby(client, sort=False)[shared].first().reset_index()
                 yield once, "", place(self.clients, once[client])
                 frame = frame.drop(columns=shared)

@@ -7,35 +7,24 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from ..errors import NotEstimableError
 
-SUBSCALES = {
-    # Signed item numbers (minus: reverse) after Horvath & Greenberg (1989), Tracey & Kokotovic
-    # (1989), Hatcher & Gillaspy (2006).
-    "WAI-36": {
-        "task": [2, 4, -7, -11, 13, -15, 16, 18, 24, -31, -33, 35],
-        "bond": [-1, 5, 8, 17, 19, -20, 21, 23, 26, 28, -29, 36],
-        "goal": [-3, 6, -9, -10, -12, 14, 22, 25, -27, 30, 32, -34],
-    },
-    "WAI-S": {"task": [1, 2, 8, 12], "bond": [3, 5, 7, 9], "goal": [-4, 6, -10, 11]},
-    "WAI-SR": {"task": [1, 2, 10, 12], "bond": [3, 5, 7, 9], "goal": [4, 6, 8, 11]},
-}
-SHORT_OF_36 = {  # the items of the short forms by their number in the 36-item form
-    "WAI-S": {"task": [2, 4, 24, 35], "bond": [8, 21, 23, 26], "goal": [-12, 22, -27, 32]},
-    "WAI-SR": {"task": [25, 4, 16, 35], "bond": [8, 19, 23, 36], "goal": [30, 22, 24, 32]},
-}
-RESPONSES = {"WAI-36": (1, 7), "WAI-S": (1, 7), "WAI-SR": (1, 5)}
-N_ITEMS = {"WAI-36": 36, "WAI-S": 12, "WAI-SR": 12}
+FORMS = tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8"))
+SUBSCALES = {form: told["key"] for form, told in FORMS.items()}
+SHORT_OF_36 = {form: told["of_36"] for form, told in FORMS.items() if "of_36" in told}
+RESPONSES = {form: tuple(told["answers"]) for form, told in FORMS.items()}
+N_ITEMS = {form: sum(map(len, key.values())) for form, key in SUBSCALES.items()}
 MAX_SPAN = 1_000
 # Types of a link that can be held against one another.
 KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", "date": "date"}
 NUMERIC = ("number", "integer")
-# Rows of which a client has several that make one, and what the codebook says of them.
-PICKED = {"rating": {"informant"}, "session": {"time", "event"}}
+PICKED = ("rating", "session")  # rows of which a client has several that make one
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 

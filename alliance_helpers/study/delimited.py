@@ -127,7 +127,7 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
         try:
             first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
         except csv.Error:  # a cell without end: the mark that opens it is looked for later
-            first = Marks(delimiter).cells(next(io.StringIO(text, newline="")))
+            first = Quotes(delimiter).cells(next(io.StringIO(text, newline="")))
         first = [name.strip() for name in first]
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
@@ -150,7 +150,7 @@ def _parse(
 ) -> pd.DataFrame:
     """The records below the header, which takes the rows from the first to the last of `top`."""
     first = top[1] + 1
-    names, marks = [f"c{i}" for i in range(len(header))], Marks(delimiter)
+    names, quotes = [f"c{i}" for i in range(len(header))], Quotes(delimiter)
     uneven: list[tuple[int, int, bool]] = []
 
     def skip(row) -> str:
@@ -179,7 +179,7 @@ def _parse(
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         none = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
         empty = "Empty CSV" in str(error)
-        refuse_quotes(path, encoding, marks, len(header), none, 0 if empty else None)
+        quotes.refuse(path, encoding, none, lines, 0 if empty else None)
         if empty:
             return numbered(none.set_axis(header, axis=1), first, path.name)
         what = "is not a regular table (is a quotation mark left open?)."
@@ -197,8 +197,8 @@ def _parse(
     every = np.arange(first, first + len(frame) + len(blank))
     spans = top[1] + len(every) + len(bad) != lines
     frame = numbered(frame, first, path.name, every[~np.isin(every, blank)])
-    if spans or marks.open_at_end(path, encoding):
-        refuse_quotes(path, encoding, marks, len(header), frame, len(frame) + len(bad))
+    if spans or quotes.open_at_end(path, encoding):
+        quotes.refuse(path, encoding, frame, lines, len(frame) + len(bad))
     if bad:
         raise refuse_rows(path.name, bad, f"have other than {len(header)} cells.", UNEVEN)
     return frame
@@ -234,16 +234,17 @@ def count_lines(path: Path) -> int:
     return lines + (last not in b"\r\n")
 
 
-class Marks:
-    """How quotation marks stand in a file of this delimiter; the same rules as the parser's.
+class Quotes:
+    """How quotation marks stand in a file of this delimiter, and which cannot be believed.
 
-    A mark opens a cell only as its first sign, a doubled one is text, and what follows the closing
-    one up to the delimiter is text too.
+    By the same rules as the parser's: a mark opens a cell only as its first sign, a doubled one is
+    text, and what follows the closing one up to the delimiter is text too.
     """
 
     def __init__(self, delimiter: str) -> None:
         cell = rf'(?:"{INSIDE}"|(?!"))[^{delimiter}]*+'
         self.delimiter = delimiter
+        self._ahead: deque[str] = deque()
         self._cell = re.compile(f"({cell}){delimiter}")
         self.opens = re.compile(f'((?:{cell}{delimiter})*+)"{INSIDE}').fullmatch
 
@@ -275,38 +276,45 @@ class Marks:
         cut = len(ends) == 1 and size > TAIL
         return cut or self.open_after(ends[-1].decode(encoding)) is not None
 
-
-class Quotes:
-    """The search for quotation marks that cannot be believed.
-
-    Parameters
-    ----------
-    marks : Marks
-    width : int
-        How many columns the header has.
-    frame : DataFrame
-        The records as they were read: they show what the cells of each column look like.
-    """
-
-    def __init__(self, marks: Marks, width: int, frame: pd.DataFrame) -> None:
-        self.marks, self.width, self.frame = marks, width, frame
-        self._ahead: deque[str] = deque()
-        self._usual = cache(self._shapes)
-
-    def places(self, file: Iterator[str]) -> list[tuple[int, int | None]]:
-        """Rows in which such a mark opens, and in which it closes.
+    def refuse(self, path: Path, encoding: str, frame, lines: int, records: int | None) -> None:
+        """Refuse the file if a mark in it takes in rows, or is never closed.
 
         After each the search goes on in the next line, as if the mark were text.
+
+        Parameters
+        ----------
+        path, encoding
+        frame : DataFrame
+            The records as they were read: they show what the cells of each column look like.
+        lines : int
+            How many the file has.
+        records : int or None
+            How many there are; none if there was no reading them.
         """
+
+        @cache
+        def usual(column: int) -> set[str]:
+            seen = frame.iloc[:SAMPLE, column].dropna().unique()
+            return {_shape(value) for value in seen} - {""}
+
+        so = f"{records:,} record{'s' * (records != 1)}" if records is not None else "no table"
         found, row = [], 0
-        while line := self._next(file):
-            row += 1
-            if '"' in line and self.marks.opens(line):
-                lines, columns, closed, clean = self._follow(file, line)
-                if not (closed and clean) or self._swallows(lines, columns):
-                    found.append((row, row + len(lines) - 1 if closed else None))
-                    self._ahead.extendleft(reversed(lines[1:]))
-        return found
+        with text_of(path, encoding) as file:
+            while line := self._next(file):
+                row += 1
+                if '"' in line and self.opens(line):
+                    held, columns, closed, clean = self._follow(file, line)
+                    width = frame.shape[1]
+                    if closed and clean and not self._swallows(held, columns, width, usual):
+                        continue
+                    last = row + len(held) - 1
+                    end = f"closes only in row {last}" if closed else "is never closed"
+                    what = f"with it, the file's {lines:,} lines hold {so}."
+                    found.append((row, f"opens a quotation mark that {end}; {what}"))
+                    self._ahead.extendleft(reversed(held[1:]))
+        if found:
+            remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
+            raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)
 
     def _next(self, file: Iterator[str]) -> str:
         return self._ahead.popleft() if self._ahead else next(file, "")
@@ -324,8 +332,8 @@ class Quotes:
         clean : bool
             Whether each closing mark stands at the end of its cell.
         """
-        lines, columns, size, clean, delimiter = [line], [], len(line), True, self.marks.delimiter
-        column = self.marks.open_after(line)
+        lines, columns, size, clean, delimiter = [line], [], len(line), True, self.delimiter
+        column = self.open_after(line)
         while size < BLOCK and (line := self._next(file)):
             lines.append(line)
             columns.append(column)
@@ -333,63 +341,34 @@ class Quotes:
             if close := CLOSES.match(line):
                 clean &= line[close.end() :][:1] in (delimiter, "\r", "\n", "")
                 after = line.find(delimiter, close.end()) + 1
-                more = self.marks.open_after(line, after) if after else None
+                more = self.open_after(line, after) if after else None
                 if more is None:
                     return lines, columns, True, clean
                 column += 1 + more
         return lines, columns, False, clean
 
-    def _swallows(self, lines: list[str], columns: list[int]) -> bool:
+    def _swallows(self, lines: list[str], columns: list[int], width: int, usual) -> bool:
         """Whether the record has another width than the header, or lines of it are records.
 
         They are if each of them fills the header's columns, or if one does, and what it would put
         outside the cell in question looks like what stands in those columns elsewhere.
         """
-        if len(self.marks.whole("".join(lines))) != self.width:
+        if len(self.whole("".join(lines))) != width:
             return True
-        alone = [self.marks.cells(line) for line in lines]
-        if all(len(cells) == self.width for cells in alone if any(cells)):
+        alone = [self.cells(line) for line in lines]
+        if all(len(cells) == width for cells in alone if any(cells)):
             return True
         for i, cells in enumerate(alone):
-            if len(cells) >= self.width:
+            if len(cells) >= width:
                 before = columns[i - 1] if i else 0
-                after = self.width - 1 - columns[i] if i < len(columns) else 0
+                after = width - 1 - columns[i] if i < len(columns) else 0
                 left = enumerate(cells[:before])
-                right = enumerate(cells[len(cells) - after :], self.width - after)
-                if any(_shape(cell) in self._usual(column) for column, cell in (*left, *right)):
+                right = enumerate(cells[len(cells) - after :], width - after)
+                if any(_shape(cell) in usual(column) for column, cell in (*left, *right)):
                     return True
         return False
-
-    def _shapes(self, column: int) -> set[str]:
-        """What the cells of a column look like."""
-        seen = self.frame.iloc[:SAMPLE, column].dropna().unique()
-        return {_shape(value) for value in seen} - {""}
 
 
 def _shape(cell: str) -> str:
     """What a cell looks like: 'C12' as 'a0', '-3.5' as '-0.0'."""
     return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", cell))
-
-
-def refuse_quotes(path: Path, encoding: str, marks: Marks, width: int, frame, records) -> None:
-    """Refuse the file if a quotation mark in it takes in rows, or is never closed.
-
-    Parameters
-    ----------
-    path, encoding, marks, width
-    frame : DataFrame
-        The records as they were read.
-    records : int, optional
-        How many those are; none if there was no reading them.
-    """
-    with text_of(path, encoding) as file:
-        places = Quotes(marks, width, frame).places(file)
-    if places:
-        so = f"{records:,} record{'s' * (records != 1)}" if records is not None else "no table"
-        so = f"with it, the file's {count_lines(path):,} lines hold {so}."
-        found = []
-        for row, end in places:
-            closed = "is never closed" if end is None else f"closes only in row {end}"
-            found.append((row, f"opens a quotation mark that {closed}; {so}"))
-        remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
-        raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)

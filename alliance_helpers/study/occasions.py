@@ -51,9 +51,9 @@ def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | 
     if name is None:
         return None
     table, order = book.tables[name], "session_number"
-    frame = tables[name].sort_values([book.client], kind="stable")
-    number = _order(frame, table, book.client)
-    frame = frame.assign(**{order: number}).sort_values([book.client, order], kind="stable")
+    number = _order(tables[name], table, book.client)
+    frame = tables[name].assign(**{order: number})
+    frame = frame.sort_values([book.client, order], kind="stable")
     scales = [s for s in book.scales.values() if set(s.items) <= set(frame)]
     columns, items = {}, {}
     for scale in scales:
@@ -74,15 +74,14 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     table, client = notes.table, book.client
     if not table.time or not {client, table.time} <= set(frame):
         return
-    order = pd.Series(_order(frame, table, client), frame.index).sort_values(kind="stable").index
-    people, own = frame[client].loc[order], {table.time, table.latest}
+    at = np.argsort(_order(frame, table, client), kind="stable")
+    people, own = pd.factorize(frame[client])[0][at], {table.time, table.latest}
     what = f"an earlier session of the same client (by {table.time}) has a later date."
     remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
     for name in [n for n in frame.select_dtypes("datetime") if n not in own]:
-        dates = frame[name].loc[order]
-        before = dates.groupby(people).cummax().groupby(people).shift()
-        back = (dates < before).reindex(frame.index).to_numpy()
-        told = frame[name].dt.strftime("%Y-%m-%d")
+        dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
+        back[at] = dates < dates.groupby(people).cummax().groupby(people).shift()
+        told = frame[name].where(back).dt.strftime("%Y-%m-%d") if back.any() else ()
         notes.wrong(table.variables[name].column, back, told, what, remedy)
 
 

@@ -24,6 +24,7 @@ from .cells import as_text
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
+FEWER = "Leave out columns that the codebook does not need."
 NAMES_APART = "Give each column a name of its own."
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
@@ -109,7 +110,7 @@ def within_limits(path: Path) -> None:
         raise refuse(path.name, "is empty.", "Put a header and the records in it.")
     if size > MAX_BYTES:
         what = f"has {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read."
-        raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+        raise refuse(path.name, what, FEWER)
 
 
 def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFrame:
@@ -120,11 +121,11 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     """
     if frame.shape[1] > MAX_COLUMNS:
         what = f"has {frame.shape[1]:,} columns; at most {MAX_COLUMNS:,} are read."
-        raise refuse(file, what, "Leave out columns that the codebook does not need.")
+        raise refuse(file, what, FEWER)
     names = enumerate(map(str, frame.columns), 1)
     frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
     unnamed = (i for i, n in enumerate(frame.columns) if n == f"unnamed {i + 1}")
-    nothing = [f"unnamed {i + 1}" for i in unnamed if _blank(frame.iloc[:, i]).all()]
+    nothing = [f"unnamed {i + 1}" for i in unnamed if blank_cells(frame.iloc[:, i]).all()]
     frame = frame.drop(columns=nothing) if nothing else frame
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
@@ -132,7 +133,7 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     for position in range(frame.shape[1]):
         if not blank.any():
             return frame
-        blank[blank] = _blank(frame.iloc[:, position][blank])
+        blank[blank] = blank_cells(frame.iloc[:, position][blank])
     return frame[~blank] if blank.any() else frame
 
 
@@ -141,7 +142,8 @@ def repeated_names(frame: pd.DataFrame) -> str:
     return listed(map(repr, frame.columns[frame.columns.duplicated()].unique()))
 
 
-def _blank(values: pd.Series) -> np.ndarray:
+def blank_cells(values: pd.Series) -> np.ndarray:
+    """Which cells hold nothing, or nothing but spaces."""
     gone = values.isna().to_numpy(dtype=bool)
     if pd.api.types.is_string_dtype(values.dtype):
         return gone | (values.astype("str").str.strip() == "").to_numpy(dtype=bool, na_value=True)
@@ -320,13 +322,11 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
     try:
         meta = pq.read_metadata(path)
         size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-        if size > MAX_PARQUET:
-            what = f"would unpack to {size / 1e9:.0f} GB."
-            raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
         cells = 8 * meta.num_rows * meta.num_columns  # runs of one value take no room in the file
-        if cells > MAX_UNPACKED and cells > MAX_RATIO * path.stat().st_size:
-            what = f"would unpack to {cells / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB."
-            raise refuse(path.name, what, "Leave out columns that the codebook does not need.")
+        packed = path.stat().st_size
+        if size > MAX_PARQUET or (cells > MAX_UNPACKED and cells > MAX_RATIO * packed):
+            what = f"would unpack to {max(size, cells) / 1e9:.1f} GB from {packed / 1e6:.1f} MB."
+            raise refuse(path.name, what, FEWER)
         schema = pq.read_schema(path)
         for field in schema:
             if "binary" in str(field.type):

@@ -117,6 +117,7 @@ def _but(entry: Mapping, *without: str) -> dict:
 
 def _table(name: str, entry: dict, missing: tuple) -> Table:
     occasion, variables = entry.get("occasion") or {}, {}
+    header = entry.get("header", 1)
     for pattern, settings in entry["variables"].items():
         settings = settings or {}
         for variable, column in zip(expand(pattern), columns_of(pattern, settings), strict=False):
@@ -136,7 +137,7 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
         occasion=occasion.get("column"),
         suffix={str(k): v for k, v in occasion.get("suffix", {}).items()},
         ignore=tuple(name for pattern in entry.get("ignore", ()) for name in expand(pattern)),
-        header=_header(entry),
+        header=tuple(header if isinstance(header, list) else [header] * 2),
         where={
             column: tuple(map(str, kept if isinstance(kept, list) else [kept]))
             for column, kept in entry.get("where", {}).items()
@@ -145,11 +146,6 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
         event=str(entry["event"]) if "event" in entry else None,
         **{s: entry[s] for s in ("file", "sheet", "duplicates", "latest", "time") if s in entry},
     )
-
-
-def _header(entry: Mapping) -> tuple[int, int]:
-    header = entry.get("header", 1)
-    return tuple(header) if isinstance(header, list) else (header, header)
 
 
 def _variable(name: str, table: str, column: str, settings: dict, missing: tuple) -> Variable:
@@ -217,12 +213,10 @@ def _rule_problems(book: Codebook, raw: dict) -> list[Problem]:
         *_same_names(book, raw),
         *_references(book, columns),
         *(entry for table in book.tables.values() for entry in _table_rules(book, table)),
-        *_shapes(raw),
-        *(entry for scale in book.scales.values() for entry in _scale_rules(scale, columns)),
+        *(entry for scale in book.scales.values() for entry in _scale_rules(scale)),
         *_settled(raw, book),
         *_days_rules(book),
         *_study_rules(book),
-        *_types(book, columns),
         *_derived_rules(book, columns),
         *_made_names(book, columns),
     ]
@@ -256,9 +250,14 @@ def _patterns(raw: dict) -> Iterator:
                     yield place, f"{again} is listed twice.", "Remove one of the two."
                     break
                 seen[name] = columns[column] = pattern
-            low, high = (settings or {}).get("range", (0, 1))
+            told = {"type": "number", "range": (0, 1), "values": {}} | (settings or {})
+            low, high = told["range"]
             if not low <= high:
                 yield place, f"the range {low} to {high} is empty.", "Write [lowest, highest]."
+            words = told["values"] if isinstance(told["values"], dict) else {"": ""}
+            if told["type"] in NUMERIC and not all(map(is_number, map(str, words.values()))):
+                what = "`values` of a number say which word is which number."
+                yield place, what, "Write {word: number, ...}."
 
 
 def _same_names(book: Codebook, raw: Mapping) -> Iterator:
@@ -301,34 +300,40 @@ def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[s
     )
 
 
-def _typed(book: Codebook) -> list[tuple]:
-    """Where a variable of some type is named: place, name, types, what is wrong, the remedy."""
-    what, numbers = "{!r} is of type {}.", "Take numbers; of a category, what `derived` makes."
-    asked = [(("study", r), getattr(book, r), ("id",), what, "Give it `type: id`.")
-             for r in ("client", "case_manager")]  # fmt: skip
-    asked += [(("blocks", b), v, NUMERIC, what, numbers)
-              for b, names in book.blocks.items() for v in names]  # fmt: skip
-    asked += [(("informants", i, "alliance"), e["alliance"], NUMERIC, what,
-               "Name a scale or a number.") for i, e in book.informants.items()]  # fmt: skip
-    asked += [(("days", d.name, "anchor"), d.anchor, ("date",), "the anchor {!r} is not a date.",
-               "Name a date of the client.") for d in book.days.values()]  # fmt: skip
-    return asked
-
-
 def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
+    """Names that lead nowhere, or to a variable of another type than their part asks for."""
     known = dyad_variables(book)
-    asked = [(place, name) for place, name, *_ in _typed(book)] + [(("study", "site"), book.site)]
-    asked += [(("derived", d.name, "from"), d.source) for d in book.derived.values()]
-    items = [(("scales", s.name, "items"), i) for s in book.scales.values() for i in s.items]
-    lost: dict[tuple, list[str]] = {}
-    for there, wanted in ((columns, items), (known, asked)):
-        for place, name in wanted:
-            if name is not None and name not in there:
-                lost.setdefault(place, []).append(name)
-    for place, names in lost.items():
-        close = get_close_matches(names[0], sorted(columns if "items" in place else known), n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
-        yield place, f"there is no variable {listed(map(repr, names), 3)}.", hint
+    for place, names, types, what, remedy in _named(book):
+        there = columns if "items" in place else known
+        if absent := [name for name in names if name is not None and name not in there]:
+            close = get_close_matches(absent[0], sorted(there), n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
+            yield place, f"there is no variable {listed(map(repr, absent), 3)}.", hint
+        wrong = [name for name in names if name in columns and columns[name].type not in types]
+        for name in wrong if "blocks" in place else wrong[:1]:
+            yield place, what.format(name, columns[name].type), remedy
+
+
+def _named(book: Codebook) -> Iterator[tuple]:
+    """Where variables are named: place, names, types, what is wrong with others, the remedy."""
+    what, every = "{!r} is of type {}.", tuple(KINDS)
+    for role in ("client", "case_manager"):
+        yield ("study", role), [getattr(book, role)], ("id",), what, "Give it `type: id`."
+    yield ("study", "site"), [book.site], every, "", ""
+    for block, names in book.blocks.items():
+        remedy = "Take numbers; of a category, what `derived` makes."
+        yield ("blocks", block), names, NUMERIC, what, remedy
+    for who, entry in book.informants.items():
+        place = ("informants", who, "alliance")
+        yield place, [entry["alliance"]], NUMERIC, what, "Name a scale or a number."
+    for days in book.days.values():
+        place, other = ("days", days.name, "anchor"), "the anchor {!r} is not a date."
+        yield place, [days.anchor], ("date",), other, "Name a date of the client."
+    for derived in book.derived.values():
+        yield ("derived", derived.name, "from"), [derived.source], every, "", ""
+    for scale in book.scales.values():
+        place, remedy = ("scales", scale.name, "items"), "Items are of type integer or number."
+        yield place, scale.items, NUMERIC, f"item {what}", remedy
 
 
 def _table_rules(book: Codebook, table: Table) -> Iterator:
@@ -350,31 +355,13 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, what, f"Make the key [{', '.join(key)}]."
     if any(table.variables[name].optional for name in table.key if name in table.variables):
         yield place, "part of its key is optional.", "Leave `optional` out there."
+    if table.header[0] > table.header[1] or (table.rated and len(table.suffix) < len(ROLES)):
+        what = "the header ends before it begins, or both informants are told alike."
+        yield place, what, "Write `header: [first, last]`, and a value for each informant."
     if table.duplicates == "allow" and row != "episode":
         yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
     if table.duplicates == "keep_latest" and not _is_date(table, table.latest):
         yield place, "keep_latest needs `latest`, a variable of type date.", "Name it."
-
-
-def _shapes(raw: Mapping) -> Iterator:
-    """Settings of a table's shape, and of words for numbers, that say half of what they must."""
-    for name, entry in raw["tables"].items():
-        row, place = entry.get("row", "client"), ("tables", name)
-        for shape, settings in PICKED.items():
-            for half in sorted(settings - set(entry) if row == shape else settings & set(entry)):
-                yield place, f"`{half}` and `row: {shape}` go together.", "Give both, or neither."
-        if row in PICKED and "occasion" in entry:
-            yield (*place, "occasion"), f"`row: {row}` has no `occasion`.", "Leave one of them out."
-        rated, (first, last) = entry.get("informant", {}), _header(entry)
-        if first > last or (rated and str(rated["client"]) == str(rated["case_manager"])):
-            what = "the header ends before it begins, or both informants are told alike."
-            yield place, what, "Write `header: [first, last]`, and a value for each informant."
-        for pattern, settings in entry["variables"].items():
-            settings = {"type": "number", "values": {}} | (settings or {})
-            words = settings["values"] if isinstance(settings["values"], dict) else {"": ""}
-            if settings["type"] in NUMERIC and not all(map(is_number, map(str, words.values()))):
-                what = "`values` of a number say which word is which number."
-                yield (*place, "variables", str(pattern)), what, "Write {word: number, ...}."
 
 
 def _settled(raw: Mapping, book: Codebook) -> Iterator:
@@ -392,7 +379,7 @@ def _is_date(table: Table, name: str | None) -> bool:
     return name in table.variables and table.variables[name].type == "date"
 
 
-def _scale_rules(scale: Scale, columns: Mapping[str, Variable]) -> Iterator:
+def _scale_rules(scale: Scale) -> Iterator:
     place = ("scales", scale.name)
     numbers = [i for part in scale.keys.values() for i in part]
     n = len(scale.items)
@@ -412,11 +399,6 @@ def _scale_rules(scale: Scale, columns: Mapping[str, Variable]) -> Iterator:
         yield place, what, "Give the scale a range, for example [1, 7]."
     if len(set(scale.items)) < n:
         yield place, "an item is listed twice.", "List each item once."
-    for item in scale.items:
-        if item in columns and columns[item].type not in NUMERIC:
-            what = f"item {item!r} is of type {columns[item].type}."
-            yield place, what, "Items are of type integer or number."
-            break
 
 
 def _days_rules(book: Codebook) -> Iterator:
@@ -450,13 +432,6 @@ def _study_rules(book: Codebook) -> Iterator:
     if both := set.intersection(*items) if len(items) == 2 else set():
         what = f"both ratings are made of {listed(sorted(both), 3)}."
         yield ("informants",), what, "Give each informant items of their own."
-
-
-def _types(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
-    """Variables that are of another type than their part asks for."""
-    for place, name, types, what, remedy in _typed(book):
-        if name in columns and columns[name].type not in types:
-            yield place, what.format(name, columns[name].type), remedy
 
 
 def _derived_rules(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:

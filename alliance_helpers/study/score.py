@@ -192,6 +192,7 @@ def against(columns: list[np.ndarray], sign: np.ndarray) -> np.ndarray:
     if len(x) < 10 or x.shape[1] < 3:
         return np.array([], dtype=int)
     x = x - x.mean(axis=0)
-    rest = x.sum(axis=1)[:, None] - x
-    spread = np.sqrt((x**2).sum(axis=0) * (rest**2).sum(axis=0))
-    return np.flatnonzero((x * rest).sum(axis=0) < -3 / np.sqrt(len(x)) * spread - 1e-9)
+    products = x.T @ x
+    own, with_all = np.diag(products), products.sum(axis=0)
+    rest = (products.sum() - 2 * with_all + own).clip(0)
+    return np.flatnonzero(with_all - own < -3 / np.sqrt(len(x)) * np.sqrt(own * rest) - 1e-9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ MAX_DEPTH = 20
 MAX_NODES = 100_000
 MAX_DIGITS = 40
 IRI_GRAMMAR = "rfc3987_syntax"
+WORDS = tomllib.loads(Path(__file__).with_name("schema_words.toml").read_text(encoding="utf-8"))
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -198,13 +200,14 @@ def schema_problems(
             where = " > ".join(str(p)[:60] for p in here) or "the top level"
             row = row_of(text, here)
             problems.append(Problem(file, f"at {where}: {what}", remedy, row=row))
-    return sorted(problems, key=lambda p: p.row or 0)
+    return sorted(dict.fromkeys(problems), key=lambda p: p.row or 0)
 
 
 def _in_words(error) -> Iterator[tuple[str | None, str]]:
     """One schema error as steps further down and sentences."""
     rule, wanted, found = error.validator, error.validator_value, error.instance
     name = str(found) if "propertyNames" in error.schema_path else None
+    why = error.schema.get("$comment")
     if rule == "additionalProperties" and wanted is False:
         known = sorted(error.schema.get("properties", {}))
         for name in found:
@@ -212,7 +215,7 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
                 yield str(name), f"there is no such setting here; {meant(name, known)}"
     elif rule == "required":
         gone = [name for name in wanted if name not in found]
-        yield None, f"{' and '.join(repr(n) for n in gone)} must be given."
+        yield None, f"{' and '.join(map(repr, gone))} must be given{f': {why}' if why else ''}."
     elif rule == "oneOf":
         names = [option["required"][0] for option in wanted]
         yield None, f"give exactly one of {' and '.join(map(repr, names))}."
@@ -220,33 +223,11 @@ def _in_words(error) -> Iterator[tuple[str | None, str]]:
         yield None, f"found {found}; write yes, no, true and false in quotes."
     elif rule == "enum":
         yield name, f"found {show(found)}; expected one of {', '.join(map(str, wanted))}."
-    elif rule == "pattern":
-        why = error.schema.get("$comment", "this is not allowed here")
+    elif why and rule in ("pattern", "const", "not"):
         yield name, f"found {show(found)}; {why}."
     elif rule == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
-        words = " or ".join(_KINDS.get(k, k) for k in kinds)
+        words = " or ".join(WORDS["kinds"].get(k, k) for k in kinds)
         yield None, f"found {show(found)}; expected {words}."
     else:
-        yield None, f"found {show(found)}; {_LIMITS.get(rule, 'it does not fit here')}."
-
-
-_KINDS = {
-    "object": "a mapping (name: ...)",
-    "array": "a list [ ... ]",
-    "string": "text (put numbers and dates in quotes)",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "null": "nothing",
-}
-_LIMITS = {
-    "maxLength": "it is too long",
-    "minLength": "it is empty",
-    "minItems": "it has too few entries",
-    "maxItems": "it has too many entries",
-    "minProperties": "it is empty",
-    "minimum": "it is too small",
-    "maximum": "it is too large",
-    "anyOf": "it has none of the forms that fit here",
-}
+        yield None, f"found {show(found)}; {WORDS['limits'].get(rule, 'it does not fit here')}."

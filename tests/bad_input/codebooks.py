@@ -226,7 +226,7 @@ book(
     "codebook_scale_of_a_category",
     'form: WAI-S, items: "wai_{1..12}"',
     "items: [age, sex]",
-    "codebook.yml, row 34: at scales > client_alliance: item 'sex' is of type category. "
+    "codebook.yml, row 34: at scales > client_alliance > items: item 'sex' is of type category. "
     "Items are of type integer or number.",
 )
 book(

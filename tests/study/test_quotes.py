@@ -3,7 +3,6 @@
 import random
 import re
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -262,11 +261,11 @@ def test_marks_are_followed_as_the_parser_does(signs, tmp_path_factory):
         ),
         convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys("abc", pa.string())),
     )
-    search, records = delimited.Quotes(delimited.Marks(","), 2, pd.DataFrame()), 0
+    search, records = delimited.Quotes(","), 0
     with delimited.text_of(path, "utf8") as file:
         for line in file:
             records += 1
-            if search.marks.open_after(line) is not None:
+            if search.open_after(line) is not None:
                 search._follow(file, line)
     with delimited.text_of(path, "utf8") as file:
         assert delimited.count_lines(path) == len(list(file))

@@ -186,7 +186,7 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
         ("id,x\n1,2\n", "x: {}", "key: [id], where: {x: 3}", "'3', which no row holds"),
         ("id,x\n1,2\n", "x: {}", "key: [id], where: {y: 3}", "column y: the column by which"),
         ("id,n\n1,2\n", "n: {}", "key: [id], row: session, time: n, event: 4", "event '4'"),
-        ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "`event` and `row: session`"),
+        ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "'event' must be given"),
         ("id,x\n1,2\n", "x: {}", "key: [id], header: 9", "no header in row 9"),
         ("id,x\n1,2\n", "x: {values: [1, 2]}", "", "say which word is which number"),
         ("id,role,x\n1,a,2\n1,b,3\n2,c,3\n", "x: {}",
