@@ -31,6 +31,7 @@ from ..study.codebook import Codebook
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
+from .plan import input_hashes
 from .runner import (
     KEEP,
     KILLED,
@@ -43,7 +44,7 @@ from .runner import (
     run_one,
     versions,
 )
-from .sequence import checked_study, input_hashes, refuse_subtraction, skipped
+from .sequence import checked_study, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 

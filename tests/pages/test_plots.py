@@ -362,7 +362,7 @@ def test_colours_stay_apart(looks, seen):
 
 def test_models_differ_without_colour():
     looks = list(style.FAMILIES.values())
-    assert len({x.marker for x in looks}) == len({str(x.line) for x in looks}) == len(looks)
+    assert len({x.marker for x in looks}) == len({str(x.dashes) for x in looks}) == len(looks)
 
 
 @pytest.mark.parametrize("name", NAMES)

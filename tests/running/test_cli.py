@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from make_notebook import make_notebook
 
 from alliance_helpers.paths import RAW, RESULTS
-from alliance_helpers.running import sequence
+from alliance_helpers.running import runner
 from alliance_helpers.running.batch import choose_notebooks
 from alliance_helpers.running.cli import main
 
@@ -289,8 +289,8 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(tmp_path, monkeypatch):
 def test_a_copy_of_a_notebook_is_run_only_if_it_is_named(tmp_path, monkeypatch):
     for name in ("04_finding", "04_finding-Copy1", "04_finding (copy)"):
         make_notebook(tmp_path / f"{name}.ipynb")
-    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
-    assert [p.stem for p in sequence.main_notebooks()] == ["04_finding"]
+    monkeypatch.setattr(runner, "NOTEBOOKS", tmp_path)
+    assert [p.stem for p in runner.main_notebooks()] == ["04_finding"]
     for asked in ([], ["04"], ["04_finding"]):
         assert [p.stem for p in choose_notebooks(asked, tmp_path)] == ["04_finding"]
     (named,) = choose_notebooks(["04_finding-Copy1"], tmp_path)

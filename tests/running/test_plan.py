@@ -21,15 +21,16 @@ from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import JOINT, causes_of, compare
 from alliance_helpers.running.plan import (
     LOCK,
+    by_name,
     deviations,
     differences,
     digest,
     findings_of,
+    input_hashes,
     lock,
     plan_of,
 )
 from alliance_helpers.running.runner import versions
-from alliance_helpers.running.sequence import by_name, input_hashes
 
 
 def study(folder: Path, scenario="published", seed=5, **swaps: list) -> Path:
