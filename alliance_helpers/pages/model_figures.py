@@ -12,24 +12,10 @@ from matplotlib.patches import Patch
 
 from ..cohorts.cohort import rounded_n
 from ..study.codebook import Codebook
+from . import style
 from .dyad_figures import joined
 from .printing import coefficient, figure_number, p_words, word
-from .style import (
-    FAMILIES,
-    INK,
-    QUIET,
-    SHADE,
-    STEPS,
-    canvas,
-    finished,
-    key,
-    log_ticks,
-    look,
-    nothing,
-    shares_below,
-    styled,
-    without_side,
-)  # fmt: skip
+from .style import INK, QUIET, SHADE, STEPS, canvas, finished, key, look, nothing, styled
 
 PLATE = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 
@@ -71,8 +57,8 @@ def r_squared_blocks(
         ax.text(0, at - 0.37, label, transform=ax.get_yaxis_transform(), va="center")
         p_values = fit.get("p_change", pd.Series(np.nan, index=fit.index))
         for block, share, p in zip(fit["block"], shares[name], p_values, strict=True):
-            style = looks[block]
-            ax.barh(at, share, left=left, height=0.44, facecolor=style.color, hatch=style.hatch,
+            face = looks[block]
+            ax.barh(at, share, left=left, height=0.44, facecolor=face.color, hatch=face.hatch,
                     edgecolor=QUIET, lw=0.6)  # fmt: skip
             if share > 0.085 * most:
                 ax.text(left + share / 2, at, coefficient(share), ha="center", fontsize=9,
@@ -85,8 +71,8 @@ def r_squared_blocks(
         said.append(f"{label}{many}: {', '.join(parts)}, together {coefficient(left, 3)}")
     ax.set_xlim(0, min(1.12, most * 1.14))
     ax.set_ylim(max(len(fits), 1) - 0.6, -0.65)
-    without_side(ax)
-    shares_below(ax)
+    style.without_side(ax)
+    style.shares_below(ax)
     ax.set_xlabel("Share of variance explained (R²)")
     handles = [
         Patch(facecolor=s.color, hatch=s.hatch, edgecolor=QUIET, label=word(b).capitalize())
@@ -133,12 +119,12 @@ def days_distribution(
     ax.bar(at, expected["observed"], width=0.94, color="#C3CED6", edgecolor="#8597A3", lw=0.6,
            label="Observed")  # fmt: skip
     for name in families:
-        style = FAMILIES[name]
+        face = style.FAMILIES[name]
         for part in (slice(0, 1), slice(1, None)) if zero else (slice(None),):
-            ax.plot(at[part], expected[name].iloc[part], color=style.color, lw=1.6,
-                    dashes=style.dashes, marker=style.marker, ms=5.5,
-                    mew=1.6 if style.marker == "x" else 0.6,
-                    label=style.label if part.start != 1 else None)  # fmt: skip
+            ax.plot(at[part], expected[name].iloc[part], color=face.color, lw=1.6,
+                    dashes=face.dashes, marker=face.marker, ms=5.5,
+                    mew=1.6 if face.marker == "x" else 0.6,
+                    label=face.label if part.start != 1 else None)  # fmt: skip
     _day_ticks(ax, at, low, high, zero)
     ax.set(xlabel=xlabel, ylabel="Number of clients")
     ax.set_ylim(bottom=0)
@@ -203,8 +189,8 @@ def bayes_sensitivity(
     ax = canvas(ax, 4.3)
     said, curves = [], _curves(table, "kappa", "bf10")
     for name, kappa, bf10 in curves:
-        style, bf01 = look(name), 1 / bf10
-        ax.plot(kappa, bf01, color=style.color, marker=style.marker, ms=5.5, lw=1.8,
+        face, bf01 = look(name), 1 / bf10
+        ax.plot(kappa, bf01, color=face.color, marker=face.marker, ms=5.5, lw=1.8,
                 label=word(name).capitalize())  # fmt: skip
         quoted = {int(np.abs(np.log(kappa / k)).argmin()) for k in (1 / 3, 1)} if len(kappa) else ()
         values = " and ".join(f"{bf01[i]:.3g} at kappa {kappa[i]:.2g}" for i in sorted(quoted))
@@ -271,7 +257,7 @@ def equivalence_power(
     ax.set(xscale="log", ylim=(0, 1.02), ylabel="Chance that the absence is supported",
            xlabel="True rate ratio per standard deviation of the rating\n"
            "(shaded: inside the bounds; dotted: .05)")  # fmt: skip
-    log_ticks(ax, [low, 1.0, high])
+    style.log_ticks(ax, [low, 1.0, high])
     key(ax)
     return finished(ax, heading, f"{heading}. {'; '.join(said)}.")
 
@@ -297,15 +283,15 @@ def power_curve(
     said, marks, curves = [], [], _curves(table, "effect", "power")
     ax.axhline(TARGET, color=QUIET, lw=0.8, ls=(0, (1, 2)))
     for at, (name, effect, power) in enumerate(curves):
-        style = look(name) if name in ("client", "case_manager") else STEPS[-1]
+        face = look(name) if name in ("client", "case_manager") else STEPS[-1]
         label = name if name.startswith("n = ") else word(name).capitalize()
-        ax.plot(effect, power, color=style.color, lw=2, ls=LINES[at % 4], label=label)
+        ax.plot(effect, power, color=face.color, lw=2, ls=LINES[at % 4], label=label)
         prefix = f"{label}: " if label else ""
         reached = power >= TARGET
         if reached.any() and not reached[0]:
             i = int(reached.argmax())
             found = np.interp(TARGET, power[i - 1 : i + 1], effect[i - 1 : i + 1])
-            ax.plot(found, TARGET, style.marker, color=style.color, mec=INK, ms=8, zorder=4)
+            ax.plot(found, TARGET, face.marker, color=face.color, mec=INK, ms=8, zorder=4)
             marks.append(found)
             said.append(f"{prefix}power {TARGET:.2f} at {figure_number(found)}")
         elif len(power):
@@ -362,7 +348,7 @@ def information_sources(
         )
         total = coefficient(mine["r_squared"].iloc[0])
         said.append(f"{word(informant, codebook)} (together {total}): {values}")
-    shares_below(ax)
+    style.shares_below(ax)
     ax.set_xlabel("Share of the rating's variance (LMG)\nline: 95 % interval")
     key(ax, handles)
     about = f"{heading}: share of variance by source of information. {'. '.join(said)}."
@@ -392,7 +378,7 @@ def _bars(
         if "conf_low" in rows:
             ax.hlines(at, row.conf_low, row.conf_high, color=INK, lw=1)
         ax.plot([row.noise] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
-    without_side(ax)
+    style.without_side(ax)
     ax.set_ylim(step * len(labels) - GAP, -LABEL)
     handles = [Patch(facecolor=look(i).color, label=word(i, codebook)) for i in informants]
     noise = Line2D([], [], color=INK, marker="|", ms=10, mew=2.2, ls="", label="pure noise")

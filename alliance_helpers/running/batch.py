@@ -28,22 +28,12 @@ from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked
 from ..errors import AllianceError, OutputError, ParameterError, RunError
 from ..study.codebook import Codebook
+from . import runner
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .plan import input_hashes
-from .runner import (
-    KEEP,
-    KILLED,
-    PREFIX,
-    RunResult,
-    Shared,
-    is_copy,
-    lost_run,
-    notebook_cells,
-    run_one,
-    versions,
-)
+from .runner import PREFIX, RunResult, Shared, is_copy, lost_run, notebook_cells, run_one
 from .sequence import checked_study, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
@@ -151,7 +141,7 @@ def fingerprint(
         | {f"{NOTEBOOK}{name}": _digest(notebook_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
         | {f"the file {paths.homeless(path)}": d for path, d in (every | (inputs or {})).items()}
-        | {f"{VERSION}{name}": number for name, number in versions().items()}
+        | {f"{VERSION}{name}": number for name, number in runner.versions().items()}
     )
 
 
@@ -415,9 +405,9 @@ def run_batch(
         Runs could not go on, for example because the disk is full; what is done is kept.
     """
     started = time.perf_counter()
-    if keep not in KEEP or jobs < 1 or not timeout > 0:
+    if keep not in runner.KEEP or jobs < 1 or not timeout > 0:
         raise ParameterError(
-            f"keep must be one of {', '.join(KEEP)}, jobs at least 1 and timeout above 0."
+            f"keep must be one of {', '.join(runner.KEEP)}, jobs at least 1 and timeout above 0."
         )
     grid = read_grid(Path(grid_path), yes)
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))
@@ -482,7 +472,7 @@ def _run_all(
         spread = run_tasks(run_one, shared, tasks, jobs, limit)
     with contextlib.closing(spread) as results:
         for index, result in results:
-            result: RunResult = result or lost_run(shared, tasks[index][0], *KILLED)
+            result: RunResult = result or lost_run(shared, tasks[index][0], *runner.KILLED)
             store.save(result)
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)

@@ -13,7 +13,7 @@ from make_notebook import STANDARD, make_notebook
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import CODEBOOK, RAW, write_whole
-from alliance_helpers.running import runner, sequence, station
+from alliance_helpers.running import runner, station
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.parameters import all_parameters
 from alliance_helpers.running.plan import by_name, input_hashes
@@ -86,7 +86,7 @@ def test_what_only_the_robustness_notebooks_found_stands_in_the_findings(tmp_pat
 
 def test_wrong_parameters_start_nothing(tmp_path, monkeypatch):
     make_notebook(tmp_path / "01_a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
-    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(runner, "NOTEBOOKS", tmp_path)
     with pytest.raises(ParameterError, match=r"(?s)'sead'.*seed = 'x' is of type str.*seed: int"):
         run_sequence({"sead": 1, "seed": "x"}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -108,7 +108,7 @@ def test_a_notebook_that_would_show_another_study_starts_nothing(tmp_path, monke
     for name in ("01_a", "02_lost", "robustness"):
         cell = f"open({str(ran)!r}, 'w')"
         make_notebook(tmp_path / f"{name}.ipynb", cell, **(how if name == lost else {}))
-    monkeypatch.setattr(sequence, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(runner, "NOTEBOOKS", tmp_path)
     (tmp_path / "out").mkdir()
     earlier = tmp_path / "out" / "report.html"
     earlier.write_text("of an earlier run")
@@ -191,7 +191,7 @@ informants: {{client: {{label: Patient, alliance: x}}}}
     [
         (["case_manager"], "03_alliance_agreement 04_finding_1 05_finding_2 08_halo"),
         (["client"], "03_alliance_agreement 04_finding_1 06_finding_3"),
-        (["blocks", "days"], "04_finding_1 07_finding_4"),
+        (["blocks", "days"], "04_finding_1 05_finding_2 06_finding_3 07_finding_4"),
     ],
     ids=["the client alone", "the case manager alone", "two ratings and nothing else"],
 )
