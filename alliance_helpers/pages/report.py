@@ -133,14 +133,8 @@ def _output(output) -> str:
         return f'<pre class="error">{escape(output.ename)}: {escape(output.evalue)}</pre>'
     data = output.get("data", {})
     if "image/png" in data:
-        about = output.metadata.get("image/png", {})
-        alt, width = escape(str(about.get("alt", ""))), int(about.get("width", 700))
-        caption = escape(str(about.get("caption", "")))
-        png = data["image/png"].replace("\n", "")
-        return (
-            f'<figure><img alt="{alt}" style="max-width:min(100%,{width}px)" '
-            f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
-        )
+        about = {"alt": "", "width": 700, "caption": ""} | output.metadata.get("image/png", {})
+        return rendered("figure.html.j2", png=data["image/png"].replace("\n", ""), **about)
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     return ""
