@@ -33,6 +33,7 @@ from .runner import main_notebooks, notebook_cells, versions
 from .station import COHORT
 
 LOCK = "plan.lock"
+SEAL = "sha256"  # of the rest of a file
 REASONS = "deviations.yml"
 ROW = [*KEY, "analysis"]
 """What names a row of findings."""
@@ -96,6 +97,22 @@ def digest(plan: object) -> str:
     """SHA-256 of what a plan says."""
     text = json.dumps(plan, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(content: Mapping[str, object]) -> str:
+    """JSON that says of itself whether it is as it was written."""
+    told = json.loads(json.dumps(content))  # as it will be read
+    return json.dumps(told | {SEAL: digest(told)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def unsealed(text: str) -> dict | None:
+    """What such JSON says, unless it is none, or not as it was written."""
+    try:
+        found = json.loads(text)
+        seal = found.pop(SEAL)
+    except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
+        return None
+    return found if seal == digest(found) else None
 
 
 def named(entries: list) -> dict[str, object]:
@@ -256,8 +273,7 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
         "digests": {part: digest(said) for part, said in plan.items()},
         "verdicts": verdicts,
     }
-    record["digest"] = digest(record)
-    paths.write_whole(to, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    paths.write_whole(to, sealed(record))
     return to
 
 
@@ -268,16 +284,11 @@ def read_lock(path: Path) -> dict:
     ------
     ParameterError
     """
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        claimed = record.pop("digest")
-        whole = digest(record) == claimed
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ParameterError(f"{path} is no lock that alliance lock wrote.") from None
-    if not whole:
+    record = unsealed(path.read_text("utf-8", "replace"))
+    if record is None:
         raise ParameterError(
-            f"{path} was changed by hand since it was written: its digest does not fit. "
-            "Put back the file as it was, or lock a new plan in another file."
+            f"{path} is no lock that alliance lock wrote, or was changed by hand since: its digest "
+            "does not fit. Put back the file as it was, or lock a new plan in another file."
         )
     return record
 
