@@ -36,7 +36,7 @@ class Section:
     failure: str = ""
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path) -> Scorecard | None:
     """Write `report.html` into a run's folder.
 
     Parameters
@@ -46,7 +46,8 @@ def write_report(folder: str | Path) -> Path:
 
     Returns
     -------
-    Path
+    Scorecard or None
+        What it says of each claim; None where the run has no findings.
 
     Raises
     ------
@@ -78,9 +79,8 @@ def write_report(folder: str | Path) -> Path:
         banner=banner,
         provenance=_provenance(about),
     )
-    target = folder / "report.html"
-    write_whole(target, numbered(html))
-    return target
+    write_whole(folder / "report.html", numbered(html))
+    return card
 
 
 def _section(path: Path, failure: str, book: Codebook) -> Section:
@@ -138,12 +138,6 @@ def _output(output) -> str:
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     return ""
-
-
-def scorecard_of(folder: Path, parameters: dict, book: Codebook) -> Scorecard | None:
-    """The scorecard of a run's findings, if it has written any."""
-    found = _findings(folder, parameters, book)
-    return then_and_now(*found) if found else None
 
 
 def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:

@@ -17,17 +17,8 @@ from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
-from .printing import (
-    MARKS,
-    WORDS,
-    coefficient,
-    counted,
-    decimals_for,
-    figure_number,
-    p_words,
-    rendered,
-    word,
-)
+from . import printing
+from .printing import MARKS, WORDS, coefficient, counted, figure_number, p_words, rendered, word
 
 HEAD = ["finding", "text", "informant"]
 RELIABILITY = [
@@ -240,7 +231,7 @@ def statistics(claim: Claim, row: Mapping[str, object]) -> str:
     elif claim.kind == "modest":
         symbol = "r"  # its degrees of freedom are the case managers'
     low, high = row["conf_low"], row["conf_high"]
-    digits = max(2, decimals_for(high - low))
+    digits = max(2, printing.decimals_for(high - low))
     interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
     return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p]))
 

@@ -75,6 +75,19 @@ _pairs = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE
                       help="A notebook parameter; may be repeated.")  # fmt: skip
 
 
+def _asked(pairs: tuple[tuple[str, str], ...], **options: str | None) -> dict[str, object]:
+    """What a command's options and its `-p` ask of the notebooks."""
+    from .parameters import absolute_places, all_parameters, parse_parameters
+    from .runner import main_notebooks
+
+    parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
+    given = {name: value for name, value in options.items() if value}
+    for name in ("out", *given):
+        if name in parameters:
+            raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
+    return absolute_places(parameters | given)
+
+
 def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
         from .parameters import all_parameters, described
@@ -106,27 +119,22 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
-    from .parameters import absolute_places, all_parameters, parse_parameters
+    from ..pages.report import NOTHING
     from .runner import main_notebooks
     from .sequence import checked_study, refuse_without_claims, run_sequence, skipped
 
-    declared = all_parameters(main_notebooks())
-    parameters = parse_parameters(pairs, declared)
-    options = {"data": data, "codebook": codebook}
-    options = {name: value for name, value in options.items() if value}
-    for name in ("out", *options):
-        if name in parameters:
-            raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
-    parameters |= options | ({"show_rows": True} if show_rows else {})
-    parameters = absolute_places(parameters)
+    parameters = _asked(pairs, data=data, codebook=codebook)
+    parameters |= {"show_rows": True} if show_rows else {}
     study = checked_study(parameters)
     refuse_without_claims(study, parameters)
     skip = skipped(study.codebook)
     for told in study.warnings:
         click.echo(f"Warning: {told}", err=True)
-    with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
+    with tqdm(
+        total=len(main_notebooks()) - len(skip), desc="Notebooks", unit="", leave=False
+    ) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip, pdf)
-    _print_scorecard(result.out, parameters)
+    click.echo(result.card.text() if result.card else NOTHING, err=result.card is None)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")
     for r in result.failed:
@@ -137,17 +145,6 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
         click.echo(f"More stands in the notebooks of {result.out / 'notebooks'}.", err=True)
     click.echo(f"Report: {result.out / 'report.html'}  ({result.seconds:.1f} s)")
     sys.exit(1 if result.failed else 0)
-
-
-def _print_scorecard(out: Path, parameters: dict) -> None:
-    from ..pages.report import NOTHING, scorecard_of
-    from ..study.load import codebook_of
-
-    book = codebook_of(parameters.get("data"), parameters.get("codebook"))
-    if card := scorecard_of(out, parameters, book):
-        click.echo(card.text())
-    else:
-        click.echo(NOTHING, err=True)
 
 
 @main.command()
@@ -279,14 +276,10 @@ def lock(data, codebook, claims, pairs, out) -> None:
 
     Example: alliance lock --data my_study/
     """
-    from .parameters import absolute_places, all_parameters, parse_parameters
     from .plan import LOCK
     from .plan import lock as write
-    from .runner import main_notebooks
 
-    parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
-    given = {"data": data, "codebook": codebook, "claims": claims}
-    parameters |= absolute_places({k: v for k, v in given.items() if v})
+    parameters = _asked(pairs, data=data, codebook=codebook, claims=claims)
     click.echo(f"Plan: {write(parameters, out or Path(data or '.') / LOCK)}")
 
 

@@ -27,6 +27,7 @@ from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError, ParameterError, Problem, listed
 from ..pages.printing import TOLD
 from ..pages.table_one import divided
+from ..pages.tables import Scorecard
 from ..paths import RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import Study
@@ -39,11 +40,12 @@ from .station import COHORT
 
 @dataclass(frozen=True)
 class SequenceRun:
-    """Where a run is, and how each notebook went."""
+    """Where a run is, how each notebook went, and what was found of each claim."""
 
     out: Path
     records: tuple[NotebookRun, ...]
     seconds: float
+    card: Scorecard | None
 
     @property
     def failed(self) -> list[NotebookRun]:
@@ -212,13 +214,13 @@ def run_sequence(
             "platform": sys.platform,
         }
         _write_run_file(folder, about)
-        write_report(folder)
+        card = write_report(folder)
         if pdf:
             print_report(folder)
         _write_run_file(folder, about | {"files": paths.written_files(folder)})
     if not out:
         _point_latest(folder)
-    return SequenceRun(folder, tuple(records), time.perf_counter() - started)
+    return SequenceRun(folder, tuple(records), time.perf_counter() - started, card)
 
 
 def _new_folder() -> Path:
