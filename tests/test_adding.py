@@ -14,7 +14,7 @@ from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.evidence import QUICK, fitted
 from alliance_helpers.claims.stress import STRESS
 from alliance_helpers.paths import CODEBOOK, FINDINGS, NOTEBOOKS, RAW, ROOT
-from alliance_helpers.running import sequence
+from alliance_helpers.running import runner
 
 PAGE = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
 JOURNEY = PAGE.split("## The journey")[1].split("## Adding")[0]
@@ -122,8 +122,8 @@ def test_a_notebook_is_a_file(tmp_path, monkeypatch):
     mine = tmp_path / "notebooks" / "10_mine.ipynb"
     shutil.copytree(NOTEBOOKS, mine.parent)
     mine.write_text(json.dumps(book | {"cells": [*kept, cell]}), "utf-8")
-    monkeypatch.setattr(sequence, "NOTEBOOKS", mine.parent)
-    assert mine in sequence.main_notebooks()
+    monkeypatch.setattr(runner, "NOTEBOOKS", mine.parent)
+    assert mine in runner.main_notebooks()
     command = [sys.executable, "-m", "papermill", str(mine), str(tmp_path / "out.ipynb")]
     command += ["-p", "out", str(tmp_path / "run"), "--no-progress-bar"]
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)

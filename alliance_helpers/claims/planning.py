@@ -94,7 +94,8 @@ class Plan:
     @property
     def caption(self) -> str:
         """What stands above the table."""
-        return SAID["sentences"]["caption"].format(cohorts=self.cohorts)
+        claim = self.claim.text.rstrip(".")
+        return SAID["sentences"]["caption"].format(cohorts=self.cohorts, claim=claim)
 
     @property
     def paragraph(self) -> str:
