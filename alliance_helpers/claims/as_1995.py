@@ -67,11 +67,12 @@ class Stepwise:
         listed = term in chain(*self.predictors.values())
         before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
         outcome, wanted, direction = before if listed or self.reading == ALLIANCE else after
-        terms, model = self._model(informant, outcome, () if listed else (term,))
+        model = self._model(informant, outcome, () if listed else (term,))
         row = {"term": term, "direction": direction, "n": model.n}
-        if wanted not in terms:
+        if wanted not in model.terms:
             return row | {"entered": False}
-        found = terms[wanted]
+        place = 1 + model.terms.index(wanted)
+        found = {name: values[place] for name, values in model.columns.items()}
         scale = found["beta"] / found["estimate"]
         low, high = sorted((found["conf_low"] * scale, found["conf_high"] * scale))
         limits = {"estimate": found["beta"], "conf_low": low, "conf_high": high}
@@ -79,18 +80,18 @@ class Stepwise:
         row |= {"entered": True} | limits | kept
         return row | model.moved(wanted) if moved else row
 
-    def _model(self, informant: str, outcome: str, more: tuple) -> tuple[dict[str, dict], object]:
-        """Term to its row in the final model of an outcome, and that model.
+    def _model(self, informant: str, outcome: str, more: tuple) -> object:
+        """The final model of an outcome.
 
         `more` are terms of no block; as predictors they stand with the outcomes.
         """
         blocks = dict(self.predictors)
         if outcome != self.book.alliance_of(informant):
-            blocks = regression_blocks(self.dyads, self.book, outcome, informant)
+            blocks = {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
+            blocks["alliance"] = [self.book.alliance_of(informant)]
         elif more:
             blocks["outcome"] = [*blocks.get("outcome", ()), *more]
-        model = hierarchical_regression(self.dyads, outcome, blocks, **self.rule)
-        return {row["term"]: row for row in model.final.to_dict("records")}, model.models[-1]
+        return hierarchical_regression(self.dyads, outcome, blocks, **self.rule).models[-1]
 
     def read(self, claim: Claim) -> tuple[Effect, tuple[str, str], float]:
         """A claim as 1995 would read it: effect, verdict and criterion, no effective n."""

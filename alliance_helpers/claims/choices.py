@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -42,9 +43,9 @@ OFFERED: dict[str, Callable[[Codebook], list[str]]] = {
     "informant": lambda book: list(book.informants),
 }
 NUMBERS: dict[str, Callable[..., None]] = {
-    "conf_level": lambda **value: require("share", **value),
-    "n_perm": lambda **value: require_whole(0, **value),
-    "min_cell": lambda **value: require_whole(0, **value),
+    "conf_level": partial(require, "share"),
+    "n_perm": partial(require_whole, 0),
+    "min_cell": partial(require_whole, 0),
 }
 
 

@@ -1,37 +1,30 @@
 """Studies to be, drawn and judged: a design with an assumed truth -> verdicts of its cohorts.
 
 Scores are normal. Case managers hold a share of each variable; the clients beyond one of each come
-to them at random, so that caseloads differ. Estimates and verdicts are those of `assess`: its own
-functions where clients are seen once; of sessions what `Judge` finds with the common trend taken
-out, on arrays of clients by occasions, which is ten times as fast. Hospital days are drawn as those
-of the scenario `published`, sessions as those of the scenarios over time.
+to them at random, so that caseloads differ. Estimates and verdicts are those of `assess`, by its
+own functions; of sessions with the common trend taken out. Hospital days are drawn as those of the
+scenario `published`, sessions as those of the scenarios over time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..cohorts.courses import TREND_ONLY, courses, draw_courses
 from ..cohorts.population import DAYS, population
 from ..errors import NotEstimableError, ParameterError
-from ..models.design import complete_rows
-from ..models.nesting import fit_intercepts
-from ..models.robust import MAX_BLOCKS, leave_one_out
-from ..models.sessions import cross_lagged
 from . import verdicts
 from .evidence import Complete, assessed, bounds_of, claim_data, verdict_of
 from .rules import Claim, Rules
-from .trends import MANY
+from .trends import estimated
 from .verdicts import INCONCLUSIVE
 
 RATINGS_AGREE = 0.28
 """Correlation of the two ratings where a claim is about their difference; see its bound."""
-Estimated = tuple[float, float, float, int]
-"""Estimate, standard error, degrees of freedom, sessions."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +164,11 @@ class Engine:
     def _over_time(self, design: Design, course: dict, rng) -> verdicts.Effect:
         values, there = draw_courses(course, design.n, rng, design.sessions)
         there &= rng.random(there.shape) >= design.missing
-        values = np.where(there[..., None], values, np.nan)[:, there.any(axis=0)]
-        found = estimated(self.claim.kind, *values.transpose(2, 1, 0))
+        person, time = np.nonzero(there.T)
+        earlier, later = values[time, person].T
+        rows = {"person": person, "time": time, "earlier": earlier, "later": later}
+        asked = replace(self.claim, source="earlier", term="later", than="reverse", lag=1)
+        found, _ = estimated(asked, rows)
         return verdicts.slope(*found, *bounds_of(self.claim, self.rules))
 
 
@@ -201,65 +197,3 @@ def _course(claim: Claim, design: Design) -> dict:
         course["paths"] = course["paths"] | {"alliance_before_symptoms": effect}
     draw_courses(course, design.clients, np.random.default_rng(0), 2)  # an effect that cannot be
     return course
-
-
-def estimated(kind: str, x: np.ndarray, y: np.ndarray) -> Estimated:
-    """What `Judge` finds for a kind of claim, the common trend taken out.
-
-    Parameters
-    ----------
-    kind : {"within", "between", "precedes", "precedes_more"}
-    x, y : ndarray (clients, occasions)
-        The earlier measure and the later; NaN where a client was not there. Each client was once.
-    """
-    (n, T), more = x.shape, kind == "precedes_more"
-    means = [np.nanmean(v, axis=1, keepdims=True) for v in (x, y)]
-    free = np.isfinite(x).sum() - n
-    units = [np.sqrt(np.nansum((v - m) ** 2) / free) for v, m in zip((x, y), means, strict=True)]
-    if kind == "between":
-        units = [m.std(ddof=1) for m in means]
-    x, y = x / units[0], y / units[1]
-    x_mean, y_mean = means[0] / units[0], means[1] / units[1]
-    if kind in ("within", "between"):
-        terms = {"within": x - x_mean, "between": x_mean, "time": np.arange(T)}
-        return _mixed(y, terms, kind)
-    if n >= MANY * T >= 3 * MANY:
-        return _panel(x, y, more)
-    terms = {"itself": (y - y_mean)[:, :-1], "before": (x - x_mean)[:, :-1]}
-    terms["time"] = np.arange(1, T)
-    if more:
-        return _difference(y[:, 1:], x[:, 1:], *terms.values())
-    return _mixed(y[:, 1:], terms, "before")
-
-
-def _mixed(y: np.ndarray, terms: dict[str, np.ndarray], wanted: str) -> Estimated:
-    """A slope with random intercepts of clients."""
-    X = np.stack([np.broadcast_to(x, y.shape) for x in terms.values()], axis=-1)
-    person, at = np.nonzero(np.isfinite(y) & np.isfinite(X).all(axis=-1))
-    fit = fit_intercepts(complete_rows(y[person, at], X[person, at], person, [*terms]))
-    i = 1 + [*terms].index(wanted)
-    return fit.estimate[i], fit.std_error[i], fit.df[i], len(person)
-
-
-def _panel(x: np.ndarray, y: np.ndarray, more: bool) -> Estimated:
-    """The path, or what it has more than its reverse, of a cross-lagged model."""
-    person, time = np.indices(x.shape)
-    model = cross_lagged(y.ravel(), x.ravel(), person.ravel(), time.ravel())
-    contrast = np.array([0.0, 1.0, -1.0 * more, 0.0])
-    estimate = contrast @ model.paths["estimate"].to_numpy()
-    return estimate, np.sqrt(contrast @ model.covariance @ contrast), np.inf, x.size
-
-
-def _difference(y, x, y_before, x_before, time) -> Estimated:
-    """One path less its reverse, jackknifed over clients."""
-    person, at = np.nonzero(np.isfinite(y) & np.isfinite(y_before))
-    cells = [np.broadcast_to(v, y.shape)[person, at] for v in (y, x, y_before, x_before, time)]
-    sizes = np.bincount(person)[person]
-    free = np.column_stack([v - np.bincount(person, v)[person] / sizes for v in cells])
-
-    def difference(kept: np.ndarray) -> np.ndarray:
-        found = np.linalg.lstsq(free[kept, 2:], free[kept, :2])[0]
-        return found[[1], [0]] - found[[0], [1]]
-
-    (estimate,), ((variance,),), df = leave_one_out(difference, person, MAX_BLOCKS)
-    return estimate, np.sqrt(variance), df, len(person)

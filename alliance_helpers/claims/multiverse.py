@@ -25,7 +25,7 @@ from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
 from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
-from .rules import KEY, Claim, Rules, read_rules, read_stress
+from .rules import ABSENCES, KEY, Claim, Rules, read_rules, read_stress
 from .verdicts import Effect, Judged
 from .views import usable
 
@@ -137,7 +137,6 @@ OUTLIERS = {
 """What is done about extreme values; two-valued variables have none."""
 
 
-ABSENCES = ("block_absence", "rate_absence")
 JOINT = "statistic estimate expected p_value p_low p_high n_specifications n_perm"
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 

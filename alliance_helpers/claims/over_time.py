@@ -8,6 +8,7 @@ that is not told at sessions gives way to the first that is. What cannot be told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial, wraps
 from itertools import product
 
@@ -23,7 +24,7 @@ from ..study.codebook import Codebook
 from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
 from .trends import TRENDS, Judge, measures
-from .verdicts import SUPPORTED
+from .verdicts import INCONCLUSIVE, SUPPORTED
 from .views import one_below_the_other
 
 NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
@@ -175,10 +176,9 @@ def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -
         claim = Claim("sessions", source, "precedes", informant, term=term, source=source,
                       bound="lagged")  # fmt: skip
         rising = naive.find(claim)[0].estimate > 0
-        more = "higher" if rising else "lower"
+        sign, more = ("positive", "higher") if rising else ("negative", "lower")
         text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)}"
-        yield Claim("sessions", source, "precedes", informant, text, term, source=source,
-                    bound="lagged", sign="positive" if rising else "negative")  # fmt: skip
+        yield replace(claim, text=text, sign=sign)
 
 
 @_or_reason
@@ -192,24 +192,27 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
         constant; the trend left in comes first. A path that cannot be estimated has a reason in
         `criterion`.
     """
-    rows = []
     order = ["naive", *[name for name in TRENDS if name != "naive"]]
-    for claim in asked(study, rules, **chosen):
-        for analysis in order:
-            row = {"text": claim.text, "term": claim.term, "informant": claim.informant,
-                   "analysis": analysis}  # fmt: skip
-            judge = Judge(study.dyads, rules, analysis)
-            try:
-                effect, (row["verdict"], row["criterion"]), _ = judge.find(claim)
-                ends = {n: getattr(effect, n) for n in ("estimate", "conf_low", "conf_high")}
-                row |= {name: value * judge.units(claim) for name, value in ends.items()}
-                row |= {"p_value": effect.p_value, "n": effect.n}
-            except NotEstimableError as error:
-                row |= {"verdict": "inconclusive", "criterion": f"not estimable: {error}"}
-            rows.append(row)
-    columns = ["text", "term", "informant", "analysis", "estimate", "conf_low", "conf_high",
-               "p_value", "n", "verdict", "criterion"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    heads = [(claim, name) for claim in asked(study, rules, **chosen) for name in order]
+    rows = [
+        {"text": claim.text, "term": claim.term, "informant": claim.informant, "analysis": name}
+        | _path(Judge(study.dyads, rules, name), claim)
+        for claim, name in heads
+    ]
+    columns = "text term informant analysis estimate conf_low conf_high p_value n verdict criterion"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def _path(judge: Judge, claim: Claim) -> dict[str, object]:
+    """A path in the measures' own units and its verdict; or why there is none."""
+    try:
+        effect, (verdict, criterion), clients = judge.find(claim)
+    except NotEstimableError as error:
+        return {"verdict": INCONCLUSIVE, "criterion": f"not estimable: {error}"}
+    unit = judge.units(claim)
+    ends = {n: getattr(effect, n) * unit for n in ("estimate", "conf_low", "conf_high")}
+    told = {"p_value": effect.p_value, "n": effect.n, "clients": int(clients)}
+    return ends | told | {"verdict": verdict, "criterion": criterion}
 
 
 def headline(found: pd.DataFrame) -> list[str]:
@@ -284,26 +287,19 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
 
     `text who estimate conf_low conf_high p_value n`: what drop-out may do to each result.
     """
-    told, parts = study.sessions, []
+    told = study.sessions
     counts = told.frame.groupby(told.client)[told.order].nunique()
-    long = counts.index[counts >= counts.median()]
-    for who, dyads in (("every client", study.dyads),
-                       ("who came the median number of sessions or more",
-                        study.dyads[study.dyads[told.client].isin(long)])):  # fmt: skip
-        judge = Judge(dyads, rules, DETRENDED)
-        for claim in asked(study, rules, **chosen):
-            try:
-                effect, (verdict, _), n = judge.find(claim)
-            except NotEstimableError:
-                continue
-            unit = judge.units(claim)
-            parts.append({"text": claim.text, "who": who, "estimate": effect.estimate * unit,
-                          "conf_low": effect.conf_low * unit, "conf_high": effect.conf_high * unit,
-                          "p_value": effect.p_value, "n": effect.n, "clients": int(n),
-                          "verdict": verdict})  # fmt: skip
-    if not parts:
+    long = study.dyads[told.client].isin(counts.index[counts >= counts.median()])
+    kept = {"every client": study.dyads,
+            "who came the median number of sessions or more": study.dyads[long]}  # fmt: skip
+    rows = [
+        {"text": claim.text, "who": who} | _path(Judge(dyads, rules, DETRENDED), claim)
+        for who, dyads in kept.items()
+        for claim in asked(study, rules, **chosen)
+    ]
+    if not (rows := [row for row in rows if "estimate" in row]):
         raise NotEstimableError("no path can be told with the trend taken out")
-    return pd.DataFrame(parts)
+    return pd.DataFrame(rows).drop(columns="criterion")
 
 
 @_or_reason

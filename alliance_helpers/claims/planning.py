@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, StrictUndefined
 from joblib import Parallel, delayed
 from scipy.special import ndtr, stdtrit
 
@@ -26,12 +27,15 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from .designs import Design, Engine
 from .evidence import bounds_of
-from .rules import KEY, Claim, Rules, read_rules
+from .rules import ABSENCES, KEY, Claim, Rules, read_rules
 from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 
-SAID = tomllib.loads(Path(__file__).with_name("planning.toml").read_text(encoding="utf-8"))
+HERE = Path(__file__)
+SAID = tomllib.loads(HERE.with_suffix(".toml").read_text(encoding="utf-8"))
+WORDED = Environment(undefined=StrictUndefined)
+WORDED.filters["percent"] = lambda share: f"{100 * share:.3g} %"
+TEMPLATE = WORDED.from_string(HERE.with_suffix(".j2").read_text(encoding="utf-8"))
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
-ABSENT = ("block_absence", "rate_absence")
 SIZE = ["case_managers", "clients", "sessions"]
 RATING_SHARES = {"client": 0.08, "case_manager": 0.30}
 """Case managers' share of each rating, and of any other measure (data/scenarios.yml)."""
@@ -40,10 +44,6 @@ LARGEST = 20_000
 """Clients, or sessions of clients, of a design."""
 CHUNK = 100
 """Cohorts of one stream of random numbers."""
-FROM_TO = {
-    "missing": (0, 0.9), "pretreatment": (0, 0.9), "reliability": (0.1, 1), "wanted": (0.01, 0.99),
-    "cohorts": (10, 100_000), "seed": (0, 2**32 - 1),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,41 +95,22 @@ class Plan:
     def caption(self) -> str:
         """What stands above the table."""
         claim = self.claim.text.rstrip(".")
-        return SAID["sentences"]["caption"].format(cohorts=self.cohorts, claim=claim)
+        return SAID["caption"].format(cohorts=self.cohorts, claim=claim)
 
     @property
     def paragraph(self) -> str:
         """What a grant application says of the smallest design that is good enough, or of the
         largest if none is.
         """
-        said, kind, over_time = SAID["sentences"], self.claim.kind, self.claim.over_time
-        best, course = self.smallest, courses()[TREND_ONLY]
+        best = self.smallest
         row = self.rates.sort_values(["n", "sessions"]).iloc[-1] if best is None else best
         pair = self.rates[(self.rates[SIZE] == row[SIZE]).all(axis=1)].set_index("truth")
-        who = "sessions" if over_time else "clients"
-        told = {
-            **vars(self), **vars(self.design), **row[[*SIZE, "n"]],
-            "looked": f"the designs looked at ({len(self.rates) // 2})", "whom": who,
-            "wanted": _percent(self.wanted), "right": self.right.replace("_", " "),
-            "text": self.claim.text.rstrip("."), "missing": _percent(self.design.missing),
-            "shares": " and ".join(f"{s:g}" for s in self.design.shares),
-            "trend": course["trend"], "stop": _percent(course["stop"]),
-            "error": _percent(self.rates["monte_carlo_error"].max()),
-            "analysis": SAID["analyses"][kind],
-        }  # fmt: skip
-        for truth, rates in pair.iterrows():
-            told[truth] = {name: _percent(rates[name]) for name in (*VERDICTS, "misleading")}
-            told[truth]["effect"] = SAID["effects"][kind].format(rates["effect"])
-        told["choice"] = said["missed" if best is None else "reached"].format(**told)
-        told["drawn"] = said["over_time" if over_time else "once"].format(**told)
-        told["sessions"] = said["sessions"].format(**told) if over_time else ""
-        clear = pair["misleading"].notna().all()
-        told["misleading"] = said["misleading"].format(**told) if clear else ""
-        return SAID["paragraph"].format(**told).strip()
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+        text = TEMPLATE.render(
+            plan=self, row=row, best=best, rates=pair.to_dict("index"), said=SAID,
+            course=courses()[TREND_ONLY], error=self.rates["monte_carlo_error"].max(),
+            clear=pair["misleading"].notna().all(),
+        )  # fmt: skip
+        return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
 
 
 def plan(
@@ -195,12 +176,11 @@ def plan(
     effect = _usual(asked, rules) if effect is None else effect
     read, problems = _sizes((case_managers, clients, sessions), asked)
     quality = {"reliability": reliability, "missing": missing, "pretreatment": pretreatment}
-    limits = (0, 0.9) if asked.kind.startswith("block") else (-0.95, 0.95)
-    limits = {**FROM_TO, "effect": (0.1, 10) if asked.kind == "rate_absence" else limits}
+    limits = SAID["limits"] | {"effect": SAID["limits"].get(asked.kind, [-0.95, 0.95])}
     numbers = {"effect": effect, "wanted": wanted, "cohorts": cohorts, "seed": seed, **quality}
     for name, value in numbers.items():
-        if not limits[name][0] <= value <= limits[name][1]:
-            low, high = limits[name]
+        low, high = limits[name]
+        if not low <= value <= high:
             problems.append(f"{name} is {value:g}; give a number from {low:g} to {high:g}.")
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
@@ -286,7 +266,7 @@ def _usual(claim: Claim, rules: Rules) -> float:
 def contrary(claim: Claim, rules: Rules, effect: float) -> float:
     """What else may be true: no effect, or where none is assumed one of the bound's size."""
     none, (low, high) = float(claim.kind == "rate_absence"), bounds_of(claim, rules)
-    nothing = effect == none if claim.kind in ABSENT else effect <= none
+    nothing = effect == none if claim.kind in ABSENCES else effect <= none
     return (low if none else high) if nothing else none
 
 
@@ -303,7 +283,7 @@ def readings(claim: Claim, rules: Rules, effect: float) -> tuple[str, str | None
         nothing, matters = True, False
     if not (nothing or matters):
         return SUPPORTED, None
-    there = matters != (claim.kind in ABSENT)
+    there = matters != (claim.kind in ABSENCES)
     return (SUPPORTED, NOT_SUPPORTED) if there else (NOT_SUPPORTED, SUPPORTED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +12,13 @@ import pandas as pd
 from ..errors import CodebookError, ParameterError, Problem
 from ..paths import FINDINGS, at
 from ..study.codebook import Codebook, dyad_variables, own_words
-from ..study.yaml_text import read_yaml, schema_problems
+from ..study.yaml_text import load_yaml, read_text, read_yaml, schema_problems
 
 KEY = ["finding", "claim", "informant"]
 """The columns that name a claim, as `Claim.key` does."""
 OVER_TIME = ("within", "between", "precedes", "precedes_more")
 """Kinds of claims that need several sessions of a client."""
+ABSENCES = ("block_absence", "rate_absence")
 DETRENDED = "detrended"
 """Their primary analysis: the trend that all clients share is taken out."""
 SEVERAL = "several sessions of a client"
@@ -195,10 +196,7 @@ def read_rules(
     (0.2, 22)
     """
     path = claims_file(path, data)
-    raw, text = read_yaml(path)
-    remedy = "Compare it with data/findings.yml."
-    if problems := schema_problems(raw, text, path.name, "findings.schema.json", remedy):
-        raise CodebookError(problems)
+    raw = _stated(read_text(path), path.name)
     told = {name: partial(own_words, book=book) for name in ("text", "name", "note")}
     made = told | {"terms": tuple, "of": tuple}
     named = [{NAMED.get(name, name): v for name, v in entry.items()} for entry in raw["claims"]]
@@ -208,7 +206,7 @@ def read_rules(
         for entry in named
     )  # fmt: skip
     # Where a study's own claims state no bound of that name, the shipped one holds.
-    shipped = raw if path == FINDINGS else read_yaml(FINDINGS)[0]
+    shipped = _stated(read_text(FINDINGS), FINDINGS.name)
     stated = shipped["bounds"] | raw.get("bounds", {})
     bounds = {name: float(entry["value"]) for name, entry in stated.items()}
     remedy = "Name claims of the same finding that stand further up."
@@ -221,6 +219,15 @@ def read_rules(
         raise CodebookError(problems)
     held, primary = tuple(raw.get("days_adjusted_for", ())), raw.get("primary", Rules.primary)
     return Rules(claims, bounds, held, book, path != FINDINGS, primary)
+
+
+@lru_cache(maxsize=2)
+def _stated(text: str, name: str) -> dict:
+    """What a file of claims says, and nobody changes."""
+    raw, remedy = load_yaml(text, name), "Compare it with data/findings.yml."
+    if problems := schema_problems(raw, text, name, "findings.schema.json", remedy):
+        raise CodebookError(problems)
+    return raw
 
 
 def claims_file(path: str | Path | None = None, data: str | Path | None = None) -> Path:

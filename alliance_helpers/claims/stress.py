@@ -178,7 +178,7 @@ class Stressed:
         return self.jackknife(claim, "negbin", most)
 
     def jackknife(self, claim: Claim, family: str = "poisson", cap: float = np.inf) -> Judged:
-        """Rate ratio of days per SD, errors by leaving out one case manager at a time.
+        """Rate ratio of days per SD, errors by leaving out one case manager (or dyad) at a time.
 
         By a Poisson or negative binomial model, days capped or not; by a hurdle model the ratio of
         mean days, both parts together.
@@ -197,7 +197,8 @@ class Stressed:
         estimate, covariance, df = leave_one_out(ratio, codes)
         df = 1 / (1 / df + unlike(data.y, codes))
         b, error = float(estimate[0]), math.sqrt(covariance[0, 0])
-        words = "; errors by jackknife over case managers" * (family != "poisson")
+        who = "dyads" if data.groups is None else "case managers"
+        words = f"; errors by jackknife over {who}" * (family != "poisson")
         return self.judged(claim, Estimate(b, error, np.nan, 1, df, np.nan, len(data.y)), words)
 
     def selection(self, claim: Claim) -> Judged | None:

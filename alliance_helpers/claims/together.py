@@ -14,7 +14,7 @@ import pandas as pd
 from ..cohorts.population import read_scenarios
 from ..models.inference import adjust
 from ..paths import VERDICT_RATES
-from .rules import KEY, Rules, read_rules, read_stress
+from .rules import ABSENCES, KEY, Rules, read_rules, read_stress
 
 
 def differences(analyses: Iterable[str], primary: str) -> dict[str, tuple[str, str]]:
@@ -125,7 +125,7 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     kinds = {c.key: c.kind for c in rules.claims}
     rows = rules.primary_rows(findings).set_index(KEY)
     rows = rows[[kinds.get(key, "all_of") != "all_of" for key in rows.index]]
-    absent = [kinds[key] in ("block_absence", "rate_absence") for key in rows.index]
+    absent = [kinds[key] in ABSENCES for key in rows.index]
     p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
     supported = rows["verdict"] == "supported"
     lost = supported & ~(adjust(p.to_numpy()) < 0.05)

@@ -6,20 +6,23 @@ means), so that the bounds of `data/findings.yml` hold for any scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.robust import MAX_BLOCKS, leave_one_out
-from ..models.sessions import cross_lagged, lagged, lagged_rows, within_between
+from ..models.sessions import cross_lagged, lagged, lagged_rows, own_means, within_between
 from ..study.occasions import Sessions
 from . import verdicts
 from .evidence import bounds_of, verdict_of
 from .rules import DETRENDED, Claim, Rules
 from .verdicts import Effect
 
+Estimated = tuple[float, float, float, int]
+"""Estimate, standard error, degrees of freedom, sessions."""
 TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences": "differences"}
 """The analyses of a claim over time, and what each does about the trend."""
 MANY = 10
@@ -41,80 +44,76 @@ class Judge:
         ------
         NotEstimableError
         """
-        rows = measures(self.rows, self.sessions, [claim.term, claim.source])
-        clients, how = float(rows["person"].nunique()), ""
-        if claim.kind in ("within", "between"):
-            if claim.kind == "between" and self.trend in ("own", "differences"):
-                return None
-            y, x = (_unit(rows, name, claim.kind) for name in (claim.term, claim.source))
-            found = within_between(y, x, rows["person"], rows["time"], self.trend)
-            row = found.set_index("term").loc[claim.kind]
-            found = row["estimate"], row["std_error"], row["df"], int(row["n"])
-        elif claim.kind == "precedes":
-            found, how = self._path(rows, claim)
-        else:
-            found, how = self._more(claim)
+        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
+        if claim.kind == "between" and self.trend in ("own", "differences"):
+            return None
+        found, how = estimated(claim, rows, self.trend)
         if not found[1] > 1e-12:
             raise NotEstimableError("nothing varies within clients once the trend is taken out")
-        low, high = bounds_of(claim, self.rules)
-        effect = verdicts.slope(*found, low, high)
+        effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
         verdict, criterion = verdict_of(effect, claim, self.rules)
-        return effect, (verdict, criterion + how), clients
+        return effect, (verdict, criterion + how), float(rows["person"].nunique())
 
     def units(self, claim: Claim) -> float:
         """What makes of a path in standard deviations one in the measures' own units."""
         rows = measures(self.rows, self.sessions, [claim.term, claim.source])
-        spread = [rows[n].std() / _unit(rows, n).std() for n in (claim.term, claim.source)]
-        return spread[0] / spread[1]
-
-    def _path(self, rows: pd.DataFrame, claim: Claim) -> tuple[tuple, str]:
-        """The lagged effect of a claim."""
-        y, x = (_unit(rows, name) for name in (claim.term, claim.source))
-        if self.trend == "common" and claim.lag == 1 and many(rows):
-            model = cross_lagged(y, x, rows["person"], rows["time"])
-            row = model.paths.set_index("term").loc["y_on_x"]
-            return (row["estimate"], row["std_error"], np.inf, len(rows)), RANDOM_INTERCEPTS
-        found = lagged(y, x, rows["person"], rows["time"], claim.lag, self.trend)
-        row = found.set_index("term").loc["before"]
-        return (row["estimate"], row["std_error"], row["df"], int(row["n"])), ""
-
-    def _more(self, claim: Claim) -> tuple[tuple, str]:
-        """The difference of two lagged effects: its reverse's, or another measure's on the same."""
-        pairs = [(claim.term, claim.source), (claim.source, claim.term)]
-        if claim.than != "reverse":
-            pairs[1] = claim.term, claim.than
-        rows = measures(self.rows, self.sessions, dict.fromkeys(n for pair in pairs for n in pair))
-        unit = {name: _unit(rows, name) for pair in pairs for name in pair}
-        both = [(unit[y], unit[x]) for y, x in pairs]
-        reverse = claim.than == "reverse"
-        if self.trend == "common" and claim.lag == 1 and reverse and many(rows):
-            model = cross_lagged(*both[0], rows["person"], rows["time"])
-            paths = model.paths.set_index("term")["estimate"]
-            c = model.covariance
-            error = np.sqrt(c[1, 1] + c[2, 2] - 2 * c[1, 2])
-            found = paths["y_on_x"] - paths["x_on_y"], error, np.inf, len(rows)
-            return found, RANDOM_INTERCEPTS
-        when = rows["person"], rows["time"], claim.lag, self.trend
-        pairs = [lagged_rows(y, x, *when) for y, x in both]
-        people = pairs[0][0]["person"]
-        free = [_within_people(now[["y"]].join(X), people) for now, X in pairs]
-
-        def difference(kept: np.ndarray) -> np.ndarray:
-            first, second = (_before(one[kept]) for one in free)
-            return first - second
-
-        (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
-        return (estimate, np.sqrt(variance), df, len(people)), JACKKNIFE
+        y, x = (_spread(rows, name) for name in (claim.term, claim.source))
+        return y / x
 
 
-def _within_people(rows: pd.DataFrame, people: pd.Series) -> pd.DataFrame:
-    return rows - rows.groupby(people).transform("mean")
+def _pairs(claim: Claim) -> list[tuple[str, str]]:
+    """What a claim relates; of two paths the second is the reverse, or another measure's."""
+    pair = claim.term, claim.source
+    if claim.kind != "precedes_more":
+        return [pair]
+    return [pair, pair[::-1] if claim.than == "reverse" else (claim.term, claim.than)]
 
 
-def _before(rows: pd.DataFrame) -> np.ndarray:
-    """The path of the earlier measure, by least squares."""
-    X = rows.drop(columns="y")
-    return np.linalg.lstsq(X.to_numpy(), rows["y"].to_numpy())[0][[list(X).index("before")]]
+def estimated(
+    claim: Claim, rows: Mapping[str, np.ndarray], trend: str = "common"
+) -> tuple[Estimated, str]:
+    """What a claim over time says of sessions, and how it was found, if that is to be told.
+
+    Parameters
+    ----------
+    claim : Claim
+    rows : mapping of str to array (n,), or DataFrame
+        `person time` and the measures by name, without holes.
+    trend : str
+        See :data:`.models.sessions.TRENDS`.
+    """
+    when, pairs = (rows["person"], rows["time"]), _pairs(claim)
+    unit = {n: rows[n] / _spread(rows, n, claim.kind) for n in dict.fromkeys(chain(*pairs))}
+    both = [(unit[y], unit[x]) for y, x in pairs]
+    if claim.kind in ("within", "between"):
+        return _row(within_between(*both[0], *when, trend), claim.kind), ""
+    more = len(pairs) > 1
+    if trend == "common" and claim.lag == 1 and claim.than == "reverse" and many(*when):
+        model = cross_lagged(*both[0], *when)
+        contrast = np.array([0.0, 1.0, -1.0 * more, 0.0])
+        estimate = contrast @ model.paths["estimate"].to_numpy()
+        error = np.sqrt(contrast @ model.covariance @ contrast)
+        return (estimate, error, np.inf, len(when[0])), RANDOM_INTERCEPTS
+    if not more:
+        return _row(lagged(*both[0], *when, claim.lag, trend), "before"), ""
+    first, second = (lagged_rows(*pair, *when, claim.lag, trend) for pair in both)
+    people = first[0].person
+    free = [
+        np.column_stack([v - own_means(v, people) for v in (now.y, *X.values())])
+        for now, X in (first, second)
+    ]
+
+    def difference(kept: np.ndarray) -> np.ndarray:
+        one, other = (np.linalg.lstsq(part[kept, 1:], part[kept, 0])[0][[1]] for part in free)
+        return one - other
+
+    (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
+    return (estimate, np.sqrt(variance), df, len(people)), JACKKNIFE
+
+
+def _row(found: pd.DataFrame, term: str) -> Estimated:
+    at = [*found["term"]].index(term)
+    return tuple(found[name].to_numpy()[at] for name in ("estimate", "std_error", "df", "n"))
 
 
 RANDOM_INTERCEPTS = " (random-intercept cross-lagged model)"
@@ -143,20 +142,22 @@ def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd
     return kept.reset_index(drop=True)
 
 
-def many(rows: pd.DataFrame) -> bool:
+def many(person, time) -> bool:
     """Whether a cross-lagged model is for these: three occasions or more, ten clients for each."""
-    occasions = rows["time"].max() - rows["time"].min() + 1
-    return occasions >= 3 and rows["person"].nunique() >= MANY * occasions
+    occasions = np.ptp(time) + 1
+    return occasions >= 3 and len(np.unique(person)) >= MANY * occasions
 
 
-def _unit(rows: pd.DataFrame, name: str, kind: str = "within") -> pd.Series:
-    """A measure in standard deviations within clients, or of clients' means."""
-    means = rows.groupby("person")[name].transform("mean")
+def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
+    """Standard deviation of a measure within clients, or of clients' means."""
+    _, first, codes = np.unique(rows["person"], return_index=True, return_inverse=True)
+    values = np.asarray(rows[name])
+    means = own_means(values, codes)
     if kind == "between":
-        spread = rows.groupby("person")[name].mean().std()
+        spread = means[first].std(ddof=1)
     else:
-        df = max(len(rows) - rows["person"].nunique(), 1)
-        spread = np.sqrt(((rows[name] - means) ** 2).sum() / df)
-    if not spread > 1e-12 * rows[name].abs().max():
+        df = max(len(values) - len(first), 1)
+        spread = np.sqrt(((values - means) ** 2).sum() / df)
+    if not spread > 1e-12 * np.abs(values).max():
         raise NotEstimableError(f"'{name}' is on average the same in every client")
-    return rows[name] / spread
+    return float(spread)

@@ -218,14 +218,20 @@ def _statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     icc_a1 = (rows - error) / (rows + error + 2 * (columns - error) / len(x))
     icc_c1 = (rows - error) / (rows + error)
     bias, reach = (x - y).mean(), LIMITS_Z * (x - y).std(ddof=1)
-    (xx, xy), (_, yy) = np.cov(x, y, ddof=0)
+    xx, xy, yy = _second_moments(x, y)
     ccc = 2 * xy / (xx + yy + bias**2)
     r, rho = _pearson(x, y), _pearson(rankdata(x), rankdata(y))
     return np.array([r, rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
 
 
+def _second_moments(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
+    """Variance of x, covariance, variance of y, by 1/n."""
+    x, y = x - x.mean(), y - y.mean()
+    return x @ x / len(x), x @ y / len(x), y @ y / len(x)
+
+
 def _pearson(x, y) -> float:
-    (xx, xy), (_, yy) = np.cov(x, y)
+    xx, xy, yy = _second_moments(x, y)
     return np.clip(xy / np.sqrt(xx * yy), -1, 1)
 
 

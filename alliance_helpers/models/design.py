@@ -79,13 +79,13 @@ def complete_columns(
     """
     used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
-    problems = []
+    problems, there = [], dict(data[[c for c in used if c in data.columns]].items())
     for column in used:
-        if column not in data.columns:
+        if column not in there:
             problems.append(f"there is no column '{column}'")
         elif numeric.count(column) > 1:
             problems.append(f"'{column}' is named more than once")
-        elif column in numeric and (odd := no_numbers(data[column])):
+        elif column in numeric and (odd := no_numbers(there[column])):
             problems.append(f"'{column}' holds {odd}, not numbers{TO_NUMBERS}")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")

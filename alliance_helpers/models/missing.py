@@ -181,17 +181,16 @@ def impute(data: pd.DataFrame, m=20, seed=1995, cluster=None, n_iter=10) -> list
     Parameters
     ----------
     data : DataFrame, shape (n, p)
-        Every numeric column is imputed and predicts the others: give all columns of the analysis,
-        its outcome and interactions included, and few others. Other columns are carried along
-        unchanged.
+        Numbers. Every column is imputed and predicts the others: give all columns of the analysis,
+        its outcome and interactions included, and few others.
     m : int
         Number of completed tables; 20 or more.
     seed : int
         Imputation i depends on the seed and i alone, whatever m.
-    cluster : str or array-like of shape (n,), optional
-        Column name or labels of what makes rows alike, such as the case manager. Each model then
-        has a random intercept of clusters and the cluster means of the other columns, and a
-        column that is constant within clusters is imputed once per cluster.
+    cluster : array-like of shape (n,), optional
+        Labels of what makes rows alike, such as the case manager. Each model then has a random
+        intercept of clusters and the cluster means of the other columns, and a column that is
+        constant within clusters is imputed once per cluster.
     n_iter : int
         Rounds through all columns before a completed table is taken.
 
@@ -203,8 +202,7 @@ def impute(data: pd.DataFrame, m=20, seed=1995, cluster=None, n_iter=10) -> list
     Raises
     ------
     ParameterError
-        No numeric column, infinite values, an unknown cluster column, a row without
-        cluster.
+        No column, values that are infinite or no numbers, a row without cluster.
     NotEstimableError
         A column with no value at all, or with fewer values than its model has terms.
 
@@ -227,14 +225,13 @@ def impute(data: pd.DataFrame, m=20, seed=1995, cluster=None, n_iter=10) -> list
     require_table(data, *getattr(data, "columns", ()))
     require_whole(1, m=m, n_iter=n_iter)
     require_whole(0, seed=seed)
-    labels = _labels(data, cluster)
-    skipped = {cluster} if isinstance(cluster, str) else set()
-    names = [c for c in data.columns if pd.api.types.is_numeric_dtype(data[c]) and c not in skipped]
+    aligned(data=data, cluster=cluster)
+    labels, names = None if cluster is None else _labels(cluster), list(data)
     if not names:
-        raise ParameterError("No numeric column to impute.")
-    values = as_floats(data[names], "data")
+        raise ParameterError("No column to impute.")
+    values = as_floats(data, "data")
     if (empty := np.isnan(values).all(axis=0)).any():
-        listed = ", ".join(np.array(names, object)[empty])
+        listed = ", ".join(map(str, data.columns[empty]))
         raise NotEstimableError(f"No value at all in {listed}: leave the column out.")
     chains = Chains(values, names, labels)
     at_once = int(np.clip(CELLS_AT_ONCE // values.size, 1, m))
@@ -271,17 +268,10 @@ def _complete_df(n, k, df_complete, p: int) -> np.ndarray:
     return np.broadcast_to(df, (p,))
 
 
-def _labels(data: pd.DataFrame, cluster) -> np.ndarray | None:
-    if cluster is None:
-        return None
-    if isinstance(cluster, str):
-        if cluster not in data.columns:
-            raise ParameterError(f"The data have no column {cluster!r} to take clusters from.")
-        cluster = data[cluster]
-    aligned(data=data, cluster=cluster)
+def _labels(cluster) -> np.ndarray:
     codes = pd.factorize(np.asarray(cluster))[0]
-    if codes.shape != (len(data),) or (codes < 0).any():
-        raise ParameterError(f"cluster needs a label for each of the {len(data)} rows.")
+    if (codes < 0).any():
+        raise ParameterError(f"cluster needs a label for each of the {len(codes)} rows.")
     if codes.max(initial=0) < 1:
         raise NotEstimableError("All rows belong to one cluster: leave cluster out.")
     return codes

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import fdtrc
 
 from ..errors import NotEstimableError
-from .design import Sample, aligned, complete_rows, orthonormal
+from .design import Sample, aligned, complete_rows, orthonormal, runs
 
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
@@ -293,8 +293,7 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
 
 
 def _by_group(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    order, starts, _ = runs(codes)
     return np.add.reduceat(x[..., order], starts, axis=-1)
 
 

@@ -187,16 +187,20 @@ class _Model:
             self.covariance = fit[-1]
             self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
 
-    @cached_property
-    def coefficients(self) -> pd.DataFrame:
-        columns = {
+    @property
+    def columns(self) -> dict[str, Sequence]:
+        """What the table of coefficients holds, the intercept first."""
+        return {
             "term": ["intercept", *self.terms],
             **t_tests(self.estimate, self.std_error, self.dfs),
             "beta": [np.nan, *self.beta],
             "semipartial_r2": [np.nan, *self.beta**2 * self.tolerance],
             "tolerance": [np.nan, *self.tolerance],
         }
-        return pd.DataFrame(columns)
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        return pd.DataFrame(self.columns)
 
     def moved(self, term: str) -> dict[str, object]:
         """A term's correlation `alone`, and the other that moves it most when left out.

@@ -7,14 +7,14 @@ that both change with time. So each association is asked for with the trend left
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
 from ..errors import NotEstimableError, ParameterError
-from .design import aligned, as_floats, complete_rows, require_whole, tidy
+from .design import aligned, as_floats, complete, complete_rows, require_whole, tidy
 from .nesting import fit_intercepts
 from .robust import cluster_robust
 
@@ -24,7 +24,39 @@ out; differences from one occasion to the next."""
 TINY = 1e-9  # of a measure's size: what is left is rounding
 
 
-def occasions(y, x, person, time) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Occasions:
+    """Two measures of people at occasions, sorted by person and time: arrays (n,).
+
+    `person` is a number from 0; a part of the rows may lack some of them.
+    """
+
+    person: np.ndarray
+    time: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+    def part(self, rows: np.ndarray) -> Occasions:
+        """Some of the rows."""
+        return Occasions(*(values[rows] for values in vars(self).values()))
+
+    def away(self) -> Occasions:
+        """Deviations of both measures from the person's own mean."""
+        y, x = (v - own_means(v, self.person) for v in (self.y, self.x))
+        return replace(self, y=y, x=x)
+
+
+def own_sums(values: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Each row's sum over the rows of its person."""
+    return np.bincount(person, values)[person]
+
+
+def own_means(values: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Each row's mean over the rows of its person."""
+    return own_sums(values, person) / np.bincount(person)[person]
+
+
+def occasions(y, x, person, time) -> Occasions:
     """Complete rows of two measures, sorted by person and time.
 
     Raises
@@ -35,28 +67,23 @@ def occasions(y, x, person, time) -> pd.DataFrame:
         Fewer than three people with two occasions or more.
     """
     aligned(y=y, x=x, person=person, time=time)
-    rows = pd.DataFrame(
-        {
-            "person": pd.factorize(np.asarray(person))[0],
-            "time": as_floats(time, "time"),
-            "y": as_floats(y, "y"),
-            "x": as_floats(x, "x"),
-        }
-    )
-    rows = rows[rows["person"] >= 0].dropna().sort_values(["person", "time"], ignore_index=True)
-    twice = rows.duplicated(["person", "time"])
+    given = {"time": time, "y": y, "x": x}
+    values = np.column_stack([as_floats(column, name) for name, column in given.items()])
+    kept, codes = complete(values, person)
+    order = np.lexsort((values[kept, 0], codes))
+    rows = Occasions(codes[order], *values[kept[order]].T)
+    twice = (np.diff(rows.person) == 0) & (np.diff(rows.time) == 0)
     if twice.any():
-        when = rows.loc[twice.idxmax(), "time"]
         raise ParameterError(
-            f"{int(twice.sum())} rows repeat a person's occasion (the first at time {when:g}): "
-            "keep one row for each person and occasion."
+            f"{twice.sum()} rows repeat a person's occasion (the first at time "
+            f"{rows.time[twice.argmax()]:g}): keep one row for each person and occasion."
         )
-    if (rows["person"].value_counts() > 1).sum() < 3:
+    if (np.bincount(rows.person) > 1).sum() < 3:
         raise NotEstimableError("fewer than three people have two occasions with both measures")
     return rows
 
 
-def within_between(y, x, person, time, trend: str = "none", conf_level: float = 0.95):
+def within_between(y, x, person, time, trend: str = "none") -> pd.DataFrame:
     """Association of two measures between people and within them.
 
     Parameters
@@ -65,7 +92,6 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
         One row per person and occasion; rows with a missing value are dropped.
     trend : {"none", "common", "own", "differences"}
         See :data:`TRENDS`. With `own` and `differences` only the association within is left.
-    conf_level : float
 
     Returns
     -------
@@ -92,23 +118,18 @@ def within_between(y, x, person, time, trend: str = "none", conf_level: float = 
     rows = occasions(y, x, person, time)
     left = _left(rows, trend)
     if trend == "own":
-        return _pooled(left, conf_level)
+        return _pooled(left)
     if trend == "differences":
-        steps = left[["x"]].rename(columns={"x": "within"})
-        found = cluster_robust(left["y"], steps, left["person"], conf_level=conf_level)
-        return found[found["term"] == "within"].reset_index(drop=True)
-    mean = rows.groupby("person")["x"].transform("mean")
-    X = pd.DataFrame({"within": rows["x"] - mean})
-    if np.ptp(mean) > TINY * rows["x"].abs().max():
+        found = cluster_robust(left.y, left.x, left.person, ["within"])
+        return found[1:].reset_index(drop=True)
+    mean = own_means(rows.x, rows.person)
+    X = {"within": rows.x - mean}
+    if np.ptp(mean) > TINY * np.abs(rows.x).max():
         X["between"] = mean
-    if trend == "common":
-        X["time"] = rows["time"]
-    return _mixed(rows, X, conf_level).query("term != 'intercept'").reset_index(drop=True)
+    return _mixed(rows, X | _common(rows, trend))
 
 
-def lagged(
-    y, x, person, time, lag: int = 1, trend: str = "none", conf_level: float = 0.95
-) -> pd.DataFrame:
+def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFrame:
     """Does x come before y: y on its own earlier value and on the earlier value of x.
 
     Parameters
@@ -140,27 +161,30 @@ def lagged(
     1.0
     """
     now, X = lagged_rows(y, x, person, time, lag, trend)
-    if trend in ("own", "differences"):
-        found = cluster_robust(now["y"], X, now["person"], conf_level=conf_level)
-    else:
-        found = _mixed(now, X, conf_level)
-    return found.query("term != 'intercept'").reset_index(drop=True)
+    if trend not in ("own", "differences"):
+        return _mixed(now, X)
+    columns = np.column_stack([*X.values()])
+    found = cluster_robust(now.y, columns, now.person, [*X])
+    return found[1:].reset_index(drop=True)
 
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
-    """What :func:`lagged` relates: occasions (`person time y`), and their predictors."""
+    """What :func:`lagged` relates: later occasions, and their predictors by name."""
     require_whole(1, lag=lag)
     rows = occasions(y, x, person, time)
     left = _left(rows, trend)
-    earlier = left.assign(time=left["time"] + lag).rename(columns={"y": "itself", "x": "before"})
-    now = rows if trend in ("none", "common") else left
-    pairs = now.merge(earlier, on=["person", "time"])
-    if len(pairs) < 10 or not pairs["person"].duplicated().any():
+    n = len(left.time)
+    times, at = np.unique([left.time, left.time + lag], return_inverse=True)
+    key = left.person * len(times) + at.reshape(2, n)
+    _, later, before = np.intersect1d(*key, assume_unique=True, return_indices=True)
+    now = (left if trend in ("own", "differences") else rows).part(later)
+    people = len(np.unique(now.person))
+    if len(later) < 10 or people == len(later):
         raise NotEstimableError(
-            f"only {len(pairs)} occasions of {pairs['person'].nunique()} people have another {lag} "
-            "before them: the series are too short"
+            f"only {len(later)} occasions of {people} people have another {lag} before them: the "
+            "series are too short"
         )
-    return pairs, pairs[["itself", "before", *(["time"] if trend == "common" else [])]]
+    return now, {"itself": left.y[before], "before": left.x[before]} | _common(now, trend)
 
 
 def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
@@ -193,7 +217,8 @@ def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
     """
     rows = rows.sort_values(["person", "time"], ignore_index=True)
     free = rows.drop(columns=["person", "time"])
-    free = _without_trend(free - free.groupby(rows["person"]).transform("mean"), rows)
+    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
+    free = _without_trend(free - free.groupby(rows["person"]).transform("mean"), time)
     there = rows.groupby("person")["time"].diff() == 1
     if there.sum() < 10:
         raise NotEstimableError(f"only {there.sum()} occasions have another just before them")
@@ -204,7 +229,7 @@ def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
     return new.assign(person=rows["person"])
 
 
-def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
+def _left(rows: Occasions, trend: str) -> Occasions:
     """What is left of both measures without the person's level and, but for `common`, the trend.
 
     Raises
@@ -214,69 +239,66 @@ def _left(rows: pd.DataFrame, trend: str) -> pd.DataFrame:
     """
     if trend not in TRENDS:
         raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
-    if trend in ("own", "differences"):
-        left = _own_lines(rows) if trend == "own" else _differences(rows)
-        free = left[["y", "x"]] - left[["y", "x"]].mean()
-    else:
-        measures = rows[["y", "x"]]
-        free = measures - measures.groupby(rows["person"]).transform("mean")
-        left = rows.assign(y=free["y"], x=free["x"])
-        free = _without_trend(free, rows) if trend == "common" else free
-    size = np.sqrt((free**2).sum())
+    takes = {"own": _own_lines, "differences": _differences}
+    left = takes.get(trend, Occasions.away)(rows)
+    free = np.column_stack([left.y, left.x])
+    free -= free.mean(axis=0)
+    if trend == "common":
+        free = _without_trend(free, rows.time - own_means(rows.time, rows.person))
+    size, whole = (np.sqrt((v**2).sum(axis=0)) for v in (free, np.column_stack([rows.y, rows.x])))
     taken = "" if trend == "none" else " once the trend is taken out"
-    if (size <= TINY * np.sqrt((rows[["y", "x"]] ** 2).sum())).any():
+    if (size <= TINY * whole).any():
         raise NotEstimableError(f"a measure does not vary within people{taken}")
-    if abs(free["y"] @ free["x"]) >= (1 - TINY) * size.prod():
+    if abs(free[:, 0] @ free[:, 1]) >= (1 - TINY) * size.prod():
         raise NotEstimableError(f"both measures take the same course in everybody{taken}")
     return left
 
 
-def _without_trend(free: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _without_trend(free, time):
     """Deviations from people's own means, the linear trend that all share taken out."""
-    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
     return free - np.outer(time, time @ free / (time @ time))
 
 
-def _mixed(rows: pd.DataFrame, X: pd.DataFrame, conf_level: float) -> pd.DataFrame:
-    """Random intercepts of people."""
-    sample = complete_rows(rows["y"].to_numpy(), X.to_numpy(), rows["person"], list(X))
+def _common(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
+    """The trend as one more predictor, if all share it."""
+    return {"time": rows.time} if trend == "common" else {}
+
+
+def _mixed(rows: Occasions, X: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Slopes beside random intercepts of people."""
+    sample = complete_rows(rows.y, np.column_stack([*X.values()]), rows.person, [*X])
     fit = fit_intercepts(sample)
-    terms = ["intercept", *X]
-    return tidy(terms, fit.estimate, fit.std_error, fit.df, sample.n, conf_level)
+    return tidy(X, fit.estimate[1:], fit.std_error[1:], fit.df[1:], sample.n)
 
 
-def _own_lines(rows: pd.DataFrame) -> pd.DataFrame:
+def _own_lines(rows: Occasions) -> Occasions:
     """What each person's own straight line over time leaves over."""
-    kept = rows[rows.groupby("person")["time"].transform("size") > 2].reset_index(drop=True)
-    by = kept.groupby("person")
-    time = kept["time"] - by["time"].transform("mean")
-    left = {"person": kept["person"], "time": kept["time"]}
-    weight = (time**2).groupby(kept["person"]).transform("sum")
-    for name in ("y", "x"):
-        centred = kept[name] - by[name].transform("mean")
-        slope = (centred * time).groupby(kept["person"]).transform("sum") / weight
-        left[name] = centred - slope * time
-    if len(kept) - 2 * kept["person"].nunique() < 6:
+    kept = rows.part(np.bincount(rows.person)[rows.person] > 2)
+    if len(kept.time) - 2 * len(np.unique(kept.person)) < 6:
         raise NotEstimableError("too few people have three occasions or more")
-    return pd.DataFrame(left)
+    time = kept.time - own_means(kept.time, kept.person)
+    steep = time / own_sums(time**2, kept.person)
+    away = kept.away()
+    y, x = (v - steep * own_sums(v * time, kept.person) for v in (away.y, away.x))
+    return replace(away, y=y, x=x)
 
 
-def _differences(rows: pd.DataFrame) -> pd.DataFrame:
+def _differences(rows: Occasions) -> Occasions:
     """Change from one occasion to the next, where both are there."""
-    steps = rows.groupby("person")[["time", "y", "x"]].diff()
-    made = rows[["person", "time"]].join(steps[["y", "x"]])[steps["time"] == 1]
-    if len(made) < 10:
-        raise NotEstimableError(f"only {len(made)} occasions have another just before them")
-    return made.reset_index(drop=True)
+    next_one = np.flatnonzero((np.diff(rows.person) == 0) & (np.diff(rows.time) == 1))
+    if len(next_one) < 10:
+        raise NotEstimableError(f"only {len(next_one)} occasions have another just before them")
+    y, x = np.diff(rows.y)[next_one], np.diff(rows.x)[next_one]
+    return replace(rows.part(next_one + 1), y=y, x=x)
 
 
-def _pooled(left: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+def _pooled(left: Occasions) -> pd.DataFrame:
     """One slope through the origin; two degrees of freedom are gone for each person's line."""
-    y, x, n = left["y"], left["x"], len(left)
-    df = n - 2 * left["person"].nunique() - 1
+    y, x, n = left.y, left.x, len(left.y)
+    df = n - 2 * len(np.unique(left.person)) - 1
     slope = y @ x / (x @ x)
     error = np.sqrt(((y - slope * x) ** 2).sum() / df / (x @ x))
-    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n, conf_level)
+    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n)
 
 
 @dataclass(frozen=True)
@@ -306,7 +328,7 @@ class CrossLagged:
     covariance: np.ndarray
 
 
-def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
+def cross_lagged(y, x, person, time) -> CrossLagged:
     """Random-intercept cross-lagged panel model by full-information maximum likelihood.
 
     Parameters
@@ -355,10 +377,8 @@ def cross_lagged(y, x, person, time, conf_level: float = 0.95) -> CrossLagged:
     covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
     error = np.sqrt(np.diag(covariance))
     paths, between, first, new = likelihood.parts(found.x)
-    table = tidy(
-        ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], paths.ravel(), error, np.inf, likelihood.n,
-        conf_level,
-    )  # fmt: skip
+    terms = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"]
+    table = tidy(terms, paths.ravel(), error, np.inf, likelihood.n)
     levels = [("between", between), ("first", first), ("new", new)]
     variances = pd.DataFrame(
         [(name, m[0, 0], m[1, 1], m[0, 1]) for name, m in levels],

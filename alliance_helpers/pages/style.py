@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 
+from ..paths import UNSEEN_VARIABLE
 from ..study.codebook import Codebook
 from .printing import MARKS, TOLD, VERDICT_COLORS, WORDS, coefficient, figure_number, word
 
@@ -165,8 +167,13 @@ def interval_rows(
     named = sum(part["term"].nunique() for part in groups.values())
     depth = ROW * len(rows) + (LABEL + GAP) * named + HEADING * len(groups) * bool(by)
     ax = canvas(ax, depth + 1.55)
+    said = [f"{n}: " * bool(n) + values_in_words(part, codebook) for n, part in groups.items()]
+    shaded = f" Shaded: {band[0]:g} to {band[1]:g}." if band is not None else ""
+    about = f"{heading} ({xlabel}, with 95 % intervals).{shaded} {'. '.join(said)}."
+    if os.environ.get(UNSEEN_VARIABLE):
+        return finished(ax, heading, about)
     analyses = list(dict.fromkeys(rows["analysis"])) if "analysis" in rows else []
-    across, y, said = ax.get_yaxis_transform(), 0.0, []
+    across, y = ax.get_yaxis_transform(), 0.0
     beside = offset_copy(across, ax.figure, x=108, units="points")
     halo = [withStroke(linewidth=3, foreground="white")]
     how = {"transform": across, "va": "center", "path_effects": halo}
@@ -185,7 +192,6 @@ def interval_rows(
                 )
                 y += ROW
             y += GAP
-        said.append(f"{name}: " * bool(name) + values_in_words(part, codebook))
     ax.set_ylim(max(depth - 0.1, 0.5), -0.25)
     without_side(ax)
     if form is coefficient:
@@ -199,9 +205,7 @@ def interval_rows(
     ax.set_xlabel(f"{xlabel}\n(thin: 95 % interval, thick: 90 %)" if thick else xlabel)
     handles = _who_is_who(rows, codebook, analyses, band is not None)
     key(ax, handles, 3 if len(handles) < 4 else 2)
-    shaded = f" Shaded: {band[0]:g} to {band[1]:g}." if band is not None else ""
-    about = f"{heading} ({xlabel}, with 95 % intervals).{shaded}"
-    return finished(ax, heading, f"{about} {'. '.join(said)}.")
+    return finished(ax, heading, about)
 
 
 def _interval(ax: Axes, row, y: float, hollow: bool) -> None:

@@ -198,7 +198,8 @@ def verdict_sentences(
     >>> len(verdict_sentences(rows, rules)) > 0
     True
     """
-    rows = {(*row[KEY], row["analysis"]): row for _, row in findings.iterrows()}
+    named = [*KEY, "analysis"]
+    rows = {tuple(row[c] for c in named): row for row in findings.to_dict("records")}
     sentences = []
     for claim in rules.claims:
         found = {a: rows[(*claim.key, a)] for a in analyses if (*claim.key, a) in rows}

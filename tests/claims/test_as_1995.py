@@ -152,29 +152,45 @@ def test_one_informant_without_ratings_is_a_reason(dyads):
         Stepwise(dyads, BOOK).link("nurse", "symptoms")
 
 
-def test_assumptions_name_the_verdicts_that_hang_on_them(dyads):
-    """Each by `assess` on the same cohort, changed by hand."""
-    rules, whole = read_rules(), dyads.dropna()
-    table = stepwise_links(whole, assumptions=rules).set_index("choice")["changes"]
-    usual = assess(whole, analyses=["as_1995"])
-    years = {"case_manager_experience_log": whole["case_manager_experience"]}
-    days = {c: np.log1p(whole[c]) for c in ("hospital_days", "hospital_days_before")}
+@pytest.mark.parametrize("made", ["complete", "holes", "other"])
+def test_assumptions_name_the_verdicts_that_hang_on_them(dyads, made):
+    """Each by `assess` on the same cohort, changed by hand; other data, another sentence."""
+    rules, rng = read_rules(), np.random.default_rng(3)
+    rating = dyads["client_alliance"]
+    z = (rating - rating.mean()) / rating.std()
+    heavy = np.exp(3 + 0.6 * z + 2 * rng.normal(size=len(dyads))).round()  # its log is linear in z
+    few = rating.where(rng.random(len(dyads)) < 0.2)  # of no matter to the other's regressions
+    changed = {"complete": {}, "holes": {"client_alliance": few}, "other": {"hospital_days": heavy}}
+    mine = dyads.dropna().assign(**changed[made])
+    table = stepwise_links(mine, assumptions=rules).set_index("choice")["changes"]
+    usual = assess(mine, analyses=["as_1995"])
+    years = {"case_manager_experience_log": mine["case_manager_experience"]}
+    days = {c: np.log1p(mine[c]) for c in ("hospital_days", "hospital_days_before")}
+    named = [*BOOK.blocks.values(), [BOOK.alliance_of(i) for i in BOOK.informants]]
+    listed = {name for names in named for name in names}
     others = {
-        "Direction of the regressions": assess(whole, analyses=[OUTCOMES]),
-        "p to enter and to leave": assess(whole, analyses=["as_1995"], p_enter=0.15, p_remove=0.15),
-        "Hospital days": assess(whole.assign(**days), analyses=["as_1995"]),
-        "Experience": assess(whole.assign(**years), analyses=["as_1995"]),
-        "Missing values": usual,
+        "Direction of the regressions": assess(mine, analyses=[OUTCOMES]),
+        "p to enter and to leave": assess(mine, analyses=["as_1995"], p_enter=0.15, p_remove=0.15),
+        "Hospital days": assess(mine.assign(**days), analyses=["as_1995"]),
+        "Experience": assess(mine.assign(**years), analyses=["as_1995"]),
+        "Missing values": assess(mine.dropna(subset=[*listed]), analyses=["as_1995"]),
     }
-    made = [c.claim for c in rules.claims if c.kind == "all_of"]
+    parts = [c.claim for c in rules.claims if c.kind == "all_of"]
     for choice, other in others.items():
-        changed = other[(other["verdict"] != usual["verdict"]) & ~other["claim"].isin(made)]
+        changed = other[(other["verdict"] != usual["verdict"]) & ~other["claim"].isin(parts)]
         said = [
             f"{rules.texts[row.finding, row.claim, row.informant]}: {row.verdict.replace('_', ' ')}"
             for row in changed.itertuples()
         ]
         assert table[choice] == ("; ".join(said) or "no verdict")
     assert table["Direction of the regressions"] != "no verdict"
+    assert (table["Missing values"] != "no verdict") == (made == "holes")
+    assert ("hospital" in table["Hospital days"]) == (made == "other")
+
+
+def test_assumptions_are_those_of_the_study(dyads):
+    rules, whole = read_rules(), dyads.dropna()
+    table = stepwise_links(whole, assumptions=rules).set_index("choice")["changes"]
     sas = stepwise_links(dyads, assumptions=rules, p_enter=0.15, p_remove=0.15)
     assert "0.15 and 0.15" in set(sas["taken"])
     assert "not estimable" not in " ".join(table)

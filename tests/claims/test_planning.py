@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.designs import estimated
 from alliance_helpers.claims.planning import (
     VERDICTS,
     Plan,
@@ -14,13 +13,10 @@ from alliance_helpers.claims.planning import (
     power_table,
     readings,
 )
-from alliance_helpers.claims.rules import Claim, read_rules
-from alliance_helpers.claims.trends import Judge
-from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
+from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.models.inference import two_one_sided
 from alliance_helpers.paths import ROOT
-from alliance_helpers.study.occasions import all_sessions
 
 RULES = read_rules()
 CHECK = pd.read_csv(ROOT / "benchmarks" / "plan_check.csv").set_index("claim")
@@ -52,25 +48,6 @@ def test_clients_with_a_case_manager_each_have_textbook_power(effect, power):
     """Power of r with 201 independent pairs (FACTS, section 4); six covariates take a little."""
     row = plan("age", effect, "201", "1", cohorts=500, jobs=1).rates.iloc[0]
     assert row["supported"] == pytest.approx(power - 0.01, abs=3 * row["monte_carlo_error"])
-
-
-@pytest.mark.parametrize("kind", ["precedes", "precedes_more", "within", "between"])
-@pytest.mark.parametrize(("n", "T"), [(25, 8), (45, 4)])
-def test_arrays_give_what_judge_gives(kind, n, T):
-    claim = Claim("1", kind, kind, "client", term="symptoms", sign="negative",
-                  source="client_alliance", bound="lagged")  # fmt: skip
-    frame = draw_sessions(courses()["sessions_effect"], n, 5, T)
-    frame = frame[np.random.default_rng(1).random(len(frame)) > 0.1]
-    dyads = frame.drop_duplicates("client_id", keep="last")
-    book = scenario_codebook("sessions_effect")
-    dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book)
-    effect, _, clients = Judge(dyads, RULES, "detrended").find(claim)
-    wide = [frame.pivot_table(name, "client_id", "session") for name in dyads.columns[-2:]]
-    found = estimated(kind, *(w.to_numpy() for w in wide))
-    assert len(wide[0]) == clients
-    np.testing.assert_allclose(found[0], effect.estimate, rtol=1e-6)
-    t = effect.estimate / found[1]
-    assert 2 * two_one_sided(-abs(t), 1.0, -np.inf, 0, effect.df) == pytest.approx(effect.p_value)
 
 
 @pytest.mark.parametrize(

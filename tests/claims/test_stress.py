@@ -18,6 +18,7 @@ from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.models.inference import adjust
 from alliance_helpers.pages.tables import then_and_now
+from alliance_helpers.study.read_codebook import read_codebook
 
 KEY = ["finding", "claim", "informant"]
 QUICK = [name for name in STRESS if name != "multiverse"]
@@ -168,10 +169,6 @@ def test_bayes_factors_tell_an_effect_on_days_from_none():
 
 
 def test_a_study_without_case_managers_is_taken_as_independent():
-    from dataclasses import replace
-
-    from alliance_helpers.study.read_codebook import read_codebook
-
     book = replace(read_codebook(), case_manager=None)
     dyads = simulate_dyads("published", 201, 12).drop(columns="case_manager_id")
     rows = stress(dyads, book, analyses=["rank"], finding="3")
@@ -284,3 +281,30 @@ def test_a_criterion_names_the_bound_that_it_is_judged_by():
             low, high = bounds_of(claim, moved)
             named = [f"{bound:g}" for bound in ((low, high) if low > 0 else (high,))]
             assert all(bound in rows.loc[claim.key, "criterion"] for bound in named), claim.key
+
+
+def test_the_criteria_of_changed_analyses_are_those_of_the_primary_and_what_was_changed(dyads):
+    """Another bound is named by each, and what was done to the data goes where it was not done."""
+    rules, tests = read_rules(), ["sites", "rank", "capped", "negbin", "hurdle"]
+    changed = {name: value * 1.1 for name, value in rules.bounds.items() if value < 1}
+    moved = replace(rules, bounds=rules.bounds | changed)
+    words = {"sites": " (within sites)", "rank": " (rank-normal scores)"}
+    words |= dict.fromkeys(tests[2:], "; errors by jackknife over case managers")
+    for used in (rules, moved):
+        rows = all_rows(dyads, rules=used, analyses=tests)
+        usual = _by_claim(rows, "adjusted")["criterion"]
+        rows = rows[rows["analysis"].isin(tests) & rows["estimate"].notna()]
+        assert set(rows["analysis"]) == set(tests)
+        for row in rows.itertuples():
+            said = usual[row.finding, row.claim, row.informant]
+            said = said.split(" (not adjusted")[0] + words[row.analysis]
+            if (row.analysis, row.claim) == ("rank", "hospital_days"):
+                between = f"smaller than ±{used.bounds['correlation']:g} between rank-normal scores"
+                assert row.criterion.startswith(between)
+            else:
+                assert row.criterion == said
+    book = replace(read_codebook(), case_manager=None)
+    alone = stress(dyads, book, analyses=["negbin", "capped"], finding="4")
+    alone = alone[alone["estimate"].notna()]
+    ends = alone["criterion"].str.endswith("; errors by jackknife over dyads")
+    assert len(alone) == 4 and ends.all()

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from alliance_helpers.claims.associations import two_informants
+from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.study.read_codebook import read_codebook
 
 BOOK = read_codebook()
+MANAGER = "case_manager_id"
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,27 @@ def test_ratings_by_unlike_forms_are_compared_as_percentages(dyads):
     shrunk = dyads.assign(client_alliance=(dyads["client_alliance"] - 36) / 2 + 36)
     wanted, found = two_informants(dyads), two_informants(shrunk, other)
     np.testing.assert_allclose(found.surfaces["estimate"], wanted.surfaces["estimate"])
+
+
+@pytest.mark.parametrize("flat", [(), ("client",), ("case_manager",), ("client", "case_manager")])
+def test_whose_rating_names_who_lacks_a_share(dyads, flat):
+    """A rating freed of its case managers is named; the smaller share first where both are."""
+    part = dyads.dropna(subset=["client_alliance", "case_manager_alliance", MANAGER])
+    freed = [f"{i}_alliance" for i in flat]
+    means = part.groupby(MANAGER)[freed].transform("mean") if freed else 0
+    part = part.assign(**(part[freed] - means)) if freed else part
+    found = whose_rating(part).set_index(["term", "informant"])
+    for informant in ("client", "case_manager"):
+        said = found.loc[("share_case_manager", informant)]
+        none = said["reason"] == "no difference between case managers found"
+        assert none == (said["estimate"] == 0) == (informant in flat)
+    reason = found.loc[("correlation_case_manager", "both"), "reason"]
+    ends = ": no difference between case managers to correlate"
+    assert reason.removesuffix(ends) in (flat or [""]), reason
+
+
+def test_whose_rating_says_why_it_cannot_tell(dyads):
+    alone = whose_rating(dyads, replace(BOOK, case_manager=None))
+    assert alone["reason"].tolist() == ["The study does not say who the case managers are."]
+    one = whose_rating(dyads.assign(**{MANAGER: "CM01"}))
+    assert one["reason"].str.contains("Not estimable: All .* belong to one group").all()
