@@ -145,13 +145,11 @@ def _own_names() -> list[tuple[str, str]]:
 
 def altered(digests: Mapping[str, str]) -> list[str]:
     """Files that are no longer as these digests say, or gone."""
-    found = []
+    found = list(digests)
     for name, digest in digests.items():
-        try:
-            same = sha256(Path(name)) == digest
-        except OSError:
-            same = False
-        found += [] if same else [name]
+        with contextlib.suppress(OSError):
+            if sha256(Path(name)) == digest:
+                found.remove(name)
     return found
 
 

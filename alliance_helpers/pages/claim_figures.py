@@ -14,20 +14,9 @@ from matplotlib.ticker import MaxNLocator
 
 from ..claims.rules import KEY, Rules
 from ..study.codebook import Codebook
+from . import style
 from .printing import TOLD, coefficient, counted, figure_number, p_text, p_words, word
-from .style import (
-    INK,
-    QUIET,
-    VERDICTS,
-    canvas,
-    finished,
-    interval_rows,
-    key,
-    log_ticks,
-    nothing,
-    styled,
-    without_side,
-)  # fmt: skip
+from .style import INK, QUIET, VERDICTS, canvas, finished, interval_rows, key, nothing, styled
 
 SAME, OTHER = (
     "The same person rates alliance and outcome",
@@ -120,7 +109,7 @@ def equivalence(
     if limits:
         ax.set_xlim(limits)
     if log:
-        log_ticks(ax, [low, 1.0, high])
+        style.log_ticks(ax, [low, 1.0, high])
     return ax
 
 
@@ -289,7 +278,7 @@ def specification_verdicts(
         ax.text(101, at + 0.17, f"{n}", va="center", fontsize=9)
         said.append(f"{text}: {', '.join(parts)} of {n}")
     ax.text(101, -0.5, "of", va="center", fontsize=9)
-    without_side(ax)
+    style.without_side(ax)
     ax.set(xlim=(0, 100), ylim=(len(claims) - 0.4, -0.7), xlabel="Share of the specifications (%)")
     key(ax, [Patch(fc=v.color, ec=QUIET, label=v.label) for v in VERDICTS.values()])
     heading = "What every specification says of each claim"

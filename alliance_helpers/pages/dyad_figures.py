@@ -14,17 +14,7 @@ from ..cohorts.cohort import rounded_n
 from ..errors import ParameterError
 from ..study.codebook import Codebook
 from .printing import coefficient, figure_number, word
-from .style import (
-    INFORMANTS,
-    INK,
-    QUIET,
-    WIDTH,
-    canvas,
-    finished,
-    key,
-    nothing,
-    styled,
-)  # fmt: skip
+from .style import INFORMANTS, INK, QUIET, WIDTH, canvas, finished, key, nothing, styled
 
 CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
 BAND, POINT = "#D3DBE1", "#3C4A54"

@@ -12,25 +12,10 @@ from matplotlib.patches import Patch
 
 from ..cohorts.cohort import rounded_n
 from ..study.codebook import Codebook
+from . import style
 from .dyad_figures import joined
 from .printing import coefficient, figure_number, p_words, word
-from .style import (
-    FAMILIES,
-    INK,
-    QUIET,
-    SHADE,
-    STEPS,
-    Look,
-    canvas,
-    finished,
-    key,
-    log_ticks,
-    look,
-    nothing,
-    shares_below,
-    styled,
-    without_side,
-)  # fmt: skip
+from .style import INK, QUIET, SHADE, STEPS, canvas, finished, key, look, nothing, styled
 
 PLATE = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none"}
 
@@ -72,8 +57,8 @@ def r_squared_blocks(
         ax.text(0, at - 0.37, label, transform=ax.get_yaxis_transform(), va="center")
         p_values = fit.get("p_change", pd.Series(np.nan, index=fit.index))
         for block, share, p in zip(fit["block"], shares[name], p_values, strict=True):
-            style = looks[block]
-            ax.barh(at, share, left=left, height=0.44, facecolor=style.color, hatch=style.hatch,
+            face = looks[block]
+            ax.barh(at, share, left=left, height=0.44, facecolor=face.color, hatch=face.hatch,
                     edgecolor=QUIET, lw=0.6)  # fmt: skip
             if share > 0.085 * most:
                 ax.text(left + share / 2, at, coefficient(share), ha="center", fontsize=9,
@@ -86,8 +71,8 @@ def r_squared_blocks(
         said.append(f"{label}{many}: {', '.join(parts)}, together {coefficient(left, 3)}")
     ax.set_xlim(0, min(1.12, most * 1.14))
     ax.set_ylim(max(len(fits), 1) - 0.6, -0.65)
-    without_side(ax)
-    shares_below(ax)
+    style.without_side(ax)
+    style.shares_below(ax)
     ax.set_xlabel("Share of variance explained (R²)")
     handles = [
         Patch(facecolor=s.color, hatch=s.hatch, edgecolor=QUIET, label=word(b).capitalize())
@@ -134,11 +119,12 @@ def days_distribution(
     ax.bar(at, expected["observed"], width=0.94, color="#C3CED6", edgecolor="#8597A3", lw=0.6,
            label="Observed")  # fmt: skip
     for name in families:
-        style = FAMILIES.get(name, Look(INK, word(name), "o"))
+        face = style.FAMILIES[name]
         for part in (slice(0, 1), slice(1, None)) if zero else (slice(None),):
-            ax.plot(at[part], expected[name].iloc[part], color=style.color, ls=style.line, lw=1.6,
-                    marker=style.marker, ms=5.5, mew=1.6 if style.marker == "x" else 0.6,
-                    label=style.label if part.start != 1 else None)  # fmt: skip
+            ax.plot(at[part], expected[name].iloc[part], color=face.color, lw=1.6,
+                    dashes=face.dashes, marker=face.marker, ms=5.5,
+                    mew=1.6 if face.marker == "x" else 0.6,
+                    label=face.label if part.start != 1 else None)  # fmt: skip
     _day_ticks(ax, at, low, high, zero)
     ax.set(xlabel=xlabel, ylabel="Number of clients")
     ax.set_ylim(bottom=0)
@@ -201,19 +187,16 @@ def bayes_sensitivity(
     3 and 10 times are called moderate and strong, after Jeffreys (1961).
     """
     ax = canvas(ax, 4.3)
-    table = table.dropna(subset=["kappa", "bf10"])
-    said, curves = [], _curves(table)
-    for name, part in curves:
-        part = part.sort_values("kappa")
-        style, kappa = look(name), part["kappa"].to_numpy(float)
-        bf01 = 1 / part["bf10"].to_numpy(float)
-        ax.plot(kappa, bf01, color=style.color, marker=style.marker, ms=5.5, lw=1.8,
+    said, curves = [], _curves(table, "kappa", "bf10")
+    for name, kappa, bf10 in curves:
+        face, bf01 = look(name), 1 / bf10
+        ax.plot(kappa, bf01, color=face.color, marker=face.marker, ms=5.5, lw=1.8,
                 label=word(name).capitalize())  # fmt: skip
         quoted = {int(np.abs(np.log(kappa / k)).argmin()) for k in (1 / 3, 1)} if len(kappa) else ()
         values = " and ".join(f"{bf01[i]:.3g} at kappa {kappa[i]:.2g}" for i in sorted(quoted))
         said.append(f"{word(name)}: {values}" if name else values)
     ax.set(xscale="log", yscale="log")
-    low, high = np.array(ax.get_ylim()) if len(table) else (1.0, 1.0)
+    low, high = ax.get_ylim() if len(table.dropna()) else (1.0, 1.0)
     sides = ax.get_xlim()
     ax.axhspan(1 / 3, 3, color=SHADE, zorder=0)
     for level in (10, 1, 1 / 10):
@@ -274,7 +257,7 @@ def equivalence_power(
     ax.set(xscale="log", ylim=(0, 1.02), ylabel="Chance that the absence is supported",
            xlabel="True rate ratio per standard deviation of the rating\n"
            "(shaded: inside the bounds; dotted: .05)")  # fmt: skip
-    log_ticks(ax, [low, 1.0, high])
+    style.log_ticks(ax, [low, 1.0, high])
     key(ax)
     return finished(ax, heading, f"{heading}. {'; '.join(said)}.")
 
@@ -297,21 +280,18 @@ def power_curve(
     Axes
     """
     ax = canvas(ax, 4.2)
-    table = table.dropna(subset=["effect", "power"])
-    said, marks, curves = [], [], _curves(table)
+    said, marks, curves = [], [], _curves(table, "effect", "power")
     ax.axhline(TARGET, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    for at, (name, part) in enumerate(curves):
-        part = part.sort_values("effect")
-        effect, power = part["effect"].to_numpy(float), part["power"].to_numpy(float)
-        style = look(name) if name in ("client", "case_manager") else STEPS[-1]
+    for at, (name, effect, power) in enumerate(curves):
+        face = look(name) if name in ("client", "case_manager") else STEPS[-1]
         label = name if name.startswith("n = ") else word(name).capitalize()
-        ax.plot(effect, power, color=style.color, lw=2, ls=LINES[at % 4], label=label)
+        ax.plot(effect, power, color=face.color, lw=2, ls=LINES[at % 4], label=label)
         prefix = f"{label}: " if label else ""
         reached = power >= TARGET
         if reached.any() and not reached[0]:
             i = int(reached.argmax())
             found = np.interp(TARGET, power[i - 1 : i + 1], effect[i - 1 : i + 1])
-            ax.plot(found, TARGET, style.marker, color=style.color, mec=INK, ms=8, zorder=4)
+            ax.plot(found, TARGET, face.marker, color=face.color, mec=INK, ms=8, zorder=4)
             marks.append(found)
             said.append(f"{prefix}power {TARGET:.2f} at {figure_number(found)}")
         elif len(power):
@@ -327,11 +307,13 @@ def power_curve(
     return finished(ax, heading, f"{heading}, by true correlation. {'; '.join(said) or 'Nothing'}.")
 
 
-def _curves(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    for column, name in (("informant", "{}"), ("n", "n = {}")):
-        if column in table and table[column].nunique() > 1:
-            return [(name.format(v), part) for v, part in table.groupby(column, sort=False)]
-    return [("", table)]
+def _curves(table: pd.DataFrame, x: str, y: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The name of each curve, and its points from left to right."""
+    table = table.dropna(subset=[x, y]).sort_values(x)
+    by = [c for c in ("informant", "n") if c in table and table[c].nunique() > 1][:1]
+    parts = table.groupby(by[0], sort=False) if by else [("", table)]
+    name = "n = {}" if by == ["n"] else "{}"
+    return [(name.format(v), part[x].to_numpy(), part[y].to_numpy()) for v, part in parts]
 
 
 @styled
@@ -355,37 +337,52 @@ def information_sources(
     shown = table.dropna(subset=["estimate"])
     if shown.empty:
         return nothing(ax, heading, "There are no other variables that a rating could draw on.")
-    labels = [f"{word(b)}, {word(s).lower()}" for b, s in zip(shown["block"], shown["source"],
-                                                             strict=True)]  # fmt: skip
-    shown = shown.assign(label=labels)
-    names, informants = list(dict.fromkeys(labels)), list(dict.fromkeys(shown["informant"]))
-    ax = canvas(ax, 1.5 + 0.46 * len(names))
-    wide = 0.8 / len(informants)
+    labels = shown["block"].map(word) + ", " + shown["source"].map(word).str.lower()
+    shown = shown.assign(label=labels, filled=True)
+    ax, handles = _bars(shown, codebook, ax)
     said = []
-    for i, informant in enumerate(informants):
-        style, mine = look(informant), shown[shown["informant"] == informant]
-        offset = (i - (len(informants) - 1) / 2) * wide
-        y = np.array([names.index(label) for label in mine["label"]]) + offset
-        ax.barh(y, mine["estimate"], height=wide * 0.9, color=style.color, hatch=style.hatch,
-                edgecolor=QUIET, lw=0.6, label=word(informant, codebook))  # fmt: skip
-        ax.hlines(y, mine["conf_low"], mine["conf_high"], color=INK, lw=1)
-        ax.plot(mine["noise"], y, "|", color=INK, ms=9, mew=1.6)
+    for informant, mine in shown.groupby("informant", sort=False):
         values = "; ".join(
             f"{r.label} {coefficient(r.estimate)}{p_words(r.p_value, ', p ')}"
             for r in mine.itertuples(index=False)
         )
         total = coefficient(mine["r_squared"].iloc[0])
         said.append(f"{word(informant, codebook)} (together {total}): {values}")
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.7)
-    shares_below(ax)
-    ax.set_xlabel("Share of the rating's variance (LMG)\nline: 95 % interval; mark: pure noise")
-    key(ax)
+    style.shares_below(ax)
+    ax.set_xlabel("Share of the rating's variance (LMG)\nline: 95 % interval")
+    key(ax, handles)
     about = f"{heading}: share of variance by source of information. {'. '.join(said)}."
     return finished(ax, heading, about)
 
 
 LABEL, BAR, GAP = 0.2, 0.15, 0.07  # inches
+
+
+def _bars(
+    rows: pd.DataFrame, codebook: Codebook | None, ax: Axes | None
+) -> tuple[Axes, list[Patch | Line2D]]:
+    """Below each label the informants' bars, with their intervals and a mark for pure noise.
+
+    `rows`: `label informant estimate noise filled`, optionally `conf_low conf_high`.
+    """
+    labels, informants = (list(dict.fromkeys(rows[c])) for c in ("label", "informant"))
+    step = LABEL + BAR * len(informants) + GAP
+    ax = canvas(ax, step * len(labels) + 1.3)
+    for k, label in enumerate(labels):
+        ax.text(0, k * step, label, transform=ax.get_yaxis_transform(), va="center")
+    for row in rows.itertuples(index=False):
+        at = labels.index(row.label) * step + LABEL + informants.index(row.informant) * BAR
+        color = look(row.informant).color
+        ax.barh(at, row.estimate, height=BAR * 0.85, edgecolor=color, lw=1.0,
+                facecolor=color if row.filled else "white")  # fmt: skip
+        if "conf_low" in rows:
+            ax.hlines(at, row.conf_low, row.conf_high, color=INK, lw=1)
+        ax.plot([row.noise] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
+    style.without_side(ax)
+    ax.set_ylim(step * len(labels) - GAP, -LABEL)
+    handles = [Patch(facecolor=look(i).color, label=word(i, codebook)) for i in informants]
+    noise = Line2D([], [], color=INK, marker="|", ms=10, mew=2.2, ls="", label="pure noise")
+    return ax, [*handles, noise]
 
 
 @styled
@@ -422,35 +419,24 @@ def inclusion(
     rows = table.dropna(subset=["inclusion"])
     if rows.empty:
         return nothing(ax, heading, "There are no variables that could be selected.")
-    terms = list(dict.fromkeys(rows["term"]))
-    informants = list(dict.fromkeys(rows["informant"]))
-    step = LABEL + BAR * len(informants) + GAP
-    ax = canvas(ax, step * len(terms) + 1.3)
-    for k, term in enumerate(terms):
-        ax.text(0, k * step, word(term, codebook), transform=ax.get_yaxis_transform(), va="center")
-    for row in rows.itertuples(index=False):
-        at = terms.index(row.term) * step + LABEL + informants.index(row.informant) * BAR
-        style, kept = look(row.informant), "beta" not in rows or row.beta == row.beta
-        ax.barh(at, row.inclusion, height=BAR * 0.85, edgecolor=style.color, lw=1.0,
-                facecolor=style.color if kept else "white")  # fmt: skip
-        ax.plot([row.noise_inclusion] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
-    without_side(ax)
-    ax.set_ylim(step * len(terms) - GAP, -LABEL)
+    rows = rows.rename(columns={"inclusion": "estimate", "noise_inclusion": "noise"}).assign(
+        label=[word(term, codebook) for term in rows["term"]],
+        filled=rows["beta"].notna() if "beta" in rows else True,
+    )
+    ax, handles = _bars(rows, codebook, ax)
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
     ax.set_xlabel("Resamples whose final model holds the variable")
-    handles = [Patch(facecolor=look(i).color, label=word(i, codebook)) for i in informants]
     if "beta" in rows:
         label = "not in the study's own model"
         handles.append(Patch(facecolor="white", edgecolor=QUIET, label=label))
-    handles.append(Line2D([], [], color=INK, marker="|", ms=10, mew=2.2, ls="", label="pure noise"))
     if band is not None:
         ax.axvspan(0, band, color=SHADE, zorder=0)
         handles.append(Patch(facecolor=SHADE, label="19 in 20 of noise"))
     key(ax, handles, 2)
     said = "; ".join(
-        f"{word(r.term, codebook)} ({word(r.informant, codebook)}) {100 * r.inclusion:.0f} % "
-        f"(noise {100 * r.noise_inclusion:.0f} %)"
+        f"{r.label} ({word(r.informant, codebook)}) {100 * r.estimate:.0f} % "
+        f"(noise {100 * r.noise:.0f} %)"
         for r in rows.itertuples(index=False)
     )
     return finished(ax, heading, f"{heading}, and on pure noise: {said}")

@@ -27,32 +27,14 @@ from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
 from . import plots
 from .outputs import own_figure
-from .printing import coefficient, figure_number, p_words, pretty, word
+from .printing import TOLD, coefficient, figure_number, p_words, pretty, word
 from .results import Run, read_run
 from .tables import statistics
 
 HERE = Path(__file__).parent
-BLOCK, TERM = "outcome adj_r_squared", "statistic df tolerance"
-NUMBERED = {
-    "table_1": ("Who took part", ""),
-    "reliabilities": ("Reliability of the scores", "informant lowest_item_rest_r"),
-    "correlations": ("Correlations of ratings and outcomes", ""),
-    "agreement": ("Agreement of client and case manager", ""),
-    "claims": ("Each claim, then and now", "finding"),
-    "finding_1_blocks_client": ("Regression of the client's rating", BLOCK),
-    "finding_1_blocks_case_manager": ("Regression of the case manager's rating", BLOCK),
-    "finding_2_blocks": ("Regression of {} on the case manager's rating", BLOCK),
-    "finding_2_terms": ("Final model of that regression", TERM),
-    "finding_3_blocks": ("Regression of {} on the client's rating", BLOCK),
-    "finding_3_terms": ("Final model of that regression", TERM),
-    "count_models": ("Count models of hospital days", "theta_std_error identified"),
-    "rate_ratios": ("Ratios of hospital days, per SD more alliance", "term estimate std_error "
-                    "statistic df conf_low conf_high n informant"),
-}  # fmt: skip
-"""Tables in the order of the paper: captions, and columns left out."""
+NUMBERED = TOLD["paper"]
 REGRESSIONS = [name for name in NUMBERED if "blocks" in name]
 REFERENCE = "reference.docx"
-INTERVALS = {"95 % CI": "CI", "95 % CI of alpha": "Alpha,", "95 % CI of the ratio": "Rate ratio,"}
 WIDEST = 28  # letters that a column may ask for
 TALLEST, TEXT = 7.0, 6.5  # inches: of a figure, and how wide the text of a page is
 
@@ -171,7 +153,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
     shown = {"claims": pd.DataFrame(claims)} | frames
     for name in [n for n in NUMBERED if n in shown]:
         frame = _triangle(frames[name], book) if name == "correlations" else shown[name]
-        less = frame.drop(columns=["reason", *NUMBERED[name][1].split()], errors="ignore")
+        less = frame.drop(columns=["reason", *NUMBERED[name][1:]], errors="ignore")
         body = _pipe(_with_intervals(pretty(less, book).shown))
         caption = _caption(name, frame, book)
         tables[name] = {"number": next(number), "caption": caption, "body": body}
@@ -236,7 +218,7 @@ def _bounds(run: Run, rules: Rules) -> dict[str, dict]:
 
 def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     """Both limits of an interval in one column."""
-    for name, stem in INTERVALS.items():
+    for stem, name in TOLD["intervals"].items():
         low, high = f"{stem} low", f"{stem} high"
         if {low, high} <= set(shown):
             text = ("[" + shown[low] + ", " + shown[high] + "]").where(shown[low] != "", "")

@@ -190,14 +190,10 @@ def counted(verdicts: pd.Series) -> str:
 def word(name: object, codebook: Codebook | None = None) -> str:
     """A term, informant or model in words; what has no words is at least without underscores."""
     text = str(name)
-    said = _said(text, codebook)
+    if codebook is not None and text in codebook.informants:
+        return codebook.informant_label(text)
+    said = WORDS.get(text) or (text if codebook is None else codebook.label(text))
     return text.replace("_", " ") if said == text else said
-
-
-def _said(name: str, codebook: Codebook | None) -> str:
-    if codebook is not None and name in codebook.informants:
-        return codebook.informant_label(name)
-    return WORDS.get(name) or (name if codebook is None else codebook.label(name))
 
 
 def decimals_for(width: float) -> int:

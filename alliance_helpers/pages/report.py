@@ -36,7 +36,7 @@ class Section:
     failure: str = ""
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path) -> Scorecard | None:
     """Write `report.html` into a run's folder.
 
     Parameters
@@ -46,7 +46,8 @@ def write_report(folder: str | Path) -> Path:
 
     Returns
     -------
-    Path
+    Scorecard or None
+        What it says of each claim; None where the run has no findings.
 
     Raises
     ------
@@ -78,9 +79,8 @@ def write_report(folder: str | Path) -> Path:
         banner=banner,
         provenance=_provenance(about),
     )
-    target = folder / "report.html"
-    write_whole(target, numbered(html))
-    return target
+    write_whole(folder / "report.html", numbered(html))
+    return card
 
 
 def _section(path: Path, failure: str, book: Codebook) -> Section:
@@ -133,23 +133,11 @@ def _output(output) -> str:
         return f'<pre class="error">{escape(output.ename)}: {escape(output.evalue)}</pre>'
     data = output.get("data", {})
     if "image/png" in data:
-        about = output.metadata.get("image/png", {})
-        alt, width = escape(str(about.get("alt", ""))), int(about.get("width", 700))
-        caption = escape(str(about.get("caption", "")))
-        png = data["image/png"].replace("\n", "")
-        return (
-            f'<figure><img alt="{alt}" style="max-width:min(100%,{width}px)" '
-            f'src="data:image/png;base64,{png}"><figcaption>{caption}</figcaption></figure>'
-        )
+        about = {"alt": "", "width": 700, "caption": ""} | output.metadata.get("image/png", {})
+        return rendered("figure.html.j2", png=data["image/png"].replace("\n", ""), **about)
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     return ""
-
-
-def scorecard_of(folder: Path, parameters: dict, book: Codebook) -> Scorecard | None:
-    """The scorecard of a run's findings, if it has written any."""
-    found = _findings(folder, parameters, book)
-    return then_and_now(*found) if found else None
 
 
 def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:

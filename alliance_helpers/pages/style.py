@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -20,7 +20,7 @@ from matplotlib.transforms import offset_copy
 
 from ..paths import unseen
 from ..study.codebook import Codebook
-from .printing import MARKS, VERDICT_COLORS, WORDS, coefficient, figure_number, word
+from .printing import MARKS, TOLD, VERDICT_COLORS, WORDS, coefficient, figure_number, word
 
 WIDTH = 6.0
 RC = rc_params_from_file(Path(__file__).with_name("alliance.mplstyle"), use_default_template=False)
@@ -36,30 +36,17 @@ class Look:
     label: str = ""
     marker: str = "o"
     hatch: str = ""
-    line: str | tuple = "-"
+    dashes: Sequence[float] = ()
 
 
-INFORMANTS = {
-    "client": Look("#1F4E8C", "Client"),
-    "case_manager": Look("#D97600", "Case manager", "D", "////"),
-}
+def _looks(kind: str) -> dict[str, Look]:
+    return {name: Look(**how) for name, how in TOLD["looks"][kind].items()}
+
+
+INFORMANTS, FAMILIES = _looks("informants"), _looks("families")
+STEPS = tuple(_looks("steps").values())
 OTHER = Look("#4D4D4D", "", "s")
-VERDICTS = {
-    verdict: Look(color, WORDS[verdict], MARKS[verdict])
-    for verdict, color in VERDICT_COLORS.items()
-}
-FAMILIES = {
-    "poisson": Look("#6B6B6B", "Poisson", "x", line=(0, (1, 1))),
-    "negbin": Look("#7A2E8E", "Negative binomial", "s", line="-"),
-    "hurdle": Look("#00796B", "Hurdle (negative binomial)", "^", line=(0, (5, 1.5))),
-    "zinb": Look("#C2185B", "Zero-inflated negative binomial", "v", line=(0, (3, 1, 1, 1))),
-}
-STEPS = (
-    Look("#D5E5EA"),
-    Look("#93BAC6", hatch="...."),
-    Look("#4C8797"),
-    Look("#1D4955", hatch="////"),
-)
+VERDICTS = {v: Look(color, WORDS[v], MARKS[v]) for v, color in VERDICT_COLORS.items()}
 
 
 def styled(draw: Callable[..., Axes]) -> Callable[..., Axes]:

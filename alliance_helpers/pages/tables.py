@@ -18,18 +18,8 @@ from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
-from .printing import (
-    MARKS,
-    TOLD,
-    WORDS,
-    coefficient,
-    counted,
-    decimals_for,
-    figure_number,
-    p_words,
-    rendered,
-    word,
-)
+from . import printing
+from .printing import MARKS, WORDS, coefficient, counted, figure_number, p_words, rendered, word
 
 HEAD = ["finding", "text", "informant"]
 RELIABILITY = [
@@ -233,7 +223,8 @@ def _moved(links: pd.DataFrame, codebook: Codebook) -> list[str]:
     gap = (links["estimate"] - links["alone"]).abs()
     rows = links[gap == gap.max()]
     names = rows[["term", "moved_by"]].map(codebook.label)
-    return [TOLD["links"]["moved"].format(**row) for row in rows.assign(**names).to_dict("records")]
+    told = printing.TOLD["links"]["moved"]
+    return [told.format(**row) for row in rows.assign(**names).to_dict("records")]
 
 
 def statistics(claim: Claim, row: Mapping[str, object]) -> str:
@@ -256,7 +247,7 @@ def statistics(claim: Claim, row: Mapping[str, object]) -> str:
     elif claim.kind == "modest":
         symbol = "r"  # its degrees of freedom are the case managers'
     low, high = row["conf_low"], row["conf_high"]
-    digits = max(2, decimals_for(high - low))
+    digits = max(2, printing.decimals_for(high - low))
     interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
     return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p]))
 

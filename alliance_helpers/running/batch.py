@@ -7,8 +7,6 @@ a batch that was stopped is gone on with, or refused where its runs would no lon
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 import signal
@@ -28,28 +26,18 @@ from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked
 from ..errors import AllianceError, OutputError, ParameterError, RunError
 from ..study.codebook import Codebook
+from . import runner
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
-from .runner import (
-    KEEP,
-    KILLED,
-    PREFIX,
-    RunResult,
-    Shared,
-    is_copy,
-    lost_run,
-    notebook_cells,
-    run_one,
-    versions,
-)
-from .sequence import checked_study, input_hashes, refuse_subtraction, skipped
+from .plan import differences, digest, input_hashes, sealed, unsealed
+from .runner import PREFIX, RunResult, Shared, is_copy, lost_run, notebook_cells, run_one
+from .sequence import checked_study, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
 SLACK = 120  # seconds that workers may take to start
-SEAL = "sha256"  # of the rest of a file
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
 WRONG = 20  # problems of a grid that are told
 Fingerprint = dict[str, str]
@@ -120,16 +108,6 @@ def _opened(given: Mapping[str, object]) -> tuple[Codebook, Rules, dict[str, str
     return book, read_rules(given.get("claims"), given.get("data")), skipped(book)
 
 
-def _digest(told: object) -> str:
-    return hashlib.sha256(repr(told).encode()).hexdigest()
-
-
-def _sealed(content: Mapping[str, object]) -> str:
-    """JSON that says of itself whether it is as it was written."""
-    told = json.loads(json.dumps(content))  # as it will be read
-    return json.dumps(told | {SEAL: _digest(json.dumps(told))}, indent=1)
-
-
 def fingerprint(
     grid: object, notebooks: Mapping[str, str], inputs: Mapping[str, str] | None = None
 ) -> Fingerprint:
@@ -146,21 +124,21 @@ def fingerprint(
     """
     every = {str(path): paths.sha256(path) for path in paths.EVERY_RUN}
     return (
-        {"the grid": _digest(grid)}
-        | {f"{NOTEBOOK}{name}": _digest(notebook_cells(text)) for name, text in notebooks.items()}
+        {"the grid": digest(repr(grid))}
+        | {f"{NOTEBOOK}{name}": digest(notebook_cells(text)) for name, text in notebooks.items()}
         | {f"the helper {name}": paths.sha256(path) for name, path in helper_files().items()}
         | {f"the file {paths.homeless(path)}": d for path, d in (every | (inputs or {})).items()}
-        | {f"{VERSION}{name}": number for name, number in versions().items()}
+        | {f"{VERSION}{name}": number for name, number in runner.versions().items()}
     )
 
 
 def changes(before: Fingerprint, now: Fingerprint) -> list[str]:
     """What differs between two fingerprints, in words."""
     found = []
-    for name in sorted({name for name, _ in before.items() ^ now.items()}):
-        how = "changed" if name in before and name in now else "is new or gone"
+    for (name,), was, new in sorted(differences(before, now)):
+        how = "changed" if was and new else "is new or gone"
         if name.startswith(VERSION):
-            how = f"was {before.get(name)} and is {now.get(name)}"
+            how = f"was {was or None} and is {new or None}"
         found.append(f"{name} {how}")
     return found
 
@@ -215,7 +193,7 @@ class BatchFolder:
         """Refuse a folder that is not for this batch; begin one that is empty."""
         with paths.told(self.path):
             there = {p.name for p in self.path.iterdir() if not paths.is_part(p)} - {paths.LIST}
-        before, self._plan = self._read(self.path / PLAN), _digest(sorted(plan.items()))
+        before, self._plan = self._read(self.path / PLAN), digest(plan)
         lost = before is None and (PLAN in there or PLAN in self._known)
         if there and before is None and not lost:
             raise ParameterError(f"{self.path} is not empty and holds no batch; name another.")
@@ -233,7 +211,7 @@ class BatchFolder:
             )
         self._discard_damaged(foreign=lost)
         if before is None:  # each record says of which batch it is
-            paths.write_whole(self.path / PLAN, _sealed(plan), lasting=True)
+            paths.write_whole(self.path / PLAN, sealed(plan), lasting=True)
             self._known = paths.listed(self.path)
             self.damaged += [PLAN] if lost else []
         with paths.told(self.path):
@@ -310,7 +288,7 @@ class BatchFolder:
         for name, text in result.notebooks.items():
             paths.write_whole(self.notebooks(result.run) / f"{name}.ipynb", text)
         record = result.as_json() | {"plan": self._plan}
-        paths.write_whole(self._record(result.run), _sealed(record), lasting=True)
+        paths.write_whole(self._record(result.run), sealed(record), lasting=True)
 
     def load(self, run: int) -> dict | None:
         """What a run brought; None if it has not been run, or its record is not whole."""
@@ -319,15 +297,9 @@ class BatchFolder:
 
     def _read(self, path: Path) -> dict | None:
         """What a file holds that was written sealed, unless it is gone or not as it was written."""
-        with paths.told(self.path):
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                seal = found.pop(SEAL)
-            except (FileNotFoundError, ValueError, RecursionError):
-                return None
-            except (AttributeError, TypeError, LookupError):  # no mapping, or not sealed
-                return None
-        return found if seal == _digest(json.dumps(found)) else None
+        with paths.told(self.path), contextlib.suppress(FileNotFoundError):
+            return unsealed(path.read_text("utf-8", "replace"))
+        return None
 
     def plan(self) -> Fingerprint | None:
         """What the batch in the folder depends on; None if that is not whole."""
@@ -414,9 +386,9 @@ def run_batch(
         Runs could not go on, for example because the disk is full; what is done is kept.
     """
     started = time.perf_counter()
-    if keep not in KEEP or jobs < 1 or not timeout > 0:
+    if keep not in runner.KEEP or jobs < 1 or not timeout > 0:
         raise ParameterError(
-            f"keep must be one of {', '.join(KEEP)}, jobs at least 1 and timeout above 0."
+            f"keep must be one of {', '.join(runner.KEEP)}, jobs at least 1 and timeout above 0."
         )
     grid = read_grid(Path(grid_path), yes)
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))
@@ -481,7 +453,7 @@ def _run_all(
         spread = run_tasks(run_one, shared, tasks, jobs, limit)
     with contextlib.closing(spread) as results:
         for index, result in results:
-            result: RunResult = result or lost_run(shared, tasks[index][0], *KILLED)
+            result: RunResult = result or lost_run(shared, tasks[index][0], *runner.KILLED)
             store.save(result)
             failed += not result.done
             bar.set_postfix(failed=failed, refresh=False)

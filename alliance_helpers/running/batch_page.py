@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..claims.rules import KEY, Rules, read_rules
 from ..pages.outputs import write_csv
-from ..pages.printing import VERDICT_COLORS, WORDS, numbered, rendered, word
+from ..pages.printing import TOLD, VERDICT_COLORS, WORDS, numbered, rendered, word
 from ..paths import write_whole
 from ..study.load import codebook_of
 from .parameters import Declared, Grid
@@ -25,12 +25,6 @@ WIDTH, HEIGHT = 110, 14  # of a drawing, in pixels
 MARKS = [0.05, 0.25, 0.5, 0.75, 0.95]
 FEW = 12  # values of a parameter that are still shown side by side
 SHOWN = 50  # failed runs
-VERDICTS = "Share of the runs with each verdict; the percentage supported"
-ESTIMATES = (
-    "Line: 5 % to 95 % of the runs; box: the middle half; dot: median; dashes: no association (0; "
-    "of rate ratios 1). Drawings of one claim share a scale. The median"
-)
-ERROR = ", ± its Monte Carlo standard error; n: runs."
 APART = ("data", "codebook", "claims", "scenario")
 """Parameters that say what is estimated: runs that differ in them are never taken together."""
 TEXT = ("finding", "claim", "analysis", "informant", "term", "criterion", "verdict")
@@ -178,15 +172,16 @@ def _part(values: dict[str, str], findings: pd.DataFrame, names: list[str]) -> d
         n: n if n in findings else f"parameter_{n}" for n in names if n not in (*APART, "seed")
     }
     others = {n: column for n, column in others.items() if findings[column].nunique() > 1}
-    both = ERROR + f" All values of {', '.join(others)} together." * bool(others)
+    error = ", ± its Monte Carlo standard error; n: runs."
+    both = error + f" All values of {', '.join(others)} together." * bool(others)
     tables = [
-        _table(findings, rules, "Verdicts", _bar, VERDICTS + both),
-        _table(findings, rules, "Estimates", _strip, ESTIMATES + both),
+        _table(findings, rules, "Verdicts", _bar, TOLD["batch"]["verdicts"] + both),
+        _table(findings, rules, "Estimates", _strip, TOLD["batch"]["estimates"] + both),
     ]
     for name, column in others.items():
         if findings[column].nunique() <= FEW:
             title = f"Percentage of runs in which a claim is supported, by {name}"
-            tables.append(_table(findings, rules, title, _share, "The percentage" + ERROR, column))
+            tables.append(_table(findings, rules, title, _share, "The percentage" + error, column))
     simulated = "a simulated study" if values.get("scenario") else book.title
     about = {
         "title": said.capitalize() or "All runs",

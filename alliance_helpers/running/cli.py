@@ -51,29 +51,41 @@ def _unforeseen(error: Exception) -> str:
     return f"alliance: stopped by an unforeseen {type(error).__name__}. What happened is in {name}."
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"],
+                                           "show_default": True})  # fmt: skip
 @click.version_option(package_name="alliance-kit")
 def main() -> None:
     """From raw questionnaires to a verdict on each published claim about the alliance."""
 
 
-def _home(_: click.Context, __: click.Parameter, place: str | None) -> str | None:
+class _Place(click.ParamType):
     """A place as a shell would have written it, had `~` stood for itself: ``--out=~/x``."""
-    return os.path.expanduser(place) if place else place
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: str, param: object, ctx: object) -> str:
+        return os.path.expanduser(value)
 
 
-def _jobs(what: str):
-    return click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), metavar="N",
-                        help=f"{what} side by side on this machine.")  # fmt: skip
+PATH, DIR, FILE = map(_Place, ("PATH", "DIR", "FILE"))
+ONE = click.IntRange(1)
+_codebook = click.option("--codebook", type=FILE, help="Its data dictionary.")
+_pairs = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
+                      help="A notebook parameter; may be repeated.")  # fmt: skip
 
 
-def _out(what: str, required: bool = False):
-    return click.option("--out", default=None, required=required, help=what, metavar="DIR",
-                        callback=_home)  # fmt: skip
+def _asked(pairs: tuple[tuple[str, str], ...], **options: str | None) -> dict[str, object]:
+    """What a command's options and its `-p` ask of the notebooks."""
+    from .parameters import absolute_places, all_parameters, parse_parameters
+    from .runner import main_notebooks
 
-
-_codebook = click.option("--codebook", default=None, help="Its data dictionary.", metavar="FILE",
-                         callback=_home)  # fmt: skip
+    parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
+    given = {name: value for name, value in options.items() if value}
+    for name in ("out", *given):
+        if name in parameters:
+            raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
+    return absolute_places(parameters | given)
 
 
 def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -88,13 +100,11 @@ def _help_parameters(ctx: click.Context, _: click.Parameter, asked: bool) -> Non
 @main.command()
 @click.option("--help-parameters", is_flag=True, is_eager=True, expose_value=False,
               callback=_help_parameters, help="List all notebooks' parameters.")  # fmt: skip
-@click.option("--data", default=None, help="Folder or file of your own study.", metavar="PATH",
-              callback=_home)  # fmt: skip
+@click.option("--data", type=PATH, help="Folder or file of your own study.")
 @_codebook
-@_out("Folder for the results.")
-@_jobs("Notebooks")
-@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="A notebook parameter; may be repeated.")  # fmt: skip
+@click.option("--out", type=DIR, help="Folder for the results.")
+@click.option("--jobs", default=2, type=ONE, help="Notebooks side by side on this machine.")
+@_pairs
 @click.option("--show-rows", is_flag=True, help="Let single values of real records into results.")
 @click.option("--pdf", is_flag=True, help="Print the report to PDF too; needs Chromium or Chrome.")
 def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
@@ -109,27 +119,22 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
-    from .parameters import absolute_places, all_parameters, parse_parameters
+    from ..pages.report import NOTHING
     from .runner import main_notebooks
     from .sequence import checked_study, refuse_without_claims, run_sequence, skipped
 
-    declared = all_parameters(main_notebooks())
-    parameters = parse_parameters(pairs, declared)
-    options = {"data": data, "codebook": codebook}
-    options = {name: value for name, value in options.items() if value}
-    for name in ("out", *options):
-        if name in parameters:
-            raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
-    parameters |= options | ({"show_rows": True} if show_rows else {})
-    parameters = absolute_places(parameters)
+    parameters = _asked(pairs, data=data, codebook=codebook)
+    parameters |= {"show_rows": True} if show_rows else {}
     study = checked_study(parameters)
     refuse_without_claims(study, parameters)
     skip = skipped(study.codebook)
     for told in study.warnings:
         click.echo(f"Warning: {told}", err=True)
-    with tqdm(total=len(declared) - len(skip), desc="Notebooks", unit="", leave=False) as bar:
+    with tqdm(
+        total=len(main_notebooks()) - len(skip), desc="Notebooks", unit="", leave=False
+    ) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip, pdf)
-    _print_scorecard(result.out, parameters)
+    click.echo(result.card.text() if result.card else NOTHING, err=result.card is None)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")
     for r in result.failed:
@@ -142,20 +147,8 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     sys.exit(1 if result.failed else 0)
 
 
-def _print_scorecard(out: Path, parameters: dict) -> None:
-    from ..pages.report import NOTHING, scorecard_of
-    from ..study.load import codebook_of
-
-    book = codebook_of(parameters.get("data"), parameters.get("codebook"))
-    if card := scorecard_of(out, parameters, book):
-        click.echo(card.text())
-    else:
-        click.echo(NOTHING, err=True)
-
-
 @main.command()
-@click.option("--data", required=True, help="Folder or file of your study.", metavar="PATH",
-              callback=_home)  # fmt: skip
+@click.option("--data", required=True, type=PATH, help="Folder or file of your study.")
 @_codebook
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(data, codebook, as_json) -> None:
@@ -185,9 +178,8 @@ def check(data, codebook, as_json) -> None:
 
 
 @main.command()
-@click.argument("path", callback=_home)
-@click.option("--out", default=None, help="Write to this file, not to the screen.", metavar="FILE",
-              callback=_home)  # fmt: skip
+@click.argument("path", type=PATH)
+@click.option("--out", type=FILE, help="Write to this file, not to the screen.")
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked.
 
@@ -207,12 +199,12 @@ def describe(path, out) -> None:
 
 
 @main.command()
-@click.option("--scenario", default="published", show_default=True, metavar="NAME",
+@click.option("--scenario", default="published",
               help="published, no_association, halo, hospital_effect, pretreatment_effect or "
                    "client_treatment (data/scenarios.yml).")  # fmt: skip
-@click.option("--n-clients", default=201, show_default=True, type=int, metavar="N")
-@click.option("--seed", default=1995, show_default=True, type=int, metavar="N")
-@_out("Folder for the raw tables.", required=True)
+@click.option("--n-clients", default=201)
+@click.option("--seed", default=1995)
+@click.option("--out", required=True, type=DIR, help="Folder for the raw tables.")
 def simulate(scenario, n_clients, seed, out) -> None:
     """Write a synthetic study's raw tables and the truth they were drawn from.
 
@@ -225,19 +217,16 @@ def simulate(scenario, n_clients, seed, out) -> None:
 
 
 @main.command()
-@click.argument("grid", metavar="GRID.yml", callback=_home)
-@_out("Folder for the batch.", required=True)
-@_jobs("Runs")
-@click.option("--dask", default=None, metavar="ADDRESS",
-              help="Send the runs to the workers of this Dask scheduler.")  # fmt: skip
+@click.argument("grid", metavar="GRID.yml", type=FILE)
+@click.option("--out", required=True, type=DIR, help="Folder for the batch.")
+@click.option("--jobs", default=2, type=ONE, help="Runs side by side on this machine.")
+@click.option("--dask", metavar="ADDRESS", help="Send the runs to this Dask scheduler's workers.")
 @click.option("--resume", is_flag=True, help="Run only what is missing or failed.")
 @click.option("--yes", is_flag=True, help="More than 10,000 runs are meant.")
-@click.option("--notebooks", default=None, metavar="NAMES", help="Only these, with commas between.")
-@click.option("--keep", default="failed", show_default=True,
-              type=click.Choice(["all", "failed", "none"]),
+@click.option("--notebooks", metavar="NAMES", help="Only these, with commas between.")
+@click.option("--keep", default="failed", type=click.Choice(["all", "failed", "none"]),
               help="Executed notebooks to keep. Only with all are figures drawn.")  # fmt: skip
-@click.option("--timeout", default=600.0, show_default=True, metavar="SECONDS",
-              help="Time that a notebook may take.")  # fmt: skip
+@click.option("--timeout", default=600.0, help="Seconds that a notebook may take.")
 def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
     """Run the notebooks for every combination of a grid; one table of findings.
 
@@ -262,10 +251,9 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
 
 
 @main.command()
-@click.argument("run", metavar="RUN")
-@click.option("--to", required=True, help="Folder for the paper.", metavar="DIR")
-@click.option("--template", default=None, metavar="FILE.docx",
-              help="A Word file whose styles are taken, as journals give them out.")  # fmt: skip
+@click.argument("run", type=DIR)
+@click.option("--to", required=True, type=DIR, help="Folder for the paper.")
+@click.option("--template", type=FILE, help="A journal's Word file, whose styles are taken.")
 def export(run, to, template) -> None:
     """Write a run as a manuscript: Word, LaTeX, figures as vector, references.
 
@@ -278,58 +266,42 @@ def export(run, to, template) -> None:
 
 
 @main.command()
-@click.option("--data", default=None, metavar="PATH",
-              help="Folder of the study; the data may not be there yet.")  # fmt: skip
+@click.option("--data", type=PATH, help="Folder of the study; the data may not be there yet.")
 @_codebook
-@click.option("--claims", default=None, help="The claims.", metavar="FILE")
-@click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="A notebook parameter that is planned; may be repeated.")  # fmt: skip
-@click.option("--out", default=None, metavar="FILE",
-              help="The lock; by default plan.lock beside the data.")  # fmt: skip
+@click.option("--claims", type=FILE, help="The claims.")
+@_pairs
+@click.option("--out", type=FILE, help="The lock; by default plan.lock beside the data.")
 def lock(data, codebook, claims, pairs, out) -> None:
     """Write the plan of a study down, before the data are looked at.
 
     Example: alliance lock --data my_study/
     """
-    from .parameters import absolute_places, all_parameters, parse_parameters
     from .plan import LOCK
     from .plan import lock as write
-    from .runner import main_notebooks
 
-    parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
-    given = {"data": data, "codebook": codebook, "claims": claims}
-    parameters |= absolute_places({k: v for k, v in given.items() if v})
+    parameters = _asked(pairs, data=data, codebook=codebook, claims=claims)
     click.echo(f"Plan: {write(parameters, out or Path(data or '.') / LOCK)}")
-
-
-def _number(name: str, default: float | None, what: str, kind: type = float):
-    return click.option(name, default=default, type=kind, metavar="N", help=what,
-                        show_default=default is not None)  # fmt: skip
-
-
-def _sizes(name: str, default: str, what: str):
-    return click.option(name, default=default, metavar="N,N,...", help=what,
-                        show_default=bool(default))  # fmt: skip
 
 
 @main.command()
 @click.argument("claim")
-@_number("--effect", None, "What is assumed, in the claimed direction; else the claim's bound.")
-@_sizes("--case-managers", "45", "Numbers of case managers to look at.")
-@_sizes("--clients", "5", "Numbers of clients of each, on average.")
-@_sizes("--sessions", "", "Of a claim over time: numbers of sessions.  [default: 10]")
-@_number("--reliability", 1.0, "Of the ratings; 1: the effect is as observed.")
-@_number("--missing", 0.0, "Share of clients, or of sessions, that are missing.")
-@_number("--pretreatment", 0.0, "Share of the outcome that pretreatment explains.")
-@click.option("--level", default="both", show_default=True, metavar="both|within",
+@click.option("--effect", type=float, help="In the claimed direction; else the claim's bound.")
+@click.option("--case-managers", default="45", metavar="N,N,...", help="Numbers to look at.")
+@click.option("--clients", default="5", metavar="N,N,...", help="Of each, on average.")
+@click.option("--sessions", default="", metavar="N,N,...", show_default="10",
+              help="Of a claim over time: numbers of sessions.")  # fmt: skip
+@click.option("--reliability", default=1.0, help="Of the ratings; 1: the effect is as observed.")
+@click.option("--missing", default=0.0, help="Share of clients, or of sessions, that are missing.")
+@click.option("--pretreatment", default=0.0, help="Share of the outcome that it explains.")
+@click.option("--level", default="both", type=click.Choice(["both", "within"]),
               help="Is the effect also one between case managers?")  # fmt: skip
-@_number("--wanted", 0.8, "How often the right verdict should come out.")
-@_number("--cohorts", 1000, "Simulated studies of each design and truth.", int)
-@_number("--seed", 1995, "Of the simulation.", int)
-@click.option("--claims", default=None, help="The claims; else the shipped ones.", metavar="FILE")
+@click.option("--wanted", default=0.8, help="How often the right verdict should come out.")
+@click.option("--cohorts", default=1000, help="Simulated studies of each design and truth.")
+@click.option("--seed", default=1995, help="Of the simulation.")
+@click.option("--claims", type=FILE, help="The claims; else the shipped ones.")
 @_codebook
-@_out("Folder for the table, the picture and the paragraph.")
-@_jobs("Processes")
+@click.option("--out", type=DIR, help="Folder for the table, the picture and the paragraph.")
+@click.option("--jobs", default=2, type=ONE, help="Processes side by side on this machine.")
 def plan(claim, claims, codebook, out, **asked) -> None:
     """How often each verdict on CLAIM would come out, in studies yet to be made.
 
@@ -361,10 +333,10 @@ def plan(claim, claims, codebook, out, **asked) -> None:
 
 
 @main.command()
-@click.argument("one", metavar="RUN_A")
-@click.argument("other", metavar="RUN_B")
+@click.argument("one", metavar="RUN_A", type=DIR)
+@click.argument("other", metavar="RUN_B", type=DIR)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--page", default=None, help="Also write it as a page.", metavar="FILE.html")
+@click.option("--page", type=FILE, help="Also write it as a page.")
 def compare(one, other, as_json, page) -> None:
     """Which verdicts differ between two runs, and which change made each of them differ.
 

@@ -24,14 +24,16 @@ from .plan import (
     OUTSIDE,
     ROW,
     VALUES,
+    by_name,
     by_row,
+    data_of,
     differences,
     findings_of,
+    input_hashes,
     side_by_side,
     unlike,
     with_one,
 )
-from .sequence import input_files
 
 JOINT = "several together"
 UNEXPLAINED = "not found by rerunning here: versions of the kit or its libraries, or data not there"
@@ -119,7 +121,7 @@ def causes_of(a: Run, b: Run) -> list[dict]:
         if len(inside) > MANY:
             inside = [((part,), f"{len(inside)} differences", "")]
         causes += [{"place": " > ".join(p), "one": x, "other": y, "at": p} for p, x, y in inside]
-    if _data(a) != _data(b):
+    if data_of(a.about["inputs_sha256"]) != data_of(b.about["inputs_sha256"]):
         causes.append({"place": "data", "one": "its rows", "other": "other rows", "at": ("data",)})
     mine, theirs = (run.about["versions"] for run in (a, b))
     causes += [
@@ -128,12 +130,6 @@ def causes_of(a: Run, b: Run) -> list[dict]:
         if (x := mine.get(name, "")) != (y := theirs.get(name, ""))
     ]
     return causes
-
-
-def _data(run: Run) -> dict:
-    """Digests of what was read, without codebook and claims, which the plan holds."""
-    ours = (".yml", ".yaml", ".json", ".lock")
-    return {n: v for n, v in run.about["inputs_sha256"].items() if not n.endswith(ours)}
 
 
 def _moved(rows: pd.DataFrame) -> pd.Series:
@@ -174,10 +170,9 @@ def _reruns(a: Run, b: Run, causes: list[dict]) -> dict[str, pd.DataFrame]:
 def _still_there(run: Run, parameters: Mapping[str, object]) -> bool:
     """Whether the data of a run are as they were."""
     try:
-        files = {f.name: f for f in input_files(parameters) if f.is_file()}
+        return data_of(by_name(input_hashes(parameters))) == data_of(run.about["inputs_sha256"])
     except (AllianceError, OSError):
         return False
-    return all(n in files and paths.sha256(files[n]) == v for n, v in _data(run).items())
 
 
 def _blamed(key: tuple, verdict: str, causes: list, rerun: dict, everything) -> str:

@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -140,19 +140,18 @@ class WarmProvisioner(LocalProvisioner):
         """Wait for the kernel's sockets: a client that comes too early tries again 0.1 s later."""
         km = self.parent
         sockets = [Path(f"{km.ip}-{port}") for port in km.ports if km.transport == "ipc"]
-        deadline = time.monotonic() + 5
-        while not all(s.exists() for s in sockets) and time.monotonic() < deadline:
-            if await self.poll() is not None:
-                return
+        await self._until(lambda: all(s.exists() for s in sockets), 5)
+
+    async def _until(self, so: Callable[[], bool], seconds: float) -> None:
+        """Wait until something is so, the kernel has ended, or for so long."""
+        deadline = time.monotonic() + seconds
+        while not so() and await self.poll() is None and time.monotonic() < deadline:
             await asyncio.sleep(0.002)
 
     async def kill(self, restart: bool = False) -> None:
         """Kill the kernel and everything it started; its end comes a few milliseconds later."""
         await super().kill(restart=restart)
-        for _ in range(200):
-            if await self.poll() is not None:
-                break
-            await asyncio.sleep(0.002)
+        await self._until(lambda: False, 0.4)
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the one socket that Jupyter does not know of."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
@@ -19,10 +20,11 @@ from .. import paths
 from ..claims.assess import assess
 from ..claims.rules import KEY, claims_file, read_rules, read_stress
 from ..cohorts.cohort import CHANGES
+from ..cohorts.courses import courses
 from ..cohorts.open import open_cohort
 from ..errors import ParameterError
 from ..pages.results import saved
-from ..study.load import codebook_beside, codebook_of
+from ..study.load import ENDINGS, EXCEL, codebook_beside, codebook_of
 from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
 from .forkserver import helper_files
@@ -31,12 +33,15 @@ from .runner import main_notebooks, notebook_cells, versions
 from .station import COHORT
 
 LOCK = "plan.lock"
+SEAL = "sha256"  # of the rest of a file
 REASONS = "deviations.yml"
 ROW = [*KEY, "analysis"]
 """What names a row of findings."""
 VALUES = ["verdict", "estimate", "n"]
 KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
 """What names an entry of a list: the first of these that all its entries have."""
+PLANNED = (".yml", ".yaml", ".json")
+"""Endings of the files that a plan holds itself."""
 OUTSIDE = ("data", "kit", "notebooks", "stress")
 """Parts that working out a plan's findings again does not bring back."""
 Plan = dict[str, object]
@@ -92,6 +97,22 @@ def digest(plan: object) -> str:
     """SHA-256 of what a plan says."""
     text = json.dumps(plan, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(content: Mapping[str, object]) -> str:
+    """JSON that says of itself whether it is as it was written."""
+    told = json.loads(json.dumps(content))  # as it will be read
+    return json.dumps(told | {SEAL: digest(told)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def unsealed(text: str) -> dict | None:
+    """What such JSON says, unless it is none, or not as it was written."""
+    try:
+        found = json.loads(text)
+        seal = found.pop(SEAL)
+    except (ValueError, RecursionError, AttributeError, TypeError, LookupError):
+        return None
+    return found if seal == digest(found) else None
 
 
 def named(entries: list) -> dict[str, object]:
@@ -182,6 +203,46 @@ def side_by_side(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{c: rows[c].fillna("") for c in ("verdict", "verdict_other")})
 
 
+def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
+    """SHA-256 of every file that a run reads, by its path."""
+    return {str(file): paths.sha256(file) for file in input_files(parameters)}
+
+
+def by_name(digests: Mapping[str, str]) -> dict[str, str]:
+    """The same by the files' names or, where two share one, their paths."""
+    names = Counter(Path(path).name for path in digests)
+    short = {path: Path(path).name for path in digests}
+    return {short[p] if names[short[p]] == 1 else p: digest for p, digest in digests.items()}
+
+
+def input_files(parameters: Mapping[str, object]) -> list[Path]:
+    """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
+
+    A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
+    """
+    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
+    source = paths.at(data) if data else paths.RAW
+    book = paths.at(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+    if parameters.get("scenario"):
+        tables = [paths.SCENARIOS, paths.CALIBRATION]
+        if parameters["scenario"] in courses():
+            tables = [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
+    else:
+        folder = source if source.is_dir() else source.parent
+        named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
+        named |= {source.stem} if source.is_file() else set()
+        kinds = [p for p in sorted(folder.glob("*")) if p.suffix.lower() in ENDINGS and p.is_file()]
+        books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
+        named.add(Path(paths.TRUTH).stem)
+        tables = [p for p in kinds if p.stem in named or p.suffix in books]
+    return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
+
+
+def data_of(digests: Mapping[str, str]) -> dict[str, str]:
+    """Of the digests of what a run reads, those of the data: the plan holds what the others say."""
+    return {n: d for n, d in digests.items() if Path(n).suffix not in PLANNED}
+
+
 def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     """Write a plan down before the data are looked at.
 
@@ -199,10 +260,10 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     to, plan = Path(to), plan_of(parameters)
     if to.exists():
         raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
-    there = _data_digests(parameters, plan)
+    there = data_of(by_name(input_hashes(parameters)))
     synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
     verdicts = []
-    if there and synthetic:
+    if synthetic and (there or parameters.get("scenario")):
         verdicts = findings_of(plan, parameters)[[*ROW, "verdict"]].to_dict("records")
     record = {
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -212,19 +273,8 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
         "digests": {part: digest(said) for part, said in plan.items()},
         "verdicts": verdicts,
     }
-    record["digest"] = digest(record)
-    paths.write_whole(to, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    paths.write_whole(to, sealed(record))
     return to
-
-
-def _data_digests(parameters: Mapping[str, object], plan: Plan) -> dict[str, str]:
-    """SHA-256 of the tables that the codebook names, as far as they are there."""
-    place = Path(str(parameters.get("data") or paths.RAW)).expanduser()
-    folder = place if place.is_dir() else place.parent
-    tables = plan["codebook"].get("tables", {})
-    files = {str(t.get("file", "")) for t in tables.values() if isinstance(t, Mapping)}
-    found = {f: folder / f for f in sorted(files) if f and (folder / f).is_file()}
-    return {name: paths.sha256(file) for name, file in found.items()}
 
 
 def read_lock(path: Path) -> dict:
@@ -234,16 +284,11 @@ def read_lock(path: Path) -> dict:
     ------
     ParameterError
     """
-    try:
-        record = json.loads(path.read_text("utf-8"))
-        claimed = record.pop("digest")
-        whole = digest(record) == claimed
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ParameterError(f"{path} is no lock that alliance lock wrote.") from None
-    if not whole:
+    record = unsealed(path.read_text("utf-8", "replace"))
+    if record is None:
         raise ParameterError(
-            f"{path} was changed by hand since it was written: its digest does not fit. "
-            "Put back the file as it was, or lock a new plan in another file."
+            f"{path} is no lock that alliance lock wrote, or was changed by hand since: its digest "
+            "does not fit. Put back the file as it was, or lock a new plan in another file."
         )
     return record
 
@@ -276,7 +321,7 @@ def deviations(parameters: Mapping[str, object]) -> dict | None:
     if path is None:
         return None
     record, done = read_lock(path), plan_of(parameters)
-    planned, data = record["plan"], _data_digests(parameters, done)
+    planned, data = record["plan"], data_of(by_name(input_hashes(parameters)))
     if unlike(planned, done):
         raise ParameterError(
             f"{path} locks the plan of another study: most columns are others. Take it away, or "

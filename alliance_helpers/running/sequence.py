@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -21,39 +20,32 @@ from scipy.linalg import orth
 
 from .. import paths
 from ..claims.choices import OFFERED, chosen_values
-from ..claims.rules import claims_file, read_rules, unanswerable
+from ..claims.rules import read_rules, unanswerable
 from ..cohorts.cohort import CHANGES, FEW, Cohort, changed
-from ..cohorts.courses import courses, scenario_codebook
+from ..cohorts.courses import scenario_codebook
 from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError, ParameterError, Problem, listed
+from ..pages.printing import TOLD
 from ..pages.table_one import divided
+from ..pages.tables import Scorecard
 from ..paths import RESULTS
 from ..study.codebook import Codebook, dyad_variables, own_words
-from ..study.load import ENDINGS, EXCEL, Study, codebook_beside
-from ..study.read_codebook import read_codebook
+from ..study.load import Study
 from ..study.suspect import lacking
-from .parameters import PLACES, absolute_places, all_parameters, check_parameters
-from .plan import deviations, plan_of
+from .parameters import absolute_places, all_parameters, check_parameters
+from .plan import by_name, deviations, input_hashes, plan_of
 from .runner import NotebookRun, main_notebooks, run_notebooks, spoiled, versions
 from .station import COHORT
-
-NEEDS = {
-    "client": "rating by the client",
-    "case_manager": "rating by the case manager",
-    "days": "hospital days (a variable named hospital_days)",
-    "sessions": "sessions (a table with `row: session`)",
-    "outcome": "outcome (the block outcome)",
-    "before": "variables from before or of treatment (the blocks pretreatment and treatment)",
-}
 
 
 @dataclass(frozen=True)
 class SequenceRun:
-    """Where a run is, and how each notebook went."""
+    """Where a run is, how each notebook went, and what was found of each claim."""
 
     out: Path
     records: tuple[NotebookRun, ...]
     seconds: float
+    card: Scorecard | None
 
     @property
     def failed(self) -> list[NotebookRun]:
@@ -154,7 +146,7 @@ def skipped(book: Codebook) -> dict[str, str]:
     lacking = {}
     for path in main_notebooks():
         needs = json.loads(path.read_text("utf-8"))["metadata"].get("alliance", {}).get("needs", [])
-        gone = [NEEDS[n] for n in needs if not has.get(n)]
+        gone = [TOLD["needs"][n] for n in needs if not has.get(n)]
         if gone:
             lacking[path.stem] = own_words(f"The study has no {' and no '.join(gone)}.", book)
     return lacking
@@ -222,13 +214,13 @@ def run_sequence(
             "platform": sys.platform,
         }
         _write_run_file(folder, about)
-        write_report(folder)
+        card = write_report(folder)
         if pdf:
             print_report(folder)
         _write_run_file(folder, about | {"files": paths.written_files(folder)})
     if not out:
         _point_latest(folder)
-    return SequenceRun(folder, tuple(records), time.perf_counter() - started)
+    return SequenceRun(folder, tuple(records), time.perf_counter() - started, card)
 
 
 def _new_folder() -> Path:
@@ -245,41 +237,6 @@ def _new_folder() -> Path:
 def _write_run_file(folder: Path, about: dict[str, object]) -> None:
     text = json.dumps(about, indent=2, ensure_ascii=False)
     paths.write_whole(folder / paths.RUN_FILE, paths.homeless(f"{text}\n"))
-
-
-def input_hashes(parameters: Mapping[str, object]) -> dict[str, str]:
-    """SHA-256 of every file that a run reads, by its path."""
-    return {str(file): paths.sha256(file) for file in input_files(parameters)}
-
-
-def by_name(digests: Mapping[str, str]) -> dict[str, str]:
-    """The same by the files' names or, where two share one, their paths."""
-    names = Counter(Path(path).name for path in digests)
-    short = {path: Path(path).name for path in digests}
-    return {short[p] if names[short[p]] == 1 else p: digest for p, digest in digests.items()}
-
-
-def input_files(parameters: Mapping[str, object]) -> list[Path]:
-    """Every file that a run reads: the tables or scenarios, codebook, claims; no other in a folder.
-
-    A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
-    """
-    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    source = paths.at(data) if data else paths.RAW
-    book = paths.at(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
-    if parameters.get("scenario"):
-        tables = [paths.SCENARIOS, paths.CALIBRATION]
-        if parameters["scenario"] in courses():
-            tables = [paths.COURSES / name for name in ("scenarios.yml", "codebook.yml")]
-    else:
-        folder = source if source.is_dir() else source.parent
-        named = {Path(table.file).stem for table in read_codebook(book).tables.values()}
-        named |= {source.stem} if source.is_file() else set()
-        kinds = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file()]
-        books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
-        named.add(Path(paths.TRUTH).stem)
-        tables = [p for p in kinds if p.stem in named or p.suffix in books]
-    return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
 
 
 def _point_latest(folder: Path) -> None:

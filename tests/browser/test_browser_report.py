@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.running import print_report
 from alliance_helpers.running.batch_page import BatchSummary, write_page, write_tables
+from alliance_helpers.running.cli import main
+from alliance_helpers.running.compare import Comparison
 
 pytestmark = pytest.mark.browser
 WIDTHS = {"laptop": 1280, "phone": 390}
@@ -140,11 +143,27 @@ def axe():
     return script.read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def further(tmp_path_factory, batch, shipped_run):
+    """Every kind of page that the kit writes, by its name."""
+    folder = tmp_path_factory.mktemp("further")
+    cause = {"place": "claims > bounds > correlation > value", "one": "0.2", "other": "0.1"}
+    verdict = {"finding": "2", "claim": "age", "informant": "case_manager", "analysis": "nested",
+               "one": "supported", "other": "", "cause": cause["place"]}  # fmt: skip
+    alone = "1 verdicts, 0 estimates or n"
+    found = Comparison("one", "other", [cause | {"alone": alone}], [verdict], 3, ["dyads"])
+    (folder / "compared.html").write_text(found.html(), "utf-8")
+    asked = ["plan", "symptoms", "--cohorts", "20", "--jobs", "1", "--out", str(folder / "plan")]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    written = {"report": shipped_run.out / "report.html", "batch": batch}
+    return written | {"compared": folder / "compared.html", "plan": folder / "plan" / "plan.html"}
+
+
 @pytest.mark.parametrize("width", WIDTHS.values())
-@pytest.mark.parametrize("what", ["report", "batch"])
-def test_nothing_bars_anyone(what, width, axe, batch, shipped_run, chromium):
+@pytest.mark.parametrize("what", ["report", "batch", "compared", "plan"])
+def test_nothing_bars_anyone(what, width, axe, further, chromium):
     page = chromium.new_page(viewport={"width": width, "height": 800})
-    page.goto((batch if what == "batch" else shipped_run.out / "report.html").as_uri())
+    page.goto(further[what].as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate("document.querySelector('nav details').open = true")
     page.evaluate(axe)

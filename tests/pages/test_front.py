@@ -110,7 +110,8 @@ def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):
     about["notebooks"][2] |= {"status": "failed", "error_name": "DataError"}
     about["notebooks"][2] |= {"error_message": "dyads.csv, row 7: <three> is no number."}
     (folder / "run.json").write_text(json.dumps(about), "utf-8")
-    page = write_report(folder).read_text("utf-8")
+    write_report(folder)
+    page = (folder / "report.html").read_text("utf-8")
     banner = page[page.index('role="alert"') : page.index('class="answer"')]
     assert about["notebooks"][2]["notebook"] in banner
     assert "DataError: dyads.csv, row 7: <three> is no number." in words(banner)

@@ -16,20 +16,22 @@ from alliance_helpers import paths
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.results import Run
-from alliance_helpers.running import batch, plan, runner
+from alliance_helpers.running import plan, runner
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import JOINT, causes_of, compare
 from alliance_helpers.running.plan import (
     LOCK,
+    by_name,
     deviations,
     differences,
     digest,
     findings_of,
+    input_hashes,
     lock,
     plan_of,
+    sealed,
 )
 from alliance_helpers.running.runner import versions
-from alliance_helpers.running.sequence import by_name, input_hashes
 
 
 def study(folder: Path, scenario="published", seed=5, **swaps: list) -> Path:
@@ -409,7 +411,7 @@ def batched(folder: Path, code: str, verdicts: dict[int, str], **more) -> Path:
     """What a batch leaves that a comparison reads: one claim, a run for each seed."""
     folder.mkdir()
     plan_file = {"the grid": str(verdicts), "the file claims.yml": code} | more
-    (folder / "batch.json").write_text(batch._sealed(plan_file))
+    (folder / "batch.json").write_text(sealed(plan_file))
     runs = pd.DataFrame({"run": range(1, len(verdicts) + 1), "seed": list(verdicts)})
     runs.assign(status="done").to_csv(folder / "runs.csv", index=False)
     row = {"finding": "1", "claim": "modest", "informant": "both", "analysis": "nested"}

@@ -16,6 +16,7 @@ from alliance_helpers.paths import CODEBOOK, RAW, write_whole
 from alliance_helpers.running import runner, station
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.parameters import all_parameters
+from alliance_helpers.running.plan import by_name, input_hashes
 from alliance_helpers.running.runner import (
     NotebookRun,
     Shared,
@@ -23,7 +24,7 @@ from alliance_helpers.running.runner import (
     run_notebooks,
     run_one,
 )
-from alliance_helpers.running.sequence import by_name, input_hashes, run_sequence, skipped
+from alliance_helpers.running.sequence import run_sequence, skipped
 from alliance_helpers.study.load import load_study
 from alliance_helpers.study.read_codebook import parse_codebook
 
