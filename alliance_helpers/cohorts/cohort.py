@@ -42,7 +42,8 @@ def followed(things: Iterable, what: str) -> tqdm:
 
     That is a notebook that writes no files: in runs, batches and plain Python there is none.
     """
-    hidden = bool(OPENED.out) or "ipykernel" not in sys.modules
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    hidden = bool(OPENED.out) or not hasattr(shell, "kernel")
     return tqdm(things, what, leave=False, file=sys.stdout, disable=hidden)
 
 

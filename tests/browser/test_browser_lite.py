@@ -2,12 +2,23 @@
 
 import pytest
 from seminar_pages import Watched
+from test_browser_report import WIDTHS, axe, barred  # noqa: F401  a fixture
 
 from alliance_helpers.teaching import widgets
 from tools.seminar import lite
 from tools.seminar.editions import units
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("unit", units(numbers=[6]), ids=lambda unit: unit.stem)
+def test_it_bars_nobody(chromium, tmp_path, axe, unit):  # noqa: F811
+    file = tmp_path / "unit.html"
+    file.write_text(lite.page(unit), encoding="utf-8")
+    page = chromium.new_page()
+    page.goto(file.as_uri())
+    assert [barred(page, axe, width) for width in WIDTHS.values()] == [[], []]
+    page.close()
 
 
 def test_it_moves_and_answers_without_a_server(chromium, tmp_path):

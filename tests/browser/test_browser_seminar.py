@@ -18,6 +18,7 @@ from seminar_pages import (
     open_web,
     voila,
 )
+from test_browser_report import WIDTHS, axe, barred  # noqa: F401  a fixture
 
 from alliance_helpers.paths import NOTEBOOKS
 
@@ -79,10 +80,11 @@ def move_everything(page, demos) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_web_page(chromium, web, unit):
+def test_web_page(chromium, web, axe, unit):  # noqa: F811
     demos = demos_of(unit)
     watched = open_web(chromium, web(unit), len(demos))
     move_everything(watched.page, demos)
+    assert [barred(watched.page, axe, width) for width in WIDTHS.values()] == [[], []]
     assert watched.page.evaluate("[...document.images].filter(i => !i.alt).length") == 0
     assert watched.page.evaluate(CONTRAST) == []
     assert watched.errors == []
