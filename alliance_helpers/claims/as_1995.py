@@ -85,10 +85,9 @@ class Stepwise:
 
         `more` are terms of no block; as predictors they stand with the outcomes.
         """
-        blocks = dict(self.predictors)
-        if outcome != self.book.alliance_of(informant):
-            blocks = {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
-            blocks["alliance"] = [self.book.alliance_of(informant)]
+        blocks, alliance = dict(self.predictors), self.book.alliance_of(informant)
+        if outcome != alliance:
+            blocks = views.explaining(self.dyads, blocks, outcome, alliance)
         elif more:
             blocks["outcome"] = [*blocks.get("outcome", ()), *more]
         return hierarchical_regression(self.dyads, outcome, blocks, **self.rule).models[-1]

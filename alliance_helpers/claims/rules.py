@@ -16,6 +16,8 @@ from ..study.yaml_text import load_yaml, read_text, read_yaml, schema_problems
 
 KEY = ["finding", "claim", "informant"]
 """The columns that name a claim, as `Claim.key` does."""
+ROW = [*KEY, "analysis"]
+"""What names a row of findings."""
 OVER_TIME = ("within", "between", "precedes", "precedes_more")
 """Kinds of claims that need several sessions of a client."""
 ABSENCES = ("block_absence", "rate_absence")

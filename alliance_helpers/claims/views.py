@@ -189,10 +189,15 @@ def regression_blocks(
     found = {b: terms for b in blocks if (terms := usable(dyads, book.blocks.get(b, ())))}
     if outcome is None:
         return found
+    return explaining(dyads, found, outcome, book.alliance_of(informant))
+
+
+def explaining(dyads: pd.DataFrame, before: Blocks, outcome: str, alliance: str) -> Blocks:
+    """The blocks that explain an outcome: those before it, and then an alliance rating."""
     if outcome not in dyads:
         raise NotEstimableError(f"the study has no {outcome!r}")
-    found["alliance"] = [book.alliance_of(informant)]
-    return {b: [t for t in terms if t != outcome] for b, terms in found.items()}
+    blocks = {**before, "alliance": [alliance]}
+    return {b: [t for t in terms if t != outcome] for b, terms in blocks.items()}
 
 
 def both_ratings(dyads: pd.DataFrame, codebook: Codebook | None = None):

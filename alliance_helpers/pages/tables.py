@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.rules import DETRENDED, KEY, Claim, Rules, read_rules, read_stress
+from ..claims.rules import DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
 from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
@@ -205,8 +205,7 @@ def verdict_sentences(
     """
     if codebook is not None:
         return _moved(findings.dropna(subset="moved_by"), codebook)
-    named = [*KEY, "analysis"]
-    rows = {tuple(row[c] for c in named): row for row in findings.to_dict("records")}
+    rows = {tuple(row[c] for c in ROW): row for row in findings.to_dict("records")}
     sentences = []
     for claim in rules.claims:
         found = {a: rows[(*claim.key, a)] for a in analyses if (*claim.key, a) in rows}

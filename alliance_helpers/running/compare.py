@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .. import paths
+from ..claims.rules import ROW
 from ..errors import AllianceError, ParameterError, listed
 from ..pages.printing import counted, rendered, word
 from ..pages.results import Run, read_run
@@ -22,7 +23,6 @@ from .batch import PLAN, BatchFolder, changes
 from .parameters import PLACES, absolute_places
 from .plan import (
     OUTSIDE,
-    ROW,
     VALUES,
     by_name,
     by_row,

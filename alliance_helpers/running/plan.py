@@ -18,7 +18,7 @@ import pandas as pd
 
 from .. import paths
 from ..claims.assess import assess
-from ..claims.rules import KEY, claims_file, read_rules, read_stress
+from ..claims.rules import ROW, claims_file, read_rules, read_stress
 from ..cohorts.cohort import CHANGES
 from ..cohorts.courses import courses
 from ..cohorts.open import open_cohort
@@ -35,8 +35,6 @@ from .station import COHORT
 LOCK = "plan.lock"
 SEAL = "sha256"  # of the rest of a file
 REASONS = "deviations.yml"
-ROW = [*KEY, "analysis"]
-"""What names a row of findings."""
 VALUES = ["verdict", "estimate", "n"]
 KEYS = (("claim", "informant", "finding"), ("name",), ("column",))
 """What names an entry of a list: the first of these that all its entries have."""
@@ -50,12 +48,10 @@ Place = tuple[str, ...]
 
 def plan_of(parameters: Mapping[str, object]) -> Plan:
     """What these parameters ask for, as data."""
-    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    place = Path(data).expanduser() if data else paths.RAW
-    book = Path(codebook) if codebook else codebook_beside(place) or paths.CODEBOOK
+    _, book, claims = _places(parameters)
     read_codebook(book)  # its problems are told before those of what stands in it
-    read_rules(claims, data)
-    said, shipped = (read_yaml(file)[0] for file in (claims_file(claims, data), paths.FINDINGS))
+    read_rules(claims)
+    said, shipped = (read_yaml(file)[0] for file in (claims, paths.FINDINGS))
     notebooks = main_notebooks()
     usual: dict[str, set] = {}
     for declared in all_parameters(notebooks).values():
@@ -77,6 +73,14 @@ def plan_of(parameters: Mapping[str, object]) -> Plan:
         },
     }
     return json.loads(json.dumps(_plain(plan)))
+
+
+def _places(parameters: Mapping[str, object]) -> tuple[Path, Path, Path]:
+    """Where the data, the codebook and the claims are: those named, beside the data, or shipped."""
+    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
+    source = paths.at(data) if data else paths.RAW
+    book = paths.at(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+    return source, book, claims_file(claims, data)
 
 
 def _plain(value: object) -> object:
@@ -220,9 +224,7 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
 
     A table is a file of the name that the codebook gives, whatever its ending, or in a workbook.
     """
-    data, codebook, claims = (str(parameters.get(name) or "") for name in PLACES)
-    source = paths.at(data) if data else paths.RAW
-    book = paths.at(codebook) if codebook else codebook_beside(source) or paths.CODEBOOK
+    source, book, claims = _places(parameters)
     if parameters.get("scenario"):
         tables = [paths.SCENARIOS, paths.CALIBRATION]
         if parameters["scenario"] in courses():
@@ -235,7 +237,7 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
         books = EXCEL if named - {p.stem for p in kinds} else ()  # a table has no file of its own
         named.add(Path(paths.TRUTH).stem)
         tables = [p for p in kinds if p.stem in named or p.suffix in books]
-    return list(dict.fromkeys([*tables, book, claims_file(claims, data)]))
+    return list(dict.fromkeys([*tables, book, claims]))
 
 
 def data_of(digests: Mapping[str, str]) -> dict[str, str]:
@@ -296,7 +298,7 @@ def read_lock(path: Path) -> dict:
 def lock_beside(parameters: Mapping[str, object]) -> Path | None:
     """The lock in the study's folder."""
     data = str(parameters.get("data") or "")
-    folder = Path(data).expanduser() if data else None
+    folder = paths.at(data) if data else None
     if folder is not None and not folder.is_dir():
         folder = folder.parent
     return folder / LOCK if folder is not None and (folder / LOCK).is_file() else None
