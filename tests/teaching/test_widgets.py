@@ -362,7 +362,7 @@ def test_the_sums_that_unit_5_prints_give_the_share():
     names = {"dyads": DYADS}
     exec("\n".join(before), names)
     table = eval(last, names)
-    (J, *_), (n, between, within, q) = table.loc["size"], table.loc["sum"]
+    (J, *_), (n, between, within, q) = table["size"], table["sum"]
     s0 = (n - q / n) / (J - 1)
     between, within = between / (J - 1), within / (n - J)
     share = (between - within) / (between + (s0 - 1) * within)
