@@ -30,6 +30,9 @@ from .robust import MAX_BLOCKS, fit_robust, inside_groups, leave_one_out
 ESTIMATORS = ("ols", "cr2", "mixed")
 CORRELATIONS = ("pearson", "jackknife")
 COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
+FEWEST_DF = 4
+"""Of CR2 errors (Tipton 2015, Psychol Methods 20:375-393): with fewer, absences that are none came
+out in 12 to 17 % of cohorts of ten case managers."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +193,16 @@ class Partial:
     def _cr2(self) -> Estimate:
         estimate, covariance = fit_robust(self._sample, self._basis, self._shares)
         if self.k > 1:
-            return self._block(*covariance.wald(estimate, range(1, self.k + 1)))
-        return _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
+            found = self._block(*covariance.wald(estimate, range(1, self.k + 1)))
+        else:
+            error = np.sqrt(covariance.vcov[1, 1])
+            found = _slope(estimate[1], error, covariance.df[1], self.n)
+        if found.df2 < FEWEST_DF:
+            raise NotEstimableError(
+                f"errors by case manager rest on {found.df2:.1f} degrees of freedom, and below "
+                f"{FEWEST_DF} are not to be trusted"
+            )
+        return found
 
     @cached_property
     def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
