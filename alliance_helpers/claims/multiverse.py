@@ -329,7 +329,7 @@ class Collector:
     def collect(self, claim: Claim) -> None:
         """Fit every specification of a claim, and test them all at once."""
         head = dict(zip(KEY, claim.key, strict=True))
-        seen, rows, fits, self.share = set(), [], [], None
+        seen, rows, fits = set(), [], []
         sets = covariate_sets(claim, next(iter(self.tables.values())), self.book, self.rules)
         for (rule, dyads), (covariates, held) in product(self.tables.items(), sets.items()):
             choice = head | dict(zip(CHOICES, (*rule, covariates), strict=False))
@@ -354,11 +354,7 @@ class Collector:
         for estimator in estimators(claim, data):
             entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
-                worth = None
-                if claim.kind in BLOCKS and estimator != "ols":
-                    # The share that dyads are worth hardly depends on the specification.
-                    self.share = self.share or data.worth / len(data.y)
-                    worth = self.share * len(data.y)
+                worth = data.worth if claim.kind in BLOCKS and estimator != "ols" else None
                 effect = effect_of(model.observed(estimator), claim, self.rules, worth)
                 if shuffled is not None:
                     fits.append((model, estimator, data.rows, model.permuted(estimator, shuffled)))
