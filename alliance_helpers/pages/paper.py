@@ -10,6 +10,7 @@ import io
 import re
 import shutil
 import subprocess
+import unicodedata
 import zipfile
 from itertools import count
 from pathlib import Path
@@ -34,7 +35,23 @@ from .tables import statistics
 HERE = Path(__file__).parent
 NUMBERED = TOLD["paper"]
 REGRESSIONS = [name for name in NUMBERED if "blocks" in name]
+NOTES, SYMBOLS = TOLD["paper_notes"], TOLD["symbols"]
 REFERENCE = "reference.docx"
+DRAWN = "http://schemas.microsoft.com/office/drawing/2016/SVG/main"
+RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/image"
+BLIP = "96DAC541-7B7A-43D3-8B79-37D633B846F1"
+PARAGRAPH = '<w:style w:type="paragraph" w:customStyle="1" w:styleId="{}"><w:name w:val="{}"/>'
+NOTE = (  # the style of what stands below a table or figure
+    f'{PARAGRAPH.format("TableNote", "Table Note")}<w:basedOn w:val="Normal"/>'
+    '<w:pPr><w:spacing w:before="60" w:after="300"/></w:pPr><w:rPr><w:sz w:val="18"/></w:rPr>'
+    f"</w:style>{PARAGRAPH.format('LongTable', 'Long Table')}"
+    '<w:basedOn w:val="Compact"/><w:pPr><w:keepNext w:val="0"/></w:pPr></w:style>'
+)
+ROW = "<w:cantSplit/>"  # a table's row stays on one page
+LONG = 20  # rows; a table of fewer stays on one page
+SVG = '<Default Extension="svg" ContentType="image/svg+xml"/>'
+NO_ZERO = ["alpha", "alpha_low", "alpha_high", "omega_total", "beta"]  # and what has R² in its name
+POINTS = ["bias", "loa_low", "loa_high"]  # of agreement; the others cannot be above 1
 WIDEST = 28  # letters that a column may ask for
 TALLEST, TEXT = 7.0, 6.5  # inches: of a figure, and how wide the text of a page is
 
@@ -88,10 +105,53 @@ def _convert(text: str, folder: Path, styles: Path) -> None:
     """Write both formats of a text, and its references, beside its figures."""
     shutil.copy(HERE / "references.bib", folder)
     formats = {"docx": ["--to=docx", f"--reference-doc={styles}"], "tex": ["--to=latex"]}
+    read = ["--from=markdown-implicit_figures", "--standalone", "--citeproc"]
+    read.append(f"--csl={HERE / 'apa.csl'}")
     for ending, how in formats.items():
         source = text.replace(".FIGURE", ".png" if ending == "docx" else ".pdf")
-        pandoc("--from=markdown", "--standalone", "--citeproc", *how, f"--output=paper.{ending}",
-               given=source, at=folder)  # fmt: skip
+        pandoc(*read, *how, f"--output=paper.{ending}", given=source, at=folder)
+    _with_vectors(folder / "paper.docx", sorted((folder / "figures").glob("*.png")))
+
+
+def _with_vectors(paper: Path, pictures: list[Path]) -> None:
+    """Put the SVG of each picture beside it, as Word does: what draws no SVG shows the picture.
+
+    Rows of tables are kept whole, and short tables on one page.
+    """
+    with zipfile.ZipFile(paper) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    body = parts["word/document.xml"].decode()
+    for table in re.findall("<w:tbl>.*?</w:tbl>", body, flags=re.DOTALL):
+        if table.count("<w:tr>") > LONG:
+            body = body.replace(table, table.replace('w:val="Compact"', 'w:val="LongTable"'))
+    body = body.replace("<w:tr><w:trPr>", f"<w:tr><w:trPr>{ROW}")
+    body = body.replace("<w:tr><w:tc>", f"<w:tr><w:trPr>{ROW}</w:trPr><w:tc>")
+    parts["word/document.xml"] = body.encode()
+    for name in [n for n in parts if n.startswith("word/media/")]:
+        source = next(p for p in pictures if p.read_bytes() == parts[name])
+        place = Path(name).with_suffix(".svg")
+        parts[place.as_posix()] = source.with_suffix(".svg").read_bytes()
+        rel, link = place.stem, f'Type="{RELATED}" Target="media/{place.name}"'
+        swaps = {
+            "[Content_Types].xml": ("<Default ", f"{SVG}<Default "),
+            "word/_rels/document.xml.rels": (
+                "</Relationships>", f'<Relationship Id="{rel}svg" {link}/></Relationships>'
+            ),
+            "word/document.xml": (
+                f'<a:blip r:embed="{rel}" ?/>',
+                f'<a:blip r:embed="{rel}"><a:extLst><a:ext uri="{{{BLIP}}}"><asvg:svgBlip '
+                f'xmlns:asvg="{DRAWN}" r:embed="{rel}svg"/></a:ext></a:extLst></a:blip>',
+            ),
+        }  # fmt: skip
+        for part, (find, put) in swaps.items():
+            parts[part] = re.sub(find, put, parts[part].decode(), count=1).encode()
+    _zip(paper, parts)
+
+
+def _zip(target: Path, parts: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
 
 
 def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axes]]:
@@ -113,7 +173,7 @@ def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axe
         drawn["days"] = caption, plots.equivalence(days, *ends, log=True, codebook=book)
     if blocks:
         caption = "What each block adds in the hierarchical regressions"
-        drawn["blocks"] = caption, plots.r_squared_blocks(blocks, book)
+        drawn["added"] = caption, plots.r_squared_blocks(blocks, book)
     return drawn
 
 
@@ -154,16 +214,24 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
     for name in [n for n in NUMBERED if n in shown]:
         frame = _triangle(frames[name], book) if name == "correlations" else shown[name]
         less = frame.drop(columns=["reason", *NUMBERED[name][1:]], errors="ignore")
-        body = _pipe(_with_intervals(pretty(less, book).shown))
-        caption = _caption(name, frame, book)
-        tables[name] = {"number": next(number), "caption": caption, "body": body}
+        tables[name] = {
+            "number": next(number),
+            "caption": _caption(name, frame, book),
+            "body": _pipe(_with_intervals(_without_zeros(less, book)), name != "correlations"),
+            "note": NOTES.get(name) or NOTES.get(name.rpartition("_")[2]) or NOTES["blocks"],
+        }
     env = jinja2.Environment(
         autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     env.filters |= {"md": escaped, "coefficient": coefficient, "number": figure_number}
-    env.filters["p"] = p_words
+    env.filters |= {"p": p_words, "cited": _cited, "symbols": _symbols}
     records = {name: frame.to_dict("records") for name, frame in frames.items()}
-    words = {"word": lambda name: escaped(word(name, book)), "told": read_stress()}
+    words = {
+        "word": lambda name: escaped(word(name, book)),
+        "told": read_stress(),
+        "named": TOLD["bounds"],
+        "notes": NOTES,
+    }
     return own_words(
         env.from_string((HERE / "paper.md.j2").read_text("utf-8")).render(
             about=run.about, book=book, claims=claims, tables=tables, frames=records, **words,
@@ -182,6 +250,24 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
 def escaped(text: object) -> str:
     """Text in which pandoc finds no markup."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|$@~^\"'-])", r"\\\1", str(text))
+
+
+def _symbols(text: object) -> str:
+    """Text with statistics in italics: r, p, R, F, t, z, n before their value."""
+    return re.sub(r"\b([rptzFRn])(?=²|\\\(| =| \\<)", r"*\1*", escaped(text))
+
+
+def _cited(text: object) -> str:
+    """Text in which the works of references.bib, as in Cohen (1988), are pandoc's citations."""
+    known = re.findall(r"@\w+\{(\w+),", (HERE / "references.bib").read_text("utf-8"))
+
+    def cite(found: re.Match) -> str:
+        first = unicodedata.normalize("NFKD", found[1]).encode("ascii", "ignore").decode()
+        key = first.lower() + found[2]
+        return f"@{key}" if key in known else found[0]
+
+    work = r"(\w+)(?:(?:, | & )[A-Z]\w+| et al\.)* \\\((\d{4})\\\)(?:, [\w ]+ \d+:\d+\\-\d+)?"
+    return re.sub(work, cite, escaped(text))
 
 
 def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
@@ -216,6 +302,20 @@ def _bounds(run: Run, rules: Rules) -> dict[str, dict]:
     return {name: bound for name, bound in run.plan["claims"]["bounds"].items() if name in used}
 
 
+def _without_zeros(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+    """A table as text, without the zero before the point of what cannot be above 1."""
+    shown = pretty(frame, book).shown
+    for at, name in enumerate(c for c in frame if frame[c].notna().any() or c == frame.columns[0]):
+        rows = slice(None)
+        if name in ("estimate", "conf_low", "conf_high") and "statistic" in frame:
+            rows = ~frame["statistic"].isin(POINTS).to_numpy()
+        elif name not in NO_ZERO and "r_squared" not in name and name != "semipartial_r2":
+            continue
+        shorter = shown.iloc[rows, at].str.replace(r"(?<![\d.])0(?=\.\d)", "", regex=True)
+        shown.iloc[rows, at] = shorter
+    return shown
+
+
 def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     """Both limits of an interval in one column."""
     for stem, name in TOLD["intervals"].items():
@@ -226,18 +326,22 @@ def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _pipe(shown: pd.DataFrame) -> str:
-    """A table in Markdown; pandoc shares the width by the dashes."""
-    rows = [list(shown.columns), *shown.to_numpy().tolist()]
-    rows = [[re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)) for cell in row] for row in rows]
-    wide = [
-        max(*(5 + round(1.3 * len(part)) for text in column for part in text.split()),
-            min(4 + most, WIDEST + max(most - WIDEST, 0) // 5))
-        for column in zip(*rows, strict=True)
-        for most in [max(map(len, column))]
-    ]  # fmt: skip
-    lines = ["| " + " | ".join(map(escaped, row)).replace("\n", " ") + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * w for w in wide) + "|", *lines[1:]])
+def _pipe(shown: pd.DataFrame, dashes: bool) -> str:
+    """A table in Markdown, numbers to the right; pandoc shares the width by the dashes."""
+    cells = shown.map(lambda cell: re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)))
+    cells = cells.replace("", "–") if dashes else cells
+    first = cells.iloc[:, 0].str.lstrip(". …")
+    cells.isetitem(0, first.str[:1].str.upper() + first.str[1:])
+    lines, ends = [[SYMBOLS.get(head, escaped(head)) for head in shown.columns]], []
+    for at, head in enumerate(shown.columns):
+        column = [head, *cells.iloc[:, at]]
+        most = max(map(len, column))
+        wide = max(*(5 + round(1.5 * len(part)) for text in column for part in text.split()),
+                   min(4 + most, WIDEST + max(most - WIDEST, 0) // 4))  # fmt: skip
+        right = at and all(re.match(r"[−<–.[\d∞]|$", text) for text in column[1:])
+        ends.append("-" * (wide - 1) + ("-:"[bool(right)]))
+    lines += [ends, *([_symbols(cell) for cell in row] for row in cells.to_numpy().tolist())]
+    return "\n".join(f"| {' | '.join(line)} |".replace("\n", " ") for line in lines)
 
 
 def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
@@ -269,20 +373,23 @@ def _reference(folder: Path) -> Path:
     rules = f"<w:tblBorders>{rule.format('top')}{rule.format('bottom')}</w:tblBorders>"
     swaps = [
         (r"(w:type=\"table\"[^>]*w:styleId=\"Table\".*?<w:tblPr>)", rf"\1{rules}"),
-        (r'(w:styleId="Compact".*?)(</w:style>)', r'\1<w:rPr><w:sz w:val="18"/></w:rPr>\2'),
+        (r'(w:styleId="Compact".*?<w:pPr>)(.*?)(</w:style>)',
+         r'\1<w:keepNext/><w:keepLines/>\2<w:rPr><w:sz w:val="18"/></w:rPr>\3'),
+        (r'(w:styleId="Caption".*?<w:rPr>\s*)<w:i ?/>', r"\1"),
+        (r'(w:styleId="ImageCaption".*?)(</w:style>)', r"\1<w:pPr><w:keepNext/></w:pPr>\2"),
+        (r'(w:styleId="Heading1".*?)(<w:outlineLvl)', r'\1<w:jc w:val="center"/>\2'),
+        (r'(w:styleId="(?:Title|Heading[12])".*?)<w:sz [^>]*>', r'\1<w:b/><w:sz w:val="28"/>'),
+        ("</w:styles>", NOTE + "</w:styles>"),
         (r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Times New Roman" w:hAnsi="Times New Roman" '
                                'w:cs="Times New Roman"/>'),
         (r'<w:color w:val="[0-9A-F]{6}"[^>]*/>', '<w:color w:val="000000"/>'),
     ]  # fmt: skip
-    target = folder / REFERENCE
     made = pandoc("--print-default-data-file=reference.docx")
-    with zipfile.ZipFile(io.BytesIO(made)) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "word/styles.xml":
-                styles = content.decode()
-                for find, put in swaps:
-                    styles = re.sub(find, put, styles, flags=re.DOTALL)
-                content = styles.encode()
-            new.writestr(name, content)
-    return target
+    with zipfile.ZipFile(io.BytesIO(made)) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    styles = parts["word/styles.xml"].decode()
+    for find, put in swaps:
+        styles = re.sub(find, put, styles, flags=re.DOTALL)
+    parts["word/styles.xml"] = styles.encode()
+    _zip(folder / REFERENCE, parts)
+    return folder / REFERENCE

@@ -93,7 +93,8 @@ def pretty(
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
     caption = own_words(caption or "", codebook)
-    html = rendered("table.html.j2", caption=caption, **_said_once(flat.columns[kept], table, right))
+    shortened = _said_once(flat.columns[kept], table, right)
+    html = rendered("table.html.j2", caption=caption, **shortened)
     return PrettyTable(frame, table, caption, html)
 
 
