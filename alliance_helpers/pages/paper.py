@@ -81,8 +81,8 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
         The folder holds files of somebody else, or pandoc is not there.
     """
     run, to = read_run(run), Path(to).absolute()
-    if template and not Path(template).is_file():
-        raise ParameterError(f"There is no template {template}.")
+    if template and not _is_word(Path(template)):
+        raise ParameterError(f"The template {template} is not there, or is no Word file (.docx).")
     book, rules = run.words()
     figures = _figures(run, rules, book)
     text = _text(run, rules, book, figures)
@@ -91,6 +91,12 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
         _draw(figures, book, scratch)
         _convert(text, scratch, Path(template).absolute() if template else _reference(scratch))
         files = [p for p in sorted(scratch.rglob("*")) if p.is_file() and p.name != REFERENCE]
+        ours, _ = paths.survey(to, paths.listed(to))
+        if others := {Path(name).name for name in ours} - {file.name for file in files}:
+            raise OutputError(
+                f"{to} holds what another command wrote ({paths.named(sorted(others), 3)}): an "
+                "export needs a folder of its own. Nothing was removed."
+            )
         paths.empty_for_a_run(to)
         try:
             for file in files:
@@ -99,6 +105,13 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
             paths.empty_for_a_run(to)  # a part of it would look like all
             raise
     return sorted(to / file.relative_to(scratch) for file in files)
+
+
+def _is_word(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as parts:
+        return "word/styles.xml" in parts.namelist()
 
 
 def _convert(text: str, folder: Path, styles: Path) -> None:
@@ -253,8 +266,9 @@ def escaped(text: object) -> str:
 
 
 def _symbols(text: object) -> str:
-    """Text with statistics in italics: r, p, R, F, t, z, n before their value."""
-    return re.sub(r"\b([rptzFRn])(?=²|\\\(| =| \\<)", r"*\1*", escaped(text))
+    """Text with statistics in italics, r, p, R, F, t, z, n, on one line with their value."""
+    slanted = re.sub(r"\b([rptzFRn])(?=²|\\\(| =| \\<)", r"*\1*", escaped(text))
+    return re.sub(r"(?<=\*) (=|\\<) ", r"\\ \1\\ ", slanted)
 
 
 def _cited(text: object) -> str:

@@ -244,6 +244,18 @@ def test_files_of_others_stay(shipped_run, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["paper.docx"]
 
 
+def test_a_run_is_no_place_for_a_paper_nor_a_text_a_template(shipped_run, tmp_path):
+    run, text = tmp_path / "run", tmp_path / "text.docx"
+    shutil.copytree(shipped_run.out, run)
+    text.write_text("no Word file")
+    before = sorted(run.rglob("*"))
+    for how, told in ((["--to", run], "a folder of its own"),
+                      (["--to", tmp_path / "to", "--template", text], "no Word file")):  # fmt: skip
+        done = CliRunner().invoke(main, ["export", str(run), *map(str, how)])
+        assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+    assert sorted(run.rglob("*")) == before and not (tmp_path / "to").exists()
+
+
 def test_the_report_says_what_was_planned_otherwise(shipped_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(shipped_run.out, run)
