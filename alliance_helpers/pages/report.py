@@ -73,6 +73,7 @@ def write_report(folder: str | Path) -> Scorecard | None:
         sections=sections,
         about=about,
         words=WORDS,
+        texts={k: own_words(t, book) for k, t in found[1].texts.items()} if found else {},
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
