@@ -10,6 +10,7 @@ import io
 import re
 import shutil
 import subprocess
+import tomllib
 import unicodedata
 import zipfile
 from itertools import count
@@ -37,19 +38,8 @@ NUMBERED = TOLD["paper"]
 REGRESSIONS = [name for name in NUMBERED if "blocks" in name]
 NOTES, SYMBOLS = TOLD["paper_notes"], TOLD["symbols"]
 REFERENCE = "reference.docx"
-DRAWN = "http://schemas.microsoft.com/office/drawing/2016/SVG/main"
-RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/image"
-BLIP = "96DAC541-7B7A-43D3-8B79-37D633B846F1"
-PARAGRAPH = '<w:style w:type="paragraph" w:customStyle="1" w:styleId="{}"><w:name w:val="{}"/>'
-NOTE = (  # the style of what stands below a table or figure
-    f'{PARAGRAPH.format("TableNote", "Table Note")}<w:basedOn w:val="Normal"/>'
-    '<w:pPr><w:spacing w:before="60" w:after="300"/></w:pPr><w:rPr><w:sz w:val="18"/></w:rPr>'
-    f"</w:style>{PARAGRAPH.format('LongTable', 'Long Table')}"
-    '<w:basedOn w:val="Compact"/><w:pPr><w:keepNext w:val="0"/></w:pPr></w:style>'
-)
-ROW = "<w:cantSplit/>"  # a table's row stays on one page
+WORD = tomllib.loads((HERE / "word.toml").read_text("utf-8"))
 LONG = 20  # rows; a table of fewer stays on one page
-SVG = '<Default Extension="svg" ContentType="image/svg+xml"/>'
 NO_ZERO = ["alpha", "alpha_low", "alpha_high", "omega_total", "beta"]  # and what has R² in its name
 POINTS = ["bias", "loa_low", "loa_high"]  # of agreement; the others cannot be above 1
 WIDEST = 28  # letters that a column may ask for
@@ -108,10 +98,7 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
 
 
 def _is_word(file: Path) -> bool:
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as parts:
-        return "word/styles.xml" in parts.namelist()
+    return zipfile.is_zipfile(file) and "word/styles.xml" in _unzipped(file)
 
 
 def _convert(text: str, folder: Path, styles: Path) -> None:
@@ -131,34 +118,30 @@ def _with_vectors(paper: Path, pictures: list[Path]) -> None:
 
     Rows of tables are kept whole, and short tables on one page.
     """
-    with zipfile.ZipFile(paper) as old:
-        parts = {name: old.read(name) for name in old.namelist()}
+    parts = _unzipped(paper)
     body = parts["word/document.xml"].decode()
     for table in re.findall("<w:tbl>.*?</w:tbl>", body, flags=re.DOTALL):
         if table.count("<w:tr>") > LONG:
             body = body.replace(table, table.replace('w:val="Compact"', 'w:val="LongTable"'))
-    body = body.replace("<w:tr><w:trPr>", f"<w:tr><w:trPr>{ROW}")
-    body = body.replace("<w:tr><w:tc>", f"<w:tr><w:trPr>{ROW}</w:trPr><w:tc>")
-    parts["word/document.xml"] = body.encode()
+    parts["word/document.xml"] = _swapped(body.encode(), WORD["rows"]["swaps"])
     for name in [n for n in parts if n.startswith("word/media/")]:
         source = next(p for p in pictures if p.read_bytes() == parts[name])
-        place = Path(name).with_suffix(".svg")
-        parts[place.as_posix()] = source.with_suffix(".svg").read_bytes()
-        rel, link = place.stem, f'Type="{RELATED}" Target="media/{place.name}"'
-        swaps = {
-            "[Content_Types].xml": ("<Default ", f"{SVG}<Default "),
-            "word/_rels/document.xml.rels": (
-                "</Relationships>", f'<Relationship Id="{rel}svg" {link}/></Relationships>'
-            ),
-            "word/document.xml": (
-                f'<a:blip r:embed="{rel}" ?/>',
-                f'<a:blip r:embed="{rel}"><a:extLst><a:ext uri="{{{BLIP}}}"><asvg:svgBlip '
-                f'xmlns:asvg="{DRAWN}" r:embed="{rel}svg"/></a:ext></a:extLst></a:blip>',
-            ),
-        }  # fmt: skip
-        for part, (find, put) in swaps.items():
-            parts[part] = re.sub(find, put, parts[part].decode(), count=1).encode()
+        parts[f"{name.removesuffix('.png')}.svg"] = source.with_suffix(".svg").read_bytes()
+        for part, swap in WORD["vectors"].items():
+            parts[part] = _swapped(parts[part], [[s.replace("ID", Path(name).stem) for s in swap]])
     _zip(paper, parts)
+
+
+def _swapped(content: bytes, swaps: list[list[str]]) -> bytes:
+    text = content.decode()
+    for find, put in swaps:
+        text = re.sub(find, put, text, flags=re.DOTALL)
+    return text.encode()
+
+
+def _unzipped(file: Path | io.BytesIO) -> dict[str, bytes]:
+    with zipfile.ZipFile(file) as parts:
+        return {name: parts.read(name) for name in parts.namelist()}
 
 
 def _zip(target: Path, parts: dict[str, bytes]) -> None:
@@ -383,27 +366,7 @@ def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
 
 def _reference(folder: Path) -> Path:
     """Pandoc's own Word styles with the journal's: Times, tables with rules above and below."""
-    rule = '<w:{} w:val="single" w:sz="8" w:space="0" w:color="auto"/>'
-    rules = f"<w:tblBorders>{rule.format('top')}{rule.format('bottom')}</w:tblBorders>"
-    swaps = [
-        (r"(w:type=\"table\"[^>]*w:styleId=\"Table\".*?<w:tblPr>)", rf"\1{rules}"),
-        (r'(w:styleId="Compact".*?<w:pPr>)(.*?)(</w:style>)',
-         r'\1<w:keepNext/><w:keepLines/>\2<w:rPr><w:sz w:val="18"/></w:rPr>\3'),
-        (r'(w:styleId="Caption".*?<w:rPr>\s*)<w:i ?/>', r"\1"),
-        (r'(w:styleId="ImageCaption".*?)(</w:style>)', r"\1<w:pPr><w:keepNext/></w:pPr>\2"),
-        (r'(w:styleId="Heading1".*?)(<w:outlineLvl)', r'\1<w:jc w:val="center"/>\2'),
-        (r'(w:styleId="(?:Title|Heading[12])".*?)<w:sz [^>]*>', r'\1<w:b/><w:sz w:val="28"/>'),
-        ("</w:styles>", NOTE + "</w:styles>"),
-        (r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Times New Roman" w:hAnsi="Times New Roman" '
-                               'w:cs="Times New Roman"/>'),
-        (r'<w:color w:val="[0-9A-F]{6}"[^>]*/>', '<w:color w:val="000000"/>'),
-    ]  # fmt: skip
-    made = pandoc("--print-default-data-file=reference.docx")
-    with zipfile.ZipFile(io.BytesIO(made)) as old:
-        parts = {name: old.read(name) for name in old.namelist()}
-    styles = parts["word/styles.xml"].decode()
-    for find, put in swaps:
-        styles = re.sub(find, put, styles, flags=re.DOTALL)
-    parts["word/styles.xml"] = styles.encode()
+    parts = _unzipped(io.BytesIO(pandoc("--print-default-data-file=reference.docx")))
+    parts["word/styles.xml"] = _swapped(parts["word/styles.xml"], WORD["styles"]["swaps"])
     _zip(folder / REFERENCE, parts)
     return folder / REFERENCE
