@@ -44,7 +44,7 @@ UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody wil
 
 LIST = ".alliance"
 LEVELS = 3  # batch/notebooks/000001/name.ipynb
-HOLDER = re.compile(r"^pid (\d+)$", re.MULTILINE)
+HOLDER = re.compile(r"^pid (\d+)(?: by (\w+))?$", re.MULTILINE)
 ENTRY = re.compile(r'^([0-9a-f]{64}) (".*")$', re.MULTILINE)
 PART = re.compile(r"\..+\.(bib|csv|docx|html|ipynb|json|lock|parquet|pdf|png|svg|tex)\.\d+\.part")
 Known = dict[str, set[str]]
@@ -243,12 +243,19 @@ def empty_for_a_run(folder: Path) -> None:
     Raises
     ------
     OutputError
-        There is anything else in it; nothing was removed.
+        There is anything else in it, or what another command wrote; nothing was removed.
     """
     with told(folder):
         known = listed(folder)
         ours, others = survey(folder, known)
         refuse_others(folder, others)
+        text = (folder / LIST).read_text(encoding="ascii", errors="replace")
+        commands = [command for _, command in HOLDER.findall(text)]  # the last is the caller's
+        if ours and commands[-2:-1] not in ([], [""], commands[-1:]):
+            raise OutputError(
+                f"{folder} holds what another command (alliance {commands[-2]}) wrote: "
+                f"{named(ours, 3)}. Nothing was removed. Name another folder."
+            )
         parts = [p.relative_to(folder).as_posix() for p in folder.rglob(".*.part") if is_part(p)]
         remove(folder, [*ours, *(parts if known else [])])
 
@@ -260,8 +267,8 @@ def written_files(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def held(folder: Path, made: bool = False) -> Iterator[None]:
-    """Keep every other process out of a folder; what the kit writes meanwhile goes on its list.
+def held(folder: Path, by: str, made: bool = False) -> Iterator[None]:
+    """Keep every other process out of a folder; what a command writes goes on its list.
 
     The lock is the kernel's (flock) on the folder's list: it ends with the process, however that
     ends. A list that nothing was entered on is as it was before, and gone if it was new; so is a
@@ -277,7 +284,7 @@ def held(folder: Path, made: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked_list(folder)
         before = file.seek(0, os.SEEK_END)
-        begun = before + file.write(f"\npid {os.getpid()}\n".encode("ascii"))
+        begun = before + file.write(f"\npid {os.getpid()} by {by}\n".encode("ascii"))
         file.flush()
     try:
         yield
@@ -300,7 +307,7 @@ def _locked_list(folder: Path) -> BinaryIO:
         free = _lock(file)
         file.seek(0)
         text = file.read().decode("ascii", "replace")
-        pid = HOLDER.findall(text)[-1:]
+        pid = [number for number, _ in HOLDER.findall(text)[-1:]]
         if text.strip() and not (pid or ENTRY.search(text)):
             file.close()
             refuse_others(folder, [LIST])

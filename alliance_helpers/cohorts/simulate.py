@@ -21,9 +21,6 @@ from ..paths import (
     TRUTH,
     empty_for_a_run,
     held,
-    listed,
-    refuse_others,
-    survey,
     told,
     write_whole,
 )
@@ -154,10 +151,12 @@ def write_study(study: Study, out: str | Path) -> Path:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
     out = Path(os.path.realpath(out))
     files = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    files = {TRUTH: study.truth} | files  # which says, first of all, what the folder holds
-    with told(out), held(out), TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as new:
-        if TRUTH not in listed(out):  # an earlier run is none of ours
-            refuse_others(out, survey(out, {})[1])
+    files = {TRUTH: study.truth} | files
+    with (
+        told(out),
+        held(out, "simulate"),
+        TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as new,
+    ):
         for file, table in files.items():
             table.to_csv(Path(new, file), index=False, float_format="%.10g")
         notes = {"README.md": README.format(source=study.source)}

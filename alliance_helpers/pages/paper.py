@@ -76,17 +76,11 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
     book, rules = run.words()
     figures = _figures(run, rules, book)
     text = _text(run, rules, book, figures)
-    with TemporaryDirectory() as made, paths.told(to), paths.held(to):
+    with TemporaryDirectory() as made, paths.told(to), paths.held(to, "export"):
         scratch = Path(made)
         _draw(figures, book, scratch)
         _convert(text, scratch, Path(template).absolute() if template else _reference(scratch))
         files = [p for p in sorted(scratch.rglob("*")) if p.is_file() and p.name != REFERENCE]
-        ours, _ = paths.survey(to, paths.listed(to))
-        if others := {Path(name).name for name in ours} - {file.name for file in files}:
-            raise OutputError(
-                f"{to} holds what another command wrote ({paths.named(sorted(others), 3)}): an "
-                "export needs a folder of its own. Nothing was removed."
-            )
         paths.empty_for_a_run(to)
         try:
             for file in files:

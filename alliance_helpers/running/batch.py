@@ -178,7 +178,7 @@ class BatchFolder:
             It cannot be written, another process writes to it, or files in it that would be
             written again are no longer as the batch wrote them.
         """
-        with paths.held(self.path):
+        with paths.held(self.path, "batch"):
             self._known = paths.listed(self.path)
             self._fits(plan, resume)
             with paths.told(self.path):

@@ -324,7 +324,7 @@ def plan(claim, claims, codebook, out, **asked) -> None:
         drawn = save_figure(plots.design_grid(found.rates, found.right, found.wanted), "plan", "")
         parts = {"table": pretty(found.table, caption=found.caption).html,
                  "figure": figure_html(drawn.png, drawn.alt, drawn.width)}  # fmt: skip
-        with held(folder):
+        with held(folder, "plan"):
             empty_for_a_run(folder)
             write_csv(found.rates, folder / "plan.csv")
             write_whole(folder / "plan.png", drawn.png)

@@ -195,7 +195,7 @@ def run_sequence(
     plan, lock = plan_of(parameters), deviations(parameters)
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
-    with paths.held(folder, made=not out):
+    with paths.held(folder, "run", made=not out):
         paths.empty_for_a_run(folder)
         read = input_hashes(parameters)
         records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)

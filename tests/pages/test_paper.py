@@ -249,7 +249,7 @@ def test_a_run_is_no_place_for_a_paper_nor_a_text_a_template(shipped_run, tmp_pa
     shutil.copytree(shipped_run.out, run)
     text.write_text("no Word file")
     before = sorted(run.rglob("*"))
-    for how, told in ((["--to", run], "a folder of its own"),
+    for how, told in ((["--to", run], "what another command (alliance run) wrote"),
                       (["--to", tmp_path / "to", "--template", text], "no Word file")):  # fmt: skip
         done = CliRunner().invoke(main, ["export", str(run), *map(str, how)])
         assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1

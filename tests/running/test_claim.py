@@ -49,6 +49,17 @@ def run(out, seed=1):
     return sequence.run_sequence({"seed": seed}, out).out
 
 
+def test_what_another_command_wrote_is_not_replaced(out):
+    """A run into the folder of its synthetic data would have taken the data away."""
+    write_study(simulate_study("published", 20, 1), out)
+    before = contents(out)
+    with pytest.raises(OutputError, match=r"\(alliance simulate\) wrote: README.md, .*removed"):
+        sequence.run_sequence({"data": str(out)}, out)
+    assert contents(out) == before
+    write_study(simulate_study("published", 30, 2), out)
+    assert contents(out)["truth.csv"] != before["truth.csv"]
+
+
 def test_a_run_states_what_it_wrote_and_replaces_it(out):
     run(out)
     about = json.loads((out / "run.json").read_text())
@@ -154,7 +165,7 @@ def test_a_part_that_a_killed_process_left_forbids_nothing(out):
 
 @pytest.mark.parametrize("kind", ["run", "batch"])
 def test_a_second_writer_is_told_who_writes(out, kind):
-    with held(out), pytest.raises(OutputError, match=f"Process {os.getpid()} is writing to"):
+    with held(out, "run"), pytest.raises(OutputError, match=f"Process {os.getpid()} is writing to"):
         run(out) if kind == "run" else BatchFolder(out).claimed(PLAN, False).__enter__()
     assert not out.exists()
     run(out)
@@ -188,7 +199,7 @@ import os
 from pathlib import Path
 from alliance_helpers.paths import held
 from alliance_helpers.paths import write_whole
-with held(Path({out!r})):
+with held(Path({out!r}), "run"):
     write_whole(Path({out!r}, "tables", "a.csv"), "x")
     os.kill(os.getpid(), 9)
 """

@@ -222,7 +222,7 @@ def build(
     for path in units(source, numbers):
         notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
         texts[path.name] = nbformat.writes(notebook) + "\n"
-    with held(out):
+    with held(out, "seminar"):
         before = listed(out)
         there = [name for name in texts if os.path.lexists(out / name)]
         refuse_others(out, [name for name in there if not is_known(out / name, name, before)])
