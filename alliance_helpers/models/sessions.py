@@ -459,13 +459,14 @@ class _Panel:
         """Of all occasions; one for every row of theta."""
         paths, between, now, new = self._parts(theta)
         T, turned = self.T, paths.swapaxes(-1, -2)
+        powers, inside = [np.broadcast_to(np.eye(2), paths.shape)], [now]
+        for _ in range(T - 1):
+            powers.append(paths @ powers[-1])
+            inside.append(paths @ inside[-1] @ turned + new)
+        s, t = np.tril_indices(T)
+        later = np.einsum("n...ij,n...jk->n...ik", np.array(powers)[s - t], np.array(inside)[t])
         blocks = np.empty((T, T, *paths.shape), theta.dtype)
-        for t in range(T):
-            blocks[t, t] = ahead = now
-            for s in range(t + 1, T):
-                ahead = paths @ ahead
-                blocks[s, t], blocks[t, s] = ahead, ahead.swapaxes(-1, -2)
-            now = paths @ now @ turned + new
+        blocks[s, t], blocks[t, s] = later, later.swapaxes(-1, -2)
         made = np.moveaxis(blocks + between, (0, 1), (-4, -2))
         return made.reshape(*theta.shape[:-1], 2 * T, 2 * T)
 
@@ -475,7 +476,9 @@ class _Panel:
         The covariance is a polynomial of theta, so that its derivatives are the imaginary parts of
         tiny imaginary steps (Squire & Trapp 1998, SIAM Rev 40:110-112).
         """
-        sigma, k, step = self.covariance(theta), 2 * self.T, 1e-20
+        k, step = 2 * self.T, 1e-20
+        moved = self.covariance(theta + 1j * step * np.eye(len(theta)))
+        sigma, moved = moved[0].real, moved.imag / step
         A, b, total, inverses = np.zeros((k, k)), np.zeros(k), self.constant, []
         for at, n, sums, products in self.groups:
             sign, log = np.linalg.slogdet(block := sigma[np.ix_(at, at)])
@@ -490,8 +493,7 @@ class _Panel:
             away = np.outer(mean[at], sums - n * mean[at] / 2)
             around = products - away - away.T
             slope[np.ix_(at, at)] += n * inverse - inverse @ around @ inverse
-        moved = self.covariance(theta + 1j * step * np.eye(len(theta))).imag / step
-        return float(total - b @ mean), np.einsum("ij,kij->k", slope, moved)
+        return float(total - b @ mean), np.tensordot(moved, slope)
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Second derivatives, by central differences of the gradient."""
