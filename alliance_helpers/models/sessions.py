@@ -426,10 +426,8 @@ class _Panel:
         patterns, of = np.unique(there, axis=0, return_inverse=True)
         self.groups = []
         for k, pattern in enumerate(patterns):
-            rows = z[of.ravel() == k][:, pattern]
-            self.groups.append(
-                (np.flatnonzero(pattern), len(rows), rows.sum(axis=0), rows.T @ rows)
-            )
+            rows, at = z[of.ravel() == k][:, pattern], np.flatnonzero(pattern)
+            self.groups.append((at, np.ix_(at, at), len(rows), rows.sum(axis=0), rows.T @ rows))
         scales = np.log(np.tile(self.scale, self.T))
         self.constant = there.sum() * np.log(2 * np.pi) + 2 * (there @ scales).sum()
 
@@ -480,19 +478,18 @@ class _Panel:
         moved = self.covariance(theta + 1j * step * np.eye(len(theta)))
         sigma, moved = moved[0].real, moved.imag / step
         A, b, total, inverses = np.zeros((k, k)), np.zeros(k), self.constant, []
-        for at, n, sums, products in self.groups:
-            sign, log = np.linalg.slogdet(block := sigma[np.ix_(at, at)])
+        for at, square, n, sums, products in self.groups:
+            sign, log = np.linalg.slogdet(block := sigma[square])
             if sign <= 0:
                 return np.inf, np.zeros_like(theta)
             inverses.append(inverse := np.linalg.inv(block))
             total += n * log + (inverse * products).sum()
-            A[np.ix_(at, at)] += n * inverse
+            A[square] += n * inverse
             b[at] += inverse @ sums
         mean, slope = np.linalg.solve(A, b), np.zeros((k, k))
-        for (at, n, sums, products), inverse in zip(self.groups, inverses, strict=True):
+        for (at, square, n, sums, products), inverse in zip(self.groups, inverses, strict=True):
             away = np.outer(mean[at], sums - n * mean[at] / 2)
-            around = products - away - away.T
-            slope[np.ix_(at, at)] += n * inverse - inverse @ around @ inverse
+            slope[square] += n * inverse - inverse @ (products - away - away.T) @ inverse
         return float(total - b @ mean), np.tensordot(moved, slope)
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
