@@ -134,7 +134,8 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     for position in np.argsort(texts, kind="stable"):  # numbers are quicker to ask
         if not blank.any():
             return frame
-        blank[blank] = blank_cells(frame.iloc[:, position][blank])
+        cells = frame.iloc[:, position]
+        blank[blank] = blank_cells(cells if blank.all() else cells[blank])
     return frame[~blank] if blank.any() else frame
 
 
