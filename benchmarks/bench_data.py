@@ -1,6 +1,7 @@
-"""Raw tables to dyads: growth from 10,000 to 1,000,000 dyads, memory, checking beside reading.
+"""Raw tables to dyads: growth from 10,000 to 1,000,000 dyads, memory, checking beside reading;
+sessions of 5,000 clients.
 
-.venv/bin/python -m benchmarks.bench_data [N ...]
+.venv/bin/python -m benchmarks.bench_data [N ... | sessions]
 
 Seconds are of the processor, so that other work on the machine counts little. Each size runs in a
 process of its own; its tables are Parquet files written by the kit's own simulation.
@@ -106,6 +107,68 @@ def beside_reading(folder: Path) -> dict:
     return {"reading": reading, "ours": ours}
 
 
+SESSIONS = """
+study: {title: Sessions, client: client, case_manager: case_manager}
+tables:
+  sessions:
+    {file: sessions.parquet, row: session, time: session, event: last, key: [client], variables:
+      {client: {type: id}, case_manager: {type: id}, session: {type: integer, range: [1, 200]},
+       "wai_{1..12}": {type: integer, range: [1, 7]}, symptoms: {type: number}}}
+scales: {alliance: {items: "wai_{1..12}", form: WAI-S, informant: client}}
+informants: {client: {alliance: alliance}}
+blocks: {alliance: [alliance], outcome: [symptoms]}
+"""
+
+
+def write_sessions(folder: Path, n: int, T: int = 20) -> None:
+    """Twelve items, of which one in a hundred is blank, and an outcome at each session."""
+    import pandas as pd
+
+    rng, person = np.random.default_rng(1), np.repeat(np.arange(n), T)
+    trust = rng.normal(size=n)[person] + rng.normal(size=n * T)
+    items = np.clip(np.rint(4 + trust[:, None] + rng.normal(size=(n * T, 12))), 1, 7)
+    items[:, [3, 9]] = 8 - items[:, [3, 9]]  # the reversed ones of the WAI-S
+    items[rng.random(items.shape) < 0.01] = np.nan
+    ids = {"client": [f"C{i:05d}" for i in person],
+           "case_manager": [f"M{i // 5:04d}" for i in person]}  # fmt: skip
+    told = {"session": np.tile(np.arange(1, T + 1), n)}
+    told |= {f"wai_{k + 1}": items[:, k] for k in range(12)}
+    told["symptoms"] = (20 - 3 * trust + 5 * rng.normal(size=n * T)).round(1)
+    pd.DataFrame(ids | told).to_parquet(folder / "sessions.parquet", index=False)
+    (folder / "codebook.yml").write_text(SESSIONS)
+
+
+def beside_sessions(folder: Path) -> dict:
+    """Sessions read, checked and scored, beside a bare read of them: medians of nine of each."""
+    import pandas as pd
+
+    from alliance_helpers.study.clean import clean
+    from alliance_helpers.study.load import load_study
+
+    todo = {
+        "reading": lambda: pd.read_parquet(folder / "sessions.parquet"),
+        "ours": lambda: clean(load_study(folder)),
+    }
+    took: dict[str, list[float]] = {name: [] for name in todo}
+    for _ in range(10):
+        for name, do in todo.items():
+            start = CLOCK()
+            do()
+            took[name].append(CLOCK() - start)
+    return {name: float(np.median(times[1:])) for name, times in took.items()}
+
+
+def sessions() -> Ratio:
+    with tempfile.TemporaryDirectory() as folder:
+        write_sessions(Path(folder), 5_000)
+        found = run("sessions", Path(folder))
+    return Ratio(
+        "5,000 clients x 20 sessions read, checked and scored, against pandas.read_parquet of them",
+        f"{1e3 * found['ours']:.0f} ms", f"{1e3 * found['reading']:.1f} ms",
+        found["ours"] / found["reading"], "<= 5",
+    )  # fmt: skip
+
+
 def _only(table, items):
     from dataclasses import replace
 
@@ -118,6 +181,9 @@ def _with(book, tables):
     from dataclasses import replace
 
     return replace(book, tables=tables, days={})
+
+
+TASKS = {"measure": measure, "beside": beside_reading, "sessions": beside_sessions}
 
 
 def run(task: str, folder: Path) -> dict:
@@ -167,7 +233,7 @@ def main(sizes=SIZES) -> list[Ratio]:
             Ratio(f"exponent of time from {words} dyads", f"{times[-1]:.1f} s",
                   f"{times[0]:.2f} s", slope, "<= 1.1")
         )  # fmt: skip
-    return rows
+    return [*rows, sessions()]
 
 
 if __name__ == "__main__":
@@ -176,9 +242,10 @@ if __name__ == "__main__":
         kind, n = task.split(":")
         write(Path(sys.argv[2]), int(n), narrow=kind == "narrow")
         sys.stdout.write("{}\n")
-    elif task in ("measure", "beside"):
-        todo = measure if task == "measure" else beside_reading
-        sys.stdout.write(json.dumps(todo(Path(sys.argv[2]))) + "\n")
+    elif sys.argv[2:] and task in TASKS:
+        sys.stdout.write(json.dumps(TASKS[task](Path(sys.argv[2]))) + "\n")
+    elif task == "sessions":
+        sys.stdout.write(table([sessions()]) + "\n")
     else:
         chosen = tuple(int(a.replace("_", "")) for a in sys.argv[1:]) or SIZES
         sys.stdout.write(table(main(chosen)) + "\n")

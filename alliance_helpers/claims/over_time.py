@@ -15,10 +15,11 @@ from itertools import product
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.importance import changes
 from ..models.nesting import nested_shares
 from ..models.reliability import reliability
 from ..models.robust import cluster_robust
-from ..models.sessions import changes, within_between
+from ..models.sessions import within_between
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from .associations import SOURCES, draws_on
@@ -312,7 +313,7 @@ def sources(
     -------
     DataFrame
         `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
-        new in the rating at a session (:func:`.models.sessions.changes`) by what is new in the
+        new in the rating at a session (:func:`.models.importance.changes`) by what is new in the
         other measures of that session; whole clients are resampled. `between`: clients' means;
         whole case managers are resampled.
     """

@@ -17,6 +17,7 @@ from ..errors import NotEstimableError, ParameterError
 from .design import COLLINEAR
 from .permutations import monte_carlo_interval
 from .selection import Resampler
+from .sessions import without_trend
 
 MOST_UNITS = 15
 CELLS_AT_ONCE = 1 << 22
@@ -218,3 +219,45 @@ def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
         for start in range(0, len(matrices), at_once)
     ]
     return np.concatenate(parts, axis=1)
+
+
+def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
+    """What is new at an occasion: a rating that its past does not foretell, and other measures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `person time`, the rating and the other measures; only complete rows.
+    rating : str
+
+    Returns
+    -------
+    DataFrame
+        `person` and the measures, a row for each occasion with another just before it: deviations
+        from the person's own means without the trend that all share, and without what the rating
+        and the measure itself foretell of it at the occasion before.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than ten such occasions.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"person": np.repeat(np.arange(9), 3), "time": [1, 2, 3] * 9})
+    >>> rows["rating"] = np.random.default_rng(1).normal(size=27)
+    >>> changes(rows, "rating").shape
+    (18, 2)
+    """
+    rows = rows.sort_values(["person", "time"], ignore_index=True)
+    free = rows.drop(columns=["person", "time"])
+    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
+    free = without_trend(free - free.groupby(rows["person"]).transform("mean"), time)
+    there = rows.groupby("person")["time"].diff() == 1
+    if there.sum() < 10:
+        raise NotEstimableError(f"only {there.sum()} occasions have another just before them")
+    before, new = free.shift()[there], free[there].copy()
+    for name in free:
+        design = np.column_stack([np.ones(len(new)), before[[rating, name]]])
+        new[name] -= design @ np.linalg.lstsq(design, new[name].to_numpy())[0]
+    return new.assign(person=rows["person"])

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
 
 from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats, complete, complete_rows, require_whole, tidy
-from .nesting import fit_intercepts
+from .nesting import fit_intercepts, scored
 from .robust import cluster_robust
 
 TRENDS = ("none", "common", "own", "differences")
@@ -187,48 +186,6 @@ def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     return now, {"itself": left.y[before], "before": left.x[before]} | _common(now, trend)
 
 
-def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
-    """What is new at an occasion: a rating that its past does not foretell, and other measures.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        `person time`, the rating and the other measures; only complete rows.
-    rating : str
-
-    Returns
-    -------
-    DataFrame
-        `person` and the measures, a row for each occasion with another just before it: deviations
-        from the person's own means without the trend that all share, and without what the rating
-        and the measure itself foretell of it at the occasion before.
-
-    Raises
-    ------
-    NotEstimableError
-        Fewer than ten such occasions.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"person": np.repeat(np.arange(9), 3), "time": [1, 2, 3] * 9})
-    >>> rows["rating"] = np.random.default_rng(1).normal(size=27)
-    >>> changes(rows, "rating").shape
-    (18, 2)
-    """
-    rows = rows.sort_values(["person", "time"], ignore_index=True)
-    free = rows.drop(columns=["person", "time"])
-    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
-    free = _without_trend(free - free.groupby(rows["person"]).transform("mean"), time)
-    there = rows.groupby("person")["time"].diff() == 1
-    if there.sum() < 10:
-        raise NotEstimableError(f"only {there.sum()} occasions have another just before them")
-    before, new = free.shift()[there], free[there].copy()
-    for name in free:
-        design = np.column_stack([np.ones(len(new)), before[[rating, name]]])
-        new[name] -= design @ np.linalg.lstsq(design, new[name].to_numpy())[0]
-    return new.assign(person=rows["person"])
-
-
 def _left(rows: Occasions, trend: str) -> Occasions:
     """What is left of both measures without the person's level and, but for `common`, the trend.
 
@@ -244,7 +201,7 @@ def _left(rows: Occasions, trend: str) -> Occasions:
     free = np.column_stack([left.y, left.x])
     free -= free.mean(axis=0)
     if trend == "common":
-        free = _without_trend(free, rows.time - own_means(rows.time, rows.person))
+        free = without_trend(free, rows.time - own_means(rows.time, rows.person))
     size, whole = (np.sqrt((v**2).sum(axis=0)) for v in (free, np.column_stack([rows.y, rows.x])))
     taken = "" if trend == "none" else " once the trend is taken out"
     if (size <= TINY * whole).any():
@@ -254,7 +211,7 @@ def _left(rows: Occasions, trend: str) -> Occasions:
     return left
 
 
-def _without_trend(free, time):
+def without_trend(free, time):
     """Deviations from people's own means, the linear trend that all share taken out."""
     return free - np.outer(time, time @ free / (time @ time))
 
@@ -364,11 +321,11 @@ def cross_lagged(y, x, person, time) -> CrossLagged:
     """
     wide = _wide(y, x, person, time)
     likelihood = _Panel(wide)
-    fits = (minimize(likelihood.deviance, at, jac=True) for at in likelihood.starts())
-    found = min(fits, key=lambda found: found.fun)
-    hessian = likelihood.curvature(found.x)
+    fits = (scored(likelihood.deviance, likelihood.information, at) for at in likelihood.starts())
+    deviance, found = min(fits, key=lambda found: found[0])
+    hessian = likelihood.curvature(found)
     values = np.linalg.eigvalsh(hessian)
-    if not np.isfinite(found.fun) or values[0] <= 1e-8 * values[-1]:
+    if not np.isfinite(deviance) or values[0] <= 1e-8 * values[-1]:
         raise NotEstimableError(
             "the cross-lagged model has no well-defined maximum on these data: too few people or "
             "occasions, or nothing stable between people"
@@ -376,7 +333,7 @@ def cross_lagged(y, x, person, time) -> CrossLagged:
     units = (likelihood.scale[:, None] / likelihood.scale).ravel()
     covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
     error = np.sqrt(np.diag(covariance))
-    paths, between, first, new = likelihood.parts(found.x)
+    paths, between, first, new = likelihood.parts(found)
     terms = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"]
     table = tidy(terms, paths.ravel(), error, np.inf, likelihood.n)
     levels = [("between", between), ("first", first), ("new", new)]
@@ -384,7 +341,7 @@ def cross_lagged(y, x, person, time) -> CrossLagged:
         [(name, m[0, 0], m[1, 1], m[0, 1]) for name, m in levels],
         columns=["level", "var_y", "var_x", "cov"],
     )
-    return CrossLagged(table, variances, -found.fun / 2, likelihood.n, likelihood.T, covariance)
+    return CrossLagged(table, variances, -deviance / 2, likelihood.n, likelihood.T, covariance)
 
 
 def _wide(y, x, person, time) -> np.ndarray:
@@ -426,10 +383,8 @@ class _Panel:
         patterns, of = np.unique(there, axis=0, return_inverse=True)
         self.groups = []
         for k, pattern in enumerate(patterns):
-            rows = z[of.ravel() == k][:, pattern]
-            self.groups.append(
-                (np.flatnonzero(pattern), len(rows), rows.sum(axis=0), rows.T @ rows)
-            )
+            rows, at = z[of.ravel() == k][:, pattern], np.flatnonzero(pattern)
+            self.groups.append((at, np.ix_(at, at), len(rows), rows.sum(axis=0), rows.T @ rows))
         scales = np.log(np.tile(self.scale, self.T))
         self.constant = there.sum() * np.log(2 * np.pi) + 2 * (there @ scales).sum()
 
@@ -459,13 +414,14 @@ class _Panel:
         """Of all occasions; one for every row of theta."""
         paths, between, now, new = self._parts(theta)
         T, turned = self.T, paths.swapaxes(-1, -2)
+        powers, inside = [np.broadcast_to(np.eye(2), paths.shape)], [now]
+        for _ in range(T - 1):
+            powers.append(paths @ powers[-1])
+            inside.append(paths @ inside[-1] @ turned + new)
+        s, t = np.tril_indices(T)
+        later = np.einsum("n...ij,n...jk->n...ik", np.array(powers)[s - t], np.array(inside)[t])
         blocks = np.empty((T, T, *paths.shape), theta.dtype)
-        for t in range(T):
-            blocks[t, t] = ahead = now
-            for s in range(t + 1, T):
-                ahead = paths @ ahead
-                blocks[s, t], blocks[t, s] = ahead, ahead.swapaxes(-1, -2)
-            now = paths @ now @ turned + new
+        blocks[s, t], blocks[t, s] = later, later.swapaxes(-1, -2)
         made = np.moveaxis(blocks + between, (0, 1), (-4, -2))
         return made.reshape(*theta.shape[:-1], 2 * T, 2 * T)
 
@@ -475,23 +431,33 @@ class _Panel:
         The covariance is a polynomial of theta, so that its derivatives are the imaginary parts of
         tiny imaginary steps (Squire & Trapp 1998, SIAM Rev 40:110-112).
         """
-        sigma, k, step = self.covariance(theta), 2 * self.T, 1e-20
+        (sigma, moved), k = self._moved(theta), 2 * self.T
         A, b, total, inverses = np.zeros((k, k)), np.zeros(k), self.constant, []
-        for at, n, sums, products in self.groups:
-            sign, log = np.linalg.slogdet(block := sigma[np.ix_(at, at)])
+        for at, square, n, sums, products in self.groups:
+            sign, log = np.linalg.slogdet(block := sigma[square])
             if sign <= 0:
                 return np.inf, np.zeros_like(theta)
             inverses.append(inverse := np.linalg.inv(block))
             total += n * log + (inverse * products).sum()
-            A[np.ix_(at, at)] += n * inverse
+            A[square] += n * inverse
             b[at] += inverse @ sums
         mean, slope = np.linalg.solve(A, b), np.zeros((k, k))
-        for (at, n, sums, products), inverse in zip(self.groups, inverses, strict=True):
+        for (at, square, n, sums, products), inverse in zip(self.groups, inverses, strict=True):
             away = np.outer(mean[at], sums - n * mean[at] / 2)
-            around = products - away - away.T
-            slope[np.ix_(at, at)] += n * inverse - inverse @ around @ inverse
-        moved = self.covariance(theta + 1j * step * np.eye(len(theta))).imag / step
-        return float(total - b @ mean), np.einsum("ij,kij->k", slope, moved)
+            slope[square] += n * inverse - inverse @ (products - away - away.T) @ inverse
+        return float(total - b @ mean), np.tensordot(moved, slope)
+
+    def _moved(self, theta: np.ndarray, step: float = 1e-20) -> tuple[np.ndarray, np.ndarray]:
+        made = self.covariance(theta + 1j * step * np.eye(len(theta)))
+        return made[0].real, made.imag / step
+
+    def information(self, theta: np.ndarray) -> np.ndarray:
+        """What the curvature is expected to be."""
+        (sigma, moved), found = self._moved(theta), 0.0
+        for _, square, n, *_ in self.groups:
+            part = np.linalg.solve(sigma[square], moved[:, *square])
+            found = found + n * np.einsum("aij,bji->ab", part, part, optimize=True)
+        return found
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Second derivatives, by central differences of the gradient."""

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pandas.api import types
 
 from ..errors import Problem, listed, show
 from .codebook import Table, Variable, is_number
+
+# One large block, never touched, given back: from then on glibc keeps what columns give back and
+# does not ask the system for their pages anew (mallopt(3): M_MMAP_THRESHOLD is dynamic).
+np.empty(3_500_000)
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
 NAMED = 3  # rows of a repeated problem that are named one by one
@@ -37,14 +42,33 @@ class Change:
 
 def as_log(changes: list[Change]) -> pd.DataFrame:
     """The cleaning log: one row per changed value, columns LOG."""
-    parts = [pd.DataFrame(columns=LOG, dtype=object)]
-    for c in changes:
-        each = [[v] * len(c.rows) if isinstance(v, str) else [*v] for v in (c.before, c.after)]
-        before, after = (pd.Series(values, dtype=object) for values in each)
-        cells = (c.table, c.rows, c.column, before, after, c.rule)
-        parts.append(pd.DataFrame(dict(zip(LOG, cells, strict=True))))
-    log = pd.concat(parts[1:] or parts, ignore_index=True)
-    return log.astype({"row": "int64", "table": "str", "column": "str", "rule": "str"})
+    ends = np.cumsum([0, *(len(c.rows) for c in changes)])
+    made: dict[str, object] = {"row": np.zeros(ends[-1], np.int64)}
+    for name in ("table", "column", "rule"):
+        parts = [pa.repeat(getattr(c, name), len(c.rows)) for c in changes]
+        made[name] = pd.array(pa.chunked_array(parts, pa.string()), dtype="str")
+    for name in ("before", "after"):
+        made[name] = pd.Series(np.empty(ends[-1], object), dtype=object)
+    for c, first, end in zip(changes, ends, ends[1:], strict=False):
+        made["row"][first:end] = c.rows
+        made["before"].array[first:end], made["after"].array[first:end] = c.before, c.after
+    return pd.DataFrame(made, columns=LOG, copy=False)
+
+
+def firsts(values: pd.Series) -> np.ndarray:
+    """Where a row's value is not that of the row before."""
+    cells = values.array
+    return np.flatnonzero(np.append(True, np.asarray(cells[1:] != cells[:-1]))[: len(cells)])
+
+
+def in_order(frame: pd.DataFrame, names: Sequence[str]) -> bool:
+    """Whether each row comes after the one before, by these columns in turn: none are alike."""
+    after = np.zeros(max(len(frame) - 1, 0), bool)
+    for name in reversed(names):
+        cells = frame[name].array
+        after &= np.asarray(cells[1:] == cells[:-1])
+        after |= np.asarray(cells[1:] > cells[:-1])
+    return bool(after.all())
 
 
 @dataclass
@@ -117,15 +141,16 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     """A number or whole number; missing codes and (if declared) values outside become NaN."""
     x, bad = _numbers(_meant(values, v, notes) if v.codes else values, v, notes)
     codes = v.missing or v.missing_ranges or (np.isinf(v.low) and np.isinf(v.high))
-    if x.dtype.kind in "iu" and len(x) and not codes and v.low <= x.min() and x.max() <= v.high:
-        return x  # nearly always, where the file knows what a number is
+    inside = not codes and len(x) and v.low <= np.fmin.reduce(x) and np.fmax.reduce(x) <= v.high
+    if inside and not bad.any() and (v.type == "number" or x.dtype.kind in "iu" or _whole(x).all()):
+        return x  # nearly always
     wrong = bad | np.isinf(x)
     outside = ((x < v.low) | (x > v.high)) & ~wrong
     coded = _coded(x, outside, v) & ~wrong
     outside &= ~coded
     broken = np.zeros(len(x), bool)
     if v.type == "integer" and x.dtype.kind == "f":
-        broken = (np.rint(x) != x) & ~(np.isnan(x) | wrong | coded | outside)
+        broken = ~(_whole(x) | wrong | coded | outside)
     limits = f"{v.low:g} to {v.high:g}"
     remedy = CORRECT
     if wrong.sum() > max(NAMED, MANY * len(x)):
@@ -142,6 +167,11 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
         x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
         x[clear] = np.nan
     return x
+
+
+def _whole(x: np.ndarray) -> np.ndarray:
+    """Which numbers are whole, or missing."""
+    return (np.rint(x) == x) | np.isnan(x)
 
 
 def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
@@ -300,6 +330,8 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     cells = values
     if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
+    if cells.dtype == "str" and _plain_ids(cells.iloc[firsts(cells)], v):
+        return cells.array
     cells = _text(cells)
     some = (cells.head(1), cells) if len(cells) else ()  # the first nearly always tells
     if some and all(part.str.fullmatch(r"[0-9]+\.0").fillna(True).all() for part in some):
@@ -313,6 +345,12 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         what = f"an id of at most {MAX_ID} characters was expected."
         notes.wrong(v.column, long, cells.to_numpy(), what, "Shorten it.")
     return cells.mask(gone).array if gone.any() else cells.array
+
+
+def _plain_ids(cells: pd.Series, v: Variable) -> bool:
+    """Whether these are ids as they should be: none blank, with a space, long, a code, a float."""
+    short = _text(cells) is cells and cells.str.len().max() <= MAX_ID
+    return short and not (cells.str.fullmatch(r"[0-9]+\.0").any() or _no_answer(cells, v).any())
 
 
 CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain, word_of
+from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, firsts, in_order, plain, word_of
 from .codebook import KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .occasions import backwards
@@ -29,7 +29,7 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The table with each record once: an earlier duplicate is left out, or it is a problem."""
     table = notes.table
     key = [k for k in table.key if k in frame]
-    if len(key) < len(table.key) or table.duplicates == "allow":
+    if len(key) < len(table.key) or table.duplicates == "allow" or in_order(frame, key):
         return frame
     told = frame[key].notna().all(axis=1)
     repeated = frame.duplicated(key, keep=False) & told
@@ -95,21 +95,27 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
     time = frame[table.time]
     at, levels = pd.factorize(time)
     words = [as_text(level).removesuffix(" 00:00:00") for level in levels]
-    told = np.array([*words, ""], dtype=object)[at]
+    words = np.array([*words, ""], dtype=object)
     if event in ("first", "last"):
         rank = {v: i for i, v in enumerate(table.variables[table.time].values)}
         order = time.map(rank) if time.dtype == "str" and rank else time
-        at = order.reset_index(drop=True).sort_values(kind="stable").dropna().index
-        one = frame[book.client].iloc[at].drop_duplicates(keep=event)
-        taken = frame.index.isin(one.index)
+        if order is time and in_order(frame, [book.client, table.time]):
+            rows = firsts(frame[book.client])
+            rows = rows if event == "first" else np.append(rows[1:], len(frame)) - 1
+        else:
+            at_last = order.reset_index(drop=True).sort_values(kind="stable").dropna().index
+            one = frame[book.client].iloc[at_last].reset_index(drop=True)
+            rows = at_last[~one.duplicated(keep=event)]
+        taken = np.zeros(len(frame), bool)
+        taken[rows] = True
     else:
-        taken = told == event
+        taken = (words == event)[at]
         if not taken.any():
-            what = f"no row has the event {event!r} (found: {listed(dict.fromkeys(told))})."
+            what = f"no row has the event {event!r} (found: {listed(dict.fromkeys(words[at]))})."
             column = table.variables[table.time].column
             notes.problem(what, "Correct `event` in the codebook.", column)
     rule = f"not the event taken ({event})"
-    notes.changed(table.time, ~taken, told[~taken].tolist(), "record left out", rule)
+    notes.changed(table.time, ~taken, words[at[~taken]], "record left out", rule)
     return frame[taken]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .cells import Notes
+from .cells import Notes, in_order
 from .codebook import Codebook, Table
 from .score import score_scale
 
@@ -53,7 +53,8 @@ def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | 
     table, order = book.tables[name], "session_number"
     number = _order(tables[name], table, book.client)
     frame = tables[name].assign(**{order: number})
-    frame = frame.sort_values([book.client, order], kind="stable")
+    if not in_order(frame, [book.client, order]):
+        frame = frame.sort_values([book.client, order], kind="stable")
     scales = [s for s in book.scales.values() if set(s.items) <= set(frame)]
     columns, items = {}, {}
     for scale in scales:
@@ -62,7 +63,7 @@ def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | 
         columns |= {scale.name if p == "total" else f"{scale.name}_{p}": scores[p] for p in scores}
     answered = {i for s in scales for i in s.items} - {n for b in book.blocks.values() for n in b}
     kept = frame.drop(columns=answered & set(frame)).reset_index(drop=True)
-    for column in kept.select_dtypes("number"):
+    for column in kept.select_dtypes("number", "float64"):
         kept[column] = kept[column].to_numpy(dtype=float, na_value=np.nan)
     manager = book.case_manager if book.case_manager in kept else None
     made = kept.assign(**columns)
@@ -74,11 +75,15 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     table, client = notes.table, book.client
     if not table.time or not {client, table.time} <= set(frame):
         return
+    own = {table.time, table.latest}
+    names = [n for n in frame.select_dtypes("datetime") if n not in own]
+    if not names:
+        return
     at = np.argsort(_order(frame, table, client), kind="stable")
-    people, own = pd.factorize(frame[client])[0][at], {table.time, table.latest}
+    people = pd.factorize(frame[client])[0][at]
     what = f"an earlier session of the same client (by {table.time}) has a later date."
     remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
-    for name in [n for n in frame.select_dtypes("datetime") if n not in own]:
+    for name in names:
         dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
         back[at] = dates < dates.groupby(people).cummax().groupby(people).shift()
         told = frame[name].where(back).dt.strftime("%Y-%m-%d") if back.any() else ()

@@ -130,10 +130,12 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     rows = np.arange(first, first + len(frame)) if rows is None else np.asarray(rows)
     frame.index = pd.Index(rows, name="row")
     blank = np.full(len(frame), frame.shape[1] > 0)
-    for position in range(frame.shape[1]):
+    texts = [pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes]
+    for position in np.argsort(texts, kind="stable"):  # numbers are quicker to ask
         if not blank.any():
             return frame
-        blank[blank] = blank_cells(frame.iloc[:, position][blank])
+        cells = frame.iloc[:, position]
+        blank[blank] = blank_cells(cells if blank.all() else cells[blank])
     return frame[~blank] if blank.any() else frame
 
 
@@ -320,14 +322,14 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
     """Whole numbers keep their width; categories stay codes and levels."""
     within_limits(path)
     try:
-        meta = pq.read_metadata(path)
+        packed = path.stat().st_size
+        file = pq.ParquetFile(path)
+        meta, schema = file.metadata, file.schema_arrow
         size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
         cells = 8 * meta.num_rows * meta.num_columns  # runs of one value take no room in the file
-        packed = path.stat().st_size
         if size > MAX_PARQUET or (cells > MAX_UNPACKED and cells > MAX_RATIO * packed):
             what = f"would unpack to {max(size, cells) / 1e9:.1f} GB from {packed / 1e6:.1f} MB."
             raise refuse(path.name, what, FEWER)
-        schema = pq.read_schema(path)
         for field in schema:
             if "binary" in str(field.type):
                 what, remedy = "holds bytes, not text or numbers.", "Write its values as text."
@@ -335,8 +337,9 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
             if pa.types.is_nested(field.type):
                 what, remedy = "holds lists or records in its cells.", "Give each value a column."
                 raise refuse(path.name, what, remedy, column=field.name)
-        wanted = [c for c in categories if c in schema.names]
-        data = pq.read_table(path, read_dictionary=wanted, partitioning=None)
+        if wanted := [c for c in categories if c in schema.names]:
+            file = pq.ParquetFile(path, read_dictionary=wanted)
+        data = file.read()
     except (pa.ArrowException, OSError) as error:
         what = f"cannot be read as Parquet ({type(error).__name__})."
         raise refuse(path.name, what, "Write it again, or export it as CSV.") from None

@@ -11,9 +11,9 @@ import pandas as pd
 from ..errors import ParameterError, no_numbers
 from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
 
-CHUNK = 20_000
+CHUNK = 8_000  # respondents whose answers stay near the processor
 # Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly.
-LOOKED_AT = 50_000
+LOOKED_AT = 10_000
 
 
 def score_wai(
@@ -73,7 +73,10 @@ def score_wai(
         )
     if not allow_fractions:
         remedy = " Correct them, or pass allow_fractions=True if they are meant."
-        _refuse(items, lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions", remedy)
+        columns = _columns(items)
+        _refuse(
+            items, columns, lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions", remedy
+        )
     return score(items, SUBSCALES[form], RESPONSES[form], max_missing=max_missing)
 
 
@@ -115,31 +118,39 @@ def score(
     sign = np.zeros(items.shape[1])
     for number in (i for numbers in keys.values() for i in numbers):
         sign[abs(number) - 1] = np.sign(number)
-    _refuse(items, lambda x: (x < low) | (x > high), f"lie outside {low:g} to {high:g}")
     columns = _columns(items)
-    means = {part: np.empty(len(items)) for part in parts}
-    n_missing = np.zeros(len(items), dtype=int)
+    _refuse(items, columns, lambda x: (x < low) | (x > high), f"lie outside {low:g} to {high:g}")
+    size = {part: len(numbers) for part, numbers in parts.items()}
+    weight = size if how == "sum" else dict.fromkeys(size, 1)
+    scores = {part: np.empty(len(items)) for part in dict.fromkeys([*parts, "total"])}
+    n_missing, small = np.empty(len(items), int), np.min_scalar_type(len(columns))
     for start in range(0, len(items), CHUNK):
         rows = slice(start, start + CHUNK)
-        x = np.column_stack([column[rows] for column in columns]).astype(float)
-        n_missing[rows] = np.isnan(x).sum(axis=1)
-        x = np.where(sign < 0, low + high - x, x)
+        x = [column[rows].astype(float) for column in columns]
+        blank = [np.isnan(values) for values in x]
+        for values, gone, s in zip(x, blank, sign, strict=True):
+            if s < 0:
+                np.subtract(low + high, values, out=values)
+            values[gone] = 0
+        blank = [gone.astype(small) for gone in blank]
+        n_missing[rows] = sum(blank)
+        total = 0
         for part, numbers in parts.items():
-            means[part][rows] = _mean(x[:, [abs(i) - 1 for i in numbers]], max_missing)
+            at = [abs(i) - 1 for i in numbers]
+            answered = len(at) - sum(blank[i] for i in at)
+            mean = _mean(sum(x[i] for i in at), answered, len(at), max_missing)
+            total = total + mean * size[part]
+            scores[part][rows] = mean * weight[part]
+        scores["total"][rows] = total if how == "sum" else total / sum(size.values())
     _warn(columns, sign, items.columns)
-    size = {part: len(numbers) for part, numbers in parts.items()}
-    total = sum(means[part] * size[part] for part in parts)
-    scores = {p: m * size[p] if how == "sum" else m for p, m in means.items() if p != "total"}
-    scores["total"] = total if how == "sum" else total / sum(size.values())
     return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index, copy=False)
 
 
-def _mean(x: np.ndarray, max_missing: float) -> np.ndarray:
-    """Mean of each person's answers, if enough are there."""
-    answered = np.count_nonzero(~np.isnan(x), axis=1)
-    enough = (answered >= np.ceil(x.shape[1] * (1 - max_missing) - 1e-9)) & (answered > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(enough, np.nansum(x, axis=1) / answered, np.nan)
+def _mean(total: np.ndarray, answered: np.ndarray, k: int, max_missing: float) -> np.ndarray:
+    """Mean of each person's answers to k items, if enough are there."""
+    mean = total / np.maximum(answered, 1)
+    mean[answered < max(np.ceil(k * (1 - max_missing) - 1e-9), 1)] = np.nan
+    return mean
 
 
 def _columns(items: pd.DataFrame) -> list[np.ndarray]:
@@ -157,11 +168,11 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
     return found
 
 
-def _refuse(items: pd.DataFrame, wrong: Callable, what: str, remedy: str = "") -> None:
+def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str, remedy="") -> None:
     """Refuse responses that are wrong, naming the first."""
-    columns = _columns(items)
-    marked = np.column_stack([wrong(x) for x in columns])
-    if marked.any():
+    found = [wrong(x) for x in columns]
+    if any(map(np.any, found)):
+        marked = np.column_stack(found)
         record, item = np.argwhere(marked)[0]
         raise ParameterError(
             f"{marked.sum()} responses {what}; the first is {columns[item][record]:g} in "
@@ -187,12 +198,13 @@ def against(columns: list[np.ndarray], sign: np.ndarray) -> np.ndarray:
     After reversing; three standard errors, so that a form of 36 items seldom warns for nothing.
     """
     every = -(-len(columns[0]) // LOOKED_AT) or 1
-    x = np.column_stack([s * c[::every] for c, s in zip(columns, sign, strict=True)])
-    x = x[~np.isnan(x).any(axis=1)]
-    if len(x) < 10 or x.shape[1] < 3:
+    x = np.array([s * c[::every] for c, s in zip(columns, sign, strict=True)], float)
+    x = x[:, ~np.isnan(x).any(axis=0)]
+    k, n = x.shape
+    if n < 10 or k < 3:
         return np.array([], dtype=int)
-    x = x - x.mean(axis=0)
-    products = x.T @ x
+    x -= x.mean(axis=1, keepdims=True)
+    products = x @ x.T
     own, with_all = np.diag(products), products.sum(axis=0)
     rest = (products.sum() - 2 * with_all + own).clip(0)
-    return np.flatnonzero(with_all - own < -3 / np.sqrt(len(x)) * np.sqrt(own * rest) - 1e-9)
+    return np.flatnonzero(with_all - own < -3 / np.sqrt(n) * np.sqrt(own * rest) - 1e-9)

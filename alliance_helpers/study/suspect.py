@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import Problem, listed
-from .cells import as_text, plain
+from .cells import as_text, firsts, plain
 from .check import occasions
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
-from .score import against
+from .score import LOOKED_AT, against
 
 TURNED = re.compile(r"(?i)(?<=\d)_?(r|rev|revers\w*|inv\w*|rec|recoded?|umg\w*|umk\w*)$")
 TELLING = re.compile(
@@ -28,7 +28,6 @@ TELLING = re.compile(
 )
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
-SAMPLE = 10_000  # of more rows, evenly spaced ones are looked at
 ENOUGH = 300  # answers, of which none has a value that the form offers
 SEVERAL = range(2, 13)
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
@@ -61,10 +60,14 @@ def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
     """Clients who are seen by another case manager later on."""
     for name, frame in sessions.items():
         if book.case_manager in frame:
-            several = frame.groupby(book.client)[book.case_manager].nunique() > 1
-            if several.any():
-                who = listed(map(repr, several.index[several]), 3)
-                what = f"changes within {int(several.sum())} clients: {who}."
+            pair = frame[[book.client, book.case_manager]]
+            told = pair.iloc[np.union1d(*(firsts(pair[name]) for name in pair))]
+            if told[book.client].is_unique:
+                continue
+            told = told.dropna().drop_duplicates()[book.client]
+            if several := sorted(told[told.duplicated()].unique()):
+                who = listed(map(repr, several), 3)
+                what = f"changes within {len(several)} clients: {who}."
                 remedy = "Each session counts with whom it was held; the dyad with the one taken."
                 table = book.tables[name]
                 column = table.variables[book.case_manager].column
@@ -181,7 +184,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
         if len(names) < len(scale.items):
             continue
         rows = frame if here.all() else frame[here]
-        rows = rows.iloc[:: -(-len(rows) // SAMPLE) or 1]
+        rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
 
@@ -220,7 +223,7 @@ def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
     low, high = scale.limits
     if not scale.form or scale.scored or len(answers) < ENOUGH:
         return
-    given = set(np.unique(answers))
+    given = set(pd.unique(answers))
     inside = [v for v in np.arange(min(given), high + 1) if v not in given]
     if inside and given <= set(np.arange(low, high + 1)):
         what = f"nobody answers {listed(f'{v:g}' for v in inside)} of {low:g} to {high:g}."

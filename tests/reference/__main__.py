@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[1]))  # some tests use `benchmarks`
 SCRIPTS = {p.stem: p.read_text(encoding="utf-8") for p in sorted(HERE.glob("*.R"))}
 PACKAGES = (
     "psych", "lme4", "nlme", "clubSandwich", "MASS", "pscl", "mice", "BayesFactor", "epiR", "pwr",
-    "lmerTest", "pbkrtest",
+    "lmerTest", "pbkrtest", "lavaan",
 )  # fmt: skip
 
 
