@@ -90,6 +90,8 @@ def write_whole(
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if path.exists() and not path.is_file():  # a device, say, which would be replaced
+        raise OutputError(f"{path} is no file. Name another.")
     try:
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)

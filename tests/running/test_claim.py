@@ -261,3 +261,10 @@ def test_a_synthetic_study_is_replaced_only_as_it_was_written(tmp_path, name):
     with pytest.raises(OutputError, match=f"holds 1 file .*{name}"):
         write_study(simulate_study(n_clients=22), out)
     assert contents(tmp_path) == before
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="pipe is no file"):
+        write_whole(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
