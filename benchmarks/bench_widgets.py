@@ -82,7 +82,7 @@ def measure(browser, where: str) -> list[Ratio]:
             value / goal,
             "<= 1",
         )
-        for (kind, (value, name)), goal in zip(worst.items(), (250, 600), strict=True)
+        for (kind, (value, name)), goal in zip(worst.items(), (150, 350), strict=True)
     ]
 
 
@@ -144,9 +144,9 @@ async def together(address, units: list[str], controls: dict[str, int]) -> Ratio
         f"processor: server {served:.1f} s, browsers {everything - served:.1f} s"
     )
     units_said = f"{len(set(units))} units" if len(set(units)) > 1 else "one unit"
-    worst = float("inf") if failed else took[-1] / 10
+    worst = float("inf") if failed else took[-1] / 8
     question = f"{len(units)} visitors at once, {units_said}: first / median / last page ready"
-    return Ratio(question, said, "10 s", worst, "<= 1")
+    return Ratio(question, said, "8 s", worst, "<= 1")
 
 
 def visitors() -> list[Ratio]:
