@@ -153,6 +153,17 @@ def test_explorer_of_a_main_notebook(chromium, laboratory, name):
     assert_sound(watched)
 
 
+@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 7), ("05_finding_2", 6)])
+def test_one_line_changes_every_result_of_a_notebook(chromium, laboratory, name, shown):
+    """Reliabilities and missingness; regressions and claims: each table and figure says so."""
+    watched = open_lab(chromium, laboratory(name), 0, subscale="bond")
+    results = watched.page.locator(".jp-OutputArea-output")
+    captions = results.locator("caption, figcaption").all_inner_texts()
+    assert [c for c in captions if "[bond as the rating]" in c] == captions
+    assert len(captions) == shown
+    assert_sound(watched)
+
+
 def test_no_visitor_waits_for_a_session_to_be_replaced(chromium, web):
     """Two sessions of a unit are ready; those who come next are served at once too."""
     took = []

@@ -114,7 +114,7 @@ def test_readers_find_their_own_idiom(name):
     assert text.startswith("## In your own hands\n\n")
     assert "he helper" in text, "what the helper adds"
     (guard, *lines) = cell.splitlines()
-    assert guard.startswith("if not (data or codebook or out)")
+    assert guard.startswith("if not (data or codebook or out")
     assert 3 <= len([x for x in lines if x and not x.strip().startswith("import ")]) <= 8
     used = {n.id for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Name)}
     assert not used & set(alliance_helpers.__all__), "no helper in it"
