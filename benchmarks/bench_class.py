@@ -1,6 +1,8 @@
 """A class on one server: visitors who reload again and again, and what memory the server takes.
+Or its final projects: made, worked on, and marked.
 
 .venv/bin/python -m benchmarks.bench_class [minutes] [visitors]
+.venv/bin/python -m benchmarks.bench_class projects [students]
 """
 
 import asyncio
@@ -10,13 +12,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import psutil
 from playwright.async_api import Error, async_playwright
 
 from benchmarks.bench_widgets import CHROMIUM, QUIET, UNITS, voila
 from benchmarks.ratio import Ratio, table
+from tools.seminar import project
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "teaching"))
+
+from test_project import honest
 
 WARM_UP = 60  # seconds: every visitor's first page
 EVERY = 3  # seconds between two looks at memory
@@ -82,5 +91,29 @@ def main(minutes: float = 10, visitors: int = 30) -> list[Ratio]:
         return [asyncio.run(storm(address, 60 * minutes, visitors))]
 
 
+def projects(students: int = 300) -> list[Ratio]:
+    """Everybody's own cohort is made, answered honestly with the kit, and marked by its truth."""
+    names = [f"student_{i:03d}" for i in range(students)]
+    with tempfile.TemporaryDirectory() as folder:
+        (inbox := Path(folder, "inbox")).mkdir()
+        out = Path(folder, "project")
+        ended = [time.monotonic()]
+        project.hand_out(out, names)
+        ended.append(time.monotonic())
+        for name in names:
+            honest(out, name, inbox)
+        ended.append(time.monotonic())
+        marks = pd.read_csv(project.marks(out, inbox))
+        ended.append(time.monotonic())
+    made, worked, marked = (b - a for a, b in pairwise(ended))
+    intervals = marks[list(project.ASKED)].gt(0).to_numpy().mean()
+    said = f"{marked:.1f} s; cohorts made in {made:.0f} s, answered in {worked:.0f} s"
+    said += f"; {100 * intervals:.1f} % of intervals hold the truth"
+    question = f"{len(marks)} final projects, each with an own cohort: marked"
+    return [Ratio(question, said, "120 s", marked / 120, "<= 1")]
+
+
 if __name__ == "__main__":
-    print(table(main(*(int(value) for value in sys.argv[1:]))))
+    words = sys.argv[1:]
+    asked = projects if words[:1] == ["projects"] else main
+    print(table(asked(*(int(word) for word in words if word.isdecimal()))))

@@ -146,13 +146,19 @@ def open_web(browser, url: str, n_demos: int) -> Watched:
     return watched
 
 
-def open_lab(browser, url: str, n_demos: int) -> Watched:
-    """A unit in JupyterLab, run to the end by the menu."""
+def open_lab(browser, url: str, n_demos: int, **changes: str) -> Watched:
+    """A notebook in JupyterLab, run to the end by the menu; its parameters changed by hand."""
     watched = Watched(browser.new_page(viewport={"width": 1300, "height": 1000}))
     page = watched.page
     page.goto(url, timeout=TIMEOUT)
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=TIMEOUT)
     page.get_by_text(re.compile(r"Python 3.*\| Idle")).wait_for(timeout=TIMEOUT)
+    for name, text in changes.items():
+        line = page.locator(".cm-line", has_text=(begin := f'{name}: str = "')).first
+        line.click()
+        for key in ("Home", *["ArrowRight"] * len(begin)):
+            page.keyboard.press(key)
+        page.keyboard.type(text)
     page.click("text=Run >> nth=0")
     page.click("text=Run All Cells")
     drawn = f"document.querySelectorAll('{FIGURE}').length >= {n_demos}"

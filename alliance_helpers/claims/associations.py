@@ -9,6 +9,7 @@ difference yet; the difference itself is tested here, in three ways.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -183,21 +184,38 @@ def halo(
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)
-    outcomes = usable(dyads, book.blocks.get("outcome", ()))
-    raters = {term: reporter_of(term, book) for term in outcomes}
+    raters = _raters(dyads, book)
+    own = [term for term, rater in raters.items() if rater == informant]
+    others = [term for term in raters if own and term not in own]
+    left = contrast(dyads, book, informant, analysis, others, tuple(own))
+    matrix = _matrix(clean, dyads, book, raters)
+    return Halo(contrast(dyads, book, informant, analysis), left, matrix)
 
-    def find(term: str, *held: str) -> pd.DataFrame:
-        how = analysis or book.usual_analysis
+
+def _raters(dyads: pd.DataFrame, book: Codebook) -> dict[str, str]:
+    """Who rated each outcome."""
+    outcomes = usable(dyads, book.blocks.get("outcome", ()))
+    return {term: reporter_of(term, book) for term in outcomes}
+
+
+def contrast(
+    dyads: pd.DataFrame,
+    book: Codebook,
+    informant: str,
+    analysis: str | None = None,
+    terms: Sequence[str] | None = None,
+    held: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    """The first two tables of :class:`Halo`: all outcomes, an informant's own first, or `terms`."""
+    raters, how = _raters(dyads, book), analysis or book.usual_analysis
+    if terms is None:
+        terms = sorted(raters, key=lambda term: raters[term] != informant)
+
+    def find(term: str) -> pd.DataFrame:
         return pd.DataFrame([vars(association_of(dyads, book, informant, term, how, held=held))])
 
-    def table(terms: list[str], *held: str) -> pd.DataFrame:
-        heads = [{"informant": informant, "term": t, "rater": raters[t]} for t in terms]
-        return one_below_the_other([(h, partial(find, h["term"], *held)) for h in heads], HALO)
-
-    own = [term for term in outcomes if raters[term] == informant]
-    others = [term for term in outcomes if raters[term] != informant]
-    matrix = _matrix(clean, dyads, book, raters)
-    return Halo(table([*own, *others]), table(others if own else [], *own), matrix)
+    heads = [{"informant": informant, "term": term, "rater": raters[term]} for term in terms]
+    return one_below_the_other([(h, partial(find, h["term"])) for h in heads], HALO)
 
 
 def _matrix(clean: CleanStudy | pd.DataFrame, dyads: pd.DataFrame, book: Codebook, raters: dict):

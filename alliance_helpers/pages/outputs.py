@@ -61,7 +61,9 @@ class Picture:
         metadata = {"alt": self.alt, "width": self.width, "caption": self.caption}
         bundle = {"image/png": image, "text/plain": self.alt}
         if self.live:
-            bundle["text/html"] = figure_html(self.png, self.alt, self.width)
+            image = figure_html(self.png, self.alt, self.width)
+            said = f"<figcaption>{escape(self.caption)}</figcaption>" * bool(OPENED.changes)
+            bundle["text/html"] = f'<figure style="margin:0">{image}{said}</figure>'
         return bundle, {"image/png": metadata}
 
 

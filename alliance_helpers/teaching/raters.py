@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from ..claims import verdicts
-from ..claims.associations import halo
+from ..claims.associations import contrast
 from ..cohorts.simulate import simulate_dyads
 from ..models.agreement import agreement
 from ..models.inference import critical_correlation
@@ -231,9 +231,8 @@ def study_contrast(
     )  # fmt: skip
     def shown(scenario: str, informant: str, seed: int) -> dict:
         given = book.synthetic and (scenario, seed) == start
-        rows = halo(
-            dyads if given else simulate_dyads(scenario, 201, seed), book, informant, "as_published"
-        ).contrast
+        drawn = dyads if given else simulate_dyads(scenario, 201, seed)
+        rows = contrast(drawn, book, informant, "as_published")
         worse = rows["term"].isin(["symptoms", "hospital_days"])
         turned = -rows[["estimate", "conf_high", "conf_low"]].to_numpy()
         rows.loc[worse, ["estimate", "conf_low", "conf_high"]] = turned[worse]

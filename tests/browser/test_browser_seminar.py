@@ -53,7 +53,9 @@ COUNT_FIGURES = """box => { window.figures = 0;
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    with voila(tmp_path_factory.mktemp("voila")) as address:
+    folder = tmp_path_factory.mktemp("voila")
+    with voila(folder) as address:
+        address.log = folder / "voila.log"
         yield address
 
 
@@ -151,6 +153,17 @@ def test_explorer_of_a_main_notebook(chromium, laboratory, name):
     assert_sound(watched)
 
 
+@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 7), ("05_finding_2", 6)])
+def test_one_line_changes_every_result_of_a_notebook(chromium, laboratory, name, shown):
+    """Reliabilities and missingness; regressions and claims: each table and figure says so."""
+    watched = open_lab(chromium, laboratory(name), 0, subscale="bond")
+    results = watched.page.locator(".jp-OutputArea-output")
+    captions = results.locator("caption, figcaption").all_inner_texts()
+    assert [c for c in captions if "[bond as the rating]" in c] == captions
+    assert len(captions) == shown
+    assert_sound(watched)
+
+
 def test_no_visitor_waits_for_a_session_to_be_replaced(chromium, web):
     """Two sessions of a unit are ready; those who come next are served at once too."""
     took = []
@@ -172,8 +185,11 @@ def test_code_is_hidden_until_asked_for(chromium, web):
     page.close()
 
 
-def test_an_answer_is_checked_on_the_page_and_kept(chromium, web):
-    """Empty, wrong, right with its reason; a reload keeps it, and it can be downloaded."""
+def test_an_answer_is_checked_on_the_page_and_kept(chromium, web, axe):  # noqa: F811
+    """Empty, wrong, right with its reason; a reload keeps it, and it can be downloaded.
+
+    The teacher sees each visitor's first answer to an exercise once, and that it is right by now.
+    """
     page = open_web(chromium, web(UNITS[0]), 3).page
     box = page.locator(".alliance-exercise").first
     for answer, reply in (("", "No answer yet"), ("4", "Not yet: 4"), ("2", "Right: 2. r and ICC")):
@@ -189,11 +205,36 @@ def test_an_answer_is_checked_on_the_page_and_kept(chromium, web):
     with page.expect_download() as download:
         page.get_by_role("button", name="Download my answers").click()
     text = download.value.path().read_text()
+    page.locator(".alliance-exercise").nth(4).locator("button").click()
+    page.get_by_text("Right: noise.").wait_for(timeout=20_000)
     for line in ("answer to 1.1: 2", "answer to 2.3: noise", "to discuss: Ask both."):
         assert line in text
     labels = page.evaluate("answers().map(label)")
     assert len(set(labels)) == len(labels) == 7
     page.close()
+    watched = Watched(chromium.new_page())
+    address = re.search(r"for the teacher: (\S+)", web.log.read_text())[1]
+    watched.page.goto(address.replace("localhost", "127.0.0.1"))
+    rows = watched.page.locator("tr:has(td)").all_inner_texts()
+    assert [" ".join(row.split()) for row in rows] == [
+        "1.1 Right 0 Close 0 Not yet 1 1 of 1",
+        "2.3 same 0 unchanged 0 noise ✓ 1 1 of 1",
+    ]
+    assert [barred(watched.page, axe, width) for width in WIDTHS.values()] == [[], []]
+    watched.page.wait_for_event("requestfinished")  # it follows by itself
+    assert (watched.errors, watched.outside) == ([], [])
+    watched.page.close()
+
+
+def test_a_page_that_is_left_gives_its_place_back(chromium, web):
+    """Also one that was opened by its own address, not from the list of units."""
+    page = open_web(chromium, web(UNITS[0]), 3).page
+    kernel = page.evaluate("KERNEL")
+    page.close(run_before_unload=True)
+    deadline = time.monotonic() + 20
+    while f"Kernel shutdown: {kernel}" not in web.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_a_tap_enlarges_a_figure_on_a_phone(chromium, web):

@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 from numpy.testing import assert_allclose
 
 import alliance_helpers
@@ -113,7 +114,7 @@ def test_readers_find_their_own_idiom(name):
     assert text.startswith("## In your own hands\n\n")
     assert "he helper" in text, "what the helper adds"
     (guard, *lines) = cell.splitlines()
-    assert guard.startswith("if not (data or codebook or out)")
+    assert guard.startswith("if not (data or codebook or out")
     assert 3 <= len([x for x in lines if x and not x.strip().startswith("import ")]) <= 8
     used = {n.id for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Name)}
     assert not used & set(alliance_helpers.__all__), "no helper in it"
@@ -318,3 +319,19 @@ def test_plain_papermill_from_another_directory(tmp_path):
     (own,) = [c for c in code(nbformat.read(tmp_path / "out.ipynb", 4)) if OWN in tags(c)]
     shown = [set(o.get("data", {})) for o in own.outputs]
     assert {"image/png", "text/plain"} in shown, "the reader's own figure, after the kit's"
+
+
+def test_an_error_meant_for_the_reader_is_one_message_in_a_kernel():
+    """Another keeps its traceback; name and value stay what runs read."""
+    sources = (
+        "from alliance_helpers import agreement\nagreement([1.0, 2], [1.0, 3])",
+        "[][0]",
+    )
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
+    ours, other = (cell.outputs[-1] for cell in cells)
+    message = "2 complete rows: at least 4 are needed."
+    assert (ours.ename, ours.evalue) == ("NotEstimableError", message)
+    assert ours.traceback == [f"NotEstimableError: {message}"]
+    assert "Traceback" in "".join(other.traceback)

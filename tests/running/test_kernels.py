@@ -214,7 +214,9 @@ def test_folders_of_dead_owners_are_swept(tmp_path, monkeypatch):
 
 
 def test_a_kernel_may_be_given_so_much_memory_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setenv(station.MEMORY_VARIABLE, "1500")
-    notebook = make_notebook(tmp_path / "n.ipynb", "small = b'0' * 10**8", "large = b'0' * 10**10")
+    monkeypatch.setenv(station.MEMORY_VARIABLE, "400")
+    notebook = make_notebook(
+        tmp_path / "n.ipynb", "small = b'0' * (3 * 10**8)", "large = b'0' * 10**10"
+    )
     record = run_notebook(notebook, None, {})
     assert (record.error_cell, record.error_name) == (3, "MemoryError")

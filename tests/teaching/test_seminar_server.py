@@ -1,7 +1,9 @@
 """The seminar's server holds a class: its own names, its limits, and no path that trips it."""
 
+import re
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -28,6 +30,11 @@ def seminar(folder, most):
                "--most", str(most), "--allow-host", "class.example", f"--port={port}"]  # fmt: skip
     with server(command, f"{url}/", folder / "log.txt"):
         yield url
+
+
+def teacher(folder):
+    """The address of the page with the counts, as the server said it."""
+    return re.search(r"for the teacher: (\S+)", (folder / "log.txt").read_text())[1]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,40 @@ def test_a_page_loaded_again_has_the_place_of_the_one_before(tmp_path):
                 kernels.add(KERNEL.search(reply.read().decode())[1])
         assert len(kernels) == 3
         assert answer(page)[0] == 503  # somebody else has no place
+
+
+def test_answers_are_counted_for_the_teacher_alone(tmp_path):
+    """Of exercises that there are, from a page of this server; nothing on the disk."""
+    with seminar(tmp_path, 0) as url:
+        address = teacher(tmp_path)
+        before = sorted(tmp_path.rglob("*"))
+        cookies = urllib.request.HTTPCookieProcessor()
+        page = urllib.request.build_opener(cookies)
+        page.open(f"{url}/", timeout=60).close()
+        token = next(c.value for c in cookies.cookiejar if c.name == "_xsrf")
+
+        def told(exercise, said, unit=UNITS[0], _xsrf=token):
+            form = urllib.parse.urlencode(locals()).encode()
+            try:
+                return page.open(f"{url}/voila/api/answers", form, timeout=60).status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert "No answer yet" in answer(address)[1]
+        given = ("Not yet", "Right", "Right", "right by now")
+        assert [told("1.1", said) for said in given] == [204] * 4
+        assert told("2.3", "noise") == 204
+        wrong = [("9.9", "Right"), ("1.1", "noise"), ("1.1", "<b>"), ("2.3", "Right"),
+                 ("1.1", "Right", "../x"), ("9.9", "right by now")]  # fmt: skip
+        assert [told(*given) for given in wrong] == [400] * 6
+        assert told("1.1", "Right", _xsrf="x") == 403
+        text = " ".join(re.sub("<[^>]+>", " ", answer(address)[1]).split())
+        assert "1.1 Right 2 Close 0 Not yet 1 1 of 3" in text
+        assert "2.3 same 0 unchanged 0 noise ✓ 1 0 of 1" in text
+        assert answer(address[:-1])[0] == 404
+        assert answer(address, "evil.example")[0] == 403
+        assert sorted(tmp_path.rglob("*")) == before
+        assert "Not yet" not in (tmp_path / "log.txt").read_text()
 
 
 def test_a_slider_that_was_moved_past_its_end_stands_at_its_end():

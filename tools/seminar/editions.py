@@ -84,7 +84,9 @@ TEXT_BOX = (
 STILL = re.compile(r"^\w+\.picture\(\)\n?", re.M)
 NOTE = (
     "*On this page exercises have a box to answer in; as a notebook they are done in code. Answers "
-    "are kept by this browser alone, also when you reload the page: download them to hand them in.*"
+    "are kept by this browser alone, also when you reload the page: download them to hand them in. "
+    "Where a teacher's machine serves the page, it counts how often each answer was given, without "
+    "names.*"
 )
 
 

@@ -9,12 +9,16 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from jupyter_core.utils import ensure_async
+from jupyter_server.utils import url_path_join
 from tornado.web import HTTPError, authenticated
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
+from .counts import Answer, Counts, Teacher
+
 FULL = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Full</title>
-<meta http-equiv="refresh" content="30"><body style="font:18px/1.5 sans-serif;margin:3em">
+<script>setTimeout(() => location.reload(), 30000)</script>
+<body style="font:18px/1.5 sans-serif;margin:3em">
 <h1>Every place is taken</h1>
 <p>This page tries again every half minute; pages that were left make room after minutes.</p>
 </body></html>"""
@@ -68,6 +72,7 @@ class Page(TornadoVoilaHandler):
             self.finish(FULL)
             return
         self.set_cookie("visitor", visitor, httponly=True, samesite="Strict")
+        _sent = self.xsrf_token  # the cookie without which a page could tell the server nothing
         begun = ""
         async for html in self.get_generator(path=path):
             begun += html  # in pieces of any length
@@ -86,14 +91,22 @@ class Page(TornadoVoilaHandler):
 
 
 class Seminar(Voila):
-    """Voila with these two; `names` it answers to, and `most` kernels at a time."""
+    """Voila with these; `names` it answers to, and `most` kernels at a time."""
 
     names = frozenset(["localhost"])
     most = 60
 
     def init_handlers(self) -> list:
-        """Every path of Voila's, checked first."""
+        """Every path of Voila's and of the counts, checked first."""
+        ours = (("/voila/api/answers", Answer), (r"/voila/counts/(\w+)", Teacher))
+        handlers = [(url_path_join(self.server_url, path), handler) for path, handler in ours]
         return [
             (path, type(h.__name__, (OwnNames, Page if h is TornadoVoilaHandler else h), {}), *more)
-            for path, h, *more in super().init_handlers()
+            for path, h, *more in [*handlers, *super().init_handlers()]
         ]
+
+    def listen(self) -> None:
+        """Say where the teacher's page is, then serve."""
+        self.log.info("How the class answers, for the teacher: %svoila/counts/%s",
+                      self.display_url.split()[0], Counts.secret)  # fmt: skip
+        super().listen()

@@ -46,6 +46,7 @@ def main() -> None:
         with without_iri_grammar():
             from jupyter_core.paths import jupyter_config_path
 
+            from .counts import Counts, exercises
             from .editions import SOURCE, build
             from .server import Seminar
         look = SOURCE / "voila"
@@ -53,6 +54,7 @@ def main() -> None:
             more = os.environ.get(variable)
             os.environ[variable] = f"{folder}{os.pathsep}{more}" if more else str(folder)
         units = build("web", PAGES, numbers=given.units)
+        Counts.words |= exercises(units)
         Seminar.names = frozenset(["localhost", *map(str.lower, given.allow_host)])
         Seminar.most = given.most + given.ready * len(units)  # kernels that wait count too
         ready = f"--VoilaConfiguration.default_pool_size={given.ready}"

@@ -96,6 +96,23 @@ function remembered(box, id, read) {
   if (before) { box.value = before; if (id) change(id, read()); }
 }
 
+// The teacher sees how often an answer was given first, and how many are right by now: no names.
+function count(reply) {
+  const box = reply.closest(".alliance-exercise");
+  const said = /^(Right|Close|Not yet):/.exec(reply.textContent)?.[1];
+  if (!box || !said) return;
+  const field = box.querySelector("input, select"), exercise = label(field).split(" ").at(-1);
+  once("first", exercise, field.tagName === "SELECT" ? field.value : said);
+  if (said === "Right") once("right", exercise, "right by now");
+}
+
+function once(what, exercise, said) {
+  const key = `${place(exercise)} ${what}`, unit = /(\w+)\.ipynb$/.exec(location.pathname)?.[1];
+  if (sessionStorage.getItem(key)) return;
+  sessionStorage.setItem(key, "told");
+  post("answers", { unit, exercise, said });
+}
+
 document.getElementById("download").addEventListener("click", () => {
   const text = [document.title, ...answers().map(box => `${label(box)}: ${box.value}`)].join("\n\n");
   const link = make("a", { href: URL.createObjectURL(new Blob([text + "\n"])),
@@ -153,7 +170,9 @@ const VIEWS = {
       const next = make("div"), value = state.value;
       next.innerHTML = value;
       await Promise.all([...next.querySelectorAll("img")].map(image => image.decode()));
-      if (value === state.value) made.replaceChildren(...next.childNodes);
+      if (value !== state.value) return;
+      made.replaceChildren(...next.childNodes);
+      count(made);
     }));
     return made;
   },
