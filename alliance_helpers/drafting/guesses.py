@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ..study.cells import as_text, plain
+from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
 from .answers import no_answer, pattern
 
@@ -216,7 +216,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="date")
     names, few = _spellings(present)
     if levels:
-        coded = labelled or not levels.keys() >= present.keys()
+        coded = labelled or not levels.keys() >= {*map(word_of, present)}
         names = [*levels.values()] if coded else levels
     known = 0 < len(names) <= MOST_LEVELS and few <= max(MISTYPED * total, 1)
     if levels or known:

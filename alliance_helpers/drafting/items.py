@@ -19,7 +19,7 @@ from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words,
 from .guesses import FEW, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
-WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
+WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs

@@ -8,7 +8,7 @@ from math import nan
 
 import pandas as pd
 
-from ..study.cells import word_of
+from ..study.cells import plain, word_of
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern, say
@@ -133,11 +133,12 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
 
 def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
-    known = {value for t in tables if name in t.guesses for value in t.held(name)}
+    known = {plain(value) for t in tables if name in t.guesses for value in t.held(name)}
     joined = []
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
-        shares = {n: len(known & here) / len(here) for n in ids if (here := table.held(n))}
+        told = {n: {*map(plain, table.held(n))} for n in ids}
+        shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
             found = replace(table.guesses[best], type="id", role="client")
@@ -221,6 +222,9 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
+            if guess.type == "integer" and not layout.case_manager and in_runs(table, guess):
+                table.questions.append(say("runs", column=column))
+                guess = replace(guess, role="runs")
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
@@ -233,6 +237,13 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+
+
+def in_runs(table: DraftTable, guess: Guess) -> bool:
+    """Whether rows of one value stand together, and each has several: as clients of one person."""
+    cells = table.frame[guess.column].dropna().astype("str")
+    changes, values = (cells != cells.shift()).sum(), cells.nunique()
+    return table.row == "client" and FEW <= values == changes <= len(cells) / 2
 
 
 def _is_rating(guess: Guess) -> bool:
@@ -301,7 +312,7 @@ def _into_block(
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
         kind = "outcome"
-    if guess.type in ("integer", "number") and guess.low != guess.high:
+    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "runs":
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from os.path import commonprefix
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,15 @@ def _label(block: Block, table: DraftTable) -> str:
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
-    said = table.source.who or informant_of(block.stem) or informant_of(table.name)
+    said = table.source.who or _named(block, table) or informant_of(table.name)
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
+
+
+def _named(block: Block, table: DraftTable) -> str | None:
+    """Whose a block is by its name, or by where it differs from another one's of its length."""
+    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == len(block.numbers)]
+    same = max((len(commonprefix([block.stem, stem])) for stem in like), default=0)
+    return informant_of(block.stem) or informant_of(block.stem[same:])
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
@@ -39,7 +47,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
         return True
     bare = PLAIN.fullmatch(block.stem) and (rater_of(block, table) or table.row == "rating")
-    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
+    bare = bare or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
     return bool(bare) and like_a_form(block)
 
 

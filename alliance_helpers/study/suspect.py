@@ -165,14 +165,14 @@ def spelled_alike(ids) -> list[list[str]]:
         words = plain(i).split()
         words = words if re.search(r"\d", i) else sorted(words)
         groups.setdefault("".join(words), []).append(i)
-    pairs = [same for same in groups.values() if len(same) > 1]
     names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
     names = [k for k in names if len(k[1]) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
         same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
-        if same and get_close_matches(x, [y], 1, ALIKE):
-            pairs.append([*groups[a], *groups[b]])
-    return pairs
+        one, two = groups[a], groups[b]
+        if same and one is not two and get_close_matches(x, [y], 1, ALIKE):
+            groups |= {k: [*one, *two] for k, same in groups.items() if same in (one, two)}
+    return [[*group] for group in dict.fromkeys(map(tuple, groups.values())) if len(group) > 1]
 
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
