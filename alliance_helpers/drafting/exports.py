@@ -133,6 +133,11 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
         first = first or raw
         named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
         if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
+            if row > 1 and repeated_names(raw.frame):
+                above = read_file(file, replace(table, header=(row - 1, row)), sheet)
+                if not repeated_names(above.frame):
+                    said = say("two_headers", first=row - 1, row=row)
+                    return replace(above, labels={}), {"header": [row - 1, row]}, (said,)
             return (raw, {"header": row}, (say("title", row=row),)) if row > 1 else (raw, {}, ())
     if isinstance(first, DataError):
         raise first

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from math import nan
 
 import pandas as pd
 
 from ..study.cells import plain, word_of
+from ..study.check import parted
+from ..study.codebook import ENDING
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern, say
@@ -55,6 +59,14 @@ def lay_out(sources: dict[str, Source]) -> Layout:
 def _apart(table: DraftTable) -> list[DraftTable]:
     """A table for each informant, where both answered the same columns in words of their own."""
     shape, source = table.shape, table.source
+    if "endings" in shape.settings:
+        frame = parted(table.frame, **shape.settings)
+        other = _look(replace(source, raw=replace(source.raw, frame=frame)))
+        if other.shape.row != "rating" or any(block.answers.words for block in other.blocks):
+            return [table]
+        ids, other.questions[:0] = shape.settings["column"], [shape.question]
+        shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
+        return [replace(other, ids=ids, shape=shape)]
     unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
     if not unlike and shape.row != "apart":
         return [table]
@@ -125,6 +137,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     for role in ("case_manager", "site"):
         if getattr(layout, role) not in there:
             setattr(layout, role, None)
+    for table in (t for t in layout.tables if t.ids):
+        table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
     _days(layout)
     join_subscales(layout)
     _sort(layout)
@@ -228,15 +242,24 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
-            if name in (layout.case_manager, layout.site):
-                for group in spelled_alike(table.columns[column].held):
-                    names = ", ".join(map(repr, group))
-                    table.questions.append(say("alike", column=column, names=names))
+            held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
+            if same := spelled_alike(held):
+                table.questions.append(_alike(column, same, held))
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+
+
+def _alike(column: str, groups: list[list[str]], held: Mapping[str, int]) -> str:
+    """The question whether names are one person's; the most frequent would stand."""
+    names, meant = " and ".join(" = ".join(map(repr, group)) for group in groups), {}
+    for group in groups:
+        often = max(group, key=held.get)
+        meant |= {name: often for name in group if name != often}
+    values = json.dumps(meant, ensure_ascii=False)
+    return say("alike", column=column, names=names, values=values)
 
 
 def in_runs(table: DraftTable, guess: Guess) -> bool:

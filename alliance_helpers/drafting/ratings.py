@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from os.path import commonprefix
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -38,15 +38,17 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
 def _named(block: Block, table: DraftTable) -> str | None:
     """Whose a block is by its name, or by where it differs from another one's of its length."""
     like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == len(block.numbers)]
-    same = max((len(commonprefix([block.stem, stem])) for stem in like), default=0)
-    return informant_of(block.stem) or informant_of(block.stem[same:])
+    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(block.stem, s, strict=False))] for s in like)
+    return informant_of(block.stem) or informant_of(block.stem[max(map(len, pairs), default=0) :])
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
     """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
     if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
         return True
-    bare = PLAIN.fullmatch(block.stem) and (rater_of(block, table) or table.row == "rating")
+    words = re.split(r"[\W\d_]+", block.stem)
+    bare = all(PLAIN.fullmatch(word) or informant_of(word) for word in words)
+    bare = bare and (rater_of(block, table) or table.row == "rating")
     bare = bare or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
     return bool(bare) and like_a_form(block)
 
@@ -63,7 +65,8 @@ def items_and_scale(
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
     rater, wai = rater_of(block, table), is_alliance(block, table)
-    form = form_of(block, guess.high) if wai else None
+    words = () if answers.numbers or guess.range else tuple(answers.words)
+    form = form_of(block, len(words) or guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
         steps = range(int(guess.high) + 1)
         answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
@@ -77,8 +80,8 @@ def items_and_scale(
     while (table.guesses.keys() - members) & {*expand(wish)}:
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
-    words = () if answers.numbers or guess.range else tuple(answers.words)
-    kind, values = "category" if words else guess.type, answers.numbers or words
+    kind = "category" if words and not form else guess.type
+    values = answers.numbers or (dict.fromkeys(words, "?") if words and form else words)
     held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
@@ -91,7 +94,9 @@ def items_and_scale(
             continue
         named = [item + ending for item in ([pattern] if not block.gaps else items)]
         settings = {"items": named if named[1:] else named[0]}
-        if words:
+        if words and form:
+            _alliance(layout, table, block, {"form": form, **settings}, who or rater, ending)
+        elif words:
             said = say("words_of", block=block.pattern(), said=answers.question)
             table.questions.append(said)
         elif wai:

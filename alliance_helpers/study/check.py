@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
 from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, plain, word_of
-from .codebook import KINDS, NUMERIC, Codebook, Table, links
+from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .occasions import backwards
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -75,6 +75,15 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         keep &= here
     notes.rows = notes.rows[keep]
     return frame if keep.all() else frame[keep]
+
+
+def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
+    """An id that ends in who rated (1001K, 1001T) as the id alone, and its ending beside it."""
+    if column not in frame:
+        return frame
+    cells = frame[column].map(as_text, na_action="ignore").astype("str")
+    parts = cells.str.extract(rf"^(.+?)[-_ .]?({'|'.join(map(re.escape, endings))})$")
+    return frame.assign(**{column: parts[0].fillna(cells), ENDING: parts[1]})
 
 
 def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
@@ -271,6 +280,8 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             rows = frame.index if given else np.arange(FIRST_ROW, FIRST_ROW + len(frame))
             notes[name] = Notes(table, np.asarray(rows))
             frame = kept(frame, notes[name]) if table.where else frame
+            if any(v.column == ENDING for v in table.variables.values()):
+                frame = parted(frame, table.variables[table.key[0]].column, [*table.suffix])
             for step in (_typed, duplicates):
                 frame = step(frame, notes[name])
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())

@@ -153,7 +153,7 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
         what = f"some ids may be one person's: {same}."
-        remedy = "Write each alike, if so: they count as different people now."
+        remedy = "If so, say under its `values` which is meant: they count as different people now."
         column = table.variables[book.case_manager].column
         yield Problem(table.file, what, remedy, column=column)
 
