@@ -36,6 +36,8 @@ MANY = 50  # rows enough for whole numbers that are all different to be no measu
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+OTHER_DATE = re.compile(r"\d{1,2}([./])\d{1,2}\1\d{4}")
+FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 
@@ -51,6 +53,7 @@ class Guess:
     high: float = np.nan
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
+    format: str = ""
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     unique: bool = False  # whether every value stands in one row
@@ -214,6 +217,14 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return as_number_guess(guess, number)
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
+    if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
+        fit = [
+            f
+            for f in FORMATS
+            if pd.to_datetime([*present], format=f, errors="coerce").notna().all()
+        ]
+        if len(fit) == 1:  # else a day and a month cannot be told apart
+            return replace(guess, type="date", format=fit[0])
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}

@@ -16,7 +16,7 @@ from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
 from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
-from .guesses import FEW, Column, Guess, as_number, as_number_guess
+from .guesses import FEW, MISTYPED, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
@@ -150,8 +150,12 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     if n_words > n_numbers:
-        answers = read_words(words, levels)
-        if not answers.numbers and (len(words) > 11 or min(union[w] for w in words) < FEW):
+        answers, often = read_words(words, levels), [w for w in words if union[w] >= FEW]
+        if not answers.numbers and often and (told := read_words(often, levels)).numbers:
+            rare = [word for word in words if word not in often]
+            gone, answers = gone + rare, replace(told, question=say("gone", words=", ".join(rare)))
+        rare = sum(union[word] for word in words if union[word] < FEW)
+        if not answers.numbers and (len(words) > 11 or rare > MISTYPED * n_words):
             return None
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import nan
 
 import pandas as pd
@@ -86,12 +87,14 @@ def _look(source: Source) -> DraftTable:
     inside: dict[str, Guess] = {}
     for block in item_blocks([column for column in raw.frame if column not in beside]):
         told = guess_block(columns, block)
-        parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
-        for part in [told, *(guess_block(columns, part) for part in parts)]:
+        parts = blocks_by_label(block, raw.labels)
+        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
+        by_label = parts if all_told or isinstance(told, str) else []
+        for part in map(partial(guess_block, columns), by_label) if by_label else [told]:
             if isinstance(part, Block):
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
-        if isinstance(told, str) and not parts:
+        if isinstance(told, str) and not by_label:
             questions.append(say("unlike", block=block.pattern(), odd=told))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
@@ -118,10 +121,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.left_out += [table.source.file for table in seen if table is not largest]
+        layout.left_out += [table.source.raw.file for table in seen if table is not largest]
         return layout
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.left_out = [table.source.file for table in tables if table not in layout.tables]
+    layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
@@ -266,7 +269,7 @@ def in_runs(table: DraftTable, guess: Guess) -> bool:
     """Whether rows of one value stand together, and each has several: as clients of one person."""
     cells = table.frame[guess.column].dropna().astype("str")
     changes, values = (cells != cells.shift()).sum(), cells.nunique()
-    return table.row == "client" and FEW <= values == changes <= len(cells) / 2
+    return table.row == "client" and FEW <= values <= changes <= min(1.1 * values, len(cells) / 2)
 
 
 def _is_rating(guess: Guess) -> bool:

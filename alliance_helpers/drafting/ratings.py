@@ -31,7 +31,7 @@ def _label(block: Block, table: DraftTable) -> str:
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
-    said = table.source.who or _named(block, table) or informant_of(table.name)
+    said = table.source.who or _named(block, table) or informant_of(table.name[1:] and table.name)
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
 
 
@@ -68,8 +68,9 @@ def items_and_scale(
     words = () if answers.numbers or guess.range else tuple(answers.words)
     form = form_of(block, len(words) or guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
-        steps = range(int(guess.high) + 1)
-        answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
+        steps = answers.numbers or {str(i): i for i in range(int(guess.high) + 1)}
+        steps = {told: number + 1.0 for told, number in steps.items()}
+        answers = Answers(steps, form, "", say("from_zero", form=form))
         block = replace(block, answers=answers)
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
@@ -107,7 +108,7 @@ def items_and_scale(
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
-            if like_a_form(block) and not layout.raters:
+            if like_a_form(block) and {*WHO} - layout.raters:
                 said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
             layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
     return entries

@@ -247,7 +247,46 @@ def google_forms(folder, data):
     frame.to_csv(folder / "Form responses 1.csv", index=False)
 
 
+def one_numbering(folder, data):
+    """Items 1 to 24; the labels say that the second twelve are the therapist's."""
+    frame = pd.concat([ids(data, ID="id", TH="who"), data[C + T]], axis=1).astype(float)
+    frame.columns = ["ID", "TH", *[f"WAI{i:02d}" for i in range(1, 25)]]
+    labels = [f"WAI {who} Item {i}" for who in ("Patient", "Therapeut") for i in range(1, 13)]
+    pyreadstat.write_sav(frame, folder / "n.sav", column_labels=["", "", *labels])
+
+
+def codes_from_zero(folder, data):
+    """Answers `AO00` to `AO06`."""
+    told = data[C + T].map(lambda x: f"AO{int(x) - 1:02d}", na_action="ignore")
+    names = "WAIP[SQ{:03d}]", "WAIT[SQ{:03d}]"
+    frame = side_by_side(data, *names, data.assign(**told), id="id", terapeuta="who")
+    frame.to_csv(folder / "k.csv", index=False)
+
+
+def rare_word(folder, data):
+    """Whoever did not answer wrote so, in a word that is not known."""
+    told = told_in(data, GERMAN_SR, GERMAN_S)
+    told[C + T] = told[C + T].fillna("entfällt")
+    frame = side_by_side(data, "WAI_{}_K", "WAI_{}_T", told, Chiffre="id", Behandler="who")
+    frame.to_csv(folder / "k.csv", sep=";", index=False)
+
+
+def german_dates(folder, data):
+    """Three sessions a client, told apart by day.month.year; the last is the one of the truth."""
+    parts, rng = [], np.random.default_rng(2)
+    for session in (1, 2, 3):
+        told = data[C] if session == 3 else data[C].map(lambda x: rng.integers(1, 6))
+        days = pd.to_timedelta(rng.integers(0, 300, len(data)) + 400 * session, unit="D")
+        day = (pd.Timestamp("2020-01-03") + days).strftime("%d.%m.%Y")
+        part = ids(data, Fallnummer="id", Therapeut="who").assign(Datum=day)
+        forms = [named(told, C, "WAI_P{}"), named(data[T], T, "WAI_T{}")]
+        parts.append(pd.concat([part, *forms], axis=1))
+    frame = pd.concat(parts).sort_values("Fallnummer", kind="stable")
+    frame.to_csv(folder / "sitzungen.csv", sep=";", index=False)
+
+
 FOUND = (
+    one_numbering,
     qualtrics_german,
     limesurvey_spanish,
     spss_dutch,
@@ -259,6 +298,9 @@ FOUND = (
     raw_and_reversed,
 )
 QUESTIONED = (
+    codes_from_zero,
+    rare_word,
+    german_dates,
     qualtrics_spanish,
     redcap_dictionary,
     limesurvey_full_text,

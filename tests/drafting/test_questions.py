@@ -110,7 +110,7 @@ def a_total(data):
         (unlike_columns, "q3 hold other answers"),
         (a_total, "what its form allows"),
         (ids_twice, "'id' stands in several rows"),
-        (a_word_among_numbers, "so so stand among numbers"),
+        (a_word_among_numbers, "so so stand among the answers"),
         (only_numbers_tell, "number of items and answers of the WAI-S"),
     ],
 )
