@@ -150,13 +150,14 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     if n_words > n_numbers:
-        answers, often = read_words(words, levels), [w for w in words if union[w] >= FEW]
-        if not answers.numbers and often and (told := read_words(often, levels)).numbers:
-            rare = [word for word in words if word not in often]
-            gone, answers = gone + rare, replace(told, question=say("gone", words=", ".join(rare)))
-        rare = sum(union[word] for word in words if union[word] < FEW)
-        if not answers.numbers and (len(words) > 11 or rare > MISTYPED * n_words):
+        often = [word for word in words if union[word] >= FEW]
+        rare = n_words - sum(union[word] for word in often)
+        answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
+        if not answers.numbers and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
+        gone += [word for word in other if word in often]
+        if rare and not answers.numbers:
+            answers = read_words(often, levels)
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
         often = [word for word in words if union[word] >= FEW]
@@ -177,6 +178,21 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)
+
+
+def _mostly_known(
+    words: list[str], levels: Mapping, union: Counter, few: float
+) -> tuple[Answers, list[str]]:
+    """Words as numbers; if a few fit nothing, the others, and which they are."""
+    answers = read_words(words, levels)
+    common = [word for word in words if union[word] >= max(few, FEW)]
+    if answers.numbers or not common or not read_words(common, levels).numbers:
+        return answers, []
+    fit = [w for w in words if w in common or read_words([*common, w], levels).numbers]
+    other = [word for word in words if word not in fit]
+    named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
+    said = say("gone", words=", ".join(named)) if named else say("rare", n=len(other))
+    return replace(read_words(fit, levels), question=said), other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:

@@ -86,12 +86,19 @@ def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame
     return frame.assign(**{column: parts[0].fillna(cells), ENDING: parts[1]})
 
 
+def _of_ids(table: Table) -> str:
+    return table.variables[table.key[0]].column
+
+
 def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
     """Rows that do not say which of a client's several they are."""
     name = notes.table.occasion or notes.table.time
     if name in frame and frame[name].isna().any():
         lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
-        if column not in {problem.column for problem in notes.problems}:
+        if column == ENDING:
+            what = f"its id ends in none of {listed(map(repr, notes.table.suffix))}."
+            notes.problem(what, "Correct the id, or `informant`.", _of_ids(notes.table), lost)
+        elif column not in {problem.column for problem in notes.problems}:
             remedy = "Fill it in, or leave such rows out by `where`."
             notes.problem("is blank, so its row has no place.", remedy, column, lost)
 
@@ -128,6 +135,7 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     if not table.occasion or not {book.client, table.occasion} <= set(frame):
         return
     column = table.variables[table.occasion].column
+    column = _of_ids(table) if column == ENDING else column
     for value in table.suffix:
         here = _is(frame[table.occasion], value)
         if not here.any() and len(frame):
@@ -281,7 +289,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             notes[name] = Notes(table, np.asarray(rows))
             frame = kept(frame, notes[name]) if table.where else frame
             if any(v.column == ENDING for v in table.variables.values()):
-                frame = parted(frame, table.variables[table.key[0]].column, [*table.suffix])
+                frame = parted(frame, _of_ids(table), [*table.suffix])
             for step in (_typed, duplicates):
                 frame = step(frame, notes[name])
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())

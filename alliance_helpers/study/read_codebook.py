@@ -363,9 +363,13 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, what, f"Make the key [{', '.join(key)}]."
     if any(table.variables[name].optional for name in table.key if name in table.variables):
         yield place, "part of its key is optional.", "Leave `optional` out there."
-    if table.header[0] > table.header[1] or (table.rated and len(table.suffix) < len(ROLES)):
-        what = "the header ends before it begins, or both informants are told alike."
-        yield place, what, "Write `header: [first, last]`, and a value for each informant."
+    if table.header[0] > table.header[1]:
+        yield place, "the header ends before it begins.", "Write `header: [first, last]`."
+    if len({*table.suffix.values()}) < len(table.suffix) or (
+        table.rated and len(table.suffix) < len(ROLES)
+    ):
+        what = "two informants, or two occasions, are told alike."
+        yield place, what, "Give each a value and a suffix of its own."
     if table.duplicates == "allow" and row != "episode":
         yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
     if table.duplicates == "keep_latest" and not _is_date(table, table.latest):

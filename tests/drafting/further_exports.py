@@ -264,7 +264,8 @@ def codes_from_zero(folder, data):
 
 
 def rare_word(folder, data):
-    """Whoever did not answer wrote so, in a word that is not known."""
+    """Whoever did not answer an item wrote so, in a word that is not known."""
+    data.loc[:4, ["c6", "c11", "t2", "t7"]] = np.nan
     told = told_in(data, GERMAN_SR, GERMAN_S)
     told[C + T] = told[C + T].fillna("entfällt")
     frame = side_by_side(data, "WAI_{}_K", "WAI_{}_T", told, Chiffre="id", Behandler="who")
