@@ -214,7 +214,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
     if number is not None and not _names_every(levels, number):
-        return as_number_guess(guess, number)
+        return _outward(as_number_guess(guess, number), number)
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
     if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
@@ -294,6 +294,14 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
     kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
     low, high = float(number.min()), float(number.max())
     return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
+
+
+def _outward(guess: Guess, number: np.ndarray) -> Guess:
+    """Without the exact lowest or highest value, where fewer than `FEW` rows hold it."""
+    step = 10.0 ** max(floor(np.log10(max(guess.high - guess.low, 1))), 0)
+    few = [(number == end).sum() < FEW for end in (guess.low, guess.high)]
+    low = floor(guess.low / step) * step if few[0] else guess.low
+    return replace(guess, low=low, high=ceil(guess.high / step) * step if few[1] else guess.high)
 
 
 def plain_name(name: str, taken=()) -> str:

@@ -246,8 +246,11 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
             held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
-            if same := spelled_alike(held):
-                table.questions.append(_alike(column, same, held))
+            same = spelled_alike(held)
+            if guess.type == "category":  # which reads spellings alike that differ in signs only
+                same = [group for group in same if len({*map(plain, group)}) > 1]
+            if same:
+                table.questions.append(_alike(column, same, held, guess))
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
@@ -255,13 +258,14 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
 
 
-def _alike(column: str, groups: list[list[str]], held: Mapping[str, int]) -> str:
+def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess: Guess) -> str:
     """The question whether names are one person's; the most frequent would stand."""
     names, meant = " and ".join(" = ".join(map(repr, group)) for group in groups), {}
     for group in groups:
         often = max(group, key=held.get)
         meant |= {name: often for name in group if name != often}
-    values = json.dumps(meant, ensure_ascii=False)
+    known = guess.values if guess.type == "category" else ()
+    values = json.dumps({name: name for name in known} | meant, ensure_ascii=False)
     return say("alike", column=column, names=names, values=values)
 
 
