@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import as_text
-from ..study.codebook import RESPONSES, SUBSCALES, expand
+from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
 from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
@@ -36,10 +36,12 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
 
 
 def _named(block: Block, table: DraftTable) -> str | None:
-    """Whose a block is by its name, or by where it differs from another one's of its length."""
-    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == len(block.numbers)]
-    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(block.stem, s, strict=False))] for s in like)
-    return informant_of(block.stem) or informant_of(block.stem[max(map(len, pairs), default=0) :])
+    """Whose a block is by its name, or a form's by where it differs from another of its length."""
+    n, stem = len(block.numbers), block.stem
+    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == n]
+    like = like if n in N_ITEMS.values() else []
+    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False))] for other in like)
+    return informant_of(stem) or informant_of(stem[max(map(len, pairs), default=0) :])
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
