@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims.multiverse import Specifications, scored_tables
+from alliance_helpers.claims.multiverse import Collector, scored_tables
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.models.permutations import Permutations
@@ -41,19 +41,14 @@ def one(seed: int, free: bool) -> pd.DataFrame:
     """Joint p-values in one cohort with nothing there."""
     book, rules = read_codebook(), read_rules()
     dyads = simulate_dyads("no_association", 201, seed)
-    tables = scored_tables(dyads, book)
-    groups = None if free else dyads[book.case_manager]
-    first = Permutations(groups, len(dyads), N_PERM, seed)
     settings = read_stress()["multiverse"] | {"doublings": 0}
-    found = []
+    found = Collector(scored_tables(dyads, book), book, rules, settings, N_PERM, seed)
+    if free:
+        found.first = Permutations(None, len(dyads), N_PERM, seed)
     for claim in rules.claims:
-        key = (claim.finding, claim.claim, claim.informant)
-        if key not in CLAIMS:
-            continue
-        table = Specifications(claim, tables, book, rules, lambda part: first, settings).joint()
-        head = dict(zip(KEY, (*key, "dyads free" if free else "case managers"), strict=False))
-        found.append(table.assign(**head))
-    return pd.concat(found)
+        if claim.key in CLAIMS:
+            found.collect(claim)
+    return pd.DataFrame(found.joint).assign(permutation="dyads free" if free else "case managers")
 
 
 def main() -> None:

@@ -108,7 +108,7 @@ class ClaimData:
         Where the study names no case managers they are independent; of one case manager NaN.
         """
         try:
-            return float(np.mean([worth_of(x, self.y, self.groups) for x in self.X.T]))
+            return worth_of(self.X, self.y, self.groups)
         except NotEstimableError:
             return np.nan
 

@@ -18,8 +18,8 @@ from scipy.stats import rankdata
 
 from ..cohorts.cohort import followed
 from ..errors import NotEstimableError
-from ..models.partial import CORRELATIONS, COUNT_ESTIMATORS, ESTIMATORS, Partial, PartialCounts
-from ..models.permutations import Permutations, joint_test
+from ..models.partial import CORRELATIONS, COUNT_ESTIMATORS, ESTIMATORS
+from ..models.permutations import Permutations, counted, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import SHORT_OF_36, Codebook
 from ..study.read_codebook import book_of
@@ -173,11 +173,10 @@ class Multiverse:
         if not len(specs):
             why = skipped["reason"].mode().tolist() or ["no specification is possible"]
             raise NotEstimableError(why[0])
-        statistic, alpha = settings["statistic"], settings["alpha"]
-        row = joint.set_index("statistic").loc[statistic]
+        alpha, row = settings["alpha"], joint.set_index("statistic").loc["median"]
         said = _possible(claim, specs, rules, row, settings)
         verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
-        joint_test_of = f"joint permutation test of the {statistic}"
+        joint_test_of = "joint permutation test of the median"
         rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
         if claim.kind in ABSENCES:
             inside = f"more than {settings['majority']:.0%} of {len(specs)} specifications"
@@ -205,7 +204,7 @@ def _possible(claim: Claim, specs: pd.DataFrame, rules: Rules, joint, settings: 
     if claim.kind == "modest":
         right &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
     found = set()
-    for clear in {p < settings["alpha"] for p in joint[["p_low", "p_high"]]}:
+    for clear in {joint[p] < settings["alpha"] for p in ("p_low", "p_high")}:
         holds, fails = clear and right and against <= most, against > most
         if claim.kind in ABSENCES:
             holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
@@ -263,8 +262,9 @@ def multiverse(
     are not counted again.
 
     The joint test permutes residuals on the covariates (Freedman & Lane 1983), inside case
-    managers and between case managers of like size, alike in all specifications. Permutations are
-    doubled, `doublings` times at most, until the Monte Carlo interval of p leaves one verdict.
+    managers and between case managers of like size, alike in all specifications. For the median,
+    which decides, permutations are doubled, `doublings` times at most, until the Monte Carlo
+    interval of its p leaves one verdict.
 
     Examples
     --------
@@ -329,7 +329,7 @@ class Collector:
     def collect(self, claim: Claim) -> None:
         """Fit every specification of a claim, and test them all at once."""
         head = dict(zip(KEY, claim.key, strict=True))
-        seen, rows, fits, self.share = set(), [], [], None
+        seen, rows, fits = set(), [], []
         sets = covariate_sets(claim, next(iter(self.tables.values())), self.book, self.rules)
         for (rule, dyads), (covariates, held) in product(self.tables.items(), sets.items()):
             choice = head | dict(zip(CHOICES, (*rule, covariates), strict=False))
@@ -349,46 +349,36 @@ class Collector:
     def _fitted(self, data: ClaimData, choice: dict, fits: list) -> Iterator[dict]:
         """A row for each estimator; `fits` get it with what it finds under the permutations."""
         claim, model = data.claim, data.model
-        order = None if self.first is None else _order(model, self.first, data.rows)
+        shuffled = None if self.first is None else model.shuffle(self.first.among(data.rows))
         term = claim.name or claim.block or claim.term
         for estimator in estimators(claim, data):
             entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
-                worth = None
-                if claim.kind in BLOCKS and estimator != "ols":
-                    # The share that dyads are worth hardly depends on the specification.
-                    self.share = self.share or data.worth / len(data.y)
-                    worth = self.share * len(data.y)
+                worth = data.worth if claim.kind in BLOCKS and estimator != "ols" else None
                 effect = effect_of(model.observed(estimator), claim, self.rules, worth)
-                if order is not None:
-                    fits.append((model, estimator, data.rows, model.permuted(estimator, order)))
+                if shuffled is not None:
+                    fits.append((model, estimator, data.rows, model.permuted(estimator, shuffled)))
                 verdict, _ = verdict_of(effect, claim, self.rules)
                 yield entry | vars(effect) | {"verdict": verdict}
 
     def _tested(self, claim: Claim, specs: pd.DataFrame, fits: list, head: dict) -> list[dict]:
-        """The joint tests, by so many permutations as leave one verdict."""
-        most, directed = 2 ** self.settings["doublings"], claim.kind not in BLOCKS
-        parts = [[np.stack(part) for part in zip(*(fit[-1] for fit in fits), strict=True)]]
+        """The joint tests; of the median by so many permutations as leave one verdict."""
+        directed, most = claim.kind not in BLOCKS, 2 ** self.settings["doublings"]
+        both = [np.stack(part) for part in zip(*(fit[-1] for fit in fits), strict=True)]
+        rows = joint_test(*both, directed).to_dict("records")
+        medians, looks = [np.median(both[0], axis=0)], self.settings["doublings"] + 1
         while True:
-            both = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-            table = joint_test(*both, directed, self.settings["doublings"] + 1)
-            row = table.set_index("statistic").loc[self.settings["statistic"]]
-            settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
-            if settled or len(parts) >= most:
-                return [head | row for row in table.to_dict("records")]
-            parts += [self._again(fits, part) for part in range(len(parts), 2 * len(parts))]
+            rows[0] |= counted("median", np.concatenate(medians), directed, looks)
+            settled = len(_possible(claim, specs, self.rules, rows[0], self.settings)) == 1
+            if settled or len(medians) >= most:
+                return [head | row for row in rows]
+            medians += [self._again(fits, part) for part in range(len(medians), 2 * len(medians))]
 
-    def _again(self, fits: list, part: int) -> list[np.ndarray]:
-        """Estimates and p-values under further permutations."""
-        more, order, last, found = self.shuffles([self.seed, part]), None, None, []
+    def _again(self, fits: list, part: int) -> np.ndarray:
+        """The median estimate under each of so many further permutations."""
+        more, last, found = self.shuffles([self.seed, part]), None, []
         for model, estimator, rows, _ in fits:
             if model is not last:
-                order, last = _order(model, more, rows), model
-            found.append(model.permuted(estimator, order))
-        return [np.stack(values)[:, 1:] for values in zip(*found, strict=True)]
-
-
-def _order(model: Partial | PartialCounts, permutations: Permutations, rows) -> np.ndarray:
-    """What the model takes for permutations: residuals in their places, or the places."""
-    order = permutations.among(rows)
-    return model.shuffle(order) if isinstance(model, Partial) else order
+                shuffled, last = model.shuffle(more.among(rows)), model
+            found.append(model.estimates(estimator, shuffled))
+        return np.median(found, axis=0)[1:]

@@ -18,9 +18,10 @@ from scipy.stats import rankdata
 
 from ..errors import NotEstimableError
 from ..models.agreement import agreement
+from ..models.design import complete_rows
 from ..models.inference import bayes_factor_correlation
 from ..models.informants import one_with_many
-from ..models.nesting import effective_n
+from ..models.nesting import worths
 from ..study.clean import CleanStudy, clean
 from ..study.codebook import Codebook
 from ..study.load import Study
@@ -326,13 +327,13 @@ def complete(
     return values[rows], None if managers is None else managers[rows], rows
 
 
-def worth_of(x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
-    """How many independent dyads these are worth to an association of two variables."""
+def worth_of(X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
+    """How many independent dyads these are worth to an association; the mean of several."""
     if groups is None:
-        return float(len(x))
+        return float(len(y))
     if len(np.unique(groups)) < 2:
         raise NotEstimableError("all dyads share one case manager")
-    return float(effective_n(x, y, groups)["n_effective"].iloc[0])
+    return float(np.mean([one["n_effective"] for one in worths(complete_rows(y, X, groups))]))
 
 
 def rank_normal(x) -> np.ndarray:

@@ -85,14 +85,21 @@ def effective_n(x, y, groups) -> pd.DataFrame:
     """
     aligned(x=x, y=y, groups=groups)
     sample = complete_rows(y, x, groups, ["x"])
-    icc_x = icc_y = 0.0
+    return pd.DataFrame([{"n": sample.n, "n_groups": sample.n_groups} | worths(sample)[0]])
+
+
+def worths(sample: Sample) -> list[dict[str, float]]:
+    """The further columns of :func:`effective_n` for each predictor of a sample."""
+    columns = dict(zip(("y", *sample.terms), (sample.y, *sample.X.T), strict=True))
+    shares = [0.0] * len(columns)
     if sample.n > sample.n_groups:  # else nobody shares a case manager: each dyad counts whole
-        icc_y = max(anova(sample, "y")[0], 0.0)
-        icc_x = max(anova(replace(sample, y=sample.X[:, 0]), "x")[0], 0.0)
-    design_effect = 1 + ((sample.sizes**2.0).sum() / sample.n - 1) * icc_x * icc_y
-    row = {"n": sample.n, "n_groups": sample.n_groups, "icc_x": icc_x, "icc_y": icc_y}
-    row |= {"design_effect": design_effect, "n_effective": sample.n / design_effect}
-    return pd.DataFrame([row])
+        shares = [max(anova(replace(sample, y=c), name)[0], 0.0) for name, c in columns.items()]
+    icc_y, found = shares[0], []
+    for icc_x in shares[1:]:
+        effect = 1 + ((sample.sizes**2.0).sum() / sample.n - 1) * icc_x * icc_y
+        found.append({"icc_x": icc_x, "icc_y": icc_y, "design_effect": effect})
+        found[-1]["n_effective"] = sample.n / effect
+    return found
 
 
 def anova(sample: Sample, what: str) -> tuple[float, np.ndarray, float]:

@@ -30,6 +30,9 @@ from .robust import MAX_BLOCKS, fit_robust, inside_groups, leave_one_out
 ESTIMATORS = ("ols", "cr2", "mixed")
 CORRELATIONS = ("pearson", "jackknife")
 COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
+FEWEST_DF = 4
+"""Of CR2 errors (Tipton 2015, Psychol Methods 20:375-393): with fewer, absences that are none came
+out in 12 to 17 % of cohorts of ten case managers."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,19 @@ class Partial:
         -------
         estimate, p_value : ndarray (b,)
         """
-        f, df2, slope = getattr(self, f"_{estimator}_permuted")(shuffled)
+        f, df2 = getattr(self, f"_{estimator}_permuted")(shuffled)
         p_value = fdtrc(self.k, df2, f) if np.isfinite(df2) else chdtrc(1, f)
+        return self.estimates(estimator, shuffled), p_value
+
+    def estimates(self, estimator: str, shuffled: np.ndarray) -> np.ndarray:
+        """The estimates (b,) of :meth:`permuted` alone, in a fraction of its time."""
+        if estimator in CORRELATIONS:
+            along = (shuffled @ self.Q)[:, 0] * np.sign(self.R[0, 0])
+            return along / np.sqrt(self._total(shuffled))
         if self.by_share:
-            return _squares(shuffled @ self.Q) / self._total(shuffled), p_value
-        return slope, p_value
+            return _squares(shuffled @ self.Q) / self._total(shuffled)
+        Q, R = self._whitened[2:] if estimator == "mixed" else (self.Q, self.R)
+        return shuffled @ Q[:, 0] / R[0, 0]
 
     def shuffle(self, order: np.ndarray) -> np.ndarray:
         """Residuals in permuted places: `order` (b, n) holds positions among the rows given."""
@@ -151,10 +162,8 @@ class Partial:
         return float(along @ along / (self.residual @ self.residual))
 
     def _ols_permuted(self, shuffled):
-        along = shuffled @ self.Q
-        explained = _squares(along)
-        f = self._f(explained, self._total(shuffled) - explained)
-        return f, self.df, along[:, 0] / self.R[0, 0]
+        explained = _squares(shuffled @ self.Q)
+        return self._f(explained, self._total(shuffled) - explained), self.df
 
     def _f(self, explained, left) -> np.ndarray:
         with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
@@ -184,8 +193,16 @@ class Partial:
     def _cr2(self) -> Estimate:
         estimate, covariance = fit_robust(self._sample, self._basis, self._shares)
         if self.k > 1:
-            return self._block(*covariance.wald(estimate, range(1, self.k + 1)))
-        return _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
+            found = self._block(*covariance.wald(estimate, range(1, self.k + 1)))
+        else:
+            error = np.sqrt(covariance.vcov[1, 1])
+            found = _slope(estimate[1], error, covariance.df[1], self.n)
+        if found.df2 < FEWEST_DF:
+            raise NotEstimableError(
+                f"errors by case manager rest on {found.df2:.1f} degrees of freedom, and below "
+                f"{FEWEST_DF} are not to be trusted"
+            )
+        return found
 
     @cached_property
     def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
@@ -215,7 +232,7 @@ class Partial:
             covariance = np.swapaxes(scores, 1, 2) @ scores
             solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
             wald = np.einsum("bk,bk->b", slopes, solved)
-        return wald * df2 / ((df2 + self.k - 1) * self.k), df2, slopes[:, 0]
+        return wald * df2 / ((df2 + self.k - 1) * self.k), df2
 
     @cached_property
     def intercepts(self) -> Intercepts:
@@ -245,13 +262,12 @@ class Partial:
         return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
 
     def _mixed_permuted(self, shuffled):
-        shrink, base, Q, R = self._whitened
-        along = shuffled @ Q
+        shrink, base, Q, _ = self._whitened
         sums = shuffled @ self._by_group(np.ones((self.n, 1)))
         lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
-        explained = _squares(along)
+        explained = _squares(shuffled @ Q)
         left = self.residual @ self.residual - lost - _squares(shuffled @ base)
-        return self._f(explained, left - explained), self._mixed.df2, along[:, 0] / R[0, 0]
+        return self._f(explained, left - explained), self._mixed.df2
 
     def _fisher(self, rows: np.ndarray) -> np.ndarray:
         """Fisher's z of the outcome and its predictor, the covariates fitted to these rows."""
@@ -275,8 +291,8 @@ class Partial:
         return Correlation(**vars(_slope(z, np.sqrt(variance), df, self.n)))
 
     def _pearson_permuted(self, shuffled):
-        r = (shuffled @ self.Q)[:, 0] * np.sign(self.R[0, 0]) / np.sqrt(self._total(shuffled))
-        return np.arctanh(_inside(r)) ** 2 * (self.n - self.q - 3), np.inf, r
+        r = self.estimates("pearson", shuffled)
+        return np.arctanh(_inside(r)) ** 2 * (self.n - self.q - 3), np.inf
 
     def _jackknife_permuted(self, shuffled):
         x, y = self.Q[:, 0] * np.sign(self.R[0, 0]), shuffled - (shuffled @ self.base) @ self.base.T
@@ -287,8 +303,8 @@ class Partial:
         xy = (y @ x)[:, None] - (y * x) @ member
         spread = np.sqrt((xx - one**2 / n) * (yy - two**2 / n))
         without = np.arctanh(_inside((xy - one * two / n) / spread))
-        r, J = y @ x / np.sqrt(_squares(y)), len(n)
-        return np.arctanh(_inside(r)) ** 2 / ((J - 1) * without.var(axis=1)), J - 1, r
+        r, J = self.estimates("pearson", shuffled), len(n)
+        return np.arctanh(_inside(r)) ** 2 / ((J - 1) * without.var(axis=1)), J - 1
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:
@@ -379,8 +395,16 @@ class PartialCounts:
             variance, df = covariance.vcov[1, 1], covariance.df[1]
         return _slope((design.back @ fit.b)[1], np.sqrt(variance), df, self.n)
 
-    def permuted(self, estimator: str, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One-step log rate ratios and p-values for each permutation, `order` (b, n) of rows."""
+    def shuffle(self, order: np.ndarray) -> np.ndarray:
+        """What the covariates leave of the rating in permuted places, `order` (b, n) of rows."""
+        return self.residual[order]
+
+    def estimates(self, estimator: str, shuffled: np.ndarray) -> np.ndarray:
+        """The estimates (b,) of :meth:`permuted` alone."""
+        return self.permuted(estimator, shuffled)[0]
+
+    def permuted(self, estimator: str, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One-step log rate ratios and p-values (b,), `moved` (b, n) as :meth:`shuffle` gives."""
         mean = self._null_mean
         spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
         theta = np.sum(mean**2) / spread if spread > 0 else np.inf  # no over-dispersion
@@ -388,7 +412,6 @@ class PartialCounts:
         score = (self.y - mean) / (1 + mean / theta)
         root = np.sqrt(weight)
         basis = np.linalg.qr(np.column_stack([np.ones(self.n), self.Z]) * root[:, None])[0]
-        moved = self.residual[order]
         taken = (moved * root) @ basis
         left = moved - (taken @ basis.T) / root
         information = (left * left) @ weight

@@ -162,9 +162,27 @@ def monte_carlo_interval(reached: float, draws: float, looks: int = 1) -> tuple[
     return float(low), float(high)
 
 
-def joint_test(
-    estimates: np.ndarray, p_values: np.ndarray, directed: bool = True, looks: int = 1
-) -> pd.DataFrame:
+def counted(statistic: str, values: np.ndarray, directed: bool = True, looks: int = 1) -> dict:
+    """How often permutations reach a statistic: a row of :func:`joint_test`, without its name.
+
+    Parameters
+    ----------
+    statistic : str
+    values : ndarray (1 + b,)
+        The observed first.
+    directed : bool
+        Values have a sign.
+    looks : int
+        How often permutations may be counted before enough are made.
+    """
+    size = np.abs(values) if directed else values
+    reached, b = int((size[1:] >= size[0] - 1e-12).sum()), len(size) - 1
+    p = (1 + reached) / (1 + b), *monte_carlo_interval(reached, b, looks)
+    names = ["statistic", "estimate", "expected", "p_value", "p_low", "p_high", "n_perm"]
+    return dict(zip(names, (statistic, values[0], size[1:].mean(), *p, b), strict=True))
+
+
+def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
     """Three tests of all specifications of a claim at once.
 
     Parameters
@@ -173,12 +191,10 @@ def joint_test(
         One row per specification; the observed first, then the permutations.
     directed : bool
         Estimates have a sign; False for shares of variance.
-    looks : int
-        How often permutations may be counted before enough are made.
 
     Returns
     -------
-    DataFrame : statistic estimate expected p_value p_low p_high n_specifications n_perm
+    DataFrame : statistic estimate expected p_value p_low p_high n_perm n_specifications
         ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
         of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
         the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
@@ -203,12 +219,6 @@ def joint_test(
     else:
         share = few.mean(axis=0)
         z = -ndtri(safe).mean(axis=0)
-    rows = []
-    for name, values in (("median", median), ("share_significant", share), ("stouffer", z)):
-        size = np.abs(values) if directed else values
-        reached = int((size[1:] >= size[0] - 1e-12).sum())
-        b = len(size) - 1
-        p = (1 + reached) / (1 + b), *monte_carlo_interval(reached, b, looks)
-        rows.append((name, values[0], size[1:].mean(), *p, len(estimates), b))
-    columns = "statistic estimate expected p_value p_low p_high n_specifications n_perm"
-    return pd.DataFrame(rows, columns=columns.split())
+    found = {"median": median, "share_significant": share, "stouffer": z}
+    rows = [counted(name, values, directed) for name, values in found.items()]
+    return pd.DataFrame(rows).assign(n_specifications=len(estimates))
