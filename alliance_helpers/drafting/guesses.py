@@ -218,11 +218,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
     if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
-        fit = [
-            f
-            for f in FORMATS
-            if pd.to_datetime([*present], format=f, errors="coerce").notna().all()
-        ]
+        days = {f: pd.to_datetime([*present], format=f, errors="coerce") for f in FORMATS}
+        fit = [form for form, read in days.items() if read.notna().all()]
         if len(fit) == 1:  # else a day and a month cannot be told apart
             return replace(guess, type="date", format=fit[0])
     names, few = _spellings(present)

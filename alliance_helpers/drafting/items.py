@@ -191,8 +191,9 @@ def _mostly_known(
     fit = [w for w in words if w in common or read_words([*common, w], levels).numbers]
     other = [word for word in words if word not in fit]
     named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
-    said = say("gone", words=", ".join(named)) if named else say("rare", n=len(other))
-    return replace(read_words(fit, levels), question=said), other
+    said, told = say("rare", n=len(other)), read_words(fit, levels)
+    said = say("gone", words=", ".join(named)) if named else said
+    return replace(told, question="; ".join(filter(None, (told.question, said)))), other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:

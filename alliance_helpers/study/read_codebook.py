@@ -365,9 +365,7 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, "part of its key is optional.", "Leave `optional` out there."
     if table.header[0] > table.header[1]:
         yield place, "the header ends before it begins.", "Write `header: [first, last]`."
-    if len({*table.suffix.values()}) < len(table.suffix) or (
-        table.rated and len(table.suffix) < len(ROLES)
-    ):
+    if len({*table.suffix.values()}) < len(ROLES if table.rated else table.suffix):
         what = "two informants, or two occasions, are told alike."
         yield place, what, "Give each a value and a suffix of its own."
     if table.duplicates == "allow" and row != "episode":
