@@ -19,6 +19,7 @@ OF_ONE_CORE = ("bench_selection", "bench_multiverse")  # they compare time of th
 SIZED = ("bench_batch", "bench_faults")
 ORDER = [
     "bench_run",
+    "bench_export",
     *SIZED,
     "bench_selection",
     "bench_multiverse",

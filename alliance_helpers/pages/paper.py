@@ -10,6 +10,8 @@ import io
 import re
 import shutil
 import subprocess
+import tomllib
+import unicodedata
 import zipfile
 from itertools import count
 from pathlib import Path
@@ -34,7 +36,12 @@ from .tables import statistics
 HERE = Path(__file__).parent
 NUMBERED = TOLD["paper"]
 REGRESSIONS = [name for name in NUMBERED if "blocks" in name]
+NOTES, SYMBOLS = TOLD["paper_notes"], TOLD["symbols"]
 REFERENCE = "reference.docx"
+WORD = tomllib.loads((HERE / "word.toml").read_text("utf-8"))
+LONG = 20  # rows; a table of fewer stays on one page
+NO_ZERO = ["alpha", "alpha_low", "alpha_high", "omega_total", "beta"]  # and what has R² in its name
+POINTS = ["bias", "loa_low", "loa_high"]  # of agreement; the others cannot be above 1
 WIDEST = 28  # letters that a column may ask for
 TALLEST, TEXT = 7.0, 6.5  # inches: of a figure, and how wide the text of a page is
 
@@ -64,8 +71,8 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
         The folder holds files of somebody else, or pandoc is not there.
     """
     run, to = read_run(run), Path(to).absolute()
-    if template and not Path(template).is_file():
-        raise ParameterError(f"There is no template {template}.")
+    if template and not _is_word(Path(template)):
+        raise ParameterError(f"The template {template} is not there, or is no Word file (.docx).")
     book, rules = run.words()
     figures = _figures(run, rules, book)
     text = _text(run, rules, book, figures)
@@ -74,6 +81,12 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
         _draw(figures, book, scratch)
         _convert(text, scratch, Path(template).absolute() if template else _reference(scratch))
         files = [p for p in sorted(scratch.rglob("*")) if p.is_file() and p.name != REFERENCE]
+        ours, _ = paths.survey(to, paths.listed(to))
+        if others := {Path(name).name for name in ours} - {file.name for file in files}:
+            raise OutputError(
+                f"{to} holds what another command wrote ({paths.named(sorted(others), 3)}): an "
+                "export needs a folder of its own. Nothing was removed."
+            )
         paths.empty_for_a_run(to)
         try:
             for file in files:
@@ -84,14 +97,57 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
     return sorted(to / file.relative_to(scratch) for file in files)
 
 
+def _is_word(file: Path) -> bool:
+    return zipfile.is_zipfile(file) and "word/styles.xml" in _unzipped(file)
+
+
 def _convert(text: str, folder: Path, styles: Path) -> None:
     """Write both formats of a text, and its references, beside its figures."""
     shutil.copy(HERE / "references.bib", folder)
     formats = {"docx": ["--to=docx", f"--reference-doc={styles}"], "tex": ["--to=latex"]}
+    read = ["--from=markdown-implicit_figures", "--standalone", "--citeproc"]
+    read.append(f"--csl={HERE / 'apa.csl'}")
     for ending, how in formats.items():
         source = text.replace(".FIGURE", ".png" if ending == "docx" else ".pdf")
-        pandoc("--from=markdown", "--standalone", "--citeproc", *how, f"--output=paper.{ending}",
-               given=source, at=folder)  # fmt: skip
+        pandoc(*read, *how, f"--output=paper.{ending}", given=source, at=folder)
+    _with_vectors(folder / "paper.docx", sorted((folder / "figures").glob("*.png")))
+
+
+def _with_vectors(paper: Path, pictures: list[Path]) -> None:
+    """Put the SVG of each picture beside it, as Word does: what draws no SVG shows the picture.
+
+    Rows of tables are kept whole, and short tables on one page.
+    """
+    parts = _unzipped(paper)
+    body = parts["word/document.xml"].decode()
+    for table in re.findall("<w:tbl>.*?</w:tbl>", body, flags=re.DOTALL):
+        if table.count("<w:tr>") > LONG:
+            body = body.replace(table, table.replace('w:val="Compact"', 'w:val="LongTable"'))
+    parts["word/document.xml"] = _swapped(body.encode(), WORD["rows"]["swaps"])
+    for name in [n for n in parts if n.startswith("word/media/")]:
+        source = next(p for p in pictures if p.read_bytes() == parts[name])
+        parts[f"{name.removesuffix('.png')}.svg"] = source.with_suffix(".svg").read_bytes()
+        for part, swap in WORD["vectors"].items():
+            parts[part] = _swapped(parts[part], [[s.replace("ID", Path(name).stem) for s in swap]])
+    _zip(paper, parts)
+
+
+def _swapped(content: bytes, swaps: list[list[str]]) -> bytes:
+    text = content.decode()
+    for find, put in swaps:
+        text = re.sub(find, put, text, flags=re.DOTALL)
+    return text.encode()
+
+
+def _unzipped(file: Path | io.BytesIO) -> dict[str, bytes]:
+    with zipfile.ZipFile(file) as parts:
+        return {name: parts.read(name) for name in parts.namelist()}
+
+
+def _zip(target: Path, parts: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
 
 
 def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axes]]:
@@ -113,7 +169,7 @@ def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axe
         drawn["days"] = caption, plots.equivalence(days, *ends, log=True, codebook=book)
     if blocks:
         caption = "What each block adds in the hierarchical regressions"
-        drawn["blocks"] = caption, plots.r_squared_blocks(blocks, book)
+        drawn["added"] = caption, plots.r_squared_blocks(blocks, book)
     return drawn
 
 
@@ -154,16 +210,24 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
     for name in [n for n in NUMBERED if n in shown]:
         frame = _triangle(frames[name], book) if name == "correlations" else shown[name]
         less = frame.drop(columns=["reason", *NUMBERED[name][1:]], errors="ignore")
-        body = _pipe(_with_intervals(pretty(less, book).shown))
-        caption = _caption(name, frame, book)
-        tables[name] = {"number": next(number), "caption": caption, "body": body}
+        tables[name] = {
+            "number": next(number),
+            "caption": _caption(name, frame, book),
+            "body": _pipe(_with_intervals(_without_zeros(less, book)), name != "correlations"),
+            "note": NOTES.get(name) or NOTES.get(name.rpartition("_")[2]) or NOTES["blocks"],
+        }
     env = jinja2.Environment(
         autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     env.filters |= {"md": escaped, "coefficient": coefficient, "number": figure_number}
-    env.filters["p"] = p_words
+    env.filters |= {"p": p_words, "cited": _cited, "symbols": _symbols}
     records = {name: frame.to_dict("records") for name, frame in frames.items()}
-    words = {"word": lambda name: escaped(word(name, book)), "told": read_stress()}
+    words = {
+        "word": lambda name: escaped(word(name, book)),
+        "told": read_stress(),
+        "named": TOLD["bounds"],
+        "notes": NOTES,
+    }
     return own_words(
         env.from_string((HERE / "paper.md.j2").read_text("utf-8")).render(
             about=run.about, book=book, claims=claims, tables=tables, frames=records, **words,
@@ -182,6 +246,25 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
 def escaped(text: object) -> str:
     """Text in which pandoc finds no markup."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|$@~^\"'-])", r"\\\1", str(text))
+
+
+def _symbols(text: object) -> str:
+    """Text with statistics in italics, r, p, R, F, t, z, n, on one line with their value."""
+    slanted = re.sub(r"\b([rptzFRn])(?=²|\\\(| =| \\<)", r"*\1*", escaped(text))
+    return re.sub(r"(?<=\*) (=|\\<) ", r"\\ \1\\ ", slanted)
+
+
+def _cited(text: object) -> str:
+    """Text in which the works of references.bib, as in Cohen (1988), are pandoc's citations."""
+    known = re.findall(r"@\w+\{(\w+),", (HERE / "references.bib").read_text("utf-8"))
+
+    def cite(found: re.Match) -> str:
+        first = unicodedata.normalize("NFKD", found[1]).encode("ascii", "ignore").decode()
+        key = first.lower() + found[2]
+        return f"@{key}" if key in known else found[0]
+
+    work = r"(\w+)(?:(?:, | & )[A-Z]\w+| et al\.)* \\\((\d{4})\\\)(?:, [\w ]+ \d+:\d+\\-\d+)?"
+    return re.sub(work, cite, escaped(text))
 
 
 def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
@@ -216,6 +299,20 @@ def _bounds(run: Run, rules: Rules) -> dict[str, dict]:
     return {name: bound for name, bound in run.plan["claims"]["bounds"].items() if name in used}
 
 
+def _without_zeros(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
+    """A table as text, without the zero before the point of what cannot be above 1."""
+    shown = pretty(frame, book).shown
+    for at, name in enumerate(c for c in frame if frame[c].notna().any() or c == frame.columns[0]):
+        rows = slice(None)
+        if name in ("estimate", "conf_low", "conf_high") and "statistic" in frame:
+            rows = ~frame["statistic"].isin(POINTS).to_numpy()
+        elif name not in NO_ZERO and "r_squared" not in name and name != "semipartial_r2":
+            continue
+        shorter = shown.iloc[rows, at].str.replace(r"(?<![\d.])0(?=\.\d)", "", regex=True)
+        shown.iloc[rows, at] = shorter
+    return shown
+
+
 def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     """Both limits of an interval in one column."""
     for stem, name in TOLD["intervals"].items():
@@ -226,18 +323,22 @@ def _with_intervals(shown: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def _pipe(shown: pd.DataFrame) -> str:
-    """A table in Markdown; pandoc shares the width by the dashes."""
-    rows = [list(shown.columns), *shown.to_numpy().tolist()]
-    rows = [[re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)) for cell in row] for row in rows]
-    wide = [
-        max(*(5 + round(1.3 * len(part)) for text in column for part in text.split()),
-            min(4 + most, WIDEST + max(most - WIDEST, 0) // 5))
-        for column in zip(*rows, strict=True)
-        for most in [max(map(len, column))]
-    ]  # fmt: skip
-    lines = ["| " + " | ".join(map(escaped, row)).replace("\n", " ") + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "|".join("-" * w for w in wide) + "|", *lines[1:]])
+def _pipe(shown: pd.DataFrame, dashes: bool) -> str:
+    """A table in Markdown, numbers to the right; pandoc shares the width by the dashes."""
+    cells = shown.map(lambda cell: re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)))
+    cells = cells.replace("", "–") if dashes else cells
+    first = cells.iloc[:, 0].str.lstrip(". …")
+    cells.isetitem(0, first.str[:1].str.upper() + first.str[1:])
+    lines, ends = [[SYMBOLS.get(head, escaped(head)) for head in shown.columns]], []
+    for at, head in enumerate(shown.columns):
+        column = [head, *cells.iloc[:, at]]
+        most = max(map(len, column))
+        wide = max(*(5 + round(1.5 * len(part)) for text in column for part in text.split()),
+                   min(4 + most, WIDEST + max(most - WIDEST, 0) // 4))  # fmt: skip
+        right = at and all(re.match(r"[−<–.[\d∞]|$", text) for text in column[1:])
+        ends.append("-" * (wide - 1) + ("-:"[bool(right)]))
+    lines += [ends, *([_symbols(cell) for cell in row] for row in cells.to_numpy().tolist())]
+    return "\n".join(f"| {' | '.join(line)} |".replace("\n", " ") for line in lines)
 
 
 def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
@@ -265,24 +366,7 @@ def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
 
 def _reference(folder: Path) -> Path:
     """Pandoc's own Word styles with the journal's: Times, tables with rules above and below."""
-    rule = '<w:{} w:val="single" w:sz="8" w:space="0" w:color="auto"/>'
-    rules = f"<w:tblBorders>{rule.format('top')}{rule.format('bottom')}</w:tblBorders>"
-    swaps = [
-        (r"(w:type=\"table\"[^>]*w:styleId=\"Table\".*?<w:tblPr>)", rf"\1{rules}"),
-        (r'(w:styleId="Compact".*?)(</w:style>)', r'\1<w:rPr><w:sz w:val="18"/></w:rPr>\2'),
-        (r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Times New Roman" w:hAnsi="Times New Roman" '
-                               'w:cs="Times New Roman"/>'),
-        (r'<w:color w:val="[0-9A-F]{6}"[^>]*/>', '<w:color w:val="000000"/>'),
-    ]  # fmt: skip
-    target = folder / REFERENCE
-    made = pandoc("--print-default-data-file=reference.docx")
-    with zipfile.ZipFile(io.BytesIO(made)) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name == "word/styles.xml":
-                styles = content.decode()
-                for find, put in swaps:
-                    styles = re.sub(find, put, styles, flags=re.DOTALL)
-                content = styles.encode()
-            new.writestr(name, content)
-    return target
+    parts = _unzipped(io.BytesIO(pandoc("--print-default-data-file=reference.docx")))
+    parts["word/styles.xml"] = _swapped(parts["word/styles.xml"], WORD["styles"]["swaps"])
+    _zip(folder / REFERENCE, parts)
+    return folder / REFERENCE

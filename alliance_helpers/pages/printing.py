@@ -19,6 +19,7 @@ TOLD = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="
 COLUMNS, KINDS = TOLD["columns"], TOLD["kinds"]
 WORDS = {name: entry["text"] for name, entry in read_stress().items()} | TOLD["values"]
 CAPTIONS = TOLD["captions"]
+WIDE = 9  # columns; tables of more save what they can
 
 MARKS = {"supported": "✔", "inconclusive": "?", "not_supported": "✘"}
 """Verdicts as marks, in the order in which they are counted."""
@@ -92,8 +93,34 @@ def pretty(
     rows = list(zip(*(shown[k] for k in kept), strict=True))
     table = pd.DataFrame(rows, columns=[heads[k] for k in kept], dtype=object)
     caption = own_words(caption or "", codebook)
-    html = rendered("table.html.j2", caption=caption, heads=table.columns, right=right, rows=rows)
+    shortened = _said_once(flat.columns[kept], table, right)
+    html = rendered("table.html.j2", caption=caption, **shortened)
     return PrettyTable(frame, table, caption, html)
+
+
+def _said_once(names: pd.Index, table: pd.DataFrame, right: list[bool]) -> dict[str, object]:
+    """What the template shows: long texts as a letter with a note; of wide tables what is the same
+    in each row as a note, and the analysis as a line above its rows."""
+    alike, noted, lettered = {}, {}, table.copy()
+    many = table.shape[1] > WIDE
+    above = list(names).index("analysis") if many and "analysis" in names else None
+    for at, head in enumerate(table.columns):
+        texts = list(dict.fromkeys(table.iloc[:, at]))
+        if names[at] in KINDS["noted"]:
+            noted[head] = [text for text in texts if text]
+            letters = {t: chr(ord("a") + k % 26) * (1 + k // 26) for k, t in enumerate(noted[head])}
+            lettered.isetitem(at, [letters.get(text, "") for text in table.iloc[:, at]])
+        elif len(texts) == 1 and len(table) > 1 and many:
+            alike[head] = texts[0]
+            above = None if at == above else above
+    shown = [at for at, head in enumerate(table.columns) if head not in alike and at != above]
+    rows = lettered.iloc[:, shown].itertuples(index=False, name=None)
+    groups = [""] * len(table) if above is None else table.iloc[:, above]
+    return {
+        "heads": table.columns[shown], "right": [right[at] for at in shown], "alike": alike,
+        "noted": noted, "rows": list(zip(groups, rows, strict=True)), "many": many,
+        "above": "" if above is None else table.columns[above],
+    }  # fmt: skip
 
 
 def rendered(template: str, **values: object) -> str:

@@ -73,6 +73,7 @@ def write_report(folder: str | Path) -> Scorecard | None:
         sections=sections,
         about=about,
         words=WORDS,
+        texts={k: own_words(t, book) for k, t in found[1].texts.items()} if found else {},
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
@@ -98,7 +99,8 @@ def _left_out(name: str, why: str, book: Codebook) -> Section:
     """A notebook that the study lacks the parts for: its heading, and why it is not there."""
     path = NOTEBOOKS / f"{name}.ipynb"
     heading = own_words(_heading(nbformat.read(path, as_version=4)), book)
-    html = f"<h2>{escape(heading)}</h2><p>Left out. {escape(why)}</p>"
+    why = re.sub("`(.+?)`", r"<code>\1</code>", escape(why))
+    html = f"<h2>{escape(heading)}</h2><p>Left out. {why}</p>"
     return Section(name, heading, html)
 
 

@@ -181,7 +181,8 @@ def interval_rows(
             ax.text(0, y + 0.05, name, weight="bold", **how)
             y += HEADING
         for term, mine in part.groupby("term", sort=False):
-            ax.text(0, y, word(term, codebook), **how)
+            label = word(term, codebook)
+            ax.text(0, y, label[:1].upper() + label[1:], **how)
             y += LABEL
             for row in mine.itertuples(index=False):
                 _interval(ax, row, y, bool(analyses) and row.analysis != analyses[0])

@@ -276,11 +276,12 @@ def lock(data, codebook, claims, pairs, out) -> None:
 
     Example: alliance lock --data my_study/
     """
-    from .plan import LOCK
+    from .plan import LOCK, locked
     from .plan import lock as write
 
     parameters = _asked(pairs, data=data, codebook=codebook, claims=claims)
-    click.echo(f"Plan: {write(parameters, out or Path(data or '.') / LOCK)}")
+    file = write(parameters, out or Path(data or ".") / LOCK)
+    click.echo(f"Plan: {file}. {locked(file)}")
 
 
 @main.command()

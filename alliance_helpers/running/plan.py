@@ -262,6 +262,11 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     to, plan = Path(to), plan_of(parameters)
     if to.exists():
         raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
+    if not to.absolute().parent.is_dir():
+        raise ParameterError(
+            f"There is no folder {to.parent}: make it, and put the study's codebook into it. The "
+            "data need not be there yet."
+        )
     there = data_of(by_name(input_hashes(parameters)))
     synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
     verdicts = []
@@ -277,6 +282,18 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     }
     paths.write_whole(to, sealed(record))
     return to
+
+
+def locked(path: Path) -> str:
+    """What a lock holds, in a sentence."""
+    record = read_lock(path)
+    plan, there = record["plan"], "there already" if record["data"] else "not there yet"
+    title = plan["codebook"].get("study", {}).get("title", "")
+    return (
+        f"It holds the codebook of {title or 'the study'} and {len(plan['claims']['claims'])} "
+        f"claims; the data were {there}. Commit it, or send it to somebody, to show when it was "
+        "made."
+    )
 
 
 def read_lock(path: Path) -> dict:

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def test_every_number_of_the_results_is_one_of_the_run(paper, shipped_run):
 
 def test_the_paper_has_each_part(paper, shipped_run):
     text = plain(paper)
-    for part in ("Table 1.", "Correlations of", "Agreement of", "Each claim, then and now",
+    for part in ("Table 1", "Correlations of", "Agreement of", "Each claim, then and now",
                  "Count models", "Regression of symptom severity on the case manager's rating",
                  "Regression of outcome, client's view on the client's rating",
                  "Regression of the client's rating", "Missing data",
@@ -155,10 +156,17 @@ def test_the_files_open_elsewhere(paper, tmp_path):
     assert r"\includegraphics" in tex and "alt={" in tex and "Synthetic data" in tex
     assert {p.name for p in (paper / "figures").iterdir()} == {
         f"{name}.{ending}"
-        for name in ("primary", "days", "blocks")
+        for name in ("primary", "days", "added")
         for ending in ("pdf", "png", "svg")
     }  # fmt: skip
-    assert tex.count("alt={") == 3 == len(re.findall(r"Figure \d\.\}", tex))
+    assert tex.count("alt={") == 3 == len(re.findall(r"textbf\{Figure \d\}", tex))
+    assert tex.count("Note.") == 16 and "Cohen, J. (1988)" in tex  # each table and figure
+    with zipfile.ZipFile(paper / "paper.docx") as docx:
+        drawn = sorted(docx.read(n) for n in docx.namelist() if n.endswith(".svg"))
+        body = docx.read("word/document.xml").decode()
+    assert drawn == sorted(p.read_bytes() for p in (paper / "figures").glob("*.svg"))
+    assert body.count("asvg:svgBlip ") == 3 == len(re.findall(r'<wp:docPr descr="[^"]{80,}"', body))
+    assert body.count("<w:tr>") == body.count("<w:cantSplit/>") > 100
     shutil.copytree(paper, tmp_path / "copy")
     for program, *how in (
         ("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"),
@@ -225,7 +233,7 @@ def test_the_rules_are_those_of_the_run(shipped_run, tmp_path):
     about["plan"]["claims"]["bounds"]["correlation"]["value"] = 0.123
     (run / "run.json").write_text(json.dumps(about))
     export(run, tmp_path / "paper")
-    assert "correlation: 0.123 (" in plain(tmp_path / "paper")
+    assert "coefficient: 0.123 (" in plain(tmp_path / "paper")
 
 
 def test_files_of_others_stay(shipped_run, tmp_path):
@@ -234,6 +242,18 @@ def test_files_of_others_stay(shipped_run, tmp_path):
     assert done.exit_code == 2 and "paper.docx" in done.stderr
     assert (tmp_path / "paper.docx").read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir()] == ["paper.docx"]
+
+
+def test_a_run_is_no_place_for_a_paper_nor_a_text_a_template(shipped_run, tmp_path):
+    run, text = tmp_path / "run", tmp_path / "text.docx"
+    shutil.copytree(shipped_run.out, run)
+    text.write_text("no Word file")
+    before = sorted(run.rglob("*"))
+    for how, told in ((["--to", run], "a folder of its own"),
+                      (["--to", tmp_path / "to", "--template", text], "no Word file")):  # fmt: skip
+        done = CliRunner().invoke(main, ["export", str(run), *map(str, how)])
+        assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+    assert sorted(run.rglob("*")) == before and not (tmp_path / "to").exists()
 
 
 def test_the_report_says_what_was_planned_otherwise(shipped_run, tmp_path):

@@ -356,6 +356,9 @@ def test_a_bad_lock_is_refused(tmp_path):
     file = lock({"data": str(data)}, data / LOCK)
     with pytest.raises(ParameterError, match="not written twice"):
         lock({"data": str(data)}, file)
+    with pytest.raises(ParameterError, match="no folder"):
+        lock({"data": str(tmp_path / "dat")}, tmp_path / "dat" / LOCK)
+    assert not (tmp_path / "dat").exists()
     text = file.read_text()
     file.write_text(text.replace('"seed": 1995', '"seed": 1996'))
     done = CliRunner().invoke(main, ["run", "--data", str(data), "--out", str(tmp_path / "out")])
