@@ -60,6 +60,8 @@ class DraftTable:
         (name, column, guess), patterns included.
     same : set of str
         Columns that an earlier table tells already.
+    ids : str, optional
+        The column of ids whose endings tell who rated.
     """
 
     source: Source
@@ -78,6 +80,7 @@ class DraftTable:
     variables: list[tuple[str, str, Guess]] = field(default_factory=list)
     ignore: list[str] = field(default_factory=list)
     same: set[str] = field(default_factory=set)
+    ids: str | None = None
     why: list[str] = field(default_factory=list)
 
     @property
@@ -208,26 +211,27 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, say("which_session"))
-    return Shape(question=_doubts(table) if has_items else "")
+    return _doubts(table) if has_items else Shape()
 
 
-def _doubts(table: DraftTable) -> str:
+def _doubts(table: DraftTable) -> Shape:
     """What speaks against one row a dyad, though no column was found that tells the rows apart."""
     guesses = table.guesses.values()
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
-        return say("no_role", column=told)
+        return Shape(question=say("no_role", column=told))
     repeated = [table.guesses[name] for name in _repeated(table)]
     column = next((g.column for g in repeated if g.role == "client"), None)
     if column:
-        return say("several", column=column)
+        return Shape(question=say("several", column=column))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         cells = table.frame[guess.column].astype("str")
         parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
         if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
-            ends = " and ".join(sorted(parts[1].dropna().unique()))
-            return say("endings", column=guess.column, ends=ends)
-    return ""
+            ends = sorted(parts[1].dropna().unique())
+            said = say("endings", column=guess.column, ends=" and ".join(ends))
+            return Shape(settings={"column": guess.column, "endings": ends}, question=said)
+    return Shape()
 
 
 def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:

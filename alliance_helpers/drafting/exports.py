@@ -32,7 +32,7 @@ TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
-SENT = ("RecordedDate", "EndDate", "submitdate", "datestamp")  # which of two responses is later
+SENT = WORDS["finished"]["sent"]  # which of two responses is later
 PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
@@ -133,6 +133,11 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
         first = first or raw
         named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
         if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
+            if row > 1 and repeated_names(raw.frame):
+                above = read_file(file, replace(table, header=(row - 1, row)), sheet)
+                if not repeated_names(above.frame):
+                    said = say("two_headers", first=row - 1, row=row)
+                    return replace(above, labels={}), {"header": [row - 1, row]}, (said,)
             return (raw, {"header": row}, (say("title", row=row),)) if row > 1 else (raw, {}, ())
     if isinstance(first, DataError):
         raise first
@@ -203,17 +208,19 @@ def _finished(source: Source, tool: str) -> Source:
     for column in ("Status", "Finished") if tool == "qualtrics" else ():
         cells = frame[column].dropna().map(as_text).unique() if column in frame else []
         said = {cell: levels.get(column, {}).get(cell, cell) for cell in cells}
-        kept = [c for c, told in said.items() if plain(told) in ("true", "1")]
+        kept = [c for c, told in said.items() if plain(told) in WORDS["finished"]["yes"]]
         if column == "Status":
             kept = [c for c, told in said.items() if not PREVIEW.search(told)]
         if 0 < len(kept) < len(said):
             word = "of previews or tests" if column == "Status" else "unfinished"
             source = source.rows(column, kept, source.name, word, blank=True)
-    if tool == "limesurvey" and {"submitdate", "lastpage"} <= {*frame}:
-        sent = frame["submitdate"].astype("str").str.strip().replace("", pd.NA).notna()
-        pages = [*frame["lastpage"][sent].unique()]
-        if not sent.all() and not frame["lastpage"][~sent].isin(pages).any():
-            source = source.rows("lastpage", pages, source.name, "never submitted", blank=True)
+    when, page = (next((c for c in frame if c in WORDS["finished"][w]), None)
+                  for w in ("sent", "page"))  # fmt: skip
+    if tool == "limesurvey" and when and page:
+        sent = ~blank_cells(frame[when])
+        pages = [*frame[page][sent].unique()]
+        if not sent.all() and not frame[page][~sent].isin(pages).any():
+            source = source.rows(page, pages, source.name, "never submitted", blank=True)
     return source
 
 
@@ -232,5 +239,5 @@ def _events(source: Source) -> Iterator[Source]:
             here = here.rows(column, [value], here.name, "", blank=True)
         where = dict(zip(split, values, strict=True))
         name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
-        kind = "repeating instrument" if where.get(repeat) else "event"
+        kind = "repeating instrument" if where.get(repeat) else "event" if event else "file"
         yield here.rows(split[-1], [where[split[-1]]], name, say("part", kind=kind, name=name))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ..study.cells import as_text, plain
+from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
 from .answers import no_answer, pattern
 
@@ -36,6 +36,8 @@ MANY = 50  # rows enough for whole numbers that are all different to be no measu
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+OTHER_DATE = re.compile(r"\d{1,2}([./])\d{1,2}\1\d{4}")
+FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 
@@ -51,6 +53,7 @@ class Guess:
     high: float = np.nan
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
+    format: str = ""
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     unique: bool = False  # whether every value stands in one row
@@ -211,12 +214,17 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
     if number is not None and not _names_every(levels, number):
-        return as_number_guess(guess, number)
+        return _outward(as_number_guess(guess, number), number)
     if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
         return replace(guess, type="date")
+    if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
+        days = {f: pd.to_datetime([*present], format=f, errors="coerce") for f in FORMATS}
+        fit = [form for form, read in days.items() if read.notna().all()]
+        if len(fit) == 1:  # else a day and a month cannot be told apart
+            return replace(guess, type="date", format=fit[0])
     names, few = _spellings(present)
     if levels:
-        coded = labelled or not levels.keys() >= present.keys()
+        coded = labelled or not levels.keys() >= {*map(word_of, present)}
         names = [*levels.values()] if coded else levels
     known = 0 < len(names) <= MOST_LEVELS and few <= max(MISTYPED * total, 1)
     if levels or known:
@@ -283,6 +291,14 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
     kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
     low, high = float(number.min()), float(number.max())
     return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
+
+
+def _outward(guess: Guess, number: np.ndarray) -> Guess:
+    """Without the exact lowest or highest value, where fewer than `FEW` rows hold it."""
+    step = 10.0 ** max(floor(np.log10(max(guess.high - guess.low, 1))), 0)
+    few = [(number == end).sum() < FEW for end in (guess.low, guess.high)]
+    low = floor(guess.low / step) * step if few[0] else guess.low
+    return replace(guess, low=low, high=ceil(guess.high / step) * step if few[1] else guess.high)
 
 
 def plain_name(name: str, taken=()) -> str:

@@ -16,10 +16,10 @@ from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
 from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
-from .guesses import FEW, Column, Guess, as_number, as_number_guess
+from .guesses import FEW, MISTYPED, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
-WAI = re.compile(r"wai|alliance|allianz|alianza", re.IGNORECASE)
+WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
@@ -150,9 +150,14 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     if n_words > n_numbers:
-        answers = read_words(words, levels)
-        if not answers.numbers and (len(words) > 11 or min(union[w] for w in words) < FEW):
+        often = [word for word in words if union[word] >= FEW]
+        rare = n_words - sum(union[word] for word in often)
+        answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
+        if not answers.numbers and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
+        gone += [word for word in other if word in often]
+        if rare and not answers.numbers:
+            answers = read_words(often, levels)
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
         often = [word for word in words if union[word] >= FEW]
@@ -173,6 +178,22 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)
+
+
+def _mostly_known(
+    words: list[str], levels: Mapping, union: Counter, few: float
+) -> tuple[Answers, list[str]]:
+    """Words as numbers; if a few fit nothing, the others, and which they are."""
+    answers = read_words(words, levels)
+    common = [word for word in words if union[word] >= max(few, FEW)]
+    if answers.numbers or not common or not read_words(common, levels).numbers:
+        return answers, []
+    fit = [w for w in words if w in common or read_words([*common, w], levels).numbers]
+    other = [word for word in words if word not in fit]
+    named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
+    said, told = say("rare", n=len(other)), read_words(fit, levels)
+    said = say("gone", words=", ".join(named)) if named else said
+    return replace(told, question="; ".join(filter(None, (told.question, said)))), other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import nan
 
 import pandas as pd
 
-from ..study.cells import word_of
+from ..study.cells import plain, word_of
+from ..study.check import parted
+from ..study.codebook import ENDING
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern, say
@@ -55,6 +60,14 @@ def lay_out(sources: dict[str, Source]) -> Layout:
 def _apart(table: DraftTable) -> list[DraftTable]:
     """A table for each informant, where both answered the same columns in words of their own."""
     shape, source = table.shape, table.source
+    if "endings" in shape.settings:
+        frame = parted(table.frame, **shape.settings)
+        other = _look(replace(source, raw=replace(source.raw, frame=frame)))
+        if other.shape.row != "rating" or any(block.answers.words for block in other.blocks):
+            return [table]
+        ids, other.questions[:0] = shape.settings["column"], [shape.question]
+        shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
+        return [replace(other, ids=ids, shape=shape)]
     unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
     if not unlike and shape.row != "apart":
         return [table]
@@ -74,12 +87,14 @@ def _look(source: Source) -> DraftTable:
     inside: dict[str, Guess] = {}
     for block in item_blocks([column for column in raw.frame if column not in beside]):
         told = guess_block(columns, block)
-        parts = blocks_by_label(block, raw.labels) if isinstance(told, str) else []
-        for part in [told, *(guess_block(columns, part) for part in parts)]:
+        parts = blocks_by_label(block, raw.labels)
+        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
+        by_label = parts if all_told or isinstance(told, str) else []
+        for part in map(partial(guess_block, columns), by_label) if by_label else [told]:
             if isinstance(part, Block):
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
-        if isinstance(told, str) and not parts:
+        if isinstance(told, str) and not by_label:
             questions.append(say("unlike", block=block.pattern(), odd=told))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
@@ -106,10 +121,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.left_out += [table.source.file for table in seen if table is not largest]
+        layout.left_out += [table.source.raw.file for table in seen if table is not largest]
         return layout
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.left_out = [table.source.file for table in tables if table not in layout.tables]
+    layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
@@ -125,6 +140,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     for role in ("case_manager", "site"):
         if getattr(layout, role) not in there:
             setattr(layout, role, None)
+    for table in (t for t in layout.tables if t.ids):
+        table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
     _days(layout)
     join_subscales(layout)
     _sort(layout)
@@ -133,11 +150,12 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
 
 def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
-    known = {value for t in tables if name in t.guesses for value in t.held(name)}
+    known = {plain(value) for t in tables if name in t.guesses for value in t.held(name)}
     joined = []
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
-        shares = {n: len(known & here) / len(here) for n in ids if (here := table.held(n))}
+        told = {n: {*map(plain, table.held(n))} for n in ids}
+        shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
             found = replace(table.guesses[best], type="id", role="client")
@@ -221,18 +239,41 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
+            if guess.type == "integer" and not layout.case_manager and in_runs(table, guess):
+                table.questions.append(say("runs", column=column))
+                guess = replace(guess, role="runs")
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
-            if name in (layout.case_manager, layout.site):
-                for group in spelled_alike(table.columns[column].held):
-                    names = ", ".join(map(repr, group))
-                    table.questions.append(say("alike", column=column, names=names))
+            held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
+            same = spelled_alike(held)
+            if guess.type == "category":  # which reads spellings alike that differ in signs only
+                same = [group for group in same if len({*map(plain, group)}) > 1]
+            if same:
+                table.questions.append(_alike(column, same, held, guess))
     table.key = tuple(called.get(name, name) for name in table.key)
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+
+
+def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess: Guess) -> str:
+    """The question whether names are one person's; the most frequent would stand."""
+    names, meant = " and ".join(" = ".join(map(repr, group)) for group in groups), {}
+    for group in groups:
+        often = max(group, key=held.get)
+        meant |= {name: often for name in group if name != often}
+    known = guess.values if guess.type == "category" else ()
+    values = json.dumps({name: name for name in known} | meant, ensure_ascii=False)
+    return say("alike", column=column, names=names, values=values)
+
+
+def in_runs(table: DraftTable, guess: Guess) -> bool:
+    """Whether rows of one value stand together, and each has several: as clients of one person."""
+    cells = table.frame[guess.column].dropna().astype("str")
+    changes, values = (cells != cells.shift()).sum(), cells.nunique()
+    return table.row == "client" and FEW <= values <= changes <= min(1.1 * values, len(cells) / 2)
 
 
 def _is_rating(guess: Guess) -> bool:
@@ -301,7 +342,7 @@ def _into_block(
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
         kind = "outcome"
-    if guess.type in ("integer", "number") and guess.low != guess.high:
+    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "runs":
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]

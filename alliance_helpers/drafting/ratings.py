@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
 
 from ..study.cells import as_text
-from ..study.codebook import RESPONSES, SUBSCALES, expand
+from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
 from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
@@ -30,16 +31,27 @@ def _label(block: Block, table: DraftTable) -> str:
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
-    said = table.source.who or informant_of(block.stem) or informant_of(table.name)
+    said = table.source.who or _named(block, table) or informant_of(table.name[1:] and table.name)
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
+
+
+def _named(block: Block, table: DraftTable) -> str | None:
+    """Whose a block is by its name, or a form's by where it differs from another of its length."""
+    n, stem = len(block.numbers), block.stem
+    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == n]
+    like = like if n in N_ITEMS.values() else []
+    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False))] for other in like)
+    return informant_of(stem) or informant_of(stem[max(map(len, pairs), default=0) :])
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
     """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
     if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
         return True
-    bare = PLAIN.fullmatch(block.stem) and (rater_of(block, table) or table.row == "rating")
-    bare = bare or (informant_of(block.stem) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
+    words = re.split(r"[\W\d_]+", block.stem)
+    bare = all(PLAIN.fullmatch(word) or informant_of(word) for word in words)
+    bare = bare and (rater_of(block, table) or table.row == "rating")
+    bare = bare or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
     return bool(bare) and like_a_form(block)
 
 
@@ -55,10 +67,12 @@ def items_and_scale(
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
     rater, wai = rater_of(block, table), is_alliance(block, table)
-    form = form_of(block, guess.high) if wai else None
+    words = () if answers.numbers or guess.range else tuple(answers.words)
+    form = form_of(block, len(words) or guess.high) if wai else None
     if form and not guess.low and guess.high < RESPONSES[form][1]:
-        steps = range(int(guess.high) + 1)
-        answers = Answers({str(i): i + 1.0 for i in steps}, form, "", say("from_zero", form=form))
+        steps = answers.numbers or {str(i): i for i in range(int(guess.high) + 1)}
+        steps = {told: number + 1.0 for told, number in steps.items()}
+        answers = Answers(steps, form, "", say("from_zero", form=form))
         block = replace(block, answers=answers)
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
@@ -69,8 +83,8 @@ def items_and_scale(
     while (table.guesses.keys() - members) & {*expand(wish)}:
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
-    words = () if answers.numbers or guess.range else tuple(answers.words)
-    kind, values = "category" if words else guess.type, answers.numbers or words
+    kind = "category" if words and not form else guess.type
+    values = answers.numbers or (dict.fromkeys(words, "?") if words and form else words)
     held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
@@ -83,7 +97,9 @@ def items_and_scale(
             continue
         named = [item + ending for item in ([pattern] if not block.gaps else items)]
         settings = {"items": named if named[1:] else named[0]}
-        if words:
+        if words and form:
+            _alliance(layout, table, block, {"form": form, **settings}, who or rater, ending)
+        elif words:
             said = say("words_of", block=block.pattern(), said=answers.question)
             table.questions.append(said)
         elif wai:
@@ -94,7 +110,7 @@ def items_and_scale(
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
-            if like_a_form(block) and not layout.raters:
+            if like_a_form(block) and {*WHO} - layout.raters:
                 said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
             layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
     return entries

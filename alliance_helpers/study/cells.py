@@ -180,7 +180,7 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
     Numbers stay as they are where the codebook's table has words alone, and so do missing codes.
     """
     at, levels = pd.factorize(values)
-    table = {word_of(word): float(number) for word, number in v.codes.items()}
+    table = {word_of(w): float(x) for w, x in v.codes.items() if is_number(x)}
     left = {word_of(code) for code in (*v.missing, *v.study_missing)} | {""}
     recoded, meant, unknown = any(map(is_number, table)), [], {}
     for i, level in enumerate(levels):
@@ -336,6 +336,12 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     some = (cells.head(1), cells) if len(cells) else ()  # the first nearly always tells
     if some and all(part.str.fullmatch(r"[0-9]+\.0").fillna(True).all() for part in some):
         cells = cells.str.removesuffix(".0")
+    if v.codes:
+        said = {" ".join(name.split()): meant for name, meant in v.codes.items()}
+        meant = cells.map(lambda cell: said.get(" ".join(cell.split()), cell), na_action="ignore")
+        other = (meant != cells).to_numpy(bool) & cells.notna().to_numpy(bool)
+        notes.changed(v.name, other, cells[other].to_list(), meant[other].to_list(), "spelling")
+        cells = meant.astype("str")
     gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
     if gone.any() and not v.optional:
         what = f"the {v.label.lower() or 'id'} is missing."

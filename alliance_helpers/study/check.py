@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
 from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, firsts, in_order, plain, word_of
-from .codebook import KINDS, NUMERIC, Codebook, Table, links
+from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .occasions import backwards
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -77,12 +77,28 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     return frame if keep.all() else frame[keep]
 
 
+def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
+    """An id that ends in who rated (1001K, 1001T) as the id alone, and its ending beside it."""
+    if column not in frame:
+        return frame
+    cells = frame[column].map(as_text, na_action="ignore").astype("str")
+    parts = cells.str.extract(rf"^(.+?)[-_ .]?({'|'.join(map(re.escape, endings))})$")
+    return frame.assign(**{column: parts[0].fillna(cells), ENDING: parts[1]})
+
+
+def _of_ids(table: Table) -> str:
+    return table.variables[table.key[0]].column
+
+
 def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
     """Rows that do not say which of a client's several they are."""
     name = notes.table.occasion or notes.table.time
     if name in frame and frame[name].isna().any():
         lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
-        if column not in {problem.column for problem in notes.problems}:
+        if column == ENDING:
+            what = f"its id ends in none of {listed(map(repr, notes.table.suffix))}."
+            notes.problem(what, "Correct the id, or `informant`.", _of_ids(notes.table), lost)
+        elif column not in {problem.column for problem in notes.problems}:
             remedy = "Fill it in, or leave such rows out by `where`."
             notes.problem("is blank, so its row has no place.", remedy, column, lost)
 
@@ -125,6 +141,7 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     if not table.occasion or not {book.client, table.occasion} <= set(frame):
         return
     column = table.variables[table.occasion].column
+    column = _of_ids(table) if column == ENDING else column
     for value in table.suffix:
         here = _is(frame[table.occasion], value)
         if not here.any() and len(frame):
@@ -277,6 +294,8 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             rows = frame.index if given else np.arange(FIRST_ROW, FIRST_ROW + len(frame))
             notes[name] = Notes(table, np.asarray(rows))
             frame = kept(frame, notes[name]) if table.where else frame
+            if any(v.column == ENDING for v in table.variables.values()):
+                frame = parted(frame, _of_ids(table), [*table.suffix])
             for step in (_typed, duplicates):
                 frame = step(frame, notes[name])
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())

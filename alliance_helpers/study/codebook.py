@@ -273,6 +273,9 @@ def limits_of(items: tuple[str, ...], tables: dict[str, Table]) -> tuple[float, 
     return -math.inf, math.inf
 
 
+ENDING = "#ending"  # as a column in the codebook: what an id ends in, if that tells who rated
+
+
 def role_of(table: str, column: str, variables: dict, values: tuple) -> Variable:
     """The variable that says who rated: the one listed for its column, or one of that name."""
     name = column if NAME.fullmatch(column) else "rated_by"

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from ..errors import DataError
-from .raw_tables import RawTable, numbered, refuse, refuse_rows, within_limits
+from .raw_tables import RawTable, joined_names, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
@@ -142,7 +142,7 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
             what = f"has {len(best[3])} names in row {rows[0]}, but {len(labels)} cells below them."
             remedy = "Correct `header` in the codebook, or export the table again."
             raise refuse(path.name, what, remedy, row=rows[0] + 1)
-    return best[2], best[3], labels, rows
+    return best[2], joined_names(best[3], labels), labels, rows
 
 
 def _parse(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,6 +139,20 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     return frame[~blank] if blank.any() else frame
 
 
+def joined_names(names: list, below: Sequence = ()) -> list:
+    """The names; where one stands above several columns, before what the next row calls each.
+
+    >>> joined_names(["id", "Client", ""], ["", "1", "2"])
+    ['id', 'Client 1', 'Client 2']
+    """
+    cells = [["" if cell is None else as_text(cell) for cell in row] for row in (names, below)]
+    pairs = [*itertools.zip_longest(*cells, fillvalue="")]
+    if not any(own and not above for above, own in pairs):
+        return names
+    spans = itertools.accumulate((above for above, _ in pairs), lambda last, new: new or last)
+    return [f"{above} {own}".strip() for above, (_, own) in zip(spans, pairs, strict=True)]
+
+
 def repeated_names(frame: pd.DataFrame) -> str:
     """The columns' names that stand there more than once, as a message lists them."""
     return listed(map(repr, frame.columns[frame.columns.duplicated()].unique()))
@@ -243,7 +257,7 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
             what = "is empty" if header[0] == 1 else f"has no names in row {header[0]}"
             raise refuse(place, f"{what}.", "Put a header in the first row, the records below.")
         rows = [_trim(row) for row in cells]
-    names, first = top[0], header[1] + 1
+    names, first = joined_names(*top[:2]), header[1] + 1
     width, has = len(names), "has {} cells where the header has {}."
     long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:

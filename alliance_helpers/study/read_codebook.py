@@ -17,6 +17,7 @@ import pandas as pd
 from ..errors import CodebookError, Problem, listed, show
 from ..paths import CODEBOOK
 from .codebook import (
+    ENDING,
     KINDS,
     MAX_SPAN,
     N_ITEMS,
@@ -124,7 +125,9 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
             variables[variable] = _variable(variable, name, column, settings, missing)
     if rated := entry.get("informant", {}):
         suffix = {str(rated[role]): f"_{role}" for role in ROLES}
-        role = role_of(name, rated["column"], variables, (*suffix,))
+        ids = [variables[k].column for k in entry["key"] if k in variables]
+        column = ENDING if rated["column"] in ids else rated["column"]
+        role = role_of(name, column, variables, (*suffix,))
         variables[role.name], occasion = role, {"column": role.name, "suffix": suffix}
     key = entry["key"]
     if rated or entry.get("time"):
@@ -254,10 +257,15 @@ def _patterns(raw: dict) -> Iterator:
             low, high = told["range"]
             if not low <= high:
                 yield place, f"the range {low} to {high} is empty.", "Write [lowest, highest]."
-            words = told["values"] if isinstance(told["values"], dict) else {"": ""}
-            if told["type"] in NUMERIC and not all(map(is_number, map(str, words.values()))):
-                what = "`values` of a number say which word is which number."
+            words = told["values"] if isinstance(told["values"], dict) else {"each word": ""}
+            lacking = [str(word) for word, number in words.items() if not is_number(str(number))]
+            if told["type"] in NUMERIC and lacking:
+                what = f"`values` of a number say no number for {listed(lacking)}."
                 yield place, what, "Write {word: number, ...}."
+            listed_ids = told["type"] == "id" and isinstance(told["values"], list)
+            if listed_ids or (told["type"] == "date" and told["values"]):
+                what = f"`values` say nothing of type {told['type']} here."
+                yield place, what, "Leave them out; of an id write {as written: as meant}."
 
 
 def _same_names(book: Codebook, raw: Mapping) -> Iterator:
@@ -355,9 +363,11 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, what, f"Make the key [{', '.join(key)}]."
     if any(table.variables[name].optional for name in table.key if name in table.variables):
         yield place, "part of its key is optional.", "Leave `optional` out there."
-    if table.header[0] > table.header[1] or (table.rated and len(table.suffix) < len(ROLES)):
-        what = "the header ends before it begins, or both informants are told alike."
-        yield place, what, "Write `header: [first, last]`, and a value for each informant."
+    if table.header[0] > table.header[1]:
+        yield place, "the header ends before it begins.", "Write `header: [first, last]`."
+    if len({*table.suffix.values()}) < len(ROLES if table.rated else table.suffix):
+        what = "two informants, or two occasions, are told alike."
+        yield place, what, "Give each a value and a suffix of its own."
     if table.duplicates == "allow" and row != "episode":
         yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
     if table.duplicates == "keep_latest" and not _is_date(table, table.latest):

@@ -156,7 +156,7 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
         what = f"some ids may be one person's: {same}."
-        remedy = "Write each alike, if so: they count as different people now."
+        remedy = "If so, say under its `values` which is meant: they count as different people now."
         column = table.variables[book.case_manager].column
         yield Problem(table.file, what, remedy, column=column)
 
@@ -168,14 +168,14 @@ def spelled_alike(ids) -> list[list[str]]:
         words = plain(i).split()
         words = words if re.search(r"\d", i) else sorted(words)
         groups.setdefault("".join(words), []).append(i)
-    pairs = [same for same in groups.values() if len(same) > 1]
     names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
     names = [k for k in names if len(k[1]) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
         same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
-        if same and get_close_matches(x, [y], 1, ALIKE):
-            pairs.append([*groups[a], *groups[b]])
-    return pairs
+        one, two = groups[a], groups[b]
+        if same and one is not two and get_close_matches(x, [y], 1, ALIKE):
+            groups |= {k: [*one, *two] for k, same in groups.items() if same in (one, two)}
+    return [[*group] for group in dict.fromkeys(map(tuple, groups.values())) if len(group) > 1]
 
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Files as people have them: the draft gives the right numbers, or asks."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -22,10 +23,12 @@ from exports_made import (
     totals,
     truth,
 )
+from further_exports import FOUND, QUESTIONED, by_name, names_with_variants, side_by_side, told_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alliance_helpers.drafting.describe import describe
+from alliance_helpers.errors import CodebookError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
 from alliance_helpers.study.read_codebook import parse_codebook
@@ -46,14 +49,17 @@ def drafted(folder):
     return text, book, found.set_axis(dyads[book.client].astype(str), axis=0), dyads
 
 
-@pytest.mark.parametrize("made", [*EXACT, *ASKED], ids=lambda made: made.__name__)
+MADE = [*EXACT, *FOUND, *ASKED, *QUESTIONED]
+
+
+@pytest.mark.parametrize("made", MADE, ids=lambda made: made.__name__)
 def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     data = truth()
     made(tmp_path, data)
     text, book, found, _ = drafted(tmp_path)
     assert text.startswith("# Shape: ")
     asked = "QUESTION: " in text
-    assert asked or made in EXACT, text
+    assert asked or made in (*EXACT, *FOUND), text
     wanted = totals(data)
     pd.testing.assert_frame_equal(
         found.loc[wanted.index, ["c", "t"]], wanted, check_names=False, check_index_type=False
@@ -61,6 +67,45 @@ def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     assert book.case_manager is not None, text
     predictors = {name for names in book.blocks.values() for name in names}
     assert not predictors & {book.case_manager, book.client, "seed", "Progress"}
+
+
+def test_words_of_no_known_set_take_a_line_each(tmp_path):
+    """Two edited lines; the draft is refused until then, and names the words in their place."""
+    polish = ["Rzadko", "Czasem", "Dość często", "Bardzo często", "Zawsze"]
+    seven = ["Nigdy", "Rzadko", "Sporadycznie", "Czasem", "Często", "Bardzo często", "Zawsze"]
+    data = truth()
+    told = told_in(data, polish, seven)
+    names = "wai_pacjent_{}", "wai_terapeuta_{}"
+    frame = side_by_side(data, *names, told, id="id", terapeuta="who")
+    frame.to_csv(tmp_path / "pl.csv", index=False)
+    with pytest.raises(CodebookError, match=r"no number for .*Dość często"):
+        parse_codebook(describe(tmp_path))
+    lines = describe(tmp_path).splitlines()
+    for name, anchors in zip(names, (polish, seven), strict=True):
+        at = next(i for i, line in enumerate(lines) if name.format("{1..12}") in line)
+        values = ", ".join(f"{word}: {i}" for i, word in enumerate(anchors, 1))
+        lines[at] = f'      "{name.format("{1..12}")}": {{type: integer, values: {{{values}}}}}'
+    _same_totals(tmp_path, "\n".join(lines), data)
+
+
+def test_names_of_one_person_are_one_by_the_line_that_the_draft_proposes(tmp_path):
+    data = truth()
+    names_with_variants(tmp_path, data)
+    text = describe(tmp_path)
+    proposed = re.search(r"Then `(values: {.*})` makes each one", text)[1]
+    text = text.replace("therapist: {type: id}", f"therapist: {{type: id, {proposed}}}")
+    study = _same_totals(tmp_path, text, data)
+    assert study.dyads["therapist"].nunique() == by_name(data).nunique()
+    assert (study.log.query("column == 'therapist'")["rule"] == "spelling").all()
+
+
+def _same_totals(folder, text, data):
+    book = parse_codebook(text)
+    study = clean(load_study(folder, book))
+    wanted = totals(data)
+    for who, column in zip("ct", ("client_alliance", "case_manager_alliance"), strict=True):
+        assert np.allclose(study.dyads[column], wanted[who], equal_nan=True)
+    return study
 
 
 LAYOUTS = ("wide", "two files", "two sheets", "long", "events")

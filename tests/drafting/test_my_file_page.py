@@ -17,11 +17,14 @@ READ = (  # dyads of each pair, and what its first row holds, read by hand
     (5, {"age": 37, "wai_c2": 3, "wai_t1": 7}),
     (5, {"waip_001": 3, "waip_002": 4}),
     (3, {"doctor": "T01", "wai1_client": 3, "wai1_case_manager": 5}),
+    (3, {"doctor": "T01", "wai1_client": 3, "wai1_case_manager": 5}),
     (3, {"session": 2, "wai1": 5, "wai2": 4}),
     (3, {"severity_pre": 31, "severity_post": 20}),
     (2, {"q5_1": 1}),
     (2, {"therapist_id": "1", "phq_intake": 14, "phq": 16, "wai_1": 3}),
     (5, {"bdi": 21}),
+    (4, {"c_1": 3, "t_2": 6}),
+    (5, {"therapist": "Anna Schmidt", "gaf": 61}),
     (5, {"therapist_alliance_goal": 20}),
 )
 

@@ -11,7 +11,7 @@ from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, re
 from alliance_helpers.drafting.describe import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
-from alliance_helpers.study.load import load_study
+from alliance_helpers.study.load import check, load_study
 from alliance_helpers.study.read_codebook import parse_codebook
 
 
@@ -110,7 +110,7 @@ def a_total(data):
         (unlike_columns, "q3 hold other answers"),
         (a_total, "what its form allows"),
         (ids_twice, "'id' stands in several rows"),
-        (a_word_among_numbers, "so so stand among numbers"),
+        (a_word_among_numbers, "so so stand among the answers"),
         (only_numbers_tell, "number of items and answers of the WAI-S"),
     ],
 )
@@ -120,6 +120,19 @@ def test_it_is_asked(made, asked, tmp_path):
     here.to_csv(tmp_path / "data.csv", index=False)
     lines = [line for line in describe(tmp_path).splitlines() if "QUESTION: " in line]
     assert any(asked in line for line in lines), lines
+
+
+def test_a_word_of_very_few_is_told_by_check_and_not_by_the_draft(tmp_path):
+    data = truth()
+    told = words(data, C, SR)
+    told.iloc[3, 2] = "only with Ann"
+    wide(data, named(told, C, "wai_c{}")).to_csv(tmp_path / "data.csv", index=False)
+    text = describe(tmp_path)
+    assert "QUESTION: 1 other words stand among the answers" in text
+    assert "Ann" not in text
+    assert "row 5, column wai_c3: found 'only with Ann'" in str(
+        check(tmp_path, parse_codebook(text))[0][0]
+    )
 
 
 def test_part_of_a_form_is_nobody_s_rating(tmp_path):

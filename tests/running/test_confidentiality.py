@@ -188,6 +188,12 @@ def test_nobody_stands_out_in_a_number(results):
     assert not [text for text in told if re.search(rf"\b{OLDEST}\b(?! %)", text)]
 
 
+def test_what_is_printed_does_not_tell_how_old_the_oldest_is(said):
+    told = [path.read_text("utf-8") for path in said.glob("*.txt")]
+    assert any("client_age: {type: integer, range: [" in text for text in told)
+    assert not [text for text in told if re.search(rf"\b{OLDEST}\b", text)]
+
+
 def test_the_log_hides_values(results):
     log = pd.read_csv(results / "cleaning_log.csv", dtype=str, keep_default_na=False)
     assert len(log) > 50

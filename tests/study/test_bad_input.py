@@ -28,6 +28,7 @@ def test_refused_by_every_command(name, tmp_path):
         assert "\n".join(line.strip() for line in lines) == CASES[name][1], arguments
         assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
         assert (done.code, done.out) == (2, "")
+        assert done.seconds < 5
         assert not (tmp_path / "out").exists()
 
 

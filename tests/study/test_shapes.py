@@ -188,7 +188,7 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
         ("id,n\n1,2\n", "n: {}", "key: [id], row: session, time: n, event: 4", "event '4'"),
         ("id,x\n1,2\n", "x: {}", "key: [id], row: session, time: x", "'event' must be given"),
         ("id,x\n1,2\n", "x: {}", "key: [id], header: 9", "no header in row 9"),
-        ("id,x\n1,2\n", "x: {values: [1, 2]}", "", "say which word is which number"),
+        ("id,x\n1,2\n", "x: {values: [1, 2]}", "", "say no number for"),
         ("id,role,x\n1,a,2\n1,b,3\n2,c,3\n", "x: {}",
          "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
          "row 4, column role: found 'c'"),

@@ -1,0 +1,316 @@
+"""The same small study as other tools, languages and people write it; every file is made here."""
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+from exports_made import (
+    GERMAN_S,
+    GERMAN_SR,
+    SPANISH_S,
+    SPANISH_SR,
+    SR,
+    C,
+    S,
+    T,
+    ids,
+    named,
+    numbered,
+    qualtrics,
+    words,
+)
+
+FRENCH_SR = ["Rarement", "Parfois", "Assez souvent", "Très souvent", "Toujours"]
+FRENCH_S = ["Jamais", "Rarement", "Occasionnellement", "Parfois", "Souvent", "Très souvent",
+            "Toujours"]  # fmt: skip
+DUTCH_SR = ["zelden of nooit", "soms", "vaak", "zeer vaak", "altijd"]
+FIRST = ["Anna", "Bernd", "Clara", "David", "Elena", "Felix", "Gerda", "Hugo", "Ines", "Jonas"]
+LAST = ["Schmidt", "Castillo", "Okafor", "Lindqvist", "Brunner", "Dubois", "Iglesias", "Moreno"]
+
+
+def by_name(data):
+    """A name for each therapist; no two are alike."""
+    return data["who"].map(lambda i: f"{FIRST[i % 10]} {LAST[(3 * i + i // 10) % 8]}")
+
+
+def side_by_side(data, one, other, told=None, **columns):
+    """A row a dyad: ids, then both forms under the names given, as numbers or as told."""
+    told = data if told is None else told
+    forms = [named(told[C], C, one), named(told[T], T, other)]
+    return pd.concat([ids(data, **columns), *forms], axis=1)
+
+
+def told_in(data, one, two):
+    return data.assign(**words(data, C, one), **words(data, T, two))
+
+
+def qualtrics_in(folder, data, anchors, names, interface):
+    told = told_in(data, *anchors)
+    body = side_by_side(data, *names, told, Code="id", Terapeuta="who", PHQ="phq")
+    qualtrics(folder, data, "export.csv", body, {})
+    frame = pd.read_csv(folder / "export.csv", dtype=str, keep_default_na=False)
+    frame.replace(interface).to_csv(folder / "export.csv", index=False, encoding="utf-8-sig")
+
+
+def qualtrics_spanish(folder, data):
+    """The tool's own words are Spanish, too: previews and unfinished responses are told by them."""
+    interface = {
+        "Status": {"Response Type": "Tipo de respuesta", "IP Address": "Dirección IP",
+                   "Survey Preview": "Vista previa de la encuesta"},
+        "Finished": {"True": "Verdadero", "False": "Falso"},
+    }  # fmt: skip
+    names = "paciente_{}", "terapeuta_{}"
+    qualtrics_in(folder, data, (SPANISH_SR, SPANISH_S), names, interface)
+
+
+def qualtrics_german(folder, data):
+    interface = {
+        "Status": {"IP Address": "IP-Adresse", "Survey Preview": "Umfragevorschau"},
+        "Finished": {"True": "Wahr", "False": "Falsch"},
+    }
+    qualtrics_in(folder, data, (GERMAN_SR, GERMAN_S), ("WAI_K_{}", "WAI_T_{}"), interface)
+
+
+def redcap_dictionary(folder, data):
+    """A repeating instrument, choices and an identifier from the dictionary, `2.0` for a code."""
+    base = ids(data, record_id="id", phq_post="phq").assign(ther_name=by_name(data), mrn=data["id"])
+    base = pd.concat([base.assign(sex=data["age"] % 2 + 1), named(data[T], T, "wais_t{}")], axis=1)
+    parts, rng = [base.assign(redcap_repeat_instrument="")], np.random.default_rng(4)
+    for instance in ("1", "2"):
+        told = data[C] if instance == "2" else data[C].map(lambda x: rng.integers(1, 6))
+        part = pd.concat([ids(data, record_id="id"), named(told, C, "sr{}")], axis=1)
+        part = part.assign(redcap_repeat_instrument="visit", redcap_repeat_instance=instance)
+        parts.append(part)
+    frame = pd.concat(parts).sort_values("record_id", kind="stable")
+    frame.to_csv(folder / "Proj_DATA.csv", index=False)
+    rows = [("ther_name", "Therapist's name", "", ""), ("mrn", "Hospital number", "", "y"),
+            ("sex", "Sex", "1, male | 2, female", "")]  # fmt: skip
+    for name, who, anchors in (("wais_t", "therapist", S), ("sr", "client", SR)):
+        choices = " | ".join(f"{i}, {word}" for i, word in enumerate(anchors, 1))
+        label = f"Working alliance, {who} form, item"
+        rows += [(f"{name}{i}", f"{label} {i}", choices, "") for i in range(1, 13)]
+    head = ["Variable / Field Name", "Field Label", "Choices, Calculations, OR Slider Labels",
+            "Identifier?"]  # fmt: skip
+    pd.DataFrame(rows, columns=head).to_csv(folder / "Proj_DataDictionary.csv", index=False)
+
+
+def limesurvey_spanish(folder, data):
+    told = told_in(data, SPANISH_SR, SPANISH_S)
+    names = "WAIPAC[SQ{:03d}]", "WAITER[SQ{:03d}]"
+    frame = side_by_side(data, *names, told, CODIGO="id", TERAP="who", EDAD="age", PHQ="phq")
+    meta = {"id": range(1, len(data) + 1), "submitdate": "2024-03-04 09:12:00", "lastpage": 5,
+            "startlanguage": "es", "seed": 1_000_000 + data["id"]}  # fmt: skip
+    frame = pd.concat([pd.DataFrame(meta), frame.fillna("N/A")], axis=1)
+    frame.to_csv(folder / "results-survey9.csv", index=False)
+
+
+def limesurvey_full_text(folder, data):
+    """Whole questions as names; the tool's own columns are named in German."""
+    told = told_in(data, GERMAN_SR, GERMAN_S)
+    names = ("Fragebogen für Patienten: Wie oft? [Aussage {}]",
+             "Fragebogen für Therapeuten: Wie oft? [Aussage {}]")  # fmt: skip
+    columns = {"Code der Dyade": "id", "Nummer der Therapeutin": "who", "PHQ-9 Summe": "phq"}
+    frame = side_by_side(data, *names, told, **columns)
+    meta = {"Antwort ID": range(1, len(data) + 1), "Datum Abgeschickt": "2024-03-04 09:12:00",
+            "Letzte Seite": 5, "Zufallsstartwert": 1_000_000 + data["id"]}  # fmt: skip
+    pd.concat([pd.DataFrame(meta), frame], axis=1).to_csv(folder / "results.csv", index=False)
+
+
+def spss_cut_off(folder, data):
+    """Eight letters, upper case; labels on two items; whose a form is only where names differ."""
+    names = "AKPAT{}", "AKBEH{}"
+    frame = side_by_side(data, *names, LFDNR="id", BEHANDLR="who", PHQ9="phq").astype(float)
+    levels = dict.fromkeys(("AKBEH4", "AKBEH10"), numbered(GERMAN_S))
+    pyreadstat.write_sav(frame, folder / "DATEN.sav", variable_value_labels=levels)
+
+
+def spss_dutch(folder, data):
+    names = "wav_c{}", "wav_t{}"
+    frame = side_by_side(data, *names, clientnr="id", behandelaar="who", phq="phq").astype(float)
+    levels = {c: numbered(DUTCH_SR) for c in frame if "wav_c" in c}
+    labels = ["Werkalliantie" if "wav" in c else c for c in frame]
+    pyreadstat.write_sav(
+        frame, folder / "nl.sav", column_labels=labels, variable_value_labels=levels
+    )
+
+
+def spss_from_zero(folder, data):
+    names = "wai_c{}", "wai_t{}"
+    told = data.assign(**{c: data[c] - 1 for c in C + T})
+    frame = side_by_side(data, *names, told, id="id", therapist="who", phq="phq").astype(float)
+    levels = {c: dict(enumerate(SR if "_c" in c else S)) for c in frame if "wai" in c}
+    levels = {c: {float(i): word for i, word in told.items()} for c, told in levels.items()}
+    pyreadstat.write_sav(frame, folder / "z.sav", variable_value_labels=levels)
+
+
+def spss_roles(folder, data):
+    """Two rows a dyad; who rated is a number that the value labels explain."""
+    parts = [pd.concat([ids(data, dyad="id", thid="who").assign(quelle=k),
+                        named(data[columns], C, "wai{:02d}")], axis=1)
+             for k, columns in ((1.0, C), (2.0, T))]  # fmt: skip
+    frame = pd.concat(parts).sort_values("dyad", kind="stable").reset_index(drop=True)
+    levels = {"quelle": {1.0: "Patient", 2.0: "Therapeut"}}
+    pyreadstat.write_sav(frame.astype(float), folder / "l.sav", variable_value_labels=levels)
+
+
+def excel_merged(folder, data):
+    """`WAI paciente` stands above twelve columns that are called 1 to 12, and again."""
+    frame = side_by_side(data, "c{}", "t{}", Paciente="id", Terapeuta="who")
+    with pd.ExcelWriter(folder / "estudio.xlsx") as book:
+        frame.to_excel(book, index=False, startrow=2)
+        sheet = book.sheets["Sheet1"]
+        for i in range(24):
+            sheet.cell(3, 3 + i).value = i % 12 + 1
+        sheet["A1"], sheet["C2"], sheet["O2"] = "Estudio 2023", "WAI paciente", "WAI terapeuta"
+        for span in ("A1:F1", "C2:N2", "O2:Z2"):
+            sheet.merge_cells(span)
+
+
+def two_headers(folder, data):
+    """As SurveyMonkey writes it: a question once, above what each of its columns asks."""
+    told = told_in(data, SR, S)
+    frame = side_by_side(data, "c{}", "t{}", told, id="id", who="who").astype(object).fillna("")
+    above = ["Respondent ID", "What is your therapist's code?", "Client form: how often?",
+             *[""] * 11, "Therapist form: how often?", *[""] * 11]  # fmt: skip
+    below = ["", "Open-Ended Response", *[f"Statement {i}" for i in range(1, 13)] * 2]
+    rows = pd.DataFrame([below, *frame.to_numpy().tolist()], columns=above)
+    rows.to_csv(folder / "sheet.csv", index=False)
+
+
+def long_endings(folder, data, ends=("K", "T"), names="wai_{}"):
+    """Two rows a dyad; the id ends in who rated."""
+    parts = []
+    for columns, end in zip((C, T), ends, strict=True):
+        part = ids(data, id="id", therapeut="who").assign(id=data["id"].astype(str) + end)
+        parts.append(pd.concat([part, named(data[columns], C, names)], axis=1))
+    pd.concat(parts).sort_values("id").to_csv(folder / "lang.csv", sep=";", index=False)
+
+
+def long_letters(folder, data):
+    long_endings(folder, data, ("-A", "-B"))
+
+
+def long_spanish(folder, data):
+    """Two rows a dyad, each in the words of a form of its own."""
+    parts, told = [], told_in(data, SPANISH_SR, SPANISH_S)
+    for columns, who in ((C, "paciente"), (T, "terapeuta")):
+        part = ids(data, diada="id", id_terapeuta="who").assign(informante=who)
+        parts.append(pd.concat([part, named(told[columns], C, "item{}")], axis=1))
+    frame = pd.concat(parts).sort_values("diada", kind="stable")
+    frame.to_csv(folder / "largo.csv", index=False, encoding="latin-1")
+
+
+def events(folder, data):
+    """Three events a client; the alliance was asked at the last."""
+    parts = []
+    for event in ("baseline", "midpoint", "end"):
+        part = ids(data, case_id="id", counselor="who").assign(event=event, phq=data["phq"])
+        forms = [named(data[C], C, "wai_c{}"), named(data[T], T, "wai_t{}")]
+        parts.append(pd.concat([part, *forms], axis=1) if event == "end" else part)
+    pd.concat(parts).sort_values("case_id", kind="stable").to_csv(folder / "e.csv", index=False)
+
+
+def french(folder, data):
+    names = "wai_patient_{}", "wai_therapeute_{}"
+    told = told_in(data, FRENCH_SR, FRENCH_S)
+    frame = side_by_side(data, *names, told, dossier="id", thérapeute="who", phq="phq")
+    frame.to_csv(folder / "fr.csv", sep=";", index=False)
+
+
+def written_with_numbers(folder, data):
+    told = data[C].map(lambda x: f"{int(x)} - {SR[int(x) - 1]}", na_action="ignore")
+    other = data[T].map(lambda x: f"{int(x)} = {GERMAN_S[int(x) - 1]}", na_action="ignore")
+    told = data.assign(**told, **other)
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", told, id="id", therapist="who")
+    frame.to_csv(folder / "s.csv", index=False)
+
+
+def raw_and_reversed(folder, data):
+    frame = side_by_side(data, "wai_pat_{:02d}", "wai_beh_{:02d}", code="id", behandler="who")
+    frame = frame.assign(**{f"wai_beh_{i}_um": 8 - frame[f"wai_beh_{i}"] for i in ("04", "10")})
+    frame.to_csv(folder / "r.csv", sep=";", index=False)
+
+
+def names_with_variants(folder, data):
+    """A third of the rows spells the therapist's name in another way."""
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", client="id").assign(therapist=by_name(data))
+    upper, turned = frame["therapist"].str.upper(), frame["therapist"].str.split().str[::-1]
+    frame.loc[1::6, "therapist"], frame.loc[4::6, "therapist"] = upper, turned.str.join(", ")
+    frame.to_csv(folder / "n.csv", index=False)
+
+
+def google_forms(folder, data):
+    names = "Client form: how often? [{}.]", "Therapist form: how often? [{}.]"
+    columns = {"Participant code": "id", "PHQ-9 total": "phq"}
+    frame = side_by_side(data, *names, told_in(data, SR, S), **columns)
+    frame.insert(0, "Your therapist", by_name(data))
+    frame.insert(0, "Email Address", [f"p{i}@example.org" for i in data["id"]])
+    frame.to_csv(folder / "Form responses 1.csv", index=False)
+
+
+def one_numbering(folder, data):
+    """Items 1 to 24; the labels say that the second twelve are the therapist's."""
+    frame = pd.concat([ids(data, ID="id", TH="who"), data[C + T]], axis=1).astype(float)
+    frame.columns = ["ID", "TH", *[f"WAI{i:02d}" for i in range(1, 25)]]
+    labels = [f"WAI {who} Item {i}" for who in ("Patient", "Therapeut") for i in range(1, 13)]
+    pyreadstat.write_sav(frame, folder / "n.sav", column_labels=["", "", *labels])
+
+
+def codes_from_zero(folder, data):
+    """Answers `AO00` to `AO06`."""
+    told = data[C + T].map(lambda x: f"AO{int(x) - 1:02d}", na_action="ignore")
+    names = "WAIP[SQ{:03d}]", "WAIT[SQ{:03d}]"
+    frame = side_by_side(data, *names, data.assign(**told), id="id", terapeuta="who")
+    frame.to_csv(folder / "k.csv", index=False)
+
+
+def rare_word(folder, data):
+    """Whoever did not answer an item wrote so, in a word that is not known."""
+    data.loc[:4, ["c6", "c11", "t2", "t7"]] = np.nan
+    told = told_in(data, GERMAN_SR, GERMAN_S)
+    told[C + T] = told[C + T].fillna("entfällt")
+    frame = side_by_side(data, "WAI_{}_K", "WAI_{}_T", told, Chiffre="id", Behandler="who")
+    frame.to_csv(folder / "k.csv", sep=";", index=False)
+
+
+def german_dates(folder, data):
+    """Three sessions a client, told apart by day.month.year; the last is the one of the truth."""
+    parts, rng = [], np.random.default_rng(2)
+    for session in (1, 2, 3):
+        told = data[C] if session == 3 else data[C].map(lambda x: rng.integers(1, 6))
+        days = pd.to_timedelta(rng.integers(0, 300, len(data)) + 400 * session, unit="D")
+        day = (pd.Timestamp("2020-01-03") + days).strftime("%d.%m.%Y")
+        part = ids(data, Fallnummer="id", Therapeut="who").assign(Datum=day)
+        forms = [named(told, C, "WAI_P{}"), named(data[T], T, "WAI_T{}")]
+        parts.append(pd.concat([part, *forms], axis=1))
+    frame = pd.concat(parts).sort_values("Fallnummer", kind="stable")
+    frame.to_csv(folder / "sitzungen.csv", sep=";", index=False)
+
+
+FOUND = (
+    one_numbering,
+    qualtrics_german,
+    limesurvey_spanish,
+    spss_dutch,
+    spss_roles,
+    excel_merged,
+    events,
+    french,
+    written_with_numbers,
+    raw_and_reversed,
+)
+QUESTIONED = (
+    codes_from_zero,
+    rare_word,
+    german_dates,
+    qualtrics_spanish,
+    redcap_dictionary,
+    limesurvey_full_text,
+    spss_cut_off,
+    spss_from_zero,
+    two_headers,
+    long_endings,
+    long_letters,
+    long_spanish,
+    names_with_variants,
+    google_forms,
+)
