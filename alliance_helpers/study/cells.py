@@ -330,7 +330,7 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
     cells = values
     if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
         cells = values.astype(object).where(values.notna(), None)
-    if cells.dtype == "str" and _plain_ids(cells.iloc[firsts(cells)], v):
+    if cells.dtype == "str" and not v.codes and _plain_ids(cells.iloc[firsts(cells)], v):
         return cells.array
     cells = _text(cells)
     some = (cells.head(1), cells) if len(cells) else ()  # the first nearly always tells

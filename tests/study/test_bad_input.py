@@ -1,4 +1,8 @@
-"""Every bad input gives its message: file, place, value, remedy; and nothing else happens."""
+"""Every bad input gives its message: file, place, value, remedy; and nothing else happens.
+
+Through the real command line, one of three commands by turns; every command in turn meets every
+bad input in `tests/running/test_refused.py`.
+"""
 
 import json
 
@@ -9,27 +13,26 @@ from bad_input.command import alliance
 from alliance_helpers.study.load import check
 
 
-def commands(source, folder):
-    """The three commands that read a study, and what they must not leave behind."""
+def command(number, source, folder):
+    """One of the commands that read a study."""
     grid = folder / "grid.yml"
     grid.write_text(json.dumps({"runs": [{"data": str(source)}]}))
-    yield ["check", "--data", source]
-    yield ["run", "--data", source, "--out", folder / "out"]
+    every = [["check", "--data", source], ["run", "--data", source, "--out", folder / "out"]]
     if source.exists():
-        yield ["batch", grid, "--out", folder / "out"]
+        every.append(["batch", grid, "--out", folder / "out"])
+    return every[number % len(every)]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_refused_by_every_command(name, tmp_path):
+@pytest.mark.parametrize(("number", "name"), enumerate(CASES), ids=[*CASES])
+def test_refused_by_the_command_line(number, name, tmp_path):
     source = write(tmp_path / "in", name)
-    for arguments in commands(source, tmp_path):
-        done = alliance(tmp_path, *arguments)
-        heading, *lines = done.err.replace(f"{tmp_path}/in/", "").splitlines()
-        assert "\n".join(line.strip() for line in lines) == CASES[name][1], arguments
-        assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
-        assert (done.code, done.out) == (2, "")
-        assert done.seconds < 5
-        assert not (tmp_path / "out").exists()
+    done = alliance(tmp_path, *command(number, source, tmp_path))
+    heading, *lines = done.err.replace(f"{tmp_path}/in/", "").splitlines()
+    assert "\n".join(line.strip() for line in lines) == CASES[name][1]
+    assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
+    assert (done.code, done.out) == (2, "")
+    assert done.seconds < 5
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_unspoilt_study_has_no_problem(tmp_path):
