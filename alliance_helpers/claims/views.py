@@ -286,14 +286,17 @@ def as_numbers(dyads: pd.DataFrame, names: list[str], book: Codebook) -> pd.Data
     """
     columns = {}
     for name in names:
-        if pd.api.types.is_numeric_dtype(dyads[name]):
-            if dyads[name].std() > 0:
-                days = book.describe(name)[1] == "days" and dyads[name].min() >= 0
-                columns[name] = np.log1p(dyads[name]) if days else dyads[name]
+        column = dyads[name]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            x = column.to_numpy(float, na_value=np.nan)
+            known = x[~np.isnan(x)]
+            if len(known) and known.min() < known.max():
+                days = known.min() >= 0 and book.describe(name)[1] == "days"
+                columns[name] = np.log1p(x) if days else x
             continue
-        for level in sorted(dyads[name].dropna().unique())[1:]:
-            indicator = (dyads[name] == level).astype(float)
-            columns[f"{name}: {level}"] = indicator.where(dyads[name].notna(), np.nan)
+        codes, levels = pd.factorize(column, sort=True)
+        for k, level in enumerate(levels[1:], 1):
+            columns[f"{name}: {level}"] = np.where(codes < 0, np.nan, codes == k)
     return pd.DataFrame(columns, index=dyads.index)
 
 
