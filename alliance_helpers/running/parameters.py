@@ -40,7 +40,10 @@ GRID = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as a notebook declares it: `name: annotation = default  # meaning`."""
+    """A parameter as a notebook declares it: `name: annotation = default  # meaning`.
+
+    What holds a `=`, which papermill takes for a second parameter, stands on a line below.
+    """
 
     name: str
     annotation: str
@@ -121,7 +124,10 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
         raise ParameterError(f"{notebook}, the parameters cell: {error}.") from error
     tokens = generate_tokens(io.StringIO(source).readline)
     told = {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == COMMENT}
-    return {p.name: replace(p, meaning=told.get(line, "")) for p, line in found}
+    lines = [line for _, line in found]
+    more = {line - 1: f" {text}" for line, text in told.items() if line not in lines}
+    meanings = {line: told.get(line, "") + more.get(line, "") for line in lines}
+    return {p.name: replace(p, meaning=meanings[line]) for p, line in found}
 
 
 def _declared(statement: ast.stmt) -> Parameter:

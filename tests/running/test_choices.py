@@ -9,6 +9,8 @@ import alliance_helpers
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.paths import NOTEBOOKS, ROOT
 from alliance_helpers.running.cli import main
+from alliance_helpers.running.parameters import notebook_parameters
+from alliance_helpers.running.runner import main_notebooks
 from alliance_helpers.running.station import COLD_VARIABLE
 
 WRONG = [
@@ -124,3 +126,12 @@ def test_every_parameter_is_listed_with_its_meaning_and_the_page_in_docs_is_the_
         assert declared.split(" = ")[0] + " = " in page
         assert f"    {meaning}\n" in page
     assert listed in page
+
+
+def test_papermill_alone_knows_the_same_parameters(caplog):
+    """It warns of a line with two `=`, and does not know what stands there."""
+    from papermill import inspect_notebook
+
+    for path in main_notebooks():
+        assert {*inspect_notebook(str(path))} == {*notebook_parameters(path)}
+    assert caplog.messages == []
