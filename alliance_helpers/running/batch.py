@@ -31,7 +31,7 @@ from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write
 from .forkserver import helper_files
 from .parameters import PLACES, STUDY, Declared, all_parameters, check_grid, read_grid
 from .plan import differences, digest, input_hashes, sealed, unsealed
-from .runner import PREFIX, RunResult, Shared, is_copy, lost_run, notebook_cells, run_one
+from .runner import PLANNING, PREFIX, RunResult, Shared, is_copy, lost_run, notebook_cells, run_one
 from .sequence import checked_study, refuse_subtraction, skipped
 from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
@@ -61,7 +61,9 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
     if unknown := asked.difference(*fits.values()):
         known = ", ".join(path.stem for path in available)
         raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")
-    return [path for path in available if fits[path]] if names else numbered
+    if names:
+        return [path for path in available if fits[path]]
+    return [path for path in numbered if path.stem != PLANNING]
 
 
 def _study(run: Mapping[str, object]) -> dict[str, object]:

@@ -286,6 +286,13 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(tmp_path, monkeypatch):
     assert not (tmp_path / "~").exists()
 
 
+def test_a_batch_runs_the_numbered_notebooks_and_plans_nothing_unless_asked():
+    """Planning took half a minute of each cohort's."""
+    usual = [path.stem for path in choose_notebooks(())]
+    assert usual == [p.stem for p in runner.main_notebooks() if not p.stem.startswith("robustness")]
+    assert [path.stem for path in choose_notebooks(["11"])] == ["11_planning"]
+
+
 def test_a_copy_of_a_notebook_is_run_only_if_it_is_named(tmp_path, monkeypatch):
     for name in ("04_finding", "04_finding-Copy1", "04_finding (copy)"):
         make_notebook(tmp_path / f"{name}.ipynb")
