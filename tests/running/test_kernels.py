@@ -111,7 +111,7 @@ def test_what_a_forked_child_prints_reaches_the_notebook(tmp_path):
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone while it was read
         return False
 
 
