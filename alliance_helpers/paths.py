@@ -90,10 +90,10 @@ def write_whole(
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    if path.exists() and not path.is_file():  # a device, say, which would be replaced
-        raise OutputError(f"{path} is no file. Name another.")
     try:
         with told(path):
+            if path.exists() and not path.is_file():  # a device, say, which would be replaced
+                raise OutputError(f"{path} is no file. Name another.")
             path.parent.mkdir(parents=True, exist_ok=True)
             if callable(content):
                 content(part)
@@ -252,10 +252,11 @@ def empty_for_a_run(folder: Path) -> None:
         ours, others = survey(folder, known)
         refuse_others(folder, others)
         text = (folder / LIST).read_text(encoding="ascii", errors="replace")
-        commands = [command for _, command in HOLDER.findall(text)]  # the last is the caller's
-        if ours and commands[-2:-1] not in ([], [""], commands[-1:]):
+        *before, command = [command for _, command in HOLDER.findall(text)]
+        earlier = before[-1] if before else ""
+        if ours and earlier not in ("", command):
             raise OutputError(
-                f"{folder} holds what another command (alliance {commands[-2]}) wrote: "
+                f"{folder} holds what another command (alliance {earlier}) wrote: "
                 f"{named(ours, 3)}. Nothing was removed. Name another folder."
             )
         parts = [p.relative_to(folder).as_posix() for p in folder.rglob(".*.part") if is_part(p)]

@@ -163,7 +163,7 @@ def monte_carlo_interval(reached: float, draws: float, looks: int = 1) -> tuple[
 
 
 def counted(statistic: str, values: np.ndarray, directed: bool = True, looks: int = 1) -> dict:
-    """How often permutations reach a statistic: a row of :func:`joint_test`, without its name.
+    """How often permutations reach a statistic: a row of :func:`joint_test`, save the last column.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
 from . import plots
 from .outputs import own_figure
-from .printing import TOLD, coefficient, figure_number, p_words, pretty, word
+from .printing import TOLD, capital, coefficient, figure_number, p_words, pretty, word
 from .results import Run, read_run
 from .tables import statistics
 
@@ -214,7 +214,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
         autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     env.filters |= {"md": escaped, "coefficient": coefficient, "number": figure_number}
-    env.filters |= {"p": p_words, "cited": _cited, "symbols": _symbols}
+    env.filters |= {"p": p_words, "cited": _cited, "symbols": _symbols, "capital": capital}
     records = {name: frame.to_dict("records") for name, frame in frames.items()}
     words = {
         "word": lambda name: escaped(word(name, book)),
@@ -321,8 +321,7 @@ def _pipe(shown: pd.DataFrame, dashes: bool) -> str:
     """A table in Markdown, numbers to the right; pandoc shares the width by the dashes."""
     cells = shown.map(lambda cell: re.sub(r"(?<![\w.])-(?=[\d.])", "−", str(cell)))
     cells = cells.replace("", "–") if dashes else cells
-    first = cells.iloc[:, 0].str.lstrip(". …")
-    cells.isetitem(0, first.str[:1].str.upper() + first.str[1:])
+    cells.isetitem(0, cells.iloc[:, 0].str.lstrip(". …").map(capital))
     lines, ends = [[SYMBOLS.get(head, escaped(head)) for head in shown.columns]], []
     for at, head in enumerate(shown.columns):
         column = [head, *cells.iloc[:, at]]

@@ -223,6 +223,11 @@ def word(name: object, codebook: Codebook | None = None) -> str:
     return text.replace("_", " ") if said == text else said
 
 
+def capital(text: str) -> str:
+    """The text with a capital first; the other letters stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def decimals_for(width: float) -> int:
     """Decimals that leave two digits of an interval's width, and one below a width of 100."""
     if not (width > 0 and math.isfinite(width)):

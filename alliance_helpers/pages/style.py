@@ -20,7 +20,7 @@ from matplotlib.transforms import offset_copy
 
 from ..paths import unseen
 from ..study.codebook import Codebook
-from .printing import MARKS, TOLD, VERDICT_COLORS, WORDS, coefficient, figure_number, word
+from .printing import MARKS, TOLD, VERDICT_COLORS, WORDS, capital, coefficient, figure_number, word
 
 WIDTH = 6.0
 RC = rc_params_from_file(Path(__file__).with_name("alliance.mplstyle"), use_default_template=False)
@@ -181,8 +181,7 @@ def interval_rows(
             ax.text(0, y + 0.05, name, weight="bold", **how)
             y += HEADING
         for term, mine in part.groupby("term", sort=False):
-            label = word(term, codebook)
-            ax.text(0, y, label[:1].upper() + label[1:], **how)
+            ax.text(0, y, capital(word(term, codebook)), **how)
             y += LABEL
             for row in mine.itertuples(index=False):
                 _interval(ax, row, y, bool(analyses) and row.analysis != analyses[0])
@@ -233,7 +232,7 @@ def _who_is_who(rows: pd.DataFrame, codebook: Codebook | None, analyses: list, b
     for informant in filter(None, seen):
         style, name = look(informant), word(informant, codebook)
         face = {"color": style.color, "marker": style.marker, **_face(style.color, False)}
-        handles.append(Line2D([], [], ms=7.5, label=name[0].upper() + name[1:], **face))
+        handles.append(Line2D([], [], ms=7.5, label=capital(name), **face))
     if band:
         handles.append(Patch(facecolor=SHADE, label="smaller than the bound"))
     for hollow, names in ((False, analyses[:1]), (True, analyses[1:])):
