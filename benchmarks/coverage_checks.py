@@ -15,7 +15,7 @@ from scipy.stats import linregress, t
 
 from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.associations import halo
-from alliance_helpers.claims.evidence import ANALYSES, OF_KIND, QUICK, relate
+from alliance_helpers.claims.verdicts import ANALYSES, OF_KIND, QUICK, relate
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population

@@ -28,9 +28,8 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from ..study.yaml_text import read_yaml
 from . import verdicts, views
-from .evidence import relate
 from .rules import Claim, Rules
-from .verdicts import Effect
+from .verdicts import Effect, relate
 from .views import EVERY, Blocks, Tables, one_below_the_other, regression_blocks, usable
 
 READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"

@@ -28,8 +28,7 @@ from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import views
-from .evidence import relate
-from .verdicts import Effect
+from .verdicts import Effect, relate
 from .views import Tables, complete, one_below_the_other, regression_blocks, usable
 
 RECORDS = "records"
@@ -69,7 +68,7 @@ def association_of(
     Raises
     ------
     NotEstimableError
-        Too few dyads have them all, or one does not vary; as :func:`evidence.relate`.
+        Too few dyads have them all, or one does not vary; as :func:`verdicts.relate`.
     """
     values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term, *held])
     if len(values) < 6 + len(held):

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.evidence import QUICK
-from alliance_helpers.claims.rules import read_rules, read_stress
-from alliance_helpers.claims.stress import STRESS
-from alliance_helpers.claims.together import (
+from alliance_helpers.claims.assess import (
+    assess,
     differences,
     first_change,
     multiplicity,
     verdict_rates,
 )
+from alliance_helpers.claims.rules import read_rules, read_stress
+from alliance_helpers.claims.stress import STRESS
+from alliance_helpers.claims.verdicts import QUICK
 from alliance_helpers.cohorts.open import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 
