@@ -25,7 +25,7 @@ from alliance_helpers.models.design import complete_rows, tidy
 from alliance_helpers.models.importance import relative_importance
 from alliance_helpers.models.informants import correlation_difference, one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
-from alliance_helpers.models.nesting import effective_n, fit_intercepts
+from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.partial import Partial, PartialCounts
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_robust
@@ -117,12 +117,9 @@ def block_equivalence(published, rng) -> Hits:
         habit = rng.normal(size=groups.max() + 1)[groups]
         noise = np.sqrt(0.3) * habit + np.sqrt(0.7) * rng.normal(size=len(groups))
         y = X.sum(axis=1) * np.sqrt(bound / k) + np.sqrt(1 - bound) * noise
-        worth = np.mean([effective_n(x, y, groups)["n_effective"].iloc[0] for x in X.T])
         model = Partial(y, X, np.empty((len(y), 0)), groups, block=True)
         for name, estimator in ANALYSES.items():
-            e = model.observed(estimator)
-            size = None if name == "as_published" else worth
-            effect = verdicts.block(e, bound, size)
+            effect = verdicts.block(model.observed(estimator), bound)
             quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
             yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
 

@@ -362,8 +362,7 @@ class Collector:
         for estimator in estimators(claim, data):
             entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
-                worth = data.worth if claim.kind in BLOCKS and estimator != "ols" else None
-                effect = effect_of(model.observed(estimator), claim, self.rules, worth)
+                effect = effect_of(model.observed(estimator), claim, self.rules)
                 if shuffled is not None:
                     fits.append((model, estimator, data.rows, model.permuted(estimator, shuffled)))
                 verdict, _ = verdict_of(effect, claim, self.rules)

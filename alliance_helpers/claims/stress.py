@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..cohorts.cohort import followed
 from ..errors import NotEstimableError, ParameterError
-from ..models.count_design import unlike
+from ..models.count_fits import unlike
 from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
@@ -94,8 +94,7 @@ class Stressed:
 
     def judged(self, claim: Claim, found: Estimate, words: str) -> Judged:
         """An estimate under the claim's own rule."""
-        worth = self.worth(claim, found.n) if claim.kind in BLOCKS else None
-        effect = verdicts.effect_of(found, claim, self.rules, worth)
+        effect = verdicts.effect_of(found, claim, self.rules)
         verdict, criterion = verdicts.verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + words)
 
@@ -328,8 +327,9 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
     covariances = [fit.vcov[tested, tested] for fit in fits]
     df = float(np.mean([fit.df[tested].min() for fit in fits]))
     test = pool_blocks(estimates, covariances, n, k + models[0].q + 1, df).iloc[0]
-    share = float(np.mean([model.observed("ols").estimate for model in models]))
-    return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n, models[0].q)
+    seen = pd.DataFrame([vars(model.observed("mixed")) for model in models]).mean()
+    test = test[["f", "df2", "p_value"]]
+    return Estimate(**(seen.to_dict() | test.to_dict() | {"df1": k, "n": n}))
 
 
 DAYS = ("rate_absence",)

@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.special import betainc, fdtrc, gammaln, stdtr, stdtrit, xlogy
 
 from ..errors import NotEstimableError
-from ..models.count_design import too_rare
-from ..models.design import Sample, orthonormal, standardise
+from ..models.count_fits import too_rare
+from ..models.design import standardise, unusable
 from ..models.inference import two_one_sided
 from ..models.partial import Correlation, Estimate, Partial, PartialCounts
 from ..study.codebook import Codebook
@@ -133,9 +133,8 @@ class ClaimData:
         try:
             return Partial(y, X, self.Z, self.groups, block=self.claim.kind in BLOCKS)
         except NotEstimableError:
-            if len(self.terms) == X.shape[1] < len(y) - 1:
-                none = np.empty(0, int)
-                orthonormal(Sample(y, X, self.terms, none, none, none))
+            if len(self.terms) == X.shape[1] < len(y) - 1 and (why := unusable(X, self.terms)):
+                raise NotEstimableError(f"{'; '.join(why)}.") from None
             raise
 
 
@@ -248,11 +247,10 @@ def fitted(data: ClaimData) -> Estimate:
 
 def assessed(data: ClaimData, rules: Rules, analysis: str) -> Effect:
     """What a quick analysis estimates."""
-    claim, independent = data.claim, analysis in INDEPENDENT
+    claim = data.claim
     if analysis == "as_published" and claim.kind not in (*BLOCKS, "rate_absence"):
         return relate(data.y, data.X[:, 0], None, analysis, bounds_of(claim, rules)[1])
-    found = data.model.observed(ways(claim)[analysis])
-    return effect_of(found, claim, rules, None if independent else data.worth)
+    return effect_of(data.model.observed(ways(claim)[analysis]), claim, rules)
 
 
 def bounds_of(claim: Claim, rules: Rules) -> tuple[float, float]:
@@ -263,16 +261,13 @@ def bounds_of(claim: Claim, rules: Rules) -> tuple[float, float]:
     return -bound, bound
 
 
-def effect_of(estimate: Estimate, claim: Claim, rules: Rules, worth: float | None = None) -> Effect:
-    """The estimate with the intervals and the equivalence test of its kind of claim.
-
-    `worth` is what the dyads are worth to a block's bound: their number if independent.
-    """
+def effect_of(estimate: Estimate, claim: Claim, rules: Rules) -> Effect:
+    """The estimate with the intervals and the equivalence test of its kind of claim."""
     e, bounds = estimate, bounds_of(claim, rules)
     if isinstance(e, Correlation):
         return fisher(e.estimate, e.std_error, e.df2, e.n, bounds[1])
     if claim.kind in BLOCKS:
-        return block(e, bounds[1], worth)
+        return block(e, bounds[1])
     made_of = rate_ratio if claim.kind == "rate_absence" else slope
     return made_of(e.estimate, e.std_error, e.df2, e.n, *bounds)
 
@@ -349,21 +344,21 @@ def _on_the_scale_of(back: Callable[[float], float], effect: Effect) -> Effect:
     return replace(effect, **{name: back(getattr(effect, name)) for name in names})
 
 
-def block(e: Estimate, bound: float, worth: float | None = None) -> Effect:
+def block(e: Estimate, bound: float) -> Effect:
     """A block of predictors by its F; equivalence against the distribution of F at the bound.
 
-    The predictors were sampled with the people, so at a share R2 of the variance the
-    non-centrality is itself random: R2 / (1 - R2) times a chi-square of N - 1 degrees of freedom
-    less one for each covariate, where N is what the dyads are worth: n if independent. So mixed,
-    the non-central F's Poisson weights are negative binomial (Gurland 1968). With the
-    non-centrality taken as fixed (Murphy & Myors 1999) 5 % would be 6.
+    The predictors were sampled with the people, those of case managers with the case managers, so
+    at a share R2 of the variance the non-centrality is itself random: R2 / (1 - R2) times what each
+    draw is worth, times a chi-square of the number of draws less one. So mixed, the non-central F's
+    Poisson weights are negative binomial (Gurland 1968). With the non-centrality taken as fixed
+    (Murphy & Myors 1999) 5 % would be 6.
     """
     f = max(e.f, 0.0)  # rounding takes an F of 0 below it
-    half = max((e.n if worth is None else worth) - 1 - e.n_held, 1.0) / 2
-    mean = half * bound / (1 - bound)
-    j = np.arange(int(mean + 12 * math.sqrt(mean / (1 - bound))) + 60)  # beyond, nothing is left
+    half, odds = max(e.drawn - 1, 1.0) / 2, bound / (1 - bound) * e.worth / e.drawn
+    mean = half * odds
+    j = np.arange(int(mean + 12 * math.sqrt(mean * (1 + odds))) + 60)  # beyond, nothing is left
     chosen = gammaln(j + half) - gammaln(j + 1) - gammaln(half)
-    weights = np.exp(chosen + xlogy(j, bound) + half * math.log1p(-bound))
+    weights = np.exp(chosen + xlogy(j, odds) - (j + half) * math.log1p(odds))
     below = betainc(e.df1 / 2 + j, e.df2 / 2, e.df1 * f / (e.df1 * f + e.df2))
     within = min(float(weights @ below), 1.0)
     return Effect(e.estimate, fdtrc(e.df1, e.df2, f), e.n, e.df2, p_equivalence=within)
