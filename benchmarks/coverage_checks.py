@@ -22,11 +22,11 @@ from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.design import complete_rows, tidy
-from alliance_helpers.models.importance import relative_importance
 from alliance_helpers.models.informants import correlation_difference, one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
 from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.partial import Partial, PartialCounts
+from alliance_helpers.models.regression import relative_importance
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -238,7 +238,7 @@ def slow(null, published, truth, rng) -> Hits:
                 hit = covers(truth["imputed", row.term], row.conf_low, row.conf_high)
                 yield f"{method}, mixed model", f"{row.term}, with gaps", kind, hit
     sources = {"treatment": BOOK.blocks["treatment"], "clinical": CLINICAL}
-    found = relative_importance(null, CM, sources, KEYS, 0, 199, int(rng.integers(2**31)))
+    found = relative_importance(null, CM, sources, KEYS, 1, 199, int(rng.integers(2**31)))
     for row in found.itertuples():
         yield "relative_importance, permuted", f"{row.term}, {CM}", "size", row.p_value <= 0.05
 

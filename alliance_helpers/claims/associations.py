@@ -21,8 +21,8 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.agreement import agreement, response_surface, truth_and_bias
 from ..models.design import standardise
-from ..models.importance import relative_importance
 from ..models.informants import correlation_difference, stacked
+from ..models.regression import relative_importance
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
