@@ -28,8 +28,6 @@ from .rules import Claim, Rules
 from .views import complete, worth_of
 
 SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE = "supported", "not_supported", "inconclusive"
-Transform = Callable[[np.ndarray], np.ndarray]
-"""Columns (n, m) to columns; a row with a value that became NaN is left out."""
 Complete = tuple[np.ndarray, np.ndarray | None, np.ndarray, tuple[str, ...]]
 """What `complete` returns, and the names of the variables that the claim is about."""
 BLOCKS = ("block_absence", "block_difference")
@@ -162,7 +160,7 @@ def complete_of(claim: Claim, dyads: pd.DataFrame, book: Codebook, held: Sequenc
     return *complete(dyads, book, columns, held), tested
 
 
-def claim_data(claim: Claim, found: Complete, transform: Transform | None = None) -> ClaimData:
+def claim_data(claim: Claim, found: Complete, transform: Callable | None = None) -> ClaimData:
     """Outcome and predictors of a claim.
 
     Parameters
@@ -171,8 +169,9 @@ def claim_data(claim: Claim, found: Complete, transform: Transform | None = None
     found : tuple
         From :func:`complete_of`.
     transform : callable, optional
-        Applied to the ratings and the claim's variables before anything is made of them; not to
-        days of a rate, which stay days.
+        Columns (n, m) to columns, of the ratings and the claim's variables before anything is made
+        of them, but not of days of a rate, which stay days. A row with a value that became NaN is
+        left out.
 
     Raises
     ------

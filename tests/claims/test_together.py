@@ -106,3 +106,12 @@ def test_rates_know_what_is_true_and_how_sure_they_are():
         assert {(f, name) for f, names in untrue.items() for name in names} <= claims
     whole = rates[rates["claim"] == "every_claim"].set_index("scenario")["true"]
     assert whole.groupby(level=0).all().to_dict() == {s: s == "published" for s in set(whole.index)}
+
+
+def test_notebook_09_says_what_counting_dyads_as_independent_costs():
+    wide = verdict_rates().query("not true")
+    wide = wide.pivot_table("supported", ["scenario", "finding", "claim"], "analysis")
+    own = wide.query("claim in ['age', 'experience', 'caseload_difficulty', 'treatment']")
+    times = own["as_published"] / own["adjusted"]
+    assert (times > 1.2).all() and len(times) >= 7
+    assert times.xs("2", level="finding").mean() == pytest.approx(4, abs=0.5)
