@@ -375,7 +375,6 @@ class Fit:
     mu: np.ndarray
     share: np.ndarray
     theta: float = np.inf
-    theta_std_error: float = np.nan
     identified: bool = True
     reason: str = ""
 

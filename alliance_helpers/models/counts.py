@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
-from scipy.special import expit, logit, polygamma
+from scipy.special import expit, logit
 
 from ..errors import NotEstimableError, ParameterError
 from . import count_fits
@@ -21,7 +21,7 @@ from .count_fits import Design, Fit, Optimum, fit_cr2, from_arrays, make_design,
 from .design import t_tests, unusable
 
 FIT = [
-    *("family", "n", "llf", "aic", "bic", "theta", "theta_std_error"),
+    *("family", "n", "llf", "aic", "bic", "theta"),
     *("zeros_observed", "zeros_expected", "identified", "reason"),
 ]
 RATIOS = {"rate_ratio": "estimate", "rate_ratio_low": "conf_low", "rate_ratio_high": "conf_high"}
@@ -49,7 +49,7 @@ class CountModels:
         sign means fewer zeros); of a ZINB also `excess_zero` (log-odds of an excess ZERO: the
         opposite direction). In these two the exponential is an odds ratio.
     fit : DataFrame
-        A row a model: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
+        A row a model: `family n llf aic bic theta zeros_observed zeros_expected
         identified reason`. `reason` says why a model, or which part of a hurdle, is not identified
         (its standard errors are NaN then; of a part that cannot be estimated all is), what it
         collapsed to, or why it cannot be estimated. `theta` is infinite where
@@ -146,7 +146,7 @@ def _summary(fit: Fit) -> pd.DataFrame:
     n, k = len(fit.y), len(fit.b) + (fit.family != "poisson")
     values = (
         *(fit.family, n, fit.llf, 2 * k - 2 * fit.llf, np.log(n) * k - 2 * fit.llf),
-        *(fit.theta, fit.theta_std_error, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
+        *(fit.theta, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
         *(fit.identified, fit.reason),
     )
     return pd.DataFrame([values], columns=FIT)
@@ -283,8 +283,7 @@ def log_mean_ratio(y, X, family: str, cap: float = np.inf) -> float:
 def negbin(design: Design) -> Fit:
     """Negative binomial, variance mu + mu**2 / theta.
 
-    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information at
-    theta, of theta from the observed information at the coefficients.
+    Standard errors are MASS::glm.nb's, from the expected information at theta.
     """
     start = poisson(design)
     y, mu, k = design.y, start.mu, len(design.terms)
@@ -300,10 +299,7 @@ def negbin(design: Design) -> Fit:
     b, theta = best.x[:k], float(np.exp(best.x[k]))
     mu = np.exp(design.Z @ b + design.offset)
     vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
-    curvature = polygamma(1, theta) - polygamma(1, y + theta) - 1 / theta
-    information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
-    error = float(information**-0.5)
-    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
+    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta)
 
 
 def capped(design: Design, cap: float) -> Fit:
@@ -321,10 +317,9 @@ def capped(design: Design, cap: float) -> Fit:
     best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
     reason = _not_identified(best, design.terms, best.x[k])
     mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
-    error = theta * float(np.sqrt(best.vcov[k, k]))
     return Fit(
         "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
-        theta, error, not reason, reason,
+        theta, not reason, reason,
     )  # fmt: skip
 
 
@@ -397,14 +392,12 @@ def zinb(design: Design) -> Fit:
 def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
     """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
     k = len(design.terms)
-    log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
-    bounded = np.isfinite(log_theta)
+    bounded = np.isfinite(best.x[k])
     return Fit(
         family, design.y, ("count", part), b, vcov, llf,
         mu=np.exp(design.Z @ b[:k] + design.offset),
         share=share,
-        theta=float(np.exp(log_theta)),
-        theta_std_error=np.nan if reason or not bounded else float(np.exp(log_theta) * error),
+        theta=float(np.exp(best.x[k])),
         identified=not reason,
         reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
     )  # fmt: skip
