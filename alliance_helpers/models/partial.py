@@ -130,7 +130,7 @@ class Partial:
         n, more = self.n - self.q, self.sizes @ self.sizes / self.n - 1
         if estimator == "ols" or not more:
             return n, n
-        columns = (replace(self._sample, y=x) for x in self._sample.X[:, : self.k].T)
+        columns = (replace(self._sample, y=x) for x in self.X.T)
         alike = np.array([max(anova(column, "a predictor")[0], 0.0) for column in columns])
         ratio = self.intercepts.ratio
         if estimator == "mixed":
