@@ -18,10 +18,9 @@ from ..cohorts.courses import TREND_ONLY, courses, draw_courses
 from ..cohorts.population import DAYS, population
 from ..errors import NotEstimableError, ParameterError
 from . import verdicts
-from .evidence import Complete, assessed, bounds_of, claim_data, verdict_of
 from .rules import Claim, Rules
 from .trends import estimated
-from .verdicts import INCONCLUSIVE
+from .verdicts import INCONCLUSIVE, Complete, assessed, bounds_of, claim_data, verdict_of
 
 RATINGS_AGREE = 0.28
 """Correlation of the two ratings where a claim is about their difference; see its bound."""

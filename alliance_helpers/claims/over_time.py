@@ -15,8 +15,8 @@ from itertools import product
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..models.importance import changes
 from ..models.nesting import nested_shares
+from ..models.regression import changes
 from ..models.reliability import reliability
 from ..models.robust import cluster_robust
 from ..models.sessions import within_between
@@ -313,7 +313,7 @@ def sources(
     -------
     DataFrame
         `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
-        new in the rating at a session (:func:`.models.importance.changes`) by what is new in the
+        new in the rating at a session (:func:`.models.regression.changes`) by what is new in the
         other measures of that session; whole clients are resampled. `between`: clients' means;
         whole case managers are resampled.
     """

@@ -17,9 +17,8 @@ from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..models.sessions import cross_lagged, lagged, lagged_rows, own_means, within_between
 from ..study.occasions import Sessions
 from . import verdicts
-from .evidence import bounds_of, verdict_of
 from .rules import DETRENDED, Claim, Rules
-from .verdicts import Effect
+from .verdicts import Effect, bounds_of, verdict_of
 
 Estimated = tuple[float, float, float, int]
 """Estimate, standard error, degrees of freedom, sessions."""

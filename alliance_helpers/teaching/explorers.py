@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..claims.associations import associations
-from ..claims.evidence import ANALYSES
+from ..claims.verdicts import ANALYSES
 from ..claims.views import EVERY, regression_blocks
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression

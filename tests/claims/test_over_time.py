@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims import over_time
-from alliance_helpers.claims.assess import assess
+from alliance_helpers.claims.assess import assess, first_change
 from alliance_helpers.claims.rules import read_rules
-from alliance_helpers.claims.together import first_change
 from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.courses import courses, draw_sessions
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
