@@ -19,8 +19,8 @@ from ..study.read_codebook import book_of
 from . import evidence, verdicts
 from .as_1995 import READINGS, Stepwise
 from .evidence import ADJUSTED, QUICK, ClaimData
+from .over_time import TRENDS, Judge
 from .rules import SEVERAL, Claim, Rules, read_rules
-from .trends import TRENDS, Judge
 from .verdicts import Effect
 
 COLUMNS = [

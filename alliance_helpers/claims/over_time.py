@@ -1,35 +1,195 @@
-"""Views of a study's sessions: trajectories, levels, associations, what comes before what.
+"""Claims over time, and views of a study's sessions: trajectories, levels, what comes before what.
 
-Each takes a cleaned study, and `outcome` and `informant` where one pair of measures is meant; one
-that is not told at sessions gives way to the first that is. What cannot be told is a table with the
-`reason`.
+A claim: sessions of clients -> an estimate by each treatment of the trend -> a verdict, in standard
+deviations within clients (between clients in those of their means), so that the bounds of
+`data/findings.yml` hold for any scale. A view takes a cleaned study, and `outcome` and `informant`
+where one pair of measures is meant; one that is not told at sessions gives way to the first that
+is. What cannot be told is a table with the `reason`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
-from itertools import product
+from itertools import chain, product
 
+import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
+from ..models.cross_lagged import cross_lagged
 from ..models.importance import changes
 from ..models.nesting import nested_shares
 from ..models.reliability import reliability
-from ..models.robust import cluster_robust
-from ..models.sessions import within_between
+from ..models.robust import MAX_BLOCKS, cluster_robust, leave_one_out
+from ..models.sessions import lagged, lagged_rows, own_means, within_between
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
+from ..study.occasions import Sessions
+from . import verdicts
 from .associations import SOURCES, draws_on
+from .evidence import bounds_of, verdict_of
 from .rules import DETRENDED, Claim, Rules
-from .trends import TRENDS, Judge, measures
-from .verdicts import INCONCLUSIVE, SUPPORTED
+from .verdicts import INCONCLUSIVE, SUPPORTED, Effect
 from .views import one_below_the_other
 
-NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+Estimated = tuple[float, float, float, int, str]
+"""Estimate, standard error, degrees of freedom, sessions, and how it was found if that is told."""
+TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences": "differences"}
+"""The analyses of a claim over time, and what each does about the trend."""
+MANY = 10
+"""Clients for each occasion from which on a cross-lagged model is fitted."""
+RANDOM_INTERCEPTS = " (random-intercept cross-lagged model)"
+JACKKNIFE = " (jackknife over clients)"
+
+
+class Judge:
+    """One analysis of claims over time, on the sessions of some dyads."""
+
+    def __init__(self, dyads: pd.DataFrame, rules: Rules, analysis: str) -> None:
+        self.rules, self.trend = rules, TRENDS[analysis]
+        self.sessions: Sessions = dyads.attrs.get("sessions")
+        self.rows = self.sessions.of(dyads[self.sessions.client]) if self.sessions else None
+
+    def find(self, claim: Claim) -> tuple[Effect, tuple[str, str], float] | None:
+        """Effect, verdict and criterion, and the number of clients; None if it has nothing to say.
+
+        Raises
+        ------
+        NotEstimableError
+        """
+        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
+        if claim.kind == "between" and self.trend in ("own", "differences"):
+            return None
+        (found,) = estimated(claim, [rows], self.trend)
+        if isinstance(found, NotEstimableError):
+            raise found
+        *found, how = found
+        if not found[1] > 1e-12:
+            raise NotEstimableError("nothing varies within clients once the trend is taken out")
+        effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
+        verdict, criterion = verdict_of(effect, claim, self.rules)
+        return effect, (verdict, criterion + how), float(rows["person"].nunique())
+
+    def units(self, claim: Claim) -> float:
+        """What makes of a path in standard deviations one in the measures' own units."""
+        rows = measures(self.rows, self.sessions, [claim.term, claim.source])
+        y, x = (_spread(rows, name) for name in (claim.term, claim.source))
+        return y / x
+
+
+def _pairs(claim: Claim) -> list[tuple[str, str]]:
+    """What a claim relates; of two paths the second is the reverse, or another measure's."""
+    pair = claim.term, claim.source
+    if claim.kind != "precedes_more":
+        return [pair]
+    return [pair, pair[::-1] if claim.than == "reverse" else (claim.term, claim.than)]
+
+
+def estimated(
+    claim: Claim, studies: Sequence[Mapping[str, np.ndarray]], trend: str = "common"
+) -> list[Estimated | NotEstimableError]:
+    """What a claim over time says of the sessions of each of several studies, or why nothing.
+
+    Parameters
+    ----------
+    claim : Claim
+    studies : sequence of mappings of str to array (n,), or of DataFrame
+        `person time` and the measures by name, without holes.
+    trend : str
+        See :data:`.models.sessions.TRENDS`.
+    """
+    pairs, found, many = _pairs(claim), [], {}
+    crossed = claim.kind.startswith("precedes") and claim.lag == 1 and claim.than == "reverse"
+    for k, rows in enumerate(studies):
+        when = rows["person"], rows["time"]
+        try:
+            names = dict.fromkeys(chain(*pairs))
+            unit = {name: rows[name] / _spread(rows, name, claim.kind) for name in names}
+            both = [(unit[y], unit[x]) for y, x in pairs]
+            if crossed and trend == "common" and _many(*when):
+                many[k] = *both[0], *when
+            found.append(None if k in many else _slope(claim, both, when, trend))
+        except NotEstimableError as error:
+            found.append(error)
+    contrast = np.array([0.0, 1.0, 1.0 - len(pairs), 0.0])
+    for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
+        found[k] = model
+        if not isinstance(model, NotEstimableError):
+            error = np.sqrt(contrast @ model.covariance @ contrast)
+            n = len(studies[k]["time"])
+            found[k] = contrast @ model.estimate, error, np.inf, n, RANDOM_INTERCEPTS
+    return found
+
+
+def _slope(claim: Claim, both: list[tuple], when: tuple, trend: str) -> Estimated:
+    """The slope that a claim is about, or the difference of two."""
+    if len(both) == 1:
+        within = claim.kind in ("within", "between")
+        term = claim.kind if within else "before"
+        row = (within_between(*both[0], *when, trend) if within
+               else lagged(*both[0], *when, claim.lag, trend))  # fmt: skip
+        at = [*row["term"]].index(term)
+        return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), ""
+    parts = [lagged_rows(*pair, *when, claim.lag, trend) for pair in both]
+    people = parts[0][0].person
+    free = [np.column_stack([v - own_means(v, people) for v in (now.y, *X.values())])
+            for now, X in parts]  # fmt: skip
+
+    def difference(kept: np.ndarray) -> np.ndarray:
+        one, other = (np.linalg.lstsq(part[kept, 1:], part[kept, 0])[0][[1]] for part in free)
+        return one - other
+
+    (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
+    return estimate, np.sqrt(variance), df, len(people), JACKKNIFE
+
+
+def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd.DataFrame:
+    """`person time` and some measures of sessions, as numbers, rows with all of them.
+
+    Raises
+    ------
+    NotEstimableError
+        A measure is not told at sessions, or does not vary within clients.
+    """
+    gone = [name for name in names if name not in rows]
+    if gone:
+        raise NotEstimableError(f"'{gone[0]}' is not measured at each session")
+    kept = rows[[sessions.client, sessions.order, *names]].dropna()
+    kept = kept.rename(columns={sessions.client: "person", sessions.order: "time"})
+    if kept["person"].nunique() < 3:
+        raise NotEstimableError("fewer than three clients have sessions with all measures")
+    for name in names:
+        spread = kept.groupby("person")[name].transform("std")
+        if not (spread > 1e-12 * kept[name].abs().max()).any():
+            raise NotEstimableError(f"'{name}' does not vary within clients")
+    return kept.reset_index(drop=True)
+
+
+def _many(person, time) -> bool:
+    """Whether a cross-lagged model is for these: three occasions or more, ten clients for each."""
+    occasions = np.ptp(time) + 1
+    return occasions >= 3 and len(np.unique(person)) >= MANY * occasions
+
+
+def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
+    """Standard deviation of a measure within clients, or of clients' means."""
+    _, first, codes = np.unique(rows["person"], return_index=True, return_inverse=True)
+    values = np.asarray(rows[name])
+    means = own_means(values, codes)
+    if kind == "between":
+        spread = means[first].std(ddof=1)
+    else:
+        df = max(len(values) - len(first), 1)
+        spread = np.sqrt(((values - means) ** 2).sum() / df)
+    if not spread > 1e-12 * np.abs(values).max():
+        raise NotEstimableError(f"'{name}' is on average the same in every client")
+    return float(spread)
+
+
+NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 
 
 def _or_reason(view: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
