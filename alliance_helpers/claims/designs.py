@@ -180,7 +180,10 @@ def _days(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     made = population("published")
     names, root = made.levels["within"]
     latent = rng.standard_normal((len(groups), len(root))) @ root.T
-    site_type = (rng.random(groups[-1] + 1) < 0.4)[groups]
+    study = made.settings["study"]
+    site_type = (rng.random(groups[-1] + 1) < study["n_neuropsychiatric"] / study["n_sites"])[
+        groups
+    ]
     days, before = (
         np.where(
             site_type, *(steps.draw(latent[:, names.index(name)]) for steps in made.days[name])

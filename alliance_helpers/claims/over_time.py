@@ -9,7 +9,7 @@ is. What cannot be told is a table with the `reason`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from itertools import chain, product
@@ -40,9 +40,7 @@ Estimated = tuple[float, float, float, int, str]
 TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences": "differences"}
 """The analyses of a claim over time, and what each does about the trend."""
 MANY = 10
-"""Clients for each occasion from which on a cross-lagged model is fitted."""
-RANDOM_INTERCEPTS = " (random-intercept cross-lagged model)"
-JACKKNIFE = " (jackknife over clients)"
+"""Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
 
 
 class Judge:
@@ -54,12 +52,7 @@ class Judge:
         self.rows = self.sessions.of(dyads[self.sessions.client]) if self.sessions else None
 
     def find(self, claim: Claim) -> tuple[Effect, tuple[str, str], float] | None:
-        """Effect, verdict and criterion, and the number of clients; None if it has nothing to say.
-
-        Raises
-        ------
-        NotEstimableError
-        """
+        """Effect, verdict and criterion, number of clients; None if it has nothing to say."""
         rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
@@ -93,23 +86,19 @@ def estimated(
 ) -> list[Estimated | NotEstimableError]:
     """What a claim over time says of the sessions of each of several studies, or why nothing.
 
-    Parameters
-    ----------
-    claim : Claim
-    studies : sequence of mappings of str to array (n,), or of DataFrame
-        `person time` and the measures by name, without holes.
-    trend : str
-        See :data:`.models.sessions.TRENDS`.
+    A study has `person time` and the measures by name, arrays (n,) without holes; of `trend` see
+    :data:`.models.sessions.TRENDS`.
     """
     pairs, found, many = _pairs(claim), [], {}
     crossed = claim.kind.startswith("precedes") and claim.lag == 1 and claim.than == "reverse"
     for k, rows in enumerate(studies):
-        when = rows["person"], rows["time"]
+        when, occasions = (rows["person"], rows["time"]), np.ptp(rows["time"]) + 1
         try:
             names = dict.fromkeys(chain(*pairs))
             unit = {name: rows[name] / _spread(rows, name, claim.kind) for name in names}
             both = [(unit[y], unit[x]) for y, x in pairs]
-            if crossed and trend == "common" and _many(*when):
+            enough = len(np.unique(when[0])) >= MANY * occasions and occasions >= 3
+            if crossed and trend == "common" and enough:
                 many[k] = *both[0], *when
             found.append(None if k in many else _slope(claim, both, when, trend))
         except NotEstimableError as error:
@@ -119,8 +108,8 @@ def estimated(
         found[k] = model
         if not isinstance(model, NotEstimableError):
             error = np.sqrt(contrast @ model.covariance @ contrast)
-            n = len(studies[k]["time"])
-            found[k] = contrast @ model.estimate, error, np.inf, n, RANDOM_INTERCEPTS
+            how = " (random-intercept cross-lagged model)"
+            found[k] = contrast @ model.estimate, error, np.inf, len(studies[k]["time"]), how
     return found
 
 
@@ -143,7 +132,7 @@ def _slope(claim: Claim, both: list[tuple], when: tuple, trend: str) -> Estimate
         return one - other
 
     (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
-    return estimate, np.sqrt(variance), df, len(people), JACKKNIFE
+    return estimate, np.sqrt(variance), df, len(people), " (jackknife over clients)"
 
 
 def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd.DataFrame:
@@ -152,26 +141,16 @@ def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd
     Raises
     ------
     NotEstimableError
-        A measure is not told at sessions, or does not vary within clients.
+        A measure is not told at sessions.
     """
     gone = [name for name in names if name not in rows]
     if gone:
         raise NotEstimableError(f"'{gone[0]}' is not measured at each session")
     kept = rows[[sessions.client, sessions.order, *names]].dropna()
-    kept = kept.rename(columns={sessions.client: "person", sessions.order: "time"})
-    if kept["person"].nunique() < 3:
+    if kept[sessions.client].nunique() < 3:
         raise NotEstimableError("fewer than three clients have sessions with all measures")
-    for name in names:
-        spread = kept.groupby("person")[name].transform("std")
-        if not (spread > 1e-12 * kept[name].abs().max()).any():
-            raise NotEstimableError(f"'{name}' does not vary within clients")
-    return kept.reset_index(drop=True)
-
-
-def _many(person, time) -> bool:
-    """Whether a cross-lagged model is for these: three occasions or more, ten clients for each."""
-    occasions = np.ptp(time) + 1
-    return occasions >= 3 and len(np.unique(person)) >= MANY * occasions
+    columns = {sessions.client: "person", sessions.order: "time"}
+    return kept.rename(columns=columns).reset_index(drop=True)
 
 
 def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
@@ -180,12 +159,12 @@ def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> 
     values = np.asarray(rows[name])
     means = own_means(values, codes)
     if kind == "between":
-        spread = means[first].std(ddof=1)
+        spread, what = means[first].std(ddof=1), "is on average the same in every client"
     else:
-        df = max(len(values) - len(first), 1)
+        df, what = max(len(values) - len(first), 1), "does not vary within clients"
         spread = np.sqrt(((values - means) ** 2).sum() / df)
-    if not spread > 1e-12 * np.abs(values).max():
-        raise NotEstimableError(f"'{name}' is on average the same in every client")
+    if not spread > 1e-12 * np.abs(values).max(initial=0):
+        raise NotEstimableError(f"'{name}' {what}")
     return float(spread)
 
 
@@ -328,10 +307,6 @@ def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
     if claims:
         return claims
     outcome, rating, informant = pair(study, **chosen)
-    return [*_both_ways(study, rules, outcome, rating, informant)]
-
-
-def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -> Iterator[Claim]:
     naive, book = Judge(study.dyads, rules, "naive"), study.codebook
     for term, source in ((outcome, rating), (rating, outcome)):
         claim = Claim("sessions", source, "precedes", informant, term=term, source=source,
@@ -339,7 +314,8 @@ def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -
         rising = naive.find(claim)[0].estimate > 0
         sign, more = ("positive", "higher") if rising else ("negative", "lower")
         text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)}"
-        yield replace(claim, text=text, sign=sign)
+        claims.append(replace(claim, text=text, sign=sign))
+    return claims
 
 
 @_or_reason
@@ -349,8 +325,10 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame : text term informant analysis estimate conf_low conf_high p_value n verdict criterion
+    unit
         The path from the earlier value in the measures' own units, its own earlier value held
-        constant; the trend left in comes first. A path that cannot be estimated has a reason in
+        constant; the trend left in comes first. Divided by `unit` it is in standard deviations
+        within clients, as the bound is. A path that cannot be estimated has a reason in
         `criterion`.
     """
     order = ["naive", *[name for name in TRENDS if name != "naive"]]
@@ -361,7 +339,7 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
         for claim, name in heads
     ]
     columns = "text term informant analysis estimate conf_low conf_high p_value n verdict criterion"
-    return pd.DataFrame(rows, columns=columns.split())
+    return pd.DataFrame(rows, columns=[*columns.split(), "unit"])
 
 
 def _path(judge: Judge, claim: Claim) -> dict[str, object]:
@@ -372,18 +350,12 @@ def _path(judge: Judge, claim: Claim) -> dict[str, object]:
         return {"verdict": INCONCLUSIVE, "criterion": f"not estimable: {error}"}
     unit = judge.units(claim)
     ends = {n: getattr(effect, n) * unit for n in ("estimate", "conf_low", "conf_high")}
-    told = {"p_value": effect.p_value, "n": effect.n, "clients": int(clients)}
+    told = {"p_value": effect.p_value, "n": effect.n, "clients": int(clients), "unit": unit}
     return ends | told | {"verdict": verdict, "criterion": criterion}
 
 
 def headline(found: pd.DataFrame) -> list[str]:
-    """Of each path one sentence: what the analysis most papers print says, and what is left of it.
-
-    Parameters
-    ----------
-    found : DataFrame
-        As :func:`paths` returns it.
-    """
+    """Of each of the :func:`paths` a sentence: what most papers would print, and what is left."""
     if "text" not in found:
         return list(found["reason"])
     said = []
@@ -393,21 +365,16 @@ def headline(found: pd.DataFrame) -> list[str]:
         if lost := [row["criterion"] for row in (naive, honest) if pd.isna(row["estimate"])]:
             said.append(f"{text.rstrip('.')}: cannot be told ({lost[0].rstrip('.')}).")
             continue
-        then, now = naive["verdict"], honest["verdict"]
-        usual = f"{text.rstrip('.')}: {_word(then)} by the analysis that most papers print"
+        then, now = (row["verdict"].replace("_", " ") for row in (naive, honest))
+        usual = f"{text.rstrip('.')}: {then} by the analysis that most papers print"
         taken = "the trend that all share is taken out"
-        if then == SUPPORTED and now != SUPPORTED:
-            end = f"and gone as soon as {taken}{_numbers(honest, _word(now))}"
-        elif then == now:
-            end = f"and {_word(now)} still once {taken}{_numbers(honest)}"
+        if then == SUPPORTED != now:
+            end = f"and gone as soon as {taken}{_numbers(honest, now)}"
         else:
-            end = f"but {_word(now)} once {taken}{_numbers(honest)}"
+            again = f"and {now} still" if then == now else f"but {now}"
+            end = f"{again} once {taken}{_numbers(honest)}"
         said.append(f"{usual}{_numbers(naive)}, {end}.")
     return said
-
-
-def _word(verdict: str) -> str:
-    return verdict.replace("_", " ")
 
 
 def _numbers(row: pd.Series, *more: str) -> str:
@@ -460,7 +427,7 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     ]
     if not (rows := [row for row in rows if "estimate" in row]):
         raise NotEstimableError("no path can be told with the trend taken out")
-    return pd.DataFrame(rows).drop(columns="criterion")
+    return pd.DataFrame(rows).drop(columns=["criterion", "unit"])
 
 
 @_or_reason
@@ -522,7 +489,10 @@ def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
 
 
 def for_forest(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`paths` as `plots.forest` takes them: a heading a claim, analyses below."""
+    """The :func:`paths` as `plots.forest` takes them, in standard deviations within clients."""
+    ends = ["estimate", "conf_low", "conf_high"]
     if "text" not in found:
-        return found.reindex(columns=["term", "informant", "estimate", "conf_low", "conf_high"])
-    return found.assign(block=found["text"], term=found["analysis"]).drop(columns="analysis")
+        return found.reindex(columns=["term", "informant", *ends])
+    scaled = found.assign(block=found["text"], term=found["analysis"])
+    scaled[ends] = scaled[ends].div(scaled["unit"], axis=0)
+    return scaled.drop(columns="analysis")

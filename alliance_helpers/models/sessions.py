@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from .design import aligned, as_floats, complete, complete_rows, require_whole, tidy
+from .design import Sample, aligned, as_floats, complete, complete_rows, require_whole, tidy
 from .nesting import fit_intercepts
-from .robust import cluster_robust
+from .robust import cluster_robust, fit_robust
 
 TRENDS = ("none", "common", "own", "differences")
 """What is done about change over time: left in; one line for all; each person's own line taken
@@ -143,9 +143,11 @@ def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFram
     -------
     DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
         `itself` and `before` (the earlier x), both as deviations from the person's mean; the
-        common trend has `time`. Earlier deviations from a mean that holds the later value are
-        biased in short series (Nickell 1981, Econometrica 49:1417-1426): for few occasions and
-        many people use :func:`.cross_lagged.cross_lagged`.
+        common trend has `time`. With the trend left in the errors are the model's, as most papers
+        print them; else they respect people (CR2), since what is left of a person's occasions goes
+        together. Earlier deviations from a mean that holds the later value are biased in short
+        series (Nickell 1981, Econometrica 49:1417-1426): for few occasions and many people use
+        :func:`.cross_lagged.cross_lagged`.
 
     Raises
     ------
@@ -160,11 +162,13 @@ def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFram
     1.0
     """
     now, X = lagged_rows(y, x, person, time, lag, trend)
-    if trend not in ("own", "differences"):
+    if trend == "none":
         return _mixed(now, X)
-    columns = np.column_stack([*X.values()])
-    found = cluster_robust(now.y, columns, now.person, [*X])
-    return found[1:].reset_index(drop=True)
+    sample = complete_rows(now.y, np.column_stack([*X.values()]), now.person, [*X])
+    ratio = fit_intercepts(sample).ratio if trend == "common" else 0.0
+    found, covariance = fit_robust(*_weighted(sample, ratio))
+    errors = np.sqrt(np.diag(covariance.vcov))[1:]
+    return tidy(X, found[1:], errors, covariance.df[1:], sample.n)
 
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
@@ -219,6 +223,18 @@ def without_trend(free, time):
 def _common(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
     """The trend as one more predictor, if all share it."""
     return {"time": rows.time} if trend == "common" else {}
+
+
+def _weighted(sample: Sample, ratio: float) -> tuple[Sample, tuple[np.ndarray, np.ndarray]]:
+    """A random-intercept model as least squares: without a part of each group's mean (Fuller &
+    Battese 1973, JASA 68:626-632), and the basis of its design, as `fit_robust` takes them.
+    """
+    part = 1 - 1 / np.sqrt(1 + ratio * sample.sizes)
+    whole = np.column_stack([sample.y, np.ones(sample.n), sample.X])
+    means = np.add.reduceat(whole, sample.starts) / sample.sizes[:, None]
+    free = whole - np.repeat(part[:, None] * means, sample.sizes, axis=0)
+    Q, R = np.linalg.qr(free[:, 1:])
+    return replace(sample, y=free[:, 0]), (Q, np.linalg.inv(R))
 
 
 def _mixed(rows: Occasions, X: dict[str, np.ndarray]) -> pd.DataFrame:
