@@ -231,17 +231,18 @@ def _best(studies: Sequence[_Study]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     value, slope, inverse = panels.likelihood(at)
     bend = panels.information(at, inverse)
     step, best, least = _downhill(slope, bend), at.copy(), value.copy()
-    for turn in range(200):
+    for turn in range(100):
         ahead, steeper, inverse = panels.likelihood(at + step)
         better = ahead <= value + 1e-12 * abs(value)
-        done = np.where(better, abs((slope * step).sum(axis=1)), abs(step).max(axis=1)) < 1e-12
+        done = abs((slope * step).sum(axis=1)) < 1e-12
         at[better] += step[better]
         value[better], slope[better] = ahead[better], steeper[better]
         best[left], least[left] = at, value
         if done.all():
             break
-        bent = panels.information(at, inverse) if turn < SLOW else panels.curvature(at)
-        bend[better] = bent[better]
+        if better.any():
+            bent = panels.information(at, inverse) if turn < SLOW else panels.curvature(at)
+            bend[better] = bent[better]
         step = np.where(better[:, None], _downhill(slope, bend), step / 2)
         at, value, slope, bend, step, left = (
             a[~done] for a in (at, value, slope, bend, step, left)
