@@ -175,7 +175,7 @@ def paired_scatter(
         means = f"means {figure_number(x.mean(), 1)} and {figure_number(y.mean(), 1)}"
     ax.set(xlabel=f"Client: {unit}", ylabel=f"Case manager: {unit}")
     said = f"{said}: r = {r}, concordance = {ccc}; {means}."
-    return finished(ax, f"r = {r}, CCC = {ccc}", said)
+    return finished(ax, f"The two ratings of each dyad: r = {r}, CCC = {ccc}", said)
 
 
 @styled
@@ -265,7 +265,7 @@ def correlations(
     Parameters
     ----------
     matrix : DataFrame
-        Square, as `views.correlation_matrix` returns it.
+        As `views.correlation_matrix` returns it.
     codebook : Codebook, optional
         Labels of variables.
     ax : Axes, optional
@@ -275,6 +275,7 @@ def correlations(
     Axes
     """
     heading = "How the measures hang together"
+    matrix = matrix.drop(columns="n", errors="ignore")
     names = [word(name, codebook) for name in matrix]
     if len(names) < 2:
         return nothing(ax, heading, "There are no two measures to correlate.")

@@ -206,6 +206,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
         less = frame.drop(columns=["reason", *NUMBERED[name][1:]], errors="ignore")
         tables[name] = {
             "number": next(number),
+            "lines": 8 + len(frame) * (len(frame) < LONG),  # of a page, asked for
             "caption": _caption(name, frame, book),
             "body": _pipe(_with_intervals(_without_zeros(less, book)), name != "correlations"),
             "note": NOTES.get(name) or NOTES.get(name.rpartition("_")[2]) or NOTES["blocks"],
@@ -264,7 +265,7 @@ def _cited(text: object) -> str:
 def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     """Correlations as journals print them: variables numbered, the lower half."""
     names = [f"{k}. {book.label(term)}" for k, term in enumerate(frame["term"], 1)]
-    numbers = frame.drop(columns="term").to_numpy(float)
+    numbers = frame[frame["term"]].to_numpy(float)
     cells = [
         [
             coefficient(r) if k < row and pd.notna(r) else "–" if k == row else ""
@@ -273,8 +274,7 @@ def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
         for row, line in enumerate(numbers)
     ]
     table = pd.DataFrame(cells, columns=[str(k) for k in range(1, len(names) + 1)])
-    table.insert(0, "Variable", names)
-    return table.iloc[:, :-1]
+    return pd.DataFrame({"Variable": names, "n": frame["n"]}).join(table.iloc[:, :-1])
 
 
 def _caption(name: str, frame: pd.DataFrame, book: Codebook) -> str:
