@@ -192,7 +192,9 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
     page = chromium.new_page()
     page.goto((tmp_path / "report.html").as_uri())
     asked = "[...document.querySelectorAll('{}')].map(e => e.textContent.trim())"
-    heads, captions = (page.evaluate(asked.format(q)) for q in ("thead th", "caption, figcaption"))
+    heads, tables, captions = (
+        page.evaluate(asked.format(q)) for q in ("thead th", "caption", "caption, figcaption")
+    )
     page.close()
     assert len(heads) > 200 and len(captions) > 50
     printed = together(told)
@@ -200,6 +202,10 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
     assert lost == set()
     for caption in captions:
         assert printed.count(together(caption)) == 1, f"{caption}: not once"
+    said = [re.sub(r"(?<=Table|igure) \d+", "", caption) for caption in captions]
+    assert len(set(said)) == len(said)
+    ends = [together(side.splitlines()[-1]) for side in told.split("\f") if side.strip()]
+    assert [e for e in ends if len(e) > 8 and any(together(c).endswith(e) for c in tables)] == []
 
 
 def test_without_a_browser_nothing_is_printed(monkeypatch, tmp_path):
