@@ -30,7 +30,7 @@ from ..study.codebook import Codebook, own_words
 from . import plots
 from .outputs import own_figure
 from .printing import TOLD, capital, coefficient, figure_number, p_words, pretty, word
-from .results import Run, read_run
+from .report import Run, read_run
 from .tables import statistics
 
 HERE = Path(__file__).parent

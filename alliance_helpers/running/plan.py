@@ -23,7 +23,7 @@ from ..cohorts.cohort import CHANGES
 from ..cohorts.courses import courses
 from ..cohorts.open import open_cohort
 from ..errors import ParameterError
-from ..pages.results import saved
+from ..pages.report import saved
 from ..study.load import ENDINGS, EXCEL, codebook_beside, codebook_of
 from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml

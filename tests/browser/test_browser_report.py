@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.running import print_report
+from alliance_helpers.pages import report
 from alliance_helpers.running.batch_page import BatchSummary, write_page, write_tables
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import Comparison
@@ -187,7 +187,7 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (Debian: poppler-utils) is not there")
     shutil.copy(shipped_run.out / "report.html", tmp_path)
-    pdf = print_report.print_report(tmp_path)
+    pdf = report.print_report(tmp_path)
     told = subprocess.run(["pdftotext", "-raw", pdf, "-"], capture_output=True, text=True).stdout
     page = chromium.new_page()
     page.goto((tmp_path / "report.html").as_uri())
@@ -211,4 +211,4 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
 def test_without_a_browser_nothing_is_printed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ParameterError, match="neither Chromium nor Chrome"):
-        print_report.print_report(tmp_path)
+        report.print_report(tmp_path)
