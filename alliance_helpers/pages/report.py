@@ -148,18 +148,24 @@ def write_report(folder: str | Path) -> Scorecard | None:
     sections = [_section(p, failures.get(p.stem, ""), book) for p in executed]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=lambda s: s.anchor)
-    banner, found = _banner(sections), _findings(folder, about["parameters"], book)
-    front, card = (front_page(*found), then_and_now(*found)) if found else ("", None)
+    banner = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0].html, re.S)
+    front, card, texts, found = "", None, {}, folder / "findings.csv"
+    rows = pd.read_csv(found, dtype={"finding": str}) if found.is_file() else pd.DataFrame()
+    if len(rows):
+        told = about["parameters"]
+        rules = read_rules(told.get("claims"), told.get("data"), book)
+        front, card = front_page(rows, rules), then_and_now(rows, rules)
+        texts = {key: own_words(text, book) for key, text in rules.texts.items()}
     html = rendered(
         "report.html.j2",
         sections=sections,
         about=about,
         words=WORDS,
-        texts={k: own_words(t, book) for k, t in found[1].texts.items()} if found else {},
+        texts=texts,
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
-        banner=banner,
+        banner=banner.group() if banner else "",
         provenance=_provenance(about),
     )
     write_whole(folder / "report.html", numbered(html))
@@ -222,21 +228,6 @@ def _output(output) -> str:
     if "text/html" in data:
         return f'<div class="output">{data["text/html"]}</div>'
     return ""
-
-
-def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:
-    path = folder / "findings.csv"
-    if not path.is_file():
-        return None
-    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    found = pd.read_csv(path, dtype={"finding": str})
-    return None if found.empty else (found, rules)
-
-
-def _banner(sections: list[Section]) -> str:
-    """The notebooks' own note on where the data come from."""
-    found = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0].html, re.S)
-    return found.group(0) if found else ""
 
 
 def _provenance(about: dict) -> list[tuple[str, str]]:
