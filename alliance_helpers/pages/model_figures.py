@@ -241,11 +241,10 @@ def equivalence_power(
     ax, said = canvas(ax, 4.2), []
     ax.axvspan(low, high, color=SHADE, zorder=0)
     ax.axhline(0.05, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    for at, (name, part) in enumerate(table.groupby("informant", sort=False)):
+    for at, (name, effect, power) in enumerate(_curves(table, "effect", "power")):
         label = word(name, codebook).capitalize()
-        ax.plot(part["effect"], part["power"], color=look(name).color, ls=LINES[at % 4], lw=2,
-                label=label)  # fmt: skip
-        none, edge = np.interp([1.0, high], part["effect"], part["power"])
+        ax.plot(effect, power, color=look(name).color, ls=LINES[at % 4], lw=2, label=label)
+        none, edge = np.interp([1.0, high], effect, power)
         said.append(f"{label}: {none:.2f} where the ratio is 1, {edge:.2f} where it is {high:g}")
     ax.set(xscale="log", ylim=(0, 1.02), ylabel="Chance that the absence is supported",
            xlabel="True rate ratio per standard deviation of the rating\n"

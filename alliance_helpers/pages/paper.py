@@ -262,16 +262,11 @@ def _cited(text: object) -> str:
 def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     """Correlations as journals print them: variables numbered, the lower half."""
     names = [f"{k}. {book.label(term)}" for k, term in enumerate(frame["term"], 1)]
-    numbers = frame[frame["term"]].to_numpy(float)
-    cells = [
-        [
-            coefficient(r) if k < row and pd.notna(r) else "–" if k == row else ""
-            for k, r in enumerate(line)
-        ]
-        for row, line in enumerate(numbers)
-    ]
-    table = pd.DataFrame(cells, columns=[str(k) for k in range(1, len(names) + 1)])
-    return pd.DataFrame({"Variable": names, "n": frame["n"]}).join(table.iloc[:, :-1])
+    cells = np.tril(frame[frame["term"]].map(coefficient).to_numpy(object), -1)
+    np.fill_diagonal(cells, "–")
+    heads = [str(k) for k in range(1, len(names))]
+    table = pd.DataFrame(cells[:, :-1], columns=heads).replace({0: ""})
+    return pd.DataFrame({"Variable": names, "n": frame["n"]}).join(table)
 
 
 def _caption(name: str, frame: pd.DataFrame, book: Codebook) -> str:

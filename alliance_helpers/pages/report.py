@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -108,16 +109,6 @@ def read_run(folder: str | Path) -> Run:
     return Run(folder, about, findings, tables)
 
 
-@dataclass(frozen=True)
-class Section:
-    """One notebook's page in the report."""
-
-    anchor: str
-    title: str
-    html: str
-    failure: str = ""
-
-
 def write_report(folder: str | Path) -> Scorecard | None:
     """Write `report.html` into a run's folder.
 
@@ -147,8 +138,8 @@ def write_report(folder: str | Path) -> Scorecard | None:
     book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
     sections = [_section(p, failures.get(p.stem, ""), book) for p in executed]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
-    sections.sort(key=lambda s: s.anchor)
-    banner = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0].html, re.S)
+    sections.sort(key=itemgetter("anchor"))
+    banner = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0]["html"], re.S)
     front, card, texts, found = "", None, {}, folder / "findings.csv"
     rows = pd.read_csv(found, dtype={"finding": str}) if found.is_file() else pd.DataFrame()
     if len(rows):
@@ -172,24 +163,25 @@ def write_report(folder: str | Path) -> Scorecard | None:
     return card
 
 
-def _section(path: Path, failure: str, book: Codebook) -> Section:
+def _section(path: Path, failure: str, book: Codebook) -> dict[str, str]:
+    """One notebook's part of the report."""
+    about = {"anchor": path.stem, "title": path.stem, "html": "", "failure": failure}
     if not path.is_file():
-        return Section(path.stem, path.stem, "", failure or "This notebook did not run.")
+        return about | {"failure": failure or "This notebook did not run."}
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
-    heading = own_words(_heading(notebook), book)
-    return Section(path.stem, heading, _convert(notebook, path.stem, book), failure)
+    html = _convert(notebook, path.stem, book)
+    return about | {"title": own_words(_heading(notebook), book), "html": html}
 
 
-def _left_out(name: str, why: str, book: Codebook) -> Section:
+def _left_out(name: str, why: str, book: Codebook) -> dict[str, str]:
     """A notebook that the study lacks the parts for: its heading, and why it is not there."""
-    path = NOTEBOOKS / f"{name}.ipynb"
-    heading = own_words(_heading(nbformat.read(path, as_version=4)), book)
-    why = re.sub("`(.+?)`", r"<code>\1</code>", escape(why))
+    heading = _heading(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4))
+    heading, why = own_words(heading, book), re.sub("`(.+?)`", r"<code>\1</code>", escape(why))
     html = f"<h2>{escape(heading)}</h2><p>Left out. {why}</p>"
-    return Section(name, heading, html)
+    return {"anchor": name, "title": heading, "html": html}
 
 
 def _heading(notebook) -> str:
@@ -246,9 +238,8 @@ def browser() -> str:
     ParameterError
         None is on the machine.
     """
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
+    for found in filter(None, map(shutil.which, BROWSERS)):
+        return found
     raise ParameterError(
         "No PDF can be printed: there is neither Chromium nor Chrome on the PATH. Install one "
         "(Debian: apt install chromium), or go without --pdf and print report.html from a browser."

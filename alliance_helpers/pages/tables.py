@@ -321,17 +321,17 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     rules = rules or read_rules()
     wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))
-    changes = first_change(findings, rules).set_index(KEY)
-    keys = [claim.key for claim in rules.claims if claim.key in findings.set_index(KEY).index]
-    changes = changes.reindex(keys).to_dict("records")
-    rows = zip(wide.iterrows(), changes, strict=True)
-    wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]
-    notes = {claim.key: claim.note for claim in rules.claims}
-    wide["sentence"] += [f" {notes[key]}".rstrip() for key in keys]
+    known = set(findings.set_index(KEY).index)
+    claims = [claim for claim in rules.claims if claim.key in known]
+    changes = first_change(findings, rules).set_index(KEY).reindex([c.key for c in claims])
+    rows = zip(claims, wide.to_dict("records"), changes.to_dict("records"), strict=True)
+    wide["sentence"] = [
+        f"{_sentence(row, analyses, how)} {c.note}".rstrip() for c, row, how in rows
+    ]
     return Scorecard(wide, analyses, rules.primary_of(analyses))
 
 
-def _sentence(row: pd.Series, analyses: tuple[str, ...], change: dict) -> str:
+def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     """What the verdicts say together: analyses of the same data are no votes, and not counted.
 
     Of a change of verdict the reason is told only where a single respect is it.
