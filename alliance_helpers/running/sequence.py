@@ -181,8 +181,7 @@ def run_sequence(
     ParameterError, DataError, CodebookError, ScenarioError, OutputError
         Before anything is run or written.
     """
-    from ..pages.report import write_report
-    from .print_report import browser, print_report
+    from ..pages.report import browser, print_report, write_report
 
     if pdf:
         browser()  # or say so before anything runs
