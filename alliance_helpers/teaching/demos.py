@@ -225,8 +225,9 @@ class Demo:
             try:
                 asked = {n: self.controls[n].within(widget.value) for n, widget in inputs.items()}
                 still = self.still(**asked)
-            except AllianceError as error:
-                numbers.value = numbers_html(str(error))
+            except (AllianceError, MemoryError) as error:
+                full = isinstance(error, MemoryError)
+                numbers.value = numbers_html(SAID["full"] if full else str(error))
                 return
             figure.value = figure_html(still.png, still.alt, still.width)
             numbers.value = numbers_html(still.text)
