@@ -125,8 +125,8 @@ def regression_of(
             "total": float(model.fit["r_squared"].iloc[-1]),
             "n": int(model.fit["n"].iloc[-1]),
             "parts": ", ".join(f"{block} {coefficient(r2, 3)}" for block, r2 in shares),
-            "terms": ", ".join(terms) or "none",
-            "rule": f"p to enter {coefficient(p_enter)}" if method == "stepwise" else "all terms",
+            "terms": ", ".join(terms) or "–",
+            "case": method,
             "name": word(explained, book),
             "explained": explained,
         }
