@@ -60,7 +60,7 @@ docs: $(VENV)/.run $(DOCS)/.docs
 
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar
-	@$(SEMINAR)/bin/python -m tools.seminar student instructor
+	@$(SEMINAR)/bin/python -m tools.seminar.editions student instructor
 
 # Units as single HTML files that need no server: make seminar-lite ARGS="--units 1 2 6"
 seminar-lite: $(VENV)/.test

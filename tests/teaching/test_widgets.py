@@ -361,7 +361,7 @@ def test_false_alarms_of_counting_clients(share, wrong):
 
 
 def test_the_sums_that_unit_5_prints_give_the_share():
-    unit = nbformat.read(units(numbers=[5])[0], as_version=4)
+    unit = nbformat.read(units([5])[0], as_version=4)
     (cell,) = [c.source for c in unit.cells if "count_squared" in c.source and c.outputs == []]
     *before, last = cell.splitlines()
     names = {"dyads": DYADS}

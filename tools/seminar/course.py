@@ -52,7 +52,7 @@ class Course:
 
     def __init__(self, root: Path, numbers: list[int] | None = None) -> None:
         self.root = root.absolute()
-        self.units = units(numbers=numbers)
+        self.units = units(numbers)
 
     @cached_property
     def api(self):

@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--slides", action="store_true", help="a heading a screen, to be shown")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for path in units(numbers=given.units):
+    for path in units(given.units):
         text = page(path, given.slides)
         write_whole(given.out / f"{path.stem}.html", text)
         print(f"{given.out / path.stem}.html, {len(text) / 1e6:.1f} MB")
