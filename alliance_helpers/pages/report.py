@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 
 from ..claims.rules import Rules, read_rules
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
+from ..study.yaml_text import without_iri_grammar
 from .front import front_page
 from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
+
+with without_iri_grammar():
+    import nbformat
 
 NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
