@@ -306,6 +306,7 @@ def demonstration(
             return demo
 
         give.__name__, give.__doc__ = compute.__name__, compute.__doc__
+        give.__module__ = compute.__module__  # where the reference looks for it
         return give
 
     return made

@@ -76,9 +76,8 @@ def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     _scatter(s, (60, 300), left)
     values, at = s.e[list(NAMES)], np.arange(len(NAMES))[::-1]
     colors = [ASSOCIATION, ASSOCIATION, AGREEMENT, AGREEMENT]
-    right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
-    for y, value in zip(at, values, strict=True):
-        right.text(max(value, 0) + 0.02, y, coefficient(value), va="center", weight="bold")
+    bars = right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
+    right.bar_label(bars, values.map(coefficient), padding=3, weight="bold")
     right.set_yticks(at, NAMES.values())
     right.tick_params(axis="y", length=0)
     right.set(xlim=(min(0, values.min() - 0.05), 1.15), xticks=[0, 0.5, 1], xlabel="Estimate")
