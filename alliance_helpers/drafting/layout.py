@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from math import nan
 
+import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
@@ -46,6 +47,8 @@ from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, wor
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
+MEASURE = pattern("column", "measure")
+PEOPLE = 8  # numbers of so few may be the steps of a rating
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 
 
@@ -239,9 +242,10 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
-            if guess.type == "integer" and not layout.case_manager and in_runs(table, guess):
-                table.questions.append(say("runs", column=column))
-                guess = replace(guess, role="runs")
+            if guess.type == "integer" and not layout.case_manager and like_codes(table, guess):
+                n = len(table.columns[column].number)
+                table.questions.append(say("codes", column=column, n=n))
+                guess = replace(guess, role="codes")
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
@@ -269,11 +273,24 @@ def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess:
     return say("alike", column=column, names=names, values=values)
 
 
-def in_runs(table: DraftTable, guess: Guess) -> bool:
-    """Whether rows of one value stand together, and each has several: as clients of one person."""
+def like_codes(table: DraftTable, guess: Guess) -> bool:
+    """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
+
+    In rows side by side; or they count from 1 without a gap; or they lie far apart.
+    """
     cells = table.frame[guess.column].dropna().astype("str")
-    changes, values = (cells != cells.shift()).sum(), cells.nunique()
-    return table.row == "client" and FEW <= values <= changes <= min(1.1 * values, len(cells) / 2)
+    held, number = table.columns[guess.column].held, table.columns[guess.column].number
+    codes, n = sorted(number.values()), len(number)
+    if table.row != "client" or not FEW <= n <= len(cells) / 2:
+        return False
+    if n <= (cells != cells.shift()).sum() <= 1.1 * n:
+        return True
+    said = f"{guess.column} {guess.label}"
+    if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
+        return False
+    apart = codes[-1] - codes[0] > PEOPLE * n and min(held.values()) > 1
+    odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
+    return codes == [*range(1, n + 1)] or bool(apart and odd)
 
 
 def _is_rating(guess: Guess) -> bool:
@@ -342,7 +359,7 @@ def _into_block(
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
         kind = "outcome"
-    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "runs":
+    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "codes":
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]

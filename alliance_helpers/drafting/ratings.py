@@ -15,7 +15,7 @@ from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
 from .draft import DraftTable, Layout, Part
 from .guesses import Guess
-from .items import WAI, WHO, Block, answered, form_of, informant_of
+from .items import TURNED, WAI, WHO, Block, answered, form_of, informant_of
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
@@ -31,7 +31,11 @@ def _label(block: Block, table: DraftTable) -> str:
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
-    said = table.source.who or _named(block, table) or informant_of(table.name[1:] and table.name)
+    of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
+    letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
+    if letter and of_file and {_named(b, table) for b in table.blocks} == {own}:
+        own = of_file  # one letter for all, as w1 to w12, says less than the file's name
+    said = table.source.who or own or of_file
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
 
 
@@ -130,7 +134,7 @@ def _turned(
     block: Block, form: str | None, answers: pd.DataFrame, table: DraftTable, names: list[str]
 ) -> dict[str, object]:
     """Which items the file holds reversed already: by their names, and by how they run."""
-    named = {i for i, c in enumerate(block.columns) if c != block.names[i]}
+    named = {i for i, c in enumerate(block.columns) if c != block.names[i] and TURNED.fullmatch(c)}
     keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
     back = {abs(k) - 1 for k in keys if k < 0}
     sign = [-1 if i in back else 1 for i in range(len(block.columns))]

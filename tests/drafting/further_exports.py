@@ -1,5 +1,7 @@
 """The same small study as other tools, languages and people write it; every file is made here."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pyreadstat
@@ -9,6 +11,7 @@ from exports_made import (
     SPANISH_S,
     SPANISH_SR,
     SR,
+    SUBSCALES,
     C,
     S,
     T,
@@ -23,6 +26,7 @@ FRENCH_SR = ["Rarement", "Parfois", "Assez souvent", "Très souvent", "Toujours"
 FRENCH_S = ["Jamais", "Rarement", "Occasionnellement", "Parfois", "Souvent", "Très souvent",
             "Toujours"]  # fmt: skip
 DUTCH_SR = ["zelden of nooit", "soms", "vaak", "zeer vaak", "altijd"]
+PARTS = "task", "bond", "goal"  # in the order of `SUBSCALES`
 FIRST = ["Anna", "Bernd", "Clara", "David", "Elena", "Felix", "Gerda", "Hugo", "Ines", "Jonas"]
 LAST = ["Schmidt", "Castillo", "Okafor", "Lindqvist", "Brunner", "Dubois", "Iglesias", "Moreno"]
 
@@ -286,7 +290,43 @@ def german_dates(folder, data):
     frame.to_csv(folder / "sitzungen.csv", sep=";", index=False)
 
 
+def qualtrics_tsv(folder, data):
+    """As Qualtrics writes it for Excel: UTF-16, cells separated by tabs."""
+    told = told_in(data, SR, S)
+    body = side_by_side(data, "wai_client_{}", "wai_therapist_{}", told, dyad="id", Therapist="who")
+    qualtrics(folder, data, "export.csv", body, {})
+    text = (folder / "export.csv").read_text("utf-8")
+    (folder / "export.csv").unlink()
+    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    frame.to_csv(folder / "export.tsv", sep="\t", index=False, encoding="utf-16")
+
+
+def subscales_in_names(folder, data, pattern="wai_{who}_{part}_{i}"):
+    """Each item's name says its subscale, and its number in the whole form."""
+    frame = ids(data, id="id", therapist="who")
+    for who, parts in SUBSCALES.items():
+        told = {i: part for part, numbers in zip(PARTS, parts, strict=True) for i in numbers}
+        for i in range(1, 13):
+            frame[pattern.format(who=who, part=told[i], letter=told[i][0], i=i)] = data[f"{who}{i}"]
+    frame.to_csv(folder / "data.csv", index=False)
+
+
+def subscales_as_letters(folder, data):
+    subscales_in_names(folder, data, "WAI_{who}{i}{letter}")
+
+
+def one_letter_in_two_files(folder, data):
+    """Items `w1` to `w12` in both files; whose they are is the name of the file alone."""
+    client = pd.concat([ids(data, id="id", phq="phq"), named(data[C], C, "w{}")], axis=1)
+    other = pd.concat([ids(data, id="id", therapist="who"), named(data[T], T, "w{}")], axis=1)
+    client.to_csv(folder / "client.csv", index=False)
+    other.to_csv(folder / "therapist.csv", index=False)
+
+
 FOUND = (
+    qualtrics_tsv,
+    subscales_in_names,
+    subscales_as_letters,
     one_numbering,
     qualtrics_german,
     limesurvey_spanish,
@@ -299,6 +339,7 @@ FOUND = (
     raw_and_reversed,
 )
 QUESTIONED = (
+    one_letter_in_two_files,
     codes_from_zero,
     rare_word,
     german_dates,
