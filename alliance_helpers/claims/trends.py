@@ -15,7 +15,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..models.sessions import cross_lagged, lagged, lagged_rows, own_means, within_between
-from ..study.occasions import Sessions
+from ..study.clean import Sessions
 from . import verdicts
 from .evidence import bounds_of, verdict_of
 from .rules import DETRENDED, Claim, Rules

@@ -13,9 +13,9 @@ from ..study.cells import as_text
 from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
 from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
-from .draft import DraftTable, Layout, Part
 from .guesses import Guess
 from .items import TURNED, WAI, WHO, Block, answered, form_of, informant_of
+from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}

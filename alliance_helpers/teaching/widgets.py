@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from inspect import signature
 
-from ..cohorts.open import open_cohort
+from ..cohorts.cohort import open_cohort
 from . import caseloads, demos, explorers, nothing, raters, time_order
 
 UNITS = (

@@ -14,7 +14,7 @@ from alliance_helpers.claims.together import first_change
 from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.courses import courses, draw_sessions
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.models.nesting import nested_shares
 from alliance_helpers.models.sessions import cross_lagged

@@ -15,7 +15,7 @@ from alliance_helpers.claims.together import (
     multiplicity,
     verdict_rates,
 )
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 
 KEY = ["finding", "claim", "informant"]

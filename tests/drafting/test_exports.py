@@ -27,7 +27,7 @@ from further_exports import FOUND, QUESTIONED, by_name, names_with_variants, sid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import CodebookError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study

@@ -8,7 +8,7 @@ import pyreadstat
 import pytest
 from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
 
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study

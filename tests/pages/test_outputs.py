@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.cohorts.open import OPENED, _kept, keep_cohort, open_cohort
+from alliance_helpers.cohorts.cohort import OPENED, _kept, keep_cohort, open_cohort
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.pages import outputs
 from alliance_helpers.pages.outputs import save_figure, save_record, save_table
