@@ -201,6 +201,12 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
         return layout
     layout.tables = [table for table in tables if _place(table, layout)]
     layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
+    first, *rest = [
+        t for t in layout.tables if t.row == "client" and layout.client in t.guesses
+    ] or [None]
+    for table in rest:
+        if not first.held(layout.client) & table.held(layout.client):
+            table.questions.append(say("others", other=first.source.raw.file))
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)

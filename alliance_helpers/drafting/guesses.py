@@ -260,9 +260,9 @@ def _whole(number: np.ndarray | None) -> bool:
 
 
 def _runs_on(number: np.ndarray) -> bool:
-    """Whether numbers that are all different count on, or are far too long for a measurement."""
+    """Whether so many measurements would not all differ, or they are far too long for that."""
     span = number.max() - number.min() + 1
-    return span <= 1.2 * len(number) or span > 100_000
+    return span <= len(number) ** 2 / 10 or span > 100_000  # by chance e^-5, as with birthdays
 
 
 def _names_every(levels: Mapping, number: np.ndarray) -> bool:

@@ -18,7 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, firsts, in_order, plain, word_of
+from .cells import (
+    CHECKS,
+    MANY,
+    NAMED,
+    Notes,
+    as_log,
+    as_text,
+    firsts,
+    in_order,
+    one_lower,
+    plain,
+    word_of,
+)
 from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
@@ -200,10 +212,8 @@ def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Not
                     continue
                 x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
                 bad = ((x < low) | (x > high)) & rows
-                remedy = "Correct it, the scale's range or its form."
-                if (x[bad] == low - 1).all():
-                    words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
-                    remedy = f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
+                other = "Correct it, the scale's range or its form."
+                remedy = one_lower(x[bad], low, high, other)
                 what = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
                 notes[name].wrong(v.column, bad, x, what, remedy)
 

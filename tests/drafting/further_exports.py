@@ -301,6 +301,20 @@ def qualtrics_tsv(folder, data):
     frame.to_csv(folder / "export.tsv", sep="\t", index=False, encoding="utf-16")
 
 
+def sosci(folder, data):
+    """SoSci Survey: a second row of labels; -9 for no answer."""
+    frame = side_by_side(data, "WA01_{:02d}", "WA02_{:02d}", SD01="id", SD02="who", PH01="phq")
+    meta = {"CASE": "Interview", "QUESTNNR": "Fragebogen", "FINISHED": "Beendet", "TIME001": "Zeit"}
+    labels = meta | {"SD01": "Code der Dyade", "SD02": "Nummer des Therapeuten"}
+    labels |= {c: f"WAI Patient: Aussage {c[-2:]}" for c in frame if c.startswith("WA01")}
+    labels |= {c: f"WAI Therapeut: Aussage {c[-2:]}" for c in frame if c.startswith("WA02")}
+    frame = frame.fillna(-9).astype(object)
+    own = {"CASE": range(7, len(frame) + 7), "QUESTNNR": "base", "FINISHED": 1, "TIME001": 30}
+    frame = frame.assign(**own)
+    frame = pd.concat([pd.DataFrame([{"PH01": "PHQ Summe"} | labels]), frame])
+    frame.to_csv(folder / "data.csv", sep=";", index=False, encoding="utf-8-sig")
+
+
 def subscales_in_names(folder, data, pattern="wai_{who}_{part}_{i}"):
     """Each item's name says its subscale, and its number in the whole form."""
     frame = ids(data, id="id", therapist="who")
@@ -324,6 +338,7 @@ def one_letter_in_two_files(folder, data):
 
 
 FOUND = (
+    sosci,
     qualtrics_tsv,
     subscales_in_names,
     subscales_as_letters,
