@@ -357,19 +357,21 @@ def like_codes(table: DraftTable, guess: Guess) -> bool:
 
     In rows side by side; or they count from 1 without a gap; or they lie far apart.
     """
-    cells = table.frame[guess.column].dropna().astype("str")
-    held, number = table.columns[guess.column].held, table.columns[guess.column].number
-    codes, n = sorted(number.values()), len(number)
-    if table.row != "client" or not FEW <= n <= len(cells) / 2:
+    cells, number = table.frame[guess.column], table.columns[guess.column].number
+    if not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
         return False
-    if n <= (cells != cells.shift()).sum() <= 1.1 * n:
+    if table.row != "client":  # each client once
+        cells = cells[~table.frame[table.guesses[table.key[0]].column].duplicated()]
+    cells = cells.dropna().astype("str").to_numpy(object)
+    codes, n = np.sort([*number.values()]), len(number)
+    if 1 + (cells[1:] != cells[:-1]).sum() <= 1.1 * n:
         return True
     said = f"{guess.column} {guess.label}"
     if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
         return False
-    apart = codes[-1] - codes[0] > PEOPLE * n and min(held.values()) > 1
     odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
-    return codes == [*range(1, n + 1)] or bool(apart and odd)
+    apart = odd and np.ptp(codes) > PEOPLE * n and min(Counter(cells).values()) > 1
+    return bool(apart or (codes[0] == 1 and codes[-1] == n))
 
 
 def _is_rating(guess: Guess) -> bool:

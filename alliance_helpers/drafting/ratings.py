@@ -19,7 +19,8 @@ from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
-BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
+# Items, lowest and highest answer of the forms, and counted from 0.
+BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
 PLAIN = pattern("column", "plain")
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")

@@ -315,6 +315,36 @@ def sosci(folder, data):
     frame.to_csv(folder / "data.csv", sep=";", index=False, encoding="utf-8-sig")
 
 
+def missing_data_codes(folder, data):
+    """REDCap's: -999 where the client, -888 where the therapist did not answer."""
+    frame = side_by_side(data, "waisr_c_{}", "wais_t_{}", record_id="id", therapist_id="who")
+    frame = frame.fillna(dict.fromkeys(frame.filter(like="_c_"), -999)).fillna(-888)
+    frame = frame.assign(redcap_event_name="end_arm_1", wai_complete=2)
+    frame.to_csv(folder / "data.csv", index=False)
+
+
+def zero_based_without_a_name(folder, data):
+    """Numbered questions; the labels say whose they are; the client's answers go from 0 to 4."""
+    told = data.assign(**{c: data[c] - 1 for c in C})
+    body = side_by_side(told, "Q7_{}", "Q9_{}", code="id", Counsellor="who")
+    labels = {c: f"{'Client' if c < 'Q9' else 'Counsellor'} form {c}" for c in body if "Q" in c}
+    qualtrics(folder, data, "all.csv", body, labels)
+
+
+def sessions_spanish(folder, data):
+    """Two rows a dyad in each of three sessions, in Spanish; the last is the one of the truth."""
+    rng, parts = np.random.default_rng(2), []
+    for session in (1, 2, 3):
+        for who, role, most in (("c", "Paciente", 5), ("t", "Terapeuta", 7)):
+            told = data[[f"{who}{i}" for i in range(1, 13)]]
+            if session < 3:
+                told = told.map(lambda x, most=most: rng.integers(1, most + 1))
+            part = ids(data, Caso="id", cod_terapeuta="who").assign(Sesion=session, Informante=role)
+            parts.append(pd.concat([part, named(told, C, "item_{}")], axis=1))
+    frame = pd.concat(parts).sort_values(["Caso", "Sesion"], kind="stable")
+    frame.to_csv(folder / "datos.csv", sep=";", index=False, encoding="cp1252")
+
+
 def subscales_in_names(folder, data, pattern="wai_{who}_{part}_{i}"):
     """Each item's name says its subscale, and its number in the whole form."""
     frame = ids(data, id="id", therapist="who")
@@ -338,6 +368,7 @@ def one_letter_in_two_files(folder, data):
 
 
 FOUND = (
+    missing_data_codes,
     sosci,
     qualtrics_tsv,
     subscales_in_names,
@@ -354,6 +385,8 @@ FOUND = (
     raw_and_reversed,
 )
 QUESTIONED = (
+    sessions_spanish,
+    zero_based_without_a_name,
     one_letter_in_two_files,
     codes_from_zero,
     rare_word,
