@@ -165,8 +165,8 @@ def _three_headers(source: Source) -> Source:
 def _labels_below(source: Source) -> Source:
     """Without a second header of labels, as SoSci Survey writes it: words above numbers."""
     frame = source.raw.frame
-    told = frame.iloc[0].dropna().astype("str") if len(frame) > 1 else pd.Series(dtype="str")
-    told = told[[as_number(text) is None for text in told]]
+    told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
+    told = told[[isinstance(cell, str) and as_number(cell) is None for cell in told]]
     rest = frame.iloc[1:][[*told.index]].apply(pd.to_numeric, errors="coerce")
     over = told[(rest.notna().mean() > 0.5).to_numpy(bool)]
     if len(over) < 3 or not over.is_unique:
