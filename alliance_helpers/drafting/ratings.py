@@ -34,8 +34,8 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
     of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
     letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
-    if letter and of_file and {_named(b, table) for b in table.blocks} == {own}:
-        own = of_file  # one letter for all, as w1 to w12, says less than the file's name
+    if letter and of_file and {_named(b, table) for b in table.blocks} == {own} != {of_file}:
+        own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
     said = table.source.who or own or of_file
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
 
