@@ -24,9 +24,8 @@ from ..models.regression import changes
 from ..models.reliability import reliability
 from ..models.robust import MAX_BLOCKS, cluster_robust, leave_one_out
 from ..models.sessions import lagged, lagged_rows, own_means, within_between
-from ..study.clean import CleanStudy
+from ..study.clean import CleanStudy, Sessions
 from ..study.codebook import Codebook
-from ..study.occasions import Sessions
 from . import verdicts
 from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
