@@ -15,7 +15,7 @@ _DOOR = {
     "cohorts": (
         "The cohort that a notebook works on: shipped, your own, or simulated",
         {
-            "open_cohort": ("open", "the cohort that a notebook's parameters ask for, cleaned"),
+            "open_cohort": ("cohort", "the cohort that a notebook's parameters ask for, cleaned"),
             "simulate_study": ("simulate", "the raw tables of a study whose truth is stated"),
         },
     ),

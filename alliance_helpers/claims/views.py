@@ -378,6 +378,8 @@ def bayes_factors(
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
     """Pearson correlations of ratings, treatment and outcome variables, pairwise complete.
 
+    The column `n`: the fewest clients behind any correlation of a row.
+
     Examples
     --------
     >>> dyads = open_cohort().dyads
@@ -387,4 +389,6 @@ def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) ->
     book = book_of(dyads, codebook)
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
-    return dyads[usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
+    values = dyads[usable(dyads, dict.fromkeys(names))].astype(float)
+    there = values.notna().astype(int)
+    return values.corr(min_periods=4).assign(n=(there.T @ there).min())

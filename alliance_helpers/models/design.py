@@ -79,7 +79,7 @@ def complete_columns(
     """
     used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
-    problems, there = [], dict(data[[c for c in used if c in data.columns]].items())
+    problems, there = [], {c: data[c] for c in used if c in data.columns}
     for column in used:
         if column not in there:
             problems.append(f"there is no column '{column}'")
@@ -89,9 +89,9 @@ def complete_columns(
             problems.append(f"'{column}' holds {odd}, not numbers{TO_NUMBERS}")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
-    values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
+    values = np.column_stack([there[c].to_numpy(float, na_value=np.nan) for c in numeric])
     check_sizes(values, "column '{}'", numeric)
-    rows, codes = complete(values, None if cluster is None else data[cluster])
+    rows, codes = complete(values, None if cluster is None else there[cluster])
     return values[rows], codes
 
 

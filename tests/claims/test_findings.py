@@ -18,7 +18,7 @@ from alliance_helpers.claims.verdicts import (
     complete_of,
     verdict_of,
 )
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import CodebookError, ParameterError

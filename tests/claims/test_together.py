@@ -15,7 +15,7 @@ from alliance_helpers.claims.assess import (
 from alliance_helpers.claims.rules import ABSENCES, read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS
 from alliance_helpers.claims.verdicts import QUICK
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 
 KEY = ["finding", "claim", "informant"]

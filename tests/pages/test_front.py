@@ -56,6 +56,11 @@ def test_a_sentence_says_then_now_and_what_turns_it(findings):
     assert "How sure: what is supported holds whatever single thing is changed." in page
 
 
+def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
+    page = words(front_page(findings.assign(n=float("nan"), verdict="inconclusive"), RULES))
+    assert "What this design could have shown" not in page
+
+
 def test_the_sentences_change_with_the_findings(findings):
     last = findings.index[findings["analysis"] == "nested"]
     turned = findings.drop(last).replace({"verdict": {"inconclusive": "not_supported"}})
