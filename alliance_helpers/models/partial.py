@@ -33,6 +33,8 @@ COUNT_ESTIMATORS = ("poisson", "poisson_cr2", "negbin")
 FEWEST_DF = 4
 """Of CR2 errors (Tipton 2015, Psychol Methods 20:375-393): with fewer, absences that are none came
 out in 12 to 17 % of cohorts of ten case managers."""
+MOST_ALIKE = 0.99
+"""Share of case managers beyond which a few dyads tell nothing of what is left within them."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Partial:
             return n, n
         columns = (replace(self._sample, y=x) for x in self.X.T)
         alike = np.array([max(anova(column, "a predictor")[0], 0.0) for column in columns])
-        ratio = self.intercepts.ratio
+        ratio = min(self.intercepts.ratio, MOST_ALIKE / (1 - MOST_ALIKE))
         if estimator == "mixed":
             between = (self.sizes / (1 + ratio * self.sizes)).sum()
             within = self.n - ratio * between
@@ -279,7 +281,7 @@ class Partial:
     def _whitened(self):
         """Shrinkage by group, and the bases of covariates and predictors after whitening."""
         icc = anova(replace(self._sample, y=self.residual), "the outcome")[0]
-        share = float(np.clip(icc, 0, 0.99))
+        share = float(np.clip(icc, 0, MOST_ALIKE))
         ratio = share / (1 - share)
         shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
         base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
