@@ -17,10 +17,18 @@ import numpy as np
 from ..cohorts.courses import TREND_ONLY, courses, draw_courses
 from ..cohorts.population import DAYS, population
 from ..errors import NotEstimableError, ParameterError
-from .evidence import Complete, assessed, bounds_of, claim_data, verdict_of
 from .over_time import estimated
 from .rules import Claim, Rules
-from .verdicts import INCONCLUSIVE, Effect, slope
+from .verdicts import (
+    INCONCLUSIVE,
+    Complete,
+    Effect,
+    assessed,
+    bounds_of,
+    claim_data,
+    slope,
+    verdict_of,
+)
 
 RATINGS_AGREE = 0.28
 """Correlation of the two ratings where a claim is about their difference; see its bound."""

@@ -19,19 +19,17 @@ import pandas as pd
 
 from ..errors import NotEstimableError
 from ..models.cross_lagged import cross_lagged
-from ..models.importance import changes
 from ..models.nesting import nested_shares
+from ..models.regression import changes
 from ..models.reliability import reliability
 from ..models.robust import MAX_BLOCKS, cluster_robust, leave_one_out
 from ..models.sessions import lagged, lagged_rows, own_means, within_between
-from ..study.clean import CleanStudy
+from ..study.clean import CleanStudy, Sessions
 from ..study.codebook import Codebook
-from ..study.occasions import Sessions
 from . import verdicts
 from .associations import SOURCES, draws_on
-from .evidence import bounds_of, verdict_of
 from .rules import DETRENDED, Claim, Rules
-from .verdicts import INCONCLUSIVE, SUPPORTED, Effect
+from .verdicts import INCONCLUSIVE, SUPPORTED, Effect, bounds_of, verdict_of
 from .views import one_below_the_other
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -440,7 +438,7 @@ def sources(
     -------
     DataFrame
         `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
-        new in the rating at a session (:func:`.models.importance.changes`) by what is new in the
+        new in the rating at a session (:func:`.models.regression.changes`) by what is new in the
         other measures of that session; whole clients are resampled. `between`: clients' means;
         whole case managers are resampled.
     """

@@ -27,9 +27,8 @@ from ..paths import COURSES
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from .designs import Design, Engine
-from .evidence import bounds_of
 from .rules import ABSENCES, KEY, Claim, Rules, read_rules
-from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, bounds_of
 
 HERE = Path(__file__)
 SAID = tomllib.loads(HERE.with_suffix(".toml").read_text(encoding="utf-8"))

@@ -8,13 +8,12 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims import over_time
-from alliance_helpers.claims.assess import assess
+from alliance_helpers.claims.assess import assess, first_change
 from alliance_helpers.claims.rules import read_rules
-from alliance_helpers.claims.together import first_change
 from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.courses import courses, draw_sessions
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.nesting import nested_shares
