@@ -2,7 +2,7 @@
 
 python -m benchmarks.over_time_rates [COHORTS COHORTS]   writes benchmarks/over_time_rates.csv
 
-Cohorts of 50 clients with up to 10 sessions (few clients, many sessions: a multilevel lagged model, errors by client)
+Cohorts of 50 clients with up to 10 sessions (few clients, many sessions: a multilevel lagged model)
 and of 200 with up to 4 (a random-intercept cross-lagged model), by the scenarios of
 data/over_time/scenarios.yml, each cohort with a seed of its own. `coverage` is the share of 95 %
 intervals that hold the true path, in standard deviations within clients as drawn; `bias` is the
