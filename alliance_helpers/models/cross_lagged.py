@@ -108,20 +108,17 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
 def _wide(y, x, person, time) -> np.ndarray:
     """People by (occasion, measure), y and x in turn, missing as NaN."""
     aligned(y=y, x=x, person=person, time=time)
-    when = as_floats(time, "time")
-    codes, _ = pd.factorize(np.asarray(person))
-    keep = ~np.isnan(when) & (codes >= 0)
-    if (when[keep] % 1 != 0).any():
+    when, codes = as_floats(time, "time"), pd.factorize(np.asarray(person))[0]
+    if (when % 1 != 0).any():
         raise ParameterError("time must count occasions in whole numbers here.")
-    at = (when[keep] - when[keep].min()).astype(int)
-    T, codes = int(at.max()) + 1, codes[keep]
+    at = (when - when.min()).astype(int)
+    T = int(at.max()) + 1
     if T < 3:
         raise NotEstimableError(f"{T} occasions: a cross-lagged model needs at least three")
     if len(np.unique(codes * T + at)) < len(at):
         raise ParameterError("A person has two rows at one time: keep one of them.")
     wide = np.full((codes.max() + 1, T, 2), np.nan)
-    wide[codes, at, 0] = as_floats(y, "y")[keep]
-    wide[codes, at, 1] = as_floats(x, "x")[keep]
+    wide[codes, at] = np.column_stack([as_floats(y, "y"), as_floats(x, "x")])
     wide = wide.reshape(len(wide), -1)
     return wide[~np.isnan(wide).all(axis=1)]
 

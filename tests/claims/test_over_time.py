@@ -316,12 +316,12 @@ def test_both_rating_in_families_as_spss(tmp_path):
 
 
 def test_error_rates_as_they_were_simulated():
-    """benchmarks/over_time_rates.py: 500 cohorts of 50 clients with up to 10 sessions and more."""
+    """benchmarks/over_time_rates.py: 2,000 cohorts of 50 clients with up to 10 sessions."""
     rates = pd.read_csv(ROOT / "benchmarks" / "over_time_rates.csv")
     here = rates[rates["n_clients"] == 50].set_index(["scenario", "analysis"])
     for scenario in ("sessions_none", "sessions_published_view"):
         assert here.loc[(scenario, "detrended"), "supported"] <= 0.05
-        assert 0.93 <= here.loc[(scenario, "detrended"), "coverage"] <= 0.97
+        assert 0.94 <= here.loc[(scenario, "detrended"), "coverage"] <= 0.96  # band of chance
     assert here.loc[("sessions_published_view", "naive"), "supported"] > 0.3
     assert here.loc[("sessions_effect", "detrended"), "supported"] > 0.9
-    assert (here["n_cohorts"] >= 500).all()
+    assert (here["n_cohorts"] >= 2000).all()

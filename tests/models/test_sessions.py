@@ -168,6 +168,8 @@ def test_units_and_missing_occasions_do_not_matter_to_the_paths():
     scaled = data.assign(y=100 * data["y"] - 7, x=data["x"] / 50, time=data["time"] + 3)
     less = data.sample(frac=0.8, random_state=1)
     first, scaled, again = cross_lagged([columns_of(d) for d in (data, scaled, less)])
+    (alone,) = cross_lagged([columns_of(data)])
+    assert first.estimate == pytest.approx(alone.estimate, abs=1e-9)
     units = [1, 100 * 50, 1 / 5000, 1]
     assert (scaled.paths["estimate"] / units).tolist() == pytest.approx(
         first.paths["estimate"].tolist(), abs=1e-5
