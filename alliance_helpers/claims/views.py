@@ -332,10 +332,6 @@ def complete(
 
 def worth_of(X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
     """How many independent dyads these are worth to an association; the mean of several."""
-    if groups is None:
-        return float(len(y))
-    if len(np.unique(groups)) < 2:
-        raise NotEstimableError("all dyads share one case manager")
     return float(np.mean([one["n_effective"] for one in worths(complete_rows(y, X, groups))]))
 
 

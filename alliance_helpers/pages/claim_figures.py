@@ -29,7 +29,7 @@ def forest(
     rows: pd.DataFrame,
     bound: float | None = None,
     codebook: Codebook | None = None,
-    heading: str = "What goes with each informant's alliance rating",
+    heading: str = "What goes with the alliance rating",
     xlabel: str = ASSOCIATION,
     ax: Axes | None = None,
 ) -> Axes:

@@ -18,7 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import nbformat
 import pandas as pd
 import yaml
 
@@ -28,10 +27,13 @@ from ..errors import OutputError, ParameterError
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
-from ..study.yaml_text import read_yaml
+from ..study.yaml_text import read_yaml, without_iri_grammar
 from .front import front_page
 from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
+
+with without_iri_grammar():
+    import nbformat
 
 NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}

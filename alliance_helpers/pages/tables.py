@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
+from ..claims.assess import first_change
 from ..claims.rules import DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
-from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability

@@ -18,9 +18,8 @@ import pandas as pd
 from .. import paths
 from ..claims.assess import assess
 from ..claims.rules import ROW, claims_file, read_rules, read_stress
-from ..cohorts.cohort import CHANGES
+from ..cohorts.cohort import CHANGES, open_cohort
 from ..cohorts.courses import courses
-from ..cohorts.open import open_cohort
 from ..errors import ParameterError
 from ..pages.report import saved
 from ..study.load import ENDINGS, EXCEL, codebook_beside, codebook_of

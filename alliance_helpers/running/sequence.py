@@ -19,11 +19,9 @@ import pandas as pd
 from scipy.linalg import orth
 
 from .. import paths
-from ..claims.choices import OFFERED, chosen_values
-from ..claims.rules import read_rules, unanswerable
-from ..cohorts.cohort import CHANGES, FEW, Cohort, changed
+from ..claims.rules import OFFERED, chosen_values, read_rules, unanswerable
+from ..cohorts.cohort import CHANGES, FEW, Cohort, changed, check_asked, open_cohort, open_study
 from ..cohorts.courses import scenario_codebook
-from ..cohorts.open import check_asked, open_cohort, open_study
 from ..errors import DataError, ParameterError, Problem, listed
 from ..pages.printing import TOLD
 from ..pages.table_one import divided
