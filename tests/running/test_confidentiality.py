@@ -265,7 +265,7 @@ def tables_one(folder) -> list[pd.DataFrame]:
         pages = [
             o.data.get("text/html", "") for c in cells for o in c.get("outputs", ()) if "data" in o
         ]
-        page = next(p for p in pages if "who took part" in p)
+        page = next(p for p in pages if "Who took part" in p)
         rows = [
             [unescape(re.sub("<.*?>", "", cell)) for cell in re.findall("<t[hd].*?</t[hd]>", row)]
             for row in re.findall("<tr>.*?</tr>", page)
