@@ -15,7 +15,7 @@ _DOOR = {
     "cohorts": (
         "The cohort that a notebook works on: shipped, your own, or simulated",
         {
-            "open_cohort": ("open", "the cohort that a notebook's parameters ask for, cleaned"),
+            "open_cohort": ("cohort", "the cohort that a notebook's parameters ask for, cleaned"),
             "simulate_study": ("simulate", "the raw tables of a study whose truth is stated"),
         },
     ),
@@ -49,12 +49,12 @@ _DOOR = {
             "overview": ("views", "what came, what cleaning changed, and what it ends with"),
             "agreement_by_subscale": ("views", "agreement on task, bond, goal and total"),
             "both_ratings": ("views", "the two ratings side by side, for a figure"),
-            "choose": ("choices", "what parameters ask for, if the study has it"),
+            "choose": ("rules", "what parameters ask for, if the study has it"),
             "correlation_matrix": ("views", "how ratings and outcomes hang together"),
             "days_data": ("views", "the rows for a count regression of hospital days"),
             "ratings": ("views", "the client's and the case manager's rating, and the groups"),
             "regression_blocks": ("views", "the blocks of a hierarchical regression"),
-            "recovery": ("together", "how often simulated cohorts support each claim"),
+            "recovery": ("assess", "how often simulated cohorts support each claim"),
             "whose_rating": ("views", "how much of a rating belongs to the case manager"),
             "two_informants": ("associations", "what goes with one rating and not the other"),
             "stepwise_links": ("as_1995", "what stepwise regression enters, as in 1995"),

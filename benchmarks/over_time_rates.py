@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from alliance_helpers.claims.over_time import Judge
 from alliance_helpers.claims.rules import Claim, read_rules
-from alliance_helpers.claims.trends import Judge
 from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.paths import ROOT
-from alliance_helpers.study.occasions import all_sessions
+from alliance_helpers.study.clean import all_sessions
 
 SHAPES = ((50, 10), (200, 4))
 CLAIM = Claim("1", "alliance_first", "precedes", "client", term="symptoms", sign="negative",

@@ -24,7 +24,7 @@ from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table
 from alliance_helpers.paths import COURSES, ROOT
-from alliance_helpers.study.occasions import all_sessions
+from alliance_helpers.study.clean import all_sessions
 from alliance_helpers.study.read_codebook import read_codebook
 
 WITHIN = {"level": "within"}

@@ -1,282 +1,478 @@
-"""The draft of a codebook before it is written down, and what one row of a file stands for."""
+"""A first draft of a codebook from a study's own files; every guess in it is marked.
+
+The draft is text for a person to read and correct, and a codebook that can be tried at once. How
+guessed columns fit together stands here: whose rows a table has, which items make a scale.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import chain
+import glob
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from math import nan
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from ..study.codebook import expand
+from ..study.cells import plain, word_of
+from ..study.check import parted
+from ..study.codebook import ENDING
+from ..study.raw_tables import READERS, ROW_ID
+from ..study.suspect import spelled_alike
 from .answers import pattern, say
-from .exports import Source
-from .guesses import Column, Guess, plain_name
-from .items import WHO, Block
+from .exports import SENT, Source, read_sources
+from .guesses import (
+    BEFORE,
+    FEW,
+    ID,
+    RESERVED,
+    ROLES,
+    Guess,
+    agree,
+    as_number,
+    find_roles,
+    guess_columns,
+    plain_name,
+    scan,
+)
+from .items import (
+    WAI,
+    WHO,
+    Block,
+    blocks_by_label,
+    guess_block,
+    informant_of,
+    item_blocks,
+    reversed_beside,
+)
+from .layout import SHAPES, DraftTable, Layout, Part, shape_of
+from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 
-ROLE = pattern("column", "role")
-TIME = pattern("column", "time")
-PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
-SHAPES = {
-    "rating": "two rows a dyad, one for each informant",
-    "session": "one row a session or event, several for a client",
-    "client": "one row a dyad",
-}
+TOTAL = pattern("column", "total")
+OUTCOME = pattern("column", "outcome")
+MEASURE = pattern("column", "measure")
+PEOPLE = 8  # numbers of so few may be the steps of a rating
+ALIKE = 0.8  # so many ids of one column must be among another's to join the two
+
+TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """How a table is laid out.
+def describe(path: str | Path) -> str:
+    """Draft the codebook of a study.
 
-    Attributes
+    Parameters
     ----------
-    row : str
-        client, rating or session; occasion, if a category tells several rows of a client apart;
-        apart, if each informant is to have a table.
-    client : str, optional
-        The variable that ties rows together, where several stand for one client.
-    settings : dict
-        `informant`, or `time` and `event`, as in the codebook; or the `occasion`.
+    path : path
+        A folder of tables, or one file.
+
+    Returns
+    -------
+    str
+        YAML text, with every guess marked by a comment. Free text and columns that look empty
+        are put under `ignore`.
+
+    Raises
+    ------
+    DataError
+        If nothing there can be read.
     """
+    import jinja2  # takes a while, and only a draft needs it
 
-    row: str = "client"
-    client: str | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    why: str = ""
-    question: str = ""
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
+    environment.filters |= {"flow": flow, "line": _line, "literally": _literally}
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(
+        draft=lay_out(read_sources(Path(path))),
+        title=re.sub(r"[_\W]+", " ", Path(path).resolve().stem).strip() or "My study",
+    )
 
 
-@dataclass(eq=False)
-class DraftTable:
-    """One table of the draft.
+def flow(value: object) -> str:
+    """A value as YAML writes it on one line; settings that say nothing are left out.
 
-    Attributes
-    ----------
-    columns, guesses, blocks, shape, beside
-        What is in its source; guesses by the names that columns would have if it stood alone.
-    row, key, occasion, latest
-        As in the codebook; of those names at first.
-    variables : list of tuple
-        (name, column, guess), patterns included.
-    same : set of str
-        Columns that an earlier table tells already.
-    ids : str, optional
-        The column of ids whose endings tell who rated.
+    >>> flow({"label": "", "range": [1, 7.5], "from": "x: y"})
+    '{range: [1, 7.5], from: "x: y"}'
     """
-
-    source: Source
-    columns: Mapping[str, Column]
-    guesses: dict[str, Guess]
-    blocks: list[Block]
-    beside: dict[str, str]
-    questions: list[str]
-    shape: Shape = field(default_factory=Shape)
-    row: str = "client"
-    key: tuple[str, ...] = ("client_id",)
-    occasion: str | None = None
-    latest: str | None = None
-    settings: dict[str, object] = field(default_factory=dict)
-    suffix: dict[str, str] = field(default_factory=dict)
-    variables: list[tuple[str, str, Guess]] = field(default_factory=list)
-    ignore: list[str] = field(default_factory=list)
-    same: set[str] = field(default_factory=set)
-    ids: str | None = None
-    why: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """What the draft calls the table."""
-        return self.source.name
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The table as its file holds it."""
-        return self.source.raw.frame
-
-    def held(self, name: str) -> set[str]:
-        """What the cells of a column hold."""
-        return {*self.columns[self.guesses[name].column].held}
-
-    @property
-    def of_clients(self) -> bool:
-        """Whether it becomes one row per client."""
-        return self.row in ("client", "rating", "session")
-
-    def in_row(self, names: Iterable[str]) -> set[str]:
-        """What variables are called in a client's row."""
-        return {name + ending for name in names for ending in self.suffix.values() or ("",)}
+    if isinstance(value, Mapping):
+        said = {k: v for k, v in value.items() if v not in ("", None, (), [])}
+        return f"{{{', '.join(f'{flow(k)}: {flow(v)}' for k, v in said.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(flow, value))}]"
+    return quoted(value) if isinstance(value, str) else f"{value:.15g}"
 
 
-@dataclass(frozen=True)
-class Part:
-    """A scale, or the days of stays, as the codebook has it."""
-
-    name: str
-    settings: dict[str, object]
-    remark: str = ""
-    question: str = ""
-
-
-@dataclass
-class Layout:
-    """The whole draft, before it is written down."""
-
-    tables: list[DraftTable] = field(default_factory=list)
-    scales: list[Part] = field(default_factory=list)
-    client: str | None = None
-    case_manager: str | None = None
-    site: str | None = None
-    codes: dict[float | str, None] = field(default_factory=dict)
-    days: Part | None = None
-    derived: list[tuple[str, str, str]] = field(default_factory=list)
-    informants: dict[str, tuple[str, str]] = field(default_factory=dict)
-    blocks: dict[str, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    shape: str = ""
-    joined: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
-    twice: set[str] = field(default_factory=set)
-    raters: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
-
-    @property
-    def everywhere(self) -> list[float | str]:
-        """Codes for no answer that can mean nothing else in any column."""
-        return [code for code in self.codes if isinstance(code, str) or code < 0]
-
-    @property
-    def links(self) -> set[str | None]:
-        """Names that tables are joined by, and may share."""
-        return {self.client, self.case_manager, self.site}
-
-    def name(self, wish: str) -> str:
-        """A name like the one wished for, which nothing in the draft has yet."""
-        made = plain_name(wish, self.taken)
-        self.taken.add(made)
-        return made
-
-    def called(self, wish: str, table: DraftTable, also: Iterable[str] = ()) -> str:
-        """What a column or a block of items is called: in a client's row, like no other.
-
-        The table's name is put in front if another table has it too, or one of `also`, which the
-        columns behind a pattern were called.
-        """
-        if table.row == "episode" or wish == table.occasion or wish in self.links:
-            return wish
-        made, names = wish, {*expand(wish)}
-        if (names | {*also}) & self.twice or table.in_row(names) & self.used:
-            made, word = f"{table.name[:20]}_{wish}", "items"
-            if names == {wish}:
-                made, word = plain_name(made, self.taken), "column"
-            while {*expand(made)} & self.taken or table.in_row(expand(made)) & self.used:
-                made = f"{word}_{made}"
-        self.used |= table.in_row(expand(made))
-        self.taken |= {*expand(made)}
-        return made
+def quoted(text: str) -> str:
+    """A text as YAML writes it safely: plain if it is a word, else in double quotes."""
+    word = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*( [A-Za-z0-9_]+)*", text)
+    if word and text.lower() not in RESERVED:
+        return text
+    unseen = r"[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    written = json.dumps(text, ensure_ascii=False)
+    return re.sub(unseen, lambda found: f"\\u{ord(found.group()):04x}", written)
 
 
-def shape_of(table: DraftTable) -> Shape:
-    """The shape of a table, by a column of roles or of sessions and an id that it tells apart.
+def _literally(column: str) -> str:
+    """A column's name as a pattern that fits it alone."""
+    return glob.escape(column).replace("{", "[{]")
 
-    The id that ties rows together counts as the client's from then on, once for each.
-    """
-    items = {column for block in table.blocks for column in block.columns}
+
+def _line(text: str) -> str:
+    """A text that stays within its comment, whatever the file's names hold."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def lay_out(sources: dict[str, Source]) -> Layout:
+    """Put the guesses about every table together."""
+    seen = [part for source in sources.values() for part in _apart(_look(source))]
+    layout = _lay_out(seen)
+    layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
+    return layout
+
+
+def _apart(table: DraftTable) -> list[DraftTable]:
+    """A table for each informant, where both answered the same columns in words of their own."""
+    shape, source = table.shape, table.source
+    if "endings" in shape.settings:
+        frame = parted(table.frame, **shape.settings)
+        other = _look(replace(source, raw=replace(source.raw, frame=frame)))
+        if other.shape.row != "rating" or any(block.answers.words for block in other.blocks):
+            return [table]
+        ids, other.questions[:0] = shape.settings["column"], [shape.question]
+        shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
+        return [replace(other, ids=ids, shape=shape)]
+    unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
+    if not unlike and shape.row != "apart":
+        return [table]
+    column, who = (role := dict(shape.settings["informant"])).pop("column"), role
+    parts = (
+        replace(source.rows(column, [value], f"{source.name}_{informant}",
+                            say("rows", column=column, value=value)), who=informant)
+        for informant, value in who.items()
+    )  # fmt: skip
+    return [*map(_look, parts)]
+
+
+def _look(source: Source) -> DraftTable:
+    """What each column of a source is by itself, and within its block."""
+    raw, questions, blocks = source.raw, [], []
+    columns, beside = scan(raw), reversed_beside(raw)
+    inside: dict[str, Guess] = {}
+    for block in item_blocks([column for column in raw.frame if column not in beside]):
+        told = guess_block(columns, block)
+        parts = blocks_by_label(block, raw.labels)
+        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
+        by_label = parts if all_told or isinstance(told, str) else []
+        for part in map(partial(guess_block, columns), by_label) if by_label else [told]:
+            if isinstance(part, Block):
+                blocks.append(part)
+                inside |= dict.fromkeys(part.columns, part.guess)
+        if isinstance(told, str) and not by_label:
+            questions.append(say("unlike", block=block.pattern(), odd=told))
+    guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
+    table = DraftTable(source, columns, guesses, blocks, beside, questions)
+    table.shape = shape_of(table)
+    table.questions = [*filter(None, [table.shape.question]), *questions]
+    return table
+
+
+def _told(table: DraftTable) -> str:
+    row = SHAPES.get(table.row, f"one row for each {table.row.replace('_', ' ')}")
+    why = [*table.source.why, *table.why] or [say("once", column=table.key[0])]
+    return f"{table.name}: {row} ({'; '.join(why)})"
+
+
+def _lay_out(seen: list[DraftTable]) -> Layout:
+    layout, tables = Layout(), [replace(table, guesses={**table.guesses}) for table in seen]
+    layout.taken = {name for table in tables for name in table.guesses}
+    agree([table.guesses for table in tables])
+    roles = find_roles([table.guesses for table in tables])
+    layout.joined = join_by_values(tables, roles.get("client"))
+    roles = find_roles([table.guesses for table in tables]) if layout.joined else roles
+    for role, name in roles.items():
+        setattr(layout, role, name)
+    if layout.client is None and len(seen) > 1:
+        largest = max(seen, key=lambda table: len(table.frame))
+        layout = _lay_out([largest])
+        layout.left_out += [table.source.raw.file for table in seen if table is not largest]
+        return layout
+    layout.tables = [table for table in tables if _place(table, layout)]
+    layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
+    first, *rest = [
+        t for t in layout.tables if t.row == "client" and layout.client in t.guesses
+    ] or [None]
+    for table in rest:
+        if not first.held(layout.client) & table.held(layout.client):
+            table.questions.append(say("others", other=first.source.raw.file))
+    _find_what_is_said_twice(layout)
+    rows = [t for t in layout.tables if t.row != "episode"]
+    counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
+    layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
+    blocks = [(b, t) for t in layout.tables for b in t.blocks if is_alliance(b, t)]
+    layout.raters = {rater_of(*block) for block in blocks} - {None}
+    for table in layout.tables:
+        _draft(table, layout)
+    layout.tables.sort(key=lambda t: (not t.of_clients, bool(t.occasion), bool(t.latest)))
+    if layout.client is None:
+        _count_rows(layout)
+    there = {n for t in rows for n, *_ in t.variables}
+    for role in ("case_manager", "site"):
+        if getattr(layout, role) not in there:
+            setattr(layout, role, None)
+    for table in (t for t in layout.tables if t.ids):
+        table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
+    _days(layout)
+    join_subscales(layout)
+    _sort(layout)
+    return layout
+
+
+def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
+    """Give a table the id that others join it by, where it has the same values by another name."""
+    known = {plain(value) for t in tables if name in t.guesses for value in t.held(name)}
+    joined = []
+    for table in tables:
+        ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
+        told = {n: {*map(plain, table.held(n))} for n in ids}
+        shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
+        best = max(shares, key=shares.get, default=None)
+        if best and name not in table.guesses and shares[best] >= ALIKE:
+            found = replace(table.guesses[best], type="id", role="client")
+            table.guesses = {name if n == best else n: found if n == best else g
+                             for n, g in table.guesses.items()}  # fmt: skip
+            shown = {"table": table.name, "column": found.column, "name": name}
+            joined.append(say("joined", **shown, share=shares[best]))
+    return joined
+
+
+def _place(table: DraftTable, layout: Layout) -> bool:
+    """Settle what one row of a table stands for; whether anything tells."""
+    shape, guesses, client = table.shape, table.guesses, layout.client
+    table.settings = dict(table.source.settings)
+    if shape.client and shape.client == client:
+        where = table.settings.get("where", {}) | shape.settings.get("where", {})
+        table.settings |= {**shape.settings} | ({"where": where} if where else {})
+        table.occasion = table.settings.pop("occasion", None)
+        table.why.append(shape.why)
+        table.row = "client" if table.occasion else shape.row
+        table.key = (client, *filter(None, [table.occasion]))
+    elif client is not None:
+        by = (client,) if client in guesses else (layout.case_manager, layout.site)
+        once = next((name for name in by if name in guesses and guesses[name].unique), None)
+        if once:
+            table.key = (once,)
+            table.row = next(r for r in ROLES if getattr(layout, r) == once)
+        elif client not in guesses:
+            return False
+        else:
+            _several(table, client)
+    if table.row == "rating":
+        table.suffix = {who: f"_{who}" for who in WHO}
+    return True
+
+
+def _several(table: DraftTable, client: str) -> None:
+    """A table with several rows of a client: by an occasion, by mistake, or stays."""
+    guesses, column = table.guesses, table.guesses[client].column
+    dates = [name for name, guess in guesses.items() if guess.type == "date"]
+    for name, guess in guesses.items():
+        few = guess.type == "category" and len(guess.values) <= 6
+        if few and not table.frame.duplicated([column, guess.column]).any():
+            table.key, table.occasion = (client, name), name
+            return
+    table.key = (client,)
+    if guesses[client].rare:
+        table.latest = next(iter(dates), None)
+    else:
+        table.row, table.key = "episode", (client, *dates[:1])
+
+
+def _draft(table: DraftTable, layout: Layout) -> None:
+    """Name a table's variables, sort out what is no variable, and find the scales in it."""
     guesses = table.guesses
-    free = {name: guess for name, guess in guesses.items() if guess.column not in items}
-    shape = _shape(replace(table, guesses=free), bool(table.blocks))
-    if shape.client:
-        guess = replace(guesses[shape.client], type="id", role="client", unique=True, values=())
-        guesses |= {name: replace(other, unique=False) for name, other in guesses.items()}
-        guesses[shape.client] = guess
-    return shape
+    if table.key[0] in guesses:
+        guesses[table.key[0]] = replace(guesses[table.key[0]], type="id")
+    if table.occasion:
+        levels = guesses[table.occasion].values
+        table.suffix = {level: f"_{plain_name(level)}" for level in levels}
+    blocks = {b.columns[0]: b for b in table.blocks if b.columns[0] not in table.same}
+    inside = {c for block in blocks.values() for c in block.columns}
+    roles = (table.settings.get("informant") or {}).get("column")
+    called = {}
+    for name, guess in guesses.items():
+        column = guess.column
+        if column in blocks:
+            table.variables += items_and_scale(blocks[column], layout, table)
+        elif column in inside or column == roles:
+            continue
+        elif column in table.beside:
+            table.why.append(say("reversed", column=column, other=table.beside[column]))
+            table.ignore.append(column)
+        elif (
+            guess.type == "text"
+            or column in table.same
+            or _is_remark(name, guess, layout)
+            or (column in SENT and table.source.left_out and name != table.latest)
+        ):
+            table.ignore.append(column)
+        else:
+            if _is_rating(guess):
+                guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
+            if guess.type == "integer" and not layout.case_manager and like_codes(table, guess):
+                n = len(table.columns[column].number)
+                table.questions.append(say("codes", column=column, n=n))
+                guess = replace(guess, role="codes")
+            called[name] = layout.called(name, table)
+            table.variables.append((called[name], column, guess))
+            layout.codes |= dict.fromkeys(guess.codes)
+            held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
+            same = spelled_alike(held)
+            if guess.type == "category":  # which reads spellings alike that differ in signs only
+                same = [group for group in same if len({*map(plain, group)}) > 1]
+            if same:
+                table.questions.append(_alike(column, same, held, guess))
+    table.key = tuple(called.get(name, name) for name in table.key)
+    table.occasion = called.get(table.occasion, table.occasion)
+    table.latest = called.get(table.latest, table.latest)
+    if "time" in table.settings:
+        table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
 
 
-def _shape(table: DraftTable, has_items: bool) -> Shape:
-    free = table.guesses
-    for name, guess in free.items():
-        told = _roles(table, guess)
-        if told and (client := _tied(table, name)):
-            return _rating(guess, told, client)
-        if told and "asked" not in told and _repeated(table):
-            return replace(_rating(guess, told, None), row="apart")
-    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
-    for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
-        if client := _tied(table, name):
-            why = say("occasion", column=free[client].column, by=free[name].column)
-            return Shape("occasion", client, {"occasion": name}, why)
-    dates = [name for name, guess in free.items() if guess.type == "date"]
-    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
-    for time in [*named, *dates[:1]] if has_items else ():
-        if client := _tied(table, time):
-            why = say("sessions", column=free[client].column, by=free[time].column)
-            settings = {"time": time, "event": "last"}
-            return Shape("session", client, settings, why, say("which_session"))
-    return _doubts(table) if has_items else Shape()
+def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess: Guess) -> str:
+    """The question whether names are one person's; the most frequent would stand."""
+    names, meant = " and ".join(" = ".join(map(repr, group)) for group in groups), {}
+    for group in groups:
+        often = max(group, key=held.get)
+        meant |= {name: often for name in group if name != often}
+    known = guess.values if guess.type == "category" else ()
+    values = json.dumps({name: name for name in known} | meant, ensure_ascii=False)
+    return say("alike", column=column, names=names, values=values)
 
 
-def _doubts(table: DraftTable) -> Shape:
-    """What speaks against one row a dyad, though no column was found that tells the rows apart."""
-    guesses = table.guesses.values()
-    told = next((g.column for g in guesses if _roles(table, g)), None)
-    if told:
-        return Shape(question=say("no_role", column=told))
-    repeated = [table.guesses[name] for name in _repeated(table)]
-    column = next((g.column for g in repeated if g.role == "client"), None)
-    if column:
-        return Shape(question=say("several", column=column))
-    for guess in (g for g in guesses if g.type == "id" and g.unique):
-        cells = table.frame[guess.column].astype("str")
-        parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
-        if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
-            ends = sorted(parts[1].dropna().unique())
-            said = say("endings", column=guess.column, ends=" and ".join(ends))
-            return Shape(settings={"column": guess.column, "endings": ends}, question=said)
-    return Shape()
+def like_codes(table: DraftTable, guess: Guess) -> bool:
+    """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
+
+    In rows side by side; or they count from 1 without a gap; or they lie far apart.
+    """
+    cells, number = table.frame[guess.column], table.columns[guess.column].number
+    if not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
+        return False
+    if table.row != "client":  # each client once
+        cells = cells[~table.frame[table.guesses[table.key[0]].column].duplicated()]
+    cells = cells.dropna().astype("str").to_numpy(object)
+    codes, n = np.sort([*number.values()]), len(number)
+    if 1 + (cells[1:] != cells[:-1]).sum() <= 1.1 * n:
+        return True
+    said = f"{guess.column} {guess.label}"
+    if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
+        return False
+    odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
+    apart = odd and np.ptp(codes) > PEOPLE * n and min(Counter(cells).values()) > 1
+    return bool(apart or (codes[0] == 1 and codes[-1] == n))
 
 
-def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:
-    """Cells that speak of each informant; in a column named for it, any two."""
-    column, named = table.columns[guess.column], ROLE.fullmatch(guess.column) is not None
-    cells = sorted(column.held, key=lambda cell: -column.held[cell])
-    kinds = ("category", "integer", "id", "text") if named else ("category",)
-    if guess.type not in kinds or not 2 <= len(cells) <= 6:
-        return {}
-    told = {who: [c for c in cells if words.fullmatch(column.levels.get(c, c))]
-            for who, words in WHO.items()}  # fmt: skip
-    if all(told.values()):
-        return {**told, "rest": [c for c in cells if c not in chain(*told.values())]}
-    if named and len(cells) == 2:
-        first, second = sorted(cells)
-        return {"client": [first], "case_manager": [second], "rest": [], "asked": [True]}
-    return {}
+def _is_rating(guess: Guess) -> bool:
+    """One number that tells an alliance, or part of it."""
+    told = WAI.search(f"{guess.column} {guess.label}")
+    return told is not None and guess.type in ("integer", "number")
 
 
-def _repeated(table: DraftTable) -> list[str]:
-    """Ids of clients that stand in several rows, where no other id stands once for a client."""
-    ids = {n: g for n, g in table.guesses.items() if g.type == "id" and g.role in ("client", None)}
-    once = {g.role for g in ids.values() if g.unique}
-    found = [n for n, g in ids.items() if not g.unique and not {"client", g.role} & once]
-    held = {n: table.columns[ids[n].column].held for n in found}
-    found = [n for n, texts in held.items() if len(texts) < 0.7 * sum(texts.values())]
-    return sorted(found, key=lambda n: ids[n].role != "client")
+def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
+    """Text that differs from row to row, and is nobody's id by its name or its place."""
+    nobody = guess.role is None and not ID.search(guess.column)
+    return guess.type == "id" and nobody and name not in {*layout.links, "client_id"}
 
 
-def _tied(table: DraftTable, by: str) -> str | None:
-    """The id of clients that stands in several rows, and at most once for each value of `by`."""
-    for name in _repeated(table):
-        pair = table.frame[[table.guesses[n].column for n in (name, by)]].dropna()
-        if name != by and pair.duplicated().mean() < PAIRED:
-            return name
-    return None
+def _count_rows(layout: Layout) -> None:
+    """Without an id of clients, the rows of the only table are the clients."""
+    (table,) = layout.tables
+    ids = [g.column for n, g in table.guesses.items()
+           if g.type == "id" and g.role != "site" and not _is_remark(n, g, layout)]  # fmt: skip
+    if ids and not table.shape.question:
+        table.questions.append(say("several", column=ids[0]))
+    layout.client = plain_name("client_id", [name for name, *_ in table.variables])
+    guess = Guess(ROW_ID, "id", "Row of the file", role="row")
+    table.key = (layout.client,)
+    table.variables.insert(0, (layout.client, ROW_ID, guess))
 
 
-def _rating(guess: Guess, told: dict[str, list], client: str | None) -> Shape:
-    column = guess.column
-    who = {role: told[role][0] for role in ("client", "case_manager")}
-    said = [say("which_role", **who)] if told.get("asked") else []
-    more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
-    settings = {"informant": {"column": column, **who}}
-    if more:
-        said.append(say("more_roles", column=column, more=", ".join(map(repr, more))))
-        settings["where"] = {column: [*who.values()]}
-    return Shape("rating", client, settings, say("roles", column=column, **who), " ".join(said))
+def _days(layout: Layout) -> None:
+    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
+    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
+               for n in dates[t.name]]  # fmt: skip
+    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
+    if stays and anchors:
+        admission, discharge = dates[stays[-1].name][:2]
+        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
+        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
+        layout.days = Part(layout.name("hospital_days"), settings)
+
+
+def _sort(layout: Layout) -> None:
+    """Variables into blocks, by their table and their names; indicators of categories."""
+    blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
+    for table in layout.tables:
+        out = table.row in ("episode", "site") or table.occasion
+        for name, _, guess in [] if out else table.variables:
+            for ending in table.suffix.values() or [""] if "{" not in name else []:
+                _into_block(layout, blocks, table, name, ending, guess)
+    ratings = {alliance for _, alliance in layout.informants.values()}
+    blocks["alliance"] = sorted(ratings)
+    sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
+    blocks["outcome"] += sure
+    blocks["outcome"] += [layout.days.name] if layout.days else []
+    layout.blocks = {block: names for block, names in blocks.items() if names}
+
+
+def _into_block(
+    layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
+) -> None:
+    who = informant_of(name + ending) or informant_of("", guess.label)
+    if _is_rating(guess):
+        if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
+            layout.informants[who] = (word_for(who, layout), name + ending)
+            table.questions.append(say("whole", name=name + ending))
+        return  # an alliance is no predictor of itself
+    about = table.row == "case_manager" or ending == "_case_manager"
+    kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
+    if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
+        kind = "outcome"
+    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "codes":
+        blocks[kind] += [name + ending] if name != table.settings.get("time") else []
+    elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
+        values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
+        value = next((v for v in values if v.lower() == "female"), values[-1])
+        made = layout.name(f"{name}{ending}_{value}")
+        layout.derived.append((made, name + ending, value))
+        blocks[kind].append(made)
+
+
+def _find_what_is_said_twice(layout: Layout) -> None:
+    """Find the columns of each table that hold what an earlier table of clients says already."""
+    earlier: list[DraftTable] = []
+    for table in layout.tables:
+        if table.occasion or table.latest or table.row == "episode":
+            continue
+        key = table.key[0]
+        for other in (t for t in earlier if key in t.guesses and key in table.guesses):
+            for name in table.guesses.keys() & other.guesses.keys() - {*layout.links, key}:
+                pair = pd.concat([_by_key(t, key, name) for t in (other, table)], axis=1).dropna()
+                if len(pair) >= FEW and (pair.iloc[:, 0] == pair.iloc[:, 1]).all():
+                    table.same.add(table.guesses[name].column)
+        earlier += [table] if table.row == "client" else []
+
+
+def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
+    """A column's cells by their row's id, numbers alike however they were written."""
+
+    def told(cell: object) -> object:
+        word = word_of(cell)
+        number = as_number(word)
+        return (word or None) if number is None else number
+
+    cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
+    cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
+    return cells.set_index(key)[name]

@@ -26,11 +26,10 @@ from ..study.raw_tables import (
     sheet_names,
 )
 from .answers import WORDS, pattern, say
-from .guesses import plain_name
+from .guesses import as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
-NAMES = {"qualtrics": "Qualtrics", "limesurvey": "LimeSurvey", "redcap": "REDCap"}
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
 SENT = WORDS["finished"]["sent"]  # which of two responses is later
 PREVIEW = pattern("column", "preview")
@@ -148,7 +147,7 @@ def _three_headers(source: Source) -> Source:
     """Without the second and third header of a Qualtrics export; their texts become labels."""
     frame = source.raw.frame
     if len(frame) < 2 or len(TOOLS["qualtrics"] & {*frame}) < 3:
-        return source
+        return _labels_below(source)
     second, third = frame.iloc[0].astype("str"), frame.iloc[1].astype("str")
     ids = third.str.match(IMPORT_ID)
     if not ids.any() and not second.str.fullmatch("Start Date|Response Type").any():
@@ -161,6 +160,20 @@ def _three_headers(source: Source) -> Source:
     raw = replace(source.raw, frame=frame.iloc[rows - 1 :], labels={**second})
     why = (*source.why, say("three_headers", n=rows))
     return replace(source, raw=raw, settings={**source.settings, "header": [1, rows]}, why=why)
+
+
+def _labels_below(source: Source) -> Source:
+    """Without a second header of labels, as SoSci Survey writes it: words above numbers."""
+    frame = source.raw.frame
+    told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
+    told = told[[isinstance(cell, str) and as_number(cell) is None for cell in told]]
+    rest = frame.iloc[1:][[*told.index]].apply(pd.to_numeric, errors="coerce")
+    over = told[(rest.notna().mean() > 0.5).to_numpy(bool)]
+    if len(over) < 3 or not over.is_unique:
+        return source
+    raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})
+    settings = {**source.settings, "header": [1, 2]}
+    return replace(source, raw=raw, settings=settings, why=(*source.why, say("labels_below")))
 
 
 def _described(source: Source, fields: pd.DataFrame) -> Source:
@@ -190,7 +203,7 @@ def _of_tool(source: Source) -> Iterator[Source]:
     seen = len(TOOLS[tool] & {*columns})
     tool = tool if seen > 2 or (tool == "redcap" and seen) else None
     if tool:
-        why = (*source.why, say("export", tool=NAMES[tool]))
+        why = (*source.why, say("export", tool=WORDS["tools"][tool]))
         source = _finished(replace(source, why=why), tool)
     parts = [*_events(source)] if tool == "redcap" else [source]
     for part in parts:

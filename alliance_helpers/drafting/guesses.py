@@ -24,11 +24,12 @@ from .answers import no_answer, pattern
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
-ID_WORDS = r"(id|nr|no|num|number|numero|code|codigo|key|name|nombre|nummer|initials|k(ue|ü)rzel)"
+ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
 BEFORE = pattern("column", "before")
-CODES = (-99, -98, -97, -9, -8, -7, 9, 97, 98, 99, 999, 9999)
+BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -88, -77, -66, -9, -8, -7)
+CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 RARE = 0.05  # of the rows
@@ -260,9 +261,9 @@ def _whole(number: np.ndarray | None) -> bool:
 
 
 def _runs_on(number: np.ndarray) -> bool:
-    """Whether numbers that are all different count on, or are far too long for a measurement."""
+    """Whether so many measurements would not all differ, or they are far too long for that."""
     span = number.max() - number.min() + 1
-    return span <= 1.2 * len(number) or span > 100_000
+    return span <= len(number) ** 2 / 10 or span > 100_000  # by chance e^-5, as with birthdays
 
 
 def _names_every(levels: Mapping, number: np.ndarray) -> bool:
@@ -277,10 +278,10 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
 
     Far is at least 2, and `apart` times what the others span.
     """
-    codes: list[float] = []
-    for code in CODES:
-        inside = number[~np.isin(number, [*codes, code])]
-        if code in number and len(inside):
+    codes, there = [], {*np.unique(number)}
+    for code in (code for code in CODES if code in there):
+        inside = number[~np.isin(number, [*codes, code, *BELOW])]
+        if len(inside):
             spread = max(inside.max() - inside.min(), 1)
             far = max(inside.min() - code, code - inside.max())
             if far >= (1 if code < 0 and inside.min() >= 0 else max(2, apart * spread)):

@@ -16,11 +16,12 @@ from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
 from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
-from .guesses import FEW, MISTYPED, Column, Guess, as_number, as_number_guess
+from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
 TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
+SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
@@ -92,9 +93,10 @@ def item_blocks(columns: list[str]) -> list[Block]:
     """
     there = set(columns)
     turned = {c: m[1] for c in columns if (m := TURNED.fullmatch(c)) and m[1] not in there}
+    called = turned | _without_subscales(columns)
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
-        name = turned.get(column, column)
+        name = called.get(column, column)
         for run in re.finditer(r"[0-9]{1,3}", name):
             before, number, after = name[: run.start()], int(run.group()), name[run.end() :]
             for width in (1, 2, 3):  # 10 may follow 9 as well as 09
@@ -109,6 +111,30 @@ def item_blocks(columns: list[str]) -> list[Block]:
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
     return sorted(blocks, key=lambda b: place[b.columns[0]])
+
+
+def _without_subscales(columns: list[str]) -> dict[str, str]:
+    """Names without the word for task, goal or bond, where the items of all three count as one.
+
+    >>> [b.pattern() for b in item_blocks([f"w_{'task goal bond'.split()[i % 3]}_{i}" for i in
+    ...                                    range(1, 13)])]
+    ['w_{1..12}']
+    """
+    forms: dict[str, list[tuple[int, str, str, str]]] = {}
+    for column in columns:
+        name, n = SUBSCALE.subn("", column)
+        if n == 1 and len(number := re.findall(r"\d+", name)) == 1:
+            part = SUBSCALE.search(column).group().strip("_. ").lower()
+            stem = re.sub(r"\d+", "#", name)
+            forms.setdefault(stem, []).append((int(number[0]), part, column, name))
+    return {
+        column: name
+        for items in forms.values()
+        if sorted(i for i, *_ in items) == [*range(1, len(items) + 1)]
+        and len(items) in N_ITEMS.values()
+        and len({part for _, part, *_ in items}) == 3
+        for *_, column, name in items
+    }
 
 
 def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
@@ -173,6 +199,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if unlike := _unlike(here, guess.codes):
             return unlike
         cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
+        if (cells % 1 != 0).mean() < RARE:  # a row of means below the table: `check` names it
+            guess = replace(guess, type="integer")
         if guess.type == "integer" and not often:
             answers = read_codes(cells, levels)
     if told := answers.numbers.values():

@@ -13,13 +13,14 @@ from ..study.cells import as_text
 from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
 from ..study.score import against
 from .answers import WORDS, Answers, pattern, say
-from .draft import DraftTable, Layout, Part
 from .guesses import Guess
-from .items import WAI, WHO, Block, answered, form_of, informant_of
+from .items import TURNED, WAI, WHO, Block, answered, form_of, informant_of
+from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
-BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7)}  # items, lowest and highest answer of the forms
+# Items, lowest and highest answer of the forms, and counted from 0.
+BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
 PLAIN = pattern("column", "plain")
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
@@ -31,7 +32,11 @@ def _label(block: Block, table: DraftTable) -> str:
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
-    said = table.source.who or _named(block, table) or informant_of(table.name[1:] and table.name)
+    of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
+    letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
+    if letter and of_file and {_named(b, table) for b in table.blocks} == {own} != {of_file}:
+        own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
+    said = table.source.who or own or of_file
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
 
 
@@ -130,7 +135,7 @@ def _turned(
     block: Block, form: str | None, answers: pd.DataFrame, table: DraftTable, names: list[str]
 ) -> dict[str, object]:
     """Which items the file holds reversed already: by their names, and by how they run."""
-    named = {i for i, c in enumerate(block.columns) if c != block.names[i]}
+    named = {i for i, c in enumerate(block.columns) if c != block.names[i] and TURNED.fullmatch(c)}
     keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
     back = {abs(k) - 1 for k in keys if k < 0}
     sign = [-1 if i in back else 1 for i in range(len(block.columns))]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
+from ..claims.assess import first_change, multiplicity, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
-from ..claims.together import first_change, multiplicity, verdict_rates
 from ..claims.verdicts import SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
@@ -42,7 +42,8 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     changes = first_change(findings, rules).set_index(KEY)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
-    rates, n = ({}, 0) if rules.own else _rates(findings, primary)
+    clients = int(main["n"].fillna(0).max())  # 0: too few for any claim
+    rates, n = ({}, 0) if rules.own or not clients else _rates(findings, primary)
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
@@ -63,7 +64,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
         inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several["lost"]],
-        clients=int(main["n"].max()),
+        clients=clients,
     )  # fmt: skip
 
 

@@ -281,9 +281,11 @@ def note(study: CleanStudy) -> HTML:
     css = "synthetic" if book.synthetic else "source"
     changes = getattr(study, "changes", ())
     where = f"{escape('; '.join([f'{book.title}, from {homeless(study.source)}', *changes]))}."
-    if study.warnings:  # what they say may name people
+    if n := len(study.warnings):  # those of a scale name its items; others may name people
         files = escape(listed(dict.fromkeys(w.file for w in study.warnings)))
-        where += f" <code>alliance check</code> warns of {len(study.warnings)} things in {files}."
+        where += f" <code>alliance check</code> warns of {n} thing{'s' * (n != 1)} in {files}."
+        scored = (w.what for w in study.warnings if w.what.startswith("scale "))
+        where += escape("".join(f" {what[0].upper()}{what[1:]}" for what in scored))
     return HTML(f'<p class="{css}"><strong>{what}</strong>{where}</p>')
 
 

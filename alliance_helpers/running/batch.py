@@ -19,11 +19,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import paths
-from ..claims.choices import chosen_values
-from ..claims.rules import Rules, read_rules
-from ..cohorts.cohort import CHANGES
+from ..claims.rules import Rules, chosen_values, read_rules
+from ..cohorts.cohort import CHANGES, check_asked
 from ..cohorts.courses import scenario_codebook
-from ..cohorts.open import check_asked
 from ..errors import AllianceError, OutputError, ParameterError, RunError
 from ..study.codebook import Codebook
 from . import runner

@@ -185,7 +185,7 @@ def describe(path, out) -> None:
 
     Example: alliance describe my_study/ --out my_study/codebook.yml
     """
-    from ..drafting.describe import describe as draft
+    from ..drafting.draft import describe as draft
 
     text = draft(path)
     if out is None:

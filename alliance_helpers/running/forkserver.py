@@ -236,7 +236,7 @@ def serve_cohort(request: dict) -> dict:
     request : dict
         ``cohort``, parameters of `study.open_cohort`, and ``streams``, a listening socket.
     """
-    from ..cohorts.open import keep_cohort
+    from ..cohorts.cohort import keep_cohort
 
     with contextlib.suppress(Exception):  # the notebooks will say it
         keep_cohort(**request["cohort"])
@@ -294,7 +294,7 @@ def rehearse(further: str = "") -> None:
 
         from ..claims.assess import assess
         from ..claims.rules import read_rules
-        from ..cohorts.open import open_cohort
+        from ..cohorts.cohort import open_cohort
         from ..pages import plots
         from ..pages.outputs import save_figure
         from ..pages.printing import pretty

@@ -103,6 +103,7 @@ class Notes:
 
 
 CORRECT = "Correct the value, or list it as a missing code."
+MOST_STEPS = 10  # of answers: a longer range is no questionnaire's
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
@@ -158,7 +159,9 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
         remedy = f"Say which number each word means: `values: {{{word}: 1, ...}}`."
     notes.wrong(v.column, wrong, values, "a number was expected.", remedy)
     if v.out_of_range == "error":
-        notes.wrong(v.column, outside, values, f"expected {limits}.", CORRECT)
+        many = outside.sum() > MANY * len(x) and v.high - v.low <= MOST_STEPS
+        remedy = one_lower(x[outside], v.low, v.high, CORRECT) if many else CORRECT
+        notes.wrong(v.column, outside, values, f"expected {limits}.", remedy)
     notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
@@ -167,6 +170,14 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
         x = x.astype(np.float32 if x.dtype.itemsize < 3 else np.result_type(x, np.float32))
         x[clear] = np.nan
     return x
+
+
+def one_lower(x: np.ndarray, low: float, high: float, otherwise: str) -> str:
+    """The remedy for values outside a range, which are answers if all are one too low."""
+    if (x != low - 1).any():
+        return otherwise
+    words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
+    return f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
 
 
 def _whole(x: np.ndarray) -> np.ndarray:

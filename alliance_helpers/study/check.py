@@ -18,10 +18,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
-from .cells import CHECKS, MANY, NAMED, Notes, as_log, as_text, firsts, in_order, plain, word_of
+from .cells import (
+    CHECKS,
+    MANY,
+    NAMED,
+    Notes,
+    as_log,
+    as_text,
+    firsts,
+    in_order,
+    one_lower,
+    plain,
+    word_of,
+)
 from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links
 from .days import impossible
-from .occasions import backwards
 from .raw_tables import NAMES_APART, ROW_ID, repeated_names
 
 
@@ -160,6 +171,36 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         notes.wrong(column, differ, frame[name].to_numpy(), what, "Correct one of them.")
 
 
+def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
+    """Dates that go back from one session of a client to the next."""
+    table, client = notes.table, book.client
+    if not table.time or not {client, table.time} <= set(frame):
+        return
+    own = {table.time, table.latest}
+    names = [n for n in frame.select_dtypes("datetime") if n not in own]
+    if not names:
+        return
+    at = np.argsort(session_order(frame, table, client), kind="stable")
+    people = pd.factorize(frame[client])[0][at]
+    what = f"an earlier session of the same client (by {table.time}) has a later date."
+    remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
+    for name in names:
+        dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
+        back[at] = dates < dates.groupby(people).cummax().groupby(people).shift()
+        told = frame[name].where(back).dt.strftime("%Y-%m-%d") if back.any() else ()
+        notes.wrong(table.variables[name].column, back, told, what, remedy)
+
+
+def session_order(frame: pd.DataFrame, table: Table, client: str) -> np.ndarray:
+    """A counter as it is; of dates, events and fractions the rank among the client's own."""
+    time, variable = frame[table.time], table.variables[table.time]
+    if variable.type == "integer":
+        return time.to_numpy(dtype=float, na_value=np.nan)
+    if variable.values:
+        time = time.map({v: i for i, v in enumerate(variable.values)})
+    return time.groupby(frame[client], sort=False).rank("dense").to_numpy(float)
+
+
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
     """Answers that a scale's form does not have, though the variable's own range allows them."""
     asked = [(s, n, f) for s in book.scales.values() for n, f in typed.items()]
@@ -171,10 +212,8 @@ def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Not
                     continue
                 x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
                 bad = ((x < low) | (x > high)) & rows
-                remedy = "Correct it, the scale's range or its form."
-                if (x[bad] == low - 1).all():
-                    words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
-                    remedy = f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
+                other = "Correct it, the scale's range or its form."
+                remedy = one_lower(x[bad], low, high, other)
                 what = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
                 notes[name].wrong(v.column, bad, x, what, remedy)
 

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, Problem
-from .cells import Change, as_log
-from .check import place
+from .cells import Change, as_log, in_order
+from .check import place, session_order
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
-from .occasions import Sessions, all_sessions
 from .score import score_scale
 
 
@@ -125,6 +124,64 @@ def _at(values: pd.Series, rows: np.ndarray):
         numbers = values.to_numpy(dtype=float, na_value=np.nan)
         return numbers if whole else np.where(rows < 0, np.nan, numbers[rows])
     return values.array if whole else values.array.take(rows, allow_fill=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """A study's sessions.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per client and session: the client, who saw the client then, the session, `order`,
+        and the scores and variables of that session. Numbers are floats with NaN.
+    client, time, order : str
+        Columns: who, when as the study counts it, and the number of the occasion: a whole number
+        that counts sessions as it is (so that one left out is a gap), else the rank of the date.
+    case_manager : str or None
+    items : dict of DataFrame
+        The items of each scale that is answered at sessions, in the rows of `frame`.
+    """
+
+    frame: pd.DataFrame
+    client: str
+    time: str
+    order: str
+    case_manager: str | None
+    items: dict[str, pd.DataFrame]
+
+    def __deepcopy__(self, memo: dict) -> Sessions:
+        """Itself, since nothing changes it: pandas copies `attrs` deeply at every step."""
+        return self
+
+    def of(self, clients: pd.Series) -> pd.DataFrame:
+        """The sessions of these clients."""
+        return self.frame[self.frame[self.client].isin(clients)]
+
+
+def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | None:
+    """The sessions of the first table that has them, scored; None without such a table."""
+    name = next(iter(tables), None)
+    if name is None:
+        return None
+    table, order = book.tables[name], "session_number"
+    number = session_order(tables[name], table, book.client)
+    frame = tables[name].assign(**{order: number})
+    if not in_order(frame, [book.client, order]):
+        frame = frame.sort_values([book.client, order], kind="stable")
+    scales = [s for s in book.scales.values() if set(s.items) <= set(frame)]
+    columns, items = {}, {}
+    for scale in scales:
+        items[scale.name] = frame[list(scale.items)].reset_index(drop=True)
+        scores = score_scale(items[scale.name], scale).drop(columns="n_missing")
+        columns |= {scale.name if p == "total" else f"{scale.name}_{p}": scores[p] for p in scores}
+    answered = {i for s in scales for i in s.items} - {n for b in book.blocks.values() for n in b}
+    kept = frame.drop(columns=answered & set(frame)).reset_index(drop=True)
+    for column in kept.select_dtypes("number", "float64"):
+        kept[column] = kept[column].to_numpy(dtype=float, na_value=np.nan)
+    manager = book.case_manager if book.case_manager in kept else None
+    made = kept.assign(**columns)
+    return Sessions(made, book.client, table.time, order, manager, items)
 
 
 @dataclass(frozen=True)

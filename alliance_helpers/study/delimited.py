@@ -1,4 +1,4 @@
-"""Delimited text: comma, semicolon or tab; UTF-8 or Windows-1252; decimal point or comma.
+"""Delimited text: comma, semicolon or tab; UTF-8, UTF-16 or Windows-1252; point or comma.
 
 A quotation mark may hold text of several lines; one that swallows records is refused.
 """
@@ -11,8 +11,11 @@ import csv
 import io
 import itertools
 import re
+import shutil
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +59,12 @@ def read_delimited(path: Path, columns=(), numbers=(), header=(1, 1)) -> RawTabl
         Empty, not text, rows of unequal length, or a quotation mark that takes in other rows.
     """
     within_limits(path)
+    with path.open("rb") as file:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if wide:
+        with tempfile.TemporaryDirectory() as folder:
+            raw = read_delimited(_as_utf8(path, Path(folder)), columns, numbers, header)
+        return replace(raw, note=", ".join(filter(None, (raw.note, "UTF-16"))))
     encoding = _encoding(path)
     delimiter, names, labels, header = _header(path, encoding, set(columns), header)
     lines = count_lines(path)
@@ -69,6 +78,20 @@ def read_delimited(path: Path, columns=(), numbers=(), header=(1, 1)) -> RawTabl
     return RawTable(frame, labels, file=path.name, note=", ".join(notes), lines=lines)
 
 
+def _as_utf8(path: Path, folder: Path) -> Path:
+    """A copy of what Qualtrics and Excel write as UTF-16, which the parser cannot read."""
+    copy = folder / path.name
+    try:
+        with (
+            path.open(encoding="utf-16", newline="") as text,
+            copy.open("w", encoding="utf-8", newline="") as made,
+        ):
+            shutil.copyfileobj(text, made)
+    except UnicodeError:
+        raise refuse(path.name, "is UTF-16 text that is cut off.", "Export it again.") from None
+    return copy
+
+
 def _encoding(path: Path) -> str:
     """UTF-8, or Windows-1252 if the first letter beyond ASCII is none of UTF-8."""
     for encoding in ("utf8", "cp1252"):
@@ -77,8 +100,6 @@ def _encoding(path: Path) -> str:
         with path.open("rb") as file:
             while block != b"":  # the empty one at the end tells the decoder that no more will come
                 block = file.read(BLOCK)
-                if rows == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    raise refuse(path.name, "is UTF-16 text.", "Save it as CSV in UTF-8.")
                 if b"\0" in block:
                     what = "holds bytes of zero, so it is not text."
                     remedy = "Export it as CSV, or name it by its real format."

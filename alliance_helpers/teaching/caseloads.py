@@ -16,8 +16,7 @@ from matplotlib.axes import Axes
 from scipy import special, stats
 
 from ..claims import verdicts
-from ..claims.evidence import relate
-from ..claims.verdicts import Effect
+from ..claims.verdicts import Effect, relate
 from ..claims.views import complete, each_variable
 from ..errors import NotEstimableError
 from ..models.design import standardise

@@ -20,9 +20,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..claims.associations import associations
-from ..claims.evidence import ANALYSES
+from ..claims.verdicts import ANALYSES
 from ..claims.views import EVERY, regression_blocks
-from ..cohorts.open import open_cohort
+from ..cohorts.cohort import open_cohort
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots

@@ -136,9 +136,9 @@ def _(files):
     files["stays.csv"] = files["stays.csv"].splitlines()[0] + "\n"
 
 
-@case("encoding_utf16", "clients.csv: is UTF-16 text. Save it as CSV in UTF-8.")
+@case("encoding_utf16", "clients.csv: is UTF-16 text that is cut off. Export it again.")
 def _(files):
-    files[C] = files[C].encode("utf-16")
+    files[C] = files[C].encode("utf-16")[:-1]
 
 
 @case(

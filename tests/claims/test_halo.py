@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.associations import halo, two_informants
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "halo.csv"

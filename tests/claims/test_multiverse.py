@@ -12,7 +12,7 @@ from alliance_helpers.claims.multiverse import (
     scored_tables,
 )
 from alliance_helpers.claims.rules import read_rules, read_stress
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.pages import plots
 from alliance_helpers.study.read_codebook import read_codebook

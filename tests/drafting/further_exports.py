@@ -1,5 +1,7 @@
 """The same small study as other tools, languages and people write it; every file is made here."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pyreadstat
@@ -9,6 +11,7 @@ from exports_made import (
     SPANISH_S,
     SPANISH_SR,
     SR,
+    SUBSCALES,
     C,
     S,
     T,
@@ -23,6 +26,7 @@ FRENCH_SR = ["Rarement", "Parfois", "Assez souvent", "Très souvent", "Toujours"
 FRENCH_S = ["Jamais", "Rarement", "Occasionnellement", "Parfois", "Souvent", "Très souvent",
             "Toujours"]  # fmt: skip
 DUTCH_SR = ["zelden of nooit", "soms", "vaak", "zeer vaak", "altijd"]
+PARTS = "task", "bond", "goal"  # in the order of `SUBSCALES`
 FIRST = ["Anna", "Bernd", "Clara", "David", "Elena", "Felix", "Gerda", "Hugo", "Ines", "Jonas"]
 LAST = ["Schmidt", "Castillo", "Okafor", "Lindqvist", "Brunner", "Dubois", "Iglesias", "Moreno"]
 
@@ -286,7 +290,89 @@ def german_dates(folder, data):
     frame.to_csv(folder / "sitzungen.csv", sep=";", index=False)
 
 
+def qualtrics_tsv(folder, data):
+    """As Qualtrics writes it for Excel: UTF-16, cells separated by tabs."""
+    told = told_in(data, SR, S)
+    body = side_by_side(data, "wai_client_{}", "wai_therapist_{}", told, dyad="id", Therapist="who")
+    qualtrics(folder, data, "export.csv", body, {})
+    text = (folder / "export.csv").read_text("utf-8")
+    (folder / "export.csv").unlink()
+    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    frame.to_csv(folder / "export.tsv", sep="\t", index=False, encoding="utf-16")
+
+
+def sosci(folder, data):
+    """SoSci Survey: a second row of labels; -9 for no answer."""
+    frame = side_by_side(data, "WA01_{:02d}", "WA02_{:02d}", SD01="id", SD02="who", PH01="phq")
+    meta = {"CASE": "Interview", "QUESTNNR": "Fragebogen", "FINISHED": "Beendet", "TIME001": "Zeit"}
+    labels = meta | {"SD01": "Code der Dyade", "SD02": "Nummer des Therapeuten"}
+    labels |= {c: f"WAI Patient: Aussage {c[-2:]}" for c in frame if c.startswith("WA01")}
+    labels |= {c: f"WAI Therapeut: Aussage {c[-2:]}" for c in frame if c.startswith("WA02")}
+    frame = frame.fillna(-9).astype(object)
+    own = {"CASE": range(7, len(frame) + 7), "QUESTNNR": "base", "FINISHED": 1, "TIME001": 30}
+    frame = frame.assign(**own)
+    frame = pd.concat([pd.DataFrame([{"PH01": "PHQ Summe"} | labels]), frame])
+    frame.to_csv(folder / "data.csv", sep=";", index=False, encoding="utf-8-sig")
+
+
+def missing_data_codes(folder, data):
+    """REDCap's: -999 where the client, -888 where the therapist did not answer."""
+    frame = side_by_side(data, "waisr_c_{}", "wais_t_{}", record_id="id", therapist_id="who")
+    frame = frame.fillna(dict.fromkeys(frame.filter(like="_c_"), -999)).fillna(-888)
+    frame = frame.assign(redcap_event_name="end_arm_1", wai_complete=2)
+    frame.to_csv(folder / "data.csv", index=False)
+
+
+def zero_based_without_a_name(folder, data):
+    """Numbered questions; the labels say whose they are; the client's answers go from 0 to 4."""
+    told = data.assign(**{c: data[c] - 1 for c in C})
+    body = side_by_side(told, "Q7_{}", "Q9_{}", code="id", Counsellor="who")
+    labels = {c: f"{'Client' if c < 'Q9' else 'Counsellor'} form {c}" for c in body if "Q" in c}
+    qualtrics(folder, data, "all.csv", body, labels)
+
+
+def sessions_spanish(folder, data):
+    """Two rows a dyad in each of three sessions, in Spanish; the last is the one of the truth."""
+    rng, parts = np.random.default_rng(2), []
+    for session in (1, 2, 3):
+        for who, role, most in (("c", "Paciente", 5), ("t", "Terapeuta", 7)):
+            told = data[[f"{who}{i}" for i in range(1, 13)]]
+            if session < 3:
+                told = told.map(lambda x, most=most: rng.integers(1, most + 1))
+            part = ids(data, Caso="id", cod_terapeuta="who").assign(Sesion=session, Informante=role)
+            parts.append(pd.concat([part, named(told, C, "item_{}")], axis=1))
+    frame = pd.concat(parts).sort_values(["Caso", "Sesion"], kind="stable")
+    frame.to_csv(folder / "datos.csv", sep=";", index=False, encoding="cp1252")
+
+
+def subscales_in_names(folder, data, pattern="wai_{who}_{part}_{i}"):
+    """Each item's name says its subscale, and its number in the whole form."""
+    frame = ids(data, id="id", therapist="who")
+    for who, parts in SUBSCALES.items():
+        told = {i: part for part, numbers in zip(PARTS, parts, strict=True) for i in numbers}
+        for i in range(1, 13):
+            frame[pattern.format(who=who, part=told[i], letter=told[i][0], i=i)] = data[f"{who}{i}"]
+    frame.to_csv(folder / "data.csv", index=False)
+
+
+def subscales_as_letters(folder, data):
+    subscales_in_names(folder, data, "WAI_{who}{i}{letter}")
+
+
+def one_letter_in_two_files(folder, data):
+    """Items `w1` to `w12` in both files; whose they are is the name of the file alone."""
+    client = pd.concat([ids(data, id="id", phq="phq"), named(data[C], C, "w{}")], axis=1)
+    other = pd.concat([ids(data, id="id", therapist="who"), named(data[T], T, "w{}")], axis=1)
+    client.to_csv(folder / "client.csv", index=False)
+    other.to_csv(folder / "therapist.csv", index=False)
+
+
 FOUND = (
+    missing_data_codes,
+    sosci,
+    qualtrics_tsv,
+    subscales_in_names,
+    subscales_as_letters,
     one_numbering,
     qualtrics_german,
     limesurvey_spanish,
@@ -299,6 +385,9 @@ FOUND = (
     raw_and_reversed,
 )
 QUESTIONED = (
+    sessions_spanish,
+    zero_based_without_a_name,
+    one_letter_in_two_files,
     codes_from_zero,
     rare_word,
     german_dates,

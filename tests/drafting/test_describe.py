@@ -5,7 +5,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 
-from alliance_helpers.drafting.describe import describe, quoted
+from alliance_helpers.drafting.draft import describe, quoted
 from alliance_helpers.drafting.guesses import plain_name
 from alliance_helpers.drafting.items import informant_of, item_blocks
 from alliance_helpers.paths import RAW

@@ -20,6 +20,7 @@ from exports_made import (
     T,
     ids,
     named,
+    spss_labelled,
     totals,
     truth,
 )
@@ -27,7 +28,7 @@ from further_exports import FOUND, QUESTIONED, by_name, names_with_variants, sid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import CodebookError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -67,6 +68,15 @@ def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     assert book.case_manager is not None, text
     predictors = {name for names in book.blocks.values() for name in names}
     assert not predictors & {book.case_manager, book.client, "seed", "Progress"}
+
+
+@pytest.mark.parametrize("n", [60, 200])
+def test_a_labelled_form_is_never_torn(n, tmp_path):
+    for seed in range(6):
+        spss_labelled(tmp_path, truth(seed, n))
+        text = describe(tmp_path)
+        assert 'form: "WAI-SR", items: "wai_c{1..12}"' in text
+        assert 'form: "WAI-S", items: "wai_t{1..12}"' in text
 
 
 def test_words_of_no_known_set_take_a_line_each(tmp_path):

@@ -21,6 +21,7 @@ READ = (  # dyads of each pair, and what its first row holds, read by hand
     (3, {"session": 2, "wai1": 5, "wai2": 4}),
     (3, {"severity_pre": 31, "severity_post": 20}),
     (2, {"q5_1": 1}),
+    (4, {"code": "1001", "wa01_01": 3}),
     (2, {"therapist_id": "1", "phq_intake": 14, "phq": 16, "wai_1": 3}),
     (5, {"bdi": 21}),
     (4, {"c_1": 3, "t_2": 6}),

@@ -8,7 +8,7 @@ import pyreadstat
 import pytest
 from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
 
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -95,9 +95,28 @@ def a_total(data):
     return ids(data, id="id", therapist="who").assign(wai_client_total=data[C].sum(axis=1))
 
 
+def numbers_of_nobody(data):
+    """Therapists' numbers in shuffled rows, in a column whose name does not tell."""
+    return wide(data).rename(columns={"therapist": "BP"}).sample(frac=1, random_state=3)
+
+
+def numbers_far_apart(data):
+    codes = np.random.default_rng(8).choice(np.arange(101, 990), 18, replace=False)
+    frame = numbers_of_nobody(data)
+    return frame.assign(BP=frame["BP"].map(lambda i: codes[i - 1]))
+
+
+def a_file_for_each_site(data, folder):
+    wide(data.iloc[:36]).to_csv(folder / "clinic_a.csv", index=False)
+    return wide(data.iloc[36:])
+
+
 @pytest.mark.parametrize(
     ("made", "asked"),
     [
+        (a_file_for_each_site, "none of its clients stands in clinic_a.csv"),
+        (numbers_of_nobody, "'BP' holds 18 numbers, each in several rows"),
+        (numbers_far_apart, "'BP' holds 18 numbers, each in several rows"),
         (one_left_out, "11 items are no known form"),
         (five_and_three, "3 items are no known form"),
         (three_roles, "'role' also holds 'supervisor'"),
@@ -118,8 +137,10 @@ def test_it_is_asked(made, asked, tmp_path):
     data = truth()
     here = made(data, tmp_path) if made.__code__.co_argcount > 1 else made(data)
     here.to_csv(tmp_path / "data.csv", index=False)
-    lines = [line for line in describe(tmp_path).splitlines() if "QUESTION: " in line]
+    text = describe(tmp_path)
+    lines = [line for line in text.splitlines() if "QUESTION: " in line]
     assert any(asked in line for line in lines), lines
+    assert "bp" not in text.partition("\nblocks:")[2]
 
 
 def test_a_word_of_very_few_is_told_by_check_and_not_by_the_draft(tmp_path):
@@ -161,6 +182,17 @@ def test_a_dirty_cell_makes_no_free_text(tmp_path):
     frame.to_csv(tmp_path / "data.csv", index=False)
     variables = parse_codebook(describe(tmp_path)).tables["data"].variables
     assert {variables["age"].type, variables["wai_c3"].type} == {"integer"}
+
+
+def test_a_row_of_means_below_the_table_is_no_client(tmp_path):
+    frame = wide(truth())
+    means = frame.mean().round(2).astype(object)
+    means["id"], means["therapist"] = "Mittelwert", "-"
+    rows = pd.concat([frame.astype(object), pd.DataFrame([means])])
+    rows.to_excel(tmp_path / "data.xlsx", index=False)
+    problems = check(tmp_path, parse_codebook(describe(tmp_path)))[0]
+    assert problems
+    assert all(problem.row == 74 for problem in problems)
 
 
 def test_what_identifies_a_person_is_never_drafted(tmp_path):

@@ -9,8 +9,8 @@ from html import unescape
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.assess import first_change
 from alliance_helpers.claims.rules import KEY, read_rules
-from alliance_helpers.claims.together import first_change
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.study.read_codebook import read_codebook
@@ -54,6 +54,11 @@ def test_a_sentence_says_then_now_and_what_turns_it(findings):
         "How sure: symptom severity turns with pretreatment not held constant."
     ) in page
     assert "How sure: what is supported holds whatever single thing is changed." in page
+
+
+def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
+    page = words(front_page(findings.assign(n=float("nan"), verdict="inconclusive"), RULES))
+    assert "What this design could have shown" not in page
 
 
 def test_the_sentences_change_with_the_findings(findings):

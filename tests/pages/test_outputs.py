@@ -1,6 +1,7 @@
 """Tables and figures on disk: whole, harmless to spreadsheets, and readable without eyes."""
 
 import base64
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -9,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alliance_helpers.cohorts.open import OPENED, _kept, keep_cohort, open_cohort
-from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.cohorts.cohort import OPENED, _kept, keep_cohort, open_cohort
+from alliance_helpers.errors import OutputError, ParameterError, Problem
 from alliance_helpers.pages import outputs
-from alliance_helpers.pages.outputs import save_figure, save_record, save_table
+from alliance_helpers.pages.outputs import note, save_figure, save_record, save_table
 from alliance_helpers.pages.printing import pretty
 from alliance_helpers.paths import UNSEEN_VARIABLE, write_whole
 
@@ -194,3 +195,13 @@ def test_a_formula_behind_a_semicolon_is_harmless_too(tmp_path):
     save_table(pd.DataFrame({"x": cells}), "t", tmp_path)
     back = pd.read_csv(tmp_path / "tables" / "t.csv")["x"].tolist()
     assert back == ["a;'=1+1", "a;' @x", "a\t'+1", *cells[3:]]
+
+
+def test_what_is_wrong_with_a_scale_stands_at_the_head_and_names_stay_out():
+    told = (
+        Problem("t.csv", "scale wai: reversed twice, since against the others: q4.", "See."),
+        Problem("t.csv", "some ids may be one person's: 'Anna' = 'ANNA'.", "See."),
+    )
+    head = note(replace(open_cohort(), warnings=told)).data
+    assert "warns of 2 things in t.csv. Scale wai: reversed twice, since" in head
+    assert "Anna" not in head

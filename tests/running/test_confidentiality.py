@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from make_notebook import make_notebook
 
-from alliance_helpers.cohorts.open import OPENED, open_cohort
+from alliance_helpers.cohorts.cohort import OPENED, open_cohort
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.table_one import table_one

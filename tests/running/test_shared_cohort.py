@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 LOOK = """
 import hashlib, json
-from alliance_helpers.cohorts import open as study
+from alliance_helpers.cohorts import cohort as study
 kept = len(study._kept)
 digests = [
     hashlib.sha256(study.open_cohort(data, codebook, scenario, n_clients, seed)

@@ -10,7 +10,7 @@ from bad_input import good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alliance_helpers.drafting.describe import describe
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import AllianceError, DataError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import Study, check, load_study

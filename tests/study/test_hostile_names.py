@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from alliance_helpers.claims.rules import read_rules
-from alliance_helpers.cohorts.open import open_study
+from alliance_helpers.cohorts.cohort import open_study
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.sequence import run_sequence, skipped
 from alliance_helpers.study.load import check

@@ -212,6 +212,8 @@ def test_an_answer_that_the_form_does_not_have(tmp_path):
     told = problems(tmp_path, data, '"x{1..12}": {range: [0, 4]}', scale)
     assert "rows 2, 3, 4 and 6 more, column x1: found '0'; WAI-SR goes from 1 to 5." in told
     assert "`values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}`" in told
+    told = problems(tmp_path, data, '"x{1..12}": {type: integer, range: [1, 5]}', scale)
+    assert "expected 1 to 5. If answers count from 0, say `values: {0: 1, 1: 2," in told
     recoded = '"x{1..12}": {values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}}'
     assert "column" not in problems(tmp_path, data, recoded, scale)
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.teaching import widgets
 from tools.seminar import lite
 from tools.seminar.editions import units

@@ -16,7 +16,7 @@ from scipy import stats
 
 from alliance_helpers.claims.associations import halo
 from alliance_helpers.claims.views import days_data
-from alliance_helpers.cohorts.open import open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.agreement import agreement
 from alliance_helpers.models.counts import count_regression
