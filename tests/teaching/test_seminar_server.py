@@ -1,5 +1,7 @@
 """The seminar's server holds a class: its own names, its limits, and no path that trips it."""
 
+import asyncio
+import json
 import re
 import sys
 import urllib.error
@@ -11,6 +13,7 @@ from types import SimpleNamespace
 import ipywidgets as ipw
 import pytest
 from seminar_pages import UNITS, free_port, server
+from tornado.websocket import websocket_connect
 
 from alliance_helpers.teaching.demos import Demo, Slide
 from tools.seminar.server import KERNEL
@@ -83,6 +86,32 @@ def test_a_page_loaded_again_has_the_place_of_the_one_before(tmp_path):
                 kernels.add(KERNEL.search(reply.read().decode())[1])
         assert len(kernels) == 3
         assert answer(page)[0] == 503  # somebody else has no place
+
+
+def test_a_kernel_runs_nothing_that_a_visitor_sends(tmp_path):
+    """It answers a question about itself that was sent after the code, so it had the time."""
+    mark, session = tmp_path / "mark", "s"
+
+    async def talk(url):
+        channel = await websocket_connect(f"{url}/channels?session_id={session}")
+        for kind, content in (
+            ("execute_request", {"code": f"open({str(mark)!r}, 'w')", "silent": False}),
+            ("kernel_info_request", {}),
+        ):
+            header = {"msg_id": kind, "msg_type": kind, "session": session, "username": "",
+                      "version": "5.3", "date": "2026-01-01T00:00:00Z"}  # fmt: skip
+            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+            await channel.write_message(json.dumps(message | {"channel": "shell", "buffers": []}))
+        while heard := await asyncio.wait_for(channel.read_message(), 60):
+            told = json.loads(heard)
+            if told["msg_type"] == "kernel_info_reply":
+                return told["parent_header"]["msg_id"]
+
+    with seminar(tmp_path, 1) as url:
+        _, page = answer(f"{url}/voila/render/{UNITS[0]}.ipynb")
+        kernel = f"{url}/api/kernels/{KERNEL.search(page)[1]}".replace("http", "ws")
+        assert asyncio.run(talk(kernel)) == "kernel_info_request"
+    assert not mark.exists()
 
 
 def test_answers_are_counted_for_the_teacher_alone(tmp_path):

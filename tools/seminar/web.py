@@ -14,7 +14,8 @@ from . import command
 PAGES = Path("results/seminar/web").absolute()
 
 
-def arguments() -> tuple[argparse.Namespace, list[str]]:
+@command
+def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.seminar.web", description=__doc__)
     parser.add_argument("--units", type=int, nargs="+", metavar="N", help="serve these, not all")
     parser.add_argument(
@@ -27,17 +28,12 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     )  # fmt: skip
     limits = {
         "most": (60, "N", "visitors at a time; another is told to come later"),
-        "memory": (1500, "MB", "that one visitor's computations may take"),
+        "memory": (1500, "MB", "that one visitor's computations may take, 200 or more"),
     }
     for name, (usual, unit, told) in limits.items():
         told += f" (default {usual})"
         parser.add_argument(f"--{name}", type=int, default=usual, metavar=unit, help=told)
-    return parser.parse_known_args()
-
-
-@command
-def main() -> None:
-    given, further = arguments()
+    given, further = parser.parse_known_args()
     os.environ[PROVISIONER_VARIABLE] = PROVISIONER
     os.environ[MEMORY_VARIABLE] = str(given.memory)
     # Loads the libraries and draws the figures once, for every visitor, while Voila starts.
