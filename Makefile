@@ -34,8 +34,10 @@ $(VENV)/.test: requirements-test.txt requirements-build.txt pyproject.toml Makef
 	$(call install,$(VENV),requirements-test.txt)
 	@touch $(VENV)/.run $@
 
-$(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.toml Makefile
+$(SEMINAR)/.seminar: requirements-seminar.txt requirements-build.txt pyproject.toml Makefile tools/seminar/mathjax.html.j2
 	$(call install,$(SEMINAR),requirements-seminar.txt)
+	@for page in feedback formgrade; do install -m 644 -D tools/seminar/mathjax.html.j2 \
+	  $(SEMINAR)/share/jupyter/nbconvert/templates/$$page/mathjax.html.j2; done
 	@touch $@
 
 $(DOCS)/.docs: requirements-docs.txt
@@ -58,7 +60,7 @@ docs: $(VENV)/.run $(DOCS)/.docs
 
 # The student and the instructor edition in results/seminar/, their tests checked.
 seminar: $(SEMINAR)/.seminar
-	@$(SEMINAR)/bin/python -m tools.seminar student instructor
+	@$(SEMINAR)/bin/python -m tools.seminar.editions student instructor
 
 # Units as single HTML files that need no server: make seminar-lite ARGS="--units 1 2 6"
 seminar-lite: $(VENV)/.test

@@ -14,9 +14,9 @@ import warnings
 import numpy as np
 import statsmodels.api as sm
 
-from alliance_helpers.claims.evidence import claim_data, complete_of
 from alliance_helpers.claims.multiverse import multiverse
 from alliance_helpers.claims.rules import read_rules, read_stress
+from alliance_helpers.claims.verdicts import claim_data, complete_of
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.models.partial import ESTIMATORS
 from alliance_helpers.models.permutations import Permutations

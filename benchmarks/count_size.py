@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_helpers.errors import NotEstimableError
-from alliance_helpers.models.count_design import make_design
-from alliance_helpers.models.count_fits import poisson
+from alliance_helpers.models.count_fits import make_design, poisson
 from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.design import t_tests
 from alliance_helpers.models.robust import cr2_covariance

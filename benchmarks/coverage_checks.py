@@ -15,18 +15,18 @@ from scipy.stats import linregress, t
 
 from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.associations import halo
-from alliance_helpers.claims.evidence import ANALYSES, OF_KIND, QUICK, relate
+from alliance_helpers.claims.verdicts import ANALYSES, OF_KIND, QUICK, relate
 from alliance_helpers.claims.views import as_numbers
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import population
 from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.design import complete_rows, tidy
-from alliance_helpers.models.importance import relative_importance
 from alliance_helpers.models.informants import correlation_difference, one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
-from alliance_helpers.models.nesting import effective_n, fit_intercepts
+from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.partial import Partial, PartialCounts
+from alliance_helpers.models.regression import relative_importance
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.models.robust import cluster_robust
 from alliance_helpers.study.read_codebook import read_codebook
@@ -117,12 +117,9 @@ def block_equivalence(published, rng) -> Hits:
         habit = rng.normal(size=groups.max() + 1)[groups]
         noise = np.sqrt(0.3) * habit + np.sqrt(0.7) * rng.normal(size=len(groups))
         y = X.sum(axis=1) * np.sqrt(bound / k) + np.sqrt(1 - bound) * noise
-        worth = np.mean([effective_n(x, y, groups)["n_effective"].iloc[0] for x in X.T])
         model = Partial(y, X, np.empty((len(y), 0)), groups, block=True)
         for name, estimator in ANALYSES.items():
-            e = model.observed(estimator)
-            size = None if name == "as_published" else worth
-            effect = verdicts.block(e, bound, size)
+            effect = verdicts.block(model.observed(estimator), bound)
             quantity = f"block of {k} variables of the {level}, bound at the truth R2 = {bound}"
             yield f"{name}, equivalence", quantity, "size", effect.p_equivalence <= 0.05
 
@@ -241,7 +238,7 @@ def slow(null, published, truth, rng) -> Hits:
                 hit = covers(truth["imputed", row.term], row.conf_low, row.conf_high)
                 yield f"{method}, mixed model", f"{row.term}, with gaps", kind, hit
     sources = {"treatment": BOOK.blocks["treatment"], "clinical": CLINICAL}
-    found = relative_importance(null, CM, sources, KEYS, 0, 199, int(rng.integers(2**31)))
+    found = relative_importance(null, CM, sources, KEYS, 1, 199, int(rng.integers(2**31)))
     for row in found.itertuples():
         yield "relative_importance, permuted", f"{row.term}, {CM}", "size", row.p_value <= 0.05
 

@@ -11,8 +11,8 @@ import pytest
 
 from alliance_helpers import all_rows, assess, load_study, open_cohort, read_rules, then_and_now
 from alliance_helpers.claims.as_1995 import READINGS
-from alliance_helpers.claims.evidence import QUICK, fitted
 from alliance_helpers.claims.stress import STRESS
+from alliance_helpers.claims.verdicts import QUICK, fitted
 from alliance_helpers.paths import CODEBOOK, FINDINGS, NOTEBOOKS, RAW, ROOT
 from alliance_helpers.running import runner
 

@@ -120,15 +120,10 @@ def benchmark_pages() -> None:
     """Size and coverage, as counted."""
     parts = [(ROOT / "benchmarks" / "coverage.md").read_text("utf-8")]
     for name, title in TABLES.items():
-        frame = (
-            pd.read_csv(ROOT / "benchmarks" / f"{name}.csv")
-            .round(4)
-            .astype(object)
-            .fillna("")
-            .astype(str)
-        )
-        rows = [frame.columns, ["---"] * frame.shape[1], *frame.to_numpy()]
-        parts.append(f"## {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
+        frame = pd.read_csv(ROOT / "benchmarks" / f"{name}.csv").round(4)
+        head, *rows = frame.to_csv(sep="|", index=False).splitlines()
+        lines = [head, "|".join(["---"] * frame.shape[1]), *rows]
+        parts.append(f"## {title}\n\n" + "\n".join(f"|{line}|" for line in lines))
     write("benchmarks/coverage.md", "\n\n".join(parts) + "\n")
 
 

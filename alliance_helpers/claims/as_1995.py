@@ -28,9 +28,8 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from ..study.yaml_text import read_yaml
 from . import verdicts, views
-from .evidence import relate
 from .rules import Claim, Rules
-from .verdicts import Effect
+from .verdicts import Effect, relate
 from .views import EVERY, Blocks, Tables, one_below_the_other, regression_blocks, usable
 
 READINGS = ALLIANCE, OUTCOMES = "as_1995", "as_1995_outcomes"
@@ -58,11 +57,8 @@ class Stepwise:
         self.predictors = regression_blocks(dyads, book, blocks=blocks)
         self._model = cache(self._model)
 
-    def link(self, informant: str, term: str, moved: bool = False) -> dict[str, object]:
-        """How stepwise regression links a variable with an informant's alliance: one row.
-
-        With `moved` also what moves its estimate from the correlation.
-        """
+    def link(self, informant: str, term: str) -> dict[str, object]:
+        """How stepwise regression links a variable with an informant's alliance: one row."""
         alliance = self.book.alliance_of(informant)
         listed = term in chain(*self.predictors.values())
         before, after = (alliance, term, BEFORE), (term, alliance, AFTER)
@@ -77,8 +73,7 @@ class Stepwise:
         low, high = sorted((found["conf_low"] * scale, found["conf_high"] * scale))
         limits = {"estimate": found["beta"], "conf_low": low, "conf_high": high}
         kept = {name: found[name] for name in ("p_value", "semipartial_r2", "df")}
-        row |= {"entered": True} | limits | kept
-        return row | model.moved(wanted) if moved else row
+        return row | {"entered": True} | limits | kept | model.moved(wanted)
 
     def _model(self, informant: str, outcome: str, more: tuple) -> object:
         """The final model of an outcome.
@@ -186,8 +181,7 @@ def stepwise_links(
     rows = []
     for reading in READINGS:
         reader = Stepwise(dyads, book, reading, p_enter=p_enter, p_remove=p_remove)
-        link = partial(reader.link, moved=True)
-        found = views.each_variable(informants or book.informants, blocks, link)
+        found = views.each_variable(informants or book.informants, blocks, reader.link)
         rows += [{"reading": reading} | row for row in found]
     return pd.DataFrame(rows, columns=LINKS.split())
 

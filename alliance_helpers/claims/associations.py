@@ -21,15 +21,14 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.agreement import agreement, response_surface, truth_and_bias
 from ..models.design import standardise
-from ..models.importance import relative_importance
 from ..models.informants import correlation_difference, stacked
+from ..models.regression import relative_importance
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import views
-from .evidence import relate
-from .verdicts import Effect
+from .verdicts import Effect, relate
 from .views import Tables, complete, one_below_the_other, regression_blocks, usable
 
 RECORDS = "records"
@@ -69,7 +68,7 @@ def association_of(
     Raises
     ------
     NotEstimableError
-        Too few dyads have them all, or one does not vary; as :func:`evidence.relate`.
+        Too few dyads have them all, or one does not vary; as :func:`verdicts.relate`.
     """
     values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term, *held])
     if len(values) < 6 + len(held):
@@ -415,9 +414,11 @@ def two_informants(
 
     def surface(term: str) -> pd.DataFrame:
         part = pair.assign(x=dyads[term].astype(float)).dropna()
-        first, second = _about_their_middle(*part[["client", "case_manager"]].to_numpy().T)
+        outcome = standardise(part.to_numpy(), part.columns)[:, 2]
+        both = part[["case_manager", "client"]]
+        both = (both - both.to_numpy().mean()) / np.sqrt(both.var().mean())
         keys = None if groups is None else groups.loc[part.index].to_numpy()
-        return response_surface(standardise(part["x"].to_numpy()), second, first, 0.0, keys)[6:]
+        return response_surface(outcome, *both.to_numpy().T, 0.0, keys)[6:]
 
     blocks = regression_blocks(dyads, book, blocks=("treatment", "outcome"))
     variables = [(b, t) for b, terms in blocks.items() for t in terms if t not in book.days]
@@ -433,14 +434,3 @@ def two_informants(
         ),
         one_below_the_other([({"outcome": t}, partial(surface, t)) for t in outcomes], SURFACES),
     )
-
-
-def _about_their_middle(client: np.ndarray, case_manager: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Both ratings about the mean of both, in units of their standard deviation."""
-    if len(client) < 4:
-        raise NotEstimableError("fewer than four dyads are complete")
-    unit = np.sqrt((client.var(ddof=1) + case_manager.var(ddof=1)) / 2)
-    if unit <= 1e-12 * abs(client.mean()):
-        raise NotEstimableError("neither rating varies")
-    middle = (client.mean() + case_manager.mean()) / 2
-    return (client - middle) / unit, (case_manager - middle) / unit

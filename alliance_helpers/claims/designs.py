@@ -9,7 +9,7 @@ scenario `published`, sessions as those of the scenarios over time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +17,18 @@ import numpy as np
 from ..cohorts.courses import TREND_ONLY, courses, draw_courses
 from ..cohorts.population import DAYS, population
 from ..errors import NotEstimableError, ParameterError
-from . import verdicts
-from .evidence import Complete, assessed, bounds_of, claim_data, verdict_of
+from .over_time import estimated
 from .rules import Claim, Rules
-from .trends import estimated
-from .verdicts import INCONCLUSIVE
+from .verdicts import (
+    INCONCLUSIVE,
+    Complete,
+    Effect,
+    assessed,
+    bounds_of,
+    claim_data,
+    slope,
+    verdict_of,
+)
 
 RATINGS_AGREE = 0.28
 """Correlation of the two ratings where a claim is about their difference; see its bound."""
@@ -86,15 +93,12 @@ class Engine:
         ParameterError
             No such effect can be.
         """
-        rng, said = np.random.default_rng(np.random.SeedSequence(seed)), Counter()
-        made = self.prepared(design)
+        rng, made = np.random.default_rng(np.random.SeedSequence(seed)), self.prepared(design)
         one = self._over_time if self.claim.over_time else self._once
-        for _ in range(cohorts):
-            try:
-                said[verdict_of(one(design, made, rng), self.claim, self.rules)[0]] += 1
-            except NotEstimableError:
-                said[INCONCLUSIVE] += 1
-        return said
+        return Counter(
+            verdict_of(effect, self.claim, self.rules)[0] if effect else INCONCLUSIVE
+            for effect in one(design, made, rng, cohorts)
+        )
 
     def prepared(self, design: Design):
         """What all cohorts of a design are drawn from: a course, or the roots of covariances."""
@@ -142,10 +146,14 @@ class Engine:
             for level, own in ((apart, share), (inside, 1 - share))
         ]
 
-    def _once(self, design: Design, roots, rng: np.random.Generator) -> verdicts.Effect:
-        data = claim_data(self.claim, self._scores(design, roots, rng))
+    def _once(self, design: Design, roots, rng, cohorts: int) -> Iterator[Effect | None]:
         analysis = "adjusted" if design.clients > 1 else "adjusted_independent"
-        return assessed(data, self.rules, analysis)
+        for _ in range(cohorts):
+            scores = self._scores(design, roots, rng)
+            try:
+                yield assessed(claim_data(self.claim, scores), self.rules, analysis)
+            except NotEstimableError:
+                yield None
 
     def _scores(self, design: Design, roots, rng: np.random.Generator) -> Complete:
         """One cohort's complete dyads, as `complete_of` finds them in a study."""
@@ -161,15 +169,18 @@ class Engine:
         groups = groups[kept] if design.clients > 1 else None
         return values[kept], groups, np.flatnonzero(kept), self.tested
 
-    def _over_time(self, design: Design, course: dict, rng) -> verdicts.Effect:
-        values, there = draw_courses(course, design.n, rng, design.sessions)
-        there &= rng.random(there.shape) >= design.missing
-        person, time = np.nonzero(there.T)
-        earlier, later = values[time, person].T
-        rows = {"person": person, "time": time, "earlier": earlier, "later": later}
+    def _over_time(self, design: Design, course, rng, cohorts: int) -> Iterator[Effect | None]:
+        studies = []
+        for _ in range(cohorts):
+            values, there = draw_courses(course, design.n, rng, design.sessions)
+            there &= rng.random(there.shape) >= design.missing
+            person, time = np.nonzero(there.T)
+            earlier, later = values[time, person].T
+            studies.append({"person": person, "time": time, "earlier": earlier, "later": later})
         asked = replace(self.claim, source="earlier", term="later", than="reverse", lag=1)
-        found, _ = estimated(asked, rows)
-        return verdicts.slope(*found, *bounds_of(self.claim, self.rules))
+        for found in estimated(asked, studies):
+            there = not isinstance(found, NotEstimableError)
+            yield slope(*found[:4], *bounds_of(self.claim, self.rules)) if there else None
 
 
 def _days(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -177,7 +188,10 @@ def _days(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     made = population("published")
     names, root = made.levels["within"]
     latent = rng.standard_normal((len(groups), len(root))) @ root.T
-    site_type = (rng.random(groups[-1] + 1) < 0.4)[groups]
+    study = made.settings["study"]
+    site_type = (rng.random(groups[-1] + 1) < study["n_neuropsychiatric"] / study["n_sites"])[
+        groups
+    ]
     days, before = (
         np.where(
             site_type, *(steps.draw(latent[:, names.index(name)]) for steps in made.days[name])

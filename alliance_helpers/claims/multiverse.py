@@ -25,9 +25,17 @@ from ..study.codebook import SHORT_OF_36, Codebook
 from ..study.read_codebook import book_of
 from ..study.score import score
 from . import verdicts
-from .evidence import BLOCKS, ClaimData, claim_data, complete_of, effect_of, verdict_of
 from .rules import ABSENCES, KEY, Claim, Rules, read_rules, read_stress
-from .verdicts import Effect, Judged
+from .verdicts import (
+    BLOCKS,
+    ClaimData,
+    Effect,
+    Judged,
+    claim_data,
+    complete_of,
+    effect_of,
+    verdict_of,
+)
 from .views import usable
 
 FORMS = {"WAI-36": None, **SHORT_OF_36}
@@ -354,8 +362,7 @@ class Collector:
         for estimator in estimators(claim, data):
             entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
-                worth = data.worth if claim.kind in BLOCKS and estimator != "ols" else None
-                effect = effect_of(model.observed(estimator), claim, self.rules, worth)
+                effect = effect_of(model.observed(estimator), claim, self.rules)
                 if shuffled is not None:
                     fits.append((model, estimator, data.rows, model.permuted(estimator, shuffled)))
                 verdict, _ = verdict_of(effect, claim, self.rules)

@@ -1,35 +1,172 @@
-"""Views of a study's sessions: trajectories, levels, associations, what comes before what.
+"""Claims over time, and views of a study's sessions: trajectories, levels, what comes before what.
 
-Each takes a cleaned study, and `outcome` and `informant` where one pair of measures is meant; one
-that is not told at sessions gives way to the first that is. What cannot be told is a table with the
-`reason`.
+A claim: sessions of clients -> an estimate by each treatment of the trend -> a verdict, in standard
+deviations within clients (between clients in those of their means), so that the bounds of
+`data/findings.yml` hold for any scale. A view takes a cleaned study, and `outcome` and `informant`
+where one pair of measures is meant; one that is not told at sessions gives way to the first that
+is. What cannot be told is a table with the `reason`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
-from itertools import product
+from itertools import chain, product
 
+import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..models.importance import changes
+from ..models.cross_lagged import cross_lagged
 from ..models.nesting import nested_shares
+from ..models.regression import changes
 from ..models.reliability import reliability
-from ..models.robust import cluster_robust
-from ..models.sessions import within_between
-from ..study.clean import CleanStudy
+from ..models.robust import MAX_BLOCKS, cluster_robust, leave_one_out
+from ..models.sessions import lagged, lagged_rows, own_means, within_between
+from ..study.clean import CleanStudy, Sessions
 from ..study.codebook import Codebook
+from . import verdicts
 from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
-from .trends import TRENDS, Judge, measures
-from .verdicts import INCONCLUSIVE, SUPPORTED
+from .verdicts import INCONCLUSIVE, SUPPORTED, Effect, bounds_of, verdict_of
 from .views import one_below_the_other
 
-NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+Estimated = tuple[float, float, float, int, str]
+"""Estimate, standard error, degrees of freedom, sessions, and how it was found if that is told."""
+TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences": "differences"}
+"""The analyses of a claim over time, and what each does about the trend."""
+MANY = 10
+"""Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
+
+
+class Judge:
+    """One analysis of claims over time, on the sessions of some dyads."""
+
+    def __init__(self, dyads: pd.DataFrame, rules: Rules, analysis: str) -> None:
+        self.rules, self.trend = rules, TRENDS[analysis]
+        self.sessions: Sessions = dyads.attrs.get("sessions")
+        self.rows = self.sessions.of(dyads[self.sessions.client]) if self.sessions else None
+
+    def find(self, claim: Claim) -> tuple[Effect, tuple[str, str], float] | None:
+        """Effect, verdict and criterion, number of clients; None if it has nothing to say."""
+        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
+        if claim.kind == "between" and self.trend in ("own", "differences"):
+            return None
+        (found,) = estimated(claim, [rows], self.trend)
+        if isinstance(found, NotEstimableError):
+            raise found
+        *found, how = found
+        if not found[1] > 1e-12:
+            raise NotEstimableError("nothing varies within clients once the trend is taken out")
+        effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
+        verdict, criterion = verdict_of(effect, claim, self.rules)
+        return effect, (verdict, criterion + how), float(rows["person"].nunique())
+
+    def units(self, claim: Claim) -> float:
+        """What makes of a path in standard deviations one in the measures' own units."""
+        rows = measures(self.rows, self.sessions, [claim.term, claim.source])
+        y, x = (_spread(rows, name) for name in (claim.term, claim.source))
+        return y / x
+
+
+def _pairs(claim: Claim) -> list[tuple[str, str]]:
+    """What a claim relates; of two paths the second is the reverse, or another measure's."""
+    pair = claim.term, claim.source
+    if claim.kind != "precedes_more":
+        return [pair]
+    return [pair, pair[::-1] if claim.than == "reverse" else (claim.term, claim.than)]
+
+
+def estimated(
+    claim: Claim, studies: Sequence[Mapping[str, np.ndarray]], trend: str = "common"
+) -> list[Estimated | NotEstimableError]:
+    """What a claim over time says of the sessions of each of several studies, or why nothing.
+
+    A study has `person time` and the measures by name, arrays (n,) without holes; of `trend` see
+    :data:`.models.sessions.TRENDS`.
+    """
+    pairs, found, many = _pairs(claim), [], {}
+    crossed = claim.kind.startswith("precedes") and claim.lag == 1 and claim.than == "reverse"
+    for k, rows in enumerate(studies):
+        when, occasions = (rows["person"], rows["time"]), np.ptp(rows["time"]) + 1
+        try:
+            names = dict.fromkeys(chain(*pairs))
+            unit = {name: rows[name] / _spread(rows, name, claim.kind) for name in names}
+            both = [(unit[y], unit[x]) for y, x in pairs]
+            enough = len(np.unique(when[0])) >= MANY * occasions and occasions >= 3
+            if crossed and trend == "common" and enough:
+                many[k] = *both[0], *when
+            found.append(None if k in many else _slope(claim, both, when, trend))
+        except NotEstimableError as error:
+            found.append(error)
+    contrast = np.array([0.0, 1.0, 1.0 - len(pairs), 0.0])
+    for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
+        found[k] = model
+        if not isinstance(model, NotEstimableError):
+            error = np.sqrt(contrast @ model.covariance @ contrast)
+            how = " (random-intercept cross-lagged model)"
+            found[k] = contrast @ model.estimate, error, np.inf, len(studies[k]["time"]), how
+    return found
+
+
+def _slope(claim: Claim, both: list[tuple], when: tuple, trend: str) -> Estimated:
+    """The slope that a claim is about, or the difference of two."""
+    if len(both) == 1:
+        within = claim.kind in ("within", "between")
+        term = claim.kind if within else "before"
+        row = (within_between(*both[0], *when, trend) if within
+               else lagged(*both[0], *when, claim.lag, trend))  # fmt: skip
+        at = [*row["term"]].index(term)
+        return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), ""
+    parts = [lagged_rows(*pair, *when, claim.lag, trend) for pair in both]
+    people = parts[0][0].person
+    free = [np.column_stack([v - own_means(v, people) for v in (now.y, *X.values())])
+            for now, X in parts]  # fmt: skip
+
+    def difference(kept: np.ndarray) -> np.ndarray:
+        one, other = (np.linalg.lstsq(part[kept, 1:], part[kept, 0])[0][[1]] for part in free)
+        return one - other
+
+    (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
+    return estimate, np.sqrt(variance), df, len(people), " (jackknife over clients)"
+
+
+def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd.DataFrame:
+    """`person time` and some measures of sessions, as numbers, rows with all of them.
+
+    Raises
+    ------
+    NotEstimableError
+        A measure is not told at sessions.
+    """
+    gone = [name for name in names if name not in rows]
+    if gone:
+        raise NotEstimableError(f"'{gone[0]}' is not measured at each session")
+    kept = rows[[sessions.client, sessions.order, *names]].dropna()
+    if kept[sessions.client].nunique() < 3:
+        raise NotEstimableError("fewer than three clients have sessions with all measures")
+    columns = {sessions.client: "person", sessions.order: "time"}
+    return kept.rename(columns=columns).reset_index(drop=True)
+
+
+def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
+    """Standard deviation of a measure within clients, or of clients' means."""
+    _, first, codes = np.unique(rows["person"], return_index=True, return_inverse=True)
+    values = np.asarray(rows[name])
+    means = own_means(values, codes)
+    if kind == "between":
+        spread, what = means[first].std(ddof=1), "is on average the same in every client"
+    else:
+        df, what = max(len(values) - len(first), 1), "does not vary within clients"
+        spread = np.sqrt(((values - means) ** 2).sum() / df)
+    if not spread > 1e-12 * np.abs(values).max(initial=0):
+        raise NotEstimableError(f"'{name}' {what}")
+    return float(spread)
+
+
+NONE = pd.DataFrame({"reason": ["The study has no sessions: one row of each client is known."]})
 
 
 def _or_reason(view: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
@@ -168,10 +305,6 @@ def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
     if claims:
         return claims
     outcome, rating, informant = pair(study, **chosen)
-    return [*_both_ways(study, rules, outcome, rating, informant)]
-
-
-def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -> Iterator[Claim]:
     naive, book = Judge(study.dyads, rules, "naive"), study.codebook
     for term, source in ((outcome, rating), (rating, outcome)):
         claim = Claim("sessions", source, "precedes", informant, term=term, source=source,
@@ -179,7 +312,8 @@ def _both_ways(study, rules: Rules, outcome: str, rating: str, informant: str) -
         rising = naive.find(claim)[0].estimate > 0
         sign, more = ("positive", "higher") if rising else ("negative", "lower")
         text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)}"
-        yield replace(claim, text=text, sign=sign)
+        claims.append(replace(claim, text=text, sign=sign))
+    return claims
 
 
 @_or_reason
@@ -189,8 +323,10 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame : text term informant analysis estimate conf_low conf_high p_value n verdict criterion
+    unit
         The path from the earlier value in the measures' own units, its own earlier value held
-        constant; the trend left in comes first. A path that cannot be estimated has a reason in
+        constant; the trend left in comes first. Divided by `unit` it is in standard deviations
+        within clients, as the bound is. A path that cannot be estimated has a reason in
         `criterion`.
     """
     order = ["naive", *[name for name in TRENDS if name != "naive"]]
@@ -201,7 +337,7 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
         for claim, name in heads
     ]
     columns = "text term informant analysis estimate conf_low conf_high p_value n verdict criterion"
-    return pd.DataFrame(rows, columns=columns.split())
+    return pd.DataFrame(rows, columns=[*columns.split(), "unit"])
 
 
 def _path(judge: Judge, claim: Claim) -> dict[str, object]:
@@ -212,18 +348,12 @@ def _path(judge: Judge, claim: Claim) -> dict[str, object]:
         return {"verdict": INCONCLUSIVE, "criterion": f"not estimable: {error}"}
     unit = judge.units(claim)
     ends = {n: getattr(effect, n) * unit for n in ("estimate", "conf_low", "conf_high")}
-    told = {"p_value": effect.p_value, "n": effect.n, "clients": int(clients)}
+    told = {"p_value": effect.p_value, "n": effect.n, "clients": int(clients), "unit": unit}
     return ends | told | {"verdict": verdict, "criterion": criterion}
 
 
 def headline(found: pd.DataFrame) -> list[str]:
-    """Of each path one sentence: what the analysis most papers print says, and what is left of it.
-
-    Parameters
-    ----------
-    found : DataFrame
-        As :func:`paths` returns it.
-    """
+    """Of each of the :func:`paths` a sentence: what most papers would print, and what is left."""
     if "text" not in found:
         return list(found["reason"])
     said = []
@@ -233,21 +363,16 @@ def headline(found: pd.DataFrame) -> list[str]:
         if lost := [row["criterion"] for row in (naive, honest) if pd.isna(row["estimate"])]:
             said.append(f"{text.rstrip('.')}: cannot be told ({lost[0].rstrip('.')}).")
             continue
-        then, now = naive["verdict"], honest["verdict"]
-        usual = f"{text.rstrip('.')}: {_word(then)} by the analysis that most papers print"
+        then, now = (row["verdict"].replace("_", " ") for row in (naive, honest))
+        usual = f"{text.rstrip('.')}: {then} by the analysis that most papers print"
         taken = "the trend that all share is taken out"
-        if then == SUPPORTED and now != SUPPORTED:
-            end = f"and gone as soon as {taken}{_numbers(honest, _word(now))}"
-        elif then == now:
-            end = f"and {_word(now)} still once {taken}{_numbers(honest)}"
+        if then == SUPPORTED != now:
+            end = f"and gone as soon as {taken}{_numbers(honest, now)}"
         else:
-            end = f"but {_word(now)} once {taken}{_numbers(honest)}"
+            again = f"and {now} still" if then == now else f"but {now}"
+            end = f"{again} once {taken}{_numbers(honest)}"
         said.append(f"{usual}{_numbers(naive)}, {end}.")
     return said
-
-
-def _word(verdict: str) -> str:
-    return verdict.replace("_", " ")
 
 
 def _numbers(row: pd.Series, *more: str) -> str:
@@ -300,7 +425,7 @@ def stayers(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
     ]
     if not (rows := [row for row in rows if "estimate" in row]):
         raise NotEstimableError("no path can be told with the trend taken out")
-    return pd.DataFrame(rows).drop(columns="criterion")
+    return pd.DataFrame(rows).drop(columns=["criterion", "unit"])
 
 
 @_or_reason
@@ -313,7 +438,7 @@ def sources(
     -------
     DataFrame
         `level`, then the columns of :func:`.associations.information_sources`. `within`: what is
-        new in the rating at a session (:func:`.models.importance.changes`) by what is new in the
+        new in the rating at a session (:func:`.models.regression.changes`) by what is new in the
         other measures of that session; whole clients are resampled. `between`: clients' means;
         whole case managers are resampled.
     """
@@ -362,7 +487,10 @@ def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
 
 
 def for_forest(found: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`paths` as `plots.forest` takes them: a heading a claim, analyses below."""
+    """The :func:`paths` as `plots.forest` takes them, in standard deviations within clients."""
+    ends = ["estimate", "conf_low", "conf_high"]
     if "text" not in found:
-        return found.reindex(columns=["term", "informant", "estimate", "conf_low", "conf_high"])
-    return found.assign(block=found["text"], term=found["analysis"]).drop(columns="analysis")
+        return found.reindex(columns=["term", "informant", *ends])
+    scaled = found.assign(block=found["text"], term=found["analysis"])
+    scaled[ends] = scaled[ends].div(scaled["unit"], axis=0)
+    return scaled.drop(columns="analysis")

@@ -21,14 +21,14 @@ from joblib import Parallel, delayed
 from scipy.special import ndtr, stdtrit
 
 from ..cohorts.courses import TREND_ONLY, courses
+from ..cohorts.population import read_scenarios
 from ..errors import ParameterError, meant
 from ..paths import COURSES
 from ..study.codebook import Codebook
 from ..study.read_codebook import read_codebook
 from .designs import Design, Engine
-from .evidence import bounds_of
 from .rules import ABSENCES, KEY, Claim, Rules, read_rules
-from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
+from .verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, bounds_of
 
 HERE = Path(__file__)
 SAID = tomllib.loads(HERE.with_suffix(".toml").read_text(encoding="utf-8"))
@@ -37,9 +37,6 @@ WORDED.filters["percent"] = lambda share: f"{100 * share:.3g} %"
 TEMPLATE = WORDED.from_string(HERE.with_suffix(".j2").read_text(encoding="utf-8"))
 VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE)
 SIZE = ["case_managers", "clients", "sessions"]
-RATING_SHARES = {"client": 0.08, "case_manager": 0.30}
-"""Case managers' share of each rating, and of any other measure (data/scenarios.yml)."""
-OTHER_SHARE = 0.08
 LARGEST = 20_000
 """Clients, or sessions of clients, of a design."""
 CHUNK = 100
@@ -245,12 +242,17 @@ def find_claim(name: str, rules: Rules) -> Claim:
 
 
 def _engine(claim: Claim, rules: Rules, book: Codebook) -> tuple[Engine, dict]:
-    """What judges cohorts of a claim, and case managers' shares of what it is about."""
+    """What judges cohorts of a claim, and case managers' shares of what it is about, those
+    of `data/scenarios.yml` (of what is no rating that of symptoms).
+    """
     tested = tuple(claim.variables(book))
     raw = [book.derived[t].source if t in book.derived else t for t in tested]
     own = {name for t in book.tables.values() if t.row == "case_manager" for name in t.variables}
-    shares = {"shares": tuple(RATING_SHARES.get(i, OTHER_SHARE) for i in claim.informants),
-              "other_share": 1.0 if raw and own.issuperset(raw) else OTHER_SHARE}  # fmt: skip
+    scales = read_scenarios()["scales"].items()
+    held_by = {name: entry["case_manager_share"]["value"] for name, entry in scales}
+    other = held_by["symptoms"]
+    shares = {"shares": tuple(held_by.get(f"{i}_alliance", other) for i in claim.informants),
+              "other_share": 1.0 if raw and own.issuperset(raw) else other}  # fmt: skip
     held = 0 if claim.kind == "rate_absence" else len(rules.held_constant(claim, book, True))
     if claim.composite:
         claim, tested = replace(claim, composite={}, term="composite"), ("composite",)

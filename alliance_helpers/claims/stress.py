@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..cohorts.cohort import followed
 from ..errors import NotEstimableError, ParameterError
-from ..models.count_design import unlike
+from ..models.count_fits import unlike
 from ..models.counts import log_mean_ratio
 from ..models.design import standardise
 from ..models.inference import adjust, bayes_factor_block, bayes_factor_correlation
@@ -32,13 +32,12 @@ from ..models.robust import leave_one_out
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
-from . import evidence, verdicts
+from . import verdicts
 from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
-from .evidence import BLOCKS, ClaimData, claim_data, complete_of, fitted
 from .multiverse import Multiverse, multiverse
 from .rules import KEY, Claim, Rules, read_rules, read_stress
-from .verdicts import Effect, Judged
+from .verdicts import BLOCKS, ClaimData, Effect, Judged, claim_data, complete_of, fitted
 from .views import rank_normal, usable
 
 ASSOCIATIONS = ("association", "modest", "block_difference")
@@ -91,13 +90,12 @@ class Stressed:
 
     def held(self, claim: Claim) -> list[str]:
         """What the primary analysis holds constant."""
-        return self.rules.held_constant(claim, self.book, self.primary in evidence.ADJUSTED)
+        return self.rules.held_constant(claim, self.book, self.primary in verdicts.ADJUSTED)
 
     def judged(self, claim: Claim, found: Estimate, words: str) -> Judged:
         """An estimate under the claim's own rule."""
-        worth = self.worth(claim, found.n) if claim.kind in BLOCKS else None
-        effect = evidence.effect_of(found, claim, self.rules, worth)
-        verdict, criterion = evidence.verdict_of(effect, claim, self.rules)
+        effect = verdicts.effect_of(found, claim, self.rules)
+        verdict, criterion = verdicts.verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + words)
 
     def sites(self, claim: Claim) -> Judged | None:
@@ -122,7 +120,7 @@ class Stressed:
         found = model.observed("ols" if data.groups is None else "mixed")
         related = replace(claim, kind="association", bound="correlation")
         bound = self.rules.bounds["correlation"]
-        effect = evidence.effect_of(found, related, self.rules)
+        effect = verdicts.effect_of(found, related, self.rules)
         return effect, verdicts.absence(effect, f"±{bound:g} between rank-normal scores")
 
     @cached_property
@@ -329,8 +327,9 @@ def _pooled_block(parts: list[ClaimData]) -> Estimate:
     covariances = [fit.vcov[tested, tested] for fit in fits]
     df = float(np.mean([fit.df[tested].min() for fit in fits]))
     test = pool_blocks(estimates, covariances, n, k + models[0].q + 1, df).iloc[0]
-    share = float(np.mean([model.observed("ols").estimate for model in models]))
-    return Estimate(share, np.nan, test["f"], k, test["df2"], test["p_value"], n, models[0].q)
+    seen = pd.DataFrame([vars(model.observed("mixed")) for model in models]).mean()
+    test = test[["f", "df2", "p_value"]]
+    return Estimate(**(seen.to_dict() | test.to_dict() | {"df1": k, "n": n}))
 
 
 DAYS = ("rate_absence",)
@@ -421,11 +420,11 @@ def all_rows(
             f"Unknown stress tests: {', '.join(unknown)}. Choose from {', '.join(STRESS)}."
         )
     quick = assess(dyads, book, rules, finding=finding, **rule)
-    book = evidence.told_apart(dyads, book)
+    book = verdicts.told_apart(dyads, book)
     if specifications is None and "multiverse" in names:
         how = {"seed": seed, "settings": settings["multiverse"]}
         specifications = multiverse(clean, book, rules, finding, **how)
-    primary = rules.primary_of(evidence.offered(dyads, book))
+    primary = rules.primary_of(verdicts.offered(dyads, book))
     usual = quick[quick["analysis"] == primary].drop_duplicates(KEY, keep="last")
     usual = usual.set_index(KEY).to_dict("index")
     claims = [c for c in claims_of(dyads, book, rules, finding) if not c.over_time]

@@ -332,10 +332,6 @@ def complete(
 
 def worth_of(X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> float:
     """How many independent dyads these are worth to an association; the mean of several."""
-    if groups is None:
-        return float(len(y))
-    if len(np.unique(groups)) < 2:
-        raise NotEstimableError("all dyads share one case manager")
     return float(np.mean([one["n_effective"] for one in worths(complete_rows(y, X, groups))]))
 
 
@@ -382,6 +378,8 @@ def bayes_factors(
 def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) -> pd.DataFrame:
     """Pearson correlations of ratings, treatment and outcome variables, pairwise complete.
 
+    The column `n`: the fewest clients behind any correlation of a row.
+
     Examples
     --------
     >>> dyads = open_cohort().dyads
@@ -391,4 +389,6 @@ def correlation_matrix(dyads: pd.DataFrame, codebook: Codebook | None = None) ->
     book = book_of(dyads, codebook)
     names = [entry["alliance"] for entry in book.informants.values()]
     names += [v for b in ("alliance", "treatment", "outcome") for v in book.blocks.get(b, ())]
-    return dyads[usable(dyads, dict.fromkeys(names))].astype(float).corr(min_periods=4)
+    values = dyads[usable(dyads, dict.fromkeys(names))].astype(float)
+    there = values.notna().astype(int)
+    return values.corr(min_periods=4).assign(n=(there.T @ there).min())

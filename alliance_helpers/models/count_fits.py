@@ -1,10 +1,11 @@
-"""Count models and their maxima: Poisson, negative binomial, hurdle, zero-inflated.
+"""The arrays behind a count model, its likelihood and its maximum, and the Poisson.
 
-Each log-likelihood returns one value per row and its exact derivatives by the row's linear
-predictors, so that one optimiser serves all of them; a Hessian needs no values, and without
-`value` there are none. statsmodels has truncated and zero-inflated negative binomials, but its own
-starting values stop short of the maximum on standard data and fill the screen with warnings; these
-fits are checked against MASS, pscl and statsmodels.
+Column names stay labels: a design is built from arrays, never from a formula. Each log-likelihood
+returns one value per row and its exact derivatives by the row's linear predictors, so that one
+optimiser serves all of them; a Hessian needs no values, and without `value` there are none.
+statsmodels has truncated and zero-inflated negative binomials, but its own starting values stop
+short of the maximum on standard data and fill the screen with warnings; these fits are checked
+against MASS, pscl and statsmodels.
 """
 
 from __future__ import annotations
@@ -13,17 +14,184 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag
-from scipy.optimize import minimize
-from scipy.special import betainc, betaln, digamma, expit, gammaln, logit, pdtr, polygamma, xlogy
+from scipy.optimize import linprog, minimize
+from scipy.special import betainc, betaln, digamma, expit, gammaln, pdtr, xlogy
 
 from ..errors import NotEstimableError
-from .count_design import Design, refuse_separation, unlike, unusable
+from .design import complete_columns, unusable
 from .robust import ClusterCovariance, cr2_covariance
 
+LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
+FEWEST = 8
+"""Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
+found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
+FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
 STEPS = 12  # of Newton, before a trust region is called for
 NO_SPREAD = 23.0  # log theta from which a negative binomial is a Poisson to ten digits
+
+
+@dataclass(frozen=True)
+class Design:
+    """Counts, standardised predictors and what leads back to the predictors' own units.
+
+    Attributes
+    ----------
+    y, offset : ndarray, shape (n,)
+    Z : ndarray, shape (n, k + 1)
+        A column of ones, then each predictor centred and divided by its SD.
+    back : ndarray, shape (k + 1, k + 1)
+        Coefficients in the predictors' own units are `back @ coefficients of Z`.
+    terms : tuple of str
+        `intercept`, then the predictors.
+    groups : ndarray of int or None
+        Cluster codes 0 .. n_groups - 1.
+    """
+
+    y: np.ndarray
+    Z: np.ndarray
+    offset: np.ndarray
+    back: np.ndarray
+    terms: tuple[str, ...]
+    groups: np.ndarray | None
+
+
+def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> Design:
+    """Take the complete rows of the named columns and check that a count model has a chance.
+
+    Raises
+    ------
+    ParameterError
+        A column is missing, named twice or not numeric.
+    NotEstimableError
+        Every reason why no count model can be fitted, at once.
+    """
+    predictors = [predictors] if isinstance(predictors, str) else list(predictors)
+    numeric = [outcome, *predictors, *([exposure] if exposure else [])]
+    values, groups = complete_columns(data, numeric, cluster)
+    y, X, offset, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], None, []
+    if exposure:
+        time = values[:, -1]
+        if (time > 0).all() and np.isfinite(time).all():
+            offset = np.log(time)
+        else:
+            reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    if groups is not None and len(y) and groups.max() == 0:
+        reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
+    elif groups is not None and (rare := too_rare(y, outcome)):
+        reasons.append(rare)
+    return from_arrays(y, X, outcome, predictors, offset, groups, reasons)
+
+
+def too_rare(y: np.ndarray, outcome: str) -> str:
+    """Why counts are above 0 in too few rows for errors that can be trusted; empty if they are not.
+
+    Examples
+    --------
+    >>> too_rare(np.array([5, 0, 0, 0]), "days")
+    "'days' is above 0 in 1 of 4 rows, and at least 8 are needed"
+    """
+    some = int((y > 0).sum())
+    told = f"'{outcome}' is above 0 in {some} of {len(y)} rows, and at least {FEWEST} are needed"
+    return told if some < FEWEST else ""
+
+
+def unlike(y: np.ndarray, groups: np.ndarray) -> float:
+    """One over the degrees of freedom that groups leave for unlike totals, less that of equal ones.
+
+    Totals leave as many as Kish's effective number of groups less one.
+
+    Raises
+    ------
+    NotEstimableError
+        Fewer than five groups with counts above 0, or an effective number below 2.
+
+    Examples
+    --------
+    >>> unlike(np.array([4, 4, 1, 3, 4, 4, 0]), np.array([1, 2, 3, 3, 4, 5, 6])) == 1 / 4 - 1 / 5
+    True
+    """
+    totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
+    number = float(totals.sum() ** 2 / (totals @ totals))
+    if (some := (totals > 0).sum()) < FEWEST_GROUPS:
+        raise NotEstimableError(
+            f"Not estimable: counts above 0 are of {some} groups only, and at least "
+            f"{FEWEST_GROUPS} are needed."
+        )
+    if number < 2:
+        raise NotEstimableError(
+            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
+            "that errors between groups are unknown."
+        )
+    return 1 / (number - 1) - 1 / (len(totals) - 1)
+
+
+def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=()) -> Design:
+    """The same from arrays without holes: counts (n,) and predictors (n, k).
+
+    `reasons` are those already found why no count model can be fitted.
+    """
+    if not len(y):
+        raise NotEstimableError("Not estimable: no row is complete in all the columns named.")
+    reasons = list(reasons)
+    wrong = y[(y < 0) | (y != np.floor(y)) | np.isinf(y)]
+    if len(wrong):
+        what = f"{len(wrong)} value(s) do not, {wrong[0]:g} the first"
+        reasons.insert(0, f"'{outcome}' must hold counts 0, 1, 2, ...: {what}")
+    elif (y == y[0]).all():
+        reasons.insert(0, f"'{outcome}' is {y[0]:g} in every row")
+    if len(y) <= len(predictors) + 1:
+        reasons.append(
+            f"{len(y)} complete rows cannot carry {len(predictors)} predictors and an intercept"
+        )
+    else:
+        reasons += unusable(X, predictors)
+    if reasons:
+        raise NotEstimableError(f"Not estimable: {'; '.join(reasons)}.")
+    mean, sd = X.mean(axis=0), X.std(axis=0)
+    back = np.diag([1, *(1 / sd)])
+    back[0, 1:] = -mean / sd
+    Z = np.column_stack([np.ones(len(y)), (X - mean) / sd])
+    offset = np.zeros(len(y)) if offset is None else offset
+    return Design(y, Z, offset, back, ("intercept", *predictors), groups)
+
+
+def separated(Z: np.ndarray, low: np.ndarray, both: bool) -> bool:
+    """Whether the likelihood rises for ever along some direction of the coefficients.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (n, k + 1)
+    low : ndarray of bool, shape (n,)
+        Rows at the outcome's floor (no days; or the smallest count a truncated model allows).
+    both : bool
+        True for a logit: the other rows may move up. False for a count model with a log link: the
+        other rows must stay where they are.
+
+    Notes
+    -----
+    The linear program of Konis (2007); for count models Correia, Guimaraes & Zylkin (2020).
+    """
+    move = Z[low].sum(axis=0) - (Z[~low].sum(axis=0) if both else 0.0)
+    rows = np.vstack([Z[low], -Z[~low]]) if both else Z[low]
+    held = Z[:0] if both else Z[~low]
+    found = linprog(move, rows, np.zeros(len(rows)), held, np.zeros(len(held)), (-1, 1))
+    return found.status == 0 and -found.fun > LP_MARGIN * len(Z)
+
+
+def refuse_separation(design, low, both: bool, what: str, rows=slice(None)) -> None:
+    """Raise when predictors mark off rows at the floor, naming those it cannot do without."""
+    Z, low = design.Z[rows], low[rows]
+    if not separated(Z, low, both):
+        return
+    needed = list(range(Z.shape[1]))
+    for column in range(Z.shape[1] - 1, 0, -1):
+        fewer = [c for c in needed if c != column]
+        if separated(Z[:, fewer], low, both):
+            needed = fewer
+    names = ", ".join(f"'{design.terms[c]}'" for c in needed[1:])
+    verb = "separates" if len(needed) == 2 else "separate"
+    raise NotEstimableError(f"Not estimable: {names} {verb} {what}: a coefficient is infinite.")
 
 
 def logit_rows(event: np.ndarray, eta: np.ndarray, *, value: bool = True):
@@ -188,15 +356,6 @@ def _newton(loss, hessian, x: np.ndarray) -> Optimum:
     return Optimum(x, -float(value), unknown)
 
 
-NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
-LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
-SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
-ORDINARY = -3.0  # log theta above which a maximum is taken for the highest
-NO_THETA = -20.0  # log theta that stands for 0
-NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
-SAME = 1e-4  # log-likelihoods closer than this are the same fit
-
-
 @dataclass(frozen=True)
 class Fit:
     """What a family's fit hands back, on the standardised predictors.
@@ -216,7 +375,6 @@ class Fit:
     mu: np.ndarray
     share: np.ndarray
     theta: float = np.inf
-    theta_std_error: float = np.nan
     identified: bool = True
     reason: str = ""
 
@@ -267,130 +425,6 @@ def poisson(design: Design) -> Fit:
     return Fit("poisson", y, ("count",), b, inverse @ inverse.T, llf, mu, np.zeros(len(y)))
 
 
-def negbin(design: Design) -> Fit:
-    """Negative binomial, variance mu + mu**2 / theta.
-
-    Standard errors as MASS::glm.nb gives them: of the coefficients from the expected information at
-    theta, of theta from the observed information at the coefficients.
-    """
-    start = poisson(design)
-    y, mu, k = design.y, start.mu, len(design.terms)
-    if np.sum((y - mu) ** 2 - y) <= 0:
-        why = "no over-dispersion: this is the Poisson model, theta is infinite"
-        return replace(start, family="negbin", reason=why)
-    guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
-
-    def rows(eta, log_theta, **how):
-        return negbin_rows(y, eta + design.offset, log_theta, **how)
-
-    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
-    b, theta = best.x[:k], float(np.exp(best.x[k]))
-    mu = np.exp(design.Z @ b + design.offset)
-    vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
-    curvature = polygamma(1, theta) - polygamma(1, y + theta) - 1 / theta
-    information = np.sum(curvature + 2 / (mu + theta) - (y + theta) / (mu + theta) ** 2)
-    error = float(information**-0.5)
-    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta, error)
-
-
-def capped(design: Design, cap: float) -> Fit:
-    """Negative binomial that takes counts at the cap, or above it, as that many or more.
-
-    The mean is that of the counts as they would be without a cap.
-    """
-    start, y = negbin(design), design.y
-    at, k = y >= cap, len(design.terms)
-
-    def rows(eta, log_theta, **how):
-        return capped_rows(y, eta + design.offset, log_theta, at, **how)
-
-    guess = np.append(start.b, min(np.log(start.theta), NEARLY_POISSON))
-    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
-    reason = _not_identified(best, design.terms, best.x[k])
-    mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
-    error = theta * float(np.sqrt(best.vcov[k, k]))
-    return Fit(
-        "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
-        theta, error, not reason, reason,
-    )  # fmt: skip
-
-
-def hurdle(design: Design) -> Fit:
-    """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
-
-    The two parts share no parameter, so each is fitted, and can fail, by itself.
-    """
-    if (design.y > 0).all():
-        raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
-    k, unknown = len(design.terms), np.full((len(design.terms),) * 2, np.nan)
-    parts, reasons, failed = {"count": _truncated, "any": _any}, {}, 0
-    for name, fit_part in parts.items():
-        try:
-            parts[name] = part = fit_part(design)
-            log_theta = part.x[k] if name == "count" else 0.0
-            reasons[name] = _not_identified(part, design.terms, log_theta)
-        except NotEstimableError as error:
-            reasons[name] = str(error).removeprefix("Not estimable: ")
-            failed += 1
-            parts[name] = Optimum(np.full(k + 1, np.nan), np.nan, np.full((k + 1,) * 2, np.nan))
-    if failed == len(parts):
-        raise NotEstimableError(f"Not estimable: {'; '.join(reasons.values())}")
-    count, some = parts.values()
-    errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
-    reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
-    b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
-    fit = _two_parts(
-        "hurdle", "any", design, count, b, block_diag(*errors), count.llf + some.llf, share,
-        reasons["count"], "among the counts above 0",
-    )  # fmt: skip
-    return replace(fit, identified=not reason, reason=reason or fit.reason)
-
-
-def _any(design: Design) -> Optimum:
-    """Logit for any days."""
-    positive = design.y > 0
-    refuse_separation(design, ~positive, True, "rows with days from rows without")
-    start = np.zeros(len(design.terms))
-    return maximise(lambda eta, **how: logit_rows(positive, eta, **how), [design.Z], start)
-
-
-def zinb(design: Design) -> Fit:
-    """Negative binomial mixed with excess zeros (pscl::zeroinfl)."""
-    y, Z, k = design.y, design.Z, len(design.terms)
-    if (design.y > 0).all():
-        raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
-    plain = negbin(design)
-    best = _maximise_theta(
-        inflated_rows, y, design.offset, [Z, np.ones((len(y), 1)), Z], _zinb_starts(design, plain)
-    )
-    share = expit(Z @ best.x[k + 1 :])
-    if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
-        reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
-    else:
-        terms = (*design.terms, "theta", *design.terms)
-        reason = _not_identified(best, terms, best.x[k], "excess zeros from other zeros")
-    b, vcov = np.delete(best.x, k), np.delete(np.delete(best.vcov, k, 0), k, 1)
-    vcov = np.full_like(vcov, np.nan) if reason else vcov
-    limit = "beside the excess zeros"
-    return _two_parts("zinb", "excess_zero", design, best, b, vcov, best.llf, share, reason, limit)
-
-
-def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
-    """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
-    k = len(design.terms)
-    log_theta, error = best.x[k], np.sqrt(best.vcov[k, k])
-    bounded = np.isfinite(log_theta)
-    return Fit(
-        family, design.y, ("count", part), b, vcov, llf,
-        mu=np.exp(design.Z @ b[:k] + design.offset),
-        share=share,
-        theta=float(np.exp(log_theta)),
-        theta_std_error=np.nan if reason or not bounded else float(np.exp(log_theta) * error),
-        identified=not reason,
-        reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
-    )  # fmt: skip
-
-
 def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
     """CR2 covariance of a Poisson's coefficients in the predictors' own units.
 
@@ -400,85 +434,3 @@ def fit_cr2(design: Design, fit: Fit, groups: np.ndarray) -> ClusterCovariance:
     gradient = fit.mu[:, None] * design.Z @ np.linalg.inv(design.back)
     robust = cr2_covariance(gradient, design.y - fit.mu, groups, fit.mu, design.terms)
     return replace(robust, df=1 / (1 / robust.df + unlike(design.y, groups)))
-
-
-FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
-
-
-def _truncated(design: Design) -> Optimum:
-    """Zero-truncated negative binomial on the rows with any days."""
-    at = design.y > 0
-    y, Z, offset = design.y[at], design.Z[at], design.offset[at]
-    where = "Not estimable: among the rows with a count above 0"
-    if len(y) <= Z.shape[1] + 1:
-        raise NotEstimableError(
-            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
-        )
-    if (y == y[0]).all():
-        raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
-    if reasons := unusable(Z[:, 1:], design.terms[1:]):
-        raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
-    refuse_separation(design, design.y == 1, False, "counts of 1 from the larger ones", at)
-    blocks = [Z, np.ones((len(y), 1))]
-    log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
-    starts = [np.append(log_mean, t) for t in (0.0, 2.0, -3.0)]
-    best = _maximise_theta(truncated_rows, y, offset, blocks, starts)
-    if best.settled and best.x[-1] > ORDINARY:
-        return best
-    ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
-    limit = maximise(lambda eta, **how: logseries_rows(y, eta + offset, **how), [Z], ratio)
-    if limit.llf < best.llf:
-        return best
-    x = np.r_[limit.x[0] + NO_THETA, limit.x[1:], NO_THETA]
-    return Optimum(x, limit.llf, np.full_like(best.vcov, np.nan))
-
-
-def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
-    """The NB with a few excess zeros; the Poisson, and the hurdle where there is one, with many."""
-    k, y = len(design.terms), design.y
-    b, log_theta = plain.b, np.log(min(plain.theta, 1e3))
-    zeros = np.mean(y == 0)
-    few = np.r_[logit(0.1 * zeros), np.zeros(k - 1)]
-    many = np.r_[logit(0.9 * zeros), np.zeros(k - 1)]
-    starts = [np.r_[b, log_theta, few], np.r_[poisson(design).b, 0.0, many]]
-    try:
-        split = hurdle(design)
-    except NotEstimableError:
-        return starts
-    if not np.isfinite(split.llf):
-        return starts
-    more = min(max(split.theta, 1e-3), 1e3)
-    return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]
-
-
-def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
-    """Best of several starts, theta free; the limit of no over-dispersion where that is as good."""
-
-    def free(eta, log_theta, *rest, **how):
-        return rows(y, eta + offset, log_theta, *rest, **how)
-
-    def limit(eta, *rest, **how):
-        ll, by = rows(y, eta + offset, np.full(len(y), NO_SPREAD), *rest, **how)
-        return ll, (by[0], *by[2:])
-
-    k = blocks[0].shape[1]
-    best = max((maximise(free, blocks, s) for s in starts), key=lambda o: o.llf)
-    if best.x[k] < NEARLY_POISSON:
-        return best
-    held = maximise(limit, [blocks[0], *blocks[2:]], np.delete(best.x, k))
-    if held.llf < best.llf - NO_GAIN:
-        return best
-    vcov = np.insert(np.insert(held.vcov, k, 0, axis=0), k, 0, axis=1)
-    return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
-
-
-def _not_identified(
-    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
-) -> str:
-    if log_theta < SMALLEST:
-        return "theta goes to 0: the counts spread more than a negative binomial can"
-    if not fit.settled:
-        return f"the data do not tell {tell} (singular information matrix)"
-    error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
-    wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
-    return f"the data do not determine {', '.join(wide)}" if wide else ""

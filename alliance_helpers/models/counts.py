@@ -12,22 +12,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.linalg import block_diag
+from scipy.special import expit, logit
 
 from ..errors import NotEstimableError, ParameterError
-from .count_design import from_arrays, make_design
-from .count_fits import FAMILIES, Fit, capped, fit_cr2
-from .design import t_tests
+from . import count_fits
+from .count_fits import Design, Fit, Optimum, fit_cr2, from_arrays, make_design, maximise, poisson
+from .design import t_tests, unusable
 
 FIT = [
-    *("family", "n", "llf", "aic", "bic", "theta", "theta_std_error"),
+    *("family", "n", "llf", "aic", "bic", "theta"),
     *("zeros_observed", "zeros_expected", "identified", "reason"),
 ]
 RATIOS = {"rate_ratio": "estimate", "rate_ratio_low": "conf_low", "rate_ratio_high": "conf_high"}
-
-
 ROUND = np.array([1, 2, 5, 10, 20, 25, 50])
 BINS = 20
+NEARLY_POISSON = 7.0  # log theta from which the Poisson limit is tried as well
+LARGE_SE = 30.0  # per SD of a predictor: e^30 either way is no estimate
+SMALLEST = -7.0  # log theta below which the negative binomial has no finite maximum
+ORDINARY = -3.0  # log theta above which a maximum is taken for the highest
+NO_THETA = -20.0  # log theta that stands for 0
+NO_GAIN = 0.05  # log-likelihood a finite theta beyond that must add to be kept
+SAME = 1e-4  # log-likelihoods closer than this are the same fit
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class CountModels:
         sign means fewer zeros); of a ZINB also `excess_zero` (log-odds of an excess ZERO: the
         opposite direction). In these two the exponential is an odds ratio.
     fit : DataFrame
-        A row a model: `family n llf aic bic theta theta_std_error zeros_observed zeros_expected
+        A row a model: `family n llf aic bic theta zeros_observed zeros_expected
         identified reason`. `reason` says why a model, or which part of a hurdle, is not identified
         (its standard errors are NaN then; of a part that cannot be estimated all is), what it
         collapsed to, or why it cannot be estimated. `theta` is infinite where
@@ -66,7 +72,6 @@ def count_regression(
     family: str = "poisson",
     exposure: str | None = None,
     cluster: str | None = None,
-    conf_level: float = 0.95,
 ) -> CountModels:
     """Regress a count on predictors by maximum likelihood.
 
@@ -84,7 +89,6 @@ def count_regression(
     cluster : str, optional
         Column naming the group (case manager) of each row: CR2 errors and Satterthwaite degrees of
         freedom, for the Poisson. Without it errors rest on the model and df is infinite.
-    conf_level : float
 
     Returns
     -------
@@ -130,7 +134,7 @@ def count_regression(
     estimates = (fit.b.reshape(m, k) @ design.back.T).ravel()
     errors = np.sqrt(np.concatenate([np.diag(block) for block in vcov]))
     names = {"part": np.repeat(fit.parts, len(design.terms)).tolist(), "term": [*design.terms * m]}
-    columns = t_tests(estimates, errors, df, conf_level)
+    columns = t_tests(estimates, errors, df)
     columns["n"] = len(fit.y)
     columns |= {ratio: np.exp(columns[name]) for ratio, name in RATIOS.items()}
     return CountModels(
@@ -142,7 +146,7 @@ def _summary(fit: Fit) -> pd.DataFrame:
     n, k = len(fit.y), len(fit.b) + (fit.family != "poisson")
     values = (
         *(fit.family, n, fit.llf, 2 * k - 2 * fit.llf, np.log(n) * k - 2 * fit.llf),
-        *(fit.theta, fit.theta_std_error, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
+        *(fit.theta, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
         *(fit.identified, fit.reason),
     )
     return pd.DataFrame([values], columns=FIT)
@@ -274,3 +278,212 @@ def log_mean_ratio(y, X, family: str, cap: float = np.inf) -> float:
         share = expit(-moved @ some)
         totals.append(replace(fit, mu=np.exp(moved @ count), share=share).mean.sum())
     return float(np.log(totals[0] / totals[1]))
+
+
+def negbin(design: Design) -> Fit:
+    """Negative binomial, variance mu + mu**2 / theta.
+
+    Standard errors are MASS::glm.nb's, from the expected information at theta.
+    """
+    start = poisson(design)
+    y, mu, k = design.y, start.mu, len(design.terms)
+    if np.sum((y - mu) ** 2 - y) <= 0:
+        why = "no over-dispersion: this is the Poisson model, theta is infinite"
+        return replace(start, family="negbin", reason=why)
+    guess = np.append(start.b, np.log(np.sum(mu**2) / np.sum((y - mu) ** 2 - y)))
+
+    def rows(eta, log_theta, **how):
+        return count_fits.negbin_rows(y, eta + design.offset, log_theta, **how)
+
+    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
+    b, theta = best.x[:k], float(np.exp(best.x[k]))
+    mu = np.exp(design.Z @ b + design.offset)
+    vcov = np.linalg.inv((design.Z.T * (mu / (1 + mu / theta))) @ design.Z)
+    return Fit("negbin", y, ("count",), b, vcov, best.llf, mu, np.zeros(len(y)), theta)
+
+
+def capped(design: Design, cap: float) -> Fit:
+    """Negative binomial that takes counts at the cap, or above it, as that many or more.
+
+    The mean is that of the counts as they would be without a cap.
+    """
+    start, y = negbin(design), design.y
+    at, k = y >= cap, len(design.terms)
+
+    def rows(eta, log_theta, **how):
+        return count_fits.capped_rows(y, eta + design.offset, log_theta, at, **how)
+
+    guess = np.append(start.b, min(np.log(start.theta), NEARLY_POISSON))
+    best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
+    reason = _not_identified(best, design.terms, best.x[k])
+    mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
+    return Fit(
+        "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
+        theta, not reason, reason,
+    )  # fmt: skip
+
+
+def hurdle(design: Design) -> Fit:
+    """Logit for any days, zero-truncated negative binomial for how many (pscl::hurdle).
+
+    The two parts share no parameter, so each is fitted, and can fail, by itself.
+    """
+    if (design.y > 0).all():
+        raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
+    k, unknown = len(design.terms), np.full((len(design.terms),) * 2, np.nan)
+    parts, reasons, failed = {"count": _truncated, "any": _any}, {}, 0
+    for name, fit_part in parts.items():
+        try:
+            parts[name] = part = fit_part(design)
+            log_theta = part.x[k] if name == "count" else 0.0
+            reasons[name] = _not_identified(part, design.terms, log_theta)
+        except NotEstimableError as error:
+            reasons[name] = str(error).removeprefix("Not estimable: ")
+            failed += 1
+            parts[name] = Optimum(np.full(k + 1, np.nan), np.nan, np.full((k + 1,) * 2, np.nan))
+    if failed == len(parts):
+        raise NotEstimableError(f"Not estimable: {'; '.join(reasons.values())}")
+    count, some = parts.values()
+    errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
+    reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
+    b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
+    fit = _two_parts(
+        "hurdle", "any", design, count, b, block_diag(*errors), count.llf + some.llf, share,
+        reasons["count"], "among the counts above 0",
+    )  # fmt: skip
+    return replace(fit, identified=not reason, reason=reason or fit.reason)
+
+
+def _any(design: Design) -> Optimum:
+    """Logit for any days."""
+    positive = design.y > 0
+    count_fits.refuse_separation(design, ~positive, True, "rows with days from rows without")
+    start = np.zeros(len(design.terms))
+    return maximise(
+        lambda eta, **how: count_fits.logit_rows(positive, eta, **how), [design.Z], start
+    )
+
+
+def zinb(design: Design) -> Fit:
+    """Negative binomial mixed with excess zeros (pscl::zeroinfl)."""
+    y, Z, k = design.y, design.Z, len(design.terms)
+    if (design.y > 0).all():
+        raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
+    plain = negbin(design)
+    best = _maximise_theta(
+        count_fits.inflated_rows,
+        y,
+        design.offset,
+        [Z, np.ones((len(y), 1)), Z],
+        _zinb_starts(design, plain),
+    )
+    share = expit(Z @ best.x[k + 1 :])
+    if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
+        reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
+    else:
+        terms = (*design.terms, "theta", *design.terms)
+        reason = _not_identified(best, terms, best.x[k], "excess zeros from other zeros")
+    b, vcov = np.delete(best.x, k), np.delete(np.delete(best.vcov, k, 0), k, 1)
+    vcov = np.full_like(vcov, np.nan) if reason else vcov
+    limit = "beside the excess zeros"
+    return _two_parts("zinb", "excess_zero", design, best, b, vcov, best.llf, share, reason, limit)
+
+
+def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
+    """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
+    k = len(design.terms)
+    bounded = np.isfinite(best.x[k])
+    return Fit(
+        family, design.y, ("count", part), b, vcov, llf,
+        mu=np.exp(design.Z @ b[:k] + design.offset),
+        share=share,
+        theta=float(np.exp(best.x[k])),
+        identified=not reason,
+        reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
+    )  # fmt: skip
+
+
+FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
+
+
+def _truncated(design: Design) -> Optimum:
+    """Zero-truncated negative binomial on the rows with any days."""
+    at = design.y > 0
+    y, Z, offset = design.y[at], design.Z[at], design.offset[at]
+    where = "Not estimable: among the rows with a count above 0"
+    if len(y) <= Z.shape[1] + 1:
+        raise NotEstimableError(
+            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
+        )
+    if (y == y[0]).all():
+        raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
+    if reasons := unusable(Z[:, 1:], design.terms[1:]):
+        raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
+    count_fits.refuse_separation(
+        design, design.y == 1, False, "counts of 1 from the larger ones", at
+    )
+    blocks = [Z, np.ones((len(y), 1))]
+    log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
+    starts = [np.append(log_mean, t) for t in (0.0, 2.0, -3.0)]
+    best = _maximise_theta(count_fits.truncated_rows, y, offset, blocks, starts)
+    if best.settled and best.x[-1] > ORDINARY:
+        return best
+    ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
+    limit = maximise(
+        lambda eta, **how: count_fits.logseries_rows(y, eta + offset, **how), [Z], ratio
+    )
+    if limit.llf < best.llf:
+        return best
+    x = np.r_[limit.x[0] + NO_THETA, limit.x[1:], NO_THETA]
+    return Optimum(x, limit.llf, np.full_like(best.vcov, np.nan))
+
+
+def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
+    """The NB with a few excess zeros; the Poisson, and the hurdle where there is one, with many."""
+    k, y = len(design.terms), design.y
+    b, log_theta = plain.b, np.log(min(plain.theta, 1e3))
+    zeros = np.mean(y == 0)
+    few = np.r_[logit(0.1 * zeros), np.zeros(k - 1)]
+    many = np.r_[logit(0.9 * zeros), np.zeros(k - 1)]
+    starts = [np.r_[b, log_theta, few], np.r_[poisson(design).b, 0.0, many]]
+    try:
+        split = hurdle(design)
+    except NotEstimableError:
+        return starts
+    if not np.isfinite(split.llf):
+        return starts
+    more = min(max(split.theta, 1e-3), 1e3)
+    return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]
+
+
+def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
+    """Best of several starts, theta free; the limit of no over-dispersion where that is as good."""
+
+    def free(eta, log_theta, *rest, **how):
+        return rows(y, eta + offset, log_theta, *rest, **how)
+
+    def limit(eta, *rest, **how):
+        ll, by = rows(y, eta + offset, np.full(len(y), count_fits.NO_SPREAD), *rest, **how)
+        return ll, (by[0], *by[2:])
+
+    k = blocks[0].shape[1]
+    best = max((maximise(free, blocks, s) for s in starts), key=lambda o: o.llf)
+    if best.x[k] < NEARLY_POISSON:
+        return best
+    held = maximise(limit, [blocks[0], *blocks[2:]], np.delete(best.x, k))
+    if held.llf < best.llf - NO_GAIN:
+        return best
+    vcov = np.insert(np.insert(held.vcov, k, 0, axis=0), k, 0, axis=1)
+    return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
+
+
+def _not_identified(
+    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
+) -> str:
+    if log_theta < SMALLEST:
+        return "theta goes to 0: the counts spread more than a negative binomial can"
+    if not fit.settled:
+        return f"the data do not tell {tell} (singular information matrix)"
+    error = np.sqrt(np.diag(fit.vcov))[: len(terms)]
+    wide = dict.fromkeys(f"'{t}'" for t, e in zip(terms, error, strict=False) if e > LARGE_SE)
+    return f"the data do not determine {', '.join(wide)}" if wide else ""

@@ -79,7 +79,7 @@ def complete_columns(
     """
     used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
-    problems, there = [], dict(data[[c for c in used if c in data.columns]].items())
+    problems, there = [], {c: data[c] for c in used if c in data.columns}
     for column in used:
         if column not in there:
             problems.append(f"there is no column '{column}'")
@@ -89,9 +89,9 @@ def complete_columns(
             problems.append(f"'{column}' holds {odd}, not numbers{TO_NUMBERS}")
     if problems:
         raise ParameterError(f"The columns cannot be used: {'; '.join(problems)}.")
-    values = data[[*numeric]].to_numpy(dtype=float, na_value=np.nan)
+    values = np.column_stack([there[c].to_numpy(float, na_value=np.nan) for c in numeric])
     check_sizes(values, "column '{}'", numeric)
-    rows, codes = complete(values, None if cluster is None else data[cluster])
+    rows, codes = complete(values, None if cluster is None else there[cluster])
     return values[rows], codes
 
 
@@ -272,29 +272,41 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     NotEstimableError
-        Names the first term that is constant, or determined by the terms before it.
+        Names the terms that are constant, or determined by those before them.
     """
     n = sample.n
     means = sample.X.mean(axis=0)
     centred = sample.X - means
     norms = np.sqrt(np.einsum("ij,ij->j", centred, centred))
     flat = norms <= 1e-12 * np.sqrt(n) * np.maximum(np.abs(means), 1e-300)
-    if flat.any():
-        name = sample.terms[int(np.argmax(flat))]
-        raise NotEstimableError(
-            f"The term '{name}' has the same value in all {n} complete rows: leave it out."
-        )
-    Q, R = np.linalg.qr(np.column_stack([np.ones(n), centred / norms]))
-    free = np.diag(R)[1:] ** 2
-    if (free < COLLINEAR).any():
-        name = sample.terms[int(np.argmax(free < COLLINEAR))]
-        raise NotEstimableError(
-            f"The term '{name}' is a linear combination of the terms before it "
-            f"({', '.join(sample.terms[: sample.terms.index(name)])}): leave one of them out."
-        )
+    if not flat.any():
+        Q, R = np.linalg.qr(np.column_stack([np.ones(n), centred / norms]))
+    if flat.any() or (np.diag(R)[1:] ** 2 < COLLINEAR).any():
+        raise NotEstimableError(f"{'; '.join(unusable(sample.X, sample.terms))}: leave it out.")
     to_raw = np.diag([1, *(1 / norms)])
     to_raw[0, 1:] = -means / norms
     return Q, to_raw @ np.linalg.inv(R)
+
+
+def unusable(X: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Why columns cannot stand in one model: each that is infinite, constant or collinear."""
+    infinite = np.flatnonzero(~np.isfinite(X).all(axis=0))
+    if len(infinite):
+        return [f"'{names[j]}' holds an infinite value" for j in infinite]
+    mean, sd = X.mean(axis=0), X.std(axis=0)
+    flat = np.flatnonzero(sd <= 1e-12 * np.abs(mean))
+    if len(flat):
+        return [f"'{names[j]}' has the same value in all {len(X)} rows" for j in flat]
+    if X.shape[1] < 2:
+        return []
+    Z = (X - mean) / sd
+    left = np.abs(np.diag(np.linalg.qr(Z, mode="r"))) / np.sqrt(len(Z))
+    reasons = []
+    for j in np.flatnonzero(left**2 < COLLINEAR):
+        weight = np.linalg.lstsq(Z[:, :j], Z[:, j], rcond=None)[0]
+        others = ", ".join(f"'{names[i]}'" for i in np.flatnonzero(np.abs(weight) > 1e-6))
+        reasons.append(f"'{names[j]}' is a linear combination of {others}")
+    return reasons
 
 
 def standardise(x: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:

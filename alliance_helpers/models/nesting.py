@@ -412,31 +412,3 @@ class _Profile:
                 return new
             ratio = new
         return ratio
-
-
-def scored(deviance, information, start: np.ndarray) -> tuple[float, np.ndarray]:
-    """The least deviance near a start, and where: Fisher's scoring, halved where it goes too far.
-
-    Parameters
-    ----------
-    deviance, information : callable
-        Of the parameters (k,): its value and gradient, and the expected second derivatives.
-    start : ndarray (k,)
-    """
-    at, (value, slope) = start, deviance(start)
-    for _ in range(100):
-        try:
-            step = -np.linalg.solve(information(at), slope)
-        except np.linalg.LinAlgError:
-            break
-        ahead = deviance(at + step)
-        while ahead[0] > value + 1e-12 * abs(value) and abs(step).max() > 1e-8:
-            step = step / 2
-            ahead = deviance(at + step)
-        if not ahead[0] <= value + 1e-12 * abs(value):
-            break
-        at, (value, slope) = at + step, ahead
-        if abs(slope @ step) < 1e-9:
-            return value, at
-    found = minimize(deviance, at, jac=True)
-    return float(found.fun), found.x

@@ -10,17 +10,15 @@ from scipy.special import stdtrit
 from scipy.stats import f as f_distribution
 
 from ..errors import NotEstimableError, ParameterError
-from .design import aligned, as_floats, require
+from .design import aligned, as_floats
 from .robust import MAX_BLOCKS, leave_one_out
 
 LARGEST_COMMUNALITY = 0.995  # psych's bound: a uniqueness below .005 is a Heywood case
 MIN_RESPONDENTS = 4
 
 
-def reliability(
-    items, keys=None, limits=None, conf_level: float = 0.95, cluster=None
-) -> pd.DataFrame:
-    """Cronbach's alpha with its interval, omega total and the weakest item of one scale.
+def reliability(items, keys=None, limits=None, cluster=None) -> pd.DataFrame:
+    """Cronbach's alpha with its 95 % interval, omega total and the weakest item of one scale.
 
     Use alpha to compare with published reports and omega when items differ in how closely they
     follow the common factor. Neither shows that a scale has one dimension, and a single wrongly
@@ -37,8 +35,6 @@ def reliability(
         Lowest and highest response the form allows. Reversal turns a response around their
         middle; without them the middle of the data's range is taken. The choice cannot change
         any number here, but a response outside the limits is an error.
-    conf_level : float
-        Confidence level of the interval of alpha.
     cluster : array-like, shape (n_respondents,), optional
         What makes respondents alike, such as the case manager who filled in several forms. With it
         the interval of alpha comes from leaving out one cluster at a time; a respondent without
@@ -78,7 +74,6 @@ def reliability(
     >>> round(float(reliability(items, keys=[1, 2, -3], limits=(1, 7))["alpha"].iloc[0]), 3)
     0.973
     """
-    require("share", conf_level=conf_level)
     aligned(items=items, cluster=cluster)
     scale = _keyed(items, keys, limits)
     cov = _covariances(scale)
@@ -101,11 +96,11 @@ def reliability(
             "The items cancel each other out (the variance of their sum is not above zero): "
             "check the keys for items that should be reversed."
         )
-    alpha, tail = _alpha(cov), (1 - conf_level) / 2
+    alpha = _alpha(cov)
     if cluster is None:
-        spread = f_distribution.ppf([1 - tail, tail], n - 1, (n - 1) * (k - 1))
+        spread = f_distribution.ppf([0.975, 0.025], n - 1, (n - 1) * (k - 1))
     else:
-        spread = _spread_over(cluster, scale.loc[:, varies], tail)
+        spread = _spread_over(cluster, scale.loc[:, varies])
     low, high = 1 - (1 - alpha) * spread
     columns = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r"
     row = (k, n, alpha, low, high, _omega_total(correlations), np.nanmin(_item_rest(cov)))
@@ -116,7 +111,7 @@ def _alpha(cov: np.ndarray) -> float:
     return len(cov) / (len(cov) - 1) * (1 - np.trace(cov) / cov.sum())
 
 
-def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
+def _spread_over(cluster, scale: pd.DataFrame) -> np.ndarray:
     """Factors of 1 - alpha at the low and the high end, from leaving out clusters."""
     codes = pd.factorize(np.asarray(cluster))[0]
     codes[codes < 0] = codes.max() + 1 + np.arange((codes < 0).sum())
@@ -132,7 +127,7 @@ def _spread_over(cluster, scale: pd.DataFrame, tail: float) -> np.ndarray:
         return np.array([np.log(1 - _alpha(cov))])
 
     _, covariance, df = leave_one_out(log_rest, codes, MAX_BLOCKS)
-    reach = stdtrit(df, 1 - tail) * np.sqrt(covariance[0, 0])
+    reach = stdtrit(df, 0.975) * np.sqrt(covariance[0, 0])
     return np.exp([reach, -reach])
 
 
@@ -184,8 +179,6 @@ def _checked_keys(keys, frame) -> np.ndarray:
 
 
 def _covariances(scale: pd.DataFrame) -> np.ndarray:
-    if scale.shape[1] < 2:
-        raise NotEstimableError("Reliability needs at least two items.")
     if (empty := scale.columns[scale.notna().sum() < 2]).size:
         raise NotEstimableError(
             f"Fewer than two answers to {', '.join(map(str, empty))}: leave it out of the keys."

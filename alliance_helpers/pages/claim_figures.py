@@ -29,7 +29,7 @@ def forest(
     rows: pd.DataFrame,
     bound: float | None = None,
     codebook: Codebook | None = None,
-    heading: str = "What goes with each informant's alliance rating",
+    heading: str = "What goes with the alliance rating",
     xlabel: str = ASSOCIATION,
     ax: Axes | None = None,
 ) -> Axes:
@@ -267,16 +267,14 @@ def specification_verdicts(
     ax = canvas(ax, 1.3 + row * max(len(claims), 1))
     said = []
     for at, (_, rows) in enumerate(claims):
-        left, parts, n = 0.0, [], len(rows)
-        for verdict, look in VERDICTS.items():
-            share = 100 * (rows["verdict"] == verdict).mean()
-            ax.barh(at + 0.17, share, 0.4, left, color=look.color, edgecolor=QUIET, lw=0.6)
-            left += share
-            parts += [f"{share:.0f} % {look.label}"] if share else []
-        text = _text(rows, rules)
+        shares = 100 * rows["verdict"].value_counts(normalize=True).reindex(list(VERDICTS)).dropna()
+        looks = [VERDICTS[verdict] for verdict in shares.index]
+        ax.barh(at + 0.17, shares, 0.4, shares.cumsum() - shares, edgecolor=QUIET, lw=0.6,
+                color=[look.color for look in looks])  # fmt: skip
         ax.text(0, at - 0.08, texts[at], va="bottom", fontsize=9, linespacing=1.1)
-        ax.text(101, at + 0.17, f"{n}", va="center", fontsize=9)
-        said.append(f"{text}: {', '.join(parts)} of {n}")
+        ax.text(101, at + 0.17, f"{len(rows)}", va="center", fontsize=9)
+        parts = [f"{s:.0f} % {look.label}" for s, look in zip(shares, looks, strict=True)]
+        said.append(f"{_text(rows, rules)}: {', '.join(parts)} of {len(rows)}")
     ax.text(101, -0.5, "of", va="center", fontsize=9)
     style.without_side(ax)
     ax.set(xlim=(0, 100), ylim=(len(claims) - 0.4, -0.7), xlabel="Share of the specifications (%)")

@@ -1,4 +1,4 @@
-"""Figures of dyads: scatter, Bland-Altman, distributions, correlations."""
+"""Figures of dyads: scatter, Bland-Altman, distributions, sessions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from ..cohorts.cohort import rounded_n
 from ..errors import ParameterError
@@ -18,6 +18,7 @@ from .style import INFORMANTS, INK, QUIET, WIDTH, canvas, finished, key, nothing
 
 CLIENT, CASE_MANAGER = INFORMANTS["client"], INFORMANTS["case_manager"]
 BAND, POINT = "#D3DBE1", "#3C4A54"
+MOST = 18  # bars of an informant
 PER_GROUP = 20  # dyads in each group where single dyads are not shown
 
 
@@ -58,7 +59,10 @@ def informants(
     """
     ax = canvas(ax, 4.6)
     values = [dyads[c].dropna().to_numpy(float) for c in columns]
-    edges, step = round_edges(np.concatenate(values))
+    every = np.concatenate(values)
+    ends = (every.min(), every.max()) if len(every) else (0.0, 1.0)
+    edges = MaxNLocator(MOST, steps=[1, 2, 5, 10]).tick_values(*ends)  # round numbers
+    step = edges[1] - edges[0]
     bars = [joined(edges, np.histogram(v, edges)[0], min_cell) for v in values]
     bars = [(at, counts * step / np.diff(at)) for at, counts in bars]
     most = max(1, *(c.max(initial=0) for _, c in bars))
@@ -91,21 +95,6 @@ def informants(
     ax.set(xlabel=f"Dyads per {step:g} points (black lines: means)", ylabel=ylabel)
     heading = "The two informants side by side"
     return finished(ax, heading, f"{heading}: {ylabel}. {'; '.join(said)}.")
-
-
-def round_edges(values: np.ndarray, most: int = 18) -> tuple[np.ndarray, float]:
-    """Edges of at most so many equal bins, at multiples of 1, 2 or 5 times a power of ten; a step.
-
-    >>> round_edges(np.array([3.2, 6.9]), most=5)
-    (array([3., 4., 5., 6., 7.]), 1.0)
-    """
-    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
-    power = 10.0 ** np.floor(np.log10((high - low or 1.0) / most))
-    for step in power * np.array([1, 2, 5, 10, 20]):
-        ends = step * np.floor(low / step), step * (np.floor(high / step) + 1)
-        if (bins := round((ends[1] - ends[0]) / step)) <= most:
-            break
-    return np.linspace(*ends, bins + 1), float(step)
 
 
 def joined(edges, counts, min_cell: int) -> tuple[np.ndarray, np.ndarray]:
@@ -175,7 +164,7 @@ def paired_scatter(
         means = f"means {figure_number(x.mean(), 1)} and {figure_number(y.mean(), 1)}"
     ax.set(xlabel=f"Client: {unit}", ylabel=f"Case manager: {unit}")
     said = f"{said}: r = {r}, concordance = {ccc}; {means}."
-    return finished(ax, f"r = {r}, CCC = {ccc}", said)
+    return finished(ax, f"The two ratings of each dyad: r = {r}, CCC = {ccc}", said)
 
 
 @styled
@@ -254,56 +243,6 @@ def _with_interval(table: pd.DataFrame, name: str) -> str:
     row = table.loc[name]
     low, high = coefficient(row["conf_low"]), coefficient(row["conf_high"])
     return f"{coefficient(row['estimate'])} [{low}, {high}]"
-
-
-@styled
-def correlations(
-    matrix: pd.DataFrame, codebook: Codebook | None = None, ax: Axes | None = None
-) -> Axes:
-    """The lower triangle of a correlation matrix, each cell with its number.
-
-    Parameters
-    ----------
-    matrix : DataFrame
-        Square, as `views.correlation_matrix` returns it.
-    codebook : Codebook, optional
-        Labels of variables.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-    """
-    heading = "How the measures hang together"
-    names = [word(name, codebook) for name in matrix]
-    if len(names) < 2:
-        return nothing(ax, heading, "There are no two measures to correlate.")
-    values = matrix.to_numpy(float)
-    hidden = np.triu(np.ones_like(values, dtype=bool))
-    ax = canvas(ax, 2.2 + 0.32 * len(names))
-    sns.heatmap(
-        values, mask=hidden, cmap="vlag", vmin=-1.7, vmax=1.7, cbar=False, ax=ax, linewidths=0.6,
-        linecolor="white", xticklabels=False, yticklabels=False,
-    )  # fmt: skip
-    # Its labels and numbers would be drawn twice: seaborn draws to see whether labels overlap.
-    rows, columns = np.tril_indices(len(names), -1)
-    for i, j in zip(rows, columns, strict=True):
-        if np.isfinite(values[i, j]):
-            ax.text(j + 0.5, i + 0.5, coefficient(values[i, j]), size=9, color=INK,
-                    ha="center", va="center", in_layout=False)  # fmt: skip
-    middles = np.arange(len(names)) + 0.5
-    ax.set_xticks(middles, names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(middles, names)
-    ax.set_xlim(0, len(names) - 1)
-    ax.set_ylim(len(names), 1)
-    ax.tick_params(length=0)
-    values = values[rows, columns]
-    order = np.argsort(-np.abs(np.nan_to_num(values)), kind="stable")[:5]
-    strongest = "; ".join(
-        f"{names[rows[i]]} with {names[columns[i]]} {coefficient(values[i])}" for i in order
-    )
-    about = f"{heading}: correlations of {len(names)} measures. Strongest: {strongest}."
-    return finished(ax, heading, about)
 
 
 @styled

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
+from ..claims.assess import first_change, multiplicity, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
-from ..claims.together import first_change, multiplicity, verdict_rates
 from ..claims.verdicts import SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics

@@ -125,34 +125,27 @@ def days_distribution(
                     dashes=face.dashes, marker=face.marker, ms=5.5,
                     mew=1.6 if face.marker == "x" else 0.6,
                     label=face.label if part.start != 1 else None)  # fmt: skip
-    _day_ticks(ax, at, low, high, zero)
+    names = [_bin(*ends) for ends in zip(low, high, strict=True)]
+    ax.set_xticks(at, names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set(xlabel=xlabel, ylabel="Number of clients")
     ax.set_ylim(bottom=0)
     lines, bars = ax.get_legend_handles_labels()[0], ax.containers[:1]
     key(ax, [*bars, *(h for h in lines if h not in bars)], 2)
     said = []
-    for i in (0, len(at) - 1) if len(at) > 1 else (0,):
+    for i in dict.fromkeys((0, len(at) - 1)):
         values = ", ".join(f"{word(f)} {figure_number(expected[f].iloc[i], 1)}" for f in families)
-        bin_name = f"over {low[i] - 1:.0f} days" if np.isinf(high[i]) else f"{high[i]:.0f} days"
-        if low[i] < high[i] < np.inf:
-            bin_name = f"{low[i]:.0f} to {bin_name}"
-        said.append(f"{bin_name}: observed {expected['observed'].iloc[i]:,.0f}, expected {values}")
+        observed = f"observed {expected['observed'].iloc[i]:,.0f}"
+        said.append(f"{names[i]} days: {observed}, expected {values}")
     heading = "Hospital days, and what the models expect"
     about = f"{heading}; {rounded_n(expected['observed'].sum()):,.0f} clients. {'; '.join(said)}."
     return finished(ax, heading, about)
 
 
-def _day_ticks(ax: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, zero: bool) -> None:
-    """Ticks between bins, with no days and beyond the last day in words."""
-    ticks = {at[0]: "none"} if zero else {}
-    inner = [i for i in range(len(at)) if i >= zero and np.isfinite(high[i])]
-    step = max(1, round(len(inner) / 7))
-    for i in inner[::step]:
-        if at[-1] - at[i] > 1.2:
-            ticks[at[i] - 0.5] = f"{low[i]:.0f}" if low[i] <= 1 else f"{low[i] - 1:.0f}"
-    if np.isinf(high[-1]):
-        ticks[at[-1]] = f"> {low[-1] - 1:.0f}"
-    ax.set_xticks(list(ticks), list(ticks.values()))
+def _bin(low: float, high: float) -> str:
+    """Days from `low` to `high` in words."""
+    if np.isinf(high):
+        return f"> {low - 1:.0f}"
+    return f"{low:.0f}–{high:.0f}" if low < high else f"{high:.0f}"
 
 
 LINES = ("-", (0, (5, 2)), (0, (1, 1)), (0, (3, 1, 1, 1)))
@@ -248,11 +241,10 @@ def equivalence_power(
     ax, said = canvas(ax, 4.2), []
     ax.axvspan(low, high, color=SHADE, zorder=0)
     ax.axhline(0.05, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    for at, (name, part) in enumerate(table.groupby("informant", sort=False)):
+    for at, (name, effect, power) in enumerate(_curves(table, "effect", "power")):
         label = word(name, codebook).capitalize()
-        ax.plot(part["effect"], part["power"], color=look(name).color, ls=LINES[at % 4], lw=2,
-                label=label)  # fmt: skip
-        none, edge = np.interp([1.0, high], part["effect"], part["power"])
+        ax.plot(effect, power, color=look(name).color, ls=LINES[at % 4], lw=2, label=label)
+        none, edge = np.interp([1.0, high], effect, power)
         said.append(f"{label}: {none:.2f} where the ratio is 1, {edge:.2f} where it is {high:g}")
     ax.set(xscale="log", ylim=(0, 1.02), ylabel="Chance that the absence is supported",
            xlabel="True rate ratio per standard deviation of the rating\n"

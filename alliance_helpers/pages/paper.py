@@ -19,18 +19,19 @@ from tempfile import TemporaryDirectory
 
 import jinja2
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from .. import paths
 from ..claims.as_1995 import READINGS
-from ..claims.rules import KEY, Rules, read_stress
+from ..claims.rules import KEY, Claim, Rules, read_stress
 from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
 from . import plots
 from .outputs import own_figure
 from .printing import TOLD, capital, coefficient, figure_number, p_words, pretty, word
-from .results import Run, read_run
+from .report import Run, read_run
 from .tables import statistics
 
 HERE = Path(__file__).parent
@@ -146,11 +147,9 @@ def _zip(target: Path, parts: dict[str, bytes]) -> None:
 
 def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axes]]:
     """Caption and drawing of each figure that the run has numbers for."""
-    kinds = {claim.key: claim.kind for claim in rules.claims}
     main = rules.primary_rows(run.findings).dropna(subset=["estimate"])
-    kind = pd.Series([kinds.get(key) for key in main[KEY].itertuples(index=False, name=None)],
-                     index=main.index)  # fmt: skip
-    slopes, days = main[kind.isin(["association", "modest"])], main[kind == "rate_absence"]
+    kind = main.set_index(KEY).index.map({c.key: c.kind for c in rules.claims}).to_numpy()
+    slopes, days = main[np.isin(kind, ["association", "modest"])], main[kind == "rate_absence"]
     found = [(n, pd.read_csv(run.tables[n])) for n in REGRESSIONS if n in run.tables]
     blocks = {_caption(name, frame, book): frame for name, frame in found}
     drawn = {}
@@ -181,9 +180,8 @@ def _draw(figures: dict[str, tuple[str, Axes]], book: Codebook, folder: Path) ->
 def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, Axes]]) -> str:
     """The manuscript in pandoc's Markdown."""
     findings, analyses = run.findings, set(run.findings["analysis"])
-    main = rules.primary_rows(findings)
-    rows = dict(zip(main[KEY].itertuples(index=False, name=None), main.to_dict("records"),
-                    strict=True))  # fmt: skip
+    rows = rules.primary_rows(findings).set_index(KEY, drop=False).to_dict("index")
+    told = [c for c in rules.claims if c.key in rows]
     readings = findings[findings["analysis"].isin(READINGS)]
     then = readings.groupby(KEY)["verdict"].agg(tuple).to_dict()
     claims = [
@@ -195,8 +193,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
             "statistics": statistics(c, rows[c.key]),
             "n": figure_number(rows[c.key]["n"], 0) if pd.notna(rows[c.key]["n"]) else "",
         }
-        for c in rules.claims
-        if c.key in rows
+        for c in told
     ]
     frames = {name: pd.read_csv(file) for name, file in run.tables.items()}
     tables, number = {}, count(1)
@@ -206,6 +203,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
         less = frame.drop(columns=["reason", *NUMBERED[name][1:]], errors="ignore")
         tables[name] = {
             "number": next(number),
+            "lines": 8 + len(frame) * (len(frame) < LONG),  # of a page, asked for
             "caption": _caption(name, frame, book),
             "body": _pipe(_with_intervals(_without_zeros(less, book)), name != "correlations"),
             "note": NOTES.get(name) or NOTES.get(name.rpartition("_")[2]) or NOTES["blocks"],
@@ -225,7 +223,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
     return own_words(
         env.from_string((HERE / "paper.md.j2").read_text("utf-8")).render(
             about=run.about, book=book, claims=claims, tables=tables, frames=records, **words,
-            bounds=_bounds(run, rules), analyses=sorted(analyses), own=rules.own,
+            bounds=_bounds(run, told), analyses=sorted(analyses), own=rules.own,
             primary=rules.primary_of(analyses), regressions=REGRESSIONS, figures={
                 name: {"number": at, "caption": caption, "alt": ax.figure.get_label(),
                        "width": min(100, round(100 * TALLEST * ax.figure.get_figwidth()
@@ -264,17 +262,11 @@ def _cited(text: object) -> str:
 def _triangle(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     """Correlations as journals print them: variables numbered, the lower half."""
     names = [f"{k}. {book.label(term)}" for k, term in enumerate(frame["term"], 1)]
-    numbers = frame.drop(columns="term").to_numpy(float)
-    cells = [
-        [
-            coefficient(r) if k < row and pd.notna(r) else "–" if k == row else ""
-            for k, r in enumerate(line)
-        ]
-        for row, line in enumerate(numbers)
-    ]
-    table = pd.DataFrame(cells, columns=[str(k) for k in range(1, len(names) + 1)])
-    table.insert(0, "Variable", names)
-    return table.iloc[:, :-1]
+    cells = np.tril(frame[frame["term"]].map(coefficient).to_numpy(object), -1)
+    np.fill_diagonal(cells, "–")
+    heads = [str(k) for k in range(1, len(names))]
+    table = pd.DataFrame(cells[:, :-1], columns=heads).replace({0: ""})
+    return pd.DataFrame({"Variable": names, "n": frame["n"]}).join(table)
 
 
 def _caption(name: str, frame: pd.DataFrame, book: Codebook) -> str:
@@ -282,10 +274,8 @@ def _caption(name: str, frame: pd.DataFrame, book: Codebook) -> str:
     return NUMBERED[name][0].format(outcome[:1].lower() + outcome[1:])
 
 
-def _bounds(run: Run, rules: Rules) -> dict[str, dict]:
+def _bounds(run: Run, claims: list[Claim]) -> dict[str, dict]:
     """The bounds that claims of this run are judged by, with value, reason and source."""
-    known = set(rules.primary_rows(run.findings)[KEY].itertuples(index=False, name=None))
-    claims = [claim for claim in rules.claims if claim.key in known]
     more = {"modest": ["modest_high"], "rate_absence": ["rate_ratio_low", "rate_ratio_high"]}
     used = {c.bound for c in claims if c.kind != "rate_absence"}.union(
         *(more.get(c.kind, []) for c in claims)
@@ -345,11 +335,9 @@ def pandoc(*options: str, given: str = "", at: Path | None = None) -> bytes:
     import pypandoc
 
     try:
-        program = pypandoc.get_pandoc_path()
+        program = pypandoc.get_pandoc_path()  # its own, or one on the PATH
     except OSError:
-        program = shutil.which("pandoc")
-    if not program:
-        raise OutputError("Export needs pandoc: pip install pypandoc-binary.")
+        raise OutputError("Export needs pandoc: pip install pypandoc-binary.") from None
     done = subprocess.run([program, *options], input=given.encode(), capture_output=True, cwd=at)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()

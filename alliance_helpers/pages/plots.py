@@ -21,7 +21,7 @@ from .claim_figures import (
     specification_curve,
     specification_verdicts,
 )  # fmt: skip
-from .dyad_figures import bland_altman, correlations, informants, paired_scatter, trajectories
+from .dyad_figures import bland_altman, informants, paired_scatter, trajectories
 from .model_figures import (
     bayes_sensitivity,
     days_distribution,

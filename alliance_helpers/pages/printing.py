@@ -74,19 +74,22 @@ def pretty(
     ['symptoms', '< .001']
     """
     flat = frame.reset_index() if any(frame.index.names) else frame
-    decimals = _row_decimals(flat)
-    shown = []
+    rows, shown = _row_decimals(flat), []
     for at, column in enumerate(flat.columns):
         cells = flat.iloc[:, at]
         named = column in KINDS["translated"] or column in WORDS
         if named and not pd.api.types.is_numeric_dtype(cells):
             text = [_word(v, codebook) for v in cells]
         else:
+            decimals = (
+                rows if rows and column in KINDS["same_unit"] else [_decimals(cells)] * len(flat)
+            )
             text = [_cell(str(column), v, d) for v, d in zip(cells, decimals, strict=True)]
         if column in KINDS["sentences"]:
             text = [own_words(t, codebook) for t in text]
         shown.append(text)
-    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
+    label = str if codebook is None else codebook.label
+    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(label(str(c))) for c in flat.columns]
     heads = [own_words(head, codebook) for head in heads]
     kept = [k for k, text in enumerate(shown) if k == 0 or any(text) or not len(flat)]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
@@ -235,10 +238,16 @@ def decimals_for(width: float) -> int:
     return min(6, max(int(width < 100), 1 - math.floor(math.log10(width))))
 
 
+def _decimals(cells: pd.Series) -> int | None:
+    """Two for all of a column whose largest number they suit."""
+    largest = pd.to_numeric(cells, errors="coerce").abs().max()
+    return 2 if 0.1 <= largest < 10 else None
+
+
 def _row_decimals(flat: pd.DataFrame) -> list[int | None]:
+    """By each row's interval; none without."""
     if not {"conf_low", "conf_high"} <= set(flat.columns):
-        largest = flat["estimate"].abs().max() if "estimate" in flat else math.nan
-        return [2 if 0.1 <= largest < 10 else None] * len(flat)
+        return []
     widths = (flat["conf_high"] - flat["conf_low"]).abs().to_numpy(float, na_value=np.nan)
     return [decimals_for(w) if w > 0 else None for w in widths]
 
@@ -265,7 +274,7 @@ def _cell(column: str, value: object, decimals: int | None) -> str:
         return number(x, 2)
     if column in KINDS["three_decimals"] or column.startswith("r_squared"):
         return number(x, 3)
-    return number(x, decimals if column in KINDS["same_unit"] else None)
+    return number(x, decimals)
 
 
 def _is_numeric(cells: pd.Series, shown: list[str]) -> bool:
@@ -286,4 +295,5 @@ def _plain(column: object) -> str:
 def _word(value: object, codebook: Codebook | None) -> str:
     if not isinstance(value, str):
         return ""
-    return own_words(":".join(word(part, codebook) for part in value.split(":")), codebook)
+    parts = re.split("(:|, )", value)
+    return own_words("".join(word(part, codebook) for part in parts), codebook)

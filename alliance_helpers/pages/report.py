@@ -1,39 +1,114 @@
-"""One HTML file from a run: the scorecard, then every notebook as it was executed, without code.
+"""A run's folder, read again, and what it becomes: one HTML file, and that printed.
 
-The file is whole in itself: pictures are inside it, and it asks no other host for anything.
+The file holds the scorecard, then every notebook as it was executed, without code. It is whole in
+itself: pictures are inside it, and it asks no other host for anything.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from html import escape
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import nbformat
 import pandas as pd
+import yaml
 
+from .. import paths
 from ..claims.rules import Rules, read_rules
+from ..errors import OutputError, ParameterError
 from ..paths import NOTEBOOKS, ROOT, write_whole
 from ..study.codebook import Codebook, own_words
 from ..study.load import codebook_of
+from ..study.yaml_text import read_yaml, without_iri_grammar
 from .front import front_page
 from .printing import WORDS, numbered, rendered
 from .tables import Scorecard, then_and_now
 
+with without_iri_grammar():
+    import nbformat
+
 NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PATIENCE = 180  # seconds
 
 
 @dataclass(frozen=True)
-class Section:
-    """One notebook's page in the report."""
+class Run:
+    """What a run left: its record `about`, its findings, its tables by name."""
 
-    anchor: str
-    title: str
-    html: str
-    failure: str = ""
+    folder: Path
+    about: dict
+    findings: pd.DataFrame
+    tables: dict[str, Path]
+
+    @property
+    def plan(self) -> dict:
+        """What the run was to do."""
+        return self.about["plan"]
+
+    def words(self) -> tuple[Codebook, Rules]:
+        """Codebook and rules; the rules are those of the run, whatever the file says now."""
+        about = self.about["parameters"]
+        book = codebook_of(about.get("data"), about.get("codebook"))
+        with saved(self.plan) as files:
+            rules = read_rules(files["claims"], book=book)
+        shipped = read_yaml(paths.FINDINGS)[0]["claims"]
+        return book, replace(rules, own=self.plan["claims"]["claims"] != shipped)
+
+
+@contextmanager
+def saved(plan: Mapping[str, object]) -> Iterator[dict[str, str]]:
+    """The codebook and the claims of a plan as files, for as long as they are needed."""
+    with TemporaryDirectory() as folder:
+        files = {name: Path(folder) / f"{name}.yml" for name in ("codebook", "claims")}
+        for name, file in files.items():
+            text = yaml.safe_dump(plan[name], allow_unicode=True, sort_keys=False)
+            file.write_text(text, "utf-8")
+        yield {name: str(file) for name, file in files.items()}
+
+
+def read_run(folder: str | Path) -> Run:
+    """A run, if all of it is there.
+
+    Raises
+    ------
+    ParameterError
+        It is no run, or is damaged, or failed, or has no findings.
+    """
+    folder = Path(folder)
+    record, found = folder / paths.RUN_FILE, folder / "findings.csv"
+    if not record.is_file():
+        raise ParameterError(f"{folder} is no run: it has no {record.name}. Name what a run wrote.")
+    try:
+        about = json.loads(record.read_text("utf-8"))
+        about["plan"]["codebook"], about["plan"]["claims"]["bounds"], about["parameters"]
+        about["inputs_sha256"], about["versions"]
+        failed = [r["notebook"] for r in about["notebooks"] if r["status"] != "done"]
+    except (ValueError, KeyError, TypeError):
+        raise ParameterError(
+            f"{record} is damaged, or of an earlier version of the kit. Run it again."
+        ) from None
+    if failed:
+        raise ParameterError(f"The run in {folder} failed in {', '.join(failed)}. Run it again.")
+    if not found.is_file():
+        raise ParameterError(f"The run in {folder} has no {found.name}: there is nothing to tell.")
+    try:
+        findings = pd.read_csv(found, dtype={"finding": str})
+    except ValueError:
+        raise ParameterError(f"{found} is damaged. Run it again.") from None
+    if findings.empty:
+        raise ParameterError(f"The run in {folder} has no finding: no claim could be put to it.")
+    tables = {p.stem: p for p in sorted((folder / "tables").glob("*.csv"))}
+    return Run(folder, about, findings, tables)
 
 
 def write_report(folder: str | Path) -> Scorecard | None:
@@ -61,47 +136,54 @@ def write_report(folder: str | Path) -> Scorecard | None:
         for r in about["notebooks"]
         if r["status"] != "done"
     }
-    paths = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
+    executed = [folder / "notebooks" / f"{r['notebook']}.ipynb" for r in about["notebooks"]]
     book = codebook_of(about["parameters"].get("data"), about["parameters"].get("codebook"))
-    sections = [_section(p, failures.get(p.stem, ""), book) for p in paths]
+    sections = [_section(p, failures.get(p.stem, ""), book) for p in executed]
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
-    sections.sort(key=lambda s: s.anchor)
-    banner, found = _banner(sections), _findings(folder, about["parameters"], book)
-    front, card = (front_page(*found), then_and_now(*found)) if found else ("", None)
+    sections.sort(key=itemgetter("anchor"))
+    banner = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0]["html"], re.S)
+    front, card, texts, found = "", None, {}, folder / "findings.csv"
+    rows = pd.read_csv(found, dtype={"finding": str}) if found.is_file() else pd.DataFrame()
+    if len(rows):
+        told = about["parameters"]
+        rules = read_rules(told.get("claims"), told.get("data"), book)
+        front, card = front_page(rows, rules), then_and_now(rows, rules)
+        texts = {key: own_words(text, book) for key, text in rules.texts.items()}
     html = rendered(
         "report.html.j2",
         sections=sections,
         about=about,
         words=WORDS,
-        texts={k: own_words(t, book) for k, t in found[1].texts.items()} if found else {},
+        texts=texts,
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
-        banner=banner,
+        banner=banner.group() if banner else "",
         provenance=_provenance(about),
     )
     write_whole(folder / "report.html", numbered(html))
     return card
 
 
-def _section(path: Path, failure: str, book: Codebook) -> Section:
+def _section(path: Path, failure: str, book: Codebook) -> dict[str, str]:
+    """One notebook's part of the report."""
+    about = {"anchor": path.stem, "title": path.stem, "html": "", "failure": failure}
     if not path.is_file():
-        return Section(path.stem, path.stem, "", failure or "This notebook did not run.")
+        return about | {"failure": failure or "This notebook did not run."}
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [
         c for c in notebook.cells if not HIDDEN_TAGS & set(c.metadata.get("tags", []))
     ]
-    heading = own_words(_heading(notebook), book)
-    return Section(path.stem, heading, _convert(notebook, path.stem, book), failure)
+    html = _convert(notebook, path.stem, book)
+    return about | {"title": own_words(_heading(notebook), book), "html": html}
 
 
-def _left_out(name: str, why: str, book: Codebook) -> Section:
+def _left_out(name: str, why: str, book: Codebook) -> dict[str, str]:
     """A notebook that the study lacks the parts for: its heading, and why it is not there."""
-    path = NOTEBOOKS / f"{name}.ipynb"
-    heading = own_words(_heading(nbformat.read(path, as_version=4)), book)
-    why = re.sub("`(.+?)`", r"<code>\1</code>", escape(why))
+    heading = _heading(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4))
+    heading, why = own_words(heading, book), re.sub("`(.+?)`", r"<code>\1</code>", escape(why))
     html = f"<h2>{escape(heading)}</h2><p>Left out. {why}</p>"
-    return Section(name, heading, html)
+    return {"anchor": name, "title": heading, "html": html}
 
 
 def _heading(notebook) -> str:
@@ -142,24 +224,59 @@ def _output(output) -> str:
     return ""
 
 
-def _findings(folder: Path, parameters: dict, book: Codebook) -> tuple[pd.DataFrame, Rules] | None:
-    path = folder / "findings.csv"
-    if not path.is_file():
-        return None
-    rules = read_rules(parameters.get("claims"), parameters.get("data"), book)
-    found = pd.read_csv(path, dtype={"finding": str})
-    return None if found.empty else (found, rules)
-
-
-def _banner(sections: list[Section]) -> str:
-    """The notebooks' own note on where the data come from."""
-    found = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0].html, re.S)
-    return found.group(0) if found else ""
-
-
 def _provenance(about: dict) -> list[tuple[str, str]]:
     rows = [("Finished", about["finished"]), ("Seconds", f"{about['seconds']:.1f}")]
     rows += [(f"Parameter {k}", str(v)) for k, v in about["parameters"].items()]
     rows += [(k, v) for k, v in about["versions"].items()]
     rows += [(f"SHA-256 of {k}", v) for k, v in about["inputs_sha256"].items()]
     return [(k, v.replace(str(ROOT), ".")) for k, v in rows]
+
+
+def browser() -> str:
+    """The first browser that can print.
+
+    Raises
+    ------
+    ParameterError
+        None is on the machine.
+    """
+    for found in filter(None, map(shutil.which, BROWSERS)):
+        return found
+    raise ParameterError(
+        "No PDF can be printed: there is neither Chromium nor Chrome on the PATH. Install one "
+        "(Debian: apt install chromium), or go without --pdf and print report.html from a browser."
+    )
+
+
+def print_report(folder: Path) -> Path:
+    """Print `report.html` of a run to `report.pdf` beside it.
+
+    Raises
+    ------
+    ParameterError
+        There is no browser.
+    OutputError
+        It failed, with what it said last, or the folder cannot be written.
+    """
+    command, page = browser(), (folder / "report.html").absolute().as_uri()
+
+    def fill(part: Path) -> None:
+        with TemporaryDirectory() as profile:
+            done = subprocess.run(
+                [command, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+                 f"--user-data-dir={profile}", f"--print-to-pdf={part.absolute()}", page],
+                capture_output=True, text=True, timeout=PATIENCE, check=False,
+            )  # fmt: skip
+        if done.returncode or not part.is_file():
+            said = done.stderr.strip().splitlines()[-1:] or ["nothing"]
+            raise OutputError(
+                f"{command} printed no PDF; it said: {said[0]}. Print {page} by hand."
+            )
+
+    try:
+        write_whole(folder / "report.pdf", fill)
+    except subprocess.TimeoutExpired:
+        raise OutputError(
+            f"{command} did not end within {PATIENCE} s. Print {page} by hand."
+        ) from None
+    return folder / "report.pdf"

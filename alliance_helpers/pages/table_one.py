@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 
-from ..claims.choices import OFFERED
+from ..claims.rules import OFFERED
 from ..cohorts.cohort import rounded_count
 from ..errors import NotEstimableError, ParameterError
 from ..models.nesting import icc

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
+from ..claims.assess import first_change
 from ..claims.rules import DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
-from ..claims.together import first_change
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook
 from . import printing
-from .printing import MARKS, WORDS, coefficient, counted, figure_number, p_words, rendered, word
+from .printing import MARKS, WORDS, coefficient, figure_number, p_words, rendered, word
 
 HEAD = ["finding", "text", "informant"]
 RELIABILITY = [
@@ -82,20 +82,12 @@ def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
     scales = [s for s in book.scales if s in dyads]
     listed = [v for names in book.blocks.values() for v in names if v in dyads]
     names = list(dict.fromkeys([*scales, *listed]))
-    gone = dyads[names].isna()
-    table = pd.DataFrame(
-        {
-            "term": names,
-            "kind": ["scale" if name in scales else "variable" for name in names],
-            "n": len(dyads),
-            "n_missing": gone.sum().astype("Int64").to_numpy(),
-            "share_missing": gone.mean().to_numpy(float),
-            "share_items_missing": [
-                clean.items(name).isna().to_numpy().mean() if name in scales else np.nan
-                for name in names
-            ],
-        }
-    )
+    table = pd.DataFrame({"term": names, "kind": "variable", "n": len(dyads)}).set_index("term")
+    table.loc[scales, "kind"] = "scale"
+    table["n_missing"] = dyads[names].isna().sum().astype("Int64")
+    table["share_missing"] = dyads[names].isna().mean()
+    items = {name: clean.items(name).isna().to_numpy().mean() for name in scales}
+    table = table.assign(share_items_missing=pd.Series(items, dtype=float)).reset_index()
     shares = ["share_missing", "share_items_missing"]
     few = table["n_missing"].between(1, min_cell - 1)
     table.loc[few, ["n_missing", *shares]] = np.nan
@@ -162,7 +154,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
     names = {"median": "p_median", "share_significant": "p_share", "stouffer": "p_stouffer"}
-    found = {name: joint[joint["statistic"] == name].set_index(KEY) for name in names}
+    found = {name: rows.set_index(KEY) for name, rows in joint.groupby("statistic")}
     table = found["median"][["n_specifications", "estimate", "expected"]]
     table = table.assign(share_significant=found["share_significant"]["estimate"])
     for name, p in names.items():
@@ -263,16 +255,9 @@ class Scorecard:
     analyses: tuple[str, ...]
     primary: str | None = None
 
-    def summary(self) -> str:
-        """How many claims each main analysis supports."""
-        main = [a for a in self.analyses if a in MAIN]
-        said = [f"{word(analysis)}: {counted(self.frame[analysis])}." for analysis in main]
-        return " ".join([f"{len(self.frame)} claims.", *said])
-
     def _repr_html_(self) -> str:
         return rendered(
             "scorecard.html.j2",
-            summary=self.summary(),
             groups=self.groups(),
             wide=len(self.analyses) + 1,
             rows=self.frame.to_dict("records"),
@@ -336,17 +321,17 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     rules = rules or read_rules()
     wide = scorecard(findings, rules)
     analyses = tuple(wide.columns.drop(HEAD))
-    changes = first_change(findings, rules).set_index(KEY)
-    keys = [claim.key for claim in rules.claims if claim.key in findings.set_index(KEY).index]
-    changes = changes.reindex(keys).to_dict("records")
-    rows = zip(wide.iterrows(), changes, strict=True)
-    wide["sentence"] = [_sentence(row, analyses, change) for (_, row), change in rows]
-    notes = {claim.key: claim.note for claim in rules.claims}
-    wide["sentence"] += [f" {notes[key]}".rstrip() for key in keys]
+    known = set(findings.set_index(KEY).index)
+    claims = [claim for claim in rules.claims if claim.key in known]
+    changes = first_change(findings, rules).set_index(KEY).reindex([c.key for c in claims])
+    rows = zip(claims, wide.to_dict("records"), changes.to_dict("records"), strict=True)
+    wide["sentence"] = [
+        f"{_sentence(row, analyses, how)} {c.note}".rstrip() for c, row, how in rows
+    ]
     return Scorecard(wide, analyses, rules.primary_of(analyses))
 
 
-def _sentence(row: pd.Series, analyses: tuple[str, ...], change: dict) -> str:
+def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     """What the verdicts say together: analyses of the same data are no votes, and not counted.
 
     Of a change of verdict the reason is told only where a single respect is it.

@@ -19,8 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import paths
-from ..claims.choices import chosen_values
-from ..claims.rules import Rules, read_rules
+from ..claims.rules import Rules, chosen_values, read_rules
 from ..cohorts.cohort import CHANGES, check_asked
 from ..cohorts.courses import scenario_codebook
 from ..errors import AllianceError, OutputError, ParameterError, RunError

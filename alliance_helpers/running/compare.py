@@ -18,7 +18,7 @@ from .. import paths
 from ..claims.rules import ROW
 from ..errors import AllianceError, ParameterError, listed
 from ..pages.printing import counted, rendered, word
-from ..pages.results import Run, read_run
+from ..pages.report import Run, read_run
 from .batch import PLAN, BatchFolder, changes
 from .parameters import PLACES, absolute_places
 from .plan import (

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from ..claims.rules import ROW, claims_file, read_rules, read_stress
 from ..cohorts.cohort import CHANGES, open_cohort
 from ..cohorts.courses import courses
 from ..errors import ParameterError
-from ..pages.results import saved
+from ..pages.report import saved
 from ..study.load import ENDINGS, EXCEL, codebook_beside, codebook_of
 from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
@@ -156,28 +155,18 @@ def _said(value: object) -> str:
 
 def with_one(plan: Plan, other: Plan, place: Place) -> Plan:
     """A plan with what another says at one place."""
-    made = deepcopy(plan)
-    into, source, names = made, other, list(place)
-    while len(names) > 1:
-        here = names.pop(0)
-        if isinstance(into, list):
-            into, source = named(into)[here], named(source)[here]
-        else:
-            into, source = into[here], source[here]
-    last = names[0]
-    if isinstance(into, list):
-        mine, theirs = named(into), named(source)
-        if last in theirs:
-            mine[last] = theirs[last]
-        else:
-            mine.pop(last)
-        order = [n for n in theirs if n in mine]
-        into[:] = [mine[n] for n in [*order, *(n for n in mine if n not in order)]]
-    elif last in source:
-        into[last] = source[last]
+    here, *inside = place
+    made, theirs = (named(x) if isinstance(x, list) else x for x in (plan, other))
+    if inside:
+        made = made | {here: with_one(made[here], theirs[here], tuple(inside))}
+    elif here in theirs:
+        made = made | {here: theirs[here]}
     else:
-        into.pop(last)
-    return made
+        made = {name: said for name, said in made.items() if name != here}
+    if not isinstance(plan, list):
+        return made
+    order = dict.fromkeys([n for n in theirs if n in made]) | made
+    return [made[name] for name in order]
 
 
 def findings_of(plan: Plan, parameters: Mapping[str, object]) -> pd.DataFrame:

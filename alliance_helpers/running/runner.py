@@ -224,7 +224,8 @@ def run_notebook(
         _keep_unquoted(notebook)
     if failure:
         failure["error_message"] = homeless(failure["error_message"])
-    if out_path is not None and notebook is not None:
+    # once it is to stop, the folder may be nobody's: a file would not be on its list
+    if out_path is not None and notebook is not None and not watch.stop.is_set():
         notebook.metadata.papermill["output_path"] = str(out_path)
         try:
             write_whole(out_path, homeless(nbformat.writes(notebook)))

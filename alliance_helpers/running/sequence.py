@@ -19,8 +19,7 @@ import pandas as pd
 from scipy.linalg import orth
 
 from .. import paths
-from ..claims.choices import OFFERED, chosen_values
-from ..claims.rules import read_rules, unanswerable
+from ..claims.rules import OFFERED, chosen_values, read_rules, unanswerable
 from ..cohorts.cohort import CHANGES, FEW, Cohort, changed, check_asked, open_cohort, open_study
 from ..cohorts.courses import scenario_codebook
 from ..errors import DataError, ParameterError, Problem, listed
@@ -181,8 +180,7 @@ def run_sequence(
     ParameterError, DataError, CodebookError, ScenarioError, OutputError
         Before anything is run or written.
     """
-    from ..pages.report import write_report
-    from .print_report import browser, print_report
+    from ..pages.report import browser, print_report, write_report
 
     if pdf:
         browser()  # or say so before anything runs

@@ -119,6 +119,11 @@ class Words(Formatter):
         return " to ".join(form(x, int(spec[1:] or 2)) for x in np.atleast_1d(value))
 
 
+def said(demo: str, part: str, /, **values: Any) -> str:
+    """A sentence of `demos.toml` that is part of another."""
+    return Words().format(SAID[demo][part], **values)
+
+
 @dataclass(frozen=True, eq=False)
 class Demo:
     """A demonstration.
@@ -129,8 +134,8 @@ class Demo:
         By the name of the argument of `compute` that each sets.
     compute : callable
         One value per control in, a result out.
-    say : str or callable
-        The sentence with the result's numbers: a template (:class:`Words`), or result in, text out.
+    say : str or mapping of str to str
+        The sentence with the result's numbers (:class:`Words`), or several by the result's `case`.
     draw : callable
         The result and the panels' axes in; all that it draws lies in these axes. Its docstring says
         what kind of figure it is, for those who do not see it, where `plots` does not say it; the
@@ -143,7 +148,7 @@ class Demo:
 
     controls: Mapping[str, Slide | Choose]
     compute: Callable[..., Any]
-    say: str | Callable[[Any], str]
+    say: str | Mapping[str, str]
     draw: Callable[..., Any]
     height: float = 3.5
     widths: tuple[float, ...] = (1,)
@@ -169,9 +174,8 @@ class Demo:
         return self._say(self.compute(**self.settings(**changed)))
 
     def _say(self, result: Any) -> str:
-        if callable(self.say):
-            return self.say(result)
-        return Words().format(self.say, **vars(result))
+        say = self.say if isinstance(self.say, str) else self.say[result.case]
+        return Words().format(say, **vars(result))
 
     def first(self, name: str, reached: Callable[[Any], bool]) -> int:
         """The first setting of a slider from its start upwards at which something is so."""
@@ -225,8 +229,9 @@ class Demo:
             try:
                 asked = {n: self.controls[n].within(widget.value) for n, widget in inputs.items()}
                 still = self.still(**asked)
-            except AllianceError as error:
-                numbers.value = numbers_html(str(error))
+            except (AllianceError, MemoryError) as error:
+                full = isinstance(error, MemoryError)
+                numbers.value = numbers_html(SAID["full"] if full else str(error))
                 return
             figure.value = figure_html(still.png, still.alt, still.width)
             numbers.value = numbers_html(still.text)
@@ -276,7 +281,6 @@ def _stay(figure: Figure) -> None:
 def demonstration(
     name: str,
     draw: Callable[..., Any],
-    say: Callable[[Any], str] | None = None,
     height: float = 0.0,
     **given: tuple,
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
@@ -289,7 +293,7 @@ def demonstration(
     told = SAID[name]
     parts = {n: [*about, *given.get(n, ())] for n, about in told["controls"].items()}
     controls = {n: (Slide if len(p) == 5 else Choose)(*p) for n, p in parts.items() if len(p) > 1}
-    about = say or told["say"], draw, height or told["height"], told.get("widths", (1,))
+    about = told["say"], draw, height or told["height"], told.get("widths", (1,))
 
     def made(compute: Callable[..., dict]) -> Callable[[], Demo]:
         def found(*values: Any, **named: Any) -> SimpleNamespace:
@@ -302,6 +306,7 @@ def demonstration(
             return demo
 
         give.__name__, give.__doc__ = compute.__name__, compute.__doc__
+        give.__module__ = compute.__module__  # where the reference looks for it
         return give
 
     return made

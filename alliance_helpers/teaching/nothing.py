@@ -23,7 +23,7 @@ from ..pages import plots
 from ..pages.printing import word
 from ..pages.style import INK, QUIET, SHADE, STEPS
 from ..study.codebook import Codebook
-from .demos import SAID, Demo, Words, demonstration, kept
+from .demos import SAID, Demo, demonstration, kept, said
 
 # Unit 2: what stepwise selection finds in noise.
 
@@ -43,11 +43,6 @@ def _regressed(data: pd.DataFrame, terms, **how) -> tuple[pd.DataFrame, float, f
     model = hierarchical_regression(data, "outcome", {"noise": list(terms)}, **how)
     final, fit = model.final.set_index("term").drop("intercept"), model.fit.iloc[0]
     return final, float(fit["r_squared"]), float(fit["p_change"])
-
-
-def _say_sample(s: SimpleNamespace) -> str:
-    said = SAID["one_sample"]["say" if len(s.chosen) else "nothing"]
-    return Words().format(said, **vars(s))
 
 
 def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
@@ -71,7 +66,7 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
     ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients")
 
 
-@demonstration("one_sample", _draw_sample, _say_sample)
+@demonstration("one_sample", _draw_sample)
 def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     """One study in which nothing is related to anything, and what stepwise makes of it."""
     data = noise(candidates, n, sample)
@@ -85,7 +80,7 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
         "r": r, "largest": np.abs(r).max(), "chosen": data.columns.get_indexer(final.index),
         "to_enter": special.stdtrit(n - 2, 1 - p_enter / 2) ** 2, "r_squared": r_squared,
         "p_value": p_value, "limit": inference.critical_correlation(n), "again": again,
-        "new": NEW_CLIENTS, "prediction": prediction,
+        "new": NEW_CLIENTS, "prediction": prediction, "case": "some" if len(final) else "nothing",
     }  # fmt: skip
 
 
@@ -160,16 +155,13 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         column, rule = book.alliance_of(rating), {"p_enter": p_enter, "p_remove": p_enter + 0.05}
         table = bootstrap_selection(dyads, column, blocks, n_boot=n_boot, **rule)
         table = table.sort_values("inclusion", kind="stable")[::-1]
-        said = [
-            f"{word(row.term, book)} {100 * row.inclusion:.0f} % (shuffled "
-            f"{100 * row.noise_inclusion:.0f} %)"
-            for row in table.head(3).itertuples()
-        ]
+        rows = table.head(3).itertuples()
+        most = [said("study_selection", "each", name=word(row.term, book), row=row) for row in rows]
         return {
             "table": table.assign(informant=rating),
             "name": word(column, book),
             "n_boot": n_boot,
-            "most": ", ".join(said),
+            "most": ", ".join(most),
             "noise": table["noise_inclusion"].mean(),
             "edge": noise_edge(p_enter),
         }
@@ -214,16 +206,13 @@ def power_of(rho: float, n: int, alpha: float) -> dict:
     }
 
 
-def verdict(effect: Effect, none: float = 0.0, nothing: str = "zero") -> str:
-    """In words: what the 95 % interval and the equivalence test say together.
-
-    Equivalence is looked at first: an effect can differ from zero and be too small to matter.
+def verdict(effect: Effect, none: int = 0) -> str:
+    """In words: what the 95 % interval and the equivalence test say together of a correlation, or
+    of a rate ratio, for which `none` is 1.
     """
+    found = ("inconclusive", "different"), ("equivalent", "small")
     differs = not effect.conf_low <= none <= effect.conf_high
-    if effect.equivalent:
-        small = f"different from {nothing}, but too small to matter"
-        return small if differs else f"equivalent to {nothing}"
-    return f"different from {nothing}" if differs else "inconclusive"
+    return SAID["verdict"][found[effect.equivalent][differs]][none]
 
 
 def _draw_equivalent(s: SimpleNamespace, ax: Axes) -> None:
@@ -264,7 +253,7 @@ def bayes_of(r: float, n: int, kappa: float) -> dict:
         "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
         "bf01": bf01,
         "odds": max(bf01, 1 / bf01),
-        "towards": "no association" if bf01 >= 1 else "an association",
+        "case": "none" if bf01 >= 1 else "some",
     }
 
 
@@ -296,9 +285,9 @@ def hospital(
         row = model.coefficients.set_index("term").loc["alliance"]
         about = row["estimate"], row["std_error"], row["df"], row["n"]
         effect = verdicts.rate_ratio(*about, 1 / bound, bound)
-        label, found = book.informant_label(informant), verdict(effect, 1, "one (no effect)")
-        said = Words().format(SAID["hospital"]["each"], label=label, found=found, e=effect)
-        return {"term": f"{label}: {found}", "informant": informant, "said": said, **vars(effect)}
+        label, found = book.informant_label(informant), verdict(effect, 1)
+        each = said("hospital", "each", label=label, found=found, e=effect)
+        return {"term": f"{label}: {found}", "informant": informant, "said": each, **vars(effect)}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         xlabel = f"{word(days, book)}: rate ratio per SD of alliance"

@@ -18,7 +18,7 @@ from ..pages import plots
 from ..pages.printing import coefficient, figure_number, word
 from ..pages.style import INK, QUIET, STEPS, interval_rows
 from ..study.codebook import Codebook
-from .demos import Demo, demonstration, kept
+from .demos import Demo, demonstration, kept, said
 
 # Unit 1: two views of one relationship.
 
@@ -53,15 +53,13 @@ def made_pairs(
     return _agreed(client, MIDDLE - bias / 2 + scale * (SPREAD * bond + noise * other))
 
 
-def _agreed(client: np.ndarray, case_manager: np.ndarray, before: str = "") -> dict:
+def _agreed(client: np.ndarray, case_manager: np.ndarray) -> dict:
     table = agreement(client, case_manager)
     bias = table.loc["bias", "estimate"]
-    side = "higher" if bias > 0 else "lower"
-    rate = f"Clients rate {figure_number(abs(bias), 1)} points {side} on average"
+    how = "alike" if abs(bias) < 0.05 else "higher" if bias > 0 else "lower"
     return {
         "client": client, "case_manager": case_manager, "table": table, "e": table["estimate"],
-        "before": before,
-        "direction": rate if abs(bias) >= 0.05 else "On average both rate alike",
+        "direction": said("two_informants", how, points=abs(bias)),
     }  # fmt: skip
 
 
@@ -78,9 +76,8 @@ def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
     _scatter(s, (60, 300), left)
     values, at = s.e[list(NAMES)], np.arange(len(NAMES))[::-1]
     colors = [ASSOCIATION, ASSOCIATION, AGREEMENT, AGREEMENT]
-    right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
-    for y, value in zip(at, values, strict=True):
-        right.text(max(value, 0) + 0.02, y, coefficient(value), va="center", weight="bold")
+    bars = right.barh(at, values, height=0.6, color=colors, edgecolor=INK, lw=0.6)
+    right.bar_label(bars, values.map(coefficient), padding=3, weight="bold")
     right.set_yticks(at, NAMES.values())
     right.tick_params(axis="y", length=0)
     right.set(xlim=(min(0, values.min() - 0.05), 1.15), xticks=[0, 0.5, 1], xlabel="Estimate")
@@ -111,8 +108,9 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
         pair = dyads[[f"client_alliance{part}", f"case_manager_alliance{part}"]].dropna()
         client, case_manager = pair.to_numpy(float).T
         shift = forgiven / 100 * float(np.mean(client - case_manager))
-        before = f"WAI {part[1:] or 'total'}, {figure_number(shift, 1)} points forgiven. "
-        return _agreed(client - shift, case_manager, before) | {
+        return _agreed(client - shift, case_manager) | {
+            "scale": part[1:] or "total",
+            "shift": shift,
             "limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3),
             "reach": 1.15 * np.abs(client - case_manager).max(),
         }
@@ -236,10 +234,10 @@ def study_contrast(
         worse = rows["term"].isin(["symptoms", "hospital_days"])
         turned = -rows[["estimate", "conf_high", "conf_low"]].to_numpy()
         rows.loc[worse, ["estimate", "conf_low", "conf_high"]] = turned[worse]
-        same = np.where(rows["rater"] == informant, "Same rater", "Somebody else")
-        said = [f"{word(r.term, book)} {coefficient(r.estimate)}" for r in rows.itertuples()]
-        parts = pd.Series(said).groupby(same).agg(", ".join)
-        return {"rows": rows, "parts": ". ".join(f"{who}: {what}" for who, what in parts.items())}
+        told = [f"{word(r.term, book)} {coefficient(r.estimate)}" for r in rows.itertuples()]
+        same = rows["rater"] == informant
+        views = (", ".join(pd.Series(told)[who]) or "–" for who in (same, ~same))
+        return {"rows": rows, "views": [*views]}
 
     return shown()
 
@@ -318,7 +316,6 @@ def own_view_held(groups: int, favour: float, link: float) -> dict:
     return {
         "alliance": alliance, "other": other, "group": group, "all": every, "held": held,
         "inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1],
-        "where": "the one group" if groups == 1 else f"the {groups} groups with a like own view",
     }  # fmt: skip
 
 

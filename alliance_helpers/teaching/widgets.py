@@ -12,10 +12,24 @@ Examples
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import signature
+from types import SimpleNamespace
 
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ..claims.associations import associations
+from ..claims.verdicts import ANALYSES
+from ..claims.views import EVERY, regression_blocks
 from ..cohorts.cohort import open_cohort
-from . import caseloads, demos, explorers, nothing, raters, time_order
+from ..errors import NotEstimableError
+from ..models.regression import hierarchical_regression
+from ..pages import plots
+from ..pages.printing import coefficient, word
+from ..pages.style import values_in_words
+from ..study.codebook import Codebook
+from . import caseloads, demos, nothing, raters
 
 UNITS = (
     (raters, ("two_informants", "study_pairs", "how_sure")),
@@ -24,14 +38,13 @@ UNITS = (
     (nothing, ("power_of", "equivalent", "bayes_of", "hospital")),
     (caseloads, ("worth", "false_alarms", "study_nested")),
     (raters, ("own_view_held",)),
-    (time_order, ("which_first", "how_often_first")),
+    (caseloads, ("which_first", "how_often_first")),
 )
 """The demonstrations of each unit in their order."""
 
-_FURTHER = (explorers, ("associations_of", "regression_of"))
-_HERE = {name: getattr(file, name) for file, names in (*UNITS, _FURTHER) for name in names}
+_HERE = {name: getattr(file, name) for file, names in UNITS for name in names}
 globals().update(_HERE)
-__all__ = sorted(_HERE)
+__all__ = sorted([*_HERE, "associations_of", "regression_of"])
 
 
 def every_demo() -> list[demos.Demo]:
@@ -47,3 +60,79 @@ def rehearse() -> None:
     """Draw every unit's figures at their start."""
     for demo in every_demo():
         demo.picture()
+
+
+# Explorers for the main notebooks: the same analysis with other variables, informants, bounds.
+
+BOUND = 0.20
+ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
+
+
+def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
+    """Both informants' alliance with the variables of a block, by a chosen analysis."""
+    blocks = {b.capitalize(): b for b in book.blocks if b != "alliance" and _terms(dyads, book, b)}
+
+    def draw(s: SimpleNamespace, ax: Axes) -> None:
+        plots.forest(s.rows, BOUND, book, word(s.analysis), ax=ax)
+        ax.set_xlim(-0.8, 0.8)
+
+    @demos.demonstration(
+        "associations_of", draw,
+        block=(blocks, next(iter(blocks.values()))),
+        analysis=(ANALYSES_BY_NAME, book.usual_analysis),
+    )  # fmt: skip
+    def shown(block: str, analysis: str) -> dict:
+        one = replace(book, blocks={block: _terms(dyads, book, block)})
+        rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
+        if rows.empty:
+            raise NotEstimableError("no association of this block can be estimated")
+        rows = rows.sort_values("term", kind="stable", key=lambda t: t.map(one.blocks[block].index))
+        return {"rows": rows, "name": word(analysis), "said": values_in_words(rows, book)}
+
+    return shown()
+
+
+def regression_of(
+    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
+) -> demos.Demo:
+    """The hierarchical regression of another outcome or of the rating, by another method.
+
+    It starts on the informant and on the outcome given; without an outcome, on the rating.
+    """
+    informants = {book.informant_label(i): i for i in book.informants}
+    outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
+
+    def draw(s: SimpleNamespace, ax: Axes) -> None:
+        plots.r_squared_blocks({s.explained: s.fit}, book, ax)
+        ax.set_xlim(0, 1)
+
+    @demos.demonstration(
+        "regression_of", draw,
+        outcome=({"the alliance": "", **outcomes}, outcome),
+        informant=(informants, informant or next(iter(book.informants))),
+    )  # fmt: skip
+    def shown(outcome: str, informant: str, method: str, p_enter: float) -> dict:
+        explained = outcome or book.alliance_of(informant)
+        how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}
+        blocks = regression_blocks(dyads, book, **how)
+        model = hierarchical_regression(
+            dyads, explained, blocks, method=method, p_enter=p_enter, p_remove=p_enter + 0.05
+        )
+        shares = zip(model.fit["block"], model.fit["delta_r_squared"], strict=True)
+        terms = [word(t, book) for t in model.final["term"] if t != "intercept"]
+        return {
+            "fit": model.fit,
+            "total": float(model.fit["r_squared"].iloc[-1]),
+            "n": int(model.fit["n"].iloc[-1]),
+            "parts": ", ".join(f"{block} {coefficient(r2, 3)}" for block, r2 in shares),
+            "terms": ", ".join(terms) or "–",
+            "case": method,
+            "name": word(explained, book),
+            "explained": explained,
+        }
+
+    return shown()
+
+
+def _terms(dyads: pd.DataFrame, book: Codebook, block: str) -> list[str]:
+    return [t for t in book.blocks.get(block, ()) if t in dyads and dyads[t].nunique() > 1]

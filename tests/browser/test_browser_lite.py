@@ -11,7 +11,7 @@ from tools.seminar.editions import units
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("unit", units(numbers=[6]), ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", units([6]), ids=lambda unit: unit.stem)
 def test_it_bars_nobody(chromium, tmp_path, axe, unit):  # noqa: F811
     file = tmp_path / "unit.html"
     file.write_text(lite.page(unit), encoding="utf-8")
@@ -23,7 +23,7 @@ def test_it_bars_nobody(chromium, tmp_path, axe, unit):  # noqa: F811
 
 def test_it_moves_and_answers_without_a_server(chromium, tmp_path):
     file = tmp_path / "unit.html"
-    file.write_text(lite.page(units(numbers=[6])[0]), encoding="utf-8")
+    file.write_text(lite.page(units([6])[0]), encoding="utf-8")
     watched = Watched(chromium.new_page())
     page = watched.page
     page.goto(file.as_uri())

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from alliance_helpers.claims.assess import assess
 from alliance_helpers.cohorts.simulate import simulate_dyads
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.running import print_report
+from alliance_helpers.pages import report
 from alliance_helpers.running.batch_page import BatchSummary, write_page, write_tables
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import Comparison
@@ -187,12 +187,14 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext (Debian: poppler-utils) is not there")
     shutil.copy(shipped_run.out / "report.html", tmp_path)
-    pdf = print_report.print_report(tmp_path)
+    pdf = report.print_report(tmp_path)
     told = subprocess.run(["pdftotext", "-raw", pdf, "-"], capture_output=True, text=True).stdout
     page = chromium.new_page()
     page.goto((tmp_path / "report.html").as_uri())
     asked = "[...document.querySelectorAll('{}')].map(e => e.textContent.trim())"
-    heads, captions = (page.evaluate(asked.format(q)) for q in ("thead th", "caption, figcaption"))
+    heads, tables, captions = (
+        page.evaluate(asked.format(q)) for q in ("thead th", "caption", "caption, figcaption")
+    )
     page.close()
     assert len(heads) > 200 and len(captions) > 50
     printed = together(told)
@@ -200,9 +202,13 @@ def test_paper_holds_every_column_and_caption(shipped_run, chromium, tmp_path):
     assert lost == set()
     for caption in captions:
         assert printed.count(together(caption)) == 1, f"{caption}: not once"
+    said = [re.sub(r"(?<=Table|igure) \d+", "", caption) for caption in captions]
+    assert len(set(said)) == len(said)
+    ends = [together(side.splitlines()[-1]) for side in told.split("\f") if side.strip()]
+    assert [e for e in ends if len(e) > 8 and any(together(c).endswith(e) for c in tables)] == []
 
 
 def test_without_a_browser_nothing_is_printed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ParameterError, match="neither Chromium nor Chrome"):
-        print_report.print_report(tmp_path)
+        report.print_report(tmp_path)

@@ -10,14 +10,14 @@ import yaml
 
 from alliance_helpers.claims.as_1995 import READINGS
 from alliance_helpers.claims.assess import COLUMNS, assess, unavailable
-from alliance_helpers.claims.evidence import (
+from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.verdicts import (
     ClaimData,
     assessed,
     claim_data,
     complete_of,
     verdict_of,
 )
-from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 from alliance_helpers.cohorts.simulate import simulate_dyads

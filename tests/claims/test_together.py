@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from alliance_helpers.claims.assess import assess
-from alliance_helpers.claims.evidence import QUICK
-from alliance_helpers.claims.rules import read_rules, read_stress
-from alliance_helpers.claims.stress import STRESS
-from alliance_helpers.claims.together import (
+from alliance_helpers.claims.assess import (
+    assess,
     differences,
     first_change,
     multiplicity,
     verdict_rates,
 )
+from alliance_helpers.claims.rules import ABSENCES, read_rules, read_stress
+from alliance_helpers.claims.stress import STRESS
+from alliance_helpers.claims.verdicts import QUICK
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.population import read_scenarios
 
@@ -106,3 +106,20 @@ def test_rates_know_what_is_true_and_how_sure_they_are():
         assert {(f, name) for f, names in untrue.items() for name in names} <= claims
     whole = rates[rates["claim"] == "every_claim"].set_index("scenario")["true"]
     assert whole.groupby(level=0).all().to_dict() == {s: s == "published" for s in set(whole.index)}
+
+
+@pytest.mark.parametrize("n_clients", [201, 60])
+def test_an_absence_at_its_bound_is_supported_in_no_more_than_5_percent(n_clients):
+    absent = {c.key for c in RULES.claims if c.kind in ABSENCES}
+    rates = verdict_rates(n_clients).query("not true and analysis in ['adjusted', 'nested']")
+    at = rates[[key in absent for key in zip(*(rates[c] for c in KEY), strict=True)]]
+    assert len(at) == 10 and (at["supported"] <= 0.05 + 2 * at["monte_carlo_error"]).all()
+
+
+def test_notebook_09_says_what_counting_dyads_as_independent_costs():
+    wide = verdict_rates().query("not true")
+    wide = wide.pivot_table("supported", ["scenario", "finding", "claim"], "analysis")
+    own = wide.query("claim in ['age', 'experience', 'caseload_difficulty', 'treatment']")
+    times = own["as_published"] / own["adjusted"]
+    assert (times > 1.2).all() and len(times) >= 7
+    assert times.xs("2", level="finding").mean() == pytest.approx(4, abs=0.5)

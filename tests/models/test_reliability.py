@@ -184,8 +184,3 @@ def test_only_constant_items_are_not_estimable():
         pytest.raises(NotEstimableError, match="two items whose answers vary"),
     ):
         reliability(ITEMS.assign(a=1, b=2))
-
-
-def test_a_confidence_level_must_be_a_share():
-    with pytest.raises(ParameterError, match="conf_level"):
-        reliability(ITEMS, conf_level=95)

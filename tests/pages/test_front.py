@@ -9,8 +9,8 @@ from html import unescape
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.assess import first_change
 from alliance_helpers.claims.rules import KEY, read_rules
-from alliance_helpers.claims.together import first_change
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.study.read_codebook import read_codebook

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,12 @@ def test_the_paper_has_each_part(paper, shipped_run):
     assert "lagged" not in text  # a bound that no claim of this run is judged by
     rows = pd.read_csv(shipped_run.out / "tables" / "finding_2_blocks.csv").dropna()
     assert text.count("ΔR² = ") >= len(rows) >= 1
+
+
+def test_the_text_names_every_table_and_figure(paper):
+    told = Counter(re.findall(r"(?:Table|Figure) \d+", plain(paper)))
+    assert len(told) == 16  # the headings of figures are not in this text, those of tables are
+    assert all(n > name.startswith("Table") for name, n in told.items())
 
 
 def rounded(printed: str) -> np.ndarray:

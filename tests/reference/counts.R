@@ -41,9 +41,6 @@ negbin_fit <- function(name, d, formula) {
   fit <- glm.nb(formula, d, control = glm.control(epsilon = 1e-14, maxit = 200))
   one_part(name, "negbin", "count", coef(summary(fit)))
   add(name, "negbin", "", "theta", "", fit$theta)
-  # glm.nb keeps the error of theta from a step before the last: theta.ml again, to the end.
-  still <- theta.ml(fit$y, fitted(fit), limit = 100, eps = 1e-12)
-  add(name, "negbin", "", "theta_std_error", "", attr(still, "SE"))
   whole(name, "negbin", fit,
         counted(function(count) dnbinom(count, size = fit$theta, mu = fitted(fit))))
 }
@@ -101,7 +98,6 @@ two_part <- function(name, family, fit, zero, d) {
     add(name, family, part, "std_error", terms, error[seq_len(k) + (part != "count") * (k + 1)])
   }
   add(name, family, "", "theta", "", fit$theta)
-  add(name, family, "", "theta_std_error", "", fit$theta * error[k + 1])
   whole(name, family, fit, colSums(predict(fit, type = "prob"))[1:6])
 }
 tight <- list(reltol = 1e-15, maxit = 1e5)

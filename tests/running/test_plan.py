@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from alliance_helpers import paths
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.errors import ParameterError
-from alliance_helpers.pages.results import Run
+from alliance_helpers.pages.report import Run
 from alliance_helpers.running import plan, runner
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.compare import JOINT, causes_of, compare

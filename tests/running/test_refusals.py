@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,17 @@ def limited(what, number):
     return lambda: resource.setrlimit(what, (number, number))
 
 
+def study(folder, rows):
+    """A study of one table."""
+    lines = "".join(f"p{i},{i % 5},{i % 7}\n" for i in range(rows))
+    (folder / "t.csv").write_text("id,x,y\n" + lines)
+    (folder / "codebook.yml").write_text(
+        "study: {title: Small, client: id}\n"
+        "tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}\n"
+        "informants: {client: {alliance: x}}\nblocks: {outcome: [y]}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("what", "number"),
     [(resource.RLIMIT_NOFILE, 24), (resource.RLIMIT_AS, 600_000_000), (resource.RLIMIT_FSIZE, 64)],
@@ -35,19 +47,29 @@ def limited(what, number):
 )
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_limit_of_the_system_ends_in_one_message(what, number, command, tmp_path):
-    rows = "id,x,y\n" + "".join(f"p{i},{i % 5},{i % 7}\n" for i in range(200_000))
-    (tmp_path / "t.csv").write_text(rows)
-    (tmp_path / "codebook.yml").write_text(
-        "study: {title: Small, client: id}\n"
-        "tables: {t: {file: t.csv, key: [id], variables: {id: {type: id}, x: {}, y: {}}}}\n"
-        "informants: {client: {alliance: x}}\nblocks: {outcome: [y]}\n"
-    )
+    study(tmp_path, 200_000)
     out = ["--out", str(tmp_path / "out")] if command == "run" else []
     done = alliance(command, "--data", str(tmp_path), *out, preexec_fn=limited(what, number),
                     env=os.environ | {station.COLD_VARIABLE: "1"})  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 1, 2)
     assert done.returncode == 0 or "alliance: " in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(("file", "code"), [("notes.csv", 0), ("t.csv", 2)])
+def test_a_file_that_may_not_be_read_matters_only_if_it_is_used(file, code, tmp_path):
+    study(tmp_path, 40)
+    (tmp_path / file).touch()
+    (tmp_path / file).chmod(0)
+    owner = [] if os.getuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if owner and not shutil.which(owner[0]):
+        pytest.skip("root reads everything, and there is no setpriv")
+    done = subprocess.run(
+        [*owner, *COMMAND, "check", "--data", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("t.csv: cannot be read (Permission denied)" in done.stderr) == bool(code)
 
 
 def test_what_nobody_thought_of_is_one_line_and_the_rest_in_a_file(monkeypatch, tmp_path, capfd):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from hashlib import sha256
+from threading import Event
 
 import pandas as pd
 import pytest
@@ -150,6 +151,14 @@ def test_a_time_limit_holds_for_the_notebook_as_a_whole(tmp_path):
     assert (record.status, record.error_name) == ("failed", "TimeoutError")
     assert 3 < record.seconds < 12
     assert 1 < "".join(printed(out)).count("here") < 8  # what was done is kept
+
+
+def test_what_is_to_stop_leaves_no_file_that_nobody_knows(tmp_path):
+    """Ctrl-C twice gives the folder back while a notebook still ends: it is not written then."""
+    notebook, stop = make_notebook(tmp_path / "01_a.ipynb", "print(1)"), Event()
+    stop.set()
+    record = run_notebook(notebook, tmp_path / "out.ipynb", {}, stop=stop)
+    assert (record.status, (tmp_path / "out.ipynb").exists()) == ("failed", False)
 
 
 def test_an_output_that_cannot_be_written_is_the_notebooks_failure(tmp_path):

@@ -27,8 +27,7 @@ from alliance_helpers.claims.views import (
 from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
-from alliance_helpers.models.count_fits import FAMILIES
-from alliance_helpers.models.counts import count_ladder, count_regression
+from alliance_helpers.models.counts import FAMILIES, count_ladder, count_regression
 from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
 from alliance_helpers.models.missing import impute
 from alliance_helpers.models.nesting import effective_n, icc

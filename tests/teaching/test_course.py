@@ -56,8 +56,10 @@ def test_three_students_from_release_to_marks(tmp_path):
         "ben": (1, 5, "done"),
         "cleo": (0, 5, "done"),
     }
-    feedback = course.root / "feedback" / "ben" / UNIT / f"{UNIT}.html"
-    assert "No answer yet." in feedback.read_text()
+    feedback = (course.root / "feedback" / "ben" / UNIT / f"{UNIT}.html").read_text()
+    assert "No answer yet." in feedback
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*', feedback), "asks another host"
+    assert feedback.count('class="formula"') == 4, "formulas are pictures"
     with pytest.raises(OutputError, match="is a course already"):
         course.open()
     with pytest.raises(ParameterError, match="is no folder"):

@@ -21,7 +21,7 @@ def test_every_setting_is_drawn_or_one_control_moves_at_a_time():
 
 def test_a_unit_is_one_file_with_the_demonstrations_own_words():
     """Of unit 6: its sentences are the demonstration's, its boxes expect what the tests expect."""
-    html = lite.page(units(numbers=[6])[0], slides=True)
+    html = lite.page(units([6])[0], slides=True)
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
     blocks = re.findall(r'<script type="application/json">(.*?)</script>', html)
     moving, *asked = map(json.loads, blocks)

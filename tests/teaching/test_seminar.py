@@ -132,12 +132,12 @@ def test_an_edition_is_written(tmp_path):
 
 
 def test_what_cannot_be_built(tmp_path):
-    with pytest.raises(ParameterError, match="edition is 'teacher'; use one of student"):
-        editions.build("teacher", tmp_path)
-    with pytest.raises(ParameterError, match=r"holds no notebook named unit_\*"):
-        editions.build("web", tmp_path / "out", source=tmp_path)
-    with pytest.raises(OutputError, match="an edition needs another folder"):
+    with pytest.raises(ParameterError, match="There is no unit 9; there are 1, 2"):
+        editions.build("web", tmp_path, [9])
+    before = [path.read_bytes() for path in editions.units()]
+    with pytest.raises(OutputError, match="holds 7 files"):
         editions.build("web", editions.SOURCE)
+    assert [path.read_bytes() for path in editions.units()] == before
 
 
 EMPTY = "NotYetError: No answer yet."

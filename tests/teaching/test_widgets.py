@@ -23,7 +23,7 @@ from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.nesting import icc
 from alliance_helpers.models.stepwise import Rule, correlate, run
 from alliance_helpers.pages.style import INFORMANTS, OTHER, PAPER, SHADE, STEPS
-from alliance_helpers.teaching import caseloads, demos, nothing, raters, time_order, widgets
+from alliance_helpers.teaching import caseloads, demos, nothing, raters, widgets
 from tools.seminar.editions import units
 
 COHORT = open_cohort(scenario="published")  # as the units open it
@@ -120,12 +120,17 @@ def test_moving_a_control_and_going_back():
     assert numbers.value == demos.numbers_html(demo.text())
 
 
-def test_a_setting_that_cannot_be_estimated_says_so():
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(NotEstimableError("too few dyads"), "too few dyads"),
+     (MemoryError(), "There is no room left for this figure: choose a smaller setting")],
+)  # fmt: skip
+def test_a_setting_without_a_figure_says_so(error, said):
     def fail(x: int):
-        raise NotEstimableError("too few dyads")
+        raise error
 
-    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, str, lambda *_: None)
-    assert "too few dyads" in demo.explore().children[-2].value
+    demo = demos.Demo({"x": demos.Slide("x", 0, 2, 1, 1)}, fail, "", lambda *_: None)
+    assert said in demo.explore().children[-2].value
 
 
 def test_settings_are_checked():
@@ -356,7 +361,7 @@ def test_false_alarms_of_counting_clients(share, wrong):
 
 
 def test_the_sums_that_unit_5_prints_give_the_share():
-    unit = nbformat.read(units(numbers=[5])[0], as_version=4)
+    unit = nbformat.read(units([5])[0], as_version=4)
     (cell,) = [c.source for c in unit.cells if "count_squared" in c.source and c.outputs == []]
     *before, last = cell.splitlines()
     names = {"dyads": DYADS}
@@ -379,7 +384,7 @@ def test_what_comes_first_by_both_analyses(trend, path):
         assert shown.found[1] < 5 + 3.3 * 1.5 and (shown.found[0] > 95) == (trend > 0)
     else:
         assert shown.mean[0] < path - 0.05
-    x, y = time_order.drawn(trend, path, 50, 200, seed=1981)[:, 7]
+    x, y = caseloads.drawn(trend, path, 50, 200, seed=1981)[:, 7]
     centred = [v - v.mean(axis=1, keepdims=True) for v in (y[:, 1:], y[:, :-1], x[:, :-1])]
     time = np.broadcast_to(np.arange(9) - 4.0, (50, 9)).ravel()
     design = np.column_stack([*(v.ravel() for v in centred[1:]), time])
@@ -392,7 +397,7 @@ def test_what_comes_first_by_both_analyses(trend, path):
 def test_a_trend_makes_the_correlation_that_the_exercise_says():
     """Variance of a line, and of deviations without one: 40,000 sessions, SE .005."""
     x, y = (v - v.mean(axis=-1, keepdims=True)
-            for v in time_order.drawn(0.3, 0.0, 4000, 1, seed=2)[:, 0])  # fmt: skip
+            for v in caseloads.drawn(0.3, 0.0, 4000, 1, seed=2)[:, 0])  # fmt: skip
     line = 0.3**2 * 99 / 12
     assert x.var() == pytest.approx(line + 0.83, abs=0.02)
     assert np.corrcoef(x.ravel(), y.ravel())[0, 1] == pytest.approx(

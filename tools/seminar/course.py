@@ -16,13 +16,14 @@ from functools import cached_property
 from pathlib import Path
 
 import nbformat
+from nbconvert.preprocessors import Preprocessor
 from traitlets.config.loader import PyFileConfigLoader
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import write_whole
 
 from . import command
-from .editions import CODE_STUB, SOURCE, TEXT_STUB, folded, instructor, units
+from .editions import CODE_STUB, SOURCE, TEXT_STUB, drawn, folded, instructor, units
 
 SETTINGS = "nbgrader_config.py"
 CONFIG = """# Read by nbgrader (formgrader, too): jupyter lab, started in this folder.
@@ -37,12 +38,21 @@ SENT = re.compile(r"(?P<student>[\w.-]+?)_+(?P<unit>unit_\d+\w*)\.ipynb", re.ASC
 MARKS = ("student", "unit", "score", "max_score", "state")
 
 
+class Drawn(Preprocessor):
+    """Formulas of a student's feedback as pictures: no script has to draw them."""
+
+    def preprocess_cell(self, cell: nbformat.NotebookNode, resources: dict, _index: int) -> tuple:
+        if cell.cell_type == "markdown":
+            cell.source = drawn(cell.source)
+        return cell, resources
+
+
 class Course:
     """A course's folder in nbgrader's layout: source, release, submitted, autograded, feedback."""
 
     def __init__(self, root: Path, numbers: list[int] | None = None) -> None:
         self.root = root.absolute()
-        self.units = units(numbers=numbers)
+        self.units = units(numbers)
 
     @cached_property
     def api(self):
@@ -56,6 +66,7 @@ class Course:
             raise ParameterError(f"{self.root} is no course yet: make course NAME={self.root}")
         config = PyFileConfigLoader(SETTINGS, str(self.root)).load_config()
         config.CourseDirectory.root = str(self.root)  # if the course was moved
+        config.HTMLExporter.preprocessors = [Drawn]
         api = NbGraderAPI(CourseDirectory(config=config), config=config)
         api.log.setLevel(logging.ERROR)
         return api

@@ -1,12 +1,15 @@
-"""The seminar's editions built from its source notebooks."""
+"""Builds the seminar's editions into a folder, and checks that their tests do what they should."""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import os
 import re
+import sys
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,7 +20,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.mathtext import MathTextParser
 from nbformat import NotebookNode
 
-from alliance_helpers.errors import OutputError, ParameterError
+from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.style import INK
 from alliance_helpers.paths import (
     NOTEBOOKS,
@@ -28,7 +31,11 @@ from alliance_helpers.paths import (
     remove,
     write_whole,
 )
+from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
+from alliance_helpers.running.station import close_station, open_station
 from alliance_helpers.teaching.demos import unbroken
+
+from . import command
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
 CODE = re.compile(r"(`[^`]*`)")
@@ -108,11 +115,9 @@ class Outcome:
     tests: set[str]
 
 
-def units(source: Path = SOURCE, numbers: Iterable[int] | None = None) -> list[Path]:
+def units(numbers: Iterable[int] | None = None) -> list[Path]:
     """The notebooks of the seminar in their order, or those with the given numbers."""
-    found = {int(p.stem.split("_")[1]): p for p in sorted(source.glob("unit_*.ipynb"))}
-    if not found:
-        raise ParameterError(f"{source} holds no notebook named unit_*.ipynb.")
+    found = {int(p.stem.split("_")[1]): p for p in sorted(SOURCE.glob("unit_*.ipynb"))}
     if unknown := set(numbers or ()) - set(found):
         known = ", ".join(map(str, found))
         raise ParameterError(f"There is no unit {min(unknown)}; there are {known}.")
@@ -186,9 +191,7 @@ def web(notebook: NotebookNode) -> NotebookNode:
 EDITIONS = {"student": student, "instructor": instructor, "web": web}
 
 
-def build(
-    edition: str, out: str | Path, source: Path = SOURCE, numbers: Iterable[int] | None = None
-) -> list[Path]:
+def build(edition: str, out: Path, numbers: Iterable[int] | None = None) -> list[Path]:
     """Write one edition of every unit.
 
     Units of an earlier call that are no longer asked for are removed. A unit that somebody has
@@ -200,7 +203,6 @@ def build(
         The first two need nbgrader.
     out : path
         Folder for the notebooks.
-    source : path
     numbers : iterable of int, optional
         Only these units.
 
@@ -211,17 +213,13 @@ def build(
     Raises
     ------
     ParameterError
-        Unknown edition, or no units in the source.
+        There is no such unit.
     OutputError
         The folder cannot be written, another process writes to it, or it holds a unit of these
         names that is somebody's own.
     """
-    if edition not in EDITIONS:
-        raise ParameterError(f"edition is {edition!r}; use one of {', '.join(EDITIONS)}.")
-    if Path(out).resolve() == source.resolve():
-        raise OutputError(f"{out} holds the source; an edition needs another folder.")
-    out, texts = Path(out), {}
-    for path in units(source, numbers):
+    texts = {}
+    for path in units(numbers):
         notebook = EDITIONS[edition](nbformat.read(path, as_version=4))
         texts[path.name] = nbformat.writes(notebook) + "\n"
     with held(out, "seminar"):
@@ -279,3 +277,39 @@ def _through(notebook: NotebookNode, preprocessors: Iterable) -> NotebookNode:
 
 def _is_test(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and bool(cell.metadata.get("nbgrader", {}).get("grade"))
+
+
+@command
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m tools.seminar.editions", description=__doc__)
+    parser.add_argument("editions", nargs="+", choices=sorted(EDITIONS))
+    parser.add_argument("--out", type=Path, default=Path("results/seminar"))
+    parser.add_argument("--no-check", action="store_true", help="do not run what was built")
+    given = parser.parse_args()
+    os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
+    made = {e: build(e, given.out / e) for e in given.editions}
+    wrong = [] if given.no_check else check(made)
+    for edition, paths in made.items():
+        print(f"{edition}: {len(paths)} notebooks in {given.out / edition}")
+    print(*wrong, sep="\n", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def check(made: dict[str, list[Path]]) -> list[str]:
+    """Run every notebook, two at a time, and collect what is wrong."""
+    wrong = []
+    jobs = [(edition, path) for edition, paths in made.items() for path in paths]
+    open_station()
+    with ProcessPoolExecutor(2) as pool:
+        for (edition, _), outcome in zip(
+            jobs, pool.map(run, [path for _, path in jobs]), strict=True
+        ):
+            wrong += shortcomings(outcome, edition)
+            print(f"{edition:<10} {outcome.name}: {len(outcome.tests)} tests, "
+                  f"{len(outcome.failed)} fail")  # fmt: skip
+    close_station()
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -14,7 +14,6 @@ import io
 import json
 import re
 import sys
-from dataclasses import dataclass
 from html import escape
 from itertools import product
 from math import prod
@@ -39,17 +38,11 @@ HERE = Path(__file__).parent
 NEXT = "</article><article>"  # a slide ends, another begins
 
 
-@dataclass(frozen=True)
-class Asked:
+def ask(name: str, expected: object, **how: object) -> SimpleNamespace:
     """An exercise, as the page's script checks it."""
-
-    name: str
-    how: dict
-
-
-def ask(name: str, expected: object, **how: object) -> Asked:
-    how["traps"] = list((how.get("traps") or {}).items())
-    return Asked(name, {"expected": expected, **how})
+    how |= {"expected": expected, "traps": list((how.get("traps") or {}).items())}
+    html = f'<div class="ask" data-name="{name}">{embedded(how)}</div>'
+    return SimpleNamespace(_repr_html_=lambda: html)
 
 
 def page(path: Path, slides: bool = False) -> str:
@@ -79,8 +72,6 @@ def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
     if "exercises" in names:
         names["exercises"] = SimpleNamespace(ask=ask)
     value = eval(ast.unparse(last.value), names) if asked else None
-    if isinstance(value, Asked):
-        return [f'<div class="ask" data-name="{value.name}">{embedded(value.how)}</div>']
     table = getattr(value, "_repr_html_", None)
     return [f'<div class="output">{table()}</div>'] if table else []
 
@@ -148,7 +139,7 @@ def main() -> None:
     parser.add_argument("--slides", action="store_true", help="a heading a screen, to be shown")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for path in units(numbers=given.units):
+    for path in units(given.units):
         text = page(path, given.slides)
         write_whole(given.out / f"{path.stem}.html", text)
         print(f"{given.out / path.stem}.html, {len(text) / 1e6:.1f} MB")

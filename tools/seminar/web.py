@@ -46,9 +46,8 @@ def main() -> None:
         with without_iri_grammar():
             from jupyter_core.paths import jupyter_config_path
 
-            from .counts import Counts, exercises
             from .editions import SOURCE, build
-            from .server import Seminar
+            from .server import Counts, Seminar, exercises
         look = SOURCE / "voila"
         for variable, folder in (("JUPYTER_PATH", look.parent), ("JUPYTER_CONFIG_PATH", look)):
             more = os.environ.get(variable)

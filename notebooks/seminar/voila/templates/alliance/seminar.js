@@ -229,5 +229,8 @@ document.addEventListener("click", ({ target }) => {
 document.querySelectorAll(".essay").forEach(box => remembered(box));
 document.getElementById("with-code").addEventListener("change",
   event => document.body.classList.toggle("with-code", event.target.checked));
+for (const wrong of ["error", "unhandledrejection"])
+  window.addEventListener(wrong, () =>
+    said("Something is missing on this page. Load it again; if that does not help, tell your teacher."));
 window.addEventListener("pageshow", event => event.persisted && location.reload());
 connect();
