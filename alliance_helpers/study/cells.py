@@ -159,7 +159,7 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
         remedy = f"Say which number each word means: `values: {{{word}: 1, ...}}`."
     notes.wrong(v.column, wrong, values, "a number was expected.", remedy)
     if v.out_of_range == "error":
-        many = outside.sum() > MANY * len(x) and v.high - v.low <= MOST_STEPS
+        many = outside.sum() > max(NAMED, MANY * len(x)) and v.high - v.low <= MOST_STEPS
         remedy = one_lower(x[outside], v.low, v.high, CORRECT) if many else CORRECT
         notes.wrong(v.column, outside, values, f"expected {limits}.", remedy)
     notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
