@@ -20,6 +20,7 @@ def score_wai(
     items: pd.DataFrame | np.ndarray,
     form: str = "WAI-36",
     max_missing: float = 0.2,
+    allow_fractions: bool = False,
 ) -> pd.DataFrame:
     """Score a form of the Working Alliance Inventory.
 
@@ -31,6 +32,8 @@ def score_wai(
     max_missing : float
         Largest share of a subscale's items that may be unanswered. Missing answers are prorated
         by the person's mean of that subscale, after reversing; the total needs all subscales.
+    allow_fractions : bool
+        Take answers such as 3.5, which no form offers: means of two raters, imputed values.
 
     Returns
     -------
@@ -68,7 +71,12 @@ def score_wai(
             f"{form} has {N_ITEMS[form]} items; {items.shape[1]} columns were given. "
             "Give one column per item, in item order."
         )
-    _refuse(items, _columns(items), lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions")
+    if not allow_fractions:
+        remedy = " Correct them, or pass allow_fractions=True if they are meant."
+        columns = _columns(items)
+        _refuse(
+            items, columns, lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions", remedy
+        )
     return score(items, SUBSCALES[form], RESPONSES[form], max_missing=max_missing)
 
 
@@ -160,7 +168,7 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
     return found
 
 
-def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str) -> None:
+def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str, remedy="") -> None:
     """Refuse responses that are wrong, naming the first."""
     found = [wrong(x) for x in columns]
     if any(map(np.any, found)):
@@ -168,7 +176,7 @@ def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str) -> Non
         record, item = np.argwhere(marked)[0]
         raise ParameterError(
             f"{marked.sum()} responses {what}; the first is {columns[item][record]:g} in "
-            f"record {record + 1}, item {item + 1} ({items.columns[item]}). Correct them."
+            f"record {record + 1}, item {item + 1} ({items.columns[item]}).{remedy}"
         )
 
 

@@ -172,6 +172,11 @@ def test_refused(items, form, message):
         score_wai(pd.DataFrame(items), form)
 
 
+def test_fractions_where_they_are_meant():
+    halves = pd.DataFrame([[4.0] * 35 + [3.5]])
+    assert score_wai(halves, allow_fractions=True)["total"].iloc[0] == 143.5
+
+
 def test_an_array_is_a_table_without_names():
     answers = np.random.default_rng(3).integers(1, 8, (9, 36)).astype(float)
     answers[2, 5] = np.nan
