@@ -88,8 +88,7 @@ def pretty(
         if column in KINDS["sentences"]:
             text = [own_words(t, codebook) for t in text]
         shown.append(text)
-    label = str if codebook is None else codebook.label
-    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(label(str(c))) for c in flat.columns]
+    heads = [COLUMNS.get(c) or WORDS.get(c) or _plain(c) for c in flat.columns]
     heads = [own_words(head, codebook) for head in heads]
     kept = [k for k, text in enumerate(shown) if k == 0 or any(text) or not len(flat)]
     right = [_is_numeric(flat.iloc[:, k], shown[k]) for k in kept]
