@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..errors import DataError
@@ -166,9 +167,10 @@ def _labels_below(source: Source) -> Source:
     """Without a second header of labels, as SoSci Survey writes it: words above numbers."""
     frame = source.raw.frame
     told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
-    told = told[[isinstance(cell, str) and as_number(cell) is None for cell in told]]
-    rest = frame.iloc[1:][[*told.index]].apply(pd.to_numeric, errors="coerce")
-    over = told[(rest.notna().mean() > 0.5).to_numpy(bool)]
+    words = [isinstance(cell, str) and as_number(cell) is None for cell in told]
+    told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
+    numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()
+    over = told[(numbers > 0.5).to_numpy(bool)]
     if len(over) < 3 or not over.is_unique:
         return source
     raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})

@@ -153,7 +153,7 @@ def test_explorer_of_a_main_notebook(chromium, laboratory, name):
     assert_sound(watched)
 
 
-@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 7), ("05_finding_2", 6)])
+@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 6), ("05_finding_2", 6)])
 def test_one_line_changes_every_result_of_a_notebook(chromium, laboratory, name, shown):
     """Reliabilities and missingness; regressions and claims: each table and figure says so."""
     watched = open_lab(chromium, laboratory(name), 0, subscale="bond")
