@@ -356,12 +356,13 @@ def hurdle(design: Design) -> Fit:
 
 def _any(design: Design) -> Optimum:
     """Logit for any days."""
-    positive = design.y > 0
-    count_fits.refuse_separation(design, ~positive, True, "rows with days from rows without")
-    start = np.zeros(len(design.terms))
-    return maximise(
+    positive, start = design.y > 0, np.zeros(len(design.terms))
+    best = maximise(
         lambda eta, **how: count_fits.logit_rows(positive, eta, **how), [design.Z], start
     )
+    if not best.settled:  # with a maximum there is no separation
+        count_fits.refuse_separation(design, ~positive, True, "rows with days from rows without")
+    return best
 
 
 def zinb(design: Design) -> Fit:
@@ -419,15 +420,15 @@ def _truncated(design: Design) -> Optimum:
         raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
     if reasons := unusable(Z[:, 1:], design.terms[1:]):
         raise NotEstimableError(f"{where}, {'; '.join(reasons)}.")
-    count_fits.refuse_separation(
-        design, design.y == 1, False, "counts of 1 from the larger ones", at
-    )
     blocks = [Z, np.ones((len(y), 1))]
     log_mean = np.linalg.lstsq(Z, np.log(y) - offset, rcond=None)[0]
     starts = [np.append(log_mean, t) for t in (0.0, 2.0, -3.0)]
     best = _maximise_theta(count_fits.truncated_rows, y, offset, blocks, starts)
     if best.settled and best.x[-1] > ORDINARY:
         return best
+    count_fits.refuse_separation(
+        design, design.y == 1, False, "counts of 1 from the larger ones", at
+    )
     ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
     limit = maximise(
         lambda eta, **how: count_fits.logseries_rows(y, eta + offset, **how), [Z], ratio
