@@ -46,7 +46,7 @@ LIBERAL = (
 )
 """Explanations by the beginning of a method and a part of a quantity, the first that fits."""
 CAUTIOUS = (
-    ("nested, equivalence", "block", "the effective n of a correlation understates a mixed model"),
+    ("nested_cr2, equivalence", "block", "no verdict on fewer than 4 degrees of freedom"),
     ("nested", "standardised", "a standardised slope has a larger error the smaller it comes out"),
     ("agreement, clustered", "", "a jackknife overstates the error a little (Efron & Stein 1981)"),
     (
