@@ -121,12 +121,12 @@ def standardised(published, truth) -> Hits:
 
 def block_equivalence(published, rng) -> Hits:
     """A block that explains exactly the bound, of case managers' or of clients' variables."""
+    bound, groups = 0.0625, pd.factorize(published[KEYS])[0]
 
     def absent(found: Estimate) -> float:
-        return verdicts.block(found, 0.0625).p_equivalence
+        return verdicts.block(found, bound).p_equivalence
 
-    groups = pd.factorize(published[KEYS])[0]
-    for level, k, share, bound in (("case manager", 3, 1, 0.0625), ("client", 4, 0.08, 0.0625)):
+    for level, k, share in (("case manager", 3, 1), ("client", 4, 0.08)):
         between = rng.normal(size=(groups.max() + 1, k))[groups]
         X = np.sqrt(share) * between + np.sqrt(1 - share) * rng.normal(size=(len(groups), k))
         habit = rng.normal(size=groups.max() + 1)[groups]

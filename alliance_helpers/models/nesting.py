@@ -334,6 +334,16 @@ def _shares(criterion, grouped: bool, sizes: tuple) -> pd.DataFrame:
     return pd.DataFrame(rows[0 if grouped else 1 :], columns=columns)
 
 
+def whitened(columns: np.ndarray, starts: np.ndarray, sizes: np.ndarray, ratio) -> np.ndarray:
+    """Columns (n, k) without a part of each group's mean, by the variance ratio between / within.
+
+    So least squares fit a random-intercept model (Fuller & Battese 1973, JASA 68:626-632).
+    """
+    part = 1 - 1 / np.sqrt(1 + ratio * sizes)
+    means = np.add.reduceat(columns, starts) / sizes[:, None]
+    return columns - np.repeat(part[:, None] * means, sizes, axis=0)
+
+
 class _Profile:
     """The REML criterion as a function of the variance ratio between / within alone.
 

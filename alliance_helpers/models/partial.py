@@ -24,7 +24,7 @@ from ..errors import NotEstimableError
 from .count_fits import Design, Fit, fit_cr2, from_arrays, poisson
 from .counts import negbin
 from .design import COLLINEAR, Sample, check_shape, orthonormal, runs, standardise
-from .nesting import Intercepts, anova, fit_intercepts
+from .nesting import Intercepts, anova, fit_intercepts, whitened
 from .robust import MAX_BLOCKS, fit_robust, inside_groups, leave_one_out
 
 ESTIMATORS = ("ols", "cr2", "mixed")
@@ -132,9 +132,7 @@ class Partial:
         n, more = self.n - self.q, self.sizes @ self.sizes / self.n - 1
         if estimator == "ols" or not more:
             return n, n
-        columns = (replace(self._sample, y=x) for x in self.X.T)
-        alike = np.array([max(anova(column, "a predictor")[0], 0.0) for column in columns])
-        ratio = min(self.intercepts.ratio, MOST_ALIKE / (1 - MOST_ALIKE))
+        alike, ratio = self._alike, min(self.intercepts.ratio, MOST_ALIKE / (1 - MOST_ALIKE))
         if estimator == "mixed":
             between = (self.sizes / (1 + ratio * self.sizes)).sum()
             within = self.n - ratio * between
@@ -142,6 +140,12 @@ class Partial:
         else:
             worth = n / (1 + more * alike * ratio / (1 + ratio))
         return float(np.mean(worth)), float(np.mean(n / (1 + more * alike**2)))
+
+    @cached_property
+    def _alike(self) -> np.ndarray:
+        """Shares of the predictors' variance between case managers (k,)."""
+        columns = (replace(self._sample, y=x) for x in self.X.T)
+        return np.array([max(anova(column, "a predictor")[0], 0.0) for column in columns])
 
     def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and p-values for each permutation.
@@ -279,23 +283,19 @@ class Partial:
 
     @cached_property
     def _whitened(self):
-        """Shrinkage by group, and the bases of covariates and predictors after whitening."""
+        """The variance ratio, and the bases of covariates and predictors after whitening."""
         icc = anova(replace(self._sample, y=self.residual), "the outcome")[0]
         share = float(np.clip(icc, 0, MOST_ALIKE))
         ratio = share / (1 - share)
-        shrink = 1 - 1 / np.sqrt(1 + ratio * self.sizes)
-        base = np.linalg.qr(self._whiten(np.column_stack([np.ones(self.n), self.Z]), shrink))[0]
-        Q, R = _free_of(self._whiten(self.X, shrink), base)
-        return shrink, self._whiten(base, shrink), self._whiten(Q, shrink), R
-
-    def _whiten(self, columns, shrink):
-        means = np.add.reduceat(columns, self.starts) / self.sizes[:, None]
-        return columns - np.repeat(shrink[:, None] * means, self.sizes, axis=0)
+        how = self.starts, self.sizes, ratio
+        base = np.linalg.qr(whitened(np.column_stack([np.ones(self.n), self.Z]), *how))[0]
+        Q, R = _free_of(whitened(self.X, *how), base)
+        return ratio, whitened(base, *how), whitened(Q, *how), R
 
     def _mixed_permuted(self, shuffled):
-        shrink, base, Q, _ = self._whitened
+        ratio, base, Q, _ = self._whitened
         sums = shuffled @ self._by_group(np.ones((self.n, 1)))
-        lost = (sums**2 / self.sizes) @ (1 - (1 - shrink) ** 2)
+        lost = (sums**2 / self.sizes) @ (1 - 1 / (1 + ratio * self.sizes))
         explained = _squares(shuffled @ Q)
         left = self.residual @ self.residual - lost - _squares(shuffled @ base)
         return self._f(explained, left - explained), self._mixed.df2

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
 from .design import Sample, aligned, as_floats, complete, complete_rows, require_whole, tidy
-from .nesting import fit_intercepts
+from .nesting import fit_intercepts, whitened
 from .robust import cluster_robust, fit_robust
 
 TRENDS = ("none", "common", "own", "differences")
@@ -226,13 +226,9 @@ def _common(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
 
 
 def _weighted(sample: Sample, ratio: float) -> tuple[Sample, tuple[np.ndarray, np.ndarray]]:
-    """A random-intercept model as least squares: without a part of each group's mean (Fuller &
-    Battese 1973, JASA 68:626-632), and the basis of its design, as `fit_robust` takes them.
-    """
-    part = 1 - 1 / np.sqrt(1 + ratio * sample.sizes)
+    """A random-intercept model as least squares, and the basis of its design, for `fit_robust`."""
     whole = np.column_stack([sample.y, np.ones(sample.n), sample.X])
-    means = np.add.reduceat(whole, sample.starts) / sample.sizes[:, None]
-    free = whole - np.repeat(part[:, None] * means, sample.sizes, axis=0)
+    free = whitened(whole, sample.starts, sample.sizes, ratio)
     Q, R = np.linalg.qr(free[:, 1:])
     return replace(sample, y=free[:, 0]), (Q, np.linalg.inv(R))
 

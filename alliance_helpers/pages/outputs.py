@@ -22,7 +22,7 @@ from ..errors import ParameterError, listed
 from ..paths import homeless, unseen, write_whole
 from ..study.clean import CleanStudy
 from ..study.codebook import Codebook, own_words
-from .printing import CAPTIONS, PrettyTable, pretty, word
+from .printing import CAPTIONS, PrettyTable, capital, pretty, word
 from .style import RC
 
 DPI = 150
@@ -285,7 +285,7 @@ def note(study: CleanStudy) -> HTML:
         files = escape(listed(dict.fromkeys(w.file for w in study.warnings)))
         where += f" <code>alliance check</code> warns of {n} thing{'s' * (n != 1)} in {files}."
         scored = (w.what for w in study.warnings if w.what.startswith("scale "))
-        where += escape("".join(f" {what[0].upper()}{what[1:]}" for what in scored))
+        where += escape("".join(f" {capital(what)}" for what in scored))
     return HTML(f'<p class="{css}"><strong>{what}</strong>{where}</p>')
 
 

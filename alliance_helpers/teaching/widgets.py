@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 
 from ..claims.associations import associations
 from ..claims.verdicts import ANALYSES
-from ..claims.views import EVERY, regression_blocks
+from ..claims.views import EVERY, regression_blocks, usable
 from ..cohorts.cohort import open_cohort
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
@@ -70,7 +70,9 @@ ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
 
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     """Both informants' alliance with the variables of a block, by a chosen analysis."""
-    blocks = {b.capitalize(): b for b in book.blocks if b != "alliance" and _terms(dyads, book, b)}
+    blocks = {
+        b.capitalize(): b for b in book.blocks if b != "alliance" and usable(dyads, book.blocks[b])
+    }
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         plots.forest(s.rows, BOUND, book, word(s.analysis), ax=ax)
@@ -82,7 +84,7 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
         analysis=(ANALYSES_BY_NAME, book.usual_analysis),
     )  # fmt: skip
     def shown(block: str, analysis: str) -> dict:
-        one = replace(book, blocks={block: _terms(dyads, book, block)})
+        one = replace(book, blocks={block: usable(dyads, book.blocks[block])})
         rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
         if rows.empty:
             raise NotEstimableError("no association of this block can be estimated")
@@ -100,7 +102,7 @@ def regression_of(
     It starts on the informant and on the outcome given; without an outcome, on the rating.
     """
     informants = {book.informant_label(i): i for i in book.informants}
-    outcomes = {book.label(o): o for o in _terms(dyads, book, "outcome")}
+    outcomes = {book.label(o): o for o in usable(dyads, book.blocks.get("outcome", ()))}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         plots.r_squared_blocks({s.explained: s.fit}, book, ax)
@@ -132,7 +134,3 @@ def regression_of(
         }
 
     return shown()
-
-
-def _terms(dyads: pd.DataFrame, book: Codebook, block: str) -> list[str]:
-    return [t for t in book.blocks.get(block, ()) if t in dyads and dyads[t].nunique() > 1]
