@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,17 +65,24 @@ def pytest_xdist_make_scheduler(config, log):
     return Files(config, log)
 
 
+@contextmanager
+def one_at_a_time(tmp_path_factory, what: str):
+    """A folder that all workers know; only one of them is in here."""
+    place = tmp_path_factory.getbasetemp()
+    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+    with (place / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place
+
+
 @pytest.fixture(scope="session")
 def shipped_run(tmp_path_factory):
     """The whole sequence on the shipped cohort, run once for all workers."""
     from alliance_helpers.running.runner import NotebookRun
     from alliance_helpers.running.sequence import SequenceRun, run_sequence
 
-    place = tmp_path_factory.getbasetemp()
-    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
-    out = place / "shipped" / "results"
-    with (place / "shipped.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_at_a_time(tmp_path_factory, "shipped") as place:
+        out = place / "shipped" / "results"
         if not (out / "run.json").is_file():
             return run_sequence({}, out, jobs=2)
     about = json.loads((out / "run.json").read_text("utf-8"))
