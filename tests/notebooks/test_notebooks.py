@@ -120,12 +120,14 @@ def test_readers_find_their_own_idiom(name):
     assert not used & set(alliance_helpers.__all__), "no helper in it"
 
 
-def played(name):
-    """The names that a notebook ends with, its explorers left out."""
+def played(name, **values):
+    """The names that a notebook ends with, its explorers left out, some parameters changed."""
     names = {"display": lambda *shown: None}
     for cell in code(read(name)):
         if "skip-execution" not in tags(cell):
             exec(cell.source, names)
+        if "parameters" in tags(cell):
+            names.update(values)
     return names
 
 
@@ -201,7 +203,9 @@ def test_own_hands_09():
 
 def test_planning_runs_by_itself_and_own_hands_11(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = played("11_planning")
+    few = {"case_managers": "20, 40", "clients": "1, 8"}  # five designs of twenty
+    few |= {"later_case_managers": "8", "later_clients": "6", "sessions": "6"}
+    names = played("11_planning", **few)
     told = names["once"].rates.query("case_managers == 40 and clients == 1 and truth == 'assumed'")
     # a tenth of the clients is missing, and six variables are held constant
     assert names["power"] - 0.15 < told["supported"].item() < names["power"] + 0.05

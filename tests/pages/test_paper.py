@@ -146,16 +146,23 @@ def test_a_correlation_agrees_with_its_p(r, n):
     assert inconsistent(statistics(claim, row | {"conf_low": r - 0.1, "conf_high": r + 0.1})) == []
 
 
-def test_another_finding_gives_another_sentence(shipped_run, tmp_path):
+def test_another_finding_gives_another_sentence_and_the_rules_are_those_of_the_run(
+    shipped_run, tmp_path
+):
+    """Whatever the file of claims says by now."""
     run = tmp_path / "run"
     shutil.copytree(shipped_run.out, run)
     rows = pd.read_csv(run / "findings.csv", dtype={"finding": str})
     at = (rows["claim"] == "own_outcome") & (rows["informant"] == "client")
     rows.loc[at, ["estimate", "verdict"]] = [-0.4567, "not_supported"]
     rows.to_csv(run / "findings.csv", index=False)
+    about = json.loads((run / "run.json").read_text())
+    about["plan"]["claims"]["bounds"]["correlation"]["value"] = 0.123
+    (run / "run.json").write_text(json.dumps(about))
     export(run, tmp_path / "paper")
     text = plain(tmp_path / "paper")
     assert re.search(r"outcome in the same eyes: not supported, β = −\.46", text)
+    assert "coefficient: 0.123 (" in text
 
 
 def test_the_files_open_elsewhere(paper, tmp_path):
@@ -230,17 +237,6 @@ def test_a_full_disk_leaves_nothing_half_written(shipped_run, tmp_path, monkeypa
     assert done.exit_code == 1 and "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
     assert [p for p in tmp_path.rglob("*") if p.is_file() and p.name != paths.LIST] == []
-
-
-def test_the_rules_are_those_of_the_run(shipped_run, tmp_path):
-    """Whatever the file of claims says by now."""
-    run = tmp_path / "run"
-    shutil.copytree(shipped_run.out, run)
-    about = json.loads((run / "run.json").read_text())
-    about["plan"]["claims"]["bounds"]["correlation"]["value"] = 0.123
-    (run / "run.json").write_text(json.dumps(about))
-    export(run, tmp_path / "paper")
-    assert "coefficient: 0.123 (" in plain(tmp_path / "paper")
 
 
 def test_files_of_others_stay(shipped_run, tmp_path):
