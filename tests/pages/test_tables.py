@@ -355,34 +355,83 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
     assert scorecard(findings[:0], RULES).empty
 
 
+FIRST, SECOND = "as_1995", "as_1995_outcomes"
+MAIN = "adjusted for pretreatment, case managers respected"
+
+
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
-        (("supported", "supported", "supported", "supported"), "reports it, and today all agree."),
+        ({FIRST: "s", "nested": "s"}, "The method of 1995 reports it, and today all agree."),
+        ({FIRST: "n", "nested": "n"}, "of 1995 does not report it, and today all agree."),
+        ({FIRST: "s", "nested": "i"}, "of 1995 reports it; today it is inconclusive."),
+        ({FIRST: "n", "nested": "i"}, "of 1995 does not report it; today it is inconclusive."),
+        ({FIRST: "s", SECOND: "s", "nested": "s"}, "of 1995 reports it, and today all agree."),
         (
-            ("supported", None, "inconclusive", "inconclusive"),
-            "reports it; today it is inconclusive.",
+            {FIRST: "s", SECOND: "n", "nested": "s"},
+            "Reported as 1995 read it (alliance explained) only; today it is supported.",
         ),
         (
-            ("not_supported", "supported", "inconclusive", "supported"),
-            "does not report it; today, unadjusted, case managers respected, it is inconclusive. "
-            "First to turn it: case managers not respected (supported).",
+            {FIRST: "n", SECOND: "s", "nested": "i"},
+            "Reported as 1995 read it (outcomes explained) only; today it is inconclusive.",
+        ),
+        ({"nested": "s", "nested_cr2": "s"}, "Read today; today it is supported."),
+        ({FIRST: "s"}, "Not assessed."),
+        (
+            {FIRST: "n", "as_published": "s", "nested": "i", "rank": "s"},
+            "of 1995 does not report it; today, unadjusted, case managers respected, it is "
+            "inconclusive. First to turn it: case managers not respected (supported).",
         ),
         (
-            ("supported", None, "supported", "not_supported"),
-            "reports it; today, unadjusted, case managers respected, it is supported. "
+            {FIRST: "s", "nested": "s", "rank": "n"},
+            "of 1995 reports it; today, unadjusted, case managers respected, it is supported. "
             "First to turn it: scores made rank-normal (not supported).",
         ),
-        ((None, "supported", None, None), "Read today; today it is supported."),
-        (("supported", None, None, None), "Not assessed."),
+        (
+            {"adjusted": "s", "nested": "i", "rank": "n"},
+            f"Read today; today, {MAIN}, it is supported. "
+            "First to turn it: pretreatment not held constant (inconclusive).",
+        ),
+        (
+            {"adjusted": "s", "nested": "s", "as_published": "n"},
+            f"today, {MAIN}, it is supported. No change in a single respect turns that.",
+        ),
+        (  # the only other analysis differs in two respects: none was changed alone
+            {"adjusted": "s", "as_published": "n"},
+            f"Read today; today, {MAIN}, it is supported.",
+        ),
     ],
 )
 def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdicts, said):
-    analyses = ("as_1995", "as_published", "nested", "rank")
+    words = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
     rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "n": 201,
-                         "analysis": analyses, "verdict": verdicts})  # fmt: skip
-    card = then_and_now(rows.dropna(), RULES)
-    assert card.frame["sentence"][0].endswith(said)
+                         "analysis": [*verdicts], "verdict": [*verdicts.values()]})  # fmt: skip
+    rows = rows.replace({"verdict": words}).reset_index(drop=True)
+    card = then_and_now(rows, RULES)
+    sentence = card.frame["sentence"][0]
+    assert sentence.endswith(said) and ("turn" in sentence) is ("turn" in said)
+    marks = {"s": "✔ supported", "n": "✘ not supported", "i": "? inconclusive"}
+    line = card.text().splitlines()[-1]
+    page = card._repr_html_()
+    for letter, mark in marks.items():
+        assert page.count(f">{mark[0]}</span>") == [*verdicts.values()].count(letter)
+        assert line.count(mark) == [
+            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2")
+        ].count(letter)
+
+
+def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_change():
+    (claim,) = [c for c in RULES.claims if c.claim == "independent_raters"]
+    analyses = [FIRST, "adjusted", "nested", "rank", "bayes", "multiverse", "own"]
+    rows = pd.DataFrame(
+        [finding(*claim.key[:2], claim.informant, a, "supported") for a in analyses]
+    )
+    card = then_and_now(rows, RULES)
+    assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
+    assert card.groups() == {
+        "Then": [FIRST], "Now": ["adjusted"], "Model": ["nested"],
+        "One thing changed": ["rank", "bayes"], "Others": ["multiverse", "own"],
+    }  # fmt: skip
 
 
 def test_joint_tests_have_one_row_per_claim():
