@@ -18,6 +18,7 @@ from alliance_helpers.pages.tables import (
     missingness,
     reliabilities,
     scorecard,
+    statistics,
     then_and_now,
     verdict_sentences,
 )
@@ -322,6 +323,31 @@ def test_sentences_carry_estimate_interval_and_verdict(findings):
         "β = −.15, 95 % CI [−.39, .09], inconclusive. Unadjusted, dyads independent: r"
     )
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
+
+
+@pytest.mark.parametrize(
+    ("claim", "row", "said"),
+    [
+        ("age", {"df": np.inf}, "r = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"df": 12.3}, "r(12) = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"analysis": "nested"}, "β = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("modest", {"analysis": "nested"}, "r = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"conf_low": np.nan}, "r(192) = −.17, p = .011"),
+        ("age", {"p_value": np.nan}, "r(192) = −.17, 95 % CI [−.30, −.04]"),
+        ("age", {"conf_low": -0.1712, "conf_high": -0.1708},
+         "r(192) = −.17100, 95 % CI [−.17120, −.17080], p = .011"),
+        ("differs_treatment", {"estimate": 0.061}, "R² = .061, p = .011"),
+        ("other_outcomes", {"estimate": 0.061, "p_value": 0.00002},
+         "R² = .061, p < .001, smaller than the bound: p = .200"),
+        ("other_outcomes", {"estimate": 0.061, "p_equivalence": np.nan}, "R² = .061, p = .011"),
+        ("age", {"estimate": np.nan, "criterion": "not estimable: why"}, "not estimable: why"),
+        ("age", {"estimate": np.nan, "criterion": "all must hold"}, ""),
+    ],
+)  # fmt: skip
+def test_an_estimate_is_told_by_its_kind_and_with_what_is_known(claim, row, said):
+    claim = next(c for c in RULES.claims if c.claim == claim)
+    usual = finding(*claim.key, "as_published", "supported", -0.171, -0.302, -0.0391, 0.011, 0.2)
+    assert statistics(claim, usual | row) == said
 
 
 def test_what_moved_the_estimate_furthest_from_its_correlation():
