@@ -74,7 +74,7 @@ def table(**verdicts):
 
 
 AGE, BOTH = "case manager age", "case manager age and symptom severity"
-HELD = "How sure: what is supported holds whatever single thing is changed."
+HELD = "How sure: what is supported holds through each single change that was tried."
 OTHER = "with pretreatment not held constant"
 ALONE = "with case managers not respected"
 
@@ -93,7 +93,7 @@ ALONE = "with case managers not respected"
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
         (
             {"nested": "is"},
-            f"How sure: {AGE} turns {OTHER}; the rest hold whatever single thing is",
+            f"How sure: {AGE} turns {OTHER}; the rest hold through each single change",
         ),
         ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
         (
@@ -128,9 +128,9 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     true = rates[rates["scenario"] == "published"]
     error = 100 * true["monte_carlo_error"].max()
     assert (
-        f"simulated cohorts of {size} clients, the design nearest to these {clients}, in which the "
-        "primary analysis supports a claim that is true there (Monte Carlo error at most "
-        f"{error:.1f} points)."
+        f"simulated cohorts of {size} clients (here at most {clients} have what a claim asks for) "
+        "in which the primary analysis supports a claim that is true there (Monte Carlo error at "
+        f"most {error:.1f} points)."
     ) in page
     shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
     shown = re.findall(r"(\d+) %(?! CI)", page.split("If true")[1].split("The primary est")[0])

@@ -420,7 +420,7 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ),
         (
             {"adjusted": "s", "nested": "s", "as_published": "n"},
-            f"today, {MAIN}, it is supported. No change in a single respect turns that.",
+            f"today, {MAIN}, it is supported. No single change that was tried turns that.",
         ),
         (  # the only other analysis differs in two respects: none was changed alone
             {"adjusted": "s", "as_published": "n"},
