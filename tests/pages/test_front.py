@@ -174,15 +174,21 @@ def test_what_then_hangs_on_follows_both_readings(first, other, said):
 
 
 def test_marks_and_titles_of_the_figure_are_those_of_the_rows():
-    findings = table(as_1995="n ", adjusted="si")
-    page = front_page(findings, RULES)
-    shown = re.findall(r'<td class="(\w*)">(?:<span aria-hidden="true">(.)</span>)?', page)
-    assert [mark for mark in shown if mark[0] or not mark[1]][:2] == [
-        ("not_supported", "✘"), ("supported", "✔"),
-    ]  # fmt: skip
-    assert ("inconclusive", "?") in shown and shown.count(("not_supported", "✘")) == 1
-    assert page.count("<title>β = −.30, 95 % CI [−.40, −.20], p = .001</title>") == 2
-    assert 'aria-label="Case manager age: β' in page or 'aria-label="case manager age: β' in page
+    page = front_page(table(as_1995="n ", adjusted="si"), RULES)
+    told = "β = −.30, 95 % CI [−.40, −.20], p = .001"
+    rows = re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)[1:]
+    for name, marks, row in zip(
+        (AGE, "symptom severity"),
+        ("✘ not supported ✔ supported", "? inconclusive"),
+        rows,
+        strict=True,
+    ):
+        assert words(row).startswith(f"{name} {marks} {told}")
+        assert f'aria-label="{name}: {told}"' in unescape(row)
+    assert ['class="first"' in row for row in rows] == [True, False]
+    for verdicts, kind in (("ss", "supported"), ("si", "mixed"), ("nn", "not_supported")):
+        page = front_page(table(adjusted=verdicts), RULES)
+        assert re.findall(r'<li class="(\w+)">', page) == [kind]
 
 
 def test_estimates_are_drawn_against_their_bounds_as_claimed_to_the_right(findings):

@@ -1,6 +1,7 @@
 """Tables for reading: words and rounding, small counts, reliabilities, verdicts in sentences."""
 
 import html.parser
+import re
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.optimize import linprog
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.pages.printing import pretty
+from alliance_helpers.pages.printing import WORDS, pretty
 from alliance_helpers.pages.table_one import suppressed, table_one
 from alliance_helpers.pages.tables import (
     joint_tests,
@@ -453,6 +454,10 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
         [finding(*claim.key[:2], claim.informant, a, "supported") for a in analyses]
     )
     card = then_and_now(rows, RULES)
+    page = card._repr_html_()
+    heads = re.findall(r'class="turned[^>]*><span>(.*?)</span>', page)
+    assert heads == [WORDS.get(a, a) for a in analyses]
+    assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Halo"]
     assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
     assert card.groups() == {
         "Then": [FIRST], "Now": ["adjusted"], "Model": ["nested"],
