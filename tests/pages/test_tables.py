@@ -440,8 +440,14 @@ def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdic
     marks = {"s": "✔ supported", "n": "✘ not supported", "i": "? inconclusive"}
     line = card.text().splitlines()[-1]
     page = card._repr_html_()
+    assert f'<th scope="row">{RULES.claims[0].text}<small>{sentence}</small></th>' in page
+    order = [name for names in card.groups().values() for name in names]
+    cells = re.findall(
+        r'<td class="v \w* (\w+)"><span aria-hidden="true">(.)</span>.*?>(.*?)<', page
+    )
+    assert cells == [(words[verdicts[a]], *marks[verdicts[a]].split(" ", 1)) for a in order]
     for letter, mark in marks.items():
-        assert page.count(f">{mark[0]}</span>") == [*verdicts.values()].count(letter)
+        assert f"{mark}, " in page.split("<thead>")[0]
         assert line.count(mark) == [
             v for a, v in verdicts.items() if a not in ("rank", "nested_cr2")
         ].count(letter)
@@ -457,7 +463,17 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
     page = card._repr_html_()
     heads = re.findall(r'class="turned[^>]*><span>(.*?)</span>', page)
     assert heads == [WORDS.get(a, a) for a in analyses]
-    assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Halo"]
+    assert re.findall(r'colspan="(\d)".*?>(.*?)</th>', page) == [
+        ("1", "Then"), ("1", "Now"), ("1", "Model"), ("2", "One thing changed"), ("2", "Others"),
+        ("8", "Halo"),
+    ]  # fmt: skip
+    assert re.findall(r'class="turned \w* (\w*)">', page) == [*["main"] * 3, *[""] * 4]
+    assert re.findall(r'<td class="v (\w*) \w+">', page) == [*["first"] * 4, "", "first", ""]
+    silent = rows[rows["analysis"] != "rank"]
+    two = pd.concat([silent, pd.DataFrame([finding("1", "modest", "both", "rank", "supported")])])
+    page = then_and_now(two, RULES)._repr_html_()
+    assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Finding 1", "Halo"]
+    assert page.count(">–</td>") == 7
     assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
     assert card.groups() == {
         "Then": [FIRST], "Now": ["adjusted"], "Model": ["nested"],
