@@ -240,7 +240,7 @@ def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
         shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = replace(table.guesses[best], type="id", role="client")
+            found = table.guesses[best].as_id(role="client")
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
@@ -294,7 +294,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     """Name a table's variables, sort out what is no variable, and find the scales in it."""
     guesses = table.guesses
     if table.key[0] in guesses:
-        guesses[table.key[0]] = replace(guesses[table.key[0]], type="id")
+        guesses[table.key[0]] = guesses[table.key[0]].as_id()
     if table.occasion:
         levels = guesses[table.occasion].values
         table.suffix = {level: f"_{plain_name(level)}" for level in levels}

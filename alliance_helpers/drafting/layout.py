@@ -185,7 +185,7 @@ def shape_of(table: DraftTable) -> Shape:
     free = {name: guess for name, guess in guesses.items() if guess.column not in items}
     shape = _shape(replace(table, guesses=free), bool(table.blocks))
     if shape.client:
-        guess = replace(guesses[shape.client], type="id", role="client", unique=True, values=())
+        guess = guesses[shape.client].as_id(role="client", unique=True)
         guesses |= {name: replace(other, unique=False) for name, other in guesses.items()}
         guesses[shape.client] = guess
     return shape

@@ -7,19 +7,20 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from alliance_helpers.claims import over_time
 from alliance_helpers.claims.assess import assess, first_change
-from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.rules import Claim, read_rules
 from alliance_helpers.claims.views import whose_rating
-from alliance_helpers.cohorts.courses import courses, draw_sessions
+from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.nesting import nested_shares
 from alliance_helpers.paths import ROOT
-from alliance_helpers.study.clean import clean
+from alliance_helpers.study.clean import all_sessions, clean
 from alliance_helpers.study.load import check, load_study
 
 EXAMPLE = ROOT / "examples" / "gad_sessions"
@@ -342,6 +343,25 @@ def test_simulated_sessions_know_their_truth(tmp_path):
     study, rules = clean(load_study(tmp_path / "made")), read_rules(data=tmp_path / "made")
     rows = assess(study.dyads, rules=rules, finding="2").set_index(["claim", "analysis"])
     assert rows.loc[("alliance_first", "detrended"), "verdict"] == "supported"
+
+
+def test_errors_of_a_cross_lagged_claim_are_of_three_clients_fewer():
+    frame = draw_sessions(courses()["sessions_effect"], 200, 3, 4)
+    y, x = frame["symptoms"], frame["client_alliance"]
+    (model,) = cross_lagged([(y, x, frame["client_id"], frame["session"])])
+    large = model.paths.set_index("term").loc["y_on_x"]
+    dyads = frame.drop_duplicates("client_id", keep="last")
+    dyads.attrs["sessions"] = all_sessions(
+        {"sessions": frame}, scenario_codebook("sessions_effect")
+    )
+    claim = Claim("1", "any", "precedes", "client", term="symptoms", sign="negative",
+                  source="client_alliance", bound="lagged")  # fmt: skip
+    effect, _, clients = over_time.Judge(dyads, read_rules(), "detrended").find(claim)
+    assert (effect.df, clients) == (197, 200)
+    ratio = effect.conf_high - effect.conf_low
+    ratio *= large["estimate"] / effect.estimate / (large["conf_high"] - large["conf_low"])
+    assert ratio == pytest.approx(stats.t.ppf(0.975, 197) / stats.norm.ppf(0.975)
+                                  * np.sqrt(200 / 197), rel=1e-6)  # fmt: skip
 
 
 def test_both_rating_in_families_as_spss(tmp_path):

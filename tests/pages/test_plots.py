@@ -89,8 +89,7 @@ SPECIFICATIONS = pd.DataFrame(
 )  # fmt: skip
 JOINT = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager",
-     "statistic": ["median", "share_significant", "stouffer"], "p_value": [0.04, 0.03, 0.02],
-     "p_low": 0.01, "p_high": 0.05}
+     "p_value": [0.04], "p_low": 0.01, "p_high": 0.05}
 )  # fmt: skip
 INCLUSION = pd.DataFrame(
     {"informant": ["client", "case_manager"] * 2, "term": ["symptoms"] * 2 + ["living_skills"] * 2,

@@ -488,20 +488,18 @@ def test_joint_tests_have_one_row_per_claim():
             "finding": claim.finding,
             "claim": claim.claim,
             "informant": claim.informant,
-            "statistic": ["median", "share_significant", "stouffer"],
-            "estimate": [0.2, 0.7, 2.1],
-            "expected": [0.05, 0.04, 0.1],
-            "p_value": [0.01, 0.02, 0.03],
-            "p_low": [0.005, 0.01, 0.02],
-            "p_high": [0.02, 0.03, 0.05],
+            "estimate": [0.2],
+            "expected": 0.05,
+            "p_value": 0.01,
+            "p_low": 0.005,
+            "p_high": 0.02,
             "n_specifications": 90,
             "n_perm": 200,
         }
     )
     row = joint_tests(joint, RULES).iloc[0]
     assert row["claim"] == claim.text
-    assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
-    assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
-    assert row[["p_median_low", "p_share_low", "p_stouffer_high"]].tolist() == [0.005, 0.01, 0.05]
+    assert row[["estimate", "expected"]].tolist() == [0.2, 0.05]
+    assert row[["p_value", "p_low", "p_high"]].tolist() == [0.01, 0.005, 0.02]
     with pytest.raises(NotEstimableError, match="no claim has a specification"):
         joint_tests(joint[:0], RULES)
