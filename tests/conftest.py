@@ -21,6 +21,7 @@ PROCESSES = (
     "test_notebooks",
     "test_paper",
     "test_runner",
+    "test_sentences",
     "test_shared_cohort",
     "test_traps",
 )

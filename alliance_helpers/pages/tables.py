@@ -349,6 +349,6 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
         return start + end
     said = f"{start}; today, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
-        return f"{said} No change in a single respect turns that."
+        return said + " No single change that was tried turns that." * (change["tried"] > 0)
     how = f"{change['respect']} {change['does']}"
     return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,53 @@ def test_the_sentence_follows_the_data(how, verdicts, words, tmp_path):
         assert more["conf_low"] < how["path"] < more["conf_high"]
     late = rows.loc[("late", "detrended")]
     assert late["verdict"] == "inconclusive" and "the series are too short" in late["criterion"]
+
+
+TREND = "the trend that all share is taken out"
+
+
+@pytest.mark.parametrize(
+    ("naive", "honest", "end"),
+    [
+        ("supported", "inconclusive",
+         f"supported by the analysis that most papers print (slope −12.340, p < .001), and gone as "
+         f"soon as {TREND} (slope .004, p = .900, inconclusive)."),
+        ("supported", "not_supported", f"and gone as soon as {TREND} (slope .004, p = .900, not"),
+        ("supported", "supported", f"and supported still once {TREND} (slope .004, p = .900)."),
+        ("not_supported", "not_supported", f"and not supported still once {TREND} (slope .004, p"),
+        ("inconclusive", "supported", f"but supported once {TREND} (slope .004, p = .900)."),
+        ("not_supported", "inconclusive", f"but inconclusive once {TREND} (slope .004, p = .900)."),
+        ("supported", None, "X: cannot be told (not estimable: why)."),
+        (None, "supported", "X: cannot be told (not estimable: why)."),
+    ],
+)  # fmt: skip
+def test_each_part_of_the_headline_comes_and_goes_with_the_verdicts(naive, honest, end):
+    rows = pd.DataFrame({
+        "text": "X.", "analysis": ["naive", "detrended"], "verdict": [naive, honest],
+        "estimate": [-12.34, 0.0042], "p_value": [0.00011, 0.9], "criterion": "not estimable: why.",
+    })  # fmt: skip
+    rows["estimate"] = rows["estimate"].where(rows["verdict"].notna())
+    (said,) = over_time.headline(rows)
+    assert (
+        said.startswith("X: ") and (end in said) and (not end.endswith(".") or said.endswith(end))
+    )
+    assert over_time.headline(pd.DataFrame({"reason": ["Why."]})) == ["Why."]
+
+
+def test_what_most_is_drawn_on_is_the_largest_share_within():
+    book = SimpleNamespace(informant_label=str.capitalize, label=str.upper)
+    rows = pd.DataFrame({
+        "level": ["within", "within", "between", "within"],
+        "informant": ["client", "client", "client", "case_manager"],
+        "terms": ["a", "b, c", "d", "a"], "estimate": [0.1234, 0.2, 0.9, np.nan],
+        "noise": -0.0126, "p_value": 1.0, "reason": ["", "", "", "not estimable: why."],
+    })  # fmt: skip
+    assert over_time.sources_said(rows, book) == [
+        "Client: of what is new in the rating at a session most goes with what is new in B, C, a "
+        "share of .200 of its variance (pure noise −.013, p = 1.000).",
+        "Case_manager: not estimable: why.",
+    ]
+    assert over_time.sources_said(pd.DataFrame({"reason": ["Why."]}), book) == ["Why."]
 
 
 def test_who_stops_coming(tmp_path):
