@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from ..claims.associations import associations
 from ..claims.verdicts import ANALYSES
 from ..claims.views import EVERY, regression_blocks, usable
-from ..cohorts.cohort import open_cohort
+from ..cohorts.cohort import keep_cohort, open_cohort
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
@@ -57,9 +57,10 @@ def every_demo() -> list[demos.Demo]:
 
 
 def rehearse() -> None:
-    """Draw every unit's figures at their start."""
+    """Draw every unit's figures at their start, and have their cohort open."""
     for demo in every_demo():
         demo.picture()
+    keep_cohort(scenario="published")
 
 
 # Explorers for the main notebooks: the same analysis with other variables, informants, bounds.
