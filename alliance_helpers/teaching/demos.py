@@ -36,7 +36,7 @@ BUTTONS = 4
 ROUND = 2  # pixels of paper around a text
 REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
 LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
-LOOK = {"style": {"description_width": "19em"}, "layout": {"width": "min(44em, 98%)"}}
+LOOK = {"style": {"description_width": "19em"}}
 
 SAID = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
@@ -52,12 +52,12 @@ class Slide:
     step: float
     value: float
 
-    def widget(self) -> ipw.IntSlider | ipw.FloatSlider:
+    def widget(self, layout: ipw.Layout) -> ipw.IntSlider | ipw.FloatSlider:
         whole = all(isinstance(x, int) for x in (self.low, self.high, self.step, self.value))
         made = ipw.IntSlider if whole else ipw.FloatSlider
         decimals = len(f"{self.step:g}".partition(".")[2])
         how = {} if whole else {"readout_format": f".{decimals}f"}
-        how |= {"min": self.low, "max": self.high, "step": self.step}
+        how |= {"min": self.low, "max": self.high, "step": self.step, "layout": layout}
         return made(value=self.value, description=self.label, **how, **LOOK)
 
     def check(self, name: str, value: object) -> None:
@@ -81,10 +81,10 @@ class Choose:
     options: Mapping[str, object]
     value: object
 
-    def widget(self) -> ipw.ToggleButtons | ipw.SelectionSlider:
+    def widget(self, layout: ipw.Layout) -> ipw.ToggleButtons | ipw.SelectionSlider:
         made = ipw.ToggleButtons if len(self.options) <= BUTTONS else ipw.SelectionSlider
-        options = list(self.options.items())
-        return made(options=options, value=self.value, description=self.label, **LOOK)
+        about = {"value": self.value, "description": self.label, "layout": layout}
+        return made(options=list(self.options.items()), **about, **LOOK)
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options.values():
@@ -230,8 +230,9 @@ class Demo:
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
-        inputs = {name: control.widget() for name, control in self.controls.items()}
-        numbers, figure = ipw.HTML(), ipw.HTML()
+        wide, plain = ipw.Layout(width="min(44em, 98%)"), {"layout": ipw.Layout()}  # shared by all
+        inputs = {name: control.widget(wide) for name, control in self.controls.items()}
+        look, numbers, figure = (ipw.HTML(text, **plain) for text in (VISIBLE, "", ""))
         again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
         def show(_event: object = None) -> None:
@@ -256,7 +257,7 @@ class Demo:
             widget.observe(show, "value")
         again.on_click(reset)
         show()
-        box = ipw.VBox([ipw.HTML(VISIBLE), *inputs.values(), ipw.HBox([again]), numbers, figure])
+        box = ipw.VBox([look, *inputs.values(), again, numbers, figure], **plain)
         box.add_class("alliance-demo")
         return box
 

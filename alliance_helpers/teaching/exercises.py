@@ -96,7 +96,8 @@ def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object)
         "style": {"description_width": "auto"},
     }
     box = Dropdown(options=["", *choices], **label) if choices else Text(**label)
-    button, reply = Button(description="Check"), HTML('<div role="status"></div>')
+    plain = {"layout": Layout()}  # one for all: each is a message to the page
+    button, reply = Button(description="Check", **plain), HTML('<div role="status"></div>', **plain)
 
     def look(_event: object = None) -> None:
         text = str(box.value).strip()
@@ -110,7 +111,7 @@ def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object)
         reply.value = said
 
     button.on_click(look)
-    made = VBox([HBox([box, button]), reply])
+    made = VBox([HBox([box, button], **plain), reply], **plain)
     made.add_class("alliance-exercise")
     return made
 
