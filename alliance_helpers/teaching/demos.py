@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from PIL import Image
 
-from ..errors import AllianceError, NotEstimableError, ParameterError
+from ..errors import AllianceError, ParameterError
 from ..pages.outputs import Picture, figure_html
 from ..pages.printing import coefficient, figure_number, p_words
 from ..pages.style import INK, PAPER, QUIET, RC
@@ -36,7 +36,6 @@ BUTTONS = 4
 ROUND = 2  # pixels of paper around a text
 REMEMBERED = 40  # pictures of one demonstration, about 40 kB each
 LOOK_OF_FIGURES = RC | {"axes.titlesize": 10.5, "axes.titley": 1.0}
-LOOK = {"style": {"description_width": "19em"}}
 
 SAID = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 VISIBLE = f"<style>{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
@@ -52,13 +51,13 @@ class Slide:
     step: float
     value: float
 
-    def widget(self, layout: ipw.Layout) -> ipw.IntSlider | ipw.FloatSlider:
+    def widget(self, **look: Any) -> ipw.IntSlider | ipw.FloatSlider:
         whole = all(isinstance(x, int) for x in (self.low, self.high, self.step, self.value))
         made = ipw.IntSlider if whole else ipw.FloatSlider
         decimals = len(f"{self.step:g}".partition(".")[2])
         how = {} if whole else {"readout_format": f".{decimals}f"}
-        how |= {"min": self.low, "max": self.high, "step": self.step, "layout": layout}
-        return made(value=self.value, description=self.label, **how, **LOOK)
+        how |= {"min": self.low, "max": self.high, "step": self.step}
+        return made(value=self.value, description=self.label, **how, **look)
 
     def check(self, name: str, value: object) -> None:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
@@ -81,10 +80,10 @@ class Choose:
     options: Mapping[str, object]
     value: object
 
-    def widget(self, layout: ipw.Layout) -> ipw.ToggleButtons | ipw.SelectionSlider:
+    def widget(self, **look: Any) -> ipw.ToggleButtons | ipw.SelectionSlider:
         made = ipw.ToggleButtons if len(self.options) <= BUTTONS else ipw.SelectionSlider
-        about = {"value": self.value, "description": self.label, "layout": layout}
-        return made(options=list(self.options.items()), **about, **LOOK)
+        options = list(self.options.items())
+        return made(options=options, value=self.value, description=self.label, **look)
 
     def check(self, name: str, value: object) -> None:
         if value not in self.options.values():
@@ -181,14 +180,6 @@ class Demo:
         say = self.say if isinstance(self.say, str) else self.say[result.case]
         return Words().format(say, **vars(result))
 
-    def first(self, name: str, reached: Callable[[Any], bool]) -> int:
-        """The first setting of a slider from its start upwards at which something is so."""
-        slide = self.controls[name]
-        for value in range(slide.value, slide.high + 1, slide.step):
-            if reached(self.compute(**self.settings(**{name: value}))):
-                return value
-        raise NotEstimableError(f"No setting up to {slide.high} of {slide.label!r} does it.")
-
     def picture(self, **changed: Any) -> Still:
         """The figure at one setting of the controls, still."""
         return self.still(**self.settings(**changed))
@@ -230,8 +221,9 @@ class Demo:
         Every change is computed and drawn before the next is taken from the browser, which holds
         back all but the latest setting meanwhile: dragging cannot queue a backlog.
         """
-        wide, plain = ipw.Layout(width="min(44em, 98%)"), {"layout": ipw.Layout()}  # shared by all
-        inputs = {name: control.widget(wide) for name, control in self.controls.items()}
+        wide, plain = ({"layout": ipw.Layout(width=w)} for w in ("min(44em, 98%)", None))  # shared
+        wide["style"] = {"description_width": "19em"}
+        inputs = {name: control.widget(**wide) for name, control in self.controls.items()}
         look, numbers, figure = (ipw.HTML(text, **plain) for text in (VISIBLE, "", ""))
         again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
@@ -293,8 +285,7 @@ def _wipe(figure: Figure) -> None:
             bars.remove()
         for artist in (*ax.lines, *ax.patches, *ax.collections, *ax.texts):
             artist.remove()
-        if ax.get_legend():
-            ax.get_legend().remove()
+        ax.legend_ = None
         ax.relim()
         ax.autoscale()
 
@@ -373,8 +364,6 @@ def kept(make: Callable[..., Demo]) -> Callable[..., Demo]:
         called = signature(make).bind(*args, **named)
         called.apply_defaults()
         key = joblib.hash(called.arguments)
-        if key not in made:
-            made[key] = make(*args, **named)
-        return made[key]
+        return made.get(key) or made.setdefault(key, make(*args, **named))
 
     return demo

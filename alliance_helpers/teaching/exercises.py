@@ -90,11 +90,8 @@ def check(
 
 def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
     """A box to answer an exercise in, for pages without code; else as :func:`check`."""
-    label = {
-        "description": f"Your answer to {name}",
-        "layout": Layout(width="26em"),
-        "style": {"description_width": "auto"},
-    }
+    label = {"description": f"Your answer to {name}", "style": {"description_width": "auto"}}
+    label["layout"] = Layout(width="26em")
     box = Dropdown(options=["", *choices], **label) if choices else Text(**label)
     plain = {"layout": Layout()}  # one for all: each is a message to the page
     button, reply = Button(description="Check", **plain), HTML('<div role="status"></div>', **plain)

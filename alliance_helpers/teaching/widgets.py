@@ -65,9 +65,6 @@ def rehearse() -> None:
 
 # Explorers for the main notebooks: the same analysis with other variables, informants, bounds.
 
-BOUND = 0.20
-ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
-
 
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     """Both informants' alliance with the variables of a block, by a chosen analysis."""
@@ -76,13 +73,13 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     }
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
-        plots.forest(s.rows, BOUND, book, word(s.analysis), ax=ax)
+        plots.forest(s.rows, caseloads.BOUND, book, word(s.analysis), ax=ax)
         ax.set_xlim(-0.8, 0.8)
 
     @demos.demonstration(
         "associations_of", draw,
         block=(blocks, next(iter(blocks.values()))),
-        analysis=(ANALYSES_BY_NAME, book.usual_analysis),
+        analysis=({word(name): name for name in ANALYSES}, book.usual_analysis),
     )  # fmt: skip
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: usable(dyads, book.blocks[block])})
