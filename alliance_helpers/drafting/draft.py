@@ -84,7 +84,7 @@ def describe(path: str | Path) -> str:
     import jinja2  # takes a while, and only a draft needs it
 
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"flow": flow, "line": _line, "literally": _literally}
+    environment.filters |= {"flow": flow, "line": _line, "literally": _literally, "asked": _asked}
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         draft=lay_out(read_sources(Path(path))),
         title=re.sub(r"[_\W]+", " ", Path(path).resolve().stem).strip() or "My study",
@@ -125,10 +125,16 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def _asked(question: str) -> str:
+    """A question as the draft puts it, or what stops the codebook until a person settles it."""
+    return question if question.startswith("STOP: ") else f"QUESTION: {question}"
+
+
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
     layout = _lay_out(seen)
+    layout.joined[:0] = [asked for source in sources.values() for asked in source.asked]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 

@@ -15,7 +15,16 @@ import pandas as pd
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
-from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
+from .answers import (
+    WORDS,
+    Answers,
+    label_gaps,
+    no_answer,
+    pattern,
+    read_codes,
+    read_words,
+    say,
+)
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
@@ -202,7 +211,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if (cells % 1 != 0).mean() < RARE:  # a row of means below the table: `check` names it
             guess = replace(guess, type="integer")
         if guess.type == "integer" and not often:
-            answers = read_codes(cells, levels)
+            gaps = label_gaps(cells, levels)
+            answers = replace(read_codes(cells, levels), stop=gaps)
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)

@@ -9,7 +9,7 @@ from itertools import chain
 import pandas as pd
 
 from ..study.codebook import expand
-from .answers import pattern, say
+from .answers import pattern, say, shown
 from .exports import Source
 from .guesses import Column, Guess, plain_name
 from .items import WHO, Block
@@ -193,19 +193,21 @@ def shape_of(table: DraftTable) -> Shape:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
+    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+    dates = [name for name, guess in free.items() if guess.type == "date"]
+    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):
-            return _rating(guess, told, client)
-        if told and "asked" not in told and _repeated(table):
-            return replace(_rating(guess, told, None), row="apart")
-    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+            return _rating(table, guess, told, client)
+        if told and "asked" not in told and (ids := _repeated(table)):
+            if any(_tied(table, name, by) for by in (*named, *dates, *few)):
+                return replace(_rating(table, guess, told, None), row="apart")
+            return _rating(table, guess, told, ids[0])  # `check` names the rows that are too many
     for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
         if client := _tied(table, name):
             why = say("occasion", column=free[client].column, by=free[name].column)
             return Shape("occasion", client, {"occasion": name}, why)
-    dates = [name for name, guess in free.items() if guess.type == "date"]
-    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for time in [*named, *dates[:1]] if has_items else ():
         if client := _tied(table, time):
             why = say("sessions", column=free[client].column, by=free[time].column)
@@ -261,22 +263,22 @@ def _repeated(table: DraftTable) -> list[str]:
     return sorted(found, key=lambda n: ids[n].role != "client")
 
 
-def _tied(table: DraftTable, by: str) -> str | None:
-    """The id of clients that stands in several rows, and at most once for each value of `by`."""
+def _tied(table: DraftTable, *by: str) -> str | None:
+    """The id of clients that stands in several rows, and at most once for what `by` holds."""
     for name in _repeated(table):
-        pair = table.frame[[table.guesses[n].column for n in (name, by)]].dropna()
-        if name != by and pair.duplicated().mean() < PAIRED:
+        pair = table.frame[[table.guesses[n].column for n in (name, *by)]].dropna()
+        if name not in by and pair.duplicated().mean() < PAIRED:
             return name
     return None
 
 
-def _rating(guess: Guess, told: dict[str, list], client: str | None) -> Shape:
-    column = guess.column
+def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> Shape:
+    column, file = guess.column, table.source.raw.file
     who = {role: told[role][0] for role in ("client", "case_manager")}
     said = [say("which_role", **who)] if told.get("asked") else []
     more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
     settings = {"informant": {"column": column, **who}}
     if more:
-        said.append(say("more_roles", column=column, more=", ".join(map(repr, more))))
+        said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
         settings["where"] = {column: [*who.values()]}
     return Shape("rating", client, settings, say("roles", column=column, **who), " ".join(said))

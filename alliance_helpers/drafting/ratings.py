@@ -79,6 +79,9 @@ def items_and_scale(
         steps = {told: number + 1.0 for told, number in steps.items()}
         answers = Answers(steps, form, "", say("from_zero", form=form))
         block = replace(block, answers=answers)
+    if answers.stop:
+        seen = {"file": table.source.raw.file, "block": block.pattern()}
+        table.questions.append(say("stop", **seen, said=answers.stop))
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")

@@ -183,19 +183,26 @@ def check(data, codebook, as_json) -> None:
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked.
 
+    Exit with 2 if the files do not fit the draft as it stands: what `check` would say is said.
+
     Example: alliance describe my_study/ --out my_study/codebook.yml
     """
     from ..drafting.draft import describe as draft
+    from ..study.load import check as check_study
+    from ..study.read_codebook import draft_codebook
 
     text = draft(path)
     if out is None:
         click.echo(text, nl=False)
-        return
-    target = Path(out)
-    if os.path.lexists(target):
-        raise OutputError(f"{target} exists already. Name another file.")
-    write_whole(target, text)
-    click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
+    else:
+        target = Path(out)
+        if os.path.lexists(target):
+            raise OutputError(f"{target} exists already. Name another file.")
+        write_whole(target, text)
+        click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
+    book, problems = draft_codebook(text, Path(out or "the draft").name)
+    if problems := [*problems, *(check_study(path, book)[0] if book else ())]:
+        raise DataError(problems)
 
 
 @main.command()
