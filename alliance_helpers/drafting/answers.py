@@ -140,9 +140,9 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
             said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
             return Answers(found, form, remark, said)
     steps = np.unique(numbers)
-    gaps = 3 < len(steps) <= 7 and steps[0] in (0, 1) and steps[-1] <= 10
-    gaps = gaps and (np.diff(steps) > 1).any()
-    if gaps and len(numbers) >= MANY:
+    far = steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25, as choices are numbered that came later
+    gaps = far or (steps[0] in (0, 1) and steps[-1] <= 10 and (np.diff(steps) > 1).any())
+    if gaps and 3 < len(steps) <= 7 and len(numbers) >= MANY:
         said = say("gaps", codes=", ".join(f"{x:g}" for x in steps), n=len(steps))
         return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
     return Answers()

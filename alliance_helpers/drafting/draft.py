@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..errors import listed
 from ..study.cells import plain, word_of
 from ..study.check import parted
 from ..study.codebook import ENDING
@@ -49,6 +50,7 @@ from .items import (
     informant_of,
     item_blocks,
     reversed_beside,
+    spans_of,
 )
 from .layout import SHAPES, DraftTable, Layout, Part, shape_of
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
@@ -84,7 +86,7 @@ def describe(path: str | Path) -> str:
     import jinja2  # takes a while, and only a draft needs it
 
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"flow": flow, "line": _line, "literally": _literally, "asked": _asked}
+    environment.filters |= {"flow": flow, "line": _line, "literally": _literally}
     return environment.from_string(TEMPLATE.read_text("utf-8")).render(
         draft=lay_out(read_sources(Path(path))),
         title=re.sub(r"[_\W]+", " ", Path(path).resolve().stem).strip() or "My study",
@@ -125,11 +127,6 @@ def _line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _asked(question: str) -> str:
-    """A question as the draft puts it, or what stops the codebook until a person settles it."""
-    return question if question.startswith("STOP: ") else f"QUESTION: {question}"
-
-
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
@@ -164,7 +161,7 @@ def _apart(table: DraftTable) -> list[DraftTable]:
 
 def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
-    raw, questions, blocks = source.raw, [], []
+    raw, questions, blocks, unlike = source.raw, [], [], set()
     columns, beside = scan(raw), reversed_beside(raw)
     inside: dict[str, Guess] = {}
     for block in item_blocks([column for column in raw.frame if column not in beside]):
@@ -177,8 +174,12 @@ def _look(source: Source) -> DraftTable:
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not by_label:
-            questions.append(say("unlike", block=block.pattern(), odd=told))
+            unlike |= {*block.columns}
+            spans = listed(spans_of(columns, block), 12)
+            questions.append(say("unlike", block=block.pattern(), odd=told, spans=spans))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
+    guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
+                if guess.column in unlike and guess.type == "integer"}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
     table.questions = [*filter(None, [table.shape.question]), *questions]
@@ -210,9 +211,12 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     first, *rest = [
         t for t in layout.tables if t.row == "client" and layout.client in t.guesses
     ] or [None]
-    for table in rest:
-        if not first.held(layout.client) & table.held(layout.client):
-            table.questions.append(say("others", other=first.source.raw.file))
+    more = [t for t in rest if {*t.frame} == {*first.frame}
+            and not first.held(layout.client) & t.held(layout.client)]  # fmt: skip
+    if more:
+        files = listed(table.source.raw.file for table in more)
+        layout.joined.append(say("others", files=files, other=first.source.raw.file))
+        layout.tables = [table for table in layout.tables if table not in more]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
@@ -450,7 +454,7 @@ def _into_block(
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
-        value = next((v for v in values if v.lower() == "female"), values[-1])
+        value = next((v for v in values if v.lower() in ("female", "checked", "yes")), values[-1])
         made = layout.name(f"{name}{ending}_{value}")
         layout.derived.append((made, name + ending, value))
         blocks[kind].append(made)

@@ -15,6 +15,7 @@ import pandas as pd
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
+from ..study.suspect import TURNED
 from .answers import (
     WORDS,
     Answers,
@@ -29,7 +30,6 @@ from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_gu
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
-TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
@@ -101,7 +101,7 @@ def item_blocks(columns: list[str]) -> list[Block]:
     ['WAIC{1..4}']
     """
     there = set(columns)
-    turned = {c: m[1] for c in columns if (m := TURNED.fullmatch(c)) and m[1] not in there}
+    turned = {c: own for c in columns if (own := TURNED.sub("", c)) != c and own not in there}
     called = turned | _without_subscales(columns)
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
@@ -115,7 +115,9 @@ def item_blocks(columns: list[str]) -> list[Block]:
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
-        if plain_ones >= SHORTEST and not before.endswith("___"):  # REDCap's checkboxes
+        if (plain_ones or len(left)) >= SHORTEST and not before.endswith(
+            "___"
+        ):  # REDCap's checkboxes
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
@@ -162,11 +164,11 @@ def reversed_beside(raw: RawTable) -> dict[str, str]:
     """Columns that hold another one reversed, by its name and by every answer."""
     found = {}
     for column in raw.frame:
-        match = TURNED.fullmatch(column)
-        if match and match[1] in raw.frame:
-            one, other = (numbers(raw.frame[c]) for c in (column, match[1]))
+        own = TURNED.sub("", column)
+        if own != column and own in raw.frame:
+            one, other = (numbers(raw.frame[c]) for c in (column, own))
             if (one + other).nunique() == 1:
-                found[column] = match[1]
+                found[column] = own
     return found
 
 
@@ -244,6 +246,13 @@ def _unlike(columns: list[Column], codes: tuple) -> str:
     odd += [c.name for c, told in zip(columns, labels, strict=True)
             if shared and told and max(map(usual.get, told)) == 1]  # fmt: skip
     return ", ".join(odd[:5])
+
+
+def spans_of(columns: Mapping[str, Column], block: Block) -> list[str]:
+    """Neighbours in a block whose answers go as far, and how far."""
+    high = {c: max(columns[c].number.values(), default=np.nan) for c in block.columns}
+    runs = ([*run] for _, run in groupby(block.columns, high.get))
+    return [f"{run[0]} to {run[-1]} up to {high[run[0]]:g}" for run in runs if run[SHORTEST:]]
 
 
 def form_of(block: Block, highest: float) -> str | None:

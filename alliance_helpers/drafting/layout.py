@@ -8,15 +8,16 @@ from itertools import chain
 
 import pandas as pd
 
-from ..study.codebook import expand
+from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
 from .guesses import Column, Guess, plain_name
-from .items import WHO, Block
+from .items import WHO, Block, item_blocks
 
 ROLE = pattern("column", "role")
 TIME = pattern("column", "time")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
+MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
     "session": "one row a session or event, several for a client",
@@ -213,6 +214,10 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, say("which_session"))
+    for name, guess in free.items():
+        held = [*table.columns[guess.column].held][:MOST_ITEMS]
+        if guess.type not in NUMERIC and item_blocks(held) and _tied(table, name):
+            return Shape(question=say("answers", column=guess.column))
     return _doubts(table) if has_items else Shape()
 
 

@@ -119,15 +119,9 @@ def numbers_far_apart(data):
     return frame.assign(BP=frame["BP"].map(lambda i: codes[i - 1]))
 
 
-def a_file_for_each_site(data, folder):
-    wide(data.iloc[:36]).to_csv(folder / "clinic_a.csv", index=False)
-    return wide(data.iloc[36:])
-
-
 @pytest.mark.parametrize(
     ("made", "asked"),
     [
-        (a_file_for_each_site, "none of its clients stands in clinic_a.csv"),
         (numbers_of_nobody, "'BP' holds 18 numbers, each in several rows"),
         (numbers_far_apart, "'BP' holds 18 numbers, each in several rows"),
         (one_left_out, "11 items are no known form"),
