@@ -14,6 +14,7 @@ from exports_made import (
     ids,
     long_roles,
     named,
+    numbered,
     qualtrics_recoded,
     redcap,
     truth,
@@ -22,6 +23,7 @@ from exports_made import (
 )
 
 from alliance_helpers.drafting.draft import describe
+from alliance_helpers.drafting.items import item_blocks
 from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -181,6 +183,18 @@ def test_one_block_is_never_shared_between_two_informants(tmp_path):
         assert all(len(scale.items) == 12 for scale in book.scales.values())
 
 
+@pytest.mark.parametrize("ending", ["_counselor", "ther", "_rec", "_r"])
+def test_an_ending_in_r_takes_no_block_apart(ending):
+    (block,) = item_blocks([f"wai{i}{ending}" for i in range(1, 13)])
+    assert len(block.columns) == 12
+
+
+def test_a_row_for_each_answer_is_told(tmp_path):
+    rows = wide(truth()).melt(["id", "therapist"], var_name="item", value_name="answer")
+    rows.to_csv(tmp_path / "answers.csv", index=False)
+    assert "QUESTION: 'item' names items, so a row is one answer" in describe(tmp_path)
+
+
 def test_a_dirty_cell_makes_no_free_text(tmp_path):
     frame = wide(truth()).assign(age=40).astype(object)
     frame.loc[5, "age"], frame.loc[6, "wai_c3"] = "12?", "4?"
@@ -236,9 +250,26 @@ def two_sets(folder, data):
     words_of_two_sets(data).to_csv(folder / "data.csv", index=False)
 
 
+def a_file_for_each_site(folder, data):
+    wide(data.iloc[:36]).to_csv(folder / "clinic_a.csv", index=False)
+    wide(data.iloc[36:]).to_csv(folder / "clinic_b.csv", index=False)
+
+
+def labels_with_a_gap(folder, data):
+    told = {i: word for i, word in numbered(SR).items() if i != 3}
+    levels = {f"wai_c{i}": told for i in range(1, 13)}
+    frame = wide(data).astype(float)
+    pyreadstat.write_sav(frame, folder / "data.sav", variable_value_labels=levels)
+
+
 @pytest.mark.parametrize(
     ("made", "told"),
     [
+        (a_file_for_each_site, "clinic_b.csv: found the same columns as in clinic_a.csv, and none"),
+        (
+            labels_with_a_gap,
+            "data.sav, column wai_c{1..12}: found 3, of which its value labels (of",
+        ),
         (
             another_dictionary,
             "dictionary.csv, row 2, column Variable / Field Name: found 'record_id",
