@@ -50,7 +50,6 @@ from .items import (
     informant_of,
     item_blocks,
     reversed_beside,
-    spans_of,
 )
 from .layout import SHAPES, DraftTable, Layout, Part, shape_of
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
@@ -131,7 +130,7 @@ def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
     layout = _lay_out(seen)
-    layout.joined[:0] = [asked for source in sources.values() for asked in source.asked]
+    layout.questions[:0] = [asked for source in sources.values() for asked in source.asked]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 
@@ -144,7 +143,7 @@ def _apart(table: DraftTable) -> list[DraftTable]:
         other = _look(replace(source, raw=replace(source.raw, frame=frame)))
         if other.shape.row != "rating" or any(block.answers.words for block in other.blocks):
             return [table]
-        ids, other.questions[:0] = shape.settings["column"], [shape.question]
+        ids, other.questions[:0] = shape.settings["column"], shape.questions
         shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
         return [replace(other, ids=ids, shape=shape)]
     unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
@@ -175,14 +174,13 @@ def _look(source: Source) -> DraftTable:
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not by_label:
             unlike |= {*block.columns}
-            spans = listed(spans_of(columns, block), 12)
-            questions.append(say("unlike", block=block.pattern(), odd=told, spans=spans))
+            questions.append(say("unlike", block=block.pattern(), odd=told))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
                 if guess.column in unlike and guess.type == "integer"}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
-    table.questions = [*filter(None, [table.shape.question]), *questions]
+    table.questions = [*table.shape.questions, *questions]
     return table
 
 
@@ -197,17 +195,17 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     layout.taken = {name for table in tables for name in table.guesses}
     agree([table.guesses for table in tables])
     roles = find_roles([table.guesses for table in tables])
-    layout.joined = join_by_values(tables, roles.get("client"))
-    roles = find_roles([table.guesses for table in tables]) if layout.joined else roles
+    layout.questions = join_by_values(tables, roles.get("client"))
+    roles = find_roles([table.guesses for table in tables]) if layout.questions else roles
     for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.left_out += [table.source.raw.file for table in seen if table is not largest]
+        layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
+    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
     first, *rest = [
         t for t in layout.tables if t.row == "client" and layout.client in t.guesses
     ] or [None]
@@ -215,7 +213,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             and not first.held(layout.client) & t.held(layout.client)]  # fmt: skip
     if more:
         files = listed(table.source.raw.file for table in more)
-        layout.joined.append(say("others", files=files, other=first.source.raw.file))
+        layout.questions.append(say("others", files=files, other=first.source.raw.file))
         layout.tables = [table for table in layout.tables if table not in more]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
@@ -238,6 +236,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_subscales(layout)
     _sort(layout)
     return layout
+
+
+def _lost(table: DraftTable) -> str:
+    return say("lost", file=table.source.raw.file)
 
 
 def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
@@ -401,7 +403,7 @@ def _count_rows(layout: Layout) -> None:
     (table,) = layout.tables
     ids = [g.column for n, g in table.guesses.items()
            if g.type == "id" and g.role != "site" and not _is_remark(n, g, layout)]  # fmt: skip
-    if ids and not table.shape.question:
+    if ids and not table.shape.questions:
         table.questions.append(say("several", column=ids[0]))
     layout.client = plain_name("client_id", [name for name, *_ in table.variables])
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")

@@ -248,13 +248,6 @@ def _unlike(columns: list[Column], codes: tuple) -> str:
     return ", ".join(odd[:5])
 
 
-def spans_of(columns: Mapping[str, Column], block: Block) -> list[str]:
-    """Neighbours in a block whose answers go as far, and how far."""
-    high = {c: max(columns[c].number.values(), default=np.nan) for c in block.columns}
-    runs = ([*run] for _, run in groupby(block.columns, high.get))
-    return [f"{run[0]} to {run[-1]} up to {high[run[0]]:g}" for run in runs if run[SHORTEST:]]
-
-
 def form_of(block: Block, highest: float) -> str | None:
     """Which form a WAI block is: by its number of items, and for 12 by the highest response.
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 import pandas as pd
 
+from ..errors import listed
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
@@ -17,6 +18,7 @@ from .items import WHO, Block, item_blocks
 ROLE = pattern("column", "role")
 TIME = pattern("column", "time")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
+DATA = (*NUMERIC, "date")
 MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
@@ -44,7 +46,7 @@ class Shape:
     client: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     why: str = ""
-    question: str = ""
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -132,9 +134,8 @@ class Layout:
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
     shape: str = ""
-    joined: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
     raters: set[str] = field(default_factory=set)
@@ -213,11 +214,11 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         if client := _tied(table, time):
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
-            return Shape("session", client, settings, why, say("which_session"))
+            return Shape("session", client, settings, why, (say("which_session"),))
     for name, guess in free.items():
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
-        if guess.type not in NUMERIC and item_blocks(held) and _tied(table, name):
-            return Shape(question=say("answers", column=guess.column))
+        if guess.type not in DATA and item_blocks(held) and _tied(table, name):
+            return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
 
 
@@ -226,18 +227,18 @@ def _doubts(table: DraftTable) -> Shape:
     guesses = table.guesses.values()
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
-        return Shape(question=say("no_role", column=told))
+        return Shape(questions=(say("no_role", column=told),))
     repeated = [table.guesses[name] for name in _repeated(table)]
     column = next((g.column for g in repeated if g.role == "client"), None)
     if column:
-        return Shape(question=say("several", column=column))
+        return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         cells = table.frame[guess.column].astype("str")
         parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
         if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
             ends = sorted(parts[1].dropna().unique())
             said = say("endings", column=guess.column, ends=" and ".join(ends))
-            return Shape(settings={"column": guess.column, "endings": ends}, question=said)
+            return Shape(settings={"column": guess.column, "endings": ends}, questions=(said,))
     return Shape()
 
 
@@ -286,4 +287,10 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
     if more:
         said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
         settings["where"] = {column: [*who.values()]}
-    return Shape("rating", client, settings, say("roles", column=column, **who), " ".join(said))
+    if client:
+        cells = table.frame[[table.guesses[client].column, column]].dropna()
+        twice = cells[cells.duplicated()]
+        for value in twice.iloc[:1, 0]:
+            seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}
+            said.append(say("two_of_a_dyad", file=file, **seen))
+    return Shape("rating", client, settings, say("roles", column=column, **who), (*said,))
