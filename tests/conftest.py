@@ -22,6 +22,8 @@ LONGEST = (
     "test_parts_missing",
     "test_wheel",
     "test_runner",
+    "test_sentences",
+    "test_shared_cohort",
     "test_stress",
     "test_browser_report",
     "test_refused",

@@ -30,6 +30,7 @@ COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
     "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
 ]  # fmt: skip
+LARGE = 110  # clients: from here on a study is nearer to 201 than to 60, on a logarithmic scale
 Found = tuple[Effect, tuple[str, str], float]
 """An estimate, its verdict and criterion, and how many independent dyads it rests on."""
 
@@ -218,9 +219,9 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant primary verdict n analysis respect does other_verdict other_n`, one
-        row per claim with a primary verdict; from `analysis` on empty where no analysis that
-        differs in one respect says otherwise.
+        `finding claim informant primary verdict n tried analysis respect does other_verdict
+        other_n`, one row per claim with a primary verdict. `tried`: how many analyses that differ
+        in one respect speak to it; from `analysis` on empty where none of them says otherwise.
     """
     main = rules.primary_rows(findings)
     columns = [*KEY, "verdict", "n"]
@@ -231,6 +232,8 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     others = findings.loc[findings["analysis"].isin(single), [*columns, "analysis"]]
     others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
     joined = others.merge(rows, on=KEY)
+    tried = joined.groupby(KEY).size().rename("tried").reset_index()
+    rows = rows.merge(tried, how="left", on=KEY).fillna({"tried": 0})
     joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(KEY)
     why = joined["analysis"].map(single).astype(object)
     joined = joined.assign(respect=why.str[0], does=why.str[1])
@@ -273,6 +276,11 @@ def verdict_rates(n_clients: int = 201) -> pd.DataFrame:
     return rates.reset_index(drop=True)
 
 
+def nearest_design(findings: pd.DataFrame) -> int:
+    """The simulated size, 201 or 60 clients, that is nearest to that of these findings."""
+    return 201 if findings["n"].max() >= LARGE else 60
+
+
 def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     """How many claims and analyses were looked at, and what that means for those supported.
 
@@ -288,9 +296,9 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
         `claims analyses rows`: single claims with a primary verdict, analyses, and verdicts
         altogether. `supported`: claims that the primary analysis supports. `untrue`: of the claims
         so many that are untrue where nothing is related (`no_association`); `expected`: how many of
-        them the primary analysis would support there by chance. `lost`: the keys of the supported
-        claims that Holm's adjustment over all primary verdicts does not keep at .05: by p, and for
-        an absence by its p of equivalence.
+        them the primary analysis would support there by chance, in cohorts of the nearest size.
+        `lost`: the keys of the supported claims that Holm's adjustment over all primary verdicts
+        does not keep at .05: by p, and for an absence by its p of equivalence.
     """
     primary = rules.primary_of(set(findings["analysis"]))
     kinds = {c.key: c.kind for c in rules.claims}
@@ -300,7 +308,8 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
     supported = rows["verdict"] == "supported"
     lost = supported & ~(adjust(p.to_numpy()) < 0.05)
-    nothing = verdict_rates().query("scenario == 'no_association' and not true")
+    nothing = verdict_rates(nearest_design(findings))
+    nothing = nothing.query("scenario == 'no_association' and not true")
     nothing = nothing[nothing["analysis"] == primary].set_index(KEY)["supported"]
     expected = nothing[nothing.index.isin(rows.index)]
     told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": len(findings)}

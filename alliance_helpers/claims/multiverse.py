@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 from ..cohorts.cohort import followed
 from ..errors import NotEstimableError
 from ..models.partial import CORRELATIONS, COUNT_ESTIMATORS, ESTIMATORS
-from ..models.permutations import Permutations, counted, joint_test
+from ..models.permutations import Permutations, joint_test
 from ..study.clean import CleanStudy
 from ..study.codebook import SHORT_OF_36, Codebook
 from ..study.read_codebook import book_of
@@ -146,7 +146,7 @@ OUTLIERS = {
 """What is done about extreme values; two-valued variables have none."""
 
 
-JOINT = "statistic estimate expected p_value p_low p_high n_specifications n_perm"
+JOINT = "estimate expected p_value p_low p_high n_specifications n_perm"
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -160,8 +160,8 @@ class Multiverse:
         `finding claim informant term scoring items covariates outliers estimator estimate
         conf_low conf_high p_value n df p_equivalence verdict`; estimates as in findings.csv.
     joint : DataFrame
-        `finding claim informant statistic estimate expected p_value p_low p_high n_specifications
-        n_perm`; of days the estimates are log rate ratios.
+        The joint test of each claim: `finding claim informant estimate expected p_value p_low
+        p_high n_specifications n_perm`; of days the estimates are log rate ratios.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
     """
@@ -181,7 +181,7 @@ class Multiverse:
         if not len(specs):
             why = skipped["reason"].mode().tolist() or ["no specification is possible"]
             raise NotEstimableError(why[0])
-        alpha, row = settings["alpha"], joint.set_index("statistic").loc["median"]
+        alpha, row = settings["alpha"], joint.iloc[0]
         said = _possible(claim, specs, rules, row, settings)
         verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
         joint_test_of = "joint permutation test of the median"
@@ -280,7 +280,7 @@ def multiverse(
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].round(3).tolist()
-    [0.005, 0.03, 0.01]
+    [0.005]
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book, rules = book_of(dyads, codebook), rules or read_rules()
@@ -351,41 +351,39 @@ class Collector:
                             seen.add(mark)
                             rows += self._fitted(data, this, fits)
         self.rows += rows
-        if fits:
-            self.joint += self._tested(claim, pd.DataFrame(rows), fits, head)
+        if rows and self.first is not None:
+            self.joint.append(head | self._tested(claim, pd.DataFrame(rows), fits))
 
     def _fitted(self, data: ClaimData, choice: dict, fits: list) -> Iterator[dict]:
-        """A row for each estimator; `fits` get it with what it finds under the permutations."""
-        claim, model = data.claim, data.model
-        shuffled = None if self.first is None else model.shuffle(self.first.among(data.rows))
+        """A row for each estimator; `fits` get it, to be permuted."""
+        claim = data.claim
         term = claim.name or claim.block or claim.term
         for estimator in estimators(claim, data):
             entry = choice | {"estimator": estimator, "term": term}
             with self._skipping(entry):
-                effect = effect_of(model.observed(estimator), claim, self.rules)
-                if shuffled is not None:
-                    fits.append((model, estimator, data.rows, model.permuted(estimator, shuffled)))
+                effect = effect_of(data.model.observed(estimator), claim, self.rules)
+                fits.append((data.model, estimator, data.rows))
                 verdict, _ = verdict_of(effect, claim, self.rules)
                 yield entry | vars(effect) | {"verdict": verdict}
 
-    def _tested(self, claim: Claim, specs: pd.DataFrame, fits: list, head: dict) -> list[dict]:
-        """The joint tests; of the median by so many permutations as leave one verdict."""
-        directed, most = claim.kind not in BLOCKS, 2 ** self.settings["doublings"]
-        both = [np.stack(part) for part in zip(*(fit[-1] for fit in fits), strict=True)]
-        rows = joint_test(*both, directed).to_dict("records")
-        medians, looks = [np.median(both[0], axis=0)], self.settings["doublings"] + 1
+    def _tested(self, claim: Claim, specs: pd.DataFrame, fits: list) -> dict:
+        """The joint test of the median, by so many permutations as leave one verdict."""
+        directed, looks = claim.kind not in BLOCKS, self.settings["doublings"] + 1
+        medians = [_medians(fits, self.first)]
         while True:
-            rows[0] |= counted("median", np.concatenate(medians), directed, looks)
-            settled = len(_possible(claim, specs, self.rules, rows[0], self.settings)) == 1
-            if settled or len(medians) >= most:
-                return [head | row for row in rows]
-            medians += [self._again(fits, part) for part in range(len(medians), 2 * len(medians))]
+            row = joint_test(np.concatenate(medians), directed, looks)
+            settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
+            if settled or len(medians) >= 2 ** (looks - 1):
+                return row | {"n_specifications": len(fits)}
+            parts = range(len(medians), 2 * len(medians))
+            medians += [_medians(fits, self.shuffles([self.seed, part]))[1:] for part in parts]
 
-    def _again(self, fits: list, part: int) -> np.ndarray:
-        """The median estimate under each of so many further permutations."""
-        more, last, found = self.shuffles([self.seed, part]), None, []
-        for model, estimator, rows, _ in fits:
-            if model is not last:
-                shuffled, last = model.shuffle(more.among(rows)), model
-            found.append(model.estimates(estimator, shuffled))
-        return np.median(found, axis=0)[1:]
+
+def _medians(fits: list, permutations: Permutations) -> np.ndarray:
+    """The median estimate, observed and under each permutation."""
+    last, found = None, []
+    for model, estimator, rows in fits:
+        if model is not last:
+            shuffled, last = model.shuffle(permutations.among(rows)), model
+        found.append(model.estimates(estimator, shuffled))
+    return np.median(found, axis=0)

@@ -9,6 +9,7 @@ is. What cannot be told is a table with the `reason`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
@@ -105,9 +106,9 @@ def estimated(
     for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
-            error = np.sqrt(contrast @ model.covariance @ contrast)
+            error = np.sqrt(contrast @ model.covariance @ contrast * model.n / model.df)
             how = " (random-intercept cross-lagged model)"
-            found[k] = contrast @ model.estimate, error, np.inf, len(studies[k]["time"]), how
+            found[k] = contrast @ model.estimate, error, model.df, len(studies[k]["time"]), how
     return found
 
 
@@ -141,8 +142,7 @@ def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd
     NotEstimableError
         A measure is not told at sessions.
     """
-    gone = [name for name in names if name not in rows]
-    if gone:
+    if gone := [name for name in names if name not in rows]:
         raise NotEstimableError(f"'{gone[0]}' is not measured at each session")
     kept = rows[[sessions.client, sessions.order, *names]].dropna()
     if kept[sessions.client].nunique() < 3:
@@ -208,8 +208,7 @@ def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.Data
 
     Sessions that fewer than `min_cell` clients have are left out; `n` are those with the measure.
     """
-    frame, order = study.sessions.frame, study.sessions.order
-    parts = []
+    frame, order, parts = study.sessions.frame, study.sessions.order, []
     for name in pair(study, **chosen)[1::-1]:
         by = frame.groupby(order)[name]
         part = by.quantile(QUANTILES).unstack()  # noqa: PD010
@@ -376,9 +375,14 @@ def headline(found: pd.DataFrame) -> list[str]:
 
 
 def _numbers(row: pd.Series, *more: str) -> str:
-    slope = f"{row['estimate']:.3f}".replace("0.", ".", 1).replace("-", "−")
-    p = "p < .001" if row["p_value"] < 0.001 else f"p = {row['p_value']:.3f}".replace("0.", ".")
-    return f" ({', '.join([f'slope {slope}', p, *more])})"
+    p = row["p_value"]
+    said = f"slope {_three(row['estimate'])}", "p < .001" if p < 0.001 else f"p = {_three(p)}"
+    return f" ({', '.join([*said, *more])})"
+
+
+def _three(x: float) -> str:
+    """Three decimals, without the zero of a number below 1."""
+    return re.sub(r"^(-?)0\.", r"\1.", f"{x:.3f}").replace("-", "−")
 
 
 @_or_reason
@@ -478,7 +482,7 @@ def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
             continue
         most = rows.loc[rows["estimate"].idxmax()]
         terms = ", ".join(map(book.label, most["terms"].split(", ")))
-        share, noise, p = (f"{most[n]:.3f}"[1:] for n in ("estimate", "noise", "p_value"))
+        share, noise, p = map(_three, most[["estimate", "noise", "p_value"]])
         said.append(
             f"{who}: of what is new in the rating at a session most goes with what is new in "
             f"{terms}, a share of {share} of its variance (pure noise {noise}, p = {p})."

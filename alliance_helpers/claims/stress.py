@@ -73,10 +73,8 @@ class Stressed:
         claims = [c for c in self.claims if not kinds or c.kind in (*kinds, "all_of")]
         return rows_of(claims, self.rules, analysis, find)
 
-    def worth(self, claim: Claim, n: int) -> float:
-        """How many independent dyads the claim's n dyads are worth."""
-        if self.book.case_manager is None:
-            return float(n)
+    def worth(self, claim: Claim) -> float:
+        """How many independent dyads the claim's dyads are worth."""
         row = self.usual[claim.key]
         if np.isnan(row["n_effective"]):
             raise NotEstimableError(row["criterion"])
@@ -235,7 +233,7 @@ class Stressed:
         """Bayes factors for nothing, at the effective n."""
         s, data = self.settings["bayes"], self.data(claim)
         n, k = len(data.y), data.X.shape[1]
-        worth = self.worth(claim, n)
+        worth = self.worth(claim)
         if claim.kind == "rate_absence":
             x, y = rank_normal(data.X[:, 0]), rank_normal(data.y)
             slope = Partial(y, x[:, None], data.Z, None).observed("ols")

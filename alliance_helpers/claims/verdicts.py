@@ -122,16 +122,15 @@ class ClaimData:
         NotEstimableError
             Names the variable that does not vary, or that others determine.
         """
-        X = standardise(self.X)
         if self.claim.kind == "rate_absence":
             if np.ptp(self.y) == 0:
                 raise NotEstimableError(f"'{self.claim.term}' is {self.y[0]:g} in every row.")
-            return PartialCounts(self.y, X[:, 0], self.Z, self.groups)
-        y = standardise(self.y)
+            return PartialCounts(self.y, self.X[:, 0], self.Z, self.groups)
         try:
-            return Partial(y, X, self.Z, self.groups, block=self.claim.kind in BLOCKS)
+            return Partial(self.y, self.X, self.Z, self.groups, block=self.claim.kind in BLOCKS)
         except NotEstimableError:
-            if len(self.terms) == X.shape[1] < len(y) - 1 and (why := unusable(X, self.terms)):
+            n, k = self.X.shape
+            if len(self.terms) == k < n - 1 and (why := unusable(self.X, self.terms)):
                 raise NotEstimableError(f"{'; '.join(why)}.") from None
             raise
 

@@ -70,6 +70,10 @@ class Guess:
         seen = not np.isnan(self.low)
         return (floor(self.low * 100) / 100, ceil(self.high * 100) / 100) if seen else ()
 
+    def as_id(self, **also) -> Guess:
+        """The same column as what tells rows apart, which has no range and no categories."""
+        return replace(self, type="id", low=np.nan, high=np.nan, values=(), **also)
+
 
 Columns = dict[str, Guess]
 
@@ -388,4 +392,4 @@ def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:
 def _as_ids(guesses: Tables, name: str) -> None:
     for table in guesses:
         if name in table:
-            table[name] = replace(table[name], type="id", low=np.nan, high=np.nan, values=())
+            table[name] = table[name].as_id()

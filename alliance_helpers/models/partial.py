@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import chdtrc, fdtrc, ndtr, stdtr
+from scipy.special import fdtrc, stdtr
 
 from ..errors import NotEstimableError
 from .count_fits import Design, Fit, fit_cr2, from_arrays, poisson
@@ -147,31 +146,14 @@ class Partial:
         columns = (replace(self._sample, y=x) for x in self.X.T)
         return np.array([max(anova(column, "a predictor")[0], 0.0) for column in columns])
 
-    def permuted(self, estimator: str, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates and p-values for each permutation.
-
-        Parameters
-        ----------
-        estimator : str
-        shuffled : ndarray (b, n)
-            As :meth:`shuffle` returns.
-
-        Returns
-        -------
-        estimate, p_value : ndarray (b,)
-        """
-        f, df2 = getattr(self, f"_{estimator}_permuted")(shuffled)
-        p_value = fdtrc(self.k, df2, f) if np.isfinite(df2) else chdtrc(1, f)
-        return self.estimates(estimator, shuffled), p_value
-
     def estimates(self, estimator: str, shuffled: np.ndarray) -> np.ndarray:
-        """The estimates (b,) of :meth:`permuted` alone, in a fraction of its time."""
+        """Estimates (b,) for each permutation, `shuffled` (b, n) as :meth:`shuffle` returns."""
         if estimator in CORRELATIONS:
             along = (shuffled @ self.Q)[:, 0] * np.sign(self.R[0, 0])
             return along / np.sqrt(self._total(shuffled))
         if self.by_share:
             return _squares(shuffled @ self.Q) / self._total(shuffled)
-        Q, R = self._whitened[2:] if estimator == "mixed" else (self.Q, self.R)
+        Q, R = self._whitened if estimator == "mixed" else (self.Q, self.R)
         return shuffled @ Q[:, 0] / R[0, 0]
 
     def shuffle(self, order: np.ndarray) -> np.ndarray:
@@ -195,14 +177,6 @@ class Partial:
     def _share(self) -> float:
         along = self.Q.T @ self.residual
         return float(along @ along / (self.residual @ self.residual))
-
-    def _ols_permuted(self, shuffled):
-        explained = _squares(shuffled @ self.Q)
-        return self._f(explained, self._total(shuffled) - explained), self.df
-
-    def _f(self, explained, left) -> np.ndarray:
-        with np.errstate(divide="ignore"):  # a perfect fit by chance, as in very small studies
-            return explained / self.k / (np.maximum(left, 0) / self.df)
 
     def _total(self, shuffled) -> np.ndarray:
         """Sum of squares that the covariates leave of the permuted residuals."""
@@ -240,36 +214,6 @@ class Partial:
         return found
 
     @cached_property
-    def _scorer(self) -> tuple[np.ndarray, csr_array, np.ndarray]:
-        """Basis of the whole design, and what turns residuals into group scores."""
-        Q, back = self._basis
-        adjust = self._shares[1]
-        weights = (adjust[self.codes] @ Q[:, :, None])[:, :, 0] @ back[1 : self.k + 1].T
-        spread = self._by_group(weights)
-        return Q, spread, (spread.T @ Q).T
-
-    def _by_group(self, weights: np.ndarray) -> csr_array:
-        """Weights (n, k) so placed, (n, J k), that a product with them sums inside groups."""
-        k = weights.shape[1]
-        columns = (self.codes[:, None] * k + np.arange(k)).ravel()
-        ends = np.arange(0, len(columns) + 1, k)
-        return csr_array((weights.ravel(), columns, ends), (self.n, len(self.starts) * k))
-
-    def _cr2_permuted(self, shuffled):
-        df2 = self._cr2.df2
-        slopes = shuffled @ self.Q @ np.linalg.inv(self.R).T
-        Q, spread, taken = self._scorer
-        scores = shuffled @ spread - (shuffled @ Q) @ taken
-        if self.k == 1:
-            wald = slopes[:, 0] ** 2 / _squares(scores)
-        else:
-            scores = scores.reshape(len(shuffled), -1, self.k)
-            covariance = np.swapaxes(scores, 1, 2) @ scores
-            solved = np.linalg.solve(covariance, slopes[:, :, None])[:, :, 0]
-            wald = np.einsum("bk,bk->b", slopes, solved)
-        return wald * df2 / ((df2 + self.k - 1) * self.k), df2
-
-    @cached_property
     def intercepts(self) -> Intercepts:
         """The random-intercept model; the intercept first, then the predictors."""
         return fit_intercepts(self._sample, self._basis)
@@ -282,23 +226,14 @@ class Partial:
         return _slope(fit.estimate[1], fit.std_error[1], fit.df[1], self.n)
 
     @cached_property
-    def _whitened(self):
-        """The variance ratio, and the bases of covariates and predictors after whitening."""
+    def _whitened(self) -> tuple[np.ndarray, np.ndarray]:
+        """The predictors' basis after whitening, and its triangle."""
         icc = anova(replace(self._sample, y=self.residual), "the outcome")[0]
         share = float(np.clip(icc, 0, MOST_ALIKE))
-        ratio = share / (1 - share)
-        how = self.starts, self.sizes, ratio
+        how = self.starts, self.sizes, share / (1 - share)
         base = np.linalg.qr(whitened(np.column_stack([np.ones(self.n), self.Z]), *how))[0]
         Q, R = _free_of(whitened(self.X, *how), base)
-        return ratio, whitened(base, *how), whitened(Q, *how), R
-
-    def _mixed_permuted(self, shuffled):
-        ratio, base, Q, _ = self._whitened
-        sums = shuffled @ self._by_group(np.ones((self.n, 1)))
-        lost = (sums**2 / self.sizes) @ (1 - 1 / (1 + ratio * self.sizes))
-        explained = _squares(shuffled @ Q)
-        left = self.residual @ self.residual - lost - _squares(shuffled @ base)
-        return self._f(explained, left - explained), self._mixed.df2
+        return whitened(Q, *how), R
 
     def _fisher(self, rows: np.ndarray) -> np.ndarray:
         """Fisher's z of the outcome and its predictor, the covariates fitted to these rows."""
@@ -321,30 +256,9 @@ class Partial:
         (z,), ((variance,),), df = leave_one_out(self._fisher, self.codes, MAX_BLOCKS)
         return Correlation(**vars(_slope(z, np.sqrt(variance), df, self.n)))
 
-    def _pearson_permuted(self, shuffled):
-        r = self.estimates("pearson", shuffled)
-        return np.arctanh(_inside(r)) ** 2 * (self.n - self.q - 3), np.inf
-
-    def _jackknife_permuted(self, shuffled):
-        x, y = self.Q[:, 0] * np.sign(self.R[0, 0]), shuffled - (shuffled @ self.base) @ self.base.T
-        blocks = self.codes % MAX_BLOCKS
-        member = (blocks[:, None] == np.arange(blocks.max() + 1)).astype(float)
-        n, one, two = self.n - member.sum(axis=0), x @ member, y @ member
-        xx, yy = 1 - x**2 @ member, _squares(y)[:, None] - y**2 @ member
-        xy = (y @ x)[:, None] - (y * x) @ member
-        spread = np.sqrt((xx - one**2 / n) * (yy - two**2 / n))
-        without = np.arctanh(_inside((xy - one * two / n) / spread))
-        r, J = self.estimates("pearson", shuffled), len(n)
-        return np.arctanh(_inside(r)) ** 2 / ((J - 1) * without.var(axis=1)), J - 1
-
 
 def _squares(rows: np.ndarray) -> np.ndarray:
     return np.einsum("bk,bk->b", rows, rows)
-
-
-def _inside(r: np.ndarray) -> np.ndarray:
-    """Correlations, those that rounding or chance makes perfect a little less."""
-    return np.clip(r, -1 + 1e-15, 1 - 1e-15)
 
 
 def _slope(estimate, std_error, df, n: int) -> Estimate:
@@ -431,31 +345,16 @@ class PartialCounts:
         return self.residual[order]
 
     def estimates(self, estimator: str, shuffled: np.ndarray) -> np.ndarray:
-        """The estimates (b,) of :meth:`permuted` alone."""
-        return self.permuted(estimator, shuffled)[0]
-
-    def permuted(self, estimator: str, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One-step log rate ratios and p-values (b,), `moved` (b, n) as :meth:`shuffle` gives."""
+        """One-step log rate ratios (b,), `shuffled` (b, n) as :meth:`shuffle` returns."""
         mean = self._null_mean
         spread = np.sum((self.y - mean) ** 2 - mean) if estimator == "negbin" else 0.0
         theta = np.sum(mean**2) / spread if spread > 0 else np.inf  # no over-dispersion
         weight = mean / (1 + mean / theta)
-        score = (self.y - mean) / (1 + mean / theta)
         root = np.sqrt(weight)
         basis = np.linalg.qr(np.column_stack([np.ones(self.n), self.Z]) * root[:, None])[0]
-        taken = (moved * root) @ basis
-        left = moved - (taken @ basis.T) / root
-        information = (left * left) @ weight
-        reached = left @ score
-        if estimator == "negbin":
-            variance = information
-        elif estimator == "poisson" or self.groups is None:
-            variance = (left * left) @ (score * score)
-        else:
-            by_group, starts, _ = runs(np.unique(self.groups, return_inverse=True)[1])
-            sums = np.add.reduceat((left * score)[:, by_group], starts, axis=1)
-            variance = _squares(sums)
-        return reached / information, 2 * ndtr(-np.abs(reached) / np.sqrt(variance))
+        taken = (shuffled * root) @ basis
+        left = shuffled - (taken @ basis.T) / root
+        return left @ ((self.y - mean) / (1 + mean / theta)) / ((left * left) @ weight)
 
     def _design(self, *before: np.ndarray) -> Design:
         X = np.column_stack([*before, self.Z])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv
 
 from .design import require_whole, runs
 
@@ -162,63 +162,33 @@ def monte_carlo_interval(reached: float, draws: float, looks: int = 1) -> tuple[
     return float(low), float(high)
 
 
-def counted(statistic: str, values: np.ndarray, directed: bool = True, looks: int = 1) -> dict:
-    """How often permutations reach a statistic: a row of :func:`joint_test`, save the last column.
+def joint_test(values: np.ndarray, directed: bool = True, looks: int = 1) -> dict[str, float]:
+    """How often permutations reach the median estimate of many models at once.
 
     Parameters
     ----------
-    statistic : str
     values : ndarray (1 + b,)
-        The observed first.
+        Medians over the models; the observed first, then those of the permutations.
     directed : bool
-        Values have a sign.
+        Estimates have a sign; False for shares of variance.
     looks : int
         How often permutations may be counted before enough are made.
+
+    Returns
+    -------
+    dict : estimate expected p_value p_low p_high n_perm
+        ``expected``: mean under permutation, of the size where estimates have a sign. ``p_value``:
+        (1 + permutations at least as large) / (1 + b), two-sided where estimates have a sign; it
+        would lie between ``p_low`` and ``p_high`` with all permutations
+        (:func:`monte_carlo_interval`).
+
+    Examples
+    --------
+    >>> joint_test(np.array([-0.3, 0.1, -0.1, 0.3]))["p_value"]
+    0.5
     """
     size = np.abs(values) if directed else values
     reached, b = int((size[1:] >= size[0] - 1e-12).sum()), len(size) - 1
     p = (1 + reached) / (1 + b), *monte_carlo_interval(reached, b, looks)
-    names = ["statistic", "estimate", "expected", "p_value", "p_low", "p_high", "n_perm"]
-    return dict(zip(names, (statistic, values[0], size[1:].mean(), *p, b), strict=True))
-
-
-def joint_test(estimates: np.ndarray, p_values: np.ndarray, directed: bool = True) -> pd.DataFrame:
-    """Three tests of all specifications of a claim at once.
-
-    Parameters
-    ----------
-    estimates, p_values : ndarray (s, 1 + b)
-        One row per specification; the observed first, then the permutations.
-    directed : bool
-        Estimates have a sign; False for shares of variance.
-
-    Returns
-    -------
-    DataFrame : statistic estimate expected p_value p_low p_high n_perm n_specifications
-        ``median``: median estimate. ``share_significant``: share of specifications with p < .05,
-        of the more frequent sign. ``stouffer``: mean z. ``expected``: mean under permutation, of
-        the size where estimates have a sign. ``p_value``: (1 + permutations at least as large) /
-        (1 + b), two-sided where estimates have a sign; it would lie between ``p_low`` and
-        ``p_high`` with all permutations (:func:`monte_carlo_interval`).
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> z = rng.normal(size=(1, 200)) + rng.normal(size=(20, 200)) / 4
-    >>> from scipy.special import ndtr
-    >>> joint_test(z, 2 * ndtr(-abs(z)))["statistic"].tolist()
-    ['median', 'share_significant', 'stouffer']
-    """
-    few = p_values < 0.05
-    safe = np.clip(p_values, 1e-300, 1 - 1e-16)
-    median = np.median(estimates, axis=0)
-    if directed:
-        up = estimates > 0
-        share = np.maximum((few & up).mean(axis=0), (few & ~up).mean(axis=0))
-        z = (np.sign(estimates) * -ndtri(safe / 2)).mean(axis=0)
-    else:
-        share = few.mean(axis=0)
-        z = -ndtri(safe).mean(axis=0)
-    found = {"median": median, "share_significant": share, "stouffer": z}
-    rows = [counted(name, values, directed) for name, values in found.items()]
-    return pd.DataFrame(rows).assign(n_specifications=len(estimates))
+    names = ["estimate", "expected", "p_value", "p_low", "p_high", "n_perm"]
+    return dict(zip(names, (values[0], size[1:].mean(), *p, b), strict=True))

@@ -210,7 +210,7 @@ def specification_curve(
         f"{counted(rows['verdict'])}."
     )
     if joint is not None and len(joint):
-        row = joint[joint["statistic"] == "median"].iloc[0]
+        row = joint.iloc[0]
         p, *ends = row[["p_value", "p_low", "p_high"]]
         said += f" Joint permutation test of the median: {p_words(p)}"
         said += f" ({' to '.join(map(p_text, ends))} by so many permutations)."

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.assess import first_change, multiplicity, verdict_rates
+from ..claims.assess import first_change, multiplicity, nearest_design, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
 from ..claims.verdicts import SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
@@ -17,7 +17,6 @@ from .tables import statistics
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
-LARGE = 110  # clients: from here on a study is nearer to 201 than to 60, on a logarithmic scale
 
 
 def front_page(findings: pd.DataFrame, rules: Rules) -> str:
@@ -96,7 +95,8 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
     parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
     said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
-    weak, kept = {}, [k for k in keys if verdicts[k] == SUPPORTED]
+    tried = now.loc[keys, "tried"] > 0
+    weak, kept = {}, [k for k in keys if verdicts[k] == SUPPORTED and tried[k]]
     for key in kept:
         change = now.loc[key]
         if isinstance(change["respect"], str):
@@ -105,7 +105,7 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     turning = sum(map(len, weak.values()))
     if kept and turning < len(kept):
         sure.append("the rest hold" if weak else "what is supported holds")
-        sure[-1] += " whatever single thing is changed"
+        sure[-1] += " through each single change that was tried"
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 
@@ -153,7 +153,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
 
 def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
     """How often each claim is supported in simulated cohorts where it is true; their size."""
-    n = 201 if findings["n"].max() >= LARGE else 60
+    n = nearest_design(findings)
     rates = verdict_rates(n)
     rates = rates[rates["true"] & (rates["analysis"] == primary)]
     rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")

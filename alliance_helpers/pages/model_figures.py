@@ -263,7 +263,7 @@ def power_curve(
     Parameters
     ----------
     table : DataFrame
-        `effect power`, and `informant` or `n` if there is more than one curve.
+        `effect power`, both rising.
     heading : str
     ax : Axes, optional
 
@@ -271,41 +271,28 @@ def power_curve(
     -------
     Axes
     """
-    ax = canvas(ax, 4.2)
-    said, marks, curves = [], [], _curves(table, "effect", "power")
+    ax, said = canvas(ax, 4.2), "Nothing"
+    ((_, effect, power),) = _curves(table, "effect", "power")
     ax.axhline(TARGET, color=QUIET, lw=0.8, ls=(0, (1, 2)))
-    for at, (name, effect, power) in enumerate(curves):
-        face = look(name) if name in ("client", "case_manager") else STEPS[-1]
-        label = name if name.startswith("n = ") else word(name).capitalize()
-        ax.plot(effect, power, color=face.color, lw=2, ls=LINES[at % 4], label=label)
-        prefix = f"{label}: " if label else ""
-        reached = power >= TARGET
-        if reached.any() and not reached[0]:
-            i = int(reached.argmax())
-            found = np.interp(TARGET, power[i - 1 : i + 1], effect[i - 1 : i + 1])
-            ax.plot(found, TARGET, face.marker, color=face.color, mec=INK, ms=8, zorder=4)
-            marks.append(found)
-            said.append(f"{prefix}power {TARGET:.2f} at {figure_number(found)}")
-        elif len(power):
-            said.append(f"{prefix}power from {power.min():.2f} to {power.max():.2f}")
-    for rank, found in enumerate(sorted(marks)):
-        left = rank == 0 and len(marks) > 1  # so that close marks do not overlap
-        ax.annotate(figure_number(found), (found, TARGET), (-8, 6) if left else (8, -14),
-                    textcoords="offset points", ha="right" if left else "left")  # fmt: skip
+    ax.plot(effect, power, color=STEPS[-1].color, lw=2)
+    if len(power):
+        said = f"power from {power.min():.2f} to {power.max():.2f}"
+    if len(power) and power[0] < TARGET <= power[-1]:
+        found = np.interp(TARGET, power, effect)
+        ax.plot(found, TARGET, "o", color=STEPS[-1].color, mec=INK, ms=8, zorder=4)
+        ax.annotate(figure_number(found), (found, TARGET), (8, -14), textcoords="offset points")
+        said = f"power {TARGET:.2f} at {figure_number(found)}"
     ax.set_ylim(0, 1.02)
     ax.set(xlabel="True correlation", ylabel="Power (probability of p < .05)")
-    if len(curves) > 1:
-        key(ax)
-    return finished(ax, heading, f"{heading}, by true correlation. {'; '.join(said) or 'Nothing'}.")
+    return finished(ax, heading, f"{heading}, by true correlation. {said}.")
 
 
 def _curves(table: pd.DataFrame, x: str, y: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """The name of each curve, and its points from left to right."""
+    """Each informant's curve, of one without a name, its points from left to right."""
     table = table.dropna(subset=[x, y]).sort_values(x)
-    by = [c for c in ("informant", "n") if c in table and table[c].nunique() > 1][:1]
-    parts = table.groupby(by[0], sort=False) if by else [("", table)]
-    name = "n = {}" if by == ["n"] else "{}"
-    return [(name.format(v), part[x].to_numpy(), part[y].to_numpy()) for v, part in parts]
+    several = "informant" in table and table["informant"].nunique() > 1
+    parts = table.groupby("informant", sort=False) if several else [("", table)]
+    return [(name, part[x].to_numpy(), part[y].to_numpy()) for name, part in parts]
 
 
 @styled
@@ -362,14 +349,14 @@ def _bars(
     ax = canvas(ax, step * len(labels) + 1.3)
     for k, label in enumerate(labels):
         ax.text(0, k * step, label, transform=ax.get_yaxis_transform(), va="center")
-    for row in rows.itertuples(index=False):
-        at = labels.index(row.label) * step + LABEL + informants.index(row.informant) * BAR
-        color = look(row.informant).color
-        ax.barh(at, row.estimate, height=BAR * 0.85, edgecolor=color, lw=1.0,
-                facecolor=color if row.filled else "white")  # fmt: skip
-        if "conf_low" in rows:
-            ax.hlines(at, row.conf_low, row.conf_high, color=INK, lw=1)
-        ax.plot([row.noise] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
+    rank = rows["label"].map(labels.index) * step + rows["informant"].map(informants.index) * BAR
+    at, colors = rank + LABEL, [look(i).color for i in rows["informant"]]
+    faces = np.where(rows["filled"], colors, "white")
+    ax.barh(at, rows["estimate"], height=BAR * 0.85, color=faces, edgecolor=colors, lw=1.0)
+    if "conf_low" in rows:
+        ax.hlines(at, rows["conf_low"], rows["conf_high"], color=INK, lw=1)
+    ends = at - BAR * 0.5, at + BAR * 0.5
+    ax.vlines(rows["noise"], *ends, color=INK, lw=2.2, capstyle="projecting")
     style.without_side(ax)
     ax.set_ylim(step * len(labels) - GAP, -LABEL)
     handles = [Patch(facecolor=look(i).color, label=word(i, codebook)) for i in informants]

@@ -140,11 +140,9 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim n_specifications estimate expected share_significant p_median p_share
-        p_stouffer`: the median estimate and what it is with nothing there, and the
-        permutation p-values of the median, of the share of significant specifications, and of
-        Stouffer's z, each followed by where it lies (`_low _high`) for all so many permutations
-        can tell.
+        `finding claim n_specifications estimate expected p_value p_low p_high`: the median
+        estimate and what it is with nothing there, its permutation p-value, and where that lies
+        for all so many permutations can tell.
 
     Raises
     ------
@@ -153,12 +151,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
-    names = {"median": "p_median", "share_significant": "p_share", "stouffer": "p_stouffer"}
-    found = {name: rows.set_index(KEY) for name, rows in joint.groupby("statistic")}
-    table = found["median"][["n_specifications", "estimate", "expected"]]
-    table = table.assign(share_significant=found["share_significant"]["estimate"])
-    for name, p in names.items():
-        table[[p, f"{p}_low", f"{p}_high"]] = found[name][["p_value", "p_low", "p_high"]]
+    columns = ["n_specifications", "estimate", "expected", "p_value", "p_low", "p_high"]
+    table = joint.set_index(KEY)[columns]
     texts = [rules.texts.get(key, key[1]) for key in table.index]
     return table.reset_index().assign(claim=texts).drop(columns="informant")
 
@@ -355,6 +349,6 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
         return start + end
     said = f"{start}; today, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
-        return f"{said} No change in a single respect turns that."
+        return said + " No single change that was tried turns that." * (change["tried"] > 0)
     how = f"{change['respect']} {change['does']}"
     return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."

@@ -100,7 +100,8 @@ def test_claims_follow_from_what_is_entered(dyads, reading, rule):
     rows = assess(dyads, analyses=[reading], **rule).set_index(["finding", "claim", "informant"])
     said = rows["verdict"] == "supported"
     sign = np.sign(links.set_index(["informant", "term"])["estimate"])
-    to_enter = f"p {rule.get('p_enter', 0.05):g} to enter"
+    limits = f"(p {rule.get('p_enter', 0.05):g} to enter, {rule.get('p_remove', 0.1):g} to leave)"
+    does = {"block_absence": "none of them", "block_difference": "different ones"}
     for claim in read_rules().claims:
         key = (claim.finding, claim.claim, claim.informant)
         about = set(claim.variables(BOOK))
@@ -112,7 +113,10 @@ def test_claims_follow_from_what_is_entered(dyads, reading, rule):
         elif claim.kind == "block_difference":
             assert said[key] == (about & entered["client"] != about & entered["case_manager"]), key
         if claim.kind not in ("modest", "all_of"):
-            assert to_enter in rows.loc[key, "criterion"]
+            several = "at least one of them" if claim.composite else "it"
+            entering = does.get(claim.kind, f"{several} with this sign")
+            verb = f"enters {entering}" if claim.kind != "rate_absence" else "does not enter it"
+            assert rows.loc[key, "criterion"] == f"stepwise regression {verb} {limits}"
 
 
 def test_the_readings_differ_where_outcomes_go_together():

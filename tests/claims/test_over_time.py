@@ -2,23 +2,25 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from alliance_helpers.claims import over_time
 from alliance_helpers.claims.assess import assess, first_change
-from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.rules import Claim, read_rules
 from alliance_helpers.claims.views import whose_rating
-from alliance_helpers.cohorts.courses import courses, draw_sessions
+from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.nesting import nested_shares
 from alliance_helpers.paths import ROOT
-from alliance_helpers.study.clean import clean
+from alliance_helpers.study.clean import all_sessions, clean
 from alliance_helpers.study.load import check, load_study
 
 EXAMPLE = ROOT / "examples" / "gad_sessions"
@@ -144,6 +146,53 @@ def test_the_sentence_follows_the_data(how, verdicts, words, tmp_path):
         assert more["conf_low"] < how["path"] < more["conf_high"]
     late = rows.loc[("late", "detrended")]
     assert late["verdict"] == "inconclusive" and "the series are too short" in late["criterion"]
+
+
+TREND = "the trend that all share is taken out"
+
+
+@pytest.mark.parametrize(
+    ("naive", "honest", "end"),
+    [
+        ("supported", "inconclusive",
+         f"supported by the analysis that most papers print (slope −12.340, p < .001), and gone as "
+         f"soon as {TREND} (slope .004, p = .900, inconclusive)."),
+        ("supported", "not_supported", f"and gone as soon as {TREND} (slope .004, p = .900, not"),
+        ("supported", "supported", f"and supported still once {TREND} (slope .004, p = .900)."),
+        ("not_supported", "not_supported", f"and not supported still once {TREND} (slope .004, p"),
+        ("inconclusive", "supported", f"but supported once {TREND} (slope .004, p = .900)."),
+        ("not_supported", "inconclusive", f"but inconclusive once {TREND} (slope .004, p = .900)."),
+        ("supported", None, "X: cannot be told (not estimable: why)."),
+        (None, "supported", "X: cannot be told (not estimable: why)."),
+    ],
+)  # fmt: skip
+def test_each_part_of_the_headline_comes_and_goes_with_the_verdicts(naive, honest, end):
+    rows = pd.DataFrame({
+        "text": "X.", "analysis": ["naive", "detrended"], "verdict": [naive, honest],
+        "estimate": [-12.34, 0.0042], "p_value": [0.00011, 0.9], "criterion": "not estimable: why.",
+    })  # fmt: skip
+    rows["estimate"] = rows["estimate"].where(rows["verdict"].notna())
+    (said,) = over_time.headline(rows)
+    assert (
+        said.startswith("X: ") and (end in said) and (not end.endswith(".") or said.endswith(end))
+    )
+    assert over_time.headline(pd.DataFrame({"reason": ["Why."]})) == ["Why."]
+
+
+def test_what_most_is_drawn_on_is_the_largest_share_within():
+    book = SimpleNamespace(informant_label=str.capitalize, label=str.upper)
+    rows = pd.DataFrame({
+        "level": ["within", "within", "between", "within"],
+        "informant": ["client", "client", "client", "case_manager"],
+        "terms": ["a", "b, c", "d", "a"], "estimate": [0.1234, 0.2, 0.9, np.nan],
+        "noise": -0.0126, "p_value": 1.0, "reason": ["", "", "", "not estimable: why."],
+    })  # fmt: skip
+    assert over_time.sources_said(rows, book) == [
+        "Client: of what is new in the rating at a session most goes with what is new in B, C, a "
+        "share of .200 of its variance (pure noise −.013, p = 1.000).",
+        "Case_manager: not estimable: why.",
+    ]
+    assert over_time.sources_said(pd.DataFrame({"reason": ["Why."]}), book) == ["Why."]
 
 
 def test_who_stops_coming(tmp_path):
@@ -294,6 +343,25 @@ def test_simulated_sessions_know_their_truth(tmp_path):
     study, rules = clean(load_study(tmp_path / "made")), read_rules(data=tmp_path / "made")
     rows = assess(study.dyads, rules=rules, finding="2").set_index(["claim", "analysis"])
     assert rows.loc[("alliance_first", "detrended"), "verdict"] == "supported"
+
+
+def test_errors_of_a_cross_lagged_claim_are_of_three_clients_fewer():
+    frame = draw_sessions(courses()["sessions_effect"], 200, 3, 4)
+    y, x = frame["symptoms"], frame["client_alliance"]
+    (model,) = cross_lagged([(y, x, frame["client_id"], frame["session"])])
+    large = model.paths.set_index("term").loc["y_on_x"]
+    dyads = frame.drop_duplicates("client_id", keep="last")
+    dyads.attrs["sessions"] = all_sessions(
+        {"sessions": frame}, scenario_codebook("sessions_effect")
+    )
+    claim = Claim("1", "any", "precedes", "client", term="symptoms", sign="negative",
+                  source="client_alliance", bound="lagged")  # fmt: skip
+    effect, _, clients = over_time.Judge(dyads, read_rules(), "detrended").find(claim)
+    assert (effect.df, clients) == (197, 200)
+    ratio = effect.conf_high - effect.conf_low
+    ratio *= large["estimate"] / effect.estimate / (large["conf_high"] - large["conf_low"])
+    assert ratio == pytest.approx(stats.t.ppf(0.975, 197) / stats.norm.ppf(0.975)
+                                  * np.sqrt(200 / 197), rel=1e-6)  # fmt: skip
 
 
 def test_both_rating_in_families_as_spss(tmp_path):

@@ -1,5 +1,7 @@
 """Plans: the rates of verdicts against whole cohorts, textbook power, and what `Judge` finds."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +102,41 @@ def test_the_smallest_design_and_the_paragraph():
     assert out_of_reach.smallest is None
     assert "it is the largest; in none" in out_of_reach.paragraph
     assert "{" not in found.paragraph + plan("within", cohorts=10, jobs=1).paragraph
+
+
+@pytest.mark.parametrize(
+    ("claim", "how"),
+    [
+        ("symptoms", {"wanted": 0.05}),
+        ("symptoms", {"effect": 0.1, "missing": 0.25}),  # too small to matter: none misleads
+        ("modest", {"reliability": 0.8}),
+        ("3/treatment/client", {}),
+        ("4/hospital_days/client", {"effect": 1.0}),
+        ("alliance_first", {"sessions": "4", "wanted": 0.05}),
+    ],
+)
+def test_every_number_of_the_paragraph_is_the_plans(claim, how):
+    made = plan(claim, case_managers="5, 8", clients="4", cohorts=20, jobs=1, seed=3, **how)
+    best, over_time = made.smallest, made.claim.over_time
+    size = made.rates.iloc[-1] if best is None else best
+    (_, row), (_, other) = made.rates[made.rates["n"] == size["n"]].iterrows()
+    names = ["case_managers", "clients", "n", *["sessions"] * over_time]
+    told = [row[name] for name in names] + [100 * made.design.missing, 2, 100 * made.wanted]
+    for truth in (row, other):
+        kinds = ("supported", "not_supported", "inconclusive")
+        told += [truth["effect"], *(100 * truth[kind] for kind in kinds)]
+    misled = [100 * truth["misleading"] for truth in (row, other)]
+    told += misled if not np.isnan(misled).any() else []
+    told += [20, 100 * made.rates["monte_carlo_error"].max(), made.design.reliability]
+    told += [] if over_time else [*made.design.shares, made.design.other_share]
+    said = re.sub(re.escape(made.claim.text), "", made.paragraph)
+    said = re.sub(r"which is 0|each session moved.*?clients stopped", "", said)
+    shown = [float(n) for n in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", said)]
+    assert shown == pytest.approx([*told, 3], rel=0.006)
+    assert ("it is the smallest" in said) is (best is not None)
+    assert ("would mislead" in said) is (not np.isnan(misled).any())
+    assert f"right, {made.right.replace('_', ' ')}," in said
+    assert ("sessions are expected" in said) is over_time
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,26 @@ def test_difference_needs_a_test_and_all_of_needs_all():
     assert verdicts.all_of([SUPPORTED, INCONCLUSIVE, NOT_SUPPORTED])[0] == NOT_SUPPORTED
 
 
+@pytest.mark.parametrize(
+    ("said", "criterion"),
+    [
+        (verdicts.association(made(0, 1), 1, 0.25),
+         "95 % CI above 0, and not inside ±0.25 with 90 % confidence"),
+        (verdicts.association(made(0, 1), -1, 0.2),
+         "95 % CI below 0, and not inside ±0.2 with 90 % confidence"),
+        (verdicts.modest(made(0, 1), 0.2, 0.45),
+         "95 % CI above 0 and below 0.45, and not below 0.2 with 90 % confidence"),
+        (verdicts.absence(made(0, 1), "R² = 0.07"),
+         "smaller than R² = 0.07 with 95 % confidence (one-sided)"),
+        (verdicts.difference(made(0, 1), "R² = 0.03"),
+         "F test of the difference between informants, p < .05, and not within R² = 0.03"),
+        (verdicts.all_of([SUPPORTED] * 5), "all 5 must be supported"),
+    ],
+)  # fmt: skip
+def test_a_criterion_says_the_rule_with_its_numbers(said, criterion):
+    assert said[1] == criterion
+
+
 def test_correlation_against_r():
     e = verdicts.correlation(0.23, 201, 0.20)
     assert e.p_value == pytest.approx(R["p"], rel=1e-9)

@@ -73,27 +73,25 @@ def test_permuted_is_what_a_refit_to_the_permuted_outcome_gives(k, estimator):
     y, X, Z, groups = _teachers(k)
     model = Partial(y, X, Z, groups)
     order = np.random.default_rng(4).permuted(np.tile(np.arange(len(y)), (3, 1)), axis=1)
-    estimates, p_values = model.permuted(estimator, model.shuffle(order))
+    estimates = model.estimates(estimator, model.shuffle(order))
     design = np.column_stack([np.ones(len(y)), Z])
     unit = (y - y.mean()) / y.std(ddof=1)
     hat = design @ np.linalg.lstsq(design, unit, rcond=None)[0]
-    for rows, estimate, p in zip(order, estimates, p_values, strict=True):
+    for rows, estimate in zip(order, estimates, strict=True):
         made = hat + (unit - hat)[rows]
         again = Partial(made, X, Z, groups).observed(estimator)
         spread = made.std(ddof=1) if k == 1 else 1.0
         assert estimate == pytest.approx(again.estimate * spread, rel=1e-8)
-        assert p == pytest.approx(again.p_value, rel=1e-7)
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_score_test_of_the_mixed_model_is_close_to_its_fit(k):
+def test_one_step_of_the_mixed_model_is_close_to_its_fit(k):
     """The ratio of variances is taken from the residuals instead of REML: close, not equal."""
     y, X, Z, groups = _teachers(k)
     model = Partial(y, X, Z, groups)
-    estimate, p = model.permuted("mixed", model.shuffle(np.arange(len(y))[None]))
+    estimate = model.estimates("mixed", model.shuffle(np.arange(len(y))[None]))
     found = model.observed("mixed")
     assert estimate[0] == pytest.approx(found.estimate, rel=0.05)
-    assert p[0] == pytest.approx(found.p_value, abs=0.01)
 
 
 @pytest.mark.parametrize("estimator", COUNT_ESTIMATORS)
@@ -113,14 +111,12 @@ def test_counts_are_the_count_models(estimator):
     assert found.estimate == pytest.approx(row["estimate"], rel=1e-6)
     assert found.std_error == pytest.approx(row["std_error"], rel=1e-6)
     assert found.p_value == pytest.approx(row["p_value"], rel=1e-5)
-    one_step, p = model.permuted(estimator, model.shuffle(np.arange(200)[None]))
-    # A score test where the fit is a Wald test: the same to first order.
-    assert one_step[0] == pytest.approx(found.estimate, abs=0.1)
-    assert p[0] == pytest.approx(found.p_value, abs=0.12)
+    one_step = model.estimates(estimator, model.shuffle(np.arange(200)[None]))
+    assert one_step[0] == pytest.approx(found.estimate, abs=0.1)  # the same to first order
 
 
 def _size(own, n_groups=45, cohorts=300, n_perm=99, estimators=ESTIMATORS):
-    """Share of cohorts with nothing there in which each joint test of all estimators rejects."""
+    """Share of cohorts with nothing there in which the joint test of all estimators rejects."""
     rng = np.random.default_rng(11)
     sizes = np.array([1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 6, 8] * 3)[:n_groups]
     groups = np.repeat(np.arange(n_groups), sizes)
@@ -133,33 +129,31 @@ def _size(own, n_groups=45, cohorts=300, n_perm=99, estimators=ESTIMATORS):
         model = Partial(y + z, x[:, None], z[:, None], groups)
         order = Permutations(groups, n, n_perm, seed).among(np.arange(n))
         shuffled = model.shuffle(order)
-        drawn = [model.permuted(e, shuffled) for e in estimators]
-        table = joint_test(*(np.stack(part) for part in zip(*drawn, strict=True)))
-        found.append(table.set_index("statistic")["p_value"] <= 0.05)
-    return pd.DataFrame(found).mean()
+        drawn = [model.estimates(e, shuffled) for e in estimators]
+        found.append(joint_test(np.median(drawn, axis=0))["p_value"] <= 0.05)
+    return np.mean(found)
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["case managers' variable", "dyads' variable"])
 def test_permutations_that_respect_case_managers_hold_their_size(own):
     """5 % in 300 cohorts: three Monte Carlo errors are .038."""
-    assert (_size(own) < 0.05 + 0.038).all()
+    assert _size(own) < 0.05 + 0.038
 
 
 def test_permuted_correlations_hold_their_size_and_begin_with_the_observed():
-    assert (_size(False, estimators=CORRELATIONS) < 0.05 + 0.038).all()
+    assert _size(False, estimators=CORRELATIONS) < 0.05 + 0.038
     rng = np.random.default_rng(1)
     groups = np.r_[np.arange(45), rng.integers(45, size=156)]
     x, y = rng.normal(size=(2, 45))[:, groups] + rng.normal(size=(2, 201))
     model = Partial(y, -x[:, None], np.empty((201, 0)), groups)
     for name in CORRELATIONS:
         found = model.observed(name)
-        r, p = model.permuted(name, model.shuffle(np.arange(201)[None]))
+        r = model.estimates(name, model.shuffle(np.arange(201)[None]))
         told = agreement(-x, y, groups if name == "jackknife" else None).loc["pearson_r"]
         assert r[0] == pytest.approx(np.tanh(found.estimate), rel=1e-12)
         assert r[0] == pytest.approx(told["estimate"], rel=1e-12)
-        assert p[0] == pytest.approx(found.p_value, rel=1e-9)
         if name == "jackknife":
-            assert p[0] == pytest.approx(told["p_value"], rel=1e-9)
+            assert found.p_value == pytest.approx(told["p_value"], rel=1e-9)
 
 
 def test_permutations_among_some_rows_keep_to_them():
@@ -176,13 +170,10 @@ def test_permutations_among_some_rows_keep_to_them():
 
 
 def test_joint_test_counts_ties_and_keeps_the_sign():
-    estimates = np.array([[-0.3, 0.1, -0.1], [-0.2, 0.3, 0.2]])
-    p_values = np.array([[0.01, 0.5, 0.5], [0.2, 0.01, 0.2]])
-    table = joint_test(estimates, p_values).set_index("statistic")
-    assert table.loc["median", "estimate"] == pytest.approx(-0.25)
-    assert table.loc["median", "p_value"] == pytest.approx(1 / 3)
-    assert table.loc["share_significant", ["estimate", "p_value"]].tolist() == [0.5, 2 / 3]
-    assert table.loc["stouffer", "estimate"] < 0
+    row = joint_test(np.array([-0.25, 0.2, 0.05, 0.25]))
+    assert (row["estimate"], row["p_value"], row["n_perm"]) == (-0.25, 2 / 4, 3)
+    assert row["expected"] == pytest.approx(0.5 / 3)
+    assert joint_test(np.array([0.25, 0.2, 0.05, 0.3]), directed=False)["p_value"] == 2 / 4
 
 
 @pytest.mark.parametrize(
@@ -224,6 +215,4 @@ def test_a_block_of_one_is_told_by_its_share_of_variance(estimator):
     assert single.estimate < 0 < found.estimate
     assert found.p_value == single.p_value
     order = np.arange(90)[None]
-    estimates, p_values = model.permuted(estimator, model.shuffle(order))
-    assert estimates == pytest.approx([found.estimate])
-    assert p_values == pytest.approx(plain.permuted(estimator, plain.shuffle(order))[1])
+    assert model.estimates(estimator, model.shuffle(order)) == pytest.approx([found.estimate])

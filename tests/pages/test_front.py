@@ -9,7 +9,7 @@ from html import unescape
 import pandas as pd
 import pytest
 
-from alliance_helpers.claims.assess import first_change
+from alliance_helpers.claims.assess import first_change, verdict_rates
 from alliance_helpers.claims.rules import KEY, read_rules
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.report import write_report
@@ -53,7 +53,7 @@ def test_a_sentence_says_then_now_and_what_turns_it(findings):
         "supported: symptom severity; inconclusive: case manager age. "
         "How sure: symptom severity turns with pretreatment not held constant."
     ) in page
-    assert "How sure: what is supported holds whatever single thing is changed." in page
+    assert page.count("How sure") == 1  # nothing was changed about hospital days
 
 
 def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
@@ -61,13 +61,135 @@ def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
     assert "What this design could have shown" not in page
 
 
-def test_the_sentences_change_with_the_findings(findings):
-    last = findings.index[findings["analysis"] == "nested"]
-    turned = findings.drop(last).replace({"verdict": {"inconclusive": "not_supported"}})
-    page = words(front_page(turned, RULES))
-    assert "not supported: case manager age. How sure: what is supported holds" in page
-    assert "turns with" not in page
-    assert front_page(findings[findings["analysis"] == "as_1995"], RULES) == ""
+def table(**verdicts):
+    """Findings of two claims by each analysis; without a letter the analysis is silent."""
+    told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
+    made = [
+        row("2", claim, "case_manager", analysis, told[letter], -0.3, -0.4, -0.2, 0.001, 0.9)
+        for analysis, letters in verdicts.items()
+        for claim, letter in zip(("age", "symptoms"), letters, strict=True)
+        if letter != " "
+    ]
+    return pd.DataFrame(made)
+
+
+AGE, BOTH = "case manager age", "case manager age and symptom severity"
+HELD = "How sure: what is supported holds through each single change that was tried."
+OTHER = "with pretreatment not held constant"
+ALONE = "with case managers not respected"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({"as_1995": "nn"}, f"Then not reported. Now supported: {BOTH}."),
+        ({"as_1995": "ss"}, f"Then reported. Now supported: {BOTH}."),
+        ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
+        ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
+        ({}, f"rating. Now supported: {BOTH}."),
+        ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD}"),
+        ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
+        ({"nested_cr2": "ss"}, f"Now supported: {BOTH}."),  # two respects at once
+        ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
+        (
+            {"nested": "is"},
+            f"How sure: {AGE} turns {OTHER}; the rest hold through each single change",
+        ),
+        ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
+        (
+            {"nested": "si", "adjusted_independent": "is"},
+            f"How sure: {AGE} turns {ALONE}; symptom severity turns {OTHER}.",
+        ),
+        ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
+        ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
+    ],
+)
+def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
+    page = words(front_page(table(**{"adjusted": "ss"} | verdicts), RULES))
+    assert said in page
+    sentence = page.split("Finding 2")[1].split("Claim Then")[0]
+    if said.endswith("."):
+        assert sentence.rstrip().endswith(said)
+    assert ("Then" in sentence) is ("as_1995" in verdicts)
+    assert sentence.startswith(": the case manager's rating. ")
+
+
+def test_without_a_primary_analysis_there_is_no_first_page():
+    assert front_page(table(as_1995="ss"), RULES) == ""
+    assert "Finding 2. Now" in words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
+
+
+@pytest.mark.parametrize(("clients", "size"), [(190, 201), (111, 201), (109, 60), (47, 60)])
+def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
+    findings = table(adjusted="si", nested="si").assign(n=float(clients))
+    page = words(front_page(findings, RULES))
+    rates = verdict_rates(size).query("analysis == 'adjusted' and finding == '2'")
+    rates = rates[rates["claim"].isin(["age", "symptoms"])]
+    true = rates[rates["scenario"] == "published"]
+    error = 100 * true["monte_carlo_error"].max()
+    assert (
+        f"simulated cohorts of {size} clients (here at most {clients} have what a claim asks for) "
+        "in which the primary analysis supports a claim that is true there (Monte Carlo error at "
+        f"most {error:.1f} points)."
+    ) in page
+    shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
+    shown = re.findall(r"(\d+) %(?! CI)", page.split("If true")[1].split("The primary est")[0])
+    assert shown == [f"{100 * share:.0f}" for share in shares]
+    chance = rates.query("scenario == 'no_association'")["supported"].sum()
+    assert (
+        "2 claims by 2 analyses, 4 verdicts of the same data. The primary analysis supports 1 of "
+        f"the claims; of the 2 that would be untrue if nothing were related, it would support "
+        f"{chance:.1f} by chance. Holm's adjustment over all of them keeps each of those supported."
+    ) in page
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [
+        ((0.001, 0.04), "keeps each of those supported."),
+        ((0.03, 0.04), f"keeps all of those supported but {AGE}, symptom severity."),
+        ((0.001, 0.06), "keeps all of those supported but symptom severity."),
+    ],
+)
+def test_what_holm_takes_is_named(p, said):
+    page = words(front_page(table(adjusted="ss").assign(p_value=p), RULES))
+    assert f"Holm's adjustment over all of them {said}" in page
+    assert "Holm's" not in words(front_page(table(adjusted="ii"), RULES))
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "said"),
+    [
+        ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
+        ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
+        ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
+        ("ni", "in", "The other, in which the alliance explains each outcome, reports the same on"),
+        ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
+    ],
+)  # fmt: skip
+def test_what_then_hangs_on_follows_both_readings(first, other, said):
+    page = words(front_page(table(as_1995=first, as_1995_outcomes=other, adjusted="ii"), RULES))
+    assert said in page
+    assert "hangs on" not in words(front_page(table(as_1995=first, adjusted="ii"), RULES))
+
+
+def test_marks_and_titles_of_the_figure_are_those_of_the_rows():
+    page = front_page(table(as_1995="n ", adjusted="si"), RULES)
+    told = "β = −.30, 95 % CI [−.40, −.20], p = .001"
+    rows = re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)[1:]
+    for name, marks, row in zip(
+        (AGE, "symptom severity"),
+        ("✘ not supported ✔ supported", "? inconclusive"),
+        rows,
+        strict=True,
+    ):
+        assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" \d+ %", words(row))
+        assert f'aria-label="{name}: {told}"' in unescape(row)
+    assert ['class="first"' in row for row in rows] == [True, False]
+    assert "estimates (adjusted for pretreatment, case managers respected) with" in words(page)
+    for verdicts, kind in (("ss", "supported"), ("si", "mixed"), ("nn", "not_supported")):
+        page = front_page(table(adjusted=verdicts), RULES)
+        assert re.findall(r'<li class="(\w+)">', page) == [kind]
 
 
 def test_estimates_are_drawn_against_their_bounds_as_claimed_to_the_right(findings):

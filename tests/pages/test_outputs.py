@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -205,3 +206,16 @@ def test_what_is_wrong_with_a_scale_stands_at_the_head_and_names_stay_out():
     head = note(replace(open_cohort(), warnings=told)).data
     assert "warns of 2 things in t.csv. Scale wai: reversed twice, since" in head
     assert "Anna" not in head
+
+
+def test_the_head_says_what_the_study_is_and_what_was_changed_about_it():
+    cohort, one = open_cohort(), Problem("a.csv", "some ids are alike.", "See.")
+    usual = note(cohort).data
+    assert 'class="synthetic"' in usual and "Synthetic data." in usual and "warns" not in usual
+    real = replace(cohort, codebook=replace(cohort.codebook, synthetic=False, title="Mine"))
+    told = note(replace(real, warnings=(one,), source="b.csv")).data
+    assert 'class="source"' in told and "Synthetic data." not in told
+    assert "Mine, from b.csv. <code>alliance check</code> warns of 1 thing in a.csv." in told
+    fewer = cohort.without(site_type="general")
+    assert fewer.changes and escape("; ".join(fewer.changes)) in note(fewer).data
+    assert note(fewer).data != usual

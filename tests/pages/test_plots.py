@@ -75,10 +75,7 @@ BAYES = pd.DataFrame(
     {"informant": ["client"] * 3 + ["case_manager"] * 3, "kappa": [0.2, 1 / 3, 1.0] * 2,
      "bf10": [0.5, 0.25, 0.125, 2.0, 4.0, np.nan]}
 )  # fmt: skip
-POWER = pd.DataFrame(
-    {"n": np.repeat([201, 87], 3), "effect": [0.1, 0.2, 0.3] * 2,
-     "power": [0.3, 0.81, 0.99, 0.15, 0.46, 0.81]}
-)  # fmt: skip
+POWER = pd.DataFrame({"effect": [0.1, 0.2, 0.3], "power": [0.3, 0.77, 0.99]})
 RATIOS = pd.DataFrame(
     {"informant": ["client"] * 3 + ["case_manager"] * 3, "effect": [0.8, 1.0, 1.25] * 2,
      "power": [0.05, 0.85, 0.05, 0.04, 0.71, 0.04], "n": 190}
@@ -92,8 +89,7 @@ SPECIFICATIONS = pd.DataFrame(
 )  # fmt: skip
 JOINT = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager",
-     "statistic": ["median", "share_significant", "stouffer"], "p_value": [0.04, 0.03, 0.02],
-     "p_low": 0.01, "p_high": 0.05}
+     "p_value": [0.04], "p_low": 0.01, "p_high": 0.05}
 )  # fmt: skip
 INCLUSION = pd.DataFrame(
     {"informant": ["client", "case_manager"] * 2, "term": ["symptoms"] * 2 + ["living_skills"] * 2,
@@ -220,8 +216,24 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
                                "> 100 days: observed 0, expected Poisson 8.7"]),
         ("bayes_sensitivity", ["Client: 4 at kappa 0.33 and 8 at kappa 1",
                                "Case manager: 0.25 at kappa 0.33"]),
-        ("power_curve", ["n = 201: power 0.80 at 0.20", "n = 87: power 0.80 at 0.30"]),
-        ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25"]),
+        ("power_curve", ["by true correlation. power 0.80 at 0.21."]),
+        ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25",
+                               "Case manager: 0.71 where the ratio is 1, 0.04 where it is 1.25."]),
+        ("specification_curve", ["of symptoms (case manager), 3 specifications: estimates −0.20 to "
+                                 "0.05, median −0.10; 1 supported, 1 inconclusive, 1 not supported."
+                                 " Joint permutation test of the median: p = .040 (.010 to .050 by "
+                                 "so many permutations)."]),
+        ("specification_verdicts", ["33 % supported, 33 % inconclusive, 33 % not supported of 3."]),
+        ("design_grid", ["of each: 10 by 3: 25 %; 10 by 5: 42 %; 20 by 3: 50 %; 20 by 5: 76 %. None"
+                         " reaches 80 %."]),
+        ("design_grid, sessions", ["10, 12 sessions by 3: 40 %; 10, 12 sessions by 5: 81 %",
+                                   "50 clients are the fewest for 80 %."]),
+        ("inclusion", ["Symptom severity (client) 12 % (noise 17 %); Symptom severity (case "
+                       "manager) 60 % (noise 16 %); living skills (client) 5 % (noise 18 %)"]),
+        ("information_sources", ["client (together .30): outcome, client .10, p = .010; outcome, "
+                                 "independent rater .20, p = .001. case manager (together .30): "
+                                 "outcome, client .05, p = .200; outcome, independent rater .00, p "
+                                 "= .900."]),
     ],
 )  # fmt: skip
 def test_the_numbers_are_in_the_alt_text(name, said, dyads):
@@ -229,6 +241,35 @@ def test_the_numbers_are_in_the_alt_text(name, said, dyads):
     alt = draw(*args, **more).figure.get_label()
     for text in said:
         assert text.lower() in alt.lower()
+
+
+@pytest.mark.parametrize(
+    ("draw", "args", "said", "unsaid"),
+    [
+        (plots.specification_curve, [SPECIFICATIONS.assign(estimator="poisson")],
+         "rate ratios −0.20 to 0.05", "Joint"),
+        (plots.specification_curve, [SPECIFICATIONS[:1], JOINT[:0]],
+         "1 specifications: estimates −0.20 to −0.20, median −0.20; 1 supported.", "inconclusive"),
+        (plots.r_squared_blocks, [{"x": FIT.assign(n=np.nan)}], "x: pretreatment .031", "(n"),
+        (plots.r_squared_blocks, [{"x": FIT.drop(columns="p_change")}],
+         "x (n 187): pretreatment .031, treatment .000, alliance .214, together .245.", ", p"),
+        (plots.bayes_sensitivity, [BAYES[:3]], "no association: 4 at kappa 0.33", "Client"),
+        (plots.power_curve, [POWER[:2]], "power from 0.30 to 0.77.", "0.80"),
+        (plots.equivalence_power, [RATIOS[:0], 0.8, 1.25], "No rate ratio could be", "where the"),
+        (plots.inclusion, [INCLUSION[:0]], "no variables that could be selected", "%"),
+        (plots.information_sources, [SOURCES[:0]], "no other variables", "together"),
+    ],
+)  # fmt: skip
+def test_what_a_figure_says_goes_with_what_it_is_given(draw, args, said, unsaid):
+    alt = draw(*args).figure.get_label()
+    assert said in alt and unsaid not in alt
+
+
+@pytest.mark.parametrize(("left", "said"), [(0, "no ratings"), (3, "fewer than 5 ratings")])
+def test_few_ratings_are_not_described(left, said, dyads):
+    few = dyads.assign(client_alliance=dyads["client_alliance"].iloc[10 : 10 + left])
+    alt = plots.informants(few).figure.get_label()
+    assert f"Client: {said}; Case manager: mean" in alt
 
 
 def test_informants_are_said_from_the_data(dyads):

@@ -1,6 +1,7 @@
 """Tables for reading: words and rounding, small counts, reliabilities, verdicts in sentences."""
 
 import html.parser
+import re
 import warnings
 
 import numpy as np
@@ -11,13 +12,14 @@ from scipy.optimize import linprog
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.pages.printing import pretty
+from alliance_helpers.pages.printing import WORDS, pretty
 from alliance_helpers.pages.table_one import suppressed, table_one
 from alliance_helpers.pages.tables import (
     joint_tests,
     missingness,
     reliabilities,
     scorecard,
+    statistics,
     then_and_now,
     verdict_sentences,
 )
@@ -324,6 +326,31 @@ def test_sentences_carry_estimate_interval_and_verdict(findings):
     assert verdict_sentences(findings, RULES, ["nested_cr2"]) == []
 
 
+@pytest.mark.parametrize(
+    ("claim", "row", "said"),
+    [
+        ("age", {"df": np.inf}, "r = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"df": 12.3}, "r(12) = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"analysis": "nested"}, "β = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("modest", {"analysis": "nested"}, "r = −.17, 95 % CI [−.30, −.04], p = .011"),
+        ("age", {"conf_low": np.nan}, "r(192) = −.17, p = .011"),
+        ("age", {"p_value": np.nan}, "r(192) = −.17, 95 % CI [−.30, −.04]"),
+        ("age", {"conf_low": -0.1712, "conf_high": -0.1708},
+         "r(192) = −.17100, 95 % CI [−.17120, −.17080], p = .011"),
+        ("differs_treatment", {"estimate": 0.061}, "R² = .061, p = .011"),
+        ("other_outcomes", {"estimate": 0.061, "p_value": 0.00002},
+         "R² = .061, p < .001, smaller than the bound: p = .200"),
+        ("other_outcomes", {"estimate": 0.061, "p_equivalence": np.nan}, "R² = .061, p = .011"),
+        ("age", {"estimate": np.nan, "criterion": "not estimable: why"}, "not estimable: why"),
+        ("age", {"estimate": np.nan, "criterion": "all must hold"}, ""),
+    ],
+)  # fmt: skip
+def test_an_estimate_is_told_by_its_kind_and_with_what_is_known(claim, row, said):
+    claim = next(c for c in RULES.claims if c.claim == claim)
+    usual = finding(*claim.key, "as_published", "supported", -0.171, -0.302, -0.0391, 0.011, 0.2)
+    assert statistics(claim, usual | row) == said
+
+
 def test_what_moved_the_estimate_furthest_from_its_correlation():
     links = pd.DataFrame({
         "term": ["symptoms", "living_skills", "client_age"], "estimate": [-0.24, 0.2, 0.1],
@@ -355,34 +382,103 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
     assert scorecard(findings[:0], RULES).empty
 
 
+FIRST, SECOND = "as_1995", "as_1995_outcomes"
+MAIN = "adjusted for pretreatment, case managers respected"
+
+
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
-        (("supported", "supported", "supported", "supported"), "reports it, and today all agree."),
+        ({FIRST: "s", "nested": "s"}, "The method of 1995 reports it, and today all agree."),
+        ({FIRST: "n", "nested": "n"}, "of 1995 does not report it, and today all agree."),
+        ({FIRST: "s", "nested": "i"}, "of 1995 reports it; today it is inconclusive."),
+        ({FIRST: "n", "nested": "i"}, "of 1995 does not report it; today it is inconclusive."),
+        ({FIRST: "s", SECOND: "s", "nested": "s"}, "of 1995 reports it, and today all agree."),
         (
-            ("supported", None, "inconclusive", "inconclusive"),
-            "reports it; today it is inconclusive.",
+            {FIRST: "s", SECOND: "n", "nested": "s"},
+            "Reported as 1995 read it (alliance explained) only; today it is supported.",
         ),
         (
-            ("not_supported", "supported", "inconclusive", "supported"),
-            "does not report it; today, unadjusted, case managers respected, it is inconclusive. "
-            "First to turn it: case managers not respected (supported).",
+            {FIRST: "n", SECOND: "s", "nested": "i"},
+            "Reported as 1995 read it (outcomes explained) only; today it is inconclusive.",
+        ),
+        ({"nested": "s", "nested_cr2": "s"}, "Read today; today it is supported."),
+        ({FIRST: "s"}, "Not assessed."),
+        (
+            {FIRST: "n", "as_published": "s", "nested": "i", "rank": "s"},
+            "of 1995 does not report it; today, unadjusted, case managers respected, it is "
+            "inconclusive. First to turn it: case managers not respected (supported).",
         ),
         (
-            ("supported", None, "supported", "not_supported"),
-            "reports it; today, unadjusted, case managers respected, it is supported. "
+            {FIRST: "s", "nested": "s", "rank": "n"},
+            "of 1995 reports it; today, unadjusted, case managers respected, it is supported. "
             "First to turn it: scores made rank-normal (not supported).",
         ),
-        ((None, "supported", None, None), "Read today; today it is supported."),
-        (("supported", None, None, None), "Not assessed."),
+        (
+            {"adjusted": "s", "nested": "i", "rank": "n"},
+            f"Read today; today, {MAIN}, it is supported. "
+            "First to turn it: pretreatment not held constant (inconclusive).",
+        ),
+        (
+            {"adjusted": "s", "nested": "s", "as_published": "n"},
+            f"today, {MAIN}, it is supported. No single change that was tried turns that.",
+        ),
+        (  # the only other analysis differs in two respects: none was changed alone
+            {"adjusted": "s", "as_published": "n"},
+            f"Read today; today, {MAIN}, it is supported.",
+        ),
     ],
 )
 def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdicts, said):
-    analyses = ("as_1995", "as_published", "nested", "rank")
+    words = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
     rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "n": 201,
-                         "analysis": analyses, "verdict": verdicts})  # fmt: skip
-    card = then_and_now(rows.dropna(), RULES)
-    assert card.frame["sentence"][0].endswith(said)
+                         "analysis": [*verdicts], "verdict": [*verdicts.values()]})  # fmt: skip
+    rows = rows.replace({"verdict": words}).reset_index(drop=True)
+    card = then_and_now(rows, RULES)
+    sentence = card.frame["sentence"][0]
+    assert sentence.endswith(said) and ("turn" in sentence) is ("turn" in said)
+    marks = {"s": "✔ supported", "n": "✘ not supported", "i": "? inconclusive"}
+    line = card.text().splitlines()[-1]
+    page = card._repr_html_()
+    assert f'<th scope="row">{RULES.claims[0].text}<small>{sentence}</small></th>' in page
+    order = [name for names in card.groups().values() for name in names]
+    cells = re.findall(
+        r'<td class="v \w* (\w+)"><span aria-hidden="true">(.)</span>.*?>(.*?)<', page
+    )
+    assert cells == [(words[verdicts[a]], *marks[verdicts[a]].split(" ", 1)) for a in order]
+    for letter, mark in marks.items():
+        assert f"{mark}, " in page.split("<thead>")[0]
+        assert line.count(mark) == [
+            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2")
+        ].count(letter)
+
+
+def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_change():
+    (claim,) = [c for c in RULES.claims if c.claim == "independent_raters"]
+    analyses = [FIRST, "adjusted", "nested", "rank", "bayes", "multiverse", "own"]
+    rows = pd.DataFrame(
+        [finding(*claim.key[:2], claim.informant, a, "supported") for a in analyses]
+    )
+    card = then_and_now(rows, RULES)
+    page = card._repr_html_()
+    heads = re.findall(r'class="turned[^>]*><span>(.*?)</span>', page)
+    assert heads == [WORDS.get(a, a) for a in analyses]
+    assert re.findall(r'colspan="(\d)".*?>(.*?)</th>', page) == [
+        ("1", "Then"), ("1", "Now"), ("1", "Model"), ("2", "One thing changed"), ("2", "Others"),
+        ("8", "Halo"),
+    ]  # fmt: skip
+    assert re.findall(r'class="turned \w* (\w*)">', page) == [*["main"] * 3, *[""] * 4]
+    assert re.findall(r'<td class="v (\w*) \w+">', page) == [*["first"] * 4, "", "first", ""]
+    silent = rows[rows["analysis"] != "rank"]
+    two = pd.concat([silent, pd.DataFrame([finding("1", "modest", "both", "rank", "supported")])])
+    page = then_and_now(two, RULES)._repr_html_()
+    assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Finding 1", "Halo"]
+    assert page.count(">–</td>") == 7
+    assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
+    assert card.groups() == {
+        "Then": [FIRST], "Now": ["adjusted"], "Model": ["nested"],
+        "One thing changed": ["rank", "bayes"], "Others": ["multiverse", "own"],
+    }  # fmt: skip
 
 
 def test_joint_tests_have_one_row_per_claim():
@@ -392,20 +488,18 @@ def test_joint_tests_have_one_row_per_claim():
             "finding": claim.finding,
             "claim": claim.claim,
             "informant": claim.informant,
-            "statistic": ["median", "share_significant", "stouffer"],
-            "estimate": [0.2, 0.7, 2.1],
-            "expected": [0.05, 0.04, 0.1],
-            "p_value": [0.01, 0.02, 0.03],
-            "p_low": [0.005, 0.01, 0.02],
-            "p_high": [0.02, 0.03, 0.05],
+            "estimate": [0.2],
+            "expected": 0.05,
+            "p_value": 0.01,
+            "p_low": 0.005,
+            "p_high": 0.02,
             "n_specifications": 90,
             "n_perm": 200,
         }
     )
     row = joint_tests(joint, RULES).iloc[0]
     assert row["claim"] == claim.text
-    assert row[["estimate", "share_significant"]].tolist() == [0.2, 0.7]
-    assert row[["p_median", "p_share", "p_stouffer"]].tolist() == [0.01, 0.02, 0.03]
-    assert row[["p_median_low", "p_share_low", "p_stouffer_high"]].tolist() == [0.005, 0.01, 0.05]
+    assert row[["estimate", "expected"]].tolist() == [0.2, 0.05]
+    assert row[["p_value", "p_low", "p_high"]].tolist() == [0.01, 0.005, 0.02]
     with pytest.raises(NotEstimableError, match="no claim has a specification"):
         joint_tests(joint[:0], RULES)

@@ -172,7 +172,7 @@ def test_a_stopped_batch_leaves_no_process_and_is_resumed_to_the_same_bytes(
     place, undisturbed, how, monkeypatch
 ):
     monkeypatch.delenv(station.STATION_VARIABLE)
-    (place / "faults").write_text("slow")
+    (place / "faults").write_text("hang")  # so that it cannot end before it is stopped
     code = WHOLE.format(here=str(HERE), place=str(place))
     with subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stderr=subprocess.PIPE

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 from bad_input import good
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alliance_helpers.drafting.draft import describe
@@ -161,6 +161,7 @@ TABLE = st.lists(st.tuples(NAME, st.lists(CELL, min_size=1, max_size=12) | CYCLE
 
 @EXAMPLES
 @given(tables=st.lists(TABLE, min_size=1, max_size=3), n=st.integers(1, 24))
+@example(tables=[[("\u9999", [f"p{i}" for i in range(30)])], [("'", ["A", "B"])]], n=10)
 def test_any_study_can_be_described(tables, n, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     for i, table in enumerate(tables):
