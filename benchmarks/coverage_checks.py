@@ -210,7 +210,7 @@ def alphas(drawn, cluster=None) -> pd.DataFrame:
     found = []
     for name in (CLIENT, CM):
         keys = [i for part in BOOK.scales[name].keys.values() for i in part]
-        table = reliability(drawn.items[name], keys, (1, 7), cluster=cluster)
+        table = reliability(drawn.items[name], keys, cluster)
         found.append(table.assign(scale=name))
     return pd.concat(found)
 

@@ -1,6 +1,10 @@
 """What several tests share: one run of the whole sequence, and a browser."""
 
+import fcntl
+import json
+import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,21 +13,24 @@ from hypothesis import settings
 settings.register_profile("kit", deadline=None)  # a busy machine is no failure
 settings.load_profile("kit")
 
-# They start processes, watch the clock or a browser, or share one run of the sequence: one after
-# another, on the same worker.
-PROCESSES = (
-    "test_batch",
-    "test_browser_report",
+# The files that take longest, in the order in which they begin.
+LONGEST = (
     "test_browser_seminar",
-    "test_cli",
     "test_confidentiality",
-    "test_kernels",
     "test_notebooks",
-    "test_paper",
+    "test_batch",
+    "test_parts_missing",
+    "test_wheel",
     "test_runner",
     "test_sentences",
     "test_shared_cohort",
+    "test_stress",
+    "test_browser_report",
+    "test_refused",
+    "test_any_input",
+    "test_cli",
     "test_traps",
+    "test_kernels",
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
@@ -37,35 +44,52 @@ QUIET = [
 ]
 
 
-def group(nodeid: str) -> str:
-    """What stays on one worker: a file, or all of `PROCESSES`."""
-    stem = Path(nodeid.split("::")[0]).stem
-    return "processes" if stem in PROCESSES else stem
+def file_of(nodeid: str) -> str:
+    """The name of a test's file."""
+    return Path(nodeid.split("::")[0]).stem
 
 
 def pytest_collection_modifyitems(items):
-    """The longest group first."""
-    items.sort(key=lambda item: group(item.nodeid) != "processes")
+    """The longest files first."""
+    place = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(file_of(item.nodeid), len(LONGEST)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Tests of one group on one worker."""
+    """Tests of one file on one worker."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Groups(LoadScopeScheduling):
+    class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return group(nodeid)
+            return file_of(nodeid)
 
-    return Groups(config, log)
+    return Files(config, log)
+
+
+@contextmanager
+def one_at_a_time(tmp_path_factory, what: str):
+    """A folder that all workers know; only one of them is in here."""
+    place = tmp_path_factory.getbasetemp()
+    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+    with (place / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield place
 
 
 @pytest.fixture(scope="session")
 def shipped_run(tmp_path_factory):
-    """The whole sequence on the shipped cohort."""
-    from alliance_helpers.running.sequence import run_sequence
+    """The whole sequence on the shipped cohort, run once for all workers."""
+    from alliance_helpers.running.runner import NotebookRun
+    from alliance_helpers.running.sequence import SequenceRun, run_sequence
 
-    return run_sequence({}, tmp_path_factory.mktemp("run") / "results", jobs=2)
+    with one_at_a_time(tmp_path_factory, "shipped") as place:
+        out = place / "shipped" / "results"
+        if not (out / "run.json").is_file():
+            return run_sequence({}, out, jobs=2)
+    about = json.loads((out / "run.json").read_text("utf-8"))
+    records = tuple(NotebookRun(**record) for record in about["notebooks"])
+    return SequenceRun(out, records, about["seconds"], None)
 
 
 @pytest.fixture(scope="session")

@@ -249,7 +249,7 @@ def _alpha(clean: CleanStudy | pd.DataFrame, book: Codebook, term: str) -> float
     scale, alpha = book.scales[term], np.nan
     keys = scale.keys.get("total") or sorted(chain(*scale.keys.values()), key=abs)
     with suppress(KeyError, NotEstimableError):
-        alpha = float(reliability(clean.items(term), keys, scale.limits)["alpha"].iloc[0])
+        alpha = float(reliability(clean.items(term), keys)["alpha"].iloc[0])
     return alpha
 
 

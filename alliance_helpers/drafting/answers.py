@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import listed
 from ..study.cells import plain
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -40,8 +41,8 @@ class Answers:
         What a cell holds, and the number it stands for, in order; empty if cells are numbers.
     form : str, optional
         The form whose anchors the words are.
-    remark, question : str
-        Why the numbers are these; what only a person can tell.
+    remark, question, stop : str
+        Why the numbers are these; what only a person can tell, and what must be told first.
     words : tuple of str
         Those of the cells, where no order is known.
     """
@@ -50,7 +51,13 @@ class Answers:
     form: str | None = None
     remark: str = ""
     question: str = ""
+    stop: str = ""
     words: tuple[str, ...] = ()
+
+
+def shown(words: Iterable[str]) -> str:
+    """Words as a message names them."""
+    return listed(map(repr, words))
 
 
 def no_answer(word: str) -> bool:
@@ -97,8 +104,11 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
         here = [word for key, word in seen.items() if known[key] == number]
         found |= dict.fromkeys(here or step[:1], float(number))
     others = "; ".join(o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen))
-    said = say("two_sets", name=order["name"], others=others) if others else ""
-    return Answers(found, order.get("form"), say("in_order", name=order["name"]), said)
+    told = shown(word for word in found if word in words)
+    said = say("two_sets", name=order["name"], others=others, words=told) if others else ""
+    unused = len(order["steps"]) > len({known[key] for key in seen})
+    told = {"stop" if unused else "question": said}
+    return Answers(found, order.get("form"), say("in_order", name=order["name"]), **told)
 
 
 def _two_languages(seen: Mapping[str, str]) -> Answers | None:
@@ -107,8 +117,10 @@ def _two_languages(seen: Mapping[str, str]) -> Answers | None:
         known = {**second, **first}
         if one.get("form") and one["form"] == two.get("form") and seen.keys() <= known.keys():
             found = sorted(((seen[key], float(known[key])) for key in seen), key=lambda f: f[1])
-            said = say("two_languages", one=one["name"], two=two["name"])
-            return Answers(dict(found), one["form"], question=said)
+            told = (f"{shown(seen[key] for key in k if key in seen)} ({order['name']})"
+                    for order, k in ((one, first), (two, second)))  # fmt: skip
+            said = say("two_languages", told=" and ".join(told))
+            return Answers(dict(found), one["form"], stop=said)
     return None
 
 
@@ -116,23 +128,34 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     """Numbers that are not the steps themselves: told by value labels in a known order, or gaps."""
     whole = {code: plain(label) for code, label in levels.items() if _is_whole(code)}
     words = {c: w for c, w in whole.items() if not re.fullmatch(r"\d*", w)}
-    for order, known in _orders() if len(words) >= 3 else ():
-        if all(word in known for word in words.values()):
-            found = {c: float(known[w]) for c, w in sorted(words.items(), key=lambda i: i[1])}
-            found = dict(sorted(found.items(), key=lambda item: item[1]))
-            same = all(float(code) == number for code, number in found.items())
-            remark = say("labels_in_order", name=order["name"])
-            if same or {f"{x:g}" for x in np.unique(numbers)} - found.keys():
-                return Answers(form=order.get("form"), remark=remark)
+    fit = [(o, {c: float(k[w]) for c, w in words.items()}) for o, k in _orders()
+           if words and k.keys() >= {*words.values()}]  # fmt: skip
+    fit.sort(key=lambda f: any(float(code) != number for code, number in f[1].items()))
+    for order, found in fit[:1]:
+        form, remark = order.get("form"), say("labels_in_order", name=order["name"])
+        found = dict(sorted(found.items(), key=lambda item: item[1]))
+        if all(float(code) == number for code, number in found.items()):
+            return Answers(form=form if len(words) > 2 else None, remark=remark)
+        if len(words) > 2 or [*map(float, found)] != sorted(map(float, found)):
             said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
-            return Answers(found, order.get("form"), remark, said)
+            return Answers(found, form, remark, said)
     steps = np.unique(numbers)
-    gaps = 3 < len(steps) <= 7 and steps[0] in (0, 1) and steps[-1] <= 10
-    gaps = gaps and (np.diff(steps) > 1).any()
-    if gaps and len(numbers) >= MANY:
+    far = steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25, as choices are numbered that came later
+    gaps = far or (steps[0] in (0, 1) and steps[-1] <= 10 and (np.diff(steps) > 1).any())
+    if gaps and 3 < len(steps) <= 7 and len(numbers) >= MANY:
         said = say("gaps", codes=", ".join(f"{x:g}" for x in steps), n=len(steps))
         return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
     return Answers()
+
+
+def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
+    """Answers that no value label names, though labels name neighbours, not some anchors."""
+    labelled = sorted(float(code) for code in levels if _is_whole(code))
+    unsaid = np.setdiff1d(numbers, labelled)
+    if len(unsaid) == 0 or len(labelled) < 3 or min(np.diff(labelled)) > 1:
+        return ""
+    found, told = (listed(f"{x:g}" for x in codes) for codes in (unsaid, labelled))
+    return say("label_gaps", found=found, told=told)
 
 
 def _is_whole(code: str) -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..errors import listed
 from ..study.cells import plain, word_of
 from ..study.check import parted
 from ..study.codebook import ENDING
@@ -129,6 +130,7 @@ def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
     layout = _lay_out(seen)
+    layout.questions[:0] = [asked for source in sources.values() for asked in source.asked]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 
@@ -141,7 +143,7 @@ def _apart(table: DraftTable) -> list[DraftTable]:
         other = _look(replace(source, raw=replace(source.raw, frame=frame)))
         if other.shape.row != "rating" or any(block.answers.words for block in other.blocks):
             return [table]
-        ids, other.questions[:0] = shape.settings["column"], [shape.question]
+        ids, other.questions[:0] = shape.settings["column"], shape.questions
         shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
         return [replace(other, ids=ids, shape=shape)]
     unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
@@ -158,7 +160,7 @@ def _apart(table: DraftTable) -> list[DraftTable]:
 
 def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
-    raw, questions, blocks = source.raw, [], []
+    raw, questions, blocks, unlike = source.raw, [], [], set()
     columns, beside = scan(raw), reversed_beside(raw)
     inside: dict[str, Guess] = {}
     for block in item_blocks([column for column in raw.frame if column not in beside]):
@@ -171,11 +173,14 @@ def _look(source: Source) -> DraftTable:
                 blocks.append(part)
                 inside |= dict.fromkeys(part.columns, part.guess)
         if isinstance(told, str) and not by_label:
+            unlike |= {*block.columns}
             questions.append(say("unlike", block=block.pattern(), odd=told))
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
+    guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
+                if guess.column in unlike and guess.type == "integer"}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
-    table.questions = [*filter(None, [table.shape.question]), *questions]
+    table.questions = [*table.shape.questions, *questions]
     return table
 
 
@@ -190,23 +195,26 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     layout.taken = {name for table in tables for name in table.guesses}
     agree([table.guesses for table in tables])
     roles = find_roles([table.guesses for table in tables])
-    layout.joined = join_by_values(tables, roles.get("client"))
-    roles = find_roles([table.guesses for table in tables]) if layout.joined else roles
+    layout.questions = join_by_values(tables, roles.get("client"))
+    roles = find_roles([table.guesses for table in tables]) if layout.questions else roles
     for role, name in roles.items():
         setattr(layout, role, name)
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.left_out += [table.source.raw.file for table in seen if table is not largest]
+        layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.left_out = [table.source.raw.file for table in tables if table not in layout.tables]
+    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
     first, *rest = [
         t for t in layout.tables if t.row == "client" and layout.client in t.guesses
     ] or [None]
-    for table in rest:
-        if not first.held(layout.client) & table.held(layout.client):
-            table.questions.append(say("others", other=first.source.raw.file))
+    more = [t for t in rest if {*t.frame} == {*first.frame}
+            and not first.held(layout.client) & t.held(layout.client)]  # fmt: skip
+    if more:
+        files = listed(table.source.raw.file for table in more)
+        layout.questions.append(say("others", files=files, other=first.source.raw.file))
+        layout.tables = [table for table in layout.tables if table not in more]
     _find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
@@ -228,6 +236,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_subscales(layout)
     _sort(layout)
     return layout
+
+
+def _lost(table: DraftTable) -> str:
+    return say("lost", file=table.source.raw.file)
 
 
 def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
@@ -391,7 +403,7 @@ def _count_rows(layout: Layout) -> None:
     (table,) = layout.tables
     ids = [g.column for n, g in table.guesses.items()
            if g.type == "id" and g.role != "site" and not _is_remark(n, g, layout)]  # fmt: skip
-    if ids and not table.shape.question:
+    if ids and not table.shape.questions:
         table.questions.append(say("several", column=ids[0]))
     layout.client = plain_name("client_id", [name for name, *_ in table.variables])
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")
@@ -444,7 +456,7 @@ def _into_block(
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
-        value = next((v for v in values if v.lower() == "female"), values[-1])
+        value = next((v for v in values if v.lower() in ("female", "checked", "yes")), values[-1])
         made = layout.name(f"{name}{ending}_{value}")
         layout.derived.append((made, name + ending, value))
         blocks[kind].append(made)

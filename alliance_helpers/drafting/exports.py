@@ -6,14 +6,14 @@ Every source is what the codebook's `header` and `where` will make of a file, an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, Problem, show
 from ..study.cells import as_text, plain
 from ..study.codebook import Table
 from ..study.load import ENDINGS, EXCEL, read_file
@@ -26,7 +26,7 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS, pattern, say
+from .answers import WORDS, pattern, say, shown
 from .guesses import as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
@@ -36,6 +36,7 @@ SENT = WORDS["finished"]["sent"]  # which of two responses is later
 PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
+BOX = re.compile(r"___.*| \(choice=.*")  # one of several choices, in raw and in labelled exports
 MOST_TITLES = 10
 
 
@@ -55,6 +56,8 @@ class Source:
         Whether other tables hold the file's other rows and columns.
     who : str, optional
         Whose ratings all of its rows are.
+    asked : tuple of str
+        What was found beside the study's files.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Source:
     left_out: tuple[str, ...] = ()
     part: bool = False
     who: str | None = None
+    asked: tuple[str, ...] = ()
 
     def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
         """Those rows of the source in which the column holds one of the values.
@@ -108,15 +112,21 @@ def read_sources(path: Path) -> dict[str, Source]:
         for sheet in sheets if len(sheets) > 1 else [None]:
             raw, settings, why = _below_titles(file, sheet)
             read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
-    fields = [s.raw.frame for s in read if FIELDS in s.raw.frame]
-    for source in [s for s in read if FIELDS not in s.raw.frame] or read:
-        for table in fields:
-            source = _described(source, table)
+    dictionaries = [s.raw for s in read if FIELDS in s.raw.frame]
+    read, asked = [s for s in read if FIELDS not in s.raw.frame] or read, []
+    for fields in dictionaries:
+        told = [_told_by(source.raw.frame, fields.frame) for source in read]
+        if not any(told):
+            names = fields.frame[FIELDS]
+            seen = {"file": fields.file, "row": names.index[0], "found": shown(names)}
+            asked.append(say("other_dictionary", column=FIELDS, **seen))
+        read = [_described(*both) if both[1] else both[0] for both in zip(read, told, strict=True)]
+    for source in read:
         for part in _of_tool(_three_headers(source)):
             if twice := repeated_names(part.raw.frame):
                 raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
             name = plain_name(part.name, found)
-            found[name] = replace(part, name=name)
+            found[name], asked = replace(part, name=name, asked=(*asked,)), []
     return found
 
 
@@ -130,6 +140,8 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
         except DataError as error:
             first = first or error
             continue
+        if isinstance(first, DataError) and any(map(IMPORT_ID.match, raw.frame)):
+            break  # the rows below a title are one export's headers, and one of them is uneven
         first = first or raw
         named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
         if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
@@ -150,13 +162,18 @@ def _three_headers(source: Source) -> Source:
     if len(frame) < 2 or len(TOOLS["qualtrics"] & {*frame}) < 3:
         return _labels_below(source)
     second, third = frame.iloc[0].astype("str"), frame.iloc[1].astype("str")
-    ids = third.str.match(IMPORT_ID)
-    if not ids.any() and not second.str.fullmatch("Start Date|Response Type").any():
+    early, ids = second.str.match(IMPORT_ID), third.str.match(IMPORT_ID)
+    told = second.str.fullmatch("Start Date|Response Type")
+    if not (early | ids | told).any():
         return source
-    if ids.any() and not ids.all():
-        what = "the third header row has no ImportId here, as in other columns."
-        column = ids.index[~ids][0]
-        raise refuse(source.raw.file, what, "Export it again from Qualtrics.", 3, column)
+    what = "found {}; ImportIds stand in row 3 of every column, and there alone."
+    wrong = ((2, second, early), (3, third, ids.any() & ~ids))
+    if wrong := [
+        Problem(source.raw.file, what.format(show(cells[c])), "Export it again.", row, c)
+        for row, cells, odd in wrong
+        for c in cells.index[odd]
+    ]:
+        raise DataError(wrong)
     rows = 2 + bool(ids.any())
     raw = replace(source.raw, frame=frame.iloc[rows - 1 :], labels={**second})
     why = (*source.why, say("three_headers", n=rows))
@@ -178,20 +195,28 @@ def _labels_below(source: Source) -> Source:
     return replace(source, raw=raw, settings=settings, why=(*source.why, say("labels_below")))
 
 
-def _described(source: Source, fields: pd.DataFrame) -> Source:
+def _told_by(frame: pd.DataFrame, fields: pd.DataFrame) -> dict[str, pd.Series]:
+    """What REDCap's data dictionary says of each column, by its name or label; nothing if it is
+    another project's, which shares a few names at most.
+    """
+    rows = {str(row[key]).strip(): row for key in ("Field Label", FIELDS) if key in fields
+            for _, row in fields.iterrows()}  # fmt: skip
+    called = {column: BOX.sub("", column) for column in frame}
+    found = {column: rows[name] for column, name in called.items() if name in rows}
+    own = [c for c in frame if c not in TOOLS["redcap"] and not LIKE["redcap"].search(c)]
+    known = {row[FIELDS] for row in found.values()}
+    return found if 2 * len(found) > len(own) or 2 * len(known) > len(fields) else {}
+
+
+def _described(source: Source, told: Mapping[str, pd.Series]) -> Source:
     """With labels and choices from REDCap's data dictionary; its identifiers are left out."""
-    told = fields.set_index(FIELDS)
-    column = next((c for c in told if c.startswith("Choices")), None)
     labels, levels, secret = dict(source.raw.labels), dict(source.raw.levels), []
-    there = [c for c in source.raw.frame if re.sub(r"___.*", "", c) in told.index]
-    if not there:
-        return replace(source, why=(*source.why, say("other_dictionary")))
-    for name in there:
-        row = told.loc[re.sub(r"___.*", "", name)]
+    for name, row in told.items():
+        column = next((c for c in row.index if c.startswith("Choices")), None)
         labels[name] = str(row.get("Field Label", "") or "")
         pairs = [c.split(",", 1) for c in str(row.get(column, "") or "").split("|") if "," in c]
         choices = {code.strip(): text.strip() for code, text in pairs}
-        levels |= {name: choices} if choices and "___" not in name else {}
+        levels |= {name: choices} if choices and not BOX.search(name) else {}
         secret += [name] if str(row.get("Identifier?", "")).strip().lower() == "y" else []
     frame, why = source.raw.frame.drop(columns=secret), (*source.why, say("dictionary"))
     raw = replace(source.raw, frame=frame, labels=labels, levels=levels)

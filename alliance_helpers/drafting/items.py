@@ -15,12 +15,21 @@ import pandas as pd
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS
 from ..study.raw_tables import RawTable
-from .answers import WORDS, Answers, no_answer, pattern, read_codes, read_words, say
+from ..study.suspect import TURNED
+from .answers import (
+    WORDS,
+    Answers,
+    label_gaps,
+    no_answer,
+    pattern,
+    read_codes,
+    read_words,
+    say,
+)
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in WORDS["who"]}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
-TURNED = re.compile(r"(.*\d.*?)_?(r|rev|rec|recoded|reversed|inv|inverted|um|umgepolt)", re.I)
 SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
@@ -92,7 +101,7 @@ def item_blocks(columns: list[str]) -> list[Block]:
     ['WAIC{1..4}']
     """
     there = set(columns)
-    turned = {c: m[1] for c in columns if (m := TURNED.fullmatch(c)) and m[1] not in there}
+    turned = {c: own for c in columns if (own := TURNED.sub("", c)) != c and own not in there}
     called = turned | _without_subscales(columns)
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
@@ -106,7 +115,9 @@ def item_blocks(columns: list[str]) -> list[Block]:
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
-        if plain_ones >= SHORTEST and not before.endswith("___"):  # REDCap's checkboxes
+        if (plain_ones or len(left)) >= SHORTEST and not before.endswith(
+            "___"
+        ):  # REDCap's checkboxes
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
@@ -153,11 +164,11 @@ def reversed_beside(raw: RawTable) -> dict[str, str]:
     """Columns that hold another one reversed, by its name and by every answer."""
     found = {}
     for column in raw.frame:
-        match = TURNED.fullmatch(column)
-        if match and match[1] in raw.frame:
-            one, other = (numbers(raw.frame[c]) for c in (column, match[1]))
+        own = TURNED.sub("", column)
+        if own != column and own in raw.frame:
+            one, other = (numbers(raw.frame[c]) for c in (column, own))
             if (one + other).nunique() == 1:
-                found[column] = match[1]
+                found[column] = own
     return found
 
 
@@ -202,7 +213,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if (cells % 1 != 0).mean() < RARE:  # a row of means below the table: `check` names it
             guess = replace(guess, type="integer")
         if guess.type == "integer" and not often:
-            answers = read_codes(cells, levels)
+            gaps = label_gaps(cells, levels)
+            answers = replace(read_codes(cells, levels), stop=gaps)
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     return replace(block, guess=guess, answers=answers)

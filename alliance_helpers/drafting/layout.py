@@ -8,15 +8,18 @@ from itertools import chain
 
 import pandas as pd
 
-from ..study.codebook import expand
-from .answers import pattern, say
+from ..errors import listed
+from ..study.codebook import NUMERIC, expand
+from .answers import pattern, say, shown
 from .exports import Source
 from .guesses import Column, Guess, plain_name
-from .items import WHO, Block
+from .items import WHO, Block, item_blocks
 
 ROLE = pattern("column", "role")
 TIME = pattern("column", "time")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
+DATA = (*NUMERIC, "date")
+MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
     "session": "one row a session or event, several for a client",
@@ -43,7 +46,7 @@ class Shape:
     client: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     why: str = ""
-    question: str = ""
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -131,9 +134,8 @@ class Layout:
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
     shape: str = ""
-    joined: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
     raters: set[str] = field(default_factory=set)
@@ -193,24 +195,30 @@ def shape_of(table: DraftTable) -> Shape:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
+    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+    dates = [name for name, guess in free.items() if guess.type == "date"]
+    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):
-            return _rating(guess, told, client)
-        if told and "asked" not in told and _repeated(table):
-            return replace(_rating(guess, told, None), row="apart")
-    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+            return _rating(table, guess, told, client)
+        if told and "asked" not in told and (ids := _repeated(table)):
+            if any(_tied(table, name, by) for by in (*named, *dates, *few)):
+                return replace(_rating(table, guess, told, None), row="apart")
+            return _rating(table, guess, told, ids[0])  # `check` names the rows that are too many
     for name in (name for name in few if free[name].role != "site"):  # ids may begin anew there
         if client := _tied(table, name):
             why = say("occasion", column=free[client].column, by=free[name].column)
             return Shape("occasion", client, {"occasion": name}, why)
-    dates = [name for name, guess in free.items() if guess.type == "date"]
-    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
     for time in [*named, *dates[:1]] if has_items else ():
         if client := _tied(table, time):
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
-            return Shape("session", client, settings, why, say("which_session"))
+            return Shape("session", client, settings, why, (say("which_session"),))
+    for name, guess in free.items():
+        held = [*table.columns[guess.column].held][:MOST_ITEMS]
+        if guess.type not in DATA and item_blocks(held) and _tied(table, name):
+            return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
 
 
@@ -219,18 +227,18 @@ def _doubts(table: DraftTable) -> Shape:
     guesses = table.guesses.values()
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
-        return Shape(question=say("no_role", column=told))
+        return Shape(questions=(say("no_role", column=told),))
     repeated = [table.guesses[name] for name in _repeated(table)]
     column = next((g.column for g in repeated if g.role == "client"), None)
     if column:
-        return Shape(question=say("several", column=column))
+        return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         cells = table.frame[guess.column].astype("str")
         parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
         if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
             ends = sorted(parts[1].dropna().unique())
             said = say("endings", column=guess.column, ends=" and ".join(ends))
-            return Shape(settings={"column": guess.column, "endings": ends}, question=said)
+            return Shape(settings={"column": guess.column, "endings": ends}, questions=(said,))
     return Shape()
 
 
@@ -261,22 +269,28 @@ def _repeated(table: DraftTable) -> list[str]:
     return sorted(found, key=lambda n: ids[n].role != "client")
 
 
-def _tied(table: DraftTable, by: str) -> str | None:
-    """The id of clients that stands in several rows, and at most once for each value of `by`."""
+def _tied(table: DraftTable, *by: str) -> str | None:
+    """The id of clients that stands in several rows, and at most once for what `by` holds."""
     for name in _repeated(table):
-        pair = table.frame[[table.guesses[n].column for n in (name, by)]].dropna()
-        if name != by and pair.duplicated().mean() < PAIRED:
+        pair = table.frame[[table.guesses[n].column for n in (name, *by)]].dropna()
+        if name not in by and pair.duplicated().mean() < PAIRED:
             return name
     return None
 
 
-def _rating(guess: Guess, told: dict[str, list], client: str | None) -> Shape:
-    column = guess.column
+def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> Shape:
+    column, file = guess.column, table.source.raw.file
     who = {role: told[role][0] for role in ("client", "case_manager")}
     said = [say("which_role", **who)] if told.get("asked") else []
     more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
     settings = {"informant": {"column": column, **who}}
     if more:
-        said.append(say("more_roles", column=column, more=", ".join(map(repr, more))))
+        said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
         settings["where"] = {column: [*who.values()]}
-    return Shape("rating", client, settings, say("roles", column=column, **who), " ".join(said))
+    if client:
+        cells = table.frame[[table.guesses[client].column, column]].dropna()
+        twice = cells[cells.duplicated()]
+        for value in twice.iloc[:1, 0]:
+            seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}
+            said.append(say("two_of_a_dyad", file=file, **seen))
+    return Shape("rating", client, settings, say("roles", column=column, **who), (*said,))

@@ -12,9 +12,10 @@ import pandas as pd
 from ..study.cells import as_text
 from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
 from ..study.score import against
+from ..study.suspect import TURNED
 from .answers import WORDS, Answers, pattern, say
 from .guesses import Guess
-from .items import TURNED, WAI, WHO, Block, answered, form_of, informant_of
+from .items import WAI, WHO, Block, answered, form_of, informant_of
 from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
@@ -34,7 +35,8 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
     of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
     letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
-    if letter and of_file and {_named(b, table) for b in table.blocks} == {own} != {of_file}:
+    other = own and of_file and own != of_file
+    if letter and other and {_named(b, table) for b in table.blocks} == {own}:
         own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
     said = table.source.who or own or of_file
     return said or informant_of("", OF_OTHERS.sub("", _label(block, table)))
@@ -79,6 +81,9 @@ def items_and_scale(
         steps = {told: number + 1.0 for told, number in steps.items()}
         answers = Answers(steps, form, "", say("from_zero", form=form))
         block = replace(block, answers=answers)
+    if answers.stop:
+        seen = {"file": table.source.raw.file, "block": block.pattern()}
+        table.questions.append(say("stop", **seen, said=answers.stop))
     limits = RESPONSES.get(form) or guess.range
     before = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9]+", "_", block.before.lower())) or "item_"
     after = re.sub(r"[^a-z0-9]+", "_", block.after.lower()).rstrip("_")
@@ -135,7 +140,7 @@ def _turned(
     block: Block, form: str | None, answers: pd.DataFrame, table: DraftTable, names: list[str]
 ) -> dict[str, object]:
     """Which items the file holds reversed already: by their names, and by how they run."""
-    named = {i for i, c in enumerate(block.columns) if c != block.names[i] and TURNED.fullmatch(c)}
+    named = {i for i, c in enumerate(block.columns) if c != block.names[i] and TURNED.search(c)}
     keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
     back = {abs(k) - 1 for k in keys if k < 0}
     sign = [-1 if i in back else 1 for i in range(len(block.columns))]

@@ -17,7 +17,7 @@ LARGEST_COMMUNALITY = 0.995  # psych's bound: a uniqueness below .005 is a Heywo
 MIN_RESPONDENTS = 4
 
 
-def reliability(items, keys=None, limits=None, cluster=None) -> pd.DataFrame:
+def reliability(items, keys=None, cluster=None) -> pd.DataFrame:
     """Cronbach's alpha with its 95 % interval, omega total and the weakest item of one scale.
 
     Use alpha to compare with published reports and omega when items differ in how closely they
@@ -31,10 +31,6 @@ def reliability(items, keys=None, limits=None, cluster=None) -> pd.DataFrame:
     keys : sequence of int, optional
         Item numbers of the scale, counted from 1 in the order of the columns; a minus sign marks
         a reversed item. Without keys every column is an item and none is reversed.
-    limits : (float, float), optional
-        Lowest and highest response the form allows. Reversal turns a response around their
-        middle; without them the middle of the data's range is taken. The choice cannot change
-        any number here, but a response outside the limits is an error.
     cluster : array-like, shape (n_respondents,), optional
         What makes respondents alike, such as the case manager who filled in several forms. With it
         the interval of alpha comes from leaving out one cluster at a time; a respondent without
@@ -50,8 +46,7 @@ def reliability(items, keys=None, limits=None, cluster=None) -> pd.DataFrame:
     Raises
     ------
     ParameterError
-        Keys that name no column or name it twice, responses that are not numbers or lie outside
-        ``limits``.
+        Keys that name no column or name it twice, responses that are not numbers.
     NotEstimableError
         Fewer than two items that vary, fewer than four respondents, an item nobody answered, or
         a pair of items nobody answered together; fewer than three clusters.
@@ -71,11 +66,11 @@ def reliability(items, keys=None, limits=None, cluster=None) -> pd.DataFrame:
     --------
     >>> import pandas as pd
     >>> items = pd.DataFrame({"a": [1, 2, 4, 5, 6], "b": [2, 2, 5, 4, 7], "c": [7, 5, 3, 4, 1]})
-    >>> round(float(reliability(items, keys=[1, 2, -3], limits=(1, 7))["alpha"].iloc[0]), 3)
+    >>> round(float(reliability(items, keys=[1, 2, -3])["alpha"].iloc[0]), 3)
     0.973
     """
     aligned(items=items, cluster=cluster)
-    scale = _keyed(items, keys, limits)
+    scale = _keyed(items, keys)
     cov = _covariances(scale)
     varies = np.diag(cov) > 0
     if not varies.all():
@@ -138,27 +133,15 @@ def _pairwise(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
         return (values.T @ values - sums * sums.T / n) / (n - 1)
 
 
-def _keyed(items, keys, limits) -> pd.DataFrame:
-    """The items of the scale as floats, reversed ones turned around."""
+def _keyed(items, keys) -> pd.DataFrame:
+    """The items of the scale as floats, reversed ones with their sign turned around."""
     frame = items if isinstance(items, pd.DataFrame) else pd.DataFrame(np.asarray(items))
     numbers = np.arange(1, frame.shape[1] + 1) if keys is None else _checked_keys(keys, frame)
     frame = frame.iloc[:, np.abs(numbers) - 1]
     scale = pd.DataFrame(as_floats(frame, "the items"), frame.index, frame.columns)
-    low, high = limits or (-np.inf, np.inf)
-    broken = (scale < low) | (scale > high)
-    if broken.to_numpy().any():
-        found = [
-            f"item {c!r} holds {x[broken[c]].iloc[0]:g}"
-            for c, x in scale.items()
-            if broken[c].any()
-        ]
-        raise ParameterError(f"Responses must lie from {low} to {high}: {'; '.join(found)}.")
     if (n := int(scale.notna().any(axis=1).sum())) < MIN_RESPONDENTS:
         raise NotEstimableError(f"{n} respondents: reliability needs at least {MIN_RESPONDENTS}.")
-    low, high = limits or (np.nanmin(scale), np.nanmax(scale))
-    reversed_items = numbers < 0
-    scale.loc[:, reversed_items] = low + high - scale.loc[:, reversed_items]
-    return scale
+    return scale * np.sign(numbers)
 
 
 def _checked_keys(keys, frame) -> np.ndarray:

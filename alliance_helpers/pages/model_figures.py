@@ -349,14 +349,14 @@ def _bars(
     ax = canvas(ax, step * len(labels) + 1.3)
     for k, label in enumerate(labels):
         ax.text(0, k * step, label, transform=ax.get_yaxis_transform(), va="center")
-    for row in rows.itertuples(index=False):
-        at = labels.index(row.label) * step + LABEL + informants.index(row.informant) * BAR
-        color = look(row.informant).color
-        ax.barh(at, row.estimate, height=BAR * 0.85, edgecolor=color, lw=1.0,
-                facecolor=color if row.filled else "white")  # fmt: skip
-        if "conf_low" in rows:
-            ax.hlines(at, row.conf_low, row.conf_high, color=INK, lw=1)
-        ax.plot([row.noise] * 2, [at - BAR * 0.5, at + BAR * 0.5], color=INK, lw=2.2)
+    rank = rows["label"].map(labels.index) * step + rows["informant"].map(informants.index) * BAR
+    at, colors = rank + LABEL, [look(i).color for i in rows["informant"]]
+    faces = np.where(rows["filled"], colors, "white")
+    ax.barh(at, rows["estimate"], height=BAR * 0.85, color=faces, edgecolor=colors, lw=1.0)
+    if "conf_low" in rows:
+        ax.hlines(at, rows["conf_low"], rows["conf_high"], color=INK, lw=1)
+    ends = at - BAR * 0.5, at + BAR * 0.5
+    ax.vlines(rows["noise"], *ends, color=INK, lw=2.2, capstyle="projecting")
     style.without_side(ax)
     ax.set_ylim(step * len(labels) - GAP, -LABEL)
     handles = [Patch(facecolor=look(i).color, label=word(i, codebook)) for i in informants]

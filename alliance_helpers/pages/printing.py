@@ -239,7 +239,7 @@ def decimals_for(width: float) -> int:
 
 def _decimals(cells: pd.Series) -> int | None:
     """Two for all of a column whose largest number they suit."""
-    largest = pd.to_numeric(cells, errors="coerce").abs().max()
+    largest = pd.to_numeric(cells, errors="coerce").astype(float).abs().max()  # NA has no truth
     return 2 if 0.1 <= largest < 10 else None
 
 

@@ -54,7 +54,7 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
         for part, numbers in keys.items():
             row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
             try:
-                found = reliability(items, numbers, scale.limits, cluster=cluster).iloc[0]
+                found = reliability(items, numbers, cluster).iloc[0]
                 rows.append(row | dict(found) | {"reason": ""})
             except NotEstimableError as error:
                 rows.append(row | {"reason": str(error)})

@@ -183,19 +183,23 @@ def check(data, codebook, as_json) -> None:
 def describe(path, out) -> None:
     """Draft a codebook from a file's own names and labels; every guess is marked.
 
+    Exit with 2 if the draft cannot be used before a person settles what it says.
+
     Example: alliance describe my_study/ --out my_study/codebook.yml
     """
     from ..drafting.draft import describe as draft
+    from ..study.read_codebook import parse_codebook
 
     text = draft(path)
     if out is None:
         click.echo(text, nl=False)
-        return
-    target = Path(out)
-    if os.path.lexists(target):
-        raise OutputError(f"{target} exists already. Name another file.")
-    write_whole(target, text)
-    click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
+    else:
+        target = Path(out)
+        if os.path.lexists(target):
+            raise OutputError(f"{target} exists already. Name another file.")
+        write_whole(target, text)
+        click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
+    parse_codebook(text, Path(out or "the draft").name)
 
 
 @main.command()

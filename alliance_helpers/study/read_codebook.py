@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -46,6 +47,8 @@ from .yaml_text import load_yaml, read_text, row_of, schema_problems
 
 ANY = (float("-inf"), float("inf"))
 MAX_VARIABLES = 20_000
+STOP = re.compile(r"# STOP: (.*)")  # in a draft: what must be settled by a person
+SETTLED = "Or delete this line, if the draft is right as it stands."
 
 
 def read_codebook(path: str | Path | None = None) -> Codebook:
@@ -223,10 +226,12 @@ def _rule_problems(book: Codebook, raw: dict) -> list[Problem]:
         *_derived_rules(book, columns),
         *_made_names(book, columns),
     ]
+    stops = ((row, STOP.search(line)) for row, line in enumerate(book.text.splitlines(), 1))
     return [
-        Problem(book.file, f"at {' > '.join(place)}: {what}", remedy, row=row_of(book.text, place))
-        for place, what, remedy in found
-    ]
+        *(Problem(book.file, f"{told[1]}.", SETTLED, row=row) for row, told in stops if told),
+        *(Problem(book.file, f"at {' > '.join(place)}: {what}", remedy, row_of(book.text, place))
+          for place, what, remedy in found),
+    ]  # fmt: skip
 
 
 def _patterns(raw: dict) -> Iterator:

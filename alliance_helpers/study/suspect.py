@@ -21,7 +21,9 @@ from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
 
-TURNED = re.compile(r"(?i)(?<=\d)_?(r|rev|revers\w*|inv\w*|rec|recoded?|umg\w*|umk\w*)$")
+TURNED = re.compile(
+    r"(?i)((?<=\d)|_)(r|rev|reversed?|inv|inverted|invertid[ao]|rec|recoded?|um|umge\w*|umk\w*)$"
+)  # 4r, 4_rev, but not 4_counselor
 TELLING = re.compile(
     r"(?i)(.*_)?(role|rolle|rol|informant|rater|respondent|perspective|event|event_name|wave|welle"
     r"|visit|session|sitzung|occasion|time_?point|zeitpunkt)"

@@ -97,8 +97,7 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
 
 
 BOUND = 0.20
-LABELS = "Dyads independent", "Case managers respected"
-WAYS = ("nested", "nested_cr2")
+HOW = {"independent": "Dyads independent", "respected": "Case managers respected"}
 
 
 @kept
@@ -154,7 +153,7 @@ def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> d
     independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
     row = {"name": word(term, book), "independent": independent, **size}
-    row |= {way: relate(y, x, groups, way, BOUND) for way in WAYS}
+    row |= {way: relate(y, x, groups, way, BOUND) for way in ("nested", "nested_cr2")}
     return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
 
 
@@ -178,10 +177,10 @@ def _draw(s: SimpleNamespace, effects: Axes, times: Axes) -> None:
     effects.set_yticks(at, [fill(name, 26) for name in named], fontsize=9.5, linespacing=1.0)
     effects.tick_params(axis="y", length=0)
     looks = ("independent", 0.17, NAIVE, "D"), ("respected", -0.17, RESPECTFUL, "o")
-    for (which, up, color, marker), label in zip(looks, LABELS, strict=True):
+    for which, up, color, marker in looks:
         rows = pd.DataFrame([*s.rows[which]])
         effects.hlines(at + up, rows["conf_low"], rows["conf_high"], color=color, lw=2)
-        dots = {"ms": 5, "color": color, "mec": INK, "mew": 0.6, "label": label}
+        dots = {"ms": 5, "color": color, "mec": INK, "mew": 0.6, "label": HOW[which]}
         effects.plot(rows["estimate"], at + up, marker, **dots)
     effects.axvline(0, color=QUIET, lw=0.9)
     effects.set(xlim=(-0.75, 0.75), xlabel="Association")

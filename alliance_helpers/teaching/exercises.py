@@ -90,13 +90,11 @@ def check(
 
 def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
     """A box to answer an exercise in, for pages without code; else as :func:`check`."""
-    label = {
-        "description": f"Your answer to {name}",
-        "layout": Layout(width="26em"),
-        "style": {"description_width": "auto"},
-    }
+    label = {"description": f"Your answer to {name}", "style": {"description_width": "auto"}}
+    label["layout"] = Layout(width="26em")
     box = Dropdown(options=["", *choices], **label) if choices else Text(**label)
-    button, reply = Button(description="Check"), HTML('<div role="status"></div>')
+    plain = {"layout": Layout()}  # one for all: each is a message to the page
+    button, reply = Button(description="Check", **plain), HTML('<div role="status"></div>', **plain)
 
     def look(_event: object = None) -> None:
         text = str(box.value).strip()
@@ -110,7 +108,7 @@ def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object)
         reply.value = said
 
     button.on_click(look)
-    made = VBox([HBox([box, button]), reply])
+    made = VBox([HBox([box, button], **plain), reply], **plain)
     made.add_class("alliance-exercise")
     return made
 

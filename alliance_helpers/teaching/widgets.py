@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from ..claims.associations import associations
 from ..claims.verdicts import ANALYSES
 from ..claims.views import EVERY, regression_blocks, usable
-from ..cohorts.cohort import open_cohort
+from ..cohorts.cohort import keep_cohort, open_cohort
 from ..errors import NotEstimableError
 from ..models.regression import hierarchical_regression
 from ..pages import plots
@@ -57,15 +57,13 @@ def every_demo() -> list[demos.Demo]:
 
 
 def rehearse() -> None:
-    """Draw every unit's figures at their start."""
+    """Draw every unit's figures at their start, and have their cohort open."""
     for demo in every_demo():
         demo.picture()
+    keep_cohort(scenario="published")
 
 
 # Explorers for the main notebooks: the same analysis with other variables, informants, bounds.
-
-BOUND = 0.20
-ANALYSES_BY_NAME = {word(name): name for name in ANALYSES}
 
 
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
@@ -75,13 +73,13 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     }
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
-        plots.forest(s.rows, BOUND, book, word(s.analysis), ax=ax)
+        plots.forest(s.rows, caseloads.BOUND, book, word(s.analysis), ax=ax)
         ax.set_xlim(-0.8, 0.8)
 
     @demos.demonstration(
         "associations_of", draw,
         block=(blocks, next(iter(blocks.values()))),
-        analysis=(ANALYSES_BY_NAME, book.usual_analysis),
+        analysis=({word(name): name for name in ANALYSES}, book.usual_analysis),
     )  # fmt: skip
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: usable(dyads, book.blocks[block])})

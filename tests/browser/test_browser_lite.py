@@ -44,3 +44,19 @@ def test_it_moves_and_answers_without_a_server(chromium, tmp_path):
     assert watched.errors == []
     assert [url for url in watched.outside if not url.startswith("file:")] == []
     page.close()
+
+
+@pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.stem)
+def test_no_slide_is_taller_than_a_screen(chromium, tmp_path, monkeypatch, unit):
+    def start(demo):
+        controls = demo.controls.values()
+        return [tuple(lite.values(control).index(control.value) for control in controls)]
+
+    monkeypatch.setattr(lite, "settings", start)
+    file = tmp_path / "slides.html"
+    file.write_text(lite.page(unit, slides=True), encoding="utf-8")
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(file.as_uri())
+    heights = "[...document.querySelectorAll('article')].map(slide => slide.offsetHeight)"
+    assert {*page.evaluate(heights)} <= {0, 800}
+    page.close()

@@ -367,7 +367,40 @@ def one_letter_in_two_files(folder, data):
     other.to_csv(folder / "therapist.csv", index=False)
 
 
+def qualtrics_codes_that_came_later(folder, data):
+    """Answers 21 to 25: choices that were taken out and put in again."""
+    body = side_by_side(data.assign(**(data[C] + 20)), "Q3_{}", "Q4_{}", code="id", Therapist="who")
+    who = {"Q3": "Patient", "Q4": "Therapist"}
+    labels = {c: f"{who[c[:2]]} version: {c}" for c in body if c[:2] in who}
+    qualtrics(folder, data, "q.csv", body, labels)
+
+
+def surveys_of_each(folder, data):
+    """Numbered questions in two exports; whose they are is in the names of the files."""
+    codes = data[C].replace({3: 4, 4: 6, 5: 7})
+    client = pd.concat([ids(data, Dyad="id"), named(codes, C, "Q8_{}")], axis=1)
+    other = [ids(data, dyad_code="id", Q2="who"), named(words(data, T, S), C, "Q8_{}")]
+    qualtrics(folder, data, "Client Survey.csv", client, {})
+    labels = {"Q2": "Your therapist ID"}
+    qualtrics(folder, data, "Therapist Survey.csv", pd.concat(other, axis=1), labels)
+
+
+def redcap_labels_described(folder, data):
+    """Labels instead of names and codes; the dictionary knows the order of the answers."""
+    told = told_in(data, SR, S)
+    names = "Client WAI: statement {}", "Therapist WAI: statement {}"
+    frame = side_by_side(data, *names, told, **{"Record ID": "id", "Assigned clinician": "who"})
+    frame.assign(**{"Complete?": "Complete"}).to_csv(folder / "P_DATA_LABELS.csv", index=False)
+    rows = [("record_id", "Record ID", "")]
+    for name, anchors in zip(names, (SR, S), strict=True):
+        choices = " | ".join(f"{i}, {word}" for i, word in enumerate(anchors, 1))
+        rows += [(f"{name[:3].lower()}_{i}", name.format(i), choices) for i in range(1, 13)]
+    head = ["Variable / Field Name", "Field Label", "Choices, Calculations, OR Slider Labels"]
+    pd.DataFrame(rows, columns=head).to_csv(folder / "P_DataDictionary.csv", index=False)
+
+
 FOUND = (
+    redcap_labels_described,
     missing_data_codes,
     sosci,
     qualtrics_tsv,
@@ -385,6 +418,8 @@ FOUND = (
     raw_and_reversed,
 )
 QUESTIONED = (
+    qualtrics_codes_that_came_later,
+    surveys_of_each,
     sessions_spanish,
     zero_based_without_a_name,
     one_letter_in_two_files,

@@ -38,8 +38,8 @@ RATINGS = {"c": "client_alliance", "t": "case_manager_alliance"}
 
 
 def drafted(folder):
-    """The draft of a folder as it stands, and the totals and dyads that it gives."""
-    text = describe(folder)
+    """The draft of a folder without what stops it, and the totals and dyads that it gives."""
+    text = re.sub(".*# STOP: ", "# QUESTION: ", describe(folder))
     book = parse_codebook(text)
     problems = check(folder, book)[0]
     assert not problems, "\n".join(map(str, [*problems, text]))

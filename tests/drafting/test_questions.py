@@ -6,9 +6,24 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 import pytest
-from exports_made import SR, C, T, ids, long_roles, named, qualtrics_recoded, redcap, truth, words
+from bad_input.command import alliance
+from exports_made import (
+    SR,
+    C,
+    T,
+    ids,
+    long_roles,
+    named,
+    numbered,
+    qualtrics_recoded,
+    redcap,
+    truth,
+    two_languages,
+    words,
+)
 
 from alliance_helpers.drafting.draft import describe
+from alliance_helpers.drafting.items import item_blocks
 from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study
@@ -106,24 +121,16 @@ def numbers_far_apart(data):
     return frame.assign(BP=frame["BP"].map(lambda i: codes[i - 1]))
 
 
-def a_file_for_each_site(data, folder):
-    wide(data.iloc[:36]).to_csv(folder / "clinic_a.csv", index=False)
-    return wide(data.iloc[36:])
-
-
 @pytest.mark.parametrize(
     ("made", "asked"),
     [
-        (a_file_for_each_site, "none of its clients stands in clinic_a.csv"),
         (numbers_of_nobody, "'BP' holds 18 numbers, each in several rows"),
         (numbers_far_apart, "'BP' holds 18 numbers, each in several rows"),
         (one_left_out, "11 items are no known form"),
         (five_and_three, "3 items are no known form"),
-        (three_roles, "'role' also holds 'supervisor'"),
         (no_dyad, "no id ties two rows"),
         (pairs_without_a_role, "'dyad' stands in several rows"),
         (ids_with_an_ending, "ends in d and p"),
-        (words_of_two_sets, "but also"),
         (unknown_words, "meh, nope, so-so, wow, yep"),
         (names_spelled_twice, "'dr meyer-"),
         (unlike_columns, "q3 hold other answers"),
@@ -176,6 +183,18 @@ def test_one_block_is_never_shared_between_two_informants(tmp_path):
         assert all(len(scale.items) == 12 for scale in book.scales.values())
 
 
+@pytest.mark.parametrize("ending", ["_counselor", "ther", "_rec", "_r"])
+def test_an_ending_in_r_takes_no_block_apart(ending):
+    (block,) = item_blocks([f"wai{i}{ending}" for i in range(1, 13)])
+    assert len(block.columns) == 12
+
+
+def test_a_row_for_each_answer_is_told(tmp_path):
+    rows = wide(truth()).melt(["id", "therapist"], var_name="item", value_name="answer")
+    rows.to_csv(tmp_path / "answers.csv", index=False)
+    assert "QUESTION: 'item' names items, so a row is one answer" in describe(tmp_path)
+
+
 def test_a_dirty_cell_makes_no_free_text(tmp_path):
     frame = wide(truth()).assign(age=40).astype(object)
     frame.loc[5, "age"], frame.loc[6, "wai_c3"] = "12?", "4?"
@@ -211,17 +230,88 @@ def test_headers_that_do_not_match_are_named(tmp_path):
     qualtrics_recoded(tmp_path, truth())
     text = (tmp_path / "all.csv").read_text()
     (tmp_path / "all.csv").write_text(text.replace('"{""ImportId"": ""wai_c_3""}"', "Item 3", 1))
-    with pytest.raises(DataError, match=r"row 3, column wai_c_3: the third header row"):
+    with pytest.raises(DataError, match=r"row 3, column wai_c_3: found 'Item 3'; Imp"):
         describe(tmp_path)
 
 
-def test_the_dictionary_of_another_project_is_told(tmp_path):
-    redcap(tmp_path, truth())
-    pd.DataFrame({"Variable / Field Name": ["bdi_1"], "Field Label": ["Mood"]}).to_csv(
-        tmp_path / "dictionary.csv", index=False
-    )
-    first = describe(tmp_path).splitlines()[0]
-    assert "the data dictionary beside it is another's" in first
+def another_dictionary(folder, data):
+    """It shares the id and the sex with this project, as any two do."""
+    redcap(folder, data)
+    names = ["record_id", "sex", *(f"bdi_{i}" for i in range(1, 22))]
+    fields = pd.DataFrame({"Variable / Field Name": names, "Field Label": names})
+    fields.to_csv(folder / "dictionary.csv", index=False)
+
+
+def third_role(folder, data):
+    three_roles(data, folder).to_csv(folder / "data.csv", index=False)
+
+
+def two_sets(folder, data):
+    words_of_two_sets(data).to_csv(folder / "data.csv", index=False)
+
+
+def a_file_for_each_site(folder, data):
+    wide(data.iloc[:36]).to_csv(folder / "clinic_a.csv", index=False)
+    wide(data.iloc[36:]).to_csv(folder / "clinic_b.csv", index=False)
+
+
+def labels_with_a_gap(folder, data):
+    told = {i: word for i, word in numbered(SR).items() if i != 3}
+    levels = {f"wai_c{i}": told for i in range(1, 13)}
+    frame = wide(data).astype(float)
+    pyreadstat.write_sav(frame, folder / "data.sav", variable_value_labels=levels)
+
+
+def a_dyad_of_two_clients(folder, data):
+    rows = three_roles(data, folder).query("role != 'supervisor'")
+    again = rows.query("dyad == 2003 and role == 'patient'")
+    pd.concat([rows, again]).to_csv(folder / "data.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (
+            a_dyad_of_two_clients,
+            "data.csv, row 146, column dyad: found 2003 once more with the same",
+        ),
+        (a_file_for_each_site, "clinic_b.csv: found the same columns as in clinic_a.csv, and none"),
+        (
+            labels_with_a_gap,
+            "data.sav, column wai_c{1..12}: found 3, of which its value labels (of",
+        ),
+        (
+            another_dictionary,
+            "dictionary.csv, row 2, column Variable / Field Name: found 'record_id",
+        ),
+        (third_role, "data.csv, column role: found 'supervisor' beside 'patient' and 'doctor'"),
+        (
+            two_languages,
+            "two.csv, column wai_c{1..12}: found 'Seldom', 'Sometimes', 'Fairly Often'",
+        ),
+        (two_sets, "data.csv, column wai_c{1..12}: found 'Sometimes', 'Very Often', 'Always', wh"),
+    ],
+)
+def test_what_stops_until_it_is_settled(made, told, tmp_path):
+    study, draft = tmp_path / "study", tmp_path / "codebook.yml"
+    study.mkdir()
+    made(study, truth())
+    commands = {
+        "describe": ["describe", study, "--out", draft],
+        "check": ["check", "--data", study, "--codebook", draft],
+        "run": ["run", "--data", study, "--codebook", draft, "--out", tmp_path / "out"],
+    }
+    for command in commands.values():
+        done = alliance(tmp_path, *command)
+        assert done.code == 2
+        assert told in done.err
+        assert "Or delete this line" in done.err
+    lines = draft.read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if "# STOP: " not in line]
+    assert len(kept) == len(lines) - 1
+    draft.write_text("".join(kept), encoding="utf-8")
+    settled = made is not a_dyad_of_two_clients  # whose second row has to go
+    assert alliance(tmp_path, *commands["check"]).code == (0 if settled else 2)
 
 
 def test_no_path_of_a_machine(tmp_path):

@@ -103,11 +103,11 @@ def test_a_wrongly_reversed_item_shows():
     assert broken["lowest_item_rest_r"] < -0.5 < 0.4 < right["lowest_item_rest_r"]
 
 
-def test_keys_choose_items_and_limits_change_nothing():
+def test_keys_choose_items():
     items, keys = scale("bfi_A")
     whole = items.assign(other=1.0)
     expected = reliability(items, keys)
-    pd.testing.assert_frame_equal(reliability(whole, keys, limits=(1, 6)), expected)
+    pd.testing.assert_frame_equal(reliability(whole, keys), expected)
     pd.testing.assert_frame_equal(reliability(whole.to_numpy(), keys), expected)
     before = items.copy()
     reliability(items, keys)
@@ -151,7 +151,6 @@ ITEMS = pd.DataFrame({"a": [1, 2, 3, 4, 5], "b": [2, 1, 4, 3, 5], "c": [1, 3, 2,
         (ITEMS, {"keys": [1, -1]}, ParameterError, "twice"),
         (ITEMS, {"keys": [1.5, 2]}, ParameterError, "whole numbers"),
         (ITEMS, {"keys": []}, ParameterError, "whole numbers"),
-        (ITEMS, {"limits": (1, 4)}, ParameterError, "item 'a' holds .*5.*; item 'b'"),
         (ITEMS.assign(b=["1", "x", "2", "3", "4"]), {}, ParameterError, "b holds '1'"),
         (ITEMS.assign(b=[1, np.inf, 2, 3, 4]), {}, ParameterError, "'b' a value is infinite"),
         (ITEMS, {"keys": [1]}, NotEstimableError, "two items"),

@@ -301,7 +301,9 @@ def test_the_report_asks_no_other_host(shipped_run):
 
 
 def test_one_worker_gives_the_same_bytes(shipped_run, tmp_path):
-    alone = run_sequence({}, tmp_path / "alone", jobs=1)
+    tellers = ("09_summary", "robustness_specifications", "robustness_stress")  # of the findings
+    others = {name: "Tells no finding." for name in NAMES if name not in tellers}
+    alone = run_sequence({}, tmp_path / "alone", jobs=1, skip=others)
 
     def digest(folder: Path) -> str:
         return hashlib.sha256((folder / "findings.csv").read_bytes()).hexdigest()

@@ -260,7 +260,7 @@ def test_reliabilities_cover_scales_and_subscales(clean):
     assert set(rows.index.get_level_values("scale")) == set(BOOK.scales)
     assert rows.loc[("client_alliance", "total"), "n_items"] == 36
     scale = BOOK.scales["client_alliance"]
-    alone = reliability(clean.items("client_alliance"), list(scale.keys["bond"]), scale.limits)
+    alone = reliability(clean.items("client_alliance"), list(scale.keys["bond"]))
     assert rows.loc[("client_alliance", "bond"), "alpha"] == alone["alpha"].iloc[0]
     assert (table["reason"] == "").all()
 

@@ -307,9 +307,12 @@ def test_studies_that_cannot_be_had_are_refused(place, parameters, message):
     assert not (place / "out").exists()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster():
-    """A real scheduler and two real worker processes on the loopback."""
+    """A real scheduler and two real worker processes on the loopback, for two tests.
+
+    One kills a worker and the other the scheduler, in this order.
+    """
     pytest.importorskip("distributed")
     env = {k: v for k, v in os.environ.items() if k != station.STATION_VARIABLE}
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard"]

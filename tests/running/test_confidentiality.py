@@ -80,6 +80,14 @@ def results(real):
     return out
 
 
+@pytest.fixture(scope="module")
+def shown(real):
+    """What two notebooks write where single values may be seen."""
+    values = {"data": str(real), "show_rows": True}
+    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("01", "03")}
+    return run_sequence(values, real.parents[1] / "shown", jobs=2, skip=skip).out
+
+
 def asked(folder, real, name, **values):
     """A grid on the real study."""
     grid = {"data": [str(real)], "by": ["site", "site_type", "diagnosis"]} | values
@@ -206,20 +214,16 @@ def test_no_table_of_dyads(results):
     assert not [name for name, n in rows.items() if n > 150], rows
 
 
-def test_clouds_of_single_dyads_are_not_drawn(results, shipped_run):
-    shown, hidden = (
-        (folder / "figures" / "agreement_scatter.png").read_bytes()
-        for folder in (shipped_run.out, results)
+def test_clouds_of_single_dyads_are_not_drawn(results, shown):
+    cloud, hidden = (
+        (folder / "figures" / "agreement_scatter.png").read_bytes() for folder in (shown, results)
     )
-    assert base64.b64encode(shown) != base64.b64encode(hidden)
+    assert base64.b64encode(cloud) != base64.b64encode(hidden)
 
 
-def test_shown_only_when_asked(real, tmp_path):
-    values = {"data": str(real), "show_rows": True}
-    skip = {p: "Not needed." for p in (*LONG, "02_descriptives", "07_finding_4")}
-    run = run_sequence(values, tmp_path / "out", jobs=2, skip=skip)
-    assert (run.out / "dyads.parquet").exists()
-    log = pd.read_csv(run.out / "cleaning_log.csv", dtype=str, keep_default_na=False)
+def test_shown_only_when_asked(shown):
+    assert (shown / "dyads.parquet").exists()
+    log = pd.read_csv(shown / "cleaning_log.csv", dtype=str, keep_default_na=False)
     assert "-9" in set(log["before"])
 
 

@@ -1,38 +1,13 @@
-"""Every bad input gives its message: file, place, value, remedy; and nothing else happens.
+"""The study that bad inputs are made from, and what is told of them to machines.
 
-Through the real command line, one of three commands by turns; every command in turn meets every
-bad input in `tests/running/test_refused.py`.
+Every command meets every bad input, and gives its message, in `tests/running/test_refused.py`.
 """
 
 import json
 
-import pytest
-from bad_input import CASES, good, write
-from bad_input.command import alliance
+from bad_input import good, write
 
 from alliance_helpers.study.load import check
-
-
-def command(number, source, folder):
-    """One of the commands that read a study."""
-    grid = folder / "grid.yml"
-    grid.write_text(json.dumps({"runs": [{"data": str(source)}]}))
-    every = [["check", "--data", source], ["run", "--data", source, "--out", folder / "out"]]
-    if source.exists():
-        every.append(["batch", grid, "--out", folder / "out"])
-    return every[number % len(every)]
-
-
-@pytest.mark.parametrize(("number", "name"), enumerate(CASES), ids=[*CASES])
-def test_refused_by_the_command_line(number, name, tmp_path):
-    source = write(tmp_path / "in", name)
-    done = alliance(tmp_path, *command(number, source, tmp_path))
-    heading, *lines = done.err.replace(f"{tmp_path}/in/", "").splitlines()
-    assert "\n".join(line.strip() for line in lines) == CASES[name][1]
-    assert heading.startswith(("alliance: The data do", "alliance: The codebook cannot"))
-    assert (done.code, done.out) == (2, "")
-    assert done.seconds < 5
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_unspoilt_study_has_no_problem(tmp_path):

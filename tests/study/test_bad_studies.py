@@ -108,10 +108,10 @@ def _items(d):
 SMALL = read_stress()
 SMALL = SMALL | {
     "imputed": SMALL["imputed"] | {"m": 2},
-    "selection": SMALL["selection"] | {"n_boot": 20},
-    "multiverse": SMALL["multiverse"] | {"n_perm": 9},
+    "selection": SMALL["selection"] | {"n_boot": 20, "doublings": 1},
+    "multiverse": SMALL["multiverse"] | {"n_perm": 9, "doublings": 1},
 }
-SHORT = {"jackknife": "4", "negbin": "4", "hurdle": "4", "multiverse": "3"}
+SHORT = dict.fromkeys(("jackknife", "negbin", "capped", "hurdle"), "4") | {"multiverse": "3"}
 HELPERS = {
     "agreement": lambda d: agreement(d[CLIENT], d[CM]),
     "agreement, clustered": lambda d: agreement(d[CLIENT], d[CM], d[KEYS]),

@@ -35,5 +35,5 @@ def test_a_unit_is_one_file_with_the_demonstrations_own_words():
     assert moving["states"][first]["text"] == held.text(**chosen)
     assert [how["expected"] for how in asked][::2] == [0.1, "weaken"]
     assert all(how["why"] and how["hint"] for how in asked)
-    # slides: before the first heading there is none; one for each heading cell and figure
-    assert html.count("<article>") == 1 + 8 and "scroll-snap" in html
+    # slides: before the first heading there is none; one for each heading and figure
+    assert html.count("<article>") == 1 + 9 and "scroll-snap" in html

@@ -115,7 +115,7 @@ def test_moving_a_control_and_going_back():
     numbers = box.children[-2]
     r.value, n.value, bound.value = 0.30, 400, 0.10
     assert numbers.value == demos.numbers_html(demo.text(r=0.30, n=400, bound=0.10))
-    box.children[4].children[0].click()
+    box.children[4].click()
     assert (r.value, n.value, bound.value) == (0.06, 200, 0.20)
     assert numbers.value == demos.numbers_html(demo.text())
 

@@ -61,8 +61,7 @@ def page(path: Path, slides: bool = False) -> str:
 def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
     """What a cell leaves on the page."""
     if cell.cell_type == "markdown":
-        head = NEXT * cell.source.startswith("#")
-        return [f'{head}<section class="text">{markdown2html_mistune(cell.source)}</section>']
+        return [written(text) for text in re.split(r"^(?=#)", cell.source, flags=re.M) if text]
     *body, last = ast.parse(cell.source).body or [ast.Pass()]
     asked = isinstance(last, ast.Expr)
     explored = re.fullmatch(r"(\w+)\.explore\(\)", cell.source.strip())
@@ -74,6 +73,12 @@ def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
     value = eval(ast.unparse(last.value), names) if asked else None
     table = getattr(value, "_repr_html_", None)
     return [f'<div class="output">{table()}</div>'] if table else []
+
+
+def written(markdown: str) -> str:
+    """A text, on a slide of its own if a heading begins it."""
+    html = markdown2html_mistune(markdown)
+    return f'{NEXT * markdown.startswith("#")}<section class="text">{html}</section>'
 
 
 def embedded(data: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -34,6 +35,7 @@ FULL = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Full</titl
 LOST = re.compile(r"/voila/templates/(?![\w-]+/static/.)|/\.\.(/|$)|/log(in|out)$|\0")
 
 
+PAUSE = 2  # seconds between two pieces of a page: each is laid out and painted anew
 KERNEL = re.compile(r'KERNEL = "([0-9a-f-]{36})"')  # in a page
 
 
@@ -80,7 +82,7 @@ class Page(TornadoVoilaHandler):
             return
         self.set_cookie("visitor", visitor, httponly=True, samesite="Strict")
         _sent = self.xsrf_token  # the cookie without which a page could tell the server nothing
-        begun = ""
+        begun, sent = "", 0.0
         async for html in self.get_generator(path=path):
             begun += html  # in pieces of any length
             if told := KERNEL.search(begun):
@@ -89,7 +91,9 @@ class Page(TornadoVoilaHandler):
                 await self.leave(self.kernels.pop((visitor, path), ""))
                 return
             self.write(html)
-            self.flush()
+            if time.monotonic() > sent + PAUSE:
+                self.flush()
+                sent = time.monotonic()
 
     async def leave(self, kernel: str) -> None:
         """Give a place back, unless its page did so itself."""
