@@ -68,8 +68,7 @@ class Judge:
     def units(self, claim: Claim) -> float:
         """What makes of a path in standard deviations one in the measures' own units."""
         rows = measures(self.rows, self.sessions, [claim.term, claim.source])
-        y, x = (_spread(rows, name) for name in (claim.term, claim.source))
-        return y / x
+        return _spread(rows, claim.term) / _spread(rows, claim.source)
 
 
 def _pairs(claim: Claim) -> list[tuple[str, str]]:
@@ -197,8 +196,8 @@ def pair(study: CleanStudy, outcome: str = "", informant: str = "client") -> tup
                if i in book.informants and book.alliance_of(i) in there}  # fmt: skip
     outcomes = [n for n in (outcome, *book.blocks.get("outcome", ())) if n in there]
     if not ratings or not outcomes:
-        lost = "outcome" if ratings else "alliance rating"
-        raise NotEstimableError(f"no {lost} is told at each session")
+        lost = "no outcome" if ratings else "no alliance rating"
+        raise NotEstimableError(f"{lost} is told at each session")
     return outcomes[0], *next((rating, i) for i, rating in ratings.items())
 
 
@@ -226,9 +225,8 @@ def lines(study: CleanStudy, show_rows: bool, **chosen: str) -> pd.DataFrame | N
     """Each client's own values, `person session` and the two measures, if they may be shown."""
     if study.sessions is None or not (show_rows or study.codebook.synthetic):
         return None
-    told = study.sessions
-    names = {told.client: "person", told.order: "session"}
-    return told.frame[[*names, *pair(study, **chosen)[:2]]].rename(columns=names)
+    names = {study.sessions.client: "person", study.sessions.order: "session"}
+    return study.sessions.frame[[*names, *pair(study, **chosen)[:2]]].rename(columns=names)
 
 
 @_or_reason
@@ -254,7 +252,7 @@ def reliabilities(study: CleanStudy) -> pd.DataFrame:
 
     `scale level n_items n alpha omega_total`; `n` counts clients, and sessions.
     """
-    told, rows = study.sessions, []
+    told, rows, kept = study.sessions, [], ["n_items", "n", "alpha", "omega_total"]
     people = told.frame[told.client]
     for name, items in told.items.items():
         scale = study.codebook.scales[name]
@@ -264,9 +262,8 @@ def reliabilities(study: CleanStudy) -> pd.DataFrame:
         keys = [n for part, key in scale.keys.items() if part != "total" for n in key]
         for level, values in (("between", means), ("within", away)):
             try:
-                found = reliability(values, keys or scale.keys["total"]).iloc[0]
-                kept = found[["n_items", "n", "alpha", "omega_total"]]
-                rows.append({"scale": name, "level": level, **kept})
+                found = reliability(values, keys or scale.keys["total"]).iloc[0][kept]
+                rows.append({"scale": name, "level": level, **found})
             except NotEstimableError:
                 continue
     if not rows:
@@ -329,11 +326,10 @@ def paths(study: CleanStudy, rules: Rules, **chosen: str) -> pd.DataFrame:
         `criterion`.
     """
     order = ["naive", *[name for name in TRENDS if name != "naive"]]
-    heads = [(claim, name) for claim in asked(study, rules, **chosen) for name in order]
     rows = [
         {"text": claim.text, "term": claim.term, "informant": claim.informant, "analysis": name}
         | _path(Judge(study.dyads, rules, name), claim)
-        for claim, name in heads
+        for claim, name in product(asked(study, rules, **chosen), order)
     ]
     columns = "text term informant analysis estimate conf_low conf_high p_value n verdict criterion"
     return pd.DataFrame(rows, columns=[*columns.split(), "unit"])

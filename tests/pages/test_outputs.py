@@ -14,7 +14,7 @@ import pytest
 from alliance_helpers.cohorts.cohort import OPENED, _kept, keep_cohort, open_cohort
 from alliance_helpers.errors import OutputError, ParameterError, Problem
 from alliance_helpers.pages import outputs
-from alliance_helpers.pages.outputs import note, save_figure, save_record, save_table
+from alliance_helpers.pages.outputs import bullets, note, save_figure, save_record, save_table
 from alliance_helpers.pages.printing import pretty
 from alliance_helpers.paths import UNSEEN_VARIABLE, write_whole
 
@@ -219,3 +219,25 @@ def test_the_head_says_what_the_study_is_and_what_was_changed_about_it():
     fewer = cohort.without(site_type="general")
     assert fewer.changes and escape("; ".join(fewer.changes)) in note(fewer).data
     assert note(fewer).data != usual
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((), "A table"),
+        (("without x (3 dyads fewer)", "y"), "A table [without x (3 dyads fewer); y]"),
+    ],
+)
+def test_a_caption_says_what_was_changed_about_the_cohort(monkeypatch, shown, ax, changes, said):
+    monkeypatch.setattr(OPENED, "changes", changes)
+    save_table(pd.DataFrame({"x": [1]}), "t", "", caption="A table")
+    assert f">{said}</caption>" in shown[0]
+    picture = save_figure(ax, "a_table", "")
+    assert picture.caption == said
+    assert ("figcaption" in picture._repr_mimebundle_()[0]["text/html"]) is bool(changes)
+
+
+def test_sentences_are_a_list_and_none_is_said():
+    listed = bullets(["a < b.", "c."]).data
+    assert listed == '<ul class="sentences"><li>a &lt; b.</li><li>c.</li></ul>'
+    assert bullets([]).data == "<p>The study can speak to no claim of this finding.</p>"
