@@ -280,7 +280,7 @@ def multiverse(
     >>> dyads = simulate_dyads("published", 201, 7)
     >>> found = multiverse(dyads, finding="3", claim="own_outcome", n_perm=99)
     >>> found.joint["p_value"].round(3).tolist()
-    [0.005, 0.03, 0.01]
+    [0.005]
     """
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book, rules = book_of(dyads, codebook), rules or read_rules()

@@ -40,9 +40,6 @@ TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences"
 """The analyses of a claim over time, and what each does about the trend."""
 MANY = 10
 """Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
-OF_ONE = 3
-"""Two slopes and a mean of each measure on the occasion before: as in regression, errors are of so
-many clients fewer. Those of maximum likelihood are for large samples."""
 
 
 class Judge:
@@ -109,10 +106,9 @@ def estimated(
     for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
-            df = model.n - OF_ONE
-            error = np.sqrt(contrast @ model.covariance @ contrast * model.n / df)
+            error = np.sqrt(contrast @ model.covariance @ contrast * model.n / model.df)
             how = " (random-intercept cross-lagged model)"
-            found[k] = contrast @ model.estimate, error, df, len(studies[k]["time"]), how
+            found[k] = contrast @ model.estimate, error, model.df, len(studies[k]["time"]), how
     return found
 
 

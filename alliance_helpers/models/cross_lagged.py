@@ -46,6 +46,12 @@ class CrossLagged:
     n: int
 
     @property
+    def df(self) -> int:
+        """People less what each measure's regression on the last occasion takes: two slopes and a
+        mean. In small samples errors are of so many; the covariance is that of a large one."""
+        return self.n - 3
+
+    @property
     def paths(self) -> pd.DataFrame:
         """`term estimate std_error statistic df p_value conf_low conf_high n`."""
         terms, errors = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], np.sqrt(np.diag(self.covariance))
