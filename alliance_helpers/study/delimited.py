@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from ..errors import DataError
+from ..errors import DataError, show
 from .raw_tables import RawTable, joined_names, numbered, refuse, refuse_rows, within_limits
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -163,6 +163,12 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
             what = f"has {len(best[3])} names in row {rows[0]}, but {len(labels)} cells below them."
             remedy = "Correct `header` in the codebook, or export the table again."
             raise refuse(path.name, what, remedy, row=rows[0] + 1)
+        third = [*zip(best[3], next(records, []), strict=False)] if rows[1] > rows[0] + 1 else []
+        odd = [(name, cell) for name, cell in third if "ImportId" not in cell]
+        if odd and ("RecordedDate" in best[3] or len(odd) < len(third)):
+            what = f"found {show(odd[0][1])} where Qualtrics writes ImportIds, in its third header."
+            remedy = "Correct `header` in the codebook, or export the table again."
+            raise refuse(path.name, what, remedy, rows[0] + 2, odd[0][0])
     return best[2], joined_names(best[3], labels), labels, rows
 
 

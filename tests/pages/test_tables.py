@@ -94,6 +94,8 @@ def test_html_is_escaped_scoped_and_without_scripts():
 def test_a_column_with_nothing_in_it_is_left_out():
     frame = pd.DataFrame({"family": ["hurdle"], "reason": [""]})
     assert pretty(frame).shown.columns.tolist() == ["Model"]
+    kept_back = frame.assign(n_missing=pd.array([None], "Int64"))  # where every count is small
+    assert pretty(kept_back).shown.columns.tolist() == ["Model"]
     assert "Reason" in pretty(frame.assign(reason="no zero")).shown
 
 

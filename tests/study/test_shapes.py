@@ -199,6 +199,10 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
          "key: [id], row: rating, informant: {column: role, client: a, case_manager: b}",
          "row 3, column id and role: found '1, a'"),
         ("id,x\nWho,What,Why\n1,2\n", "x: {}", "key: [id], header: [1, 2]", "2 names in row 1"),
+        ('id,x\nWho,What\n"{""ImportId"":1}",5\n1,2\n', "x: {}", "key: [id], header: [1, 3]",
+         "row 3, column x: found '5' where Qualtrics writes ImportIds"),
+        ("id,x,RecordedDate\na,b,c\n1,2,3\n4,5,6\n", "x: {}", "key: [id], header: [1, 3]",
+         "row 3, column id: found '1' where Qualtrics"),
     ],
 )  # fmt: skip
 def test_what_a_shape_is_refused_for(data, variables, table, told, tmp_path):
