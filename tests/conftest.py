@@ -67,6 +67,15 @@ def pytest_xdist_make_scheduler(config, log):
     return Files(config, log)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_opened():
+    """The cohort that one file's tests open is not that of the next file."""
+    from alliance_helpers.cohorts.cohort import OPENED, Opened
+
+    yield
+    vars(OPENED).update(vars(Opened()))
+
+
 @contextmanager
 def one_at_a_time(tmp_path_factory, what: str):
     """A folder that all workers know; only one of them is in here."""

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from make_notebook import make_notebook
 
-from alliance_helpers.cohorts.cohort import OPENED, open_cohort
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.table_one import table_one
@@ -34,12 +34,10 @@ USER, HOST, OLDEST = "zqneale", "zqhost", "97"
 def own_names(tmp_path_factory):
     """Who runs it, and where, for this process and those that it starts."""
     tmp_path_factory.getbasetemp()  # is called as who runs the tests
-    before = dict(vars(OPENED))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOGNAME", USER)
         patch.setattr("platform.node", lambda: HOST)
         yield
-    vars(OPENED).update(before)
 
 
 @pytest.fixture(scope="module")
