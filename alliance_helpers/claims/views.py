@@ -51,10 +51,10 @@ def one_below_the_other(
     tables = []
     for head, find in calls:
         try:
-            table = find().assign(reason="")
+            table, reason = find(), ""
         except NotEstimableError as error:
-            table = pd.DataFrame({"reason": [f"not estimable: {error}"]})
-        tables.append(table.assign(**head))
+            table, reason = pd.DataFrame(index=[0]), f"not estimable: {error}"
+        tables.append(table.assign(reason=reason, **head))
     joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return joined.reindex(columns=columns.split())
 
