@@ -293,9 +293,9 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     Returns
     -------
     dict
-        `claims analyses rows`: single claims with a primary verdict, analyses, and verdicts
-        altogether. `supported`: claims that the primary analysis supports. `untrue`: of the claims
-        so many that are untrue where nothing is related (`no_association`); `expected`: how many of
+        `claims analyses rows`: single claims with a primary verdict, analyses, and the verdicts of
+        these. `supported`: claims that the primary analysis supports. `untrue`: of the claims so
+        many that are untrue where nothing is related (`no_association`); `expected`: how many of
         them the primary analysis would support there by chance, in cohorts of the nearest size.
         `lost`: the keys of the supported claims that Holm's adjustment over all primary verdicts
         does not keep at .05: by p, and for an absence by its p of equivalence.
@@ -312,7 +312,8 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     nothing = nothing.query("scenario == 'no_association' and not true")
     nothing = nothing[nothing["analysis"] == primary].set_index(KEY)["supported"]
     expected = nothing[nothing.index.isin(rows.index)]
-    told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": len(findings)}
+    verdicts = findings.set_index(KEY).index.isin(rows.index)
+    told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": verdicts.sum()}
     told |= {"supported": int(supported.sum()), "lost": rows.index[lost].tolist()}
     return told | {"untrue": len(expected), "expected": float(expected.sum())}
 

@@ -277,8 +277,8 @@ class Stressed:
         low, high, theirs = (math.exp(x) if rate else x for x in (
             grid[0], grid[-1], min(turned, key=lambda x: abs(x - found.estimate), default=0)
         ))  # fmt: skip
-        holds = f"stands whatever their {what}, from {low:.3g} to {high:.3g}"
-        turns = f"would be another if their {what} were {theirs:.2f}"
+        holds = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
+        turns = f"would be another if the {what} of the missing were {theirs:.2f}"
         words = f"; {lost} dyads lack a value, and the verdict on the others {{}}"
         said = verdicts.INCONCLUSIVE if turned else verdict
         return replace(effect, **ends), (said, criterion + words.format(turns if turned else holds))

@@ -274,7 +274,7 @@ def verdict_of(effect: Effect, claim: Claim, rules: Rules) -> tuple[str, str]:
     """Verdict and criterion by the rule of the claim's kind."""
     low, high = bounds_of(claim, rules)
     if claim.kind == "association" or claim.over_time:
-        return association(effect, claim.direction, high)
+        return association(effect, claim.direction, high, " SD" * claim.over_time)
     if claim.kind == "modest":
         return modest(effect, high, rules.bounds["modest_high"])
     if claim.kind == "rate_absence":
@@ -367,10 +367,11 @@ def verdict(holds: bool, fails: bool) -> str:
     return SUPPORTED if holds else NOT_SUPPORTED if fails else INCONCLUSIVE
 
 
-def association(effect: Effect, sign: int, bound: float) -> tuple[str, str]:
+def association(effect: Effect, sign: int, bound: float, unit: str = "") -> tuple[str, str]:
     """An association with a sign (1 or -1): verdict and criterion."""
-    side = "above" if sign > 0 else "below"
-    criterion = f"95 % CI {side} 0, and not inside ±{bound:g} with 90 % confidence"
+    side, other = ("above", "below")[::sign]
+    criterion = f"95 % CI {side} 0, and not inside ±{bound:g}{unit} with 90 % confidence"
+    criterion += f"; not supported if the 90 % CI is {other} {sign * bound:g}{unit}"
     holds = min(sign * effect.conf_low, sign * effect.conf_high) > 0 and not effect.equivalent
     fails = max(sign * effect.low_90, sign * effect.high_90) < bound
     return verdict(holds, fails), criterion

@@ -104,7 +104,7 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     turning = sum(map(len, weak.values()))
     if kept and turning < len(kept):
-        sure.append("the rest hold" if weak else "what is supported holds")
+        sure.append("the other supported ones hold" if weak else "what is supported holds")
         sure[-1] += " through each single change that was tried"
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change
-from ..claims.rules import DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
+from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
 from ..claims.verdicts import SUPPORTED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
@@ -220,9 +220,8 @@ def statistics(claim: Claim, row: Mapping[str, object]) -> str:
     estimate, p = row["estimate"], p_words(row["p_value"])
     if pd.isna(estimate):
         return str(row["criterion"]) * ("not estimable" in str(row["criterion"]))
+    bound = p_words(row["p_equivalence"], "smaller than the bound: p ") * (claim.kind in ABSENCES)
     if claim.kind.startswith("block"):
-        bound = p_words(row["p_equivalence"], "smaller than the bound: p ")
-        bound *= claim.kind == "block_absence"
         return ", ".join(filter(None, [f"R² = {coefficient(estimate, 3)}", p, bound]))
     form, symbol = coefficient, "β"
     if claim.kind == "rate_absence":
@@ -234,7 +233,7 @@ def statistics(claim: Claim, row: Mapping[str, object]) -> str:
     low, high = row["conf_low"], row["conf_high"]
     digits = max(2, printing.decimals_for(high - low))
     interval = f"95 % CI [{form(low, digits)}, {form(high, digits)}]" if pd.notna(low) else ""
-    return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p]))
+    return ", ".join(filter(None, [f"{symbol} = {form(estimate, digits)}", interval, p, bound]))
 
 
 MAIN = ("as_1995", "as_1995_outcomes", "adjusted", "nested", "as_published", DETRENDED, "naive")
@@ -334,20 +333,20 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     today = {a: row[a] for a in analyses if a not in READINGS and isinstance(row[a], str)}
     if not today:
         return "Not assessed."
-    start = "Read today"
+    start = ""
     if then:
         found = [word(a) for a in READINGS if row.get(a) == SUPPORTED]
         start = "The method of 1995 reports it" if len(found) == len(then) else (
             f"Reported {found[0][0].lower()}{found[0][1:]} only" if found
             else "The method of 1995 does not report it"
         )  # fmt: skip
+    today_said = f"{start}; today" if start else "Today"
     main = change["primary"] if change["primary"] in today else next(iter(today))
     verdict = word(today[main])
     if len(set(today.values())) == 1:
         agree = set(then) == set(today.values())
-        end = ", and today all agree." if agree else f"; today it is {verdict}."
-        return start + end
-    said = f"{start}; today, {word(main).lower()}, it is {verdict}."
+        return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
+    said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
         return said + " No single change that was tried turns that." * (change["tried"] > 0)
     how = f"{change['respect']} {change['does']}"

@@ -81,9 +81,11 @@ def test_difference_needs_a_test_and_all_of_needs_all():
     ("said", "criterion"),
     [
         (verdicts.association(made(0, 1), 1, 0.25),
-         "95 % CI above 0, and not inside ±0.25 with 90 % confidence"),
+         "95 % CI above 0, and not inside ±0.25 with 90 % confidence; "
+         "not supported if the 90 % CI is below 0.25"),
         (verdicts.association(made(0, 1), -1, 0.2),
-         "95 % CI below 0, and not inside ±0.2 with 90 % confidence"),
+         "95 % CI below 0, and not inside ±0.2 with 90 % confidence; "
+         "not supported if the 90 % CI is above -0.2"),
         (verdicts.modest(made(0, 1), 0.2, 0.45),
          "95 % CI above 0 and below 0.45, and not below 0.2 with 90 % confidence"),
         (verdicts.absence(made(0, 1), "R² = 0.07"),

@@ -404,7 +404,7 @@ MAIN = "adjusted for pretreatment, case managers respected"
             {FIRST: "n", SECOND: "s", "nested": "i"},
             "Reported as 1995 read it (outcomes explained) only; today it is inconclusive.",
         ),
-        ({"nested": "s", "nested_cr2": "s"}, "Read today; today it is supported."),
+        ({"nested": "s", "nested_cr2": "s"}, "Today it is supported."),
         ({FIRST: "s"}, "Not assessed."),
         (
             {FIRST: "n", "as_published": "s", "nested": "i", "rank": "s"},
@@ -418,16 +418,16 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ),
         (
             {"adjusted": "s", "nested": "i", "rank": "n"},
-            f"Read today; today, {MAIN}, it is supported. "
+            f"Today, {MAIN}, it is supported. "
             "First to turn it: pretreatment not held constant (inconclusive).",
         ),
         (
             {"adjusted": "s", "nested": "s", "as_published": "n"},
-            f"today, {MAIN}, it is supported. No single change that was tried turns that.",
+            f"Today, {MAIN}, it is supported. No single change that was tried turns that.",
         ),
         (  # the only other analysis differs in two respects: none was changed alone
             {"adjusted": "s", "as_published": "n"},
-            f"Read today; today, {MAIN}, it is supported.",
+            f"Today, {MAIN}, it is supported.",
         ),
     ],
 )
