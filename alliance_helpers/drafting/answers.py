@@ -86,7 +86,7 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
         found = {word: float(match[1]) for word, match in numbered.items()}
         if len(set(found.values())) == len(found):
             found = dict(sorted(found.items(), key=lambda item: item[1]))
-            return Answers(found, remark=say("numbered"))
+            return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
     fit = [(o, known) for o, known in _orders() if seen.keys() <= known.keys()]
     if not fit and (mixed := _two_languages(seen)):
@@ -106,9 +106,23 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     others = "; ".join(o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen))
     told = shown(word for word in found if word in words)
     said = say("two_sets", name=order["name"], others=others, words=told) if others else ""
-    unused = len(order["steps"]) > len({known[key] for key in seen})
-    told = {"stop" if unused else "question": said}
+    used = len({known[key] for key in seen})
+    told = {"stop" if len(order["steps"]) > used else "question": said}
+    if used < len(seen):
+        told = {"stop": say("one_step", name=order["name"], words=shown(seen.values()))}
     return Answers(found, order.get("form"), say("in_order", name=order["name"]), **told)
+
+
+def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:
+    """Answers whose own numbers run against what they say: `Always (1)`, or A1 labelled so."""
+    told = {word: plain(re.sub(r"[\d()=:.-]", " ", levels.get(word, word))) for word in found}
+    for order, known in _orders():
+        meant = {word: float(known[said]) for word, said in told.items() if said in known}
+        if len(meant) == len(found) > 2 and [*meant.values()] == sorted({*meant.values()})[::-1]:
+            meant = dict(reversed(meant.items()))
+            said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
+            return Answers(meant, order.get("form"), say("in_order", name=order["name"]), said)
+    return None
 
 
 def _two_languages(seen: Mapping[str, str]) -> Answers | None:

@@ -102,7 +102,11 @@ def read_sources(path: Path) -> dict[str, Source]:
     reachable(path)
     files = [path]
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+        files = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in ENDINGS and p.is_file() and not p.name.startswith("~$")
+        )  # a lock of Excel
         if not files:
             what = "holds no table that can be read."
             raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")

@@ -38,6 +38,8 @@ FEW = 5  # a category is named only if the column has at least this many rows pe
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 OTHER_DATE = re.compile(r"\d{1,2}([./])\d{1,2}\1\d{4}")
+MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?")  # a date in any order
+NAMELESS = re.compile(r"unnamed \d+")
 FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
@@ -209,8 +211,11 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="date")
     number, sure = _numbers(present), named_for(column.name)
     role = sure or role_of(column.name) or role_of(column.label)
-    alone = unique and number is None and total > FEW
+    dated = sum(n for text, n in present.items() if MOMENT.fullmatch(text)) > 0.95 * total
+    alone = unique and number is None and total > FEW and not dated
     counted = unique and total > MANY and number is not None
+    if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
+        return guess  # rows counted by whoever wrote the file: no id, nothing measured
     named = ID.search(column.name) or (role and ID.search(column.label))
     if role == "case_manager" and len(levels) > MOST_LEVELS:
         sure = role  # too many for a category: codes that stand for their names

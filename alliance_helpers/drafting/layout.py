@@ -9,6 +9,7 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
+from ..study.cells import plain
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
@@ -283,13 +284,14 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
     who = {role: told[role][0] for role in ("client", "case_manager")}
     said = [say("which_role", **who)] if told.get("asked") else []
     more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
+    more = [value for value in more if plain(value) not in {*map(plain, who.values())}]
     settings = {"informant": {"column": column, **who}}
     if more:
         said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
         settings["where"] = {column: [*who.values()]}
     if client:
         cells = table.frame[[table.guesses[client].column, column]].dropna()
-        twice = cells[cells.duplicated()]
+        twice = cells[cells.duplicated() & cells[column].map(plain).ne("")]
         for value in twice.iloc[:1, 0]:
             seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}
             said.append(say("two_of_a_dyad", file=file, **seen))

@@ -220,7 +220,7 @@ def statistics(claim: Claim, row: Mapping[str, object]) -> str:
     estimate, p = row["estimate"], p_words(row["p_value"])
     if pd.isna(estimate):
         return str(row["criterion"]) * ("not estimable" in str(row["criterion"]))
-    bound = p_words(row["p_equivalence"], "smaller than the bound: p ") * (claim.kind in ABSENCES)
+    bound = claim.kind in ABSENCES and p_words(row["p_equivalence"], "smaller than the bound: p ")
     if claim.kind.startswith("block"):
         return ", ".join(filter(None, [f"R² = {coefficient(estimate, 3)}", p, bound]))
     form, symbol = coefficient, "β"
