@@ -39,6 +39,7 @@ from .guesses import (
     find_roles,
     guess_columns,
     plain_name,
+    role_of,
     scan,
 )
 from .items import (
@@ -195,7 +196,9 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     layout.taken = {name for table in tables for name in table.guesses}
     agree([table.guesses for table in tables])
     roles = find_roles([table.guesses for table in tables])
-    layout.questions = join_by_values(tables, roles.get("client"))
+    of_them = [table for table in tables if role_of(table.name) == "case_manager"]
+    for role, some in (("case_manager", of_them), ("client", tables)):
+        layout.questions += join_by_values(some, tables, roles.get(role), role)
     roles = find_roles([table.guesses for table in tables]) if layout.questions else roles
     for role, name in roles.items():
         setattr(layout, role, name)
@@ -242,9 +245,11 @@ def _lost(table: DraftTable) -> str:
     return say("lost", file=table.source.raw.file)
 
 
-def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
+def join_by_values(
+    tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
+) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
-    known = {plain(value) for t in tables if name in t.guesses for value in t.held(name)}
+    known = {plain(value) for t in others if name in t.guesses for value in t.held(name)}
     joined = []
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
@@ -252,7 +257,7 @@ def join_by_values(tables: list[DraftTable], name: str | None) -> list[str]:
         shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role="client")
+            found = table.guesses[best].as_id(role=role)
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
