@@ -360,3 +360,57 @@ def test_rows_a_survey_tool_should_not_count_are_logged(tmp_path):
     book = parse_codebook(describe(tmp_path))
     log = clean(load_study(tmp_path, book)).log
     assert set(log["rule"]) >= {"where Status", "where Finished", "an earlier duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("date", pd.date_range("2024-01-01", periods=72).astype(str)),
+        ("Timestamp", [f"3/{1 + i % 28}/2024 {9 + i // 28}:00:07" for i in range(72)]),
+        ("", range(72)),  # the rows, as pandas and R count them
+    ],
+)
+def test_what_stands_first_and_once_each_is_no_client(name, values, tmp_path):
+    data = truth().sample(frac=1, random_state=1)
+    one, other = wide(data).iloc[:, :14], wide(data.iloc[::-1]).drop(columns=["who", "therapist"],
+                                                                      errors="ignore")  # fmt: skip
+    for frame, file in ((one, "clients.csv"), (other.iloc[:, [0, *range(13, 25)]], "forms.csv")):
+        frame.insert(0, name, list(values))
+        frame.to_csv(tmp_path / file, index=False)
+    assert parse_codebook(describe(tmp_path)).client == "id"
+
+
+@pytest.mark.parametrize("form", ["{word} ({number})", "{number} - {word}"])
+def test_words_win_over_numbers_that_run_against_them(form, tmp_path):
+    data = truth()
+    turned = [form.format(word=word, number=5 - i) for i, word in enumerate(SR)]
+    wide(data, named(words(data, C, turned), C, "wai_c{}")).to_csv(tmp_path / "d.csv", index=False)
+    text = describe(tmp_path)
+    assert "QUESTION: the codes are not 1 to 5: renumbered as labelled" in text
+    found = clean(load_study(tmp_path, parse_codebook(text))).items("client_alliance")
+    assert np.array_equal(found.to_numpy(float), data[C].to_numpy(float), equal_nan=True)
+
+
+def test_two_words_of_one_step_stop(tmp_path):
+    data, six = truth(), ["Never", "Seldom", "Sometimes", "Often", "Very often", "Always"]
+    data[C] = data[C].add(data.index % 3 == 0, axis=0)
+    wide(data, named(words(data, C, six), C, "wai_c{}")).to_csv(tmp_path / "d.csv", index=False)
+    assert "STOP: d.csv, column wai_c{1..12}: found" in describe(tmp_path)
+
+
+def test_a_file_of_therapists_is_joined_by_their_number(tmp_path):
+    data = truth().assign(id=range(1, 73))
+    wide(data).to_csv(tmp_path / "patients.csv", index=False)
+    there = pd.DataFrame({"id": range(1, 19), "experience": np.arange(18) % 7 + 2})
+    there.to_csv(tmp_path / "therapists.csv", index=False)
+    dyads = clean(load_study(tmp_path, parse_codebook(describe(tmp_path)))).dyads
+    assert dyads["experience"].tolist() == [(w - 1) % 7 + 2 for w in data["who"]]
+
+
+def test_a_role_in_capitals_is_the_same_role_and_none_is_no_second(tmp_path):
+    long_roles(tmp_path, truth())
+    rows = pd.read_csv(tmp_path / "long.csv")
+    rows.loc[4, "role"] = rows.loc[4, "role"].upper()
+    rows.loc[[8, 9], "role"] = ""
+    rows.to_csv(tmp_path / "long.csv", index=False)
+    assert "STOP" not in describe(tmp_path).split("study:")[1]
