@@ -257,7 +257,7 @@ def reselection(
     p_enter: float = 0.05,
     p_remove: float = 0.10,
 ) -> Reselection:
-    """The study's stepwise regressions on resamples, on pure noise, and without selection.
+    """Stepwise regressions of each outcome on resamples, on pure noise, and without selection.
 
     Parameters
     ----------

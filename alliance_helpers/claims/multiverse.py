@@ -270,9 +270,9 @@ def multiverse(
     are not counted again.
 
     The joint test permutes residuals on the covariates (Freedman & Lane 1983), inside case
-    managers and between case managers of like size, alike in all specifications. For the median,
-    which decides, permutations are doubled, `doublings` times at most, until the Monte Carlo
-    interval of its p leaves one verdict.
+    managers and between case managers of like size, alike in all specifications. They are
+    doubled, `doublings` times at most, until the Monte Carlo interval of the median's p leaves one
+    verdict.
 
     Examples
     --------

@@ -407,7 +407,7 @@ def inclusion(
     ax.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
     ax.set_xlabel("Resamples whose final model holds the variable")
     if "beta" in rows:
-        label = "not in the study's own model"
+        label = "not in the model of all dyads"
         handles.append(Patch(facecolor="white", edgecolor=QUIET, label=label))
     if band is not None:
         ax.axvspan(0, band, color=SHADE, zorder=0)

@@ -141,7 +141,7 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     -------
     DataFrame
         `finding claim n_specifications estimate expected p_value p_low p_high`: the median
-        estimate and what it is with nothing there, its permutation p-value, and where that lies
+        estimate, its mean size under permutations, its permutation p-value, and where that lies
         for all so many permutations can tell.
 
     Raises
