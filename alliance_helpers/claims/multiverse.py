@@ -292,7 +292,8 @@ def multiverse(
         if asked and one.kind != "all_of" and not one.over_time:
             found.collect(one)
     if not (found.rows or found.skipped):
-        raise NotEstimableError("no claim can be put to this study")
+        but = " but over time" * any(c.over_time for c in rules.claims)
+        raise NotEstimableError(f"no claim{but} can be put to this study")
     return Multiverse(
         pd.DataFrame(found.rows, columns=[*KEY, "term", *CHOICES, *RESULTS]),
         pd.DataFrame(found.joint, columns=[*KEY, *JOINT.split()]),

@@ -479,9 +479,10 @@ def sources_said(found: pd.DataFrame, book: Codebook) -> list[str]:
         most = rows.loc[rows["estimate"].idxmax()]
         terms = ", ".join(map(book.label, most["terms"].split(", ")))
         share, noise, p = map(_three, most[["estimate", "noise", "p_value"]])
+        alike = "nothing stands out from pure noise; " * bool(most["estimate"] <= most["noise"])
         said.append(
-            f"{who}: of what is new in the rating at a session most goes with what is new in "
-            f"{terms}, a share of {share} of its variance (pure noise {noise}, p = {p})."
+            f"{who}: of what is new in the rating at a session {alike}most goes with what is new "
+            f"in {terms}, a share of {share} of its variance (pure noise {noise}, p = {p})."
         )
     return said
 

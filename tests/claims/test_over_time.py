@@ -192,6 +192,8 @@ def test_what_most_is_drawn_on_is_the_largest_share_within():
         "share of .200 of its variance (pure noise −.013, p = 1.000).",
         "Case_manager: not estimable: why.",
     ]
+    lost = over_time.sources_said(rows.assign(noise=0.2), book)[0]
+    assert "at a session nothing stands out from pure noise; most goes with what is new" in lost
     assert over_time.sources_said(pd.DataFrame({"reason": ["Why."]}), book) == ["Why."]
 
 
