@@ -27,7 +27,7 @@ from ..study.raw_tables import (
     sheet_names,
 )
 from .answers import WORDS, pattern, say, shown
-from .guesses import as_number, plain_name
+from .guesses import NAMELESS, as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
@@ -188,6 +188,8 @@ def _labels_below(source: Source) -> Source:
     """Without a second header of labels, as SoSci Survey writes it: words above numbers."""
     frame = source.raw.frame
     told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
+    if any(NAMELESS.fullmatch(name) and plain(cell) for name, cell in told.dropna().items()):
+        return source  # a second row of names, were it read as part of the header
     words = [isinstance(cell, str) and as_number(cell) is None for cell in told]
     told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
     numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()

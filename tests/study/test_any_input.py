@@ -162,6 +162,8 @@ TABLE = st.lists(st.tuples(NAME, st.lists(CELL, min_size=1, max_size=12) | CYCLE
 @EXAMPLES
 @given(tables=st.lists(TABLE, min_size=1, max_size=3), n=st.integers(1, 24))
 @example(tables=[[("\u9999", [f"p{i}" for i in range(30)])], [("'", ["A", "B"])]], n=10)
+@example(tables=[[("", ["INFINITY"]), ("00", ["1e400"]), ("", [""]), ("0", ["", "-9"])]], n=2)
+@example(tables=[[("", [""]), ("", ["x"]), ("00", ["y"]), ("", [""]), ("0", ["", "-9"])]], n=2)
 def test_any_study_can_be_described(tables, n, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
     for i, table in enumerate(tables):
