@@ -147,7 +147,7 @@ def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[
         if isinstance(first, DataError) and any(map(IMPORT_ID.match, raw.frame)):
             break  # the rows below a title are one export's headers, and one of them is uneven
         first = first or raw
-        named = [c for c in raw.frame if not re.fullmatch(r"unnamed \d+", c)]
+        named = [c for c in raw.frame if not NAMELESS.fullmatch(c)]
         if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
             if row > 1 and repeated_names(raw.frame):
                 above = read_file(file, replace(table, header=(row - 1, row)), sheet)

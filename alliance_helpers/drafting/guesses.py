@@ -211,8 +211,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="date")
     number, sure = _numbers(present), named_for(column.name)
     role = sure or role_of(column.name) or role_of(column.label)
-    dated = sum(n for text, n in present.items() if MOMENT.fullmatch(text)) > 0.95 * total
-    alone = unique and number is None and total > FEW and not dated
+    alone = unique and number is None and total > FEW and not _mostly(MOMENT, present)
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
         return guess  # rows counted by whoever wrote the file: no id, nothing measured
@@ -225,7 +224,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="id", role=role)
     if number is not None and not _names_every(levels, number):
         return _outward(as_number_guess(guess, number), number)
-    if number is None and sum(n for t, n in present.items() if DATE.fullmatch(t)) > 0.95 * total:
+    if number is None and _mostly(DATE, present):
         return replace(guess, type="date")
     if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
         days = {f: pd.to_datetime([*present], format=f, errors="coerce") for f in FORMATS}
@@ -263,6 +262,11 @@ def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
         return None
     known = [text for text in present if number[text] is not None]
     return np.repeat([number[text] for text in known], [present[text] for text in known])
+
+
+def _mostly(form: re.Pattern, present: Mapping[str, int]) -> bool:
+    """Whether nearly all cells have the form."""
+    return sum(n for t, n in present.items() if form.fullmatch(t)) > 0.95 * sum(present.values())
 
 
 def _whole(number: np.ndarray | None) -> bool:
