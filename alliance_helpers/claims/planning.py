@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pandas as pd
@@ -196,7 +197,7 @@ def plan(
     for design in designs:
         engine.prepared(design)
     parts = [(i, min(CHUNK, cohorts - i)) for i in range(0, cohorts, CHUNK)]
-    found = Parallel(jobs)(
+    found = Parallel(jobs, max_nbytes=None, temp_folder=gettempdir())(  # no folder in shared memory
         delayed(engine.verdicts)(d, many, (seed, d.case_managers, d.clients, d.sessions, k % 2, i))
         for (k, d), (i, many) in product(enumerate(designs), parts)
     )

@@ -1,6 +1,8 @@
 """Plans: the rates of verdicts against whole cohorts, textbook power, and what `Judge` finds."""
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -86,7 +88,9 @@ def test_unreliable_ratings_and_missing_clients_cost_what_they_must():
 
 
 def test_the_smallest_design_and_the_paragraph():
+    before = set(Path("/dev/shm").glob("joblib*"))
     found = plan("symptoms", 0.3, "10, 40", "2, 5", cohorts=100, jobs=2)
+    assert set(Path("/dev/shm").glob(f"joblib*_{os.getpid()}_*")) <= before
     alone = plan("symptoms", 0.3, "40", "5", cohorts=100, jobs=1)
     last = found.rates.iloc[-2:].reset_index(drop=True)
     pd.testing.assert_frame_equal(last, alone.rates)  # whatever else is looked at, and how
