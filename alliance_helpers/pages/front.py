@@ -11,7 +11,7 @@ import pandas as pd
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change, multiplicity, nearest_design, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
-from ..claims.verdicts import SUPPORTED
+from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
 
@@ -95,17 +95,18 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
     parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
     said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
-    tried = now.loc[keys, "tried"] > 0
-    weak, kept = {}, [k for k in keys if verdicts[k] == SUPPORTED and tried[k]]
+    kept = [k for k in keys if verdicts[k] != INCONCLUSIVE and now.loc[k, "tried"]]
+    weak, firm = {}, []
     for key in kept:
         change = now.loc[key]
-        if isinstance(change["respect"], str):
+        if change["respect"]:
             weak.setdefault(f"{change['respect']} {change['does']}", []).append(names[key])
+        else:
+            firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
-    turning = sum(map(len, weak.values()))
-    if kept and turning < len(kept):
-        sure.append("the other supported ones hold" if weak else "what is supported holds")
-        sure[-1] += " through each single change that was tried"
+    if firm:
+        what = "else " * bool(weak) + f"is {' or '.join(sorted(set(firm), reverse=True))}"
+        sure.append(f"what {what} holds through each single change that was tried")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

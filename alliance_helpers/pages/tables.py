@@ -140,9 +140,10 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim n_specifications estimate expected p_value p_low p_high`: the median
-        estimate, its mean size under permutations, its permutation p-value, and where that lies
-        for all so many permutations can tell.
+        `finding claim n_specifications estimate lowest highest expected p_value p_low p_high
+        set_apart_by`: the median estimate, the range, the median's mean size under permutations,
+        its permutation p-value and where that lies for all so many permutations can tell, and the
+        choice that separates verdicts.
 
     Raises
     ------
@@ -151,8 +152,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
-    columns = ["n_specifications", "estimate", "expected", "p_value", "p_low", "p_high"]
-    table = joint.set_index(KEY)[columns]
+    columns = "n_specifications estimate lowest highest expected p_value p_low p_high set_apart_by"
+    table = joint.set_index(KEY)[columns.split()]
     texts = [rules.texts.get(key, key[1]) for key in table.index]
     return table.reset_index().assign(claim=texts).drop(columns="informant")
 
@@ -348,6 +349,6 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
-        return said + " No single change that was tried turns that." * (change["tried"] > 0)
+        return said + " No single change that was tried turns that." * change["tried"]
     how = f"{change['respect']} {change['does']}"
     return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."

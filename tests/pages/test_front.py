@@ -93,7 +93,7 @@ ALONE = "with case managers not respected"
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
         (
             {"nested": "is"},
-            f"How sure: {AGE} turns {OTHER}; the other supported ones hold through each",
+            f"How sure: {AGE} turns {OTHER}; what else is supported holds through each",
         ),
         ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
         (
@@ -102,6 +102,15 @@ ALONE = "with case managers not respected"
         ),
         ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
         ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
+        ({"adjusted": "in", "nested": "nn"}, "How sure: what is not supported holds through each"),
+        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; what else is not supported"),
+        ({"adjusted": "sn", "nested": "sn"}, "How sure: what is supported or not supported holds"),
+        (
+            {"nested": "ss", "nested_cr2": "si"},
+            "symptom severity turns with case managers respected by CR2 errors alone, beside "
+            "pretreatment not held constant; what else is supported holds through each single",
+        ),
+        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; what else is supported"),
     ],
 )
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
