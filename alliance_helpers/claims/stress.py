@@ -19,7 +19,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from ..cohorts.cohort import followed
+from ..cohorts.cohort import FEW, followed, rounded_n
 from ..errors import NotEstimableError, ParameterError
 from ..models.count_fits import unlike
 from ..models.counts import log_mean_ratio
@@ -288,7 +288,8 @@ class Stressed:
             words = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
         case = observed if verdict == verdicts.INCONCLUSIVE else moved[theirs]
         effect, (said, criterion) = case
-        lack = "1 dyad lacks" if lost == 1 else f"{lost} dyads lack"
+        told = len(self.dyads) - int(rounded_n(n))
+        lack = "1 dyad lacks" if told == 1 else f"{told or f'fewer than {FEW}'} dyads lack"
         criterion += f"; {lack} a value, and the verdict on the others {words}"
         return effect, (verdicts.INCONCLUSIVE if turned else said, criterion)
 

@@ -59,11 +59,11 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
         before = claim.finding
     several = multiplicity(findings, rules)
+    lost = listed([names[tuple(key)] for key in several["lost"]])
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
-        inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several["lost"]],
-        clients=clients,
+        inner=_places([-1, 0, 1]), several=several, lost=lost, clients=clients,
     )  # fmt: skip
 
 
@@ -105,8 +105,8 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
             firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     if firm:
-        what = "else " * bool(weak) + f"is {' or '.join(sorted(set(firm), reverse=True))}"
-        sure.append(f"what {what} holds through each single change that was tried")
+        what = " or ".join(sorted(set(firm), reverse=True))
+        sure.append(f"what else is {what} stands" if weak else "no single change turns that")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

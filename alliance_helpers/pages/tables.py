@@ -190,9 +190,11 @@ def verdict_sentences(
     >>> len(verdict_sentences(rows, rules)) > 0
     True
     """
+    from .outputs import discreet  # what draws takes long to load
+
     if codebook is not None:
         return _moved(findings.dropna(subset="moved_by"), codebook)
-    rows = {tuple(row[c] for c in ROW): row for row in findings.to_dict("records")}
+    rows = {tuple(row[c] for c in ROW): row for row in discreet(findings).to_dict("records")}
     sentences = []
     for claim in rules.claims:
         found = {a: rows[(*claim.key, a)] for a in analyses if (*claim.key, a) in rows}
@@ -350,5 +352,7 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
         return said + " No single change that was tried turns that." * change["tried"]
-    how = f"{change['respect']} {change['does']}"
+    how = f"{change['respect']} {change['does']}" + f", beside {change['beside']}" * bool(
+        change["beside"]
+    )
     return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."
