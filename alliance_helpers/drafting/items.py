@@ -34,6 +34,11 @@ SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
+ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
+    r"^(?P<id>.*\d)(?:[-_ .]?(?P<word>[A-Za-z]+)|(?P<number>[-_ .]?\d))$",
+    r"^(?:(?P<word>[A-Za-z]+)[-_ .]?|(?P<number>\d[-_ .]?))(?P<id>\d.*)$",
+)
+PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
 @dataclass(frozen=True)
@@ -271,6 +276,22 @@ def informant_of(name: str, label: str = "") -> str | None:
     words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
     found = [who for who, told in WHO.items() if any(map(told.fullmatch, words - {""}))]
     return found[0] if len(found) == 1 else None
+
+
+def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
+    """What ids end in (or begin with), where what is left mostly stands there twice.
+
+    True if it says who answered; None if it may as well be a site or a session.
+    """
+    for form in ENDS:
+        parts = cells.astype("str").str.extract(form)
+        ends = parts["word"].fillna(parts["number"])[parts["id"].notna()]
+        kinds = sorted(dict(zip(ends.str.lower(), ends, strict=True)).values())
+        if 1 < len(kinds) < 5 and parts["id"].dropna().duplicated().mean() > PAIRS:
+            known = all(any(map(words.fullmatch, kinds)) for words in WHO.values())
+            sure = known or (False if form is ENDS[0] else None)
+            return kinds, sure if len(kinds) == 2 else None
+    return [], None
 
 
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:

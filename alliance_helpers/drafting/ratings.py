@@ -132,7 +132,9 @@ def _rows_of(table: DraftTable, value: str) -> pd.DataFrame:
     column = role.get("column") or (column and column.column)
     if not column or not value:
         return table.frame
-    here = table.frame[column].map(as_text, na_action="ignore") == role.get(value, value)
+    meant = role.get(value, value)
+    words = [w for w, said in table.settings.get("words", {}).items() if said == meant] or [meant]
+    here = table.frame[column].map(as_text, na_action="ignore").isin(words)
     return table.frame[here] if here.any() else table.frame
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
-from .check import occasions
+from .check import WRITTEN, occasions
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
@@ -74,6 +74,16 @@ def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
                 table = book.tables[name]
                 column = table.variables[book.case_manager].column
                 yield Problem(table.file, what, remedy, column=column)
+
+
+def joined(log: pd.DataFrame, book: Codebook) -> Iterator[Problem]:
+    """Ids that were read as another table writes them."""
+    for (name, variable), rows in log[log["rule"] == WRITTEN].groupby(["table", "column"]):
+        pairs = (rows["before"] + " = " + rows["after"]).unique()
+        what = f"{len(pairs)} ids are read as another table writes them: {listed(pairs, 3)}."
+        table = book.tables[name]
+        column = table.variables[variable].column
+        yield Problem(table.file, what, "If that is wrong, give them other ids.", column=column)
 
 
 def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
