@@ -98,7 +98,8 @@ def items_and_scale(
     held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
-    entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
+    entries = [(pattern.replace(span, run), column, replace(held, values=block.own[column])
+                if column in block.own else held) for run, column in block.runs()]  # fmt: skip
     items = [name for name, *_ in entries]
     for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
         who = value if table.row == "rating" else None
