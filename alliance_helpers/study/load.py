@@ -24,7 +24,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import changes, suspicions
+from .suspect import changes, joined, suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -70,7 +70,8 @@ class Study:
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
         found, book = self.examined, self.codebook
-        return (*suspicions(self.tables, found.tables, book), *changes(found.sessions, book))
+        later = (*changes(found.sessions, book), *joined(found.log, book))
+        return (*suspicions(self.tables, found.tables, book), *later)
 
 
 def load_study(
