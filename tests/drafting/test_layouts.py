@@ -8,18 +8,28 @@ import pytest
 from exports_made import totals, truth
 from layouts_made import (
     SESSIONS,
+    SHEETS,
     THERAPIST,
     a_file_of_each,
+    a_sheet_for_each_site,
+    a_total_row,
     ambiguous_dates,
     at_sessions,
+    forms,
     last_of_each_differs,
+    lies_mich,
+    notes_and_blocks,
+    notes_below,
     session_words,
+    sheet,
+    three_headers,
 )
 from test_exports import drafted
 
 from alliance_helpers.drafting.draft import describe
+from alliance_helpers.errors import DataError
 from alliance_helpers.study.clean import clean
-from alliance_helpers.study.load import check, load_study
+from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook
 
 
@@ -73,6 +83,70 @@ def test_who_never_rated_together_is_kept_and_told(tmp_path):
     told = [note for note in check(tmp_path, book)[1] if "rating is lacking for 1 clients" in note]
     assert told
     assert all("No session of theirs was rated by everybody" in note for note in told)
+
+
+@pytest.mark.parametrize("made", SHEETS, ids=lambda made: made.__name__)
+def test_sheets_as_people_lay_them_out(made, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, _ = drafted(tmp_path)
+    wanted = totals(data)
+    assert book.case_manager == "therapist"
+    if made is a_sheet_for_each_site:
+        assert "STOP: m.xlsx [Hamburg]: found the same columns as in m.xlsx [Berlin]" in describe(
+            tmp_path
+        )
+        return
+    assert "QUESTION: " not in text
+    pd.testing.assert_frame_equal(
+        found[["c", "t"]], wanted, check_names=False, check_index_type=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (a_total_row, "72 records in 74 rows, left aside, below the table: row 74"),
+        (notes_below, "72 records in 76 rows, left aside, below the table: row 75, 76"),
+        (notes_and_blocks, "left aside: what stands beside the table"),
+    ],
+)
+def test_what_is_left_aside_is_told(made, told, tmp_path):
+    made(tmp_path, truth())
+    assert told in "\n".join(check(tmp_path, parse_codebook(describe(tmp_path)))[1])
+
+
+def test_a_record_at_the_foot_is_no_note(tmp_path):
+    """One with an id alone, one whose first cell is a word among numbers, one spelled as others."""
+    frame = forms(truth()).astype(object)
+    frame.loc[71, frame.columns[1:]] = None
+    frame.loc[70, "id"] = "unknown"
+    for stem, first in (("one", "id"), ("two", "group")):
+        frame = frame.assign(group=["total", "partial", *["total"] * 70])
+        frame = frame[[first, *frame.columns.drop(first)]]
+        frame.to_csv(tmp_path / f"{stem}.csv", index=False)
+        raw = read_file(tmp_path / f"{stem}.csv")
+        assert len(raw.frame) == 72
+        assert "aside" not in raw.told
+
+
+def test_cells_beyond_the_names_are_refused_unless_a_blank_column_lies_between(tmp_path):
+    sheet(tmp_path, forms(truth()), beside={"AA9": 7})
+    with pytest.raises(DataError, match="row 9: has 27 cells where the header has 26"):
+        describe(tmp_path)
+
+
+def test_a_sheet_that_explains_is_no_table_and_its_name_is_told(tmp_path):
+    lies_mich(tmp_path, truth())
+    assert "'Lies mich' is not read, since by its name" in describe(tmp_path).splitlines()[0]
+
+
+def test_import_ids_that_do_not_match_are_named_without_the_tool_s_own_columns(tmp_path):
+    three_headers(tmp_path, truth())
+    text = (tmp_path / "q.csv").read_text()
+    (tmp_path / "q.csv").write_text(text.replace('"{""ImportId"":""QID3""}"', "Item 2", 1))
+    with pytest.raises(DataError, match=r"row 3, column wai_c2: found 'Item 2'; ImportIds stand"):
+        describe(tmp_path)
 
 
 def test_what_is_day_and_what_is_month_is_asked_if_no_value_tells(tmp_path):
