@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
-from .check import Examined, examine
+from .check import Examined, examine, unlike_sessions
 from .codebook import Codebook, Table, Variable
 from .delimited import read_delimited
 from .raw_tables import (
@@ -70,8 +71,8 @@ class Study:
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
         found, book = self.examined, self.codebook
-        later = (*changes(found.sessions, book), *joined(found.log, book))
-        return (*suspicions(self.tables, found.tables, book), *later)
+        told = unlike_sessions(found, book), changes(found.sessions, book), joined(found.log, book)
+        return (*suspicions(self.tables, found.tables, book), *chain(*told))
 
 
 def load_study(
