@@ -124,25 +124,21 @@ class Cohort(CleanStudy):
         ------
         ParameterError
         """
-        scales, said = dict(self.codebook.scales), []
-        for name, scale in scales.items():
-            if name not in self._rated():
-                continue
-            if form:
-                if scale.form != "WAI-36":
-                    raise ParameterError(
-                        f"{name} is {scale.form or 'of no known form'}: short forms are scored "
-                        "from the answers to the 36 items of the WAI-36."
-                    )
-                scale = replace(scale, keys=SHORT_OF_36[_one_of(form, SHORT_OF_36, "form")])
-            if max_missing is not None:
-                if not 0 <= max_missing < 1:
-                    raise ParameterError(
-                        f"max_missing is {max_missing!r}; it is a share, 0 to below 1."
-                    )
-                scale = replace(scale, max_missing=max_missing)
-            scales[name] = scale
-        said += [f"scored as {form}"] if form else []
+        scales, new = dict(self.codebook.scales), {}
+        if form:
+            new["keys"] = SHORT_OF_36[_one_of(form, SHORT_OF_36, "form")]
+        if max_missing is not None:
+            if not 0 <= max_missing < 1:
+                raise ParameterError(f"max_missing is {max_missing!r}; give a share, 0 to below 1.")
+            new["max_missing"] = max_missing
+        for name in self._rated():
+            if form and scales[name].form != "WAI-36":
+                raise ParameterError(
+                    f"{name} is {scales[name].form or 'of no known form'}: short forms are scored "
+                    "from the answers to the 36 items of the WAI-36."
+                )
+            scales[name] = replace(scales[name], **new)
+        said = [f"scored as {form}"] if form else []
         said += [f"at most {max_missing:.0%} of a subscale unanswered"] if max_missing else []
         said += ["every item answered"] if max_missing == 0 else []
         return self._as(replace(self.codebook, scales=scales), ", ".join(said) or "as it was")

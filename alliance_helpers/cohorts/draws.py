@@ -55,7 +55,7 @@ class Draws:
     scores : dict of ndarray, shape (n,)
         Totals, subscales and single measures.
     items : dict of int8 ndarray, shape (n, k)
-        Raw answers by scale, as the form has them; empty unless asked for.
+        Raw answers by scale, as the form has them (1 byte each, 124 a client).
     intake : datetime64[D], shape (n,)
     window, window_before : ndarray of int, shape (n,)
         Days in the two years after and before intake (730 or 731).
@@ -95,7 +95,7 @@ def labels(prefix: str, width: int, n: int) -> pd.api.extensions.ExtensionArray:
     return pd.array([f"{prefix}{i:0{width}d}" for i in range(1, n + 1)], dtype="str")
 
 
-def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws:
+def draw(made: Population, n: int, seed: int) -> Draws:
     """Draw n clients and their case managers.
 
     Parameters
@@ -104,8 +104,6 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     n : int
         Clients; the case managers scale with them, at the scenario's mean caseload.
     seed : int
-    keep_items : bool
-        Keep the answers (1 byte each, 124 a client) beside the scores.
     """
     study, other = made.settings["study"], made.settings["other"]
     manager, site, neuropsychiatric = _caseloads(study, n, stream(seed, "caseloads"))
@@ -117,10 +115,8 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     intake, window, before = _windows(study, n, stream(seed, "dates"))
     scores, items = {}, {}
     for name in SCALES:
-        scored, answers = _answers(made, name, latent[name], stream(seed, name), keep_items)
+        scored, items[name] = _answers(made, name, latent[name], stream(seed, name))
         scores |= scored
-        if keep_items:
-            items[name] = answers
     scores |= {name: s.draw(latent[name]) for name, s in made.steps.items() if name in latent}
     for name, length in zip(DAYS, (window, before), strict=True):
         by_type = [steps.draw(latent[name]) for steps in made.days[name]]
@@ -178,9 +174,9 @@ def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarr
 
 
 def _answers(
-    made: Population, name: str, latent: np.ndarray, rng: np.random.Generator, keep: bool
+    made: Population, name: str, latent: np.ndarray, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A scale's and its subscales' scores, and the answers if kept; in chunks to bound memory."""
+    """A scale's and its subscales' scores, and the answers; in chunks to bound memory."""
     model, scale = made.scales[name], made.codebook.scales[name]
     parts = {name: slice(None)}
     parts |= {f"{name}_{p}": np.abs(k) - 1 for p, k in scale.keys.items() if p != "total"}
@@ -188,7 +184,7 @@ def _answers(
     backward[[-i - 1 for numbers in scale.keys.values() for i in numbers if i < 0]] = True
     ends = np.int8(sum(scale.limits))
     scores = {part: np.empty(len(latent)) for part in parts}
-    raw = np.empty((len(latent) if keep else 0, len(scale.items)), np.int8)
+    raw = np.empty((len(latent), len(scale.items)), np.int8)
     for start in range(0, len(latent), CHUNK):
         rows = slice(start, start + CHUNK)
         answers = _ordinal(model, latent[rows], rng)
@@ -196,8 +192,7 @@ def _answers(
             chosen = answers[:, columns]
             total = chosen.sum(axis=1, dtype=np.int16)
             scores[part][rows] = total / chosen.shape[1] if scale.score == "mean" else total
-        if keep:
-            raw[rows] = np.where(backward, ends - answers, answers)
+        raw[rows] = np.where(backward, ends - answers, answers)
     return scores, raw
 
 

@@ -47,21 +47,15 @@ class Steps:
         return self.values[np.searchsorted(self.cuts, z)]
 
 
-def rounded_normal(
-    low: float,
-    high: float,
-    step: float,
-    sd: float,
-    mean: float | None = None,
-    median: float | None = None,
-) -> Steps:
-    """A normal (or, given `median`, log-normal and reported in logs) number in equal steps."""
-    n = round((high - low) / step) + 1
-    values = np.round(low + step * np.arange(n, dtype=float), 6)
+def rounded_normal(low: float, high: float, step: float, sd: float, **centre: float) -> Steps:
+    """A normal number about its `mean` in equal steps, or a log-normal one about its `median`, in
+    logs.
+    """
+    values = np.round(low + step * np.arange(round((high - low) / step) + 1.0), 6)
     middles = (values[1:] + values[:-1]) / 2
-    if median is not None:
-        return Steps(np.log(middles / median) / sd, np.log(values))
-    return Steps((middles - mean) / sd, values)
+    if "median" in centre:
+        return Steps(np.log(middles / centre["median"]) / sd, np.log(values))
+    return Steps((middles - centre["mean"]) / sd, values)
 
 
 def hospital_steps(zero: float, shape: float, scale: float) -> Steps:

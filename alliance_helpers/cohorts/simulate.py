@@ -119,7 +119,7 @@ def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int 
     if scenario in courses():
         return simulate_sessions(scenario, int(n_clients), int(seed))
     made = population(scenario)
-    drawn = draw(made, int(n_clients), int(seed), keep_items=True)
+    drawn = draw(made, int(n_clients), int(seed))
     source = f"synthetic, scenario {scenario}, {n_clients:,} clients, seed {seed}"
     return Study(raw_tables(drawn), made.codebook, source, truth_table(made, int(n_clients)))
 

@@ -9,12 +9,12 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import plain
+from ..study.cells import as_text, plain
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
 from .guesses import TIME, Column, Guess, plain_name
-from .items import WHO, Block, item_blocks
+from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
@@ -235,12 +235,11 @@ def _doubts(table: DraftTable) -> Shape:
     if column:
         return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
-        cells = table.frame[guess.column].astype("str")
-        parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
-        if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
-            ends = sorted(parts[1].dropna().unique())
+        ends, sure = id_ends(table.frame[guess.column])
+        if sure or (ends and {*WHO} - {informant_of(block.stem) for block in table.blocks}):
             said = say("endings", column=guess.column, ends=" and ".join(ends))
-            return Shape(settings={"column": guess.column, "endings": ends}, questions=(said,))
+            told = {"column": guess.column, "endings": ends} if sure is not None else {}
+            return Shape(settings=told, questions=(said,))
     return Shape()
 
 
@@ -249,7 +248,7 @@ def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:
     column, named = table.columns[guess.column], ROLE.fullmatch(guess.column) is not None
     cells = sorted(column.held, key=lambda cell: -column.held[cell])
     kinds = ("category", "integer", "id", "text") if named else ("category",)
-    if guess.type not in kinds or not 2 <= len(cells) <= 6:
+    if guess.type not in kinds or not 2 <= len({*map(plain, cells)}) <= 6:
         return {}
     told = {who: [c for c in cells if words.fullmatch(column.levels.get(c, c))]
             for who, words in WHO.items()}  # fmt: skip
@@ -284,14 +283,19 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
     column, file = guess.column, table.source.raw.file
     who = {role: told[role][0] for role in ("client", "case_manager")}
     said = [say("which_role", **who)] if told.get("asked") else []
-    more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
-    more = [value for value in more if plain(value) not in {*map(plain, who.values())}]
     settings = {"informant": {"column": column, **who}}
+    cells = table.frame[[table.guesses[client].column, column]].dropna() if client else None
+    meant = {word: who[role] for role in who for word in told[role]}
+    if client and len(meant) > 2:
+        one = cells.assign(**{column: cells[column].map(as_text).map(meant)}).dropna()
+        if one.duplicated().mean() < PAIRED:  # Patient and Patientin: words of one role
+            settings["words"], cells = meant, one
+    more = [*told["rest"], *(word for word in meant if "words" not in settings)]
+    more = [value for value in more if plain(value) not in {*map(plain, who.values())}]
     if more:
         said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
-        settings["where"] = {column: [*who.values()]}
+        settings["where"] = {column: [*settings.get("words", who.values())]}
     if client:
-        cells = table.frame[[table.guesses[client].column, column]].dropna()
         twice = cells[cells.duplicated() & cells[column].map(plain).ne("")]
         for value in twice.iloc[:1, 0]:
             seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from .design import aligned, as_floats, tidy
+from .design import aligned, as_floats
 
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
@@ -31,8 +31,6 @@ class CrossLagged:
     ----------
     estimate, covariance : ndarray (4,), (4, 4)
         Paths: of y on y, of y on x (does x come before y), of x on y, of x on x.
-    levels : ndarray (3, 2, 2)
-        Covariances of y and x between people, within them at first, and of what is new later.
     llf : float
         Log-likelihood.
     n : int
@@ -41,7 +39,6 @@ class CrossLagged:
 
     estimate: np.ndarray
     covariance: np.ndarray
-    levels: np.ndarray
     llf: float
     n: int
 
@@ -50,12 +47,6 @@ class CrossLagged:
         """People less what each measure's regression on the last occasion takes: two slopes and a
         mean. In small samples errors are of so many; the covariance is that of a large one."""
         return self.n - 3
-
-    @property
-    def paths(self) -> pd.DataFrame:
-        """`term estimate std_error statistic df p_value conf_low conf_high n`."""
-        terms, errors = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], np.sqrt(np.diag(self.covariance))
-        return tidy(terms, self.estimate, errors, np.inf, self.n)
 
 
 def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableError]:
@@ -92,8 +83,8 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
     >>> person, time = np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)
     >>> y, x = rng.normal(size=60)[person] + rng.normal(size=(2, 240))
     >>> (found,) = cross_lagged([(y, x, person, time)])
-    >>> found.paths["term"].tolist()
-    ['y_on_y', 'y_on_x', 'x_on_y', 'x_on_x']
+    >>> found.estimate.shape, found.n
+    ((4,), 60)
     """
     found: list = []
     for study in studies:
@@ -165,11 +156,10 @@ class _Study:
                 "or occasions, or nothing stable between people"
             )
         units = self.scale[:, None] / self.scale
-        paths, roots = _parts(theta)
+        paths = theta[:4].reshape(2, 2) * units
         covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
-        levels = roots @ roots.swapaxes(1, 2) * np.outer(self.scale, self.scale)
         llf = -(deviance + self.constant) / 2
-        return CrossLagged((paths * units).ravel(), covariance, levels, llf, self.n)
+        return CrossLagged(paths.ravel(), covariance, llf, self.n)
 
 
 def _parts(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -242,17 +242,17 @@ class _Model:
 
 
 def relative_importance(
-    data, outcome: str, predictors, cluster=None, n_boot: int = 1000, n_noise: int = 200, seed=1995
+    data, outcome: str, groups: Mapping, cluster=None, n_boot=1000, n_noise=200, seed=1995
 ) -> pd.DataFrame:
-    """Relative importance by LMG, exact over all subsets of predictors.
+    """Relative importance by LMG, exact over all subsets of groups of predictors.
 
     Parameters
     ----------
     data : DataFrame
         Rows with a missing value in a named column are left out.
     outcome : str
-    predictors : sequence of str, or mapping of str to sequence of str
-        Columns; or groups of columns that enter together and get one importance. At most 15.
+    groups : mapping of str to sequence of str
+        Columns that enter together and get one importance. At most 15 groups.
     cluster : str, optional
         Column of the case manager: whole case managers are resampled, and the noise reference
         respects them.
@@ -277,7 +277,7 @@ def relative_importance(
     Raises
     ------
     ParameterError
-        Unknown, repeated or non-numeric columns, more than 15 predictors or groups.
+        Unknown, repeated or non-numeric columns, more than 15 groups.
     NotEstimableError
         A constant predictor or outcome, fewer rows than predictors, one case manager, or a
         predictor that is a linear combination of predictors of other groups.
@@ -293,11 +293,16 @@ def relative_importance(
     >>> rng = np.random.default_rng(1995)
     >>> data = pd.DataFrame(rng.normal(size=(201, 3)), columns=["age", "symptoms", "alliance"])
     >>> data["alliance"] += data["age"]
-    >>> table = relative_importance(data, "alliance", ["age", "symptoms"], n_boot=200)
+    >>> groups = {"client": ["age"], "outcome": ["symptoms"]}
+    >>> table = relative_importance(data, "alliance", groups, n_boot=200)
     >>> table["share"].round(1).tolist()
     [1.0, 0.0]
     """
-    groups = _groups(predictors)
+    if not 1 <= len(groups) <= MOST_UNITS:
+        raise ParameterError(
+            f"{len(groups)} groups of predictors were given; importance over all orders is worked "
+            f"out for 1 to {MOST_UNITS}. Put predictors together into larger groups."
+        )
     source = Resampler(data, outcome, groups, cluster)
     widths = [len(columns) for columns in groups.values()]
     _refuse_collinear(source.R[:-1, :-1], widths, list(groups))
@@ -387,21 +392,6 @@ def _sweep(state: np.ndarray) -> np.ndarray:
     row = state[..., :1, 1:]
     scaled = np.divide(row, pivot, out=np.zeros_like(row), where=pivot > COLLINEAR)
     return state[..., 1:, 1:] - np.swapaxes(row, -1, -2) * scaled
-
-
-def _groups(predictors) -> dict[str, list[str]]:
-    if isinstance(predictors, Mapping):
-        groups = {str(name): list(columns) for name, columns in predictors.items()}
-    else:
-        groups = {str(name): [name] for name in predictors}
-        if len(groups) != len(predictors):
-            raise ParameterError("A predictor is named twice.")
-    if not 1 <= len(groups) <= MOST_UNITS:
-        raise ParameterError(
-            f"{len(groups)} predictors or groups were given; importance over all orders is "
-            f"worked out for 1 to {MOST_UNITS}. Put predictors together into groups."
-        )
-    return groups
 
 
 def _refuse_collinear(correlations: np.ndarray, widths, names) -> None:

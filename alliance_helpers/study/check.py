@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from os.path import commonprefix
 
 import numpy as np
 import pandas as pd
@@ -89,12 +90,15 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 
 
 def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
-    """An id that ends in who rated (1001K, 1001T) as the id alone, and its ending beside it."""
+    """An id that ends (or begins) in who rated, 1001K or C1001, as the id alone; who, beside it."""
     if column not in frame:
         return frame
     cells = frame[column].map(as_text, na_action="ignore").astype("str")
-    parts = cells.str.extract(rf"^(.+?)[-_ .]?({'|'.join(map(re.escape, endings))})$")
-    return frame.assign(**{column: parts[0].fillna(cells), ENDING: parts[1]})
+    end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
+    forms = rf"(?i)^(?P<id>.+?)[-_ .]?{end}$", rf"(?i)^{end}[-_ .]?(?P<id>.+)$"
+    parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
+    who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
+    return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
 
 
 def _of_ids(table: Table) -> str:
@@ -107,7 +111,7 @@ def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
     if name in frame and frame[name].isna().any():
         lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
         if column == ENDING:
-            what = f"its id ends in none of {listed(map(repr, notes.table.suffix))}."
+            what = f"its id begins or ends in none of {listed(map(repr, notes.table.suffix))}."
             notes.problem(what, "Correct the id, or `informant`.", _of_ids(notes.table), lost)
         elif column not in {problem.column for problem in notes.problems}:
             remedy = "Fill it in, or leave such rows out by `where`."
@@ -318,15 +322,23 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
         home = next((t for t in homes if role in typed.get(t.name, ())), None)
         for name, frame in typed.items() if role and home else ():
             if name != home.name and role in frame:
-                _against(frame, typed[home.name], role, home, notes[name], links(book))
+                base, note = typed[home.name], notes[name]
+                typed[name] = _against(frame, base, role, home, note, links(book))
 
 
 def _against(
     frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
-) -> None:
+) -> pd.DataFrame:
+    """The table with ids as its home writes them; what it has not, or tells differently, is noted."""
     table, ids = notes.table, frame[role]
     at = place(ids, base[role])
     lost = (at < 0) & ids.notna().to_numpy()
+    if lost.any():
+        there = ids.map(as_written(ids.dropna().unique(), base[role].dropna().unique()))
+        new = lost & there.notna().to_numpy()
+        notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
+        ids, lost = there.fillna(ids), lost & ~new
+        frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     if lost.any():
         spelled = {_squeezed(i): i for i in base[role].dropna()}
         close = spelled.get(_squeezed(ids[lost].iloc[0]))
@@ -347,6 +359,7 @@ def _against(
             column = table.variables[shared].column
             what = f"but {home.file} says {other}."
             notes.wrong(column, differ, here, what, "Correct one of the two.")
+    return frame
 
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
@@ -358,11 +371,38 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
+def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids that another table does not have, as it writes them: with other zeros in front.
+
+    Or within what all ids of a table begin and end with, if that is all that tells the two apart.
+
+    >>> as_written(["1", "2"], ["001", "002"]), as_written(["A", "1"], ["1", "01", "a"])
+    ({'1': '001', '2': '002'}, {})
+    """
+    lost = set(ids).difference(known)
+    if not lost:
+        return {}
+    every = len(lost) == len(ids) >= FEWEST
+    bare, there = (_bare(names, every) for names in (ids, known))
+    alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
+    meant = dict(zip(there, known, strict=True)) if alone else {}
+    return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
+
+
+def _bare(names: Iterable[str], apart: bool) -> list[str]:
+    first, last = (commonprefix([name[::step] for name in names]) for step in (1, -1))
+    begin = len(re.match(r"\D*", first)[0]) if apart else 0
+    end = len(re.search(r"(\D+\d*)?$", last[::-1])[0]) if apart else 0
+    return [re.sub(r"(?<!\d)0+(?=\d)", "", name[begin : len(name) - end]) for name in names]
+
+
 def _squeezed(name: str) -> str:
-    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+    return plain(name).replace(" ", "")
 
 
 FIRST_ROW = 2
+FEWEST = 10  # ids, to see what all of a table begin and end with
+WRITTEN = "the id as another table writes it"
 
 
 @dataclass(frozen=True)

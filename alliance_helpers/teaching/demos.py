@@ -63,10 +63,6 @@ class Slide:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             raise ParameterError(f"{name} is {value!r}; give {self.low:g} to {self.high:g}.")
 
-    def within(self, value: float) -> float:
-        """The nearest value of the slider: a page can be made to send any other."""
-        return min(max(self.low, value), self.high)
-
 
 @dataclass(frozen=True)
 class Choose:
@@ -89,9 +85,6 @@ class Choose:
         if value not in self.options.values():
             allowed = ", ".join(repr(v) for v in self.options.values())
             raise ParameterError(f"{name} is {value!r}; choose one of {allowed}.")
-
-    def within(self, value: object) -> object:
-        return value if value in self.options.values() else self.value
 
 
 @dataclass(frozen=True)
@@ -228,9 +221,8 @@ class Demo:
         again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
         def show(_event: object = None) -> None:
-            try:
-                asked = {n: self.controls[n].within(widget.value) for n, widget in inputs.items()}
-                still = self.still(**asked)
+            try:  # a page can be made to send any other value than its controls have
+                still = self.picture(**{n: widget.value for n, widget in inputs.items()})
             except (AllianceError, MemoryError) as error:
                 full = isinstance(error, MemoryError)
                 numbers.value = numbers_html(SAID["full"] if full else str(error))

@@ -423,6 +423,11 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ),
         (
             {"adjusted": "s", "nested": "s", "as_published": "n"},
+            f"Today, {MAIN}, it is supported. First to turn it: case managers not respected, "
+            "beside pretreatment not held constant (not supported).",
+        ),
+        (
+            {"adjusted": "s", "nested": "s", "multiverse": "n"},
             f"Today, {MAIN}, it is supported. No single change that was tried turns that.",
         ),
         (  # the only other analysis differs in two respects: none was changed alone
@@ -451,7 +456,7 @@ def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdic
     for letter, mark in marks.items():
         assert f"{mark}, " in page.split("<thead>")[0]
         assert line.count(mark) == [
-            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2")
+            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2", "multiverse")
         ].count(letter)
 
 
@@ -491,6 +496,9 @@ def test_joint_tests_have_one_row_per_claim():
             "claim": claim.claim,
             "informant": claim.informant,
             "estimate": [0.2],
+            "lowest": -0.1,
+            "highest": 0.3,
+            "set_apart_by": "items: median p .010 with a, .300 with b",
             "expected": 0.05,
             "p_value": 0.01,
             "p_low": 0.005,
@@ -501,7 +509,8 @@ def test_joint_tests_have_one_row_per_claim():
     )
     row = joint_tests(joint, RULES).iloc[0]
     assert row["claim"] == claim.text
-    assert row[["estimate", "expected"]].tolist() == [0.2, 0.05]
+    assert row[["estimate", "lowest", "highest", "expected"]].tolist() == [0.2, -0.1, 0.3, 0.05]
+    assert row["set_apart_by"].startswith("items: median p .010")
     assert row[["p_value", "p_low", "p_high"]].tolist() == [0.01, 0.005, 0.02]
     with pytest.raises(NotEstimableError, match="no claim has a specification"):
         joint_tests(joint[:0], RULES)
