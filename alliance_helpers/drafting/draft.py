@@ -358,9 +358,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 n = len(table.columns[column].number)
                 table.questions.append(say("codes", column=column, n=n))
                 guess = replace(guess, role="codes")
-            if guess.other_format:
-                forms = {"form": guess.format, "other": guess.other_format}
-                table.questions.append(say("day_or_month", column=column, **forms))
+            table.questions += [guess.asked] if guess.asked else []
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)

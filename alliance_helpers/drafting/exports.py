@@ -26,7 +26,7 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS, pattern, say, shown
+from .answers import WORDS, no_answer, pattern, say, shown
 from .guesses import NAMELESS, as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
@@ -209,11 +209,14 @@ def _labels_below(source: Source) -> Source:
     told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
     if any(NAMELESS.fullmatch(name) and plain(cell) for name, cell in told.dropna().items()):
         return source  # a second row of names, were it read as part of the header
-    words = [isinstance(cell, str) and as_number(cell) is None for cell in told]
-    told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
+    texts = ["" if pd.isna(cell) else as_text(cell) for cell in told]
+    words = [bool(t) and as_number(t) is None and not no_answer(t) for t in texts]
+    row, told, rest = texts, told[words], frame.iloc[1:, np.flatnonzero(words)]
     numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()
     over = told[(numbers > 0.5).to_numpy(bool)]
-    if len(over) < 3 or not over.is_unique:
+    units = over.nunique() > 1 or over.astype("str").str.contains(r"\d").all()
+    units = units and all(as_number(t) is None for t in row)  # as none of the records would be
+    if len(over) < 3 or not (over.is_unique or units):
         return source
     raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})
     settings = {**source.settings, "header": [1, 2]}

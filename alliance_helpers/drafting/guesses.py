@@ -20,7 +20,7 @@ from pandas.api import types
 
 from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
-from .answers import WORDS, no_answer, pattern
+from .answers import WORDS, no_answer, pattern, say
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
@@ -68,7 +68,7 @@ class Guess:
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     format: str = ""
-    other_format: str = ""  # which the dates fit as well, and are others then
+    asked: str = ""  # what only a person can tell
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     unique: bool = False  # whether every value stands in one row
@@ -225,8 +225,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     role = sure or role_of(column.name) or role_of(column.label)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
-    forms = _formats(present) if number is None else []
-    alone = unique and number is None and total > FEW and not (forms or _mostly(MOMENT, present))
+    dates = _dates(present, column.name) if number is None else {}
+    alone = unique and number is None and total > FEW and not (dates or _mostly(MOMENT, present))
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
         return guess  # rows counted by whoever wrote the file: no id, nothing measured
@@ -241,8 +241,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return _outward(as_number_guess(guess, number), number)
     if number is None and _mostly(DATE, present):
         return replace(guess, type="date")
-    if forms:
-        return replace(guess, type="date", format=forms[0], other_format=forms[1])
+    if dates:
+        return replace(guess, **dates)
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}
@@ -253,11 +253,12 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     return replace(guess, type="id", role=role) if role else guess
 
 
-def _formats(present: Mapping[str, int]) -> list[str]:
-    """How nearly all of these dates are written; and how else, if they are other dates then."""
-    if not (_mostly(MOMENT, present) or _mostly(NAMED_MONTH, present)):
-        return []
-    cells, rows = pd.Series([*present], dtype="str"), np.array([*present.values()])
+def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:
+    """How nearly all of these dates are written; asked, if they are other dates by another form."""
+    texts = {text: n for text, n in present.items() if not DATE.fullmatch(text)}
+    if not texts or not (_mostly(MOMENT, texts) or _mostly(NAMED_MONTH, texts)):
+        return {}
+    cells, rows = pd.Series([*texts], dtype="str"), np.array([*texts.values()])
     read: dict[str, tuple[float, pd.Series]] = {}
     for form in (day + clock for clock in CLOCKS for day in DAYS):
         if pd.to_datetime(cells[:SOME], format=form, errors="coerce").notna().any():
@@ -265,9 +266,13 @@ def _formats(present: Mapping[str, int]) -> list[str]:
             read[form] = rows[days.notna()].sum() / rows.sum(), days
     most = max((share for share, _ in read.values()), default=0)
     fit = {form: days for form, (share, days) in read.items() if share == most > MOSTLY}
-    first = next(iter(fit), None)
-    others = [form for form, days in fit.items() if not days.equals(fit[first])]
-    return [first, *others[:1], ""][:2] if fit else []
+    if not fit:
+        return {}
+    form = next(iter(fit))
+    other = next((o for o, days in fit.items() if not days.equals(fit[form])), "")
+    what = "day_or_month" if other else "mixed_dates" if len(texts) < len(present) else ""
+    asked = say(what, column=name, form=form, other=other) if what else ""
+    return {"type": "date", "format": form, "asked": asked}
 
 
 def place_in_time(text: str) -> tuple[int, float, str] | None:
@@ -298,12 +303,12 @@ def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
     counted = any(phase == 1 for phase, _ in place.values())
     named = TIME.fullmatch(column) or any(TIME.fullmatch(what) for what in of if what[1:])
     often = sorted(present, key=lambda text: (place[text], -present[text]))
-    once = {plain(text): text for text in reversed(often)}
-    if not (named or not counted) or len({*place.values()}) < len(once):
+    if not (named or not counted) or len({*place.values()}) < len({*told.values()}):
         return {}
     role = "time" if counted else None
     if len(of) == 1 and {phase for phase, _ in place.values()} == {1}:
         return {"type": "integer", "values": {t: told[t][1] for t in often}, "role": role}
+    once = {place[text]: text for text in reversed(often)}
     return {"type": "category", "values": [*once.values()][::-1], "role": role}
 
 

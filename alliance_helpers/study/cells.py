@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -310,8 +309,6 @@ def to_days(values: pd.Series, form: str | None = None, codes=(), moment: bool =
     told = cells.mask(coded)
     text = told.astype("str")
     iso = text.where(text.str.fullmatch(ISO).fillna(False).astype(bool))
-    if form:  # a workbook's own dates, beside text or not
-        iso = iso.where(values.reset_index(drop=True).map(lambda cell: isinstance(cell, datetime)))
     dates = pd.to_datetime(iso.str[:10], format="%Y-%m-%d", errors="coerce")
     if moment:
         exact = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=True)

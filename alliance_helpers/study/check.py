@@ -208,10 +208,12 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
     unlike = both[both.nunique(axis=1) > 1]
     if len(unlike):
-        told = " and ".join(map(repr, map(as_text, unlike.iloc[0])))
+        told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
         what = f"for {len(unlike)} of {len(both)} clients the ratings are of different sessions: "
-        what += f"for {unlike.index[0]!r} {told}."
+        what += f"for {unlike.index[0]!r} of {told}."
         remedy = "`event: last_rated`, in each table, takes the last that everybody rated."
+        if table.event.endswith("_rated"):
+            remedy = "They have none that everybody rated: number sessions alike in both tables."
         yield Problem(table.file, what, remedy, column=column)
 
 

@@ -30,7 +30,7 @@ NAMES_APART = "Give each column a name of its own."
 FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
 TOTAL = re.compile(
     r"(?i)(grand |sub)?totals?|sum(me|a|mary)?|(ins)?gesamt|means?|averages?|mw|mittel(wert)?e?"
-    r"|durchschnitt|suma|promedio|medias?|somme|moyenne|totale|totaal|gemiddelde|s\.?d\.?|std"
+    r"|durchschnitt|suma|promedio|medias?|somme|moyenne|totale|totaal|gemiddelde|s\.?d\.?|std|count|anzahl"
 )
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
@@ -146,7 +146,7 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
 
 
 def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The records without totals and notes that stand below them, and which rows those are.
+    """The records without names that stand among them again, totals and notes at the end.
 
     A note fills a cell or two, after a blank row or with a word where only numbers stand.
     """
@@ -162,8 +162,11 @@ def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         odd = pd.to_numeric(pd.Series([word, *above.dropna()]), errors="coerce").isna()
         if total or frame.index[at] - frame.index[at - 1] > 1 or (odd[0] and odd.sum() == 1):
             end = at
-    rows = listed(frame.index[end:], 3)
-    return frame.iloc[:end], f"left aside, below the table: row {rows}" if rows else ""
+    kept = np.arange(len(frame)) < end
+    for at in np.flatnonzero(frame.iloc[:, 0] == frame.columns[0]) if frame.shape[1] else ():
+        kept[at] &= not (frame.iloc[at] == frame.columns).all()
+    rows = listed(frame.index[~kept], 3)
+    return frame[kept] if rows else frame, f"no records, left aside: row {rows}" if rows else ""
 
 
 def joined_names(names: list, below: Sequence = ()) -> list:

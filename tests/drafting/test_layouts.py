@@ -106,8 +106,8 @@ def test_sheets_as_people_lay_them_out(made, tmp_path):
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (a_total_row, "72 records in 74 rows, left aside, below the table: row 74"),
-        (notes_below, "72 records in 76 rows, left aside, below the table: row 75, 76"),
+        (a_total_row, "72 records in 74 rows, no records, left aside: row 74"),
+        (notes_below, "72 records in 76 rows, no records, left aside: row 75, 76"),
         (notes_and_blocks, "left aside: what stands beside the table"),
     ],
 )
