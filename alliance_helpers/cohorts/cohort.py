@@ -254,9 +254,7 @@ def _one_of(value: object, known: Iterable, what: str) -> object:
     raise ParameterError(f"There is no {what} {str(value)!r}; {meant(value, names)}")
 
 
-def open_study(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> Study:
+def open_study(data="", codebook="", scenario="", n_clients=201, seed=1995) -> Study:
     """The raw tables behind :func:`open_cohort`, with its parameters and its errors."""
     check_asked(data, codebook, scenario, n_clients, seed)
     if scenario:
@@ -266,9 +264,7 @@ def open_study(
     return load_study(data or None, codebook or None)
 
 
-def check_asked(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> None:
+def check_asked(data="", codebook="", scenario="", n_clients=201, seed=1995) -> None:
     """Refuse parameters of :func:`open_cohort` that do not go together, before anything is read.
 
     Raises
@@ -344,9 +340,7 @@ def open_cohort(
     return changed(cohort, without, subscale, blocks)
 
 
-def keep_cohort(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> None:
+def keep_cohort(data="", codebook="", scenario="", n_clients=201, seed=1995) -> None:
     """Open a cohort now; the next call of `open_cohort` for it, and only that one, is given it.
 
     For a process that forks kernels, each of which then finds the cohort open. One that warns is

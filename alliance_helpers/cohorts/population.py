@@ -218,8 +218,7 @@ def caseload_concentration(study: Mapping[str, Any], n_clients: int, n_managers:
     """
     rest, equal = n_clients - n_managers, 1 / n_managers * (1 - 1 / n_managers)
     mean = n_clients / n_managers
-    variance = study["caseload_spread"] * mean - mean**2
-    extra = variance - rest * equal
+    extra = study["caseload_spread"] * mean - mean**2 - rest * equal
     if extra <= 0 or n_managers == 1 or rest < 2:
         return np.inf
     return (rest * (rest - 1) * equal / extra - 1) / n_managers

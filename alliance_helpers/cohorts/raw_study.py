@@ -115,8 +115,7 @@ def _case_manager_forms(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
         **_numbered("wai_cm_{:02d}", alliance),
         **_numbered("outcome_cm_{}", outcome),
     }
-    forms = pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True)
-    return _fill_in_twice(forms, spoil)
+    return _fill_in_twice(pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True), spoil)
 
 
 def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
@@ -132,8 +131,7 @@ def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
     for item in spoil.dirt.choice(36, size=4, replace=False):
         place = forms.columns.get_loc(f"wai_cm_{item + 1:02d}")
         was = later.iloc[:, place].to_numpy()
-        slip = np.where(was < 7, was + 1, was - 1)
-        forms.iloc[rows, place] = np.where(was >= 1, slip, was)
+        forms.iloc[rows, place] = np.where(was >= 1, np.where(was < 7, was + 1, was - 1), was)
     return pd.concat([forms, later], ignore_index=True)
 
 

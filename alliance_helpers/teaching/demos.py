@@ -295,10 +295,7 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    name: str,
-    draw: Callable[..., Any],
-    height: float = 0.0,
-    **given: tuple,
+    name: str, draw: Callable, height: float = 0.0, **given: tuple
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 

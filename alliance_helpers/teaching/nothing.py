@@ -61,9 +61,9 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
         ax.annotate(f"x{x}", (x, r), (0, 7 if r > 0 else -15), textcoords="offset points",
                     ha="center", weight="bold")  # fmt: skip
     ax.set(xlim=(0.3, len(s.r) + 0.7), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
-    ax.set_xlabel("Candidate")
+    title = "Dark: entered by stepwise; hollow: the same in 10,000 new clients"
+    ax.set(xlabel="Candidate", title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients")
 
 
 @demonstration("one_sample", _draw_sample)
@@ -115,13 +115,12 @@ def many_samples(candidates: int, n: int, p_enter: float) -> dict:
 def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
     """p values of the second regression's terms against what chance alone would give."""
     at = np.arange(1, s.kept + 1)
-    colors = np.where(s.p < 0.05, FOUND, MISSED)
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
-    ax.bar(at, s.p, color=colors, edgecolor=INK, lw=0.6)
+    ax.bar(at, s.p, color=np.where(s.p < 0.05, FOUND, MISSED), edgecolor=INK, lw=0.6)
     ax.plot(at, at / (s.kept + 1), color=CHANCE, lw=2)
     ax.set(xlim=(0.3, max(s.kept, 1) + 0.7), ylim=(0, 1), ylabel="p value")
-    ax.set_xlabel("Terms of the second regression, sorted")
     ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give")
+    ax.set_xlabel("Terms of the second regression, sorted")
 
 
 @demonstration("freedman", _draw_screened)
@@ -258,12 +257,7 @@ def bayes_of(r: float, n: int, kappa: float) -> dict:
 
 
 @kept
-def hospital(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    days: str = "hospital_days",
-    adjust: tuple[str, ...] = COVARIATES,
-) -> Demo:
+def hospital(dyads, book: Codebook, days="hospital_days", adjust=COVARIATES) -> Demo:
     """The study's own null result: hospital days per SD of an alliance rating.
 
     `adjust` names the covariates, as claims do under `days_adjusted_for`; a study that has none of

@@ -27,9 +27,7 @@ NAMES = {"pearson_r": "Pearson r", "icc_c1": "ICC(C,1)", "icc_a1": "ICC(A,1)", "
 ASSOCIATION, AGREEMENT = STEPS[1].color, STEPS[3].color
 
 
-def made_pairs(
-    bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995, exact: bool = True
-) -> dict:
+def made_pairs(bias, scale, noise, n=201, seed=1995, exact=True) -> dict:
     """Pairs of ratings of the same bond, spoiled in three ways.
 
     Parameters
@@ -157,9 +155,7 @@ WORLDS = {
 }
 
 
-def ratings(
-    favour: float, link: float, leak: float, drawn: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ratings(favour, link, leak, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The little world: alliance, own view of outcome, another rater's view.
 
     `drawn` holds five arrays of independent normal scores, which become the true outcome, the
@@ -205,9 +201,7 @@ def favour_and_link(favour: float, link: float, n: int) -> dict:
 
 
 @kept
-def study_contrast(
-    dyads: pd.DataFrame, book: Codebook, scenario: str = "published", seed: int = 1995
-) -> Demo:
+def study_contrast(dyads, book: Codebook, scenario="published", seed=1995) -> Demo:
     """A study's contrast, and that of a study in which there is nothing but halo.
 
     The start is the given study, drawn with this scenario and seed; all others are simulated.

@@ -92,9 +92,7 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     return shown()
 
 
-def regression_of(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
-) -> demos.Demo:
+def regression_of(dyads, book: Codebook, informant="", outcome="") -> demos.Demo:
     """The hierarchical regression of another outcome or of the rating, by another method.
 
     It starts on the informant and on the outcome given; without an outcome, on the rating.
