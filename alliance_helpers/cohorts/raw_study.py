@@ -136,15 +136,12 @@ def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
 
 
 def _case_managers(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "case_manager_id": labels("M", 2, len(drawn.site)).copy(),
-            "site": spoil.sites(drawn.site),
-            "case_manager_age": drawn.managers["case_manager_age"].astype(np.int64),
-            "case_manager_experience": drawn.managers["case_manager_experience"],
-            "caseload_difficulty": drawn.managers["caseload_difficulty"].astype(np.int64),
-        }
-    )
+    columns = {"case_manager_id": labels("M", 2, len(drawn.site)).copy()}
+    columns["site"] = spoil.sites(drawn.site)
+    for name in ("case_manager_age", "case_manager_experience", "caseload_difficulty"):
+        kind = float if name == "case_manager_experience" else np.int64
+        columns[name] = drawn.managers[name].astype(kind)
+    return pd.DataFrame(columns)
 
 
 def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
@@ -161,12 +158,11 @@ def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     bprs.reshape(-1)[slips] = spoil.dirt.choice(BPRS_SLIPS, size=len(slips))
     typed = spoil.cells("health_sickness_out_of_range", 2 * n)
     health[typed] = np.where(health[typed] > 10, health[typed] * 10, 999)
+    dates = spoil.around(drawn.intake, 7), spoil.around(drawn.intake + drawn.window, 30)
     columns = {
         "client_id": drawn.people()["client_id"].take(np.repeat(np.arange(n), 2)),
         "occasion": pd.array(["intake", "two_years"], dtype="str").take(np.tile([0, 1], n)),
-        "rating_date": rows(
-            spoil.around(drawn.intake, 7), spoil.around(drawn.intake + drawn.window, 30)
-        ),
+        "rating_date": rows(*dates),
         **_numbered("bprs_{:02d}", bprs),
         "health_sickness": health,
     }
@@ -176,10 +172,6 @@ def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
 
 def _hospital_episodes(drawn: Draws, _: _Spoiler) -> pd.DataFrame:
     client, admission, discharge = draw_stays(drawn)
-    return pd.DataFrame(
-        {
-            "client_id": drawn.people()["client_id"].take(client),
-            "admission": _dates(drawn.intake[client] + admission),
-            "discharge": _dates(drawn.intake[client] + discharge),
-        }
-    )
+    days = {"admission": admission, "discharge": discharge}
+    dates = {name: _dates(drawn.intake[client] + day) for name, day in days.items()}
+    return pd.DataFrame({"client_id": drawn.people()["client_id"].take(client)} | dates)

@@ -157,8 +157,7 @@ def check_size(n_clients: int, seed: int) -> None:
     """Refuse a number of clients, or a seed, that nothing can be drawn with (ParameterError)."""
     whole = isinstance(n_clients, Integral) and not isinstance(n_clients, bool)
     if not whole or not 2 <= n_clients <= MOST_CLIENTS:
-        raise ParameterError(
-            f"n_clients is {n_clients!r}; give a whole number from 2 to {MOST_CLIENTS:,}."
-        )
+        wanted = f"a whole number from 2 to {MOST_CLIENTS:,}"
+        raise ParameterError(f"n_clients is {n_clients!r}; give {wanted}.")
     if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**64:
         raise ParameterError(f"seed is {seed!r}; give a whole number from 0 to 2**64 - 1.")

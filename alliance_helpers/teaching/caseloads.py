@@ -125,14 +125,9 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
-        return dict(rows.loc[term]) | {
-            "who": book.informant_label(informant),
-            "first": word("as_published"),
-            "how": word(way),
-            "every": ", ".join(rows["wider"].map(figure_number)),
-            "rows": rows,
-            "chosen": rows.index.get_loc(term),
-        }
+        told = dict(rows.loc[term]) | {"rows": rows, "chosen": rows.index.get_loc(term)}
+        told |= {"who": book.informant_label(informant), "first": word("as_published")}
+        return told | {"how": word(way), "every": ", ".join(rows["wider"].map(figure_number))}
 
     return shown()
 

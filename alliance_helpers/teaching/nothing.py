@@ -156,14 +156,9 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         table = table.sort_values("inclusion", kind="stable")[::-1]
         rows = table.head(3).itertuples()
         most = [said("study_selection", "each", name=word(row.term, book), row=row) for row in rows]
-        return {
-            "table": table.assign(informant=rating),
-            "name": word(column, book),
-            "n_boot": n_boot,
-            "most": ", ".join(most),
-            "noise": table["noise_inclusion"].mean(),
-            "edge": noise_edge(p_enter),
-        }
+        found = {"table": table.assign(informant=rating), "most": ", ".join(most)}
+        noise = {"noise": table["noise_inclusion"].mean(), "edge": noise_edge(p_enter)}
+        return found | noise | {"name": word(column, book), "n_boot": n_boot}
 
     return shown()
 
@@ -197,12 +192,10 @@ def power_of(rho: float, n: int, alpha: float) -> dict:
     """What a study of this size could have seen."""
     grid = np.linspace(0, 0.5, 51)
     power = [inference.power_correlation(r, n, alpha) for r in grid]
-    return {
-        "curve": pd.DataFrame({"effect": grid, "power": power}),
-        "power": inference.power_correlation(rho, n, alpha),
-        "critical": inference.critical_correlation(n, alpha),
-        "detectable": inference.detectable_correlation(n, 0.80, alpha),
-    }
+    seen = {"critical": inference.critical_correlation(n, alpha)}
+    seen["detectable"] = inference.detectable_correlation(n, 0.80, alpha)
+    seen["power"] = inference.power_correlation(rho, n, alpha)
+    return seen | {"curve": pd.DataFrame({"effect": grid, "power": power})}
 
 
 def verdict(effect: Effect, none: int = 0) -> str:
@@ -248,12 +241,9 @@ def bayes_of(r: float, n: int, kappa: float) -> dict:
     """How the evidence for nothing depends on what one expected."""
     bf10 = [inference.bayes_factor_correlation(r, n, k) for k in KAPPAS]
     bf01 = np.exp(-inference.bayes_factor_correlation(r, n, kappa, log=True))
-    return {
-        "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
-        "bf01": bf01,
-        "odds": max(bf01, 1 / bf01),
-        "case": "none" if bf01 >= 1 else "some",
-    }
+    curve = pd.DataFrame({"kappa": KAPPAS, "bf10": bf10})
+    found = {"bf01": bf01, "odds": max(bf01, 1 / bf01), "case": "none" if bf01 >= 1 else "some"}
+    return found | {"curve": curve}
 
 
 @kept
@@ -293,11 +283,8 @@ def hospital(dyads, book: Codebook, days="hospital_days", adjust=COVARIATES) -> 
     @demonstration("hospital", draw, adjusted=both)
     def shown(bound: float, adjusted: bool = True) -> dict:
         rows = pd.DataFrame([fitted(i, bound, adjusted) for i in book.informants])
-        return {
-            "rows": rows,
-            "said": " ".join(rows["said"]),
-            "given": covariates if adjusted and covariates else "nothing",
-            "bounds": (1 / bound, bound),
-        }
+        given = covariates if adjusted and covariates else "nothing"
+        found = {"rows": rows, "said": " ".join(rows["said"])}
+        return found | {"given": given, "bounds": (1 / bound, bound)}
 
     return shown()

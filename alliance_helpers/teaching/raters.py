@@ -106,12 +106,9 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
         pair = dyads[[f"client_alliance{part}", f"case_manager_alliance{part}"]].dropna()
         client, case_manager = pair.to_numpy(float).T
         shift = forgiven / 100 * float(np.mean(client - case_manager))
-        return _agreed(client - shift, case_manager) | {
-            "scale": part[1:] or "total",
-            "shift": shift,
-            "limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3),
-            "reach": 1.15 * np.abs(client - case_manager).max(),
-        }
+        seen = {"limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3)}
+        seen |= {"reach": 1.15 * np.abs(client - case_manager).max(), "shift": shift}
+        return _agreed(client - shift, case_manager) | seen | {"scale": part[1:] or "total"}
 
     return shown()
 
@@ -135,9 +132,8 @@ def how_sure(n: int, r: float, bias: int, sample: int) -> dict:
     variance = SPREAD**2 + noise**2
     agreed = 2 * r * variance / (2 * variance + bias**2)  # with equal spread, of both
     truth = {"pearson_r": r, "icc_c1": r, "icc_a1": agreed, "ccc": agreed, "bias": bias}
-    rows = table.loc[list(truth)].assign(
-        term=[*NAMES.values(), "Bias"], informant="", truth=pd.Series(truth)
-    )
+    about = {"term": [*NAMES.values(), "Bias"], "informant": "", "truth": pd.Series(truth)}
+    rows = table.loc[list(truth)].assign(**about)
     ends = {name: (row["conf_low"], row["conf_high"]) for name, row in rows.iterrows()}
     return {"table": table, "truth": truth, "rows": rows, "e": table["estimate"], "ends": ends}
 
