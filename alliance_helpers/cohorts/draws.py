@@ -132,10 +132,8 @@ def draw(made: Population, n: int, seed: int) -> Draws:
     managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
     years = np.exp(managers["case_manager_experience_log"])
     managers["case_manager_experience"] = np.round(years, 1)
-    return Draws(
-        made, seed, manager, site, neuropsychiatric, managers, scores, items,
-        intake, window, before, diagnosis,
-    )  # fmt: skip
+    people = manager, site, neuropsychiatric, managers
+    return Draws(made, seed, *people, scores, items, intake, window, before, diagnosis)
 
 
 def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:

@@ -84,14 +84,10 @@ def _client_interviews(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     interview[refused] = np.datetime64("NaT")
     female, age = (drawn.scores[name].astype(int) for name in ("client_female", "client_age"))
     diagnoses = list(drawn.population.settings["other"]["diagnoses"])
-    columns = drawn.people() | {
-        "site": spoil.sites(drawn.site[drawn.manager]),
-        "intake_date": _dates(drawn.intake),
-        "interview_date": interview,
-        "client_age": age,
-        "sex": pd.array(["male", "female"], dtype="str").take(female),
-        "diagnosis": pd.array(diagnoses, dtype="str").take(drawn.diagnosis),
-    }
+    columns = drawn.people() | {"site": spoil.sites(drawn.site[drawn.manager])}
+    columns |= {"intake_date": _dates(drawn.intake), "interview_date": interview, "client_age": age}
+    columns["sex"] = pd.array(["male", "female"], dtype="str").take(female)
+    columns["diagnosis"] = pd.array(diagnoses, dtype="str").take(drawn.diagnosis)
     for pattern, cells in items.items():
         cells[refused] = np.nan
         columns |= _numbered(pattern, cells)
@@ -107,14 +103,9 @@ def _case_manager_forms(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     negative = -np.maximum(contacts[slips], 1)
     contacts[slips] = np.where(negative == MISSING_CODE, MISSING_CODE - 1, negative)
     people = drawn.people()
-    columns = {
-        "client_id": people["client_id"],
-        "case_manager_id": people["case_manager_id"],
-        "form_date": spoil.around(drawn.intake + drawn.window, 30),
-        "contacts": contacts,
-        **_numbered("wai_cm_{:02d}", alliance),
-        **_numbered("outcome_cm_{}", outcome),
-    }
+    columns = {name: people[name] for name in ("client_id", "case_manager_id")}
+    columns |= {"form_date": spoil.around(drawn.intake + drawn.window, 30), "contacts": contacts}
+    columns |= _numbered("wai_cm_{:02d}", alliance) | _numbered("outcome_cm_{}", outcome)
     return _fill_in_twice(pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True), spoil)
 
 
@@ -159,13 +150,10 @@ def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     typed = spoil.cells("health_sickness_out_of_range", 2 * n)
     health[typed] = np.where(health[typed] > 10, health[typed] * 10, 999)
     dates = spoil.around(drawn.intake, 7), spoil.around(drawn.intake + drawn.window, 30)
-    columns = {
-        "client_id": drawn.people()["client_id"].take(np.repeat(np.arange(n), 2)),
-        "occasion": pd.array(["intake", "two_years"], dtype="str").take(np.tile([0, 1], n)),
-        "rating_date": rows(*dates),
-        **_numbered("bprs_{:02d}", bprs),
-        "health_sickness": health,
-    }
+    columns = {"client_id": drawn.people()["client_id"].take(np.repeat(np.arange(n), 2))}
+    columns["occasion"] = pd.array(["intake", "two_years"], dtype="str").take(np.tile([0, 1], n))
+    columns |= {"rating_date": rows(*dates)} | _numbered("bprs_{:02d}", bprs)
+    columns["health_sickness"] = health
     present = rows(np.ones(n, bool), ~spoil.absent("two_year_rating", n))
     return pd.DataFrame(columns, copy=False)[present].reset_index(drop=True)
 

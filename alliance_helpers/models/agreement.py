@@ -325,9 +325,6 @@ def _ccc_error(x, y, r: float, ccc: float) -> float:
     sx, sy = x.std(), y.std()
     shift = (x.mean() - y.mean()) ** 2 / (sx * sy)
     accuracy = 2 / (sx / sy + sy / sx + shift)
-    variance = (
-        (1 - r**2) * accuracy**2 * (1 - ccc**2)
-        + 2 * accuracy * ccc**2 * (1 - ccc) * shift
-        - accuracy**2 * ccc**2 * shift**2 / 2
-    ) / (n - 2)
-    return np.sqrt(max(variance, 0)) / (1 - ccc**2)
+    variance = (1 - r**2) * accuracy**2 * (1 - ccc**2) - accuracy**2 * ccc**2 * shift**2 / 2
+    variance += 2 * accuracy * ccc**2 * (1 - ccc) * shift
+    return np.sqrt(max(variance / (n - 2), 0)) / (1 - ccc**2)

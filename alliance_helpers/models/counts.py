@@ -128,9 +128,8 @@ def count_regression(
     columns = t_tests(estimates, errors, df)
     columns["n"] = len(fit.y)
     columns |= {ratio: np.exp(columns[name]) for ratio, name in RATIOS.items()}
-    return CountModels(
-        pd.DataFrame(names | columns), _summary(fit), {family: fit} if np.isfinite(fit.llf) else {}
-    )
+    found = {family: fit} if np.isfinite(fit.llf) else {}
+    return CountModels(pd.DataFrame(names | columns), _summary(fit), found)
 
 
 def _summary(fit: Fit) -> pd.DataFrame:
@@ -290,10 +289,8 @@ def capped(design: Design, cap: float) -> Fit:
     best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
     reason = _not_identified(best, design.terms, best.x[k])
     mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
-    return Fit(
-        "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
-        theta, not reason, reason,
-    )  # fmt: skip
+    found = best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)), theta
+    return Fit("capped", y, ("count",), *found, not reason, reason)
 
 
 def hurdle(design: Design) -> Fit:
@@ -320,10 +317,9 @@ def hurdle(design: Design) -> Fit:
     errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
     reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
     b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
-    fit = _two_parts(
-        "hurdle", "any", design, count, b, block_diag(*errors), count.llf + some.llf, share,
-        reasons["count"], "among the counts above 0",
-    )  # fmt: skip
+    found = b, block_diag(*errors), count.llf + some.llf, share
+    told = reasons["count"], "among the counts above 0"
+    fit = _two_parts("hurdle", "any", design, count, *found, *told)
     return replace(fit, identified=not reason, reason=reason or fit.reason)
 
 
@@ -359,15 +355,10 @@ def zinb(design: Design) -> Fit:
 def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
     """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
     k = len(design.terms)
-    bounded = np.isfinite(best.x[k])
-    return Fit(
-        family, design.y, ("count", part), b, vcov, llf,
-        mu=np.exp(design.Z @ b[:k] + design.offset),
-        share=share,
-        theta=float(np.exp(best.x[k])),
-        identified=not reason,
-        reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
-    )  # fmt: skip
+    mu, theta = np.exp(design.Z @ b[:k] + design.offset), float(np.exp(best.x[k]))
+    told = reason or (f"no over-dispersion {limit}: theta is infinite" if np.isinf(theta) else "")
+    found = b, vcov, llf, mu, share, theta
+    return Fit(family, design.y, ("count", part), *found, not reason, told)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}

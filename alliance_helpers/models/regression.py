@@ -188,13 +188,11 @@ class _Model:
     @property
     def columns(self) -> dict[str, Sequence]:
         """What the table of coefficients holds, the intercept first."""
-        return {
-            "term": ["intercept", *self.terms],
-            **t_tests(self.estimate, self.std_error, self.dfs),
-            "beta": [np.nan, *self.beta],
-            "semipartial_r2": [np.nan, *self.beta**2 * self.tolerance],
-            "tolerance": [np.nan, *self.tolerance],
-        }
+        made = {"term": ["intercept", *self.terms]}
+        made |= t_tests(self.estimate, self.std_error, self.dfs)
+        parts = {"beta": self.beta, "semipartial_r2": self.beta**2 * self.tolerance}
+        parts["tolerance"] = self.tolerance
+        return made | {name: [np.nan, *part] for name, part in parts.items()}
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:

@@ -82,10 +82,9 @@ class ClusterCovariance:
         nu = q * (q + 1) / _total_variance(own, shared)
         df2 = nu - q + 1
         if not df2 > 0:
-            needs = (
-                f"A joint test of {q} terms needs more than {q - 1} effective degrees of freedom"
-            )
-            raise NotEstimableError(f"{needs}; the {len(self.own)} groups carry {nu:.1f}.")
+            needs = f"more than {q - 1} effective degrees of freedom"
+            carry = f"the {len(self.own)} groups carry {nu:.1f}"
+            raise NotEstimableError(f"A joint test of {q} terms needs {needs}; {carry}.")
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
@@ -217,9 +216,8 @@ def _inverse_root(q, v):
     for t in np.exp(np.arange(0.5 * np.log(low) - tail, 0.5 * np.log(high) + tail, step)):
         diagonal = (1 / (v**2 + t**2))[:, None]
         right = diagonal * scaled
-        total += t * (
-            diagonal * q + right @ np.linalg.solve(identity - scaled.T @ right, right.T @ q)
-        )
+        inner = np.linalg.solve(identity - scaled.T @ right, right.T @ q)
+        total += t * (diagonal * q + right @ inner)
     return 2 / np.pi * step * total
 
 

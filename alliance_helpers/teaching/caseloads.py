@@ -234,11 +234,9 @@ def which_first(trend: float, path: float, clients: int, sample: int) -> dict:
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.assign(term=[*ANALYSES], informant="", truth=path)
     same = np.corrcoef(_within(alliance).ravel(), _within(symptoms).ravel())[0, 1]
-    return {
-        "rows": rows, "e": rows["estimate"], "p": rows["p_value"], "same": same,
-        "ends": rows[["conf_low", "conf_high"]].to_numpy(),
-        "means": (alliance.mean(axis=0), symptoms.mean(axis=0)),
-    }  # fmt: skip
+    found = {"rows": rows, "e": rows["estimate"], "p": rows["p_value"], "same": same}
+    found["means"] = alliance.mean(axis=0), symptoms.mean(axis=0)
+    return found | {"ends": rows[["conf_low", "conf_high"]].to_numpy()}
 
 
 def _draw_many(s: SimpleNamespace, *panels: Axes) -> None:

@@ -55,10 +55,8 @@ def _agreed(client: np.ndarray, case_manager: np.ndarray) -> dict:
     table = agreement(client, case_manager)
     bias = table.loc["bias", "estimate"]
     how = "alike" if abs(bias) < 0.05 else "higher" if bias > 0 else "lower"
-    return {
-        "client": client, "case_manager": case_manager, "table": table, "e": table["estimate"],
-        "direction": said("two_informants", how, points=abs(bias)),
-    }  # fmt: skip
+    seen = {"client": client, "case_manager": case_manager, "table": table, "e": table["estimate"]}
+    return seen | {"direction": said("two_informants", how, points=abs(bias))}
 
 
 def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bool = True) -> None:
@@ -254,10 +252,8 @@ def leaks(leak: int, favour: float, link: float, n: int) -> dict:
     alliance, _, other = ratings(favour, link, leak / 100, drawn)
     r, limit = stats.pearsonr(alliance, other, axis=1).statistic, critical_correlation(n)
     share = float((r > limit).mean())
-    return {
-        "correlations": r, "limit": limit, "refutes": r > limit, "share": share, "mean": r.mean(),
-        "studies": STUDIES,
-    }  # fmt: skip
+    found = {"correlations": r, "limit": limit, "refutes": r > limit, "share": share}
+    return found | {"mean": r.mean(), "studies": STUDIES}
 
 
 CLIENTS_HELD = 600
@@ -303,10 +299,8 @@ def own_view_held(groups: int, favour: float, link: float) -> dict:
     group[own.argsort()] = np.arange(CLIENTS_HELD) * groups // CLIENTS_HELD
     means = [np.bincount(group, x)[group] / np.bincount(group)[group] for x in (alliance, other)]
     _, every, held = correlations_expected(favour, link)
-    return {
-        "alliance": alliance, "other": other, "group": group, "all": every, "held": held,
-        "inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1],
-    }  # fmt: skip
+    found = {"alliance": alliance, "other": other, "group": group, "all": every, "held": held}
+    return found | {"inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1]}
 
 
 def without_chance() -> np.ndarray:
