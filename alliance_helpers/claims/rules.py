@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from os.path import lexists
 from pathlib import Path
 
 import pandas as pd
 
+from ..cohorts.cohort import FEW
 from ..errors import CodebookError, ParameterError, Problem, meant
 from ..models.design import require, require_whole
 from ..models.stepwise import Rule
@@ -239,7 +241,7 @@ def claims_file(path: str | Path | None = None, data: str | Path | None = None) 
     """The file of claims: the one named, the one beside the data, the shipped one."""
     place = at(data or "")
     own = (place.parent if place.is_file() else place) / "findings.yml"
-    return at(path) if path else own if data and own.is_file() else FINDINGS
+    return at(path) if path else own if data and lexists(own) else FINDINGS
 
 
 def unanswerable(rules: Rules, book: Codebook) -> list[tuple[Claim, list[str]]]:
@@ -374,6 +376,12 @@ def chosen_values(
                 rules.finding(value)
         except ParameterError as error:
             problems.append(str(error))
+    seen = rules is None or book.synthetic or asked.get("show_rows")
+    if not problems and not seen and asked.get("min_cell", FEW) < FEW:
+        problems.append(
+            f"min_cell is {asked['min_cell']}: of real people at least {FEW} are counted together, "
+            "unless single values may be seen (show_rows)."
+        )
     if problems:
         raise ParameterError("\n".join(dict.fromkeys(problems)))
     return values

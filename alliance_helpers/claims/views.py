@@ -114,7 +114,8 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     numbers = numbers[[c for c in numbers if not c.endswith("_n_missing")]]
     numbers = numbers.loc[:, ~numbers.isin([0, 1]).where(numbers.notna(), True).all()]
     numbers = numbers.loc[:, numbers.count() >= min_cell]
-    described = numbers.describe().T[["count", "mean", "std", "25%", "50%", "75%"]]
+    wanted = ["count", "mean", "std", "25%", "50%", "75%"]
+    described = pd.DataFrame({n: numbers[n].describe() for n in numbers}, wanted).T
     return Overview(
         tables=pd.DataFrame(rows, columns=columns),
         changes=changes.rename("values_changed").reset_index(),

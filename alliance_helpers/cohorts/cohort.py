@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from html import escape
 from io import StringIO
+from itertools import chain
 
 import pandas as pd
+from pandas.api.types import is_list_like, is_numeric_dtype
 from tqdm import tqdm
 
-from ..errors import ParameterError, meant
+from ..errors import ParameterError, listed, meant
 from ..study.clean import CleanStudy, assembled, clean
-from ..study.codebook import SHORT_OF_36, Codebook
+from ..study.codebook import SHORT_OF_36, Codebook, row_variables
 from ..study.load import Study, load_study
 
 
@@ -39,6 +42,7 @@ class Opened:
 OPENED = Opened()
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
+BLOCKS = ("pretreatment", "treatment", "outcome")  # that notebooks ask for by name
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
 
@@ -126,7 +130,7 @@ class Cohort(CleanStudy):
         if form:
             new["keys"] = SHORT_OF_36[_one_of(form, SHORT_OF_36, "form")]
         if max_missing is not None:
-            if not 0 <= max_missing < 1:
+            if not (isinstance(max_missing, int | float) and 0 <= max_missing < 1):
                 raise ParameterError(f"max_missing is {max_missing!r}; give a share, 0 to below 1.")
             new["max_missing"] = max_missing
         for name in self._rated():
@@ -152,11 +156,14 @@ class Cohort(CleanStudy):
         ------
         ParameterError
         """
-        chosen = {block: tuple(names) for block, names in blocks.items()}
-        for names in chosen.values():
-            for name in names:
-                _one_of(name, self.dyads.columns, "variable")
+        chosen = {b: tuple(n) if is_list_like(n) else (n,) for b, n in blocks.items()}
+        for name in chain.from_iterable(chosen.values()):
+            if not is_numeric_dtype(self.dyads[_one_of(name, self.dyads.columns, "variable")]):
+                raise ParameterError(f"{name!r} has no numbers; take what `derived` makes of it.")
         book = replace(self.codebook, blocks={**self.codebook.blocks, **chosen})
+        stands = Counter(chain.from_iterable(map(set, book.blocks.values())))
+        if twice := [name for name in chain(*chosen.values()) if stands[name] > 1]:
+            raise ParameterError(f"{twice[0]!r} would stand in two blocks; leave it out of one.")
         return self._as(book, "; ".join(f"{b} is {', '.join(n)}" for b, n in chosen.items()))
 
     def using(self, subscale: str) -> Cohort:
@@ -183,7 +190,7 @@ class Cohort(CleanStudy):
         found = {}
         for column, wanted in values.items():
             cells = self.dyads[_one_of(column, self.dyads.columns, "column")]
-            wanted = [wanted] if isinstance(wanted, (str, int, float)) else wanted
+            wanted = wanted if is_list_like(wanted) else [wanted]
             there = cells.dropna().unique().tolist()
             found[column] = cells.isin([_one_of(v, there, f"value of {column}") for v in wanted])
         return pd.DataFrame(found, index=self.dyads.index)
@@ -221,23 +228,43 @@ def changed(cohort: Cohort, without: str = "", subscale: str = "", blocks: str =
     blocks : str
         `pretreatment=client_age, client_female; treatment=contacts`.
     """
+    book = cohort.codebook
     with redirect_stdout(StringIO()):  # `note` says it
         if without:
-            cohort = cohort.without(**_pairs(without, "without"))
+            left = _pairs(without, "without")
+            if not book.synthetic and (who := [n for n in left if _tells_who(n, book)]):
+                raise ParameterError(
+                    f"without names {listed(who)}, which would tell in every result who was left "
+                    "out: leave single people out by `where` in the codebook."
+                )
+            cohort = cohort.without(**left)
         if subscale:
             cohort = cohort.using(subscale)
-        return cohort.with_blocks(**_pairs(blocks, "blocks")) if blocks else cohort
+        chosen = _pairs(blocks, "blocks") if blocks else {}
+        for block in chosen:
+            _one_of(block, {*book.blocks, *BLOCKS}, "block")
+        return cohort.with_blocks(**chosen) if chosen else cohort
+
+
+def _tells_who(name: str, book: Codebook) -> bool:
+    """Whether a column is an id or a date of people."""
+    variable = row_variables(book).get(name)
+    groups = (book.case_manager, book.site)
+    return variable is not None and variable.type in ("id", "date") and name not in groups
 
 
 def _pairs(text: str, name: str) -> dict[str, list[str]]:
-    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
-    if not all(left.strip() and right.strip() for left, _, right in pairs):
+    pairs = [part.partition("=") for part in str(text).split(";") if part.strip()]
+    if not pairs or not all(left.strip() and right.strip() for left, _, right in pairs):
         raise ParameterError(f"{name} is {text!r}; write it as column=value, value; column=value.")
-    return {left.strip(): [v.strip() for v in right.split(",")] for left, _, right in pairs}
+    found: dict[str, list[str]] = {}
+    for left, _, right in pairs:
+        found.setdefault(left.strip(), []).extend(v.strip() for v in right.split(","))
+    return found
 
 
 def _listed(values: Mapping[str, Values]) -> str:
-    every = {c: [v] if isinstance(v, (str, int, float)) else v for c, v in values.items()}
+    every = {c: v if is_list_like(v) else [v] for c, v in values.items()}
     return "; ".join(f"{c} {', '.join(map(str, v))}" for c, v in every.items())
 
 

@@ -211,9 +211,10 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     if OPENED.codebook is None or OPENED.codebook.synthetic:
         return frame
     shown = {c: rounded_n(frame[c]) for c in ("n",) if c in frame}
-    if {"n", "df"} <= set(frame):  # of n less some terms
-        df = frame["df"]
-        shown["df"] = df.mask(df % 1 == 0, df + shown["n"] - frame["n"])
+    for c in {"df", "n_effective"} & set(frame) if "n" in frame else ():  # n, or less some terms
+        shown[c] = frame[c].mask(frame[c] % 1 == 0, frame[c] + shown["n"] - frame["n"])
+    if "zeros_observed" in frame:
+        shown["zeros_observed"] = frame["zeros_observed"].mask(lambda n: n.between(1, FEW - 1))
     for c in {"rows_raw", "rows_cleaned"} & set(frame):
         shown[c] = frame[c].mask((OPENED.n - frame[c]).between(1, FEW - 1), OPENED.n)
     if "values_changed" in frame:

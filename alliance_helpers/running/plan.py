@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from os.path import lexists
 from pathlib import Path
 
 import pandas as pd
@@ -57,7 +58,7 @@ def plan_of(parameters: Mapping[str, object]) -> Plan:
             usual.setdefault(name, set()).add(repr(parameter.default))
     left = (*PLACES, "out", "show_rows", "seed")
     plan = {
-        "codebook": read_yaml(book)[0],
+        "codebook": _without_names(read_yaml(book)[0]),
         "claims": said | {"bounds": shipped["bounds"] | said.get("bounds", {})},
         "stress": read_stress(),
         "parameters": {
@@ -71,6 +72,15 @@ def plan_of(parameters: Mapping[str, object]) -> Plan:
         },
     }
     return json.loads(json.dumps(_plain(plan)))
+
+
+def _without_names(book: dict) -> dict:
+    """A codebook in which spellings of people's names, or of ids, are a digest."""
+    for table in book["tables"].values():
+        for settings in filter(None, table["variables"].values()):
+            if settings.get("type") == "id" and "values" in settings:
+                settings["values"] = digest(_plain(settings["values"]))
+    return book
 
 
 def _places(parameters: Mapping[str, object]) -> tuple[Path, Path, Path]:
@@ -291,7 +301,7 @@ def read_lock(path: Path) -> dict:
     ------
     ParameterError
     """
-    record = unsealed(path.read_text("utf-8", "replace"))
+    record = unsealed(path.read_text("utf-8", "replace")) if path.is_file() else None
     if record is None:
         raise ParameterError(
             f"{path} is no lock that alliance lock wrote, or was changed by hand since: its digest "
@@ -306,7 +316,7 @@ def lock_beside(parameters: Mapping[str, object]) -> Path | None:
     folder = paths.at(data) if data else None
     if folder is not None and not folder.is_dir():
         folder = folder.parent
-    return folder / LOCK if folder is not None and (folder / LOCK).is_file() else None
+    return folder / LOCK if folder is not None and lexists(folder / LOCK) else None
 
 
 def deviations(parameters: Mapping[str, object]) -> dict | None:

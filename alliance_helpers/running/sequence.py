@@ -129,6 +129,8 @@ def _tells(whole: Cohort, cohorts: list[pd.Series]) -> bool:
         parts += groups.values()
         shown += [m for m, hidden in zip(groups.values(), small[0], strict=False) if not hidden]
     sums = orth(np.array(shown, float).T)
+    _, cell = np.unique(np.array(shown).T, axis=0, return_inverse=True)
+    parts += [cell == i for i in range(cell.max() + 1)]  # whoever is in the same of them
     secret = np.array([p for p in (*parts, *cohorts) if 0 < p.sum() < FEW], float).T
     return bool(secret.size and (np.abs(secret - sums @ (sums.T @ secret)) < 1e-9).all(0).any())
 

@@ -29,6 +29,7 @@ from .raw_tables import (
     RawTable,
     footless,
     joined_names,
+    not_too_wide,
     numbered,
     refuse,
     refuse_rows,
@@ -161,6 +162,7 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
         first = [name.strip() for name in first]
         found = (len(expected & set(first)), len(first), delimiter, first)
         best = max(best, found, key=lambda f: f[:2])
+    not_too_wide(path.name, len(best[3]))
     if not any(best[3]):
         what = f"has no header: {'its first row' if rows[0] == 1 else f'row {rows[0]}'} is blank."
         raise refuse(path.name, what, "Put the columns' names in the first row.", row=rows[0])

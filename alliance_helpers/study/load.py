@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from os.path import lexists
 from pathlib import Path
 
 import pandas as pd
@@ -120,7 +121,7 @@ def codebook_beside(source: Path) -> Path | None:
     """`codebook.yml` in the folder, or `<name>.codebook.yml` or `codebook.yml` beside the file."""
     folder = source if source.is_dir() else source.parent
     own = [] if source.is_dir() else [folder / f"{source.stem}.codebook.yml"]
-    return next((p for p in [*own, folder / "codebook.yml"] if p.is_file()), None)
+    return next((p for p in [*own, folder / "codebook.yml"] if lexists(p)), None)
 
 
 def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:

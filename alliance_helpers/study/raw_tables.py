@@ -119,15 +119,20 @@ def within_limits(path: Path) -> None:
         raise refuse(path.name, what, FEWER)
 
 
+def not_too_wide(file: str, columns: int) -> None:
+    """Refuse more than MAX_COLUMNS."""
+    if columns > MAX_COLUMNS:
+        what = f"has {columns:,} columns or more; at most {MAX_COLUMNS:,} are read."
+        raise refuse(file, what, FEWER)
+
+
 def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFrame:
     """The frame without its wholly blank records, rows numbered from `first` (or as given).
 
     A column without a name, or with the name of the row's number, is called after its position:
     'unnamed 3'; if it holds nothing either, it is left out.
     """
-    if frame.shape[1] > MAX_COLUMNS:
-        what = f"has {frame.shape[1]:,} columns; at most {MAX_COLUMNS:,} are read."
-        raise refuse(file, what, FEWER)
+    not_too_wide(file, frame.shape[1])
     names = enumerate(map(str, frame.columns), 1)
     frame.columns = [f"unnamed {i}" if n.strip() in ("", ROW_ID) else n for i, n in names]
     unnamed = (i for i, n in enumerate(frame.columns) if n == f"unnamed {i + 1}")

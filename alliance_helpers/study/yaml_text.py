@@ -68,6 +68,8 @@ def read_text(path: Path) -> str:
         If it cannot be read, is larger than MAX_BYTES, or not UTF-8.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise _refuse(path.name, "is not a file.", "Put a file of text there, or nothing.")
         if path.stat().st_size > MAX_BYTES:
             what = f"is larger than {MAX_BYTES:,} bytes."
             raise _refuse(path.name, what, "Trim it, or split it.")

@@ -90,11 +90,25 @@ def test_parameters_say_the_same_as_the_methods(cohort):
         (lambda c: c.rescored(form="WAI-S").rescored(form="x"), "no form 'x'"),
         (lambda c: c.with_blocks(pretreatment=["client_agee"]), "did you mean 'client_age'?"),
         (lambda c: changed(c, without="site"), "write it as column=value"),
+        (lambda c: changed(c, without=";"), "write it as column=value"),
+        (lambda c: changed(c, without=5), "write it as column=value"),
+        (lambda c: changed(c, blocks=7), "write it as column=value"),
+        (lambda c: changed(c, blocks="pretreatmnt=client_age"), "did you mean 'pretreatment'?"),
+        (lambda c: c.with_blocks(pretreatment="site"), "'site' has no numbers"),
+        (lambda c: c.with_blocks(treatment=["client_age"]), "'client_age' would stand in two"),
+        (lambda c: c.without(site=None), "no value of site 'None'"),
+        (lambda c: c.rescored(max_missing="a"), "a share"),
     ],
 )
 def test_what_is_not_there_is_named(cohort, change, said):
     with pytest.raises(ParameterError, match=said.replace("?", r"\?")):
         change(cohort)
+
+
+def test_a_column_named_twice_has_both_values(cohort):
+    both = changed(cohort, without="site=Site 03; site=Site 04")
+    assert both.changes == changed(cohort, without="site=Site 03, Site 04").changes
+    assert {"Site 03", "Site 04"}.isdisjoint(both.dyads["site"])
 
 
 def test_a_cohort_prints_as_a_few_lines(cohort):

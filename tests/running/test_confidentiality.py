@@ -22,8 +22,9 @@ from alliance_helpers.pages.table_one import table_one
 from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT, at
 from alliance_helpers.running.batch import run_batch
 from alliance_helpers.running.cli import main
+from alliance_helpers.running.plan import plan_of
 from alliance_helpers.running.runner import main_notebooks, run_notebook
-from alliance_helpers.running.sequence import refuse_subtraction, run_sequence
+from alliance_helpers.running.sequence import checked_study, refuse_subtraction, run_sequence
 from alliance_helpers.study.load import load_study
 
 LONG = ("robustness_specifications", "robustness_stress")
@@ -230,7 +231,9 @@ def numbers_of_people(folder) -> set[int]:
     found = set()
     for path in folder.rglob("*.csv"):
         table = pd.read_csv(path)
-        found |= set(table["n"].dropna().astype(int)) if "n" in table else set()
+        for told in {"n", "n_effective"} & set(table) if "n" in table else ():
+            whole = table[told][table[told] % 1 == 0]
+            found |= {*whole.astype(int)}
     for name, text in texts(folder):
         if name == "batch.html":  # whose n are runs
             continue
@@ -313,6 +316,47 @@ def test_cohorts_that_would_tell_of_few_by_subtraction_are_refused(left_out, rea
         run_batch(grid, tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
     refuse_subtraction([{"data": str(real), "without": left_out, "show_rows": True}])
+
+
+def test_a_cohort_that_leaves_few_between_it_and_tables_is_refused(tmp_path):
+    shutil.copytree(RAW, tmp_path / "study")
+    book = CODEBOOK.read_text("utf-8").replace("synthetic: true", "synthetic: false")
+    (tmp_path / "study" / "codebook.yml").write_text(book, encoding="utf-8")
+    runs = [{"data": str(tmp_path / "study"), "without": left_out} for left_out in
+            ("", "site=Site 02", "sex=female", "site=Site 02; sex=female")]  # fmt: skip
+    refuse_subtraction(runs[:3])
+    with pytest.raises(ParameterError, match="fewer than 5 people by subtraction"):
+        refuse_subtraction(runs[3:])  # all, less the site, less its women, and those of both
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"without": "client_id=C001"}, "without names client_id, which would tell"),
+        ({"without": "intake_date=1988"}, "without names intake_date, which would tell"),
+        ({"min_cell": 1}, "min_cell is 1: of real people at least 5 are counted together"),
+    ],
+)
+def test_parameters_single_out_nobody(real, tmp_path, asked, said):
+    with pytest.raises(ParameterError, match=said) as refused:
+        checked_study({"data": str(real), **asked})
+    assert not re.search(r"C\d{3}|19\d\d", str(refused.value).replace("C001", ""))
+    if "min_cell" in asked:
+        grid = tmp_path / "grid.yml"
+        grid.write_text(f"parameters: {{data: ['{real}'], min_cell: [1]}}\nnotebooks: ['02']")
+        with pytest.raises(ParameterError, match=said):
+            run_batch(grid, tmp_path / "out", 1)
+        checked_study({"data": str(real), **asked, "show_rows": True})
+
+
+def test_spellings_of_names_do_not_stand_in_the_plan(tmp_path):
+    shutil.copytree(RAW, tmp_path / "study")
+    text = CODEBOOK.read_text("utf-8")
+    one = "case_manager_id: {type: id"
+    assert one in text
+    spelled = f"{one}, values: {{'SCHMIDT, Anna': Anna Schmidt}}"
+    (tmp_path / "study" / "codebook.yml").write_text(text.replace(one, spelled), "utf-8")
+    assert "Schmidt" not in json.dumps(plan_of({"data": str(tmp_path / "study")}))
 
 
 def test_sizes_of_small_sites_are_not_what_types_of_site_leave(real):

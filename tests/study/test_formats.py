@@ -1,5 +1,8 @@
 """One study in six formats: the same dyads, and byte for byte the same findings."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyreadstat
@@ -7,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from alliance_helpers.claims.assess import assess
-from alliance_helpers.cohorts.simulate import simulate_study
+from alliance_helpers.claims.views import overview
+from alliance_helpers.cohorts.simulate import simulate_study, write_study
+from alliance_helpers.errors import DataError
 from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.running.cli import main
+from alliance_helpers.study import delimited
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook, read_codebook
@@ -217,3 +223,31 @@ def test_check_tells_records_beside_lines(kind, size, tmp_path):
     command = ["check", "--data", str(tmp_path)]
     assert CliRunner().invoke(main, command).output.splitlines()[:2] == ["No problems found.", size]
     assert CliRunner().invoke(main, [*command, "--json"]).output == "[]\n"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+@pytest.mark.parametrize("name", ["findings.yml", "codebook.yml"])
+def test_what_lies_in_a_file_s_place_is_no_reason_to_take_the_shipped_one(tmp_path, kind, name):
+    simulated = simulate_study(n_clients=20)
+    write_study(simulated, tmp_path / "study")
+    place = tmp_path / "study" / name
+    place.unlink(missing_ok=True)
+    made = {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place),
+            "link": lambda: place.symlink_to(tmp_path / "nowhere")}  # fmt: skip
+    made[kind]()
+    told = CliRunner().invoke(main, ["check", "--data", str(tmp_path / "study")])
+    assert told.exit_code == 2
+    assert f"{name}{': does not exist' if kind == 'link' else ': is not a file'}" in told.output
+
+
+def test_a_header_of_too_many_names_is_refused_before_the_rows_are_read(tmp_path, monkeypatch):
+    (tmp_path / "wide.csv").write_text(",".join(f"c{i}" for i in range(30_000)) + "\n1\n")
+    monkeypatch.setattr(delimited, "count_lines", None)
+    with pytest.raises(DataError, match=r"30,000 columns or more; at most 20,000 are read"):
+        read_file(tmp_path / "wide.csv")
+
+
+def test_one_client_alone_has_pages_without_numbers():
+    seen = overview(simulate_study(n_clients=20))
+    alone = clean(simulate_study(n_clients=20))
+    assert overview(replace(alone, dyads=alone.dyads.head(1))).dyads.shape[0] == 0 < len(seen.dyads)
