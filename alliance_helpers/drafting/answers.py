@@ -147,8 +147,11 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     fit = [(o, {c: float(n) for c, w in words.items() if (n := _number_of(w, k)) is not None})
            for o, k in _orders()]  # fmt: skip
     fit = [(o, found) for o, found in fit if words and len({*found.values()}) == len(words)]
-    fit.sort(key=lambda f: (any(float(code) != number for code, number in f[1].items()),
-                            len({float(code) + number for code, number in f[1].items()})))  # fmt: skip
+    told = {order["name"]: [(float(c), n) for c, n in found.items()] for order, found in fit}
+    apart = {
+        name: (any(c != n for c, n in t), len({c + n for c, n in t})) for name, t in told.items()
+    }
+    fit.sort(key=lambda f: apart[f[0]["name"]])  # as they stand; or else as they are mirrored
     for order, found in fit[:1]:
         form, remark = order.get("form"), say("labels_in_order", name=order["name"])
         found = dict(sorted(found.items(), key=lambda item: item[1]))
@@ -163,7 +166,7 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     far = len(steps) and steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25: choices that came later
     if len(steps) > 7 or not (far or (len(steps) and steps[-1] <= 10 and skipped(numbers))):
         return Answers()
-    if len(steps) < 4 or not far and (steps[0] > 1 or max(np.diff(steps)) > 2):
+    if len(steps) < 4 or not (far or (steps[0] < 2 and max(np.diff(steps)) < 3)):
         return Answers(question=say("gaps_only", codes=codes))
     said = say("gaps", codes=codes, n=len(steps))
     return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)

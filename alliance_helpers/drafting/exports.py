@@ -38,6 +38,8 @@ IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 BOX = re.compile(r"___.*| \(choice=.*")  # one of several choices, in raw and in labelled exports
 MOST_TITLES = 10
+ARM = re.compile(r"(?i)_arm_\d+\w*$| \(arm \d+.*\)$")
+SAME = 0.5  # so many ids of one arm stand in another, too, if the two are one dyad's
 
 
 @dataclass(frozen=True)
@@ -125,13 +127,23 @@ def read_sources(path: Path) -> dict[str, Source]:
             seen = {"file": fields.file, "row": names.index[0], "found": shown(names)}
             asked.append(say("other_dictionary", column=FIELDS, **seen))
         read = [_described(*both) if both[1] else both[0] for both in zip(read, told, strict=True)]
-    for source in read:
+    legends = [source for source in read if _explains(source, read)]
+    why = tuple(say("legend", name=source.sheet or source.file) for source in legends)
+    for source in (s for s in read if s not in legends or len(read) == 1):
         for part in _of_tool(_three_headers(source)):
             if twice := repeated_names(part.raw.frame):
                 raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
             name = plain_name(part.name, found)
-            found[name], asked = replace(part, name=name, asked=(*asked,)), []
+            told = {"asked": (*part.asked, *asked), "why": (*part.why, *why)}
+            found[name], asked, why = replace(part, name=name, **told), [], ()
     return found
+
+
+def _explains(source: Source, others: list[Source]) -> bool:
+    """Whether most cells of a column are names of another table's columns."""
+    cells = (source.raw.frame[c].dropna().astype("str") for c in source.raw.frame)
+    names = [{*other.raw.frame} for other in others if other is not source]
+    return any(len(told) and told.isin(there).mean() > SAME for told in cells for there in names)
 
 
 def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[str, ...]]:
@@ -278,12 +290,33 @@ def _events(source: Source) -> Iterator[Source]:
     if not split:
         yield source
         return
-    cells = frame[split].map(as_text, na_action="ignore").fillna("").drop_duplicates()
-    for values in cells.itertuples(index=False):
-        here = source
-        for column, value in zip(split[:-1], values, strict=False):
-            here = here.rows(column, [value], here.name, "", blank=True)
-        where = dict(zip(split, values, strict=True))
-        name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
-        kind = "repeating instrument" if where.get(repeat) else "event" if event else "file"
-        yield here.rows(split[-1], [where[split[-1]]], name, say("part", kind=kind, name=name))
+    cells = frame[split].map(as_text, na_action="ignore").fillna("")
+    alike: dict[tuple, list[tuple]] = {}
+    for values in cells.drop_duplicates().itertuples(index=False, name=None):
+        alike.setdefault((ARM.sub("", values[0]), *values[1:]), []).append(values)
+    for of, arms in alike.items():
+        record, *others = [c for c in frame if c not in split]
+        first, *rest = [frame[(cells == [*arm]).all(axis=1)] for arm in arms]
+        tied = (c for c in others if rest and all(_pairs(first[c], arm[c]) for arm in rest))
+        tie = next(tied, None)
+        apart = tie or any(first[record].isin(arm[record]).any() for arm in rest)
+        for several in [[arm] for arm in arms] if apart else [arms]:
+            here, told = source, [[*dict.fromkeys(v)] for v in zip(*several, strict=True)]
+            repeated = repeat and told[-1][0]
+            name = repeated or (several[0][0] if apart else of[0] or source.name)
+            if tie:  # each arm has records of its own
+                raw = replace(source.raw, frame=frame.drop(columns=record))
+                here = replace(here, raw=raw, left_out=(record,))
+            if several[1:]:
+                asked = say("arms", file=source.raw.file, arms=shown(told[0]))
+                here = replace(here, asked=(asked,))
+            for column, values in zip(split[:-1], told, strict=False):
+                here = here.rows(column, values, here.name, "", blank=True)
+            kind = "repeating instrument" if repeated else "event" if event else "file"
+            yield here.rows(split[-1], told[-1], name, say("part", kind=kind, name=name))
+
+
+def _pairs(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two arms hold the same ids in a column, each once: a dyad's two informants."""
+    same = one.dropna().isin(other).mean() > SAME
+    return bool(same and one.dropna().is_unique and other.dropna().is_unique)

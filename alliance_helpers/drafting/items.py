@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
-from ..study.codebook import N_ITEMS
+from ..study.codebook import N_ITEMS, SUBSCALES
 from ..study.raw_tables import RawTable
+from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
     WORDS,
@@ -83,11 +84,13 @@ class Block:
         """What the columns are called by their numbers alone."""
         return tuple(f"{self.before}{i:0{self.width}d}{self.after}" for i in self.numbers)
 
+    def _plain(self, name: str, column: str) -> bool:
+        return name == column and column not in self.own
+
     def runs(self) -> list[tuple[str, str]]:
         """Numbers (``{1..12}``) and column of each stretch that the codebook writes as one."""
         made, rows = [], enumerate(zip(self.numbers, self.names, self.columns, strict=True))
-        alike = (lambda row: row[1] == row[2] and row[2] not in self.own)  # fmt: skip
-        for _, run in groupby(rows, lambda r: (alike(r[1]) or r[0], r[1][0] - r[0])):
+        for _, run in groupby(rows, lambda r: (self._plain(*r[1][1:]) or r[0], r[1][0] - r[0])):
             run = [row for _, row in run]
             span = self.span(run[0][0], run[-1][0])
             column = f"{self.before}{span}{self.after}" if len(run) > 1 else run[0][2]
@@ -182,6 +185,28 @@ def reversed_beside(raw: RawTable) -> dict[str, str]:
     return found
 
 
+def without_raw(block: Block, frame: pd.DataFrame, beside: dict[str, str]) -> Block:
+    """A block with the reversed columns beside it in place of those that run against the others.
+
+    Not where its form's key reverses them; `beside` then says of the raw ones what they are.
+    """
+    back, odd = running_back(block, form_of(block, block.guess.high), answered(frame, block))
+    turned = {own: column for column, own in beside.items()}
+    against_others = {c for i, c in enumerate(block.columns) if i in odd - back}
+    used = {own: column for own, column in turned.items() if own in against_others}
+    for own, column in used.items():
+        del beside[column]
+        beside[own] = column
+    return replace(block, columns=tuple(used.get(c, c) for c in block.columns))
+
+
+def running_back(block: Block, form: str | None, answers: pd.DataFrame) -> tuple[set, set]:
+    """Positions that a form's key reverses; and of items that then run against the others."""
+    back = {abs(k) - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+    sign = np.array([-1 if i in back else 1 for i in range(len(block.columns))])
+    return back, {int(i) for i in against([*answers.to_numpy().T], sign)}
+
+
 def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | None:
     """A block with what its answers are; why it is none; or None if it holds free text."""
     here = [columns[c] for c in block.columns]
@@ -190,7 +215,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         union.update(column.held)
     number = {text: x for column in here for text, x in column.number.items()}
     none = {code for column in here for code, label in column.levels.items() if no_answer(label)}
-    gone = [number.pop(text) for text in none & number.keys()]
+    gone = sorted(number.pop(text) for text in none & number.keys())
     own, said = _by_item(here)
     levels = {k: label for c in here if c.name not in own for k, label in c.steps.items()}
     words = [t for t, _ in union.most_common() if t not in number and t not in none]
@@ -259,7 +284,7 @@ def _by_item(columns: list[Column]) -> tuple[dict[str, Mapping[str, float]], lis
 
 
 def _far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two or more above steps that count from 0 or 1: 8 above 1 to 5."""
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 5."""
     steps = np.unique(cells)
     gaps = np.flatnonzero(np.diff(steps) > 2)
     if not len(gaps) or steps[0] not in (0, 1) or (np.diff(steps[: gaps[0] + 1]) != 1).any():
@@ -323,10 +348,10 @@ def informant_of(name: str, label: str = "") -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
-    """What ids end in (or begin with), where what is left mostly stands there twice.
+def id_ends(cells: pd.Series) -> tuple[list[str], bool, bool]:
+    """What ids end in, or begin with, where what is left mostly stands there twice.
 
-    True if it says who answered; None if it may as well be a site or a session.
+    Whether it says who answered; whether they begin with it, as they may with a site.
     """
     for form in ENDS:
         parts = cells.astype("str").str.extract(form)
@@ -334,9 +359,8 @@ def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
         kinds = sorted(dict(zip(ends.str.lower(), ends, strict=True)).values())
         if 1 < len(kinds) < 5 and parts["id"].dropna().duplicated().mean() > PAIRS:
             known = all(any(map(words.fullmatch, kinds)) for words in WHO.values())
-            sure = known or (False if form is ENDS[0] else None)
-            return kinds, sure if len(kinds) == 2 else None
-    return [], None
+            return kinds, known and len(kinds) == 2, form is ENDS[1]
+    return [], False, True
 
 
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from os.path import commonprefix
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -262,15 +262,16 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
 def _against(
     frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
 ) -> pd.DataFrame:
-    """The table with ids as its home writes them; what it has not, or tells differently, is noted."""
+    """The table with ids as its home writes them; what home has not, or tells otherwise, noted."""
     table, ids = notes.table, frame[role]
     at = place(ids, base[role])
     lost = (at < 0) & ids.notna().to_numpy()
     if lost.any():
-        there = ids.map(as_written(ids.dropna().unique(), base[role].dropna().unique()))
-        new = lost & there.notna().to_numpy()
+        meant = as_written(ids.dropna().unique(), base[role].dropna().unique())
+        there = ids.map(lambda i: meant.get(i, i), na_action="ignore")
+        new = ids.isin(meant).to_numpy()
         notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
-        ids, lost = there.fillna(ids), lost & ~new
+        ids, lost = there, lost & ~new
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     if lost.any():
         spelled = {_squeezed(i): i for i in base[role].dropna()}
@@ -313,20 +314,27 @@ def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     ({'1': '001', '2': '002'}, {})
     """
     lost = set(ids).difference(known)
-    if not lost:
-        return {}
-    every = len(lost) == len(ids) >= FEWEST
-    bare, there = (_bare(names, every) for names in (ids, known))
+    apart = len(lost) == len(ids) >= FEWEST
+    bare, there = (_bare(names, apart) for names in (ids, known))
     alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
     meant = dict(zip(there, known, strict=True)) if alone else {}
     return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
 
 
 def _bare(names: Iterable[str], apart: bool) -> list[str]:
-    first, last = (commonprefix([name[::step] for name in names]) for step in (1, -1))
-    begin = len(re.match(r"\D*", first)[0]) if apart else 0
-    end = len(re.search(r"(\D+\d*)?$", last[::-1])[0]) if apart else 0
-    return [re.sub(r"(?<!\d)0+(?=\d)", "", name[begin : len(name) - end]) for name in names]
+    """Ids without zeros in front of a number; `apart`: nor what all of them begin or end with."""
+    begin = re.match(r"\D*", _common(names, 1))[0] if apart else ""
+    end = re.search(r"(\D+\d*)?$", _common(names, -1)[::-1])[0] if apart else ""
+    names = (name[len(begin) : len(name) - len(end)] for name in names)
+    return [re.sub(r"(?<!\d)0+(?=\d)", "", name) for name in names]
+
+
+def _common(names: Iterable[str], step: int) -> str:
+    """What all names begin with; from behind, with step -1."""
+    low, high = (f(name[::step] for name in names) for f in (min, max))
+    return "".join(
+        a for a, _ in takewhile(lambda two: two[0] == two[1], zip(low, high, strict=False))
+    )
 
 
 def _squeezed(name: str) -> str:
