@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
-from ..study.codebook import N_ITEMS, SUBSCALES
+from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
-from ..study.suspect import TURNED
+from ..study.suspect import TURNED, skipped
 from .answers import (
     WORDS,
     Answers,
@@ -38,10 +38,11 @@ SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
-    r"^(?P<id>.*\d)(?:[-_ .]?(?P<word>[A-Za-z]+)|(?P<number>[-_ .]?\d))$",
-    r"^(?:(?P<word>[A-Za-z]+)[-_ .]?|(?P<number>\d[-_ .]?))(?P<id>\d.*)$",
+    r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
+    r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
 )
 HALF = 0.5
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
@@ -284,14 +285,18 @@ def _by_item(columns: list[Column]) -> tuple[dict[str, Mapping[str, float]], lis
 
 
 def _far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 5."""
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
     steps = np.unique(cells)
-    gaps = np.flatnonzero(np.diff(steps) > 2)
-    if not len(gaps) or steps[0] not in (0, 1) or (np.diff(steps[: gaps[0] + 1]) != 1).any():
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    form = (low, near[-1]) in TOPS and skipped(cells)
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
         return []
-    far = steps[gaps[0] + 1 :]
-    few = np.isin(cells, far).mean() < HALF
-    return [*far] if gaps[0] > 1 and far[0] > 6 and far[-1] < 100 and few else []
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _mostly_known(

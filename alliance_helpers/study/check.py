@@ -95,7 +95,7 @@ def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame
         return frame
     cells = frame[column].map(as_text, na_action="ignore").astype("str")
     end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
-    forms = rf"(?i)^(?P<id>.+?)[-_ .]?{end}$", rf"(?i)^{end}[-_ .]?(?P<id>.+)$"
+    forms = rf"(?i)^(?P<id>.+?)[\W_]?{end}$", rf"(?i)^{end}[\W_]?(?P<id>.+)$"
     parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
     who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
     return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
@@ -314,7 +314,7 @@ def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     ({'1': '001', '2': '002'}, {})
     """
     lost = set(ids).difference(known)
-    apart = len(lost) == len(ids) >= FEWEST
+    apart = len(lost) == len(ids) >= max(FEWEST, len(known) / 2)
     bare, there = (_bare(names, apart) for names in (ids, known))
     alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
     meant = dict(zip(there, known, strict=True)) if alone else {}

@@ -184,7 +184,48 @@ def two_arms_two_ids(folder, data):
     frame.to_csv(folder / "P_DATA.csv", index=False)
 
 
+def ids_end_behind_a_slash(folder, data):
+    ids_begin(folder, data, "{}/A", "{}/B")
+
+
+def ids_end_in_a_digit(folder, data):
+    ids_begin(folder, data, "{}1", "{}2")
+
+
+def codes_above(folder, data, codes=(7, 7)):
+    """No answer is a number above the form's highest."""
+    told = data.fillna(dict.fromkeys(C, codes[0]))
+    told.loc[:6, "c3"], data.loc[:6, "c3"] = codes[1], np.nan
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    frame.to_csv(folder / "d.csv", index=False)
+
+
+def codes_far_above(folder, data):
+    codes_above(folder, data, (9, 8))
+
+
+def ends_of_one_run_down(folder, data):
+    """Only the ends are labelled, in words of no known set, and of one item the other way."""
+    told = data.assign(c4=6 - data["c4"])
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who").astype(float)
+    low, high = "not true of me", "wholly true of me"
+    levels = {c: {1.0: low, 5.0: high} for c in frame if "wai_c" in c}
+    levels["wai_c4"] = {1.0: high, 5.0: low}
+    pyreadstat.write_sav(frame, folder / "d.sav", variable_value_labels=levels)
+
+
+def long_gaps(folder, data):
+    """Two rows a dyad; the client's answers alone are 1, 2, 4, 6, 7."""
+    long_from_zero(folder, data.assign(**data[C].replace({3: 4, 4: 6, 5: 7}) + 1))
+
+
 ODD = (
+    (ids_end_behind_a_slash, "which of 'A' and 'B' is the client?"),
+    (ids_end_in_a_digit, "which of '1' and '2' is the client?"),
+    (codes_above, "7 lie above all other answers"),
+    (codes_far_above, "8, 9 lie above all other answers"),
+    (ends_of_one_run_down, "wai_c4: labelled the other way round"),
+    (long_gaps, "only 1, 2, 4, 6, 7 occur"),
     (ids_begin, "'id' begins or ends in C and T"),
     (ids_begin_with_words, "'id' begins or ends in Client and Therapist"),
     (ids_end_in_numbers, "which of '-1' and '-2' is the client?"),
