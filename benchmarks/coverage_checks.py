@@ -277,7 +277,7 @@ def fit_of(table, terms, groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def truths(seed: int) -> dict:
     """What each estimator gives for very many clients."""
-    drawn = draw(population("published"), LARGE, seed, keep_items=True)
+    drawn = draw(population("published"), LARGE, seed)
     data = dyad_table(drawn)
     groups = pd.factorize(data[KEYS])[0]
     truth = {("published", rating): 1.0 for rating in (CLIENT, CM)}
@@ -316,7 +316,7 @@ def replicate(seed: np.random.SeedSequence, truth: dict, clients: int, only) -> 
     rng = np.random.default_rng(seed)
     seeds = [int(s) for s in seed.generate_state(3)]
     null = simulate_dyads("no_association", clients, seeds[0])
-    drawn = draw(population("published"), clients, seeds[1], keep_items=True)
+    drawn = draw(population("published"), clients, seeds[1])
     published = dyad_table(drawn)
     parts = (
         slopes(null, published, truth),

@@ -55,7 +55,7 @@ class Draws:
     scores : dict of ndarray, shape (n,)
         Totals, subscales and single measures.
     items : dict of int8 ndarray, shape (n, k)
-        Raw answers by scale, as the form has them; empty unless asked for.
+        Raw answers by scale, as the form has them (1 byte each, 124 a client).
     intake : datetime64[D], shape (n,)
     window, window_before : ndarray of int, shape (n,)
         Days in the two years after and before intake (730 or 731).
@@ -95,7 +95,7 @@ def labels(prefix: str, width: int, n: int) -> pd.api.extensions.ExtensionArray:
     return pd.array([f"{prefix}{i:0{width}d}" for i in range(1, n + 1)], dtype="str")
 
 
-def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws:
+def draw(made: Population, n: int, seed: int) -> Draws:
     """Draw n clients and their case managers.
 
     Parameters
@@ -104,8 +104,6 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     n : int
         Clients; the case managers scale with them, at the scenario's mean caseload.
     seed : int
-    keep_items : bool
-        Keep the answers (1 byte each, 124 a client) beside the scores.
     """
     study, other = made.settings["study"], made.settings["other"]
     manager, site, neuropsychiatric = _caseloads(study, n, stream(seed, "caseloads"))
@@ -117,10 +115,8 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     intake, window, before = _windows(study, n, stream(seed, "dates"))
     scores, items = {}, {}
     for name in SCALES:
-        scored, answers = _answers(made, name, latent[name], stream(seed, name), keep_items)
+        scored, items[name] = _answers(made, name, latent[name], stream(seed, name))
         scores |= scored
-        if keep_items:
-            items[name] = answers
     scores |= {name: s.draw(latent[name]) for name, s in made.steps.items() if name in latent}
     for name, length in zip(DAYS, (window, before), strict=True):
         by_type = [steps.draw(latent[name]) for steps in made.days[name]]
@@ -128,8 +124,7 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     background = stream(seed, "background")
     scores["client_female"] = (background.random(n) < other["female_share"]).astype(float)
     shares = np.array(list(other["diagnoses"].values()))
-    below = np.cumsum(shares / shares.sum())[:-1]
-    diagnosis = np.searchsorted(below, background.random(n))
+    diagnosis = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], background.random(n))
     scores["schizophrenia"] = (diagnosis == 0).astype(float)
     contacts, rng = other["contacts"], stream(seed, "contacts")
     rate = rng.gamma(contacts["shape"], contacts["mean"] / contacts["shape"], size=n)
@@ -137,10 +132,8 @@ def draw(made: Population, n: int, seed: int, keep_items: bool = False) -> Draws
     managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
     years = np.exp(managers["case_manager_experience_log"])
     managers["case_manager_experience"] = np.round(years, 1)
-    return Draws(
-        made, seed, manager, site, neuropsychiatric, managers, scores, items,
-        intake, window, before, diagnosis,
-    )  # fmt: skip
+    people = manager, site, neuropsychiatric, managers
+    return Draws(made, seed, *people, scores, items, intake, window, before, diagnosis)
 
 
 def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:
@@ -177,10 +170,8 @@ def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarr
     return intake, (after - days).days.to_numpy(), (days - before).days.to_numpy()
 
 
-def _answers(
-    made: Population, name: str, latent: np.ndarray, rng: np.random.Generator, keep: bool
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """A scale's and its subscales' scores, and the answers if kept; in chunks to bound memory."""
+def _answers(made: Population, name, latent, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """A scale's and its subscales' scores, and the answers; in chunks to bound memory."""
     model, scale = made.scales[name], made.codebook.scales[name]
     parts = {name: slice(None)}
     parts |= {f"{name}_{p}": np.abs(k) - 1 for p, k in scale.keys.items() if p != "total"}
@@ -188,7 +179,7 @@ def _answers(
     backward[[-i - 1 for numbers in scale.keys.values() for i in numbers if i < 0]] = True
     ends = np.int8(sum(scale.limits))
     scores = {part: np.empty(len(latent)) for part in parts}
-    raw = np.empty((len(latent) if keep else 0, len(scale.items)), np.int8)
+    raw = np.empty((len(latent), len(scale.items)), np.int8)
     for start in range(0, len(latent), CHUNK):
         rows = slice(start, start + CHUNK)
         answers = _ordinal(model, latent[rows], rng)
@@ -196,8 +187,7 @@ def _answers(
             chosen = answers[:, columns]
             total = chosen.sum(axis=1, dtype=np.int16)
             scores[part][rows] = total / chosen.shape[1] if scale.score == "mean" else total
-        if keep:
-            raw[rows] = np.where(backward, ends - answers, answers)
+        raw[rows] = np.where(backward, ends - answers, answers)
     return scores, raw
 
 
@@ -209,8 +199,7 @@ def _ordinal(model: ItemScale, latent: np.ndarray, rng: np.random.Generator) -> 
     x = rng.standard_normal((len(latent), cuts.shape[1]), dtype=np.float32)
     x *= np.float32(np.sqrt(1 - general - specific))
     if specific:
-        n_groups = model.groups.max() + 1
-        factor = rng.standard_normal((len(latent), n_groups), dtype=np.float32)
+        factor = rng.standard_normal((len(latent), model.groups.max() + 1), dtype=np.float32)
         common = (common + np.float32(np.sqrt(specific)) * factor)[:, model.groups]
     x += common
     answers = np.full(x.shape, np.int8(model.low))
@@ -269,10 +258,8 @@ class _Window:
         self.touches_end = touches_end & (days > 0)
         self.client = np.repeat(np.arange(len(days)), number)
         lengths = 1 + _split(days - number, number, rng.exponential(size=number.sum()))
-        gaps = self._gaps(free, number, rng)
-        ends = np.cumsum(gaps + lengths)
-        base = np.concatenate([[0], ends])[np.cumsum(number) - number]
-        self.end = ends - np.repeat(base, number)
+        ends = np.cumsum(self._gaps(free, number, rng) + lengths)
+        self.end = ends - np.repeat(np.concatenate([[0], ends])[np.cumsum(number) - number], number)
         self.start = self.end - lengths
         self.first = np.cumsum(number) - number
         self.last = np.cumsum(number) - 1
@@ -297,15 +284,13 @@ def _split(total: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> np.ndar
     stop = np.cumsum(parts)
     some = parts > 0
     sums = np.cumsum(weights)
-    base = np.where(stop > parts, sums[stop - parts - 1], 0)
-    running = sums - np.repeat(base, parts)
+    running = sums - np.repeat(np.where(stop > parts, sums[stop - parts - 1], 0), parts)
     whole = running[stop[some] - 1]
     share = running / np.repeat(np.where(whole > 0, whole, 1), parts[some])
     reached = np.floor(np.repeat(total, parts) * share).astype(int)
     first = np.zeros(len(weights), bool)
     first[(stop - parts)[some]] = True
-    previous = np.where(first, 0, np.concatenate([[0], reached[:-1]]))
-    return reached - previous
+    return reached - np.where(first, 0, np.concatenate([[0], reached[:-1]]))
 
 
 def _recorded_twice(stays: np.ndarray, drawn: Draws) -> np.ndarray:

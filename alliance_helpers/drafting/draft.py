@@ -333,8 +333,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     if table.key[0] in guesses:
         guesses[table.key[0]] = guesses[table.key[0]].as_id()
     if table.occasion:
-        levels = guesses[table.occasion].values
-        table.suffix = {level: f"_{plain_name(level)}" for level in levels}
+        levels = enumerate(guesses[table.occasion].values, 1)
+        table.suffix = {level: plain_name(f"x_{level}")[1:] or f"_{i}" for i, level in levels}
     blocks = {b.columns[0]: b for b in table.blocks if b.columns[0] not in table.same}
     inside = {c for block in blocks.values() for c in block.columns}
     roles = (table.settings.get("informant") or {}).get("column")
@@ -363,6 +363,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 n = len(table.columns[column].number)
                 table.questions.append(say("codes", column=column, n=n))
                 guess = replace(guess, role="codes")
+            table.questions += [guess.asked] if guess.asked else []
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
@@ -376,6 +377,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
+        if any(is_alliance(block, table) for block in table.blocks):
+            table.settings["event"] = "last_rated"
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
 
 

@@ -13,11 +13,10 @@ from ..study.cells import as_text, plain
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import Column, Guess, plain_name
+from .guesses import TIME, Column, Guess, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
-TIME = pattern("column", "time")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
 MOST_ITEMS = 200  # names that are looked at
@@ -196,9 +195,11 @@ def shape_of(table: DraftTable) -> Shape:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
-    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+    few = [name for name, g in free.items()
+           if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
-    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
+    named = [n for n, g in free.items()
+             if g.role == "time" or (g.type == "integer" and TIME.fullmatch(g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):
@@ -211,7 +212,7 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         if client := _tied(table, name):
             why = say("occasion", column=free[client].column, by=free[name].column)
             return Shape("occasion", client, {"occasion": name}, why)
-    for time in [*named, *dates[:1]] if has_items else ():
+    for time in (*named, *(dates[:1] if has_items else ())):
         if client := _tied(table, time):
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from .design import aligned, as_floats, tidy
+from .design import aligned, as_floats
 
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
@@ -31,8 +31,6 @@ class CrossLagged:
     ----------
     estimate, covariance : ndarray (4,), (4, 4)
         Paths: of y on y, of y on x (does x come before y), of x on y, of x on x.
-    levels : ndarray (3, 2, 2)
-        Covariances of y and x between people, within them at first, and of what is new later.
     llf : float
         Log-likelihood.
     n : int
@@ -41,7 +39,6 @@ class CrossLagged:
 
     estimate: np.ndarray
     covariance: np.ndarray
-    levels: np.ndarray
     llf: float
     n: int
 
@@ -50,12 +47,6 @@ class CrossLagged:
         """People less what each measure's regression on the last occasion takes: two slopes and a
         mean. In small samples errors are of so many; the covariance is that of a large one."""
         return self.n - 3
-
-    @property
-    def paths(self) -> pd.DataFrame:
-        """`term estimate std_error statistic df p_value conf_low conf_high n`."""
-        terms, errors = ["y_on_y", "y_on_x", "x_on_y", "x_on_x"], np.sqrt(np.diag(self.covariance))
-        return tidy(terms, self.estimate, errors, np.inf, self.n)
 
 
 def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableError]:
@@ -92,8 +83,8 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
     >>> person, time = np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)
     >>> y, x = rng.normal(size=60)[person] + rng.normal(size=(2, 240))
     >>> (found,) = cross_lagged([(y, x, person, time)])
-    >>> found.paths["term"].tolist()
-    ['y_on_y', 'y_on_x', 'x_on_y', 'x_on_x']
+    >>> found.estimate.shape, found.n
+    ((4,), 60)
     """
     found: list = []
     for study in studies:
@@ -160,16 +151,12 @@ class _Study:
         """The model with these parameters in standard deviations, or why there is none."""
         values = np.linalg.eigvalsh(hessian)
         if not np.isfinite(deviance) or values[0] <= 1e-8 * values[-1]:
-            return NotEstimableError(
-                "the cross-lagged model has no well-defined maximum on these data: too few people "
-                "or occasions, or nothing stable between people"
-            )
+            why = "too few people or occasions, or nothing stable between people"
+            return NotEstimableError(f"the cross-lagged model has no well-defined maximum: {why}")
         units = self.scale[:, None] / self.scale
-        paths, roots = _parts(theta)
+        paths = theta[:4].reshape(2, 2) * units
         covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
-        levels = roots @ roots.swapaxes(1, 2) * np.outer(self.scale, self.scale)
-        llf = -(deviance + self.constant) / 2
-        return CrossLagged((paths * units).ravel(), covariance, levels, llf, self.n)
+        return CrossLagged(paths.ravel(), covariance, -(deviance + self.constant) / 2, self.n)
 
 
 def _parts(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -260,10 +247,8 @@ class _Panels:
     def __init__(self, studies: Sequence[_Study]) -> None:
         self.study = np.repeat(np.arange(len(studies)), [len(s.people) for s in studies])
         self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        self.there, self.people, self.sums, self.products = (
-            np.concatenate([getattr(s, name) for s in studies])
-            for name in ("there", "people", "sums", "products")
-        )
+        for name in ("there", "people", "sums", "products"):
+            setattr(self, name, np.concatenate([getattr(s, name) for s in studies]))
 
     def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Minus twice the log-likelihoods, the means of the occasions at their best; gradients;
@@ -299,9 +284,7 @@ class _Panels:
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Second derivatives, by central differences of the gradient."""
-        ahead, behind = (
-            np.stack([self.likelihood(at + s)[1] for s in way * step * np.eye(at.shape[1])], 1)
-            for way in (1, -1)
-        )
-        found = (ahead - behind) / (2 * step)
+        steps = step * np.eye(at.shape[1])
+        slopes = [self.likelihood(at + s)[1] - self.likelihood(at - s)[1] for s in steps]
+        found = np.stack(slopes, 1) / (2 * step)
         return (found + found.swapaxes(1, 2)) / 2

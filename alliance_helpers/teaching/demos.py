@@ -6,7 +6,7 @@ import io
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, wraps
+from functools import cached_property, lru_cache, update_wrapper, wraps
 from html import escape
 from inspect import getdoc, signature
 from math import ceil
@@ -63,10 +63,6 @@ class Slide:
         if not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             raise ParameterError(f"{name} is {value!r}; give {self.low:g} to {self.high:g}.")
 
-    def within(self, value: float) -> float:
-        """The nearest value of the slider: a page can be made to send any other."""
-        return min(max(self.low, value), self.high)
-
 
 @dataclass(frozen=True)
 class Choose:
@@ -89,9 +85,6 @@ class Choose:
         if value not in self.options.values():
             allowed = ", ".join(repr(v) for v in self.options.values())
             raise ParameterError(f"{name} is {value!r}; choose one of {allowed}.")
-
-    def within(self, value: object) -> object:
-        return value if value in self.options.values() else self.value
 
 
 @dataclass(frozen=True)
@@ -165,9 +158,8 @@ class Demo:
             A name that is no control, or a value outside its bounds.
         """
         if unknown := set(changed) - set(self.controls):
-            raise ParameterError(
-                f"{sorted(unknown)[0]!r} is no control here; use {', '.join(self.controls)}."
-            )
+            names = ", ".join(self.controls)
+            raise ParameterError(f"{sorted(unknown)[0]!r} is no control here; use {names}.")
         for name, value in changed.items():
             self.controls[name].check(name, value)
         return {name: c.value for name, c in self.controls.items()} | changed
@@ -228,9 +220,8 @@ class Demo:
         again = ipw.Button(description="Back to the start", layout=ipw.Layout(width="11em"))
 
         def show(_event: object = None) -> None:
-            try:
-                asked = {n: self.controls[n].within(widget.value) for n, widget in inputs.items()}
-                still = self.still(**asked)
+            try:  # a page can be made to send any other value than its controls have
+                still = self.picture(**{n: widget.value for n, widget in inputs.items()})
             except (AllianceError, MemoryError) as error:
                 full = isinstance(error, MemoryError)
                 numbers.value = numbers_html(SAID["full"] if full else str(error))
@@ -303,10 +294,7 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    name: str,
-    draw: Callable[..., Any],
-    height: float = 0.0,
-    **given: tuple,
+    name: str, draw: Callable, height: float = 0.0, **given: tuple
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
@@ -326,11 +314,8 @@ def demonstration(
 
         demo = Demo(controls, found, *about)
 
-        def give() -> Demo:
-            return demo
-
-        give.__name__, give.__doc__ = compute.__name__, compute.__doc__
-        give.__module__ = compute.__module__  # where the reference looks for it
+        give = update_wrapper(lambda: demo, compute, ("__module__", "__name__", "__doc__"))
+        del give.__wrapped__  # it takes no settings
         return give
 
     return made

@@ -93,7 +93,7 @@ def test_tilted_mean_of_a_scale_is_that_of_its_distribution():
 def test_a_large_cohort_realises_every_target(scenario):
     made = population(scenario)
     truth = truth_table(made, LARGE)
-    truth["realised"] = realised(draw(made, LARGE, seed=3, keep_items=True), truth)
+    truth["realised"] = realised(draw(made, LARGE, seed=3), truth)
     # SD over cohorts of 201 (calibration table), shrunk to this size; five of them.
     spread = {"r": 0.10, "case_manager_share": 0.08, "alpha": 0.023, "d": 0.13, "rate_ratio": 0.07}
     spread |= {"zero_share": 0.03, "cap_share": 0.016, "caseload_spread": 0.2}
@@ -144,7 +144,7 @@ def test_scenarios_differ_only_where_they_say():
 
 
 def test_answers_are_ordinal_with_a_ceiling_and_keyed_as_the_form():
-    drawn = draw(population(), 4000, seed=1, keep_items=True)
+    drawn = draw(population(), 4000, seed=1)
     book = read_codebook()
     for name, raw in drawn.items.items():
         low, high = book.scales[name].limits
@@ -285,7 +285,7 @@ def test_parts_draw_from_their_own_spawned_streams():
 def test_gaps_and_dirt_leave_the_draws_alone():
     gaps = {"missing": {"item": assumed(0.2)}, "dirt": {"bprs_out_of_range": assumed(0.1)}}
     plain, spoiled = population(), made_of(changed(set=gaps), read_codebook())
-    a, b = (draw(made, 80, 7, keep_items=True) for made in (plain, spoiled))
+    a, b = (draw(made, 80, 7) for made in (plain, spoiled))
     assert all((a.items[name] == b.items[name]).all() for name in a.items)
     assert all((a.scores[name] == b.scores[name]).all() for name in a.scores)
 

@@ -48,7 +48,8 @@ def test_agrees_with_r(dataset, family):
         robust = robust.set_index(["part", "term"]).add_prefix("cr2_")
         table = table.join(robust)
     fit = model.fit.iloc[0]
-    expected = expected_counts(model, range(6)).set_index("low")[family]
+    below = [model._found[family].up_to(count).sum() for count in range(5)]
+    expected = np.diff([0, *below])
     for ref in REFERENCE.query("dataset == @dataset and family == @family").itertuples():
         if ref.statistic == "estimate":
             error = table.loc[(ref.part, ref.term), "std_error"]
@@ -58,8 +59,7 @@ def test_agrees_with_r(dataset, family):
         elif ref.part:
             found, within = table.loc[(ref.part, ref.term), ref.statistic], 3e-6 * ref.value
         elif ref.statistic == "expected":
-            # The last bin of expected_counts holds everything from 5 up to the largest count.
-            if ref.term == "5":
+            if ref.term == "5":  # and everything above it
                 continue
             found, within = expected[int(ref.term)], 1e-6 * ref.value
         else:
@@ -338,8 +338,6 @@ def test_expected_counts_add_up():
     for family in fit.index:
         assert table[family].sum() == pytest.approx(len(data), rel=1e-12)
         assert table[family].iloc[0] == pytest.approx(fit.loc[family, "zeros_expected"], rel=1e-9)
-    with pytest.raises(ParameterError, match="ascend from 0"):
-        expected_counts(ladder, [0, 5, 5])
 
 
 def test_clustered_poisson_holds_its_size_on_hospital_days():

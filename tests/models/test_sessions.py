@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SESSIONS = ROOT.parent / "shared" / "real" / "gad_sessions.csv"
 R = pd.read_csv(ROOT / "tests" / "reference" / "sessions.csv")
 COLUMNS = ["person", "time", "y", "x"]
-PATHS = {"a": "y_on_y", "b": "y_on_x", "c": "x_on_y", "d": "x_on_x"}
+PATHS = "abcd"  # y on y, y on x, x on y, x on x
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +108,9 @@ def test_the_cross_lagged_model_as_lavaan(name, request):
     data = real(name, request.getfixturevalue("gad") if name == "gad5" else None)
     (found,) = cross_lagged([columns_of(data)])
     lavaan = R[R["dataset"] == name].set_index("statistic")["value"]
-    paths = found.paths.set_index("term")
-    for letter, term in PATHS.items():
-        assert paths["estimate"][term] == pytest.approx(lavaan[letter], abs=2e-6)
-        assert paths["std_error"][term] == pytest.approx(lavaan[f"{letter}_se"], abs=2e-6)
-    between, _, new = found.levels
-    for level, names in ((between, ["vy", "cxy", "cxy", "vx"]), (new.diagonal(), ["n1", "n2"])):
-        assert level.ravel() == pytest.approx(lavaan[names].to_numpy(), abs=5e-6)
+    for letter, estimate, error in zip(PATHS, found.estimate, errors_of(found), strict=True):
+        assert estimate == pytest.approx(lavaan[letter], abs=2e-6)
+        assert error == pytest.approx(lavaan[f"{letter}_se"], abs=2e-6)
     assert found.llf == pytest.approx(lavaan["llf"], abs=1e-6)
 
 
@@ -146,6 +142,10 @@ def simulated(n: int, T: int, b: float, trend: float, seed: int) -> pd.DataFrame
     return pd.DataFrame({"y": y.ravel(), "x": x.ravel(), "person": person, "time": time})
 
 
+def errors_of(found):
+    return np.sqrt(np.diag(found.covariance))
+
+
 def columns_of(data):
     return data["y"], data["x"], data["person"], data["time"]
 
@@ -153,8 +153,8 @@ def columns_of(data):
 def test_a_path_is_recovered_and_a_shared_trend_is_none():
     effect, trend = simulated(400, 5, 0.2, 0.0, 1), simulated(60, 12, 0.0, 0.3, 2)
     (found,) = cross_lagged([columns_of(effect)])
-    path = found.paths.set_index("term").loc["y_on_x"]
-    assert abs(path["estimate"] - 0.2) < 3 * path["std_error"] and path["p_value"] < 0.001
+    path, error = found.estimate[1], errors_of(found)[1]
+    assert abs(path - 0.2) < 3 * error and path > 3.3 * error
     naive, honest = (
         lagged(*columns_of(trend), trend=t).set_index("term").loc["before"]
         for t in ("none", "common")
@@ -172,13 +172,9 @@ def test_units_and_missing_occasions_do_not_matter_to_the_paths():
     (alone,) = cross_lagged([columns_of(data)])
     assert first.estimate == pytest.approx(alone.estimate, abs=1e-9)
     units = [1, 100 * 50, 1 / 5000, 1]
-    assert (scaled.paths["estimate"] / units).tolist() == pytest.approx(
-        first.paths["estimate"].tolist(), abs=1e-5
-    )
-    assert (scaled.paths["std_error"] / units).tolist() == pytest.approx(
-        first.paths["std_error"].tolist(), abs=1e-4
-    )
-    assert (again.paths["std_error"] > first.paths["std_error"]).all()
+    assert scaled.estimate / units == pytest.approx(first.estimate, abs=1e-5)
+    assert errors_of(scaled) / units == pytest.approx(errors_of(first), abs=1e-4)
+    assert (errors_of(again) > errors_of(first)).all()
 
 
 @pytest.mark.parametrize(

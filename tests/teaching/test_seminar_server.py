@@ -150,7 +150,7 @@ def test_answers_are_counted_for_the_teacher_alone(tmp_path):
         assert "Not yet" not in (tmp_path / "log.txt").read_text()
 
 
-def test_a_slider_that_was_moved_past_its_end_stands_at_its_end():
+def test_a_slider_that_was_moved_past_its_end_is_told_where_that_is():
     """A page can be made to send other bounds than it was given."""
     asked = []
 
@@ -159,7 +159,8 @@ def test_a_slider_that_was_moved_past_its_end_stands_at_its_end():
         return SimpleNamespace(n=n)
 
     demo = Demo({"n": Slide("n", 1, 10, 1, 5)}, compute, "{n}", lambda result, ax: None)
-    slider = next(w for w in demo.explore().children if isinstance(w, ipw.IntSlider))
+    box = demo.explore()
+    slider = next(w for w in box.children if isinstance(w, ipw.IntSlider))
     slider.set_state({"max": 20_000_000, "value": 20_000_000})
     assert slider.value == 20_000_000
-    assert asked == [5, 10]
+    assert asked == [5] and "n is 20000000; give 1 to 10" in box.children[-2].value

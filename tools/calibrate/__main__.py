@@ -50,7 +50,7 @@ def tried(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A scenario's calibration, from which a small study can be drawn."""
     try:
         made = calibrate(raw, name)
-        raw_tables(draw(made_of(made, read_codebook()), 50, 1995, keep_items=True))
+        raw_tables(draw(made_of(made, read_codebook()), 50, 1995))
     except ScenarioError:
         raise
     except (KeyError, TypeError, ValueError) as error:

@@ -49,9 +49,7 @@ def calibration_table(
     made = population(scenario)
     truth = truth_table(made, n_clients)
     fresh = np.random.SeedSequence(seed).generate_state(n_seeds)
-    cohorts = [
-        realised(draw(made, n_clients, int(s), keep_items=True), truth) for s in (seed, *fresh)
-    ]
+    cohorts = [realised(draw(made, n_clients, int(s)), truth) for s in (seed, *fresh)]
     values = np.array(cohorts, dtype=float)
     sd = values[1:].std(axis=0, ddof=1)
     return truth.assign(
