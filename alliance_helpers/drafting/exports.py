@@ -83,21 +83,13 @@ class Source:
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
         if blank and why:
             why = say("out", n=len(self.raw.frame) - len(frame), what=why)
-        frame = (
-            frame
-            if blank
-            else frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
-        )
+        elif not blank:
+            frame = frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
         kept = values if values[1:] or values[0] == "" else values[0]
         where = {**self.settings.get("where", {}), column: kept}
-        return replace(
-            self,
-            name=name,
-            raw=replace(self.raw, frame=frame),
-            settings={**self.settings, "where": where},
-            why=(*self.why, *filter(None, [why])),
-            part=self.part or not blank,
-        )
+        raw, settings = replace(self.raw, frame=frame), {**self.settings, "where": where}
+        said, part = (*self.why, *filter(None, [why])), self.part or not blank
+        return replace(self, name=name, raw=raw, settings=settings, why=said, part=part)
 
 
 def read_sources(path: Path) -> dict[str, Source]:
@@ -105,11 +97,8 @@ def read_sources(path: Path) -> dict[str, Source]:
     reachable(path)
     files = [path]
     if path.is_dir():
-        files = sorted(
-            p
-            for p in path.iterdir()
-            if p.suffix.lower() in ENDINGS and p.is_file() and not p.name.startswith("~$")
-        )  # a lock of Excel
+        files = (p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file())
+        files = [p for p in files if not p.name.startswith("~$")]  # a lock of Excel
         if not files:
             what = "holds no table that can be read."
             raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
@@ -133,23 +122,13 @@ def read_sources(path: Path) -> dict[str, Source]:
             seen = {"file": fields.file, "row": names.index[0], "found": shown(names)}
             asked.append(say("other_dictionary", column=FIELDS, **seen))
         read = [_described(*both) if both[1] else both[0] for both in zip(read, told, strict=True)]
-    legends = [source for source in read if _explains(source, read)]
-    why = tuple(say("legend", name=source.sheet or source.file) for source in legends)
-    for source in (s for s in read if s not in legends or len(read) == 1):
+    for source in read:
         for part in _of_tool(_three_headers(source)):
             if twice := repeated_names(part.raw.frame):
                 raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
             name = plain_name(part.name, found)
-            told = {"asked": (*part.asked, *asked), "why": (*part.why, *why)}
-            found[name], asked, why = replace(part, name=name, **told), [], ()
+            found[name], asked = replace(part, name=name, asked=(*part.asked, *asked)), []
     return found
-
-
-def _explains(source: Source, others: list[Source]) -> bool:
-    """Whether most cells of a column are names of another table's columns."""
-    cells = (source.raw.frame[c].dropna().astype("str") for c in source.raw.frame)
-    names = [{*other.raw.frame} for other in others if other is not source]
-    return any(len(told) and told.isin(there).mean() > SAME for told in cells for there in names)
 
 
 def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[str, ...]]:

@@ -13,25 +13,14 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
-from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES
+from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED, skipped
-from .answers import (
-    WORDS,
-    Answers,
-    is_whole,
-    label_gaps,
-    mirrored,
-    no_answer,
-    pattern,
-    read_codes,
-    read_words,
-    say,
-)
+from .answers import Answers, by_item, label_gaps, no_answer, pattern, read_codes, read_words, say
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
-WHO = {who: pattern("who", who) for who in WORDS["who"]}
+WHO = {who: pattern("who", who) for who in ROLES}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
 SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
@@ -129,9 +118,8 @@ def item_blocks(columns: list[str]) -> list[Block]:
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
-        if (plain_ones or len(left)) >= SHORTEST and not before.endswith(
-            "___"
-        ):  # REDCap's checkboxes
+        boxes = before.endswith("___")  # REDCap's
+        if (plain_ones or len(left)) >= SHORTEST and not boxes:
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
@@ -192,9 +180,8 @@ def without_raw(block: Block, frame: pd.DataFrame, beside: dict[str, str]) -> Bl
     Not where its form's key reverses them; `beside` then says of the raw ones what they are.
     """
     back, odd = running_back(block, form_of(block, block.guess.high), answered(frame, block))
-    turned = {own: column for column, own in beside.items()}
     against_others = {c for i, c in enumerate(block.columns) if i in odd - back}
-    used = {own: column for own, column in turned.items() if own in against_others}
+    used = {own: column for column, own in beside.items() if own in against_others}
     for own, column in used.items():
         del beside[column]
         beside[own] = column
@@ -217,7 +204,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     number = {text: x for column in here for text, x in column.number.items()}
     none = {code for column in here for code, label in column.levels.items() if no_answer(label)}
     gone = sorted(number.pop(text) for text in none & number.keys())
-    own, said = _by_item(here)
+    own, said = by_item({column.name: column.steps for column in here})
     levels = {k: label for c in here if c.name not in own for k, label in c.steps.items()}
     words = [t for t, _ in union.most_common() if t not in number and t not in none]
     gone += [word for word in words if no_answer(word)]
@@ -261,27 +248,6 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         guess = replace(guess, low=min(told), high=max(told))
     answers = replace(answers, question="; ".join(filter(None, (answers.question, *said))))
     return replace(block, guess=guess, answers=answers, own=own)
-
-
-def _by_item(columns: list[Column]) -> tuple[dict[str, Mapping[str, float]], list[str]]:
-    """Items whose value labels give other numbers to codes than those of most items; questions."""
-    labels = {c.name: {k: plain(w) for k, w in c.steps.items() if is_whole(k)} for c in columns}
-    usual = dict(Counter(frozenset(told.items()) for told in labels.values()).most_common(1)[0][0])
-    most, own, other = read_codes(np.array([]), usual).numbers, {}, []
-    codes = {word: most.get(code, float(code)) for code, word in usual.items()}
-    for name, told in labels.items():
-        found = read_codes(np.array([]), told)
-        if found.remark:
-            meant = found.numbers or {code: float(code) for code in told}
-        elif {*told.values()} == codes.keys():
-            meant = mirrored({code: codes[word] for code, word in told.items()})
-        else:
-            other += [name] if told and usual else []
-            continue
-        if any(most.get(code, float(code)) != x for code, x in meant.items()):
-            own[name] = meant
-    names = {"other_way": own, "other_words": other}
-    return own, [say(what, names=", ".join(said)) for what, said in names.items() if said]
 
 
 def _far_up(cells: np.ndarray) -> list[float]:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -419,18 +418,10 @@ def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 def _bare(names: Iterable[str], apart: bool) -> list[str]:
     """Ids without zeros in front of a number; `apart`: nor what all of them begin or end with."""
-    begin = re.match(r"\D*", _common(names, 1))[0] if apart else ""
-    end = re.search(r"(\D+\d*)?$", _common(names, -1)[::-1])[0] if apart else ""
-    names = (name[len(begin) : len(name) - len(end)] for name in names)
+    for form in (r"^\D+", r"\D+\d*$") if apart else ():
+        if len({"".join(re.findall(form, name)) for name in names}) == 1:
+            names = [re.sub(form, "", name) for name in names]
     return [re.sub(r"(?<!\d)0+(?=\d)", "", name) for name in names]
-
-
-def _common(names: Iterable[str], step: int) -> str:
-    """What all names begin with; from behind, with step -1."""
-    low, high = (f(name[::step] for name in names) for f in (min, max))
-    return "".join(
-        a for a, _ in takewhile(lambda two: two[0] == two[1], zip(low, high, strict=False))
-    )
 
 
 def _squeezed(name: str) -> str:
