@@ -160,8 +160,8 @@ class Sessions:
 
 
 def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | None:
-    """The sessions of the first table that has them, scored; None without such a table."""
-    name = next(iter(tables), None)
+    """The sessions of the table that has the most, scored; None without such a table."""
+    name = max(tables, key=lambda name: len(tables[name]), default=None)
     if name is None:
         return None
     table, order = book.tables[name], "session_number"
