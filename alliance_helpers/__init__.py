@@ -83,13 +83,11 @@ from importlib import import_module
 
 if __doc__ is None:
     raise ImportError("alliance_helpers finds its names in its docstring: run python without -OO.")
-_DOOR = {}
+_DOOR, _HOME = {}, {}
 for _room, _about, _names in re.findall(r"^(\w+): (.+)\n((?:  .+\n)+)", __doc__, re.M):
     _told = [line.split(maxsplit=2) for line in _names.splitlines()]
     _DOOR[_room] = _about, {n: (file.replace("itself", ""), what) for n, file, what in _told}
-_HOME = {
-    name: (room, file) for room, (_, names) in _DOOR.items() for name, (file, _) in names.items()
-}
+    _HOME |= {name: (_room, file) for name, (file, _) in _DOOR[_room][1].items()}
 __all__ = sorted(_HOME)
 
 

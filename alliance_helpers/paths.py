@@ -56,10 +56,8 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        refused = OutputError(
-            f"{path} cannot be written ({error.strerror or error}). "
-            "Name another output folder, or make room in it."
-        )
+        remedy = "Name another output folder, or make room in it."
+        refused = OutputError(f"{path} cannot be written ({error.strerror or error}). {remedy}")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no bad input: it failed on the way
             refused.exit_code = 1
         raise refused from None
@@ -127,7 +125,7 @@ def homeless(text: str) -> str:
     home = os.path.expanduser("~")
     text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
     for mark, name in _own_names():  # not within a picture's letters, nor where a tag ends
-        before = r"(?<![\w+=<])((?:/[\w.@-]+)*/)"
+        before = r"(/(?<![\w+=<]/)(?:[\w.@-]+/)*)"  # begins with what a search finds fast
         text = re.sub(rf"{before}{re.escape(name)}(?![\w.@-])", rf"\g<1>{mark}", text)
     return text
 
@@ -195,9 +193,8 @@ def listed(folder: Path) -> Known:
 
 def is_known(file: Path, name: str, known: Mapping[str, Iterable[str]]) -> bool:
     """Whether a file is as the kit wrote it."""
-    return (
-        name in known and file.is_file() and not file.is_symlink() and sha256(file) in known[name]
-    )
+    plain = name in known and file.is_file() and not file.is_symlink()
+    return plain and sha256(file) in known[name]
 
 
 def survey(folder: Path, known: Mapping[str, Iterable[str]]) -> tuple[list[str], list[str]]:
@@ -255,10 +252,8 @@ def empty_for_a_run(folder: Path) -> None:
         *before, command = [command for _, command in HOLDER.findall(text)]
         earlier = before[-1] if before else ""
         if ours and earlier not in ("", command):
-            raise OutputError(
-                f"{folder} holds what another command (alliance {earlier}) wrote: "
-                f"{named(ours, 3)}. Nothing was removed. Name another folder."
-            )
+            wrote = f"what another command (alliance {earlier}) wrote: {named(ours, 3)}"
+            raise OutputError(f"{folder} holds {wrote}. Nothing was removed. Name another folder.")
         parts = [p.relative_to(folder).as_posix() for p in folder.rglob(".*.part") if is_part(p)]
         remove(folder, [*ours, *(parts if known else [])])
 
@@ -316,10 +311,8 @@ def _locked_list(folder: Path) -> BinaryIO:
             refuse_others(folder, [LIST])
         if free is False:
             file.close()
-            raise OutputError(
-                f"{f'Process {pid[0]}' if pid else 'Another process'} is writing to {folder}. "
-                "Wait until it has ended, or name another folder."
-            )
+            writes = f"{f'Process {pid[0]}' if pid else 'Another process'} is writing to {folder}"
+            raise OutputError(f"{writes}. Wait until it has ended, or name another folder.")
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / LIST)):
                 return file

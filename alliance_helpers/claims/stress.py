@@ -137,7 +137,7 @@ class Stressed:
                 return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
             except NotEstimableError as error:
                 failed = str(error)
-                said = f"; case managers left out of the imputation, since {failed.rstrip('.')}"
+                said = "; case managers, too few for so many variables, left out of the imputation"
         return [], failed
 
     def imputed(self, claim: Claim) -> Judged:

@@ -81,12 +81,10 @@ class Cohort(CleanStudy):
 
     def _repr_html_(self) -> str:
         about = "; ".join([f"{len(self.dyads):,} dyads from {self.source}", *self.changes])
-        rows = [
-            (block, ", ".join(map(self.codebook.label, names)))
-            for block, names in self.codebook.blocks.items()
-        ]
+        book = self.codebook
+        rows = [(b, ", ".join(map(book.label, names))) for b, names in book.blocks.items()]
         table = pd.DataFrame(rows, columns=["Block", "Variables"]).to_html(index=False)
-        return f"<p><strong>{escape(self.codebook.title)}</strong>: {escape(about)}</p>{table}"
+        return f"<p><strong>{escape(book.title)}</strong>: {escape(about)}</p>{table}"
 
     def only(self, **values: Values) -> Cohort:
         """Only the dyads with these values: `cohort.only(site_type="general")`.
@@ -133,10 +131,9 @@ class Cohort(CleanStudy):
             new["max_missing"] = max_missing
         for name in self._rated():
             if form and scales[name].form != "WAI-36":
-                raise ParameterError(
-                    f"{name} is {scales[name].form or 'of no known form'}: short forms are scored "
-                    "from the answers to the 36 items of the WAI-36."
-                )
+                known = scales[name].form or "of no known form"
+                remedy = "short forms are scored from the 36 answers to a WAI-36"
+                raise ParameterError(f"{name} is {known}: {remedy}.")
             scales[name] = replace(scales[name], **new)
         said = [f"scored as {form}"] if form else []
         said += [f"at most {max_missing:.0%} of a subscale unanswered"] if max_missing else []
@@ -240,10 +237,8 @@ def _pairs(text: str, name: str) -> dict[str, list[str]]:
 
 
 def _listed(values: Mapping[str, Values]) -> str:
-    return "; ".join(
-        f"{c} {v if isinstance(v, (str, int, float)) else ', '.join(map(str, v))}"
-        for c, v in values.items()
-    )
+    every = {c: [v] if isinstance(v, (str, int, float)) else v for c, v in values.items()}
+    return "; ".join(f"{c} {', '.join(map(str, v))}" for c, v in every.items())
 
 
 def _one_of(value: object, known: Iterable, what: str) -> object:
@@ -254,9 +249,7 @@ def _one_of(value: object, known: Iterable, what: str) -> object:
     raise ParameterError(f"There is no {what} {str(value)!r}; {meant(value, names)}")
 
 
-def open_study(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> Study:
+def open_study(data="", codebook="", scenario="", n_clients=201, seed=1995) -> Study:
     """The raw tables behind :func:`open_cohort`, with its parameters and its errors."""
     check_asked(data, codebook, scenario, n_clients, seed)
     if scenario:
@@ -266,9 +259,7 @@ def open_study(
     return load_study(data or None, codebook or None)
 
 
-def check_asked(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> None:
+def check_asked(data="", codebook="", scenario="", n_clients=201, seed=1995) -> None:
     """Refuse parameters of :func:`open_cohort` that do not go together, before anything is read.
 
     Raises
@@ -276,9 +267,8 @@ def check_asked(
     ParameterError, ScenarioError
     """
     if data and scenario:
-        raise ParameterError(
-            f"Both data ({data}) and scenario ({scenario}) are given; leave one of them empty."
-        )
+        both = f"Both data ({data}) and scenario ({scenario})"
+        raise ParameterError(f"{both} are given; leave one of them empty.")
     if scenario:
         from .courses import scenario_codebook
         from .simulate import check_size
@@ -289,10 +279,8 @@ def check_asked(
     idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
             if v != usual]  # fmt: skip
     if idle:
-        raise ParameterError(
-            f"{' and '.join(idle)} would change nothing: only a simulated study has them. "
-            "Name a scenario too, or leave them out."
-        )
+        why = f"{' and '.join(idle)} would change nothing: only a simulated study has them"
+        raise ParameterError(f"{why}. Name a scenario too, or leave them out.")
 
 
 def open_cohort(
@@ -344,9 +332,7 @@ def open_cohort(
     return changed(cohort, without, subscale, blocks)
 
 
-def keep_cohort(
-    data: str = "", codebook: str = "", scenario: str = "", n_clients: int = 201, seed: int = 1995
-) -> None:
+def keep_cohort(data="", codebook="", scenario="", n_clients=201, seed=1995) -> None:
     """Open a cohort now; the next call of `open_cohort` for it, and only that one, is given it.
 
     For a process that forks kernels, each of which then finds the cohort open. One that warns is

@@ -88,17 +88,14 @@ def draw_sessions(truth: Mapping[str, Any], n: int, seed: int, T: int | None = N
     made["session"] = session + 1
     for k, (column, name) in enumerate((("client_alliance", "alliance"), ("symptoms",) * 2)):
         about = truth[name]
-        score = about["mean"] + about["sd"] * values[session, client, k]
-        made[column] = score.round(3)
+        made[column] = (about["mean"] + about["sd"] * values[session, client, k]).round(3)
     frame = pd.DataFrame(made)
     for name, letter in (("client_id", "C"), ("case_manager_id", "M")):
         frame[name] = frame[name].map(lambda i, letter=letter: f"{letter}{i + 1:03d}")
     return frame
 
 
-def draw_courses(
-    truth: Mapping[str, Any], n: int, rng: np.random.Generator, T: int
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_courses(truth: Mapping, n: int, rng, T: int) -> tuple[np.ndarray, np.ndarray]:
     """Alliance and symptoms (T, n, 2) as each client would have them, and who is there (T, n).
 
     In standard deviations within clients; with a `reliability` the alliance is rated with error.
@@ -124,6 +121,5 @@ def draw_courses(
     stops = rng.random((T, n)) < expit(odds)
     there = np.cumsum(stops, axis=0) - stops == 0
     if truth.get("reliability", 1) < 1:
-        noise = np.sqrt(1 / truth["reliability"] - 1)
-        values[..., 0] += noise * rng.normal(size=(T, n))
+        values[..., 0] += np.sqrt(1 / truth["reliability"] - 1) * rng.normal(size=(T, n))
     return values, there

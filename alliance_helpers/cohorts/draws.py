@@ -124,8 +124,7 @@ def draw(made: Population, n: int, seed: int) -> Draws:
     background = stream(seed, "background")
     scores["client_female"] = (background.random(n) < other["female_share"]).astype(float)
     shares = np.array(list(other["diagnoses"].values()))
-    below = np.cumsum(shares / shares.sum())[:-1]
-    diagnosis = np.searchsorted(below, background.random(n))
+    diagnosis = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], background.random(n))
     scores["schizophrenia"] = (diagnosis == 0).astype(float)
     contacts, rng = other["contacts"], stream(seed, "contacts")
     rate = rng.gamma(contacts["shape"], contacts["mean"] / contacts["shape"], size=n)
@@ -133,10 +132,8 @@ def draw(made: Population, n: int, seed: int) -> Draws:
     managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
     years = np.exp(managers["case_manager_experience_log"])
     managers["case_manager_experience"] = np.round(years, 1)
-    return Draws(
-        made, seed, manager, site, neuropsychiatric, managers, scores, items,
-        intake, window, before, diagnosis,
-    )  # fmt: skip
+    people = manager, site, neuropsychiatric, managers
+    return Draws(made, seed, *people, scores, items, intake, window, before, diagnosis)
 
 
 def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:
@@ -173,9 +170,7 @@ def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarr
     return intake, (after - days).days.to_numpy(), (days - before).days.to_numpy()
 
 
-def _answers(
-    made: Population, name: str, latent: np.ndarray, rng: np.random.Generator
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _answers(made: Population, name, latent, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """A scale's and its subscales' scores, and the answers; in chunks to bound memory."""
     model, scale = made.scales[name], made.codebook.scales[name]
     parts = {name: slice(None)}
@@ -204,8 +199,7 @@ def _ordinal(model: ItemScale, latent: np.ndarray, rng: np.random.Generator) -> 
     x = rng.standard_normal((len(latent), cuts.shape[1]), dtype=np.float32)
     x *= np.float32(np.sqrt(1 - general - specific))
     if specific:
-        n_groups = model.groups.max() + 1
-        factor = rng.standard_normal((len(latent), n_groups), dtype=np.float32)
+        factor = rng.standard_normal((len(latent), model.groups.max() + 1), dtype=np.float32)
         common = (common + np.float32(np.sqrt(specific)) * factor)[:, model.groups]
     x += common
     answers = np.full(x.shape, np.int8(model.low))
@@ -264,10 +258,8 @@ class _Window:
         self.touches_end = touches_end & (days > 0)
         self.client = np.repeat(np.arange(len(days)), number)
         lengths = 1 + _split(days - number, number, rng.exponential(size=number.sum()))
-        gaps = self._gaps(free, number, rng)
-        ends = np.cumsum(gaps + lengths)
-        base = np.concatenate([[0], ends])[np.cumsum(number) - number]
-        self.end = ends - np.repeat(base, number)
+        ends = np.cumsum(self._gaps(free, number, rng) + lengths)
+        self.end = ends - np.repeat(np.concatenate([[0], ends])[np.cumsum(number) - number], number)
         self.start = self.end - lengths
         self.first = np.cumsum(number) - number
         self.last = np.cumsum(number) - 1
@@ -292,15 +284,13 @@ def _split(total: np.ndarray, parts: np.ndarray, weights: np.ndarray) -> np.ndar
     stop = np.cumsum(parts)
     some = parts > 0
     sums = np.cumsum(weights)
-    base = np.where(stop > parts, sums[stop - parts - 1], 0)
-    running = sums - np.repeat(base, parts)
+    running = sums - np.repeat(np.where(stop > parts, sums[stop - parts - 1], 0), parts)
     whole = running[stop[some] - 1]
     share = running / np.repeat(np.where(whole > 0, whole, 1), parts[some])
     reached = np.floor(np.repeat(total, parts) * share).astype(int)
     first = np.zeros(len(weights), bool)
     first[(stop - parts)[some]] = True
-    previous = np.where(first, 0, np.concatenate([[0], reached[:-1]]))
-    return reached - previous
+    return reached - np.where(first, 0, np.concatenate([[0], reached[:-1]]))
 
 
 def _recorded_twice(stays: np.ndarray, drawn: Draws) -> np.ndarray:

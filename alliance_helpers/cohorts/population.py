@@ -128,10 +128,8 @@ def population(name: str = "published") -> Population:
     except (OSError, ValueError):
         calibrated = {}
     if calibrated.get("digest") != wanted:
-        raise ScenarioError(
-            f"Scenario {name!r} of {SCENARIOS.name} is new or was changed since the scenarios were "
-            f"last calibrated; run `python -m tools.calibrate` in {ROOT}."
-        )
+        new = f"Scenario {name!r} of {SCENARIOS.name} is new or changed since the last calibration"
+        raise ScenarioError(f"{new}; run `python -m tools.calibrate` in {ROOT}.")
     return made_of(calibrated, book)
 
 
@@ -177,14 +175,9 @@ def made_of(calibrated: Mapping[str, Any], book: Codebook) -> Population:
         form = {"groups": groups(book.scales[name]), "low": book.scales[name].limits[0]}
         scales[name] = ItemScale(**entry | arrays | form)
     steps = {name: rounded_normal(**entry) for name, entry in calibrated["measures"].items()}
-    days = {
-        name: tuple(hospital_steps(**entry[site_type]) for site_type in SITE_TYPES)
-        for name, entry in calibrated["hospital"].items()
-    }
-    levels = {
-        level: (tuple(rows), _triangle(list(rows.values())))
-        for level, rows in calibrated["roots"].items()
-    }
+    stays, roots = calibrated["hospital"].items(), calibrated["roots"].items()
+    days = {name: tuple(hospital_steps(**by[t]) for t in SITE_TYPES) for name, by in stays}
+    levels = {level: (tuple(rows), _triangle([*rows.values()])) for level, rows in roots}
     settings, shares = calibrated["settings"], calibrated["case_manager_shares"]
     return Population(settings, book, scales, steps, days, shares, levels, calibrated["truth"])
 
@@ -218,8 +211,7 @@ def caseload_concentration(study: Mapping[str, Any], n_clients: int, n_managers:
     """
     rest, equal = n_clients - n_managers, 1 / n_managers * (1 - 1 / n_managers)
     mean = n_clients / n_managers
-    variance = study["caseload_spread"] * mean - mean**2
-    extra = variance - rest * equal
+    extra = study["caseload_spread"] * mean - mean**2 - rest * equal
     if extra <= 0 or n_managers == 1 or rest < 2:
         return np.inf
     return (rest * (rest - 1) * equal / extra - 1) / n_managers

@@ -84,14 +84,10 @@ def _client_interviews(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     interview[refused] = np.datetime64("NaT")
     female, age = (drawn.scores[name].astype(int) for name in ("client_female", "client_age"))
     diagnoses = list(drawn.population.settings["other"]["diagnoses"])
-    columns = drawn.people() | {
-        "site": spoil.sites(drawn.site[drawn.manager]),
-        "intake_date": _dates(drawn.intake),
-        "interview_date": interview,
-        "client_age": age,
-        "sex": pd.array(["male", "female"], dtype="str").take(female),
-        "diagnosis": pd.array(diagnoses, dtype="str").take(drawn.diagnosis),
-    }
+    columns = drawn.people() | {"site": spoil.sites(drawn.site[drawn.manager])}
+    columns |= {"intake_date": _dates(drawn.intake), "interview_date": interview, "client_age": age}
+    columns["sex"] = pd.array(["male", "female"], dtype="str").take(female)
+    columns["diagnosis"] = pd.array(diagnoses, dtype="str").take(drawn.diagnosis)
     for pattern, cells in items.items():
         cells[refused] = np.nan
         columns |= _numbered(pattern, cells)
@@ -107,16 +103,10 @@ def _case_manager_forms(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     negative = -np.maximum(contacts[slips], 1)
     contacts[slips] = np.where(negative == MISSING_CODE, MISSING_CODE - 1, negative)
     people = drawn.people()
-    columns = {
-        "client_id": people["client_id"],
-        "case_manager_id": people["case_manager_id"],
-        "form_date": spoil.around(drawn.intake + drawn.window, 30),
-        "contacts": contacts,
-        **_numbered("wai_cm_{:02d}", alliance),
-        **_numbered("outcome_cm_{}", outcome),
-    }
-    forms = pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True)
-    return _fill_in_twice(forms, spoil)
+    columns = {name: people[name] for name in ("client_id", "case_manager_id")}
+    columns |= {"form_date": spoil.around(drawn.intake + drawn.window, 30), "contacts": contacts}
+    columns |= _numbered("wai_cm_{:02d}", alliance) | _numbered("outcome_cm_{}", outcome)
+    return _fill_in_twice(pd.DataFrame(columns, copy=False)[~absent].reset_index(drop=True), spoil)
 
 
 def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
@@ -132,21 +122,17 @@ def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
     for item in spoil.dirt.choice(36, size=4, replace=False):
         place = forms.columns.get_loc(f"wai_cm_{item + 1:02d}")
         was = later.iloc[:, place].to_numpy()
-        slip = np.where(was < 7, was + 1, was - 1)
-        forms.iloc[rows, place] = np.where(was >= 1, slip, was)
+        forms.iloc[rows, place] = np.where(was >= 1, np.where(was < 7, was + 1, was - 1), was)
     return pd.concat([forms, later], ignore_index=True)
 
 
 def _case_managers(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "case_manager_id": labels("M", 2, len(drawn.site)).copy(),
-            "site": spoil.sites(drawn.site),
-            "case_manager_age": drawn.managers["case_manager_age"].astype(np.int64),
-            "case_manager_experience": drawn.managers["case_manager_experience"],
-            "caseload_difficulty": drawn.managers["caseload_difficulty"].astype(np.int64),
-        }
-    )
+    columns = {"case_manager_id": labels("M", 2, len(drawn.site)).copy()}
+    columns["site"] = spoil.sites(drawn.site)
+    for name in ("case_manager_age", "case_manager_experience", "caseload_difficulty"):
+        kind = float if name == "case_manager_experience" else np.int64
+        columns[name] = drawn.managers[name].astype(kind)
+    return pd.DataFrame(columns)
 
 
 def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
@@ -163,25 +149,17 @@ def _clinical_ratings(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     bprs.reshape(-1)[slips] = spoil.dirt.choice(BPRS_SLIPS, size=len(slips))
     typed = spoil.cells("health_sickness_out_of_range", 2 * n)
     health[typed] = np.where(health[typed] > 10, health[typed] * 10, 999)
-    columns = {
-        "client_id": drawn.people()["client_id"].take(np.repeat(np.arange(n), 2)),
-        "occasion": pd.array(["intake", "two_years"], dtype="str").take(np.tile([0, 1], n)),
-        "rating_date": rows(
-            spoil.around(drawn.intake, 7), spoil.around(drawn.intake + drawn.window, 30)
-        ),
-        **_numbered("bprs_{:02d}", bprs),
-        "health_sickness": health,
-    }
+    dates = spoil.around(drawn.intake, 7), spoil.around(drawn.intake + drawn.window, 30)
+    columns = {"client_id": drawn.people()["client_id"].take(np.repeat(np.arange(n), 2))}
+    columns["occasion"] = pd.array(["intake", "two_years"], dtype="str").take(np.tile([0, 1], n))
+    columns |= {"rating_date": rows(*dates)} | _numbered("bprs_{:02d}", bprs)
+    columns["health_sickness"] = health
     present = rows(np.ones(n, bool), ~spoil.absent("two_year_rating", n))
     return pd.DataFrame(columns, copy=False)[present].reset_index(drop=True)
 
 
 def _hospital_episodes(drawn: Draws, _: _Spoiler) -> pd.DataFrame:
     client, admission, discharge = draw_stays(drawn)
-    return pd.DataFrame(
-        {
-            "client_id": drawn.people()["client_id"].take(client),
-            "admission": _dates(drawn.intake[client] + admission),
-            "discharge": _dates(drawn.intake[client] + discharge),
-        }
-    )
+    days = {"admission": admission, "discharge": discharge}
+    dates = {name: _dates(drawn.intake[client] + day) for name, day in days.items()}
+    return pd.DataFrame({"client_id": drawn.people()["client_id"].take(client)} | dates)

@@ -17,13 +17,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from ..errors import ParameterError
-from ..paths import (
-    TRUTH,
-    empty_for_a_run,
-    held,
-    told,
-    write_whole,
-)
+from ..paths import TRUTH, empty_for_a_run, held, told, write_whole
 from ..study.load import Study
 from .courses import BROUGHT, courses, simulate_sessions
 from .draws import Draws, draw
@@ -31,15 +25,6 @@ from .population import population, truth_table
 from .raw_study import raw_tables
 
 MOST_CLIENTS = 10_000_000
-COLUMNS = (
-    "client_age", "client_female", "schizophrenia", "symptoms_intake", "health_sickness_intake",
-    "hospital_days_before", "case_manager_age", "case_manager_experience",
-    "case_manager_experience_log", "caseload_difficulty", "contacts",
-    "client_alliance", "client_alliance_task", "client_alliance_bond", "client_alliance_goal",
-    "case_manager_alliance", "case_manager_alliance_task", "case_manager_alliance_bond",
-    "case_manager_alliance_goal", "client_outcome", "case_manager_outcome", "symptoms",
-    "health_sickness", "living_skills", "hospital_days",
-)  # fmt: skip
 README = """# Synthetic study
 
 SYNTHETIC DATA: no person stands behind any row. Made by alliance-kit, {source}.
@@ -47,9 +32,7 @@ SYNTHETIC DATA: no person stands behind any row. Made by alliance-kit, {source}.
 """
 
 
-def simulate_dyads(
-    scenario: str = "published", n_clients: int = 201, seed: int = 1995
-) -> pd.DataFrame:
+def simulate_dyads(scenario="published", n_clients=201, seed=1995) -> pd.DataFrame:
     """One row per client as a study without error or gap would have it.
 
     The same clients as :func:`simulate_study` draws with the same arguments, scored.
@@ -86,8 +69,8 @@ def simulate_dyads(
 
 def dyad_table(drawn: Draws) -> pd.DataFrame:
     """The dyad table of what was drawn."""
-    found = drawn.scores | {name: x[drawn.manager] for name, x in drawn.managers.items()}
-    return pd.DataFrame(drawn.people() | {name: found[name] for name in COLUMNS}, copy=False)
+    managers = {name: x[drawn.manager] for name, x in drawn.managers.items()}
+    return pd.DataFrame(drawn.people() | drawn.scores | managers, copy=False)
 
 
 def simulate_study(scenario: str = "published", n_clients: int = 201, seed: int = 1995) -> Study:
@@ -150,8 +133,8 @@ def write_study(study: Study, out: str | Path) -> Path:
     if study.truth is None:
         raise ParameterError("Only a synthetic study is written; this one has no truth.")
     out = Path(os.path.realpath(out))
-    files = {study.codebook.tables[name].file: table for name, table in study.tables.items()}
-    files = {TRUTH: study.truth} | files
+    files = {TRUTH: study.truth}
+    files |= {study.codebook.tables[name].file: table for name, table in study.tables.items()}
     with (
         told(out),
         held(out, "simulate"),
@@ -174,8 +157,7 @@ def check_size(n_clients: int, seed: int) -> None:
     """Refuse a number of clients, or a seed, that nothing can be drawn with (ParameterError)."""
     whole = isinstance(n_clients, Integral) and not isinstance(n_clients, bool)
     if not whole or not 2 <= n_clients <= MOST_CLIENTS:
-        raise ParameterError(
-            f"n_clients is {n_clients!r}; give a whole number from 2 to {MOST_CLIENTS:,}."
-        )
+        wanted = f"a whole number from 2 to {MOST_CLIENTS:,}"
+        raise ParameterError(f"n_clients is {n_clients!r}; give {wanted}.")
     if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**64:
         raise ParameterError(f"seed is {seed!r}; give a whole number from 0 to 2**64 - 1.")

@@ -12,9 +12,7 @@ from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats, complete, require
 from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
 
-STATISTICS = (
-    "pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc", "bias", "loa_low", "loa_high",
-)  # fmt: skip
+STATISTICS = "pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc", "bias", "loa_low", "loa_high"
 CORRELATIONS = 5
 """The first of them lie between -1 and 1 and get their intervals on Fisher's z scale."""
 
@@ -75,10 +73,8 @@ def agreement(client, case_manager, cluster=None, conf_level: float = 0.95) -> p
     pairs, groups = _complete({"client": client, "case_manager": case_manager}, cluster)
     x, y = pairs.T
     if np.ptp(x - y) <= 1e-12 * max(np.ptp(x), np.ptp(y)):
-        raise NotEstimableError(
-            f"client minus case_manager is {x[0] - y[0]:g} in all {len(x)} pairs: was the same "
-            "column given twice?"
-        )
+        same = f"client minus case_manager is {x[0] - y[0]:g} in all {len(x)} pairs"
+        raise NotEstimableError(f"{same}: was the same column given twice?")
     estimate = _statistics(x, y)
     names = ["conf_low", "conf_high", "p_value"]
     if groups is None:
@@ -178,8 +174,7 @@ def response_surface(outcome, x, y, midpoint: float, cluster=None) -> pd.DataFra
     data, groups = _complete({"outcome": outcome, "x": x, "y": y}, cluster)
     out, first, second = data[:, 0], data[:, 1] - midpoint, data[:, 2] - midpoint
     curved = np.column_stack([first, second, first**2, first * second, second**2])
-    names = ("x", "y", "x squared", "x times y", "y squared")
-    table = cluster_robust(out, curved, groups, names)
+    table = cluster_robust(out, curved, groups, ("x", "y", "x squared", "x times y", "y squared"))
     # The same surface in coordinates whose coefficients are a1 to a4, and one that is not needed.
     along, across = (first + second) / 2, (first - second) / 2
     turned = np.column_stack([along, along**2, across, across**2, 2 * along * across])
@@ -220,7 +215,7 @@ def _statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     bias, reach = (x - y).mean(), LIMITS_Z * (x - y).std(ddof=1)
     xx, xy, yy = _second_moments(x, y)
     ccc = 2 * xy / (xx + yy + bias**2)
-    r, rho = _pearson(x, y), _pearson(rankdata(x), rankdata(y))
+    r, rho = _pearson(x, y), _pearson(*rankdata([x, y], axis=1))
     return np.array([r, rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
 
 
@@ -248,9 +243,7 @@ def _intervals(x, y, estimate: np.ndarray, conf_level: float) -> np.ndarray:
         reach = quantile * z_error
         low, high = np.tanh(z - reach), np.tanh(z + reach)
         t = on_z[:2] * np.sqrt((n - 2) / (1 - on_z[:2] ** 2))
-        p = np.append(
-            2 * special.stdtr(n - 2, -np.abs(t)), 2 * special.ndtr(-abs(z[2] / z_error[2]))
-        )
+        p = 2 * np.append(special.stdtr(n - 2, -np.abs(t)), special.ndtr(-abs(z[2] / z_error[2])))
     ends = np.empty((3, len(STATISTICS)))
     ends[:, [0, 1, 4]] = low, high, p
     ends[:, [2, 3]] = _icc_intervals(x, y, icc_a1, 1 - conf_level)
@@ -287,10 +280,8 @@ def _jackknife(x, y, groups, estimate: np.ndarray, conf_level: float) -> np.ndar
         p = 2 * special.stdtr(df, -np.abs(scale / error))
     if not np.isfinite(error).all():
         named = ", ".join(np.array(STATISTICS)[~np.isfinite(error)])
-        raise NotEstimableError(
-            f"{named}: exactly 1 or -1, with or without some cluster, so that no interval can be "
-            "computed. Leave cluster out."
-        )
+        why = "exactly 1 or -1, with or without some cluster, so that there is no interval"
+        raise NotEstimableError(f"{named}: {why}. Leave cluster out.")
     low, high, _ = ends = np.array([scale - reach, scale + reach, p])
     ends[:2, :CORRELATIONS] = np.tanh(ends[:2, :CORRELATIONS])
     shift, half = reach[CORRELATIONS], np.exp([low[-1], scale[-1], high[-1]]) / 2
@@ -334,9 +325,6 @@ def _ccc_error(x, y, r: float, ccc: float) -> float:
     sx, sy = x.std(), y.std()
     shift = (x.mean() - y.mean()) ** 2 / (sx * sy)
     accuracy = 2 / (sx / sy + sy / sx + shift)
-    variance = (
-        (1 - r**2) * accuracy**2 * (1 - ccc**2)
-        + 2 * accuracy * ccc**2 * (1 - ccc) * shift
-        - accuracy**2 * ccc**2 * shift**2 / 2
-    ) / (n - 2)
-    return np.sqrt(max(variance, 0)) / (1 - ccc**2)
+    variance = (1 - r**2) * accuracy**2 * (1 - ccc**2) - accuracy**2 * ccc**2 * shift**2 / 2
+    variance += 2 * accuracy * ccc**2 * (1 - ccc) * shift
+    return np.sqrt(max(variance / (n - 2), 0)) / (1 - ccc**2)

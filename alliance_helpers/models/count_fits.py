@@ -114,15 +114,11 @@ def unlike(y: np.ndarray, groups: np.ndarray) -> float:
     totals = np.bincount(np.unique(groups, return_inverse=True)[1], y)
     number = float(totals.sum() ** 2 / (totals @ totals))
     if (some := (totals > 0).sum()) < FEWEST_GROUPS:
-        raise NotEstimableError(
-            f"Not estimable: counts above 0 are of {some} groups only, and at least "
-            f"{FEWEST_GROUPS} are needed."
-        )
+        few = f"counts above 0 are of {some} groups only, and at least {FEWEST_GROUPS} are needed"
+        raise NotEstimableError(f"Not estimable: {few}.")
     if number < 2:
-        raise NotEstimableError(
-            f"Not estimable: {totals.max() / totals.sum():.0%} of all counts are of one group, so "
-            "that errors between groups are unknown."
-        )
+        most = f"{totals.max() / totals.sum():.0%} of all counts are of one group"
+        raise NotEstimableError(f"Not estimable: {most}: errors between groups are unknown.")
     return 1 / (number - 1) - 1 / (len(totals) - 1)
 
 
@@ -141,9 +137,7 @@ def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=())
     elif (y == y[0]).all():
         reasons.insert(0, f"'{outcome}' is {y[0]:g} in every row")
     if len(y) <= len(predictors) + 1:
-        reasons.append(
-            f"{len(y)} complete rows cannot carry {len(predictors)} predictors and an intercept"
-        )
+        reasons.append(f"{len(y)} complete rows cannot carry {len(predictors)} predictors")
     else:
         reasons += unusable(X, predictors)
     if reasons:
@@ -196,8 +190,7 @@ def refuse_separation(design, low, both: bool, what: str, rows=slice(None)) -> N
 
 def logit_rows(event: np.ndarray, eta: np.ndarray, *, value: bool = True):
     """Bernoulli log-likelihood of `event` (0/1) with log-odds `eta`, and its derivative."""
-    ll = event * eta - np.logaddexp(0, eta) if value else None
-    return ll, (event - expit(eta),)
+    return (event * eta - np.logaddexp(0, eta) if value else None), (event - expit(eta),)
 
 
 def negbin_rows(y, eta, log_theta, *, value: bool = True):
@@ -241,14 +234,10 @@ def inflated_rows(y, eta, log_theta, zeta, *, value: bool = True):
     log_any_zero = np.logaddexp(log_share, log_rest + log_p0)
     excess = np.exp(log_share - log_any_zero)
     zero = y == 0
-    return (
-        np.where(zero, log_any_zero, log_rest + ll) if value else None,
-        (
-            np.where(zero, (1 - excess) * eta0, by_eta),
-            np.where(zero, (1 - excess) * theta0, by_theta),
-            np.where(zero, excess, 0) - expit(zeta),
-        ),
-    )
+    ll = np.where(zero, log_any_zero, log_rest + ll) if value else None
+    by_eta = np.where(zero, (1 - excess) * eta0, by_eta)
+    by_theta = np.where(zero, (1 - excess) * theta0, by_theta)
+    return ll, (by_eta, by_theta, np.where(zero, excess, 0) - expit(zeta))
 
 
 def capped_rows(y, eta, log_theta, capped, *, value: bool = True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,7 @@ from . import count_fits
 from .count_fits import Design, Fit, Optimum, fit_cr2, from_arrays, make_design, maximise, poisson
 from .design import t_tests, unusable
 
-FIT = [
-    *("family", "n", "llf", "aic", "bic", "theta"),
-    *("zeros_observed", "zeros_expected", "identified", "reason"),
-]
+FIT = "family n llf aic bic theta zeros_observed zeros_expected identified reason"
 RATIOS = {"rate_ratio": "estimate", "rate_ratio_low": "conf_low", "rate_ratio_high": "conf_high"}
 ROUND = np.array([1, 2, 5, 10, 20, 25, 50])
 BINS = 20
@@ -66,12 +64,7 @@ class CountModels:
 
 @np.errstate(over="ignore")
 def count_regression(
-    data: pd.DataFrame,
-    outcome: str,
-    predictors: Sequence[str],
-    family: str = "poisson",
-    exposure: str | None = None,
-    cluster: str | None = None,
+    data, outcome: str, predictors: Sequence[str], family="poisson", exposure=None, cluster=None
 ) -> CountModels:
     """Regress a count on predictors by maximum likelihood.
 
@@ -118,10 +111,8 @@ def count_regression(
     if family not in FAMILIES:
         raise ParameterError(f"Unknown family '{family}': choose one of {', '.join(FAMILIES)}.")
     if cluster is not None and family != "poisson":
-        raise ParameterError(
-            f"Errors that respect '{cluster}' are given for family 'poisson' only, whose estimates "
-            f"do not depend on the rest of the distribution; '{family}' does not take a cluster."
-        )
+        only = f"Errors that respect '{cluster}' are given for family 'poisson' only"
+        raise ParameterError(f"{only}; '{family}' does not take a cluster.")
     design = make_design(data, outcome, predictors, exposure, cluster)
     fit = FAMILIES[family](design)
     m, k = len(fit.parts), len(design.terms)
@@ -137,24 +128,19 @@ def count_regression(
     columns = t_tests(estimates, errors, df)
     columns["n"] = len(fit.y)
     columns |= {ratio: np.exp(columns[name]) for ratio, name in RATIOS.items()}
-    return CountModels(
-        pd.DataFrame(names | columns), _summary(fit), {family: fit} if np.isfinite(fit.llf) else {}
-    )
+    found = {family: fit} if np.isfinite(fit.llf) else {}
+    return CountModels(pd.DataFrame(names | columns), _summary(fit), found)
 
 
 def _summary(fit: Fit) -> pd.DataFrame:
     n, k = len(fit.y), len(fit.b) + (fit.family != "poisson")
-    values = (
-        *(fit.family, n, fit.llf, 2 * k - 2 * fit.llf, np.log(n) * k - 2 * fit.llf),
-        *(fit.theta, int((fit.y == 0).sum()), float(fit.up_to(0).sum())),
-        *(fit.identified, fit.reason),
-    )
-    return pd.DataFrame([values], columns=FIT)
+    likely = fit.llf, 2 * k - 2 * fit.llf, np.log(n) * k - 2 * fit.llf, fit.theta
+    zeros = int((fit.y == 0).sum()), float(fit.up_to(0).sum())
+    values = fit.family, n, *likely, *zeros, fit.identified, fit.reason
+    return pd.DataFrame([values], columns=FIT.split())
 
 
-def count_ladder(
-    data: pd.DataFrame, outcome: str, predictors: Sequence[str], exposure=None, cluster=None
-) -> CountModels:
+def count_ladder(data, outcome: str, predictors, exposure=None, cluster=None) -> CountModels:
     """Fit all four families to the same rows; a family that fails says why instead of stopping.
 
     Parameters
@@ -174,7 +160,7 @@ def count_ladder(
         try:
             model = count_regression(data, outcome, predictors, family, exposure, group)
         except NotEstimableError as error:
-            row = dict.fromkeys(FIT, np.nan) | {"family": family, "identified": False}
+            row = dict.fromkeys(FIT.split(), np.nan) | {"family": family, "identified": False}
             fits.append(pd.DataFrame([row | {"reason": str(error)}]))
         else:
             found |= model._found
@@ -262,8 +248,7 @@ def log_mean_ratio(y, X, family: str, cap: float = np.inf) -> float:
     totals = []
     for shift in (0.5, -0.5):
         moved = np.column_stack([np.ones(len(y)), X[:, 0] + shift, X[:, 1:]])
-        share = expit(-moved @ some)
-        totals.append(replace(fit, mu=np.exp(moved @ count), share=share).mean.sum())
+        totals.append(replace(fit, mu=np.exp(moved @ count), share=expit(-moved @ some)).mean.sum())
     return float(np.log(totals[0] / totals[1]))
 
 
@@ -304,10 +289,8 @@ def capped(design: Design, cap: float) -> Fit:
     best = maximise(rows, [design.Z, np.ones((len(y), 1))], guess)
     reason = _not_identified(best, design.terms, best.x[k])
     mu, theta = np.exp(design.Z @ best.x[:k] + design.offset), float(np.exp(best.x[k]))
-    return Fit(
-        "capped", y, ("count",), best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)),
-        theta, not reason, reason,
-    )  # fmt: skip
+    found = best.x[:k], best.vcov[:k, :k], best.llf, mu, np.zeros(len(y)), theta
+    return Fit("capped", y, ("count",), *found, not reason, reason)
 
 
 def hurdle(design: Design) -> Fit:
@@ -334,19 +317,16 @@ def hurdle(design: Design) -> Fit:
     errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
     reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
     b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
-    fit = _two_parts(
-        "hurdle", "any", design, count, b, block_diag(*errors), count.llf + some.llf, share,
-        reasons["count"], "among the counts above 0",
-    )  # fmt: skip
+    found = b, block_diag(*errors), count.llf + some.llf, share
+    told = reasons["count"], "among the counts above 0"
+    fit = _two_parts("hurdle", "any", design, count, *found, *told)
     return replace(fit, identified=not reason, reason=reason or fit.reason)
 
 
 def _any(design: Design) -> Optimum:
     """Logit for any days."""
     positive, start = design.y > 0, np.zeros(len(design.terms))
-    best = maximise(
-        lambda eta, **how: count_fits.logit_rows(positive, eta, **how), [design.Z], start
-    )
+    best = maximise(partial(count_fits.logit_rows, positive), [design.Z], start)
     if not best.settled:  # with a maximum there is no separation
         count_fits.refuse_separation(design, ~positive, True, "rows with days from rows without")
     return best
@@ -358,13 +338,8 @@ def zinb(design: Design) -> Fit:
     if (design.y > 0).all():
         raise NotEstimableError("Not estimable: no count is zero, so there are no excess zeros.")
     plain = negbin(design)
-    best = _maximise_theta(
-        count_fits.inflated_rows,
-        y,
-        design.offset,
-        [Z, np.ones((len(y), 1)), Z],
-        _zinb_starts(design, plain),
-    )
+    blocks, starts = [Z, np.ones((len(y), 1)), Z], _zinb_starts(design, plain)
+    best = _maximise_theta(count_fits.inflated_rows, y, design.offset, blocks, starts)
     share = expit(Z @ best.x[k + 1 :])
     if best.llf < plain.llf + SAME or share[y == 0].sum() < 0.01:
         reason = "collapses to the negative binomial: the share of excess zeros goes to 0"
@@ -380,15 +355,10 @@ def zinb(design: Design) -> Fit:
 def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, limit: str) -> Fit:
     """A fit with zeros of their own; `best` holds the count part, its log theta behind it."""
     k = len(design.terms)
-    bounded = np.isfinite(best.x[k])
-    return Fit(
-        family, design.y, ("count", part), b, vcov, llf,
-        mu=np.exp(design.Z @ b[:k] + design.offset),
-        share=share,
-        theta=float(np.exp(best.x[k])),
-        identified=not reason,
-        reason=reason or ("" if bounded else f"no over-dispersion {limit}: theta is infinite"),
-    )  # fmt: skip
+    mu, theta = np.exp(design.Z @ b[:k] + design.offset), float(np.exp(best.x[k]))
+    told = reason or (f"no over-dispersion {limit}: theta is infinite" if np.isinf(theta) else "")
+    found = b, vcov, llf, mu, share, theta
+    return Fit(family, design.y, ("count", part), *found, not reason, told)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}
@@ -400,9 +370,7 @@ def _truncated(design: Design) -> Optimum:
     y, Z, offset = design.y[at], design.Z[at], design.offset[at]
     where = "Not estimable: among the rows with a count above 0"
     if len(y) <= Z.shape[1] + 1:
-        raise NotEstimableError(
-            f"{where}, which are {len(y)}, there are too few for {Z.shape[1]} coefficients."
-        )
+        raise NotEstimableError(f"{where}, {len(y)} are too few for {Z.shape[1]} coefficients.")
     if (y == y[0]).all():
         raise NotEstimableError(f"{where}, every count is {y[0]:g}.")
     if reasons := unusable(Z[:, 1:], design.terms[1:]):
@@ -413,9 +381,8 @@ def _truncated(design: Design) -> Optimum:
     best = _maximise_theta(count_fits.truncated_rows, y, offset, blocks, starts)
     if best.settled and best.x[-1] > ORDINARY:
         return best
-    count_fits.refuse_separation(
-        design, design.y == 1, False, "counts of 1 from the larger ones", at
-    )
+    what = "counts of 1 from the larger ones"
+    count_fits.refuse_separation(design, design.y == 1, False, what, at)
     ratio = np.append(best.x[0] - best.x[-1], best.x[1:-1])
     limit = maximise(
         lambda eta, **how: count_fits.logseries_rows(y, eta + offset, **how), [Z], ratio
@@ -440,8 +407,7 @@ def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
         return starts
     if not np.isfinite(split.llf):
         return starts
-    more = min(max(split.theta, 1e-3), 1e3)
-    return [*starts, np.r_[split.b[:k], np.log(more), -split.b[k:]]]
+    return [*starts, np.r_[split.b[:k], np.log(min(max(split.theta, 1e-3), 1e3)), -split.b[k:]]]
 
 
 def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
@@ -465,9 +431,7 @@ def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:
     return Optimum(np.insert(held.x, k, np.inf), held.llf, vcov)
 
 
-def _not_identified(
-    fit: Optimum, terms: Sequence[str], log_theta: float = 0.0, tell: str = "the terms apart"
-) -> str:
+def _not_identified(fit: Optimum, terms, log_theta=0.0, tell="the terms apart") -> str:
     if log_theta < SMALLEST:
         return "theta goes to 0: the counts spread more than a negative binomial can"
     if not fit.settled:

@@ -151,15 +151,12 @@ class _Study:
         """The model with these parameters in standard deviations, or why there is none."""
         values = np.linalg.eigvalsh(hessian)
         if not np.isfinite(deviance) or values[0] <= 1e-8 * values[-1]:
-            return NotEstimableError(
-                "the cross-lagged model has no well-defined maximum on these data: too few people "
-                "or occasions, or nothing stable between people"
-            )
+            why = "too few people or occasions, or nothing stable between people"
+            return NotEstimableError(f"the cross-lagged model has no well-defined maximum: {why}")
         units = self.scale[:, None] / self.scale
         paths = theta[:4].reshape(2, 2) * units
         covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
-        llf = -(deviance + self.constant) / 2
-        return CrossLagged(paths.ravel(), covariance, llf, self.n)
+        return CrossLagged(paths.ravel(), covariance, -(deviance + self.constant) / 2, self.n)
 
 
 def _parts(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,10 +247,8 @@ class _Panels:
     def __init__(self, studies: Sequence[_Study]) -> None:
         self.study = np.repeat(np.arange(len(studies)), [len(s.people) for s in studies])
         self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        self.there, self.people, self.sums, self.products = (
-            np.concatenate([getattr(s, name) for s in studies])
-            for name in ("there", "people", "sums", "products")
-        )
+        for name in ("there", "people", "sums", "products"):
+            setattr(self, name, np.concatenate([getattr(s, name) for s in studies]))
 
     def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Minus twice the log-likelihoods, the means of the occasions at their best; gradients;
@@ -289,9 +284,7 @@ class _Panels:
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Second derivatives, by central differences of the gradient."""
-        ahead, behind = (
-            np.stack([self.likelihood(at + s)[1] for s in way * step * np.eye(at.shape[1])], 1)
-            for way in (1, -1)
-        )
-        found = (ahead - behind) / (2 * step)
+        steps = step * np.eye(at.shape[1])
+        slopes = [self.likelihood(at + s)[1] - self.likelihood(at - s)[1] for s in steps]
+        found = np.stack(slopes, 1) / (2 * step)
         return (found + found.swapaxes(1, 2)) / 2

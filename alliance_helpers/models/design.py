@@ -65,14 +65,11 @@ def require_table(data, *columns) -> None:
         raise ParameterError(f"data must be a DataFrame; a {type(data).__name__} was given.")
     names = set(data.columns[data.columns.duplicated()])
     if twice := [f"'{name}'" for name in dict.fromkeys(columns) if name in names]:
-        raise ParameterError(
-            f"The data have more than one column {', '.join(twice)}: rename all but one."
-        )
+        many = f"more than one column {', '.join(twice)}"
+        raise ParameterError(f"The data have {many}: rename all but one.")
 
 
-def complete_columns(
-    data, numeric: Sequence[str], cluster: str | None
-) -> tuple[np.ndarray, np.ndarray | None]:
+def complete_columns(data, numeric, cluster) -> tuple[np.ndarray, np.ndarray | None]:
     """Numeric columns, each named once, on their complete rows, and the groups of these.
 
     ParameterError with every problem found.
@@ -117,10 +114,8 @@ def aligned(**given) -> None:
     indexes = {k: v.index for k, v in given.items() if isinstance(v, pd.Series | pd.DataFrame)}
     first, *others = [*indexes.values()] or [None]
     if not all(first.equals(index) for index in others):
-        raise ParameterError(
-            f"The indexes of {', '.join(indexes)} differ: align them first, as by taking all from "
-            "one table, or give arrays (.to_numpy()) if their order is the same."
-        )
+        remedy = "take all from one table, or give arrays (.to_numpy()) if their order is the same"
+        raise ParameterError(f"The indexes of {', '.join(indexes)} differ: {remedy}.")
 
 
 def complete(values: np.ndarray, groups=None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -253,10 +248,8 @@ def check_sizes(values: np.ndarray, what: str, names: Sequence[str] = ()) -> Non
     bad = (largest > 0) & ((largest < SIZES[0]) | (largest > SIZES[1])) & np.isfinite(largest)
     if bad.any():
         j = int(np.argmax(bad.ravel()))
-        raise ParameterError(
-            f"In {what.format(*names[j : j + 1])} the largest value is {largest.flat[j]:.0e}: too "
-            f"far from 1 to be computed with. Give it in another unit."
-        )
+        where = f"In {what.format(*names[j : j + 1])} the largest value is {largest.flat[j]:.0e}"
+        raise ParameterError(f"{where}: too far from 1. Give it in another unit.")
 
 
 def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -375,15 +368,10 @@ def t_tests(estimate, std_error, df, conf_level: float = 0.95) -> dict[str, np.n
     df = np.broadcast_to(np.asarray(df, float), estimate.shape)
     statistic = estimate / std_error
     reach = special.stdtrit(df, 0.5 + conf_level / 2) * std_error
-    return {
-        "estimate": estimate,
-        "std_error": std_error,
-        "statistic": statistic,
-        "df": df,
-        "p_value": 2 * special.stdtr(df, -np.abs(statistic)),
-        "conf_low": estimate - reach,
-        "conf_high": estimate + reach,
-    }
+    names = "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"
+    test = statistic, df, 2 * special.stdtr(df, -np.abs(statistic))
+    values = estimate, std_error, *test, estimate - reach, estimate + reach
+    return dict(zip(names, values, strict=True))
 
 
 def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -396,9 +384,8 @@ def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
         terms = map(str, X.columns) if named else (f"x{j + 1}" for j in range(values.shape[1]))
     names = tuple(terms)
     if len(names) != values.shape[1] or len(set(names)) != len(names):
-        raise ParameterError(
-            f"{values.shape[1]} predictors need as many different names; given: {list(names)}."
-        )
+        many = f"{values.shape[1]} predictors need as many different names"
+        raise ParameterError(f"{many}; given: {list(names)}.")
     return values, names
 
 
@@ -406,12 +393,8 @@ def check_shape(sample: Sample, dropped: int = 0) -> None:
     """NotEstimableError where there are too few rows or groups."""
     lost = f" ({dropped} rows with missing values were dropped)" if dropped else ""
     if sample.n <= len(sample.terms) + 1:
-        raise NotEstimableError(
-            f"Fewer rows than terms: {sample.n} complete rows{lost} for the intercept and "
-            f"{len(sample.terms)} terms."
-        )
+        rows = f"{sample.n} complete rows{lost} for the intercept and {len(sample.terms)} terms"
+        raise NotEstimableError(f"Fewer rows than terms: {rows}.")
     if sample.n_groups < 2:
-        raise NotEstimableError(
-            f"All {sample.n} complete rows{lost} belong to one group; "
-            f"errors that respect groups need at least two."
-        )
+        rows = f"All {sample.n} complete rows{lost} belong to one group"
+        raise NotEstimableError(f"{rows}; errors that respect groups need at least two.")

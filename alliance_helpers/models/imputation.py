@@ -202,8 +202,7 @@ class _Nested(_Plain):
         intercept[:, self.present] += shrunk * (y_means - _times(x_means, drawn))
         expected = shrunk * (y_means - _times(x_means, beta))
         at_seen = _times(seen, beta) + expected[:, at]
-        at_gone = _times(gone, drawn) + intercept[:, self.gone_group]
-        return self.y[_match(at_seen, at_gone, streams)]
+        return self.y[_match(at_seen, _times(gone, drawn) + intercept[:, self.gone_group], streams)]
 
     def _variances(self, seen, x_means, beta, streams) -> tuple[np.ndarray, np.ndarray]:
         """Draws of the variance within clusters and of their intercepts (b,)."""
@@ -242,14 +241,12 @@ def _match(at_seen, at_gone, streams) -> np.ndarray:
     """Donor (position among the seen rows) for each missing row: one of the nearest five."""
     b, n_seen = at_seen.shape
     n_gone = at_gone.shape[1]
-    jitter = np.array([rng.standard_normal(n_seen) for rng in streams])
-    at_seen = at_seen + TIE_BREAK * jitter
+    at_seen = at_seen + TIE_BREAK * np.array([rng.standard_normal(n_seen) for rng in streams])
     donors = np.argsort(at_seen, axis=1, kind="stable")
     pairs = zip(np.take_along_axis(at_seen, donors, axis=1), at_gone, strict=True)
     position = np.array([np.searchsorted(*pair) for pair in pairs])
     width = min(2 * DONORS, n_seen)
-    first = np.clip(position - DONORS, 0, n_seen - width)
-    window = first[:, :, None] + np.arange(width)
+    window = np.clip(position - DONORS, 0, n_seen - width)[:, :, None] + np.arange(width)
     row = np.arange(b)[:, None, None]
     candidates = donors[row, window]
     distance = np.abs(at_seen[row, candidates] - at_gone[:, :, None])

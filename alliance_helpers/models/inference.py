@@ -18,9 +18,7 @@ from ..errors import ParameterError
 from .design import as_floats, require, require_pairs
 
 
-def equivalence(
-    estimate: float, std_error: float, low: float, high: float, df: float = np.inf, alpha=0.05
-) -> pd.DataFrame:
+def equivalence(estimate, std_error, low, high, df=np.inf, alpha=0.05) -> pd.DataFrame:
     """Two one-sided tests that an effect lies between two bounds.
 
     Parameters
@@ -66,9 +64,7 @@ def equivalence(
     return _row(p, estimate - reach, estimate + reach, p < alpha)
 
 
-def two_one_sided(
-    estimate: float, std_error: float, low: float, high: float, df: float = np.inf
-) -> float:
+def two_one_sided(estimate, std_error, low, high, df=np.inf) -> float:
     """The p-value of :func:`equivalence` alone, without a table and without its checks.
 
     Examples
@@ -166,15 +162,9 @@ def bayes_factor_correlation(r: float, n: float, kappa: float = 1.0, log: bool =
     if abs(r) == 1:
         return np.inf
     a, c = (1 + 2 / kappa) / 2, (n + 2 / kappa) / 2
-    value = (
-        (1 - 2 / kappa) * np.log(2)
-        + np.log(np.pi) / 2
-        - special.betaln(1 / kappa, 1 / kappa)
-        + special.gammaln(c - 0.5)
-        - special.gammaln(c)
-        + (1 + 1 / kappa - n / 2) * np.log1p(-(r**2))
-        + _log_hyp2f1(a, c, r**2)
-    )
+    value = (1 - 2 / kappa) * np.log(2) + np.log(np.pi) / 2 - special.betaln(1 / kappa, 1 / kappa)
+    value += special.gammaln(c - 0.5) - special.gammaln(c)
+    value += (1 + 1 / kappa - n / 2) * np.log1p(-(r**2)) + _log_hyp2f1(a, c, r**2)
     with np.errstate(over="ignore"):
         return float(value if log else np.exp(value))
 
@@ -217,9 +207,8 @@ def adjust(p_values: Sequence[float]) -> np.ndarray:
         raise ParameterError("p_values holds a number outside 0 to 1.")
     adjusted, known = values.copy(), np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
-    rank = np.arange(1, len(order) + 1)
     # The same as statsmodels' multipletests, which empties the garbage of the whole process.
-    running = np.maximum.accumulate(values[order] * rank[::-1])
+    running = np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1))
     adjusted[order] = np.minimum(running, 1)
     return adjusted
 

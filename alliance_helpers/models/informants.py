@@ -118,8 +118,7 @@ def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
     z = standardise(values[rows], ("x", "the first rating", "the second rating"))
     n = worth = len(z)
     if codes is not None:
-        table = effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)
-        worth = float(table["n_effective"].iloc[0])
+        worth = float(effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)["n_effective"].iloc[0])
     r = np.corrcoef(z.T)
     row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
     return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
@@ -164,10 +163,8 @@ def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> p
         raise NotEstimableError(f"n is {n}; more than 3 pairs are needed.")
     determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
     if not (determinant > 0 and max(abs(r_xy), abs(r_xz), abs(r_yz)) < 1):
-        raise NotEstimableError(
-            f"Correlations of {r_xy}, {r_xz} and {r_yz} cannot hold together among three "
-            "variables that differ."
-        )
+        named = f"Correlations of {r_xy}, {r_xz} and {r_yz}"
+        raise NotEstimableError(f"{named} cannot hold together among three variables that differ.")
     difference = r_xy - r_xz
     spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
     std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
@@ -298,12 +295,10 @@ def _levels(named: dict[str, np.ndarray], sample: Sample) -> tuple:
         rows["between"] += (f"{lacking}: no difference between case managers to correlate",)
         return (between, within), rows
     r = float(np.clip(between[0, 1] / np.sqrt(between[0, 0] * between[1, 1]), -1, 1))
-    ends = [
-        limit
-        if worse(limit) <= reach
-        else optimize.brentq(lambda at: worse(at) - reach, limit, r, xtol=1e-4)
-        for limit in (-1.0, 1.0)
-    ]
+    ends = [-1.0, 1.0]
+    for k, limit in enumerate(ends):
+        if worse(limit) > reach:
+            ends[k] = optimize.brentq(lambda at: worse(at) - reach, limit, r, xtol=1e-4)
     p_value = 2 * special.stdtr(sample.n_groups - 1, -worse(0.0))
     at_limit = "at its limit: too little variance between case managers"
     rows["between"] = (r, *ends, p_value, at_limit if abs(r) > 1 - ZERO else "")
@@ -346,13 +341,9 @@ def _bivariate_reml(ratings: np.ndarray, sample: Sample, r: float | None = None)
         cross = sums[:, :, None] * centre
         away = squares - cross - np.swapaxes(cross, 1, 2) + many * np.outer(centre, centre)
         inverse = np.linalg.inv(within)
-        value = (
-            -(n - J) * np.linalg.slogdet(inverse)[1]
-            + np.sum(inverse * sscp)
-            - many[:, 0, 0] @ np.linalg.slogdet(of_means)[1]
-            + np.sum(of_means * away)
-            + np.linalg.slogdet(total)[1]
-        )
+        value = np.sum(inverse * sscp) - (n - J) * np.linalg.slogdet(inverse)[1]
+        value += np.sum(of_means * away) - many[:, 0, 0] @ np.linalg.slogdet(of_means)[1]
+        value += np.linalg.slogdet(total)[1]
         by_mean = many * of_means - of_means @ (away + many * np.linalg.inv(total)) @ of_means
         by_within = (n - J) * inverse - inverse @ sscp @ inverse + (by_mean / sizes).sum(axis=0)
         slopes = 2 * np.stack([by_mean.sum(axis=0), by_within]) @ roots

@@ -44,14 +44,9 @@ def block_df(riv: float, p: int, m: int, complete: float) -> float:
     if c2 <= 0:
         observed, many = star / (1 + riv), block_df(riv, p, m, np.inf)
         return many * observed / (many + observed)
-    z = (
-        1 / c2
-        + c0 * a**2 * c1 / ((1 + a) ** 2 * c2)
-        + c0 * (8 * a**2 * c1 / ((1 + a) * c2**2) + 4 * a**2 / ((1 + a) * c2))
-        + c0 * (4 * a**2 / (c2 * c1) + 16 * a**2 * c1 / c2**3)
-        + c0 * 8 * a**2 / c2**2
-    )
-    return 4 + 1 / z
+    z = c1 / ((1 + a) ** 2 * c2) + 8 * c1 / ((1 + a) * c2**2) + 4 / ((1 + a) * c2)
+    z += 4 / (c2 * c1) + 16 * c1 / c2**3 + 8 / c2**2
+    return 4 + 1 / (1 / c2 + c0 * a**2 * z)
 
 
 CELLS_AT_ONCE = 20_000_000
@@ -114,8 +109,7 @@ def pool(estimates, std_errors, n: float, k: int, df_complete=None) -> pd.DataFr
     left = complete[known]
     observed = (left + 1) / (left + 3) * left * (1 - share[known])
     df[known] *= observed / (df[known] + observed)
-    error = np.sqrt(within * (1 + riv))
-    table = tidy(terms, q.mean(axis=0), error, df, n)
+    table = tidy(terms, q.mean(axis=0), np.sqrt(within * (1 + riv)), df, n)
     return table.assign(riv=riv, fmi=(riv + 2 / (df + 3)) / (riv + 1), m=m)
 
 
@@ -160,9 +154,8 @@ def pool_blocks(estimates, covariances, n: float, k: int, df_complete=None) -> p
     u = as_floats(covariances, "covariances")
     m, p = q.shape
     if u.shape != (m, p, p) or np.isnan(u).any():
-        raise ParameterError(
-            f"covariances has the shape {u.shape}; {m} complete matrices of {p} x {p} are expected."
-        )
+        expected = f"{m} complete matrices of {p} x {p} are expected"
+        raise ParameterError(f"covariances has the shape {u.shape}; {expected}.")
     within = u.mean(axis=0)
     scale = np.sqrt(np.diag(within))
     if not (scale > 0).all() or np.linalg.cond(within / np.outer(scale, scale)) > 1e12:
@@ -250,9 +243,8 @@ def _by_term(values, what: str) -> tuple[np.ndarray, list[str]]:
     array = as_floats(values, what)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or len(array) < 2 or np.isnan(array).any():
-        raise ParameterError(
-            f"{what} needs a row for each of at least two completed data sets, without holes."
-        )
+        needs = "a row for each of at least two completed data sets, without holes"
+        raise ParameterError(f"{what} needs {needs}.")
     named = isinstance(values, pd.DataFrame)
     return array, [str(c) if named else f"x{c + 1}" for c in pd.DataFrame(values)]
 
@@ -261,10 +253,8 @@ def _complete_df(n, k, df_complete, p: int) -> np.ndarray:
     require("positive", n=n)
     df = np.asarray(n - k if df_complete is None else df_complete, float)
     if df.shape not in ((), (p,)) or not (df > 0).all():
-        raise ParameterError(
-            f"Complete data would leave {df} degrees of freedom (n = {n}, k = {k}); more than 0, "
-            f"and one number or {p}, are needed."
-        )
+        left = f"Complete data would leave {df} degrees of freedom (n = {n}, k = {k})"
+        raise ParameterError(f"{left}; more than 0, and one number or {p}, are needed.")
     return np.broadcast_to(df, (p,))
 
 

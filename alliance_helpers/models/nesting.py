@@ -236,10 +236,8 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     information = profile.slopes(ratio)[1]
     least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
     if abs(information) <= least or (ratio and information < least):
-        raise NotEstimableError(
-            f"{', '.join(sample.terms)}: too many terms for {sample.n} rows in "
-            f"{sample.n_groups} groups: nothing is left that tells groups from rows."
-        )
+        many = f"too many terms for {sample.n} rows in {sample.n_groups} groups"
+        raise NotEstimableError(f"{', '.join(sample.terms)}: {many}.")
     information = information if ratio else np.inf
     vcov, change = (within * back @ V @ back.T for V in (inverse, moved @ inverse))
     criterion = float(profile.criterion(np.array(ratio)) - 2 * np.linalg.slogdet(back)[1])
@@ -258,9 +256,9 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame : level estimate conf_low conf_high variance n
-        `case_manager`, `client`, `within`, by REML for nested random intercepts; 95 % intervals
-        by the profile likelihood. The variances agree with ``lme4::lmer``.
+    DataFrame : level estimate conf_low conf_high n
+        `case_manager`, `client`, `within`, by REML for nested random intercepts, as of
+        ``lme4::lmer``; 95 % intervals by the profile likelihood.
 
     Raises
     ------
@@ -277,11 +275,11 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
     rows = pd.DataFrame({"y": np.asarray(y, float), "person": np.asarray(person)})
     rows["group"] = 0 if group is None else np.asarray(group)
     by = rows.dropna().groupby(["group", "person"], sort=False)["y"]
-    n, means = by.size().to_numpy(float), by.mean().to_numpy()
+    order, starts, _ = runs(pd.factorize(by.size().index.get_level_values(0))[0])
+    n, means = by.size().to_numpy(float)[order], by.mean().to_numpy()[order]
     squares = float(((rows["y"] - by.transform("mean")) ** 2).sum())
     if (n > 1).sum() < 3 or squares <= 1e-20 * max(float((means**2).sum()), 1e-300):
         raise NotEstimableError("fewer than three people vary over their occasions")
-    codes = pd.factorize(by.size().index.get_level_values(0))[0]
     N = n.sum()
 
     def criterion(top, middle) -> np.ndarray:
@@ -289,20 +287,15 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
         top, middle = np.asarray(top, float)[..., None], np.asarray(middle, float)[..., None]
         rest = 1 - top - middle
         v = middle + rest / n
-        a, b, c = (_by_group(x / v, codes) for x in (np.ones_like(n), means, means**2))
+        a, b, c = (np.add.reduceat(x / v, starts, axis=-1) for x in (1.0, means, means**2))
         shrink = top / (1 + top * a)
         one, two = (a - shrink * a**2).sum(-1), (b - shrink * a * b).sum(-1)
         total = (c - shrink * b**2).sum(-1) - two**2 / one + squares / rest[..., 0]
         logs = np.log(v).sum(-1) + np.log1p(top * a).sum(-1)
         logs += (N - len(n)) * np.log(rest[..., 0]) + np.log(one)
-        return logs + (N - 1) * np.log(total / (N - 1)), total / (N - 1)
+        return logs + (N - 1) * np.log(total)
 
-    return _shares(criterion, group is not None, (codes.max() + 1, len(n), N))
-
-
-def _by_group(x: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    order, starts, _ = runs(codes)
-    return np.add.reduceat(x[..., order], starts, axis=-1)
+    return _shares(criterion, group is not None, (len(starts), len(n), N))
 
 
 def _shares(criterion, grouped: bool, sizes: tuple) -> pd.DataFrame:
@@ -311,17 +304,15 @@ def _shares(criterion, grouped: bool, sizes: tuple) -> pd.DataFrame:
     tops = edge if grouped else edge[:1]
     middles = np.array([np.where(edge < 0.9995 - top, edge, np.nan) for top in tops])
     with np.errstate(invalid="ignore"):
-        surface = np.array(
-            [criterion(np.full(200, t), m)[0] for t, m in zip(tops, middles, strict=True)]
-        )
+        rows = zip(tops, middles, strict=True)
+        surface = np.array([criterion(np.full(200, t), m) for t, m in rows])
     at = np.unravel_index(np.nanargmin(surface), surface.shape)
     best = minimize(
-        lambda s: float(criterion(s[0] if grouped else 0.0, s[1])[0]) if s.sum() < 0.9999 else 1e9,
+        lambda s: float(criterion(s[0] if grouped else 0.0, s[1])) if s.sum() < 0.9999 else 1e9,
         [tops[at[0]], edge[at[1]]], method="Nelder-Mead", bounds=[(0, 0.999)] * 2,
         options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 2000},
     )  # fmt: skip
     top, middle = (best.x[0] if grouped else 0.0), best.x[1]
-    total = float(criterion(top, middle)[1])
     inside = surface <= best.fun + 3.841
     everywhere = np.broadcast_to(tops[:, None], surface.shape)
     grids = {"case_manager": everywhere, "client": middles, "within": 1 - everywhere - middles}
@@ -330,8 +321,8 @@ def _shares(criterion, grouped: bool, sizes: tuple) -> pd.DataFrame:
     for (level, share), n in zip(shares.items(), sizes, strict=True):
         reach = grids[level][inside]
         ends = (min(reach.min(), share), max(reach.max(), share)) if len(reach) else (share, share)
-        rows.append((level, share, *ends, share * total, int(n)))
-    columns = ["level", "estimate", "conf_low", "conf_high", "variance", "n"]
+        rows.append((level, share, *ends, int(n)))
+    columns = ["level", "estimate", "conf_low", "conf_high", "n"]
     return pd.DataFrame(rows[0 if grouped else 1 :], columns=columns)
 
 
@@ -367,16 +358,13 @@ class _Profile:
         if total <= (1e-12 * abs(centre)) ** 2 * self.n:
             raise NotEstimableError(f"The outcome has the same value in all {self.n} rows.")
         if sample.n_groups == sample.n:
-            raise NotEstimableError(
-                f"Every one of the {sample.n} groups holds a single row: "
-                f"groups cannot be told from rows."
-            )
+            single = f"Every one of the {sample.n} groups holds a single row"
+            raise NotEstimableError(f"{single}: groups cannot be told from rows.")
         left = np.linalg.lstsq(self.within[:-1, :-1], self.within[:-1, -1], rcond=1e-10)[0]
         unexplained = self.within[-1, -1] - self.within[:-1, -1] @ left
         if unexplained <= 1e-12 * total:
-            raise NotEstimableError(
-                "Within groups the outcome does not vary, or the terms fit it perfectly."
-            )
+            flat = "the outcome does not vary, or the terms fit it perfectly"
+            raise NotEstimableError(f"Within groups {flat}.")
 
     def products(self, weights: np.ndarray) -> np.ndarray:
         return (weights @ self.squares).reshape(*weights.shape[:-1], self.p + 1, self.p + 1)
@@ -398,13 +386,8 @@ class _Profile:
         second = 2 * root @ self.products(w**3) @ root.T
         fixed, last, rows = first[:-1, :-1], first[-1, :-1], self.n - self.p
         slope = w.sum() + np.trace(fixed) + rows * first[-1, -1]
-        bend = (
-            -(w**2).sum()
-            + np.trace(second[:-1, :-1])
-            - (fixed**2).sum()
-            + rows * (second[-1, -1] - first[-1, -1] ** 2 - 2 * last @ last)
-        )
-        return slope, bend
+        bend = np.trace(second[:-1, :-1]) - (w**2).sum() - (fixed**2).sum()
+        return slope, bend + rows * (second[-1, -1] - first[-1, -1] ** 2 - 2 * last @ last)
 
     def best_ratio(self) -> float:
         ratios = SHARES / (1 - SHARES)

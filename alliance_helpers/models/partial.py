@@ -94,9 +94,8 @@ class Partial:
         Z = _independent(Z[self.order])
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
-            raise NotEstimableError(
-                f"{self.n} complete dyads are too few for {self.k + self.q} variables"
-            )
+            few = f"{self.n} complete dyads are too few for {self.k + self.q} variables"
+            raise NotEstimableError(few)
         self.y, self.X, self.Z = standardise(y[self.order]), standardise(X[self.order]), Z
         self.df = self.n - self.q - 1 - self.k
         self.base = np.linalg.qr(np.column_stack([np.ones(self.n), Z]))[0]
@@ -204,13 +203,10 @@ class Partial:
         if self.k > 1:
             found = self._block(*covariance.wald(estimate, range(1, self.k + 1)))
         else:
-            error = np.sqrt(covariance.vcov[1, 1])
-            found = _slope(estimate[1], error, covariance.df[1], self.n)
+            found = _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
         if found.df2 < FEWEST_DF:
-            raise NotEstimableError(
-                f"errors by case manager rest on {found.df2:.1f} degrees of freedom, and below "
-                f"{FEWEST_DF} are not to be trusted"
-            )
+            rest = f"errors by case manager rest on {found.df2:.1f} degrees of freedom"
+            raise NotEstimableError(f"{rest}, and below {FEWEST_DF} are not to be trusted")
         return found
 
     @cached_property
@@ -335,8 +331,7 @@ class PartialCounts:
             variance, df = (design.back @ fit.vcov @ design.back.T)[1, 1], np.inf
         else:
             by_dyad = estimator == "poisson" or self.groups is None
-            groups = np.arange(self.n) if by_dyad else self.groups
-            covariance = fit_cr2(design, fit, groups)
+            covariance = fit_cr2(design, fit, np.arange(self.n) if by_dyad else self.groups)
             variance, df = covariance.vcov[1, 1], covariance.df[1]
         return _slope((design.back @ fit.b)[1], np.sqrt(variance), df, self.n)
 
@@ -352,8 +347,7 @@ class PartialCounts:
         weight = mean / (1 + mean / theta)
         root = np.sqrt(weight)
         basis = np.linalg.qr(np.column_stack([np.ones(self.n), self.Z]) * root[:, None])[0]
-        taken = (shuffled * root) @ basis
-        left = shuffled - (taken @ basis.T) / root
+        left = shuffled - ((shuffled * root) @ basis @ basis.T) / root
         return left @ ((self.y - mean) / (1 + mean / theta)) / ((left * left) @ weight)
 
     def _design(self, *before: np.ndarray) -> Design:

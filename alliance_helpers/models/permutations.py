@@ -51,22 +51,17 @@ def permuted_rows(groups, n: int, size: int, rng: np.random.Generator) -> np.nda
     """
     if groups is None:
         return rng.permuted(np.tile(np.arange(n), (size, 1)), axis=1)
-    codes = pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
-    order, starts, sizes = runs(codes)
+    order, starts, sizes = runs(pd.factorize(np.asarray(groups), use_na_sentinel=False)[0])
     out = np.empty((size, n), dtype=np.intp)
     for members in strata(sizes):
         width = sizes[members].max()
         place = np.arange(width) < sizes[members, None]
-        table = np.where(
-            place, order[np.where(place, starts[members, None] + np.arange(width), 0)], -1
-        )
+        at = np.where(place, starts[members, None] + np.arange(width), 0)
+        table = np.where(place, order[at], -1)
         keys = rng.random((size, *table.shape))
         keys[:, ~place] = 2.0
-        givers = np.take_along_axis(
-            np.broadcast_to(table, keys.shape), keys.argsort(axis=2), axis=2
-        )
-        swap = rng.random((size, len(members))).argsort(axis=1)
-        givers = givers[np.arange(size)[:, None], swap]
+        givers = np.take_along_axis(np.broadcast_to(table, keys.shape), keys.argsort(axis=2), 2)
+        givers = givers[np.arange(size)[:, None], rng.random((size, len(members))).argsort(axis=1)]
         givers[place & (givers < 0)] = givers[~place & (givers >= 0)]
         out[:, table[place]] = givers[:, place]
     return out

@@ -88,23 +88,15 @@ class BlockRegression:
         return pd.DataFrame(records, columns=columns.split())
 
     def _repr_html_(self) -> str:
-        titles = "Blocks", "Coefficients after each block", "Steps"
         html = f"<p>{self.n:,} of {self.n_given:,} rows are complete and used.</p>"
-        for title, table in zip(titles, (self.fit, self.coefficients, self.steps), strict=True):
-            shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
-            html += f"<h4>{title}</h4>{shown}"
+        how = {"index": False, "na_rep": "", "float_format": "{:.4g}".format}
+        for title in ("fit", "coefficients", "steps"):
+            html += f"<h4>{title}</h4>{getattr(self, title).to_html(**how)}"
         return html
 
 
 def hierarchical_regression(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    method: str = "stepwise",
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
-    tolerance: float = 1e-4,
+    data, outcome, blocks: Mapping, method="stepwise", p_enter=0.05, p_remove=0.10, cluster=None
 ) -> BlockRegression:
     """Regress an outcome on blocks of predictors, block after block.
 
@@ -126,9 +118,6 @@ def hierarchical_regression(
         Column of the case manager. Standard errors, degrees of freedom, tests and the F of each
         block's change then respect case managers (CR2, Satterthwaite, HTZ). Which terms are
         selected does not change.
-    tolerance : float
-        Terms enter only if 1 - R2 on the terms in the model, and that of each of these
-        afterwards, is at least this.
 
     Returns
     -------
@@ -146,8 +135,9 @@ def hierarchical_regression(
     Notes
     -----
     Algorithm: SPSS Statistics Algorithms, REGRESSION, METHOD=STEPWISE and METHOD=ENTER. Agrees
-    step by step with a loop of R's ``add1`` and ``drop1``. Works on cross-products gathered in
-    one pass, so that time and memory grow with the rows only by that pass.
+    step by step with a loop of R's ``add1`` and ``drop1``. Terms enter only if 1 - R2 on the terms
+    in the model, and that of each of these afterwards, is at least .0001. Works on cross-products
+    gathered in one pass, so that time and memory grow with the rows only by that pass.
 
     Examples
     --------
@@ -158,10 +148,9 @@ def hierarchical_regression(
     >>> hierarchical_regression(data, "alliance", blocks).steps["term"].tolist()
     ['age', 'symptoms']
     """
-    rule = Rule(method, p_enter, p_remove, tolerance)
+    rule = Rule(method, p_enter, p_remove)
     sums = moments(data, outcome, blocks, cluster)
-    correlations = correlate(sums.products[:, :, None])
-    path = run(correlations, np.array([sums.n]), sums.blocks, rule)
+    path = run(correlate(sums.products[:, :, None]), np.array([sums.n]), sums.blocks, rule)
     if path.r_squared[-1, 0] > 1 - NOTHING_LEFT:
         raise NotEstimableError(f"The terms fit '{outcome}' perfectly: no error can be estimated.")
     inside = (np.flatnonzero(block) for block in path.selected[:, :, 0])
@@ -187,9 +176,8 @@ class _Model:
         self.inverse = -swept[np.ix_(inside, inside)]
         inverse = self.inverse / np.outer(spread[inside], spread[inside])
         self.estimate = np.array([sums.means[-1] - means @ slopes, *slopes])
-        self.std_error = np.sqrt(
-            noise * np.array([1 / sums.n + means @ inverse @ means, *np.diag(inverse)])
-        )
+        spreads = np.array([1 / sums.n + means @ inverse @ means, *np.diag(inverse)])
+        self.std_error = np.sqrt(noise * spreads)
         self.dfs, self.covariance = np.full(len(self.estimate), self.df), None
         if sums.codes is not None:  # errors and degrees of freedom that respect groups instead
             rows = sums.rows + sums.means
@@ -200,13 +188,11 @@ class _Model:
     @property
     def columns(self) -> dict[str, Sequence]:
         """What the table of coefficients holds, the intercept first."""
-        return {
-            "term": ["intercept", *self.terms],
-            **t_tests(self.estimate, self.std_error, self.dfs),
-            "beta": [np.nan, *self.beta],
-            "semipartial_r2": [np.nan, *self.beta**2 * self.tolerance],
-            "tolerance": [np.nan, *self.tolerance],
-        }
+        made = {"term": ["intercept", *self.terms]}
+        made |= t_tests(self.estimate, self.std_error, self.dfs)
+        parts = {"beta": self.beta, "semipartial_r2": self.beta**2 * self.tolerance}
+        parts["tolerance"] = self.tolerance
+        return made | {name: [np.nan, *part] for name, part in parts.items()}
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
@@ -299,10 +285,8 @@ def relative_importance(
     [1.0, 0.0]
     """
     if not 1 <= len(groups) <= MOST_UNITS:
-        raise ParameterError(
-            f"{len(groups)} groups of predictors were given; importance over all orders is worked "
-            f"out for 1 to {MOST_UNITS}. Put predictors together into larger groups."
-        )
+        orders = f"importance over all orders is worked out for 1 to {MOST_UNITS} groups"
+        raise ParameterError(f"{len(groups)} groups were given; {orders}. Put some together.")
     source = Resampler(data, outcome, groups, cluster)
     widths = [len(columns) for columns in groups.values()]
     _refuse_collinear(source.R[:-1, :-1], widths, list(groups))
@@ -317,8 +301,7 @@ def relative_importance(
     table["share"] = estimate / r_squared[full, 0]
     table["first"] = r_squared[single, 0]
     table["last"] = r_squared[full, 0] - r_squared[full - single, 0]
-    shuffled = source.permuted(n_noise, np.random.default_rng([seed, 1]))
-    by_chance = _by_resample(shuffled, widths)
+    by_chance = _by_resample(source.permuted(n_noise, np.random.default_rng([seed, 1])), widths)
     reached = (by_chance >= estimate[:, None] - 1e-12).sum(axis=1)
     table["noise"], table["p_value"] = by_chance.mean(axis=1), (1 + reached) / (1 + n_noise)
     table[["p_low", "p_high"]] = [monte_carlo_interval(r, n_noise) for r in reached]
@@ -349,8 +332,7 @@ def lmg(r_squared: np.ndarray) -> np.ndarray:
     out = np.empty((p, r_squared.shape[1]))
     for j in range(p):
         without = subsets[(subsets >> j) & 1 == 0]
-        gain = r_squared[without | (1 << j)] - r_squared[without]
-        out[j] = weight[size[without]] @ gain
+        out[j] = weight[size[without]] @ (r_squared[without | (1 << j)] - r_squared[without])
     return out
 
 
@@ -396,18 +378,14 @@ def _sweep(state: np.ndarray) -> np.ndarray:
 
 def _refuse_collinear(correlations: np.ndarray, widths, names) -> None:
     """Collinear columns inside a group do no harm; across groups nobody can tell whose it is."""
-    stop = 0
-    for width, name in zip(widths, names, strict=True):
-        start, stop = stop, stop + width
-        own = slice(start, stop)
-        if _rank(correlations[:stop, :stop]) < _rank(correlations[:start, :start]) + _rank(
-            correlations[own, own]
-        ):
-            raise NotEstimableError(
-                f"'{name}' is, wholly or in part, a linear combination of the predictors before it "
-                f"({', '.join(names[: names.index(name)])}): leave one of them out, or put them "
-                "into one group."
-            )
+    stops = np.cumsum([0, *widths])
+    for name, start, stop in zip(names, stops, stops[1:], strict=False):
+        parts = slice(start, stop), slice(start), slice(stop)
+        own, before, both = (_rank(correlations[part, part]) for part in parts)
+        if both < before + own:
+            others = f"the predictors before it ({', '.join(names[: names.index(name)])})"
+            remedy = "leave one of them out, or put them into one group"
+            raise NotEstimableError(f"'{name}' is a linear combination of {others}: {remedy}.")
 
 
 def _rank(matrix: np.ndarray) -> int:
@@ -417,10 +395,8 @@ def _rank(matrix: np.ndarray) -> int:
 def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
     matrices = correlations.transpose(2, 0, 1)
     at_once = max(1, CELLS_AT_ONCE >> len(widths))
-    parts = [
-        lmg(subset_r_squared(matrices[start : start + at_once], widths))
-        for start in range(0, len(matrices), at_once)
-    ]
+    starts = range(0, len(matrices), at_once)
+    parts = [lmg(subset_r_squared(matrices[s : s + at_once], widths)) for s in starts]
     return np.concatenate(parts, axis=1)
 
 

@@ -75,10 +75,8 @@ def reliability(items, keys=None, cluster=None) -> pd.DataFrame:
     varies = np.diag(cov) > 0
     if not varies.all():
         named = ", ".join(str(c) for c in scale.columns[~varies])
-        warnings.warn(
-            f"Everybody gave the same answer to {named}: left out of the reliability.",
-            stacklevel=2,
-        )
+        said = f"Everybody gave the same answer to {named}: left out of the reliability."
+        warnings.warn(said, stacklevel=2)
     if varies.sum() < 2:
         raise NotEstimableError("Reliability needs at least two items whose answers vary.")
     cov = cov[np.ix_(varies, varies)]
@@ -87,10 +85,8 @@ def reliability(items, keys=None, cluster=None) -> pd.DataFrame:
     if np.isnan(correlations).any():
         raise NotEstimableError("Too few respondents answered the same items: no correlation.")
     if cov.sum() <= 0 or correlations.sum() <= 0:
-        raise NotEstimableError(
-            "The items cancel each other out (the variance of their sum is not above zero): "
-            "check the keys for items that should be reversed."
-        )
+        remedy = "check the keys for items that should be reversed"
+        raise NotEstimableError(f"The items cancel each other out: {remedy}.")
     alpha = _alpha(cov)
     if cluster is None:
         spread = f_distribution.ppf([0.975, 0.025], n - 1, (n - 1) * (k - 1))
@@ -145,34 +141,24 @@ def _keyed(items, keys) -> pd.DataFrame:
 
 
 def _checked_keys(keys, frame) -> np.ndarray:
-    numbers = np.asarray(keys)
-    if numbers.ndim != 1 or not len(numbers) or numbers.dtype.kind not in "iu":
-        raise ParameterError(
-            f"keys must be a list of whole numbers such as [-1, 5, 8], not {keys!r}."
-        )
-    size = np.abs(numbers)
-    if (bad := numbers[(size < 1) | (size > frame.shape[1])]).size:
-        raise ParameterError(
-            f"keys name item {', '.join(map(str, bad))}, but the items are numbered "
-            f"1 to {frame.shape[1]}."
-        )
-    if len(np.unique(size)) < len(size):
-        raise ParameterError(f"keys name an item twice: {list(map(int, numbers))}.")
+    numbers, most = np.asarray(keys), frame.shape[1]
+    whole = numbers.ndim == 1 and numbers.dtype.kind in "iu"
+    items = {abs(n) for n in numbers.tolist()} if whole else set()
+    if not items or len(items) < len(numbers) or min(items) < 1 or max(items) > most:
+        once = f"give each item of the scale once, by its number from 1 to {most}"
+        raise ParameterError(f"keys are {keys!r}; {once}, with a minus sign if it is reversed.")
     return numbers
 
 
 def _covariances(scale: pd.DataFrame) -> np.ndarray:
     if (empty := scale.columns[scale.notna().sum() < 2]).size:
-        raise NotEstimableError(
-            f"Fewer than two answers to {', '.join(map(str, empty))}: leave it out of the keys."
-        )
+        few = f"Fewer than two answers to {', '.join(map(str, empty))}"
+        raise NotEstimableError(f"{few}: leave it out of the keys.")
     cov = scale.cov().to_numpy()
     if np.isnan(cov).any():
         first, second = np.argwhere(np.isnan(cov))[0]
-        raise NotEstimableError(
-            f"Nobody answered both {scale.columns[first]} and {scale.columns[second]}: "
-            "their covariance is unknown."
-        )
+        both = f"{scale.columns[first]} and {scale.columns[second]}"
+        raise NotEstimableError(f"Nobody answered both {both}: their covariance is unknown.")
     return cov
 
 

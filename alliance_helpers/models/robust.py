@@ -82,16 +82,14 @@ class ClusterCovariance:
         nu = q * (q + 1) / _total_variance(own, shared)
         df2 = nu - q + 1
         if not df2 > 0:
-            raise NotEstimableError(
-                f"A joint test of {q} terms needs more than {q - 1} effective degrees of freedom; "
-                f"the {len(self.own)} groups carry {nu:.1f}."
-            )
+            needs = f"more than {q - 1} effective degrees of freedom"
+            carry = f"the {len(self.own)} groups carry {nu:.1f}"
+            raise NotEstimableError(f"A joint test of {q} terms needs {needs}; {carry}.")
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
-            raise NotEstimableError(
-                f"A joint test of {q} terms needs more than these {len(self.own)} groups."
-            )
+            these = f"more than these {len(self.own)} groups"
+            raise NotEstimableError(f"A joint test of {q} terms needs {these}.")
         f = df2 / nu * float(block @ np.linalg.solve(vcov, block)) / q
         return f, q, df2, float(special.fdtrc(q, df2, f))
 
@@ -152,8 +150,7 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
         what = f"'{terms[int(np.argmin(free))]}' is a linear combination of the terms before it"
         raise NotEstimableError(f"The term {what}.")
     error = np.asarray(residuals, float)[order] * scale
-    pieces = _weighted(Q, error, starts, sizes, variance)
-    return assemble(*pieces, np.linalg.inv(R), terms)
+    return assemble(*_weighted(Q, error, starts, sizes, variance), np.linalg.inv(R), terms)
 
 
 def inside_groups(Q: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,9 +216,8 @@ def _inverse_root(q, v):
     for t in np.exp(np.arange(0.5 * np.log(low) - tail, 0.5 * np.log(high) + tail, step)):
         diagonal = (1 / (v**2 + t**2))[:, None]
         right = diagonal * scaled
-        total += t * (
-            diagonal * q + right @ np.linalg.solve(identity - scaled.T @ right, right.T @ q)
-        )
+        inner = np.linalg.solve(identity - scaled.T @ right, right.T @ q)
+        total += t * (diagonal * q + right @ inner)
     return 2 / np.pi * step * total
 
 
@@ -252,12 +248,8 @@ def _total_variance(own: np.ndarray, shared: np.ndarray) -> float:
     cross = flat.T @ flat
     four = cross.reshape(k, q, k, q)
     of_traces = (trace**2).sum() - 2 * (trace * np.einsum("jss->j", mixed)).sum() + (cross**2).sum()
-    of_products = (
-        np.einsum("jab,jba->", own, own)
-        - 2 * np.einsum("jab,jba->", own, mixed)
-        + np.einsum("asbt,atbs->", four, four)
-    )
-    return float(of_traces + of_products)
+    of_products = np.einsum("jab,jba->", own, own - 2 * mixed)
+    return float(of_traces + of_products + np.einsum("asbt,atbs->", four, four))
 
 
 def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.DataFrame:
@@ -332,9 +324,8 @@ def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterC
     residuals = sample.y - Q @ gamma
     spread = np.linalg.norm(sample.y - sample.y.mean())
     if np.linalg.norm(residuals) <= 1e-12 * max(spread, np.linalg.norm(sample.y) * 1e-3):
-        raise NotEstimableError(
-            "The outcome does not vary, or the terms fit it perfectly: no error can be estimated."
-        )
+        perfect = "The outcome does not vary, or the terms fit it perfectly"
+        raise NotEstimableError(f"{perfect}: no error can be estimated.")
     gram, adjust = shares
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
@@ -384,9 +375,8 @@ def leave_one_out(statistic, groups, most=None) -> tuple[np.ndarray, np.ndarray,
         codes, labels = codes % most, np.array([f"{first}, and others" for first in labels[:most]])
     J = len(labels)
     if J < 3:
-        raise NotEstimableError(
-            f"{J} case manager{'s' * (J != 1)}: leaving one out at a time needs at least three"
-        )
+        many = f"{J} case manager{'s' * (J != 1)}"
+        raise NotEstimableError(f"{many}: leaving one out at a time needs at least three")
     estimate = np.atleast_1d(statistic(np.ones(len(codes), bool)))
     without = np.empty((J, len(estimate)))
     for j in range(J):

@@ -6,7 +6,7 @@ R-squared is optimism, and a test of the whole procedure; many regressions at on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,14 +139,7 @@ def batches(total: int) -> Iterator[int]:
 
 
 def bootstrap_selection(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    n_boot: int = 1000,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    cluster: str | None = None,
+    data, outcome, blocks, n_boot=1000, seed=1995, p_enter=0.05, p_remove=0.10, cluster=None
 ) -> pd.DataFrame:
     """How often each candidate is selected when the stepwise procedure is repeated on resamples.
 
@@ -241,11 +234,8 @@ def selected_models(
     order = np.lexsort((models.sum(axis=1), -counts))[:top]
     terms, models = np.array(source.terms, dtype=object), models[order]
     table = pd.DataFrame({"model": [" + ".join(terms[m]) or "(none)" for m in models]})
-    return table.assign(
-        n_terms=models.sum(axis=1),
-        frequency=counts[order] / n_boot,
-        as_full_sample=(models == full).all(axis=1),
-    )
+    table["n_terms"], table["frequency"] = models.sum(axis=1), counts[order] / n_boot
+    return table.assign(as_full_sample=(models == full).all(axis=1))
 
 
 def optimism_corrected_r2(
@@ -296,10 +286,8 @@ def optimism_corrected_r2(
 
 def bootstrap_paths(source: Resampler, rule: Rule, n_boot, seed, permute=False) -> Path:
     """The procedure on every resample, in the order of `Resampler.resampled`."""
-    paths = [
-        run(batch.correlations, batch.n, source.blocks, rule)
-        for batch in source.resampled(n_boot, seed, permute)
-    ]
+    drawn = source.resampled(n_boot, seed, permute)
+    paths = [run(batch.correlations, batch.n, source.blocks, rule) for batch in drawn]
     names = ("selected", "beta", "r_squared")
     return Path(*(np.concatenate([getattr(p, name) for p in paths], axis=-1) for name in names))
 
@@ -309,21 +297,13 @@ def _full_sample(source: Resampler, rule: Rule) -> Path:
 
 
 def permutation_test(
-    data: pd.DataFrame,
-    outcome: str,
-    blocks: Mapping[str, Sequence[str]],
-    cluster: str | None = None,
-    n_perm: int = 999,
-    seed: int = 1995,
-    p_enter: float = 0.05,
-    p_remove: float = 0.10,
-    tested: str | None = None,
+    data, outcome: str, blocks: Mapping, cluster=None, n_perm=999, seed=1995, tested=None, **limits
 ) -> pd.DataFrame:
     """Test the whole stepwise procedure by the R-squared of its final model, or a block's part.
 
     Parameters
     ----------
-    data, outcome, blocks, p_enter, p_remove
+    data, outcome, blocks, p_enter, p_remove (in `limits`)
         As in `regression.hierarchical_regression`.
     cluster : str, optional
         Column of the case manager. Given, the outcome is shuffled among the clients of a case
@@ -368,7 +348,7 @@ def permutation_test(
     >>> float(test["p_value"].iloc[0])
     0.01
     """
-    rule = Rule("stepwise", p_enter, p_remove)
+    rule = Rule("stepwise", **limits)
     source = Resampler(data, outcome, blocks, cluster)
     require_whole(0, seed=seed)
     rng = np.random.default_rng(seed)

@@ -73,10 +73,8 @@ def occasions(y, x, person, time) -> Occasions:
     rows = Occasions(codes[order], *values[kept[order]].T)
     twice = (np.diff(rows.person) == 0) & (np.diff(rows.time) == 0)
     if twice.any():
-        raise ParameterError(
-            f"{twice.sum()} rows repeat a person's occasion (the first at time "
-            f"{rows.time[twice.argmax()]:g}): keep one row for each person and occasion."
-        )
+        first = f"rows repeat a person's occasion (the first at time {rows.time[twice.argmax()]:g})"
+        raise ParameterError(f"{twice.sum()} {first}: keep one row for each person and occasion.")
     if (np.bincount(rows.person) > 1).sum() < 3:
         raise NotEstimableError("fewer than three people have two occasions with both measures")
     return rows
@@ -119,8 +117,7 @@ def within_between(y, x, person, time, trend: str = "none") -> pd.DataFrame:
     if trend == "own":
         return _pooled(left)
     if trend == "differences":
-        found = cluster_robust(left.y, left.x, left.person, ["within"])
-        return found[1:].reset_index(drop=True)
+        return cluster_robust(left.y, left.x, left.person, ["within"])[1:].reset_index(drop=True)
     mean = own_means(rows.x, rows.person)
     X = {"within": rows.x - mean}
     if np.ptp(mean) > TINY * np.abs(rows.x).max():
@@ -167,8 +164,7 @@ def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFram
     sample = complete_rows(now.y, np.column_stack([*X.values()]), now.person, [*X])
     ratio = fit_intercepts(sample).ratio if trend == "common" else 0.0
     found, covariance = fit_robust(*_weighted(sample, ratio))
-    errors = np.sqrt(np.diag(covariance.vcov))[1:]
-    return tidy(X, found[1:], errors, covariance.df[1:], sample.n)
+    return tidy(X, found[1:], np.sqrt(np.diag(covariance.vcov))[1:], covariance.df[1:], sample.n)
 
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
@@ -183,10 +179,8 @@ def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     now = (left if trend in ("own", "differences") else rows).part(later)
     people = len(np.unique(now.person))
     if len(later) < 10 or people == len(later):
-        raise NotEstimableError(
-            f"only {len(later)} occasions of {people} people have another {lag} before them: the "
-            "series are too short"
-        )
+        few = f"only {len(later)} occasions of {people} people have another {lag} before them"
+        raise NotEstimableError(f"{few}: the series are too short")
     return now, {"itself": left.y[before], "before": left.x[before]} | _common(now, trend)
 
 
@@ -200,8 +194,7 @@ def _left(rows: Occasions, trend: str) -> Occasions:
     """
     if trend not in TRENDS:
         raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
-    takes = {"own": _own_lines, "differences": _differences}
-    left = takes.get(trend, Occasions.away)(rows)
+    left = {"own": _own_lines, "differences": _differences}.get(trend, Occasions.away)(rows)
     free = np.column_stack([left.y, left.x])
     free -= free.mean(axis=0)
     if trend == "common":

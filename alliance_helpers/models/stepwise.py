@@ -80,19 +80,15 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
         raise ParameterError(f"The column '{name}' holds an infinite value.")
     n = len(rows)
     if n <= len(terms) + 1:
-        raise NotEstimableError(
-            f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates: "
-            f"at least {len(terms) + 2} are needed."
-        )
+        few = f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates"
+        raise NotEstimableError(f"{few}: at least {len(terms) + 2} are needed.")
     means = rows.mean(axis=0)
     rows -= means
     products = rows.T @ rows
     flat = np.diag(products) <= n * (1e-12 * np.maximum(np.abs(means), 1e-300)) ** 2
     if flat.any():
-        raise NotEstimableError(
-            f"The column '{columns[int(np.argmax(flat))]}' has the same value in all {n} complete "
-            f"rows: leave it out."
-        )
+        same = f"The column '{columns[int(np.argmax(flat))]}' has the same value"
+        raise NotEstimableError(f"{same} in all {n} complete rows: leave it out.")
     sizes = np.cumsum([0, *(len(columns) for columns in blocks.values())])
     positions = tuple(np.arange(a, b) for a, b in pairwise(sizes))
     return Moments(terms, positions, n, means, products, rows, codes)
@@ -149,10 +145,9 @@ class Rule:
         require("finite", p_enter=self.p_enter, p_remove=self.p_remove)
         require("share", tolerance=self.tolerance)
         if not 0 < self.p_enter <= self.p_remove < 1:
-            raise ParameterError(
-                f"p_remove ({self.p_remove}) must not be below p_enter ({self.p_enter}), both "
-                f"between 0 and 1: otherwise the same term enters and leaves for ever."
-            )
+            limits = f"p_remove ({self.p_remove}) must not be below p_enter ({self.p_enter})"
+            why = "otherwise the same term enters and leaves for ever"
+            raise ParameterError(f"{limits}, both between 0 and 1: {why}.")
 
 
 @dataclass(frozen=True)

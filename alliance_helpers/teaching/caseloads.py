@@ -43,9 +43,8 @@ def _draw_worth(s: SimpleNamespace, ax: Axes) -> None:
     at = np.tile(np.arange(1, s.managers + 1), (len(s.y), 1))
     ax.plot(at.ravel(), s.y[:, order].ravel(), "o", ms=3.6, color="#3C4A54", alpha=0.5, mew=0)
     ax.plot(at[0], means[order], "_", ms=9, mew=2.2, color=NAIVE)
-    ax.set(xlim=(0, s.managers + 1), ylim=(-4, 4), ylabel="Rating (SD units)")
-    ax.set_xlabel("Case managers, sorted by their mean (bars)")
-    ax.set_title(f"{s.n} clients are worth {s.worth:.0f}")
+    ax.set(xlim=(0, s.managers + 1), ylim=(-4, 4), title=f"{s.n} clients are worth {s.worth:.0f}")
+    ax.set(xlabel="Case managers, sorted by their mean (bars)", ylabel="Rating (SD units)")
 
 
 @demonstration("worth", _draw_worth)
@@ -74,8 +73,8 @@ def p_histograms(panels: Iterable[Axes], found: Mapping[str, np.ndarray], most: 
         ax.stairs(heights, edges, fill=True, fc=color, ec=INK, lw=0.6)
         ax.stairs(heights[:1], edges[:2], fill=True, fc=color, ec=INK, lw=0.6, hatch="////")
         ax.axhline(5, color=INK, lw=1, ls=(0, (4, 2)))
-        ax.set(xlim=(0, 1), ylim=(0, most), xlabel="p value", ylabel="Studies (%)")
-        ax.set_title(f"{name}: {heights[0]:.0f} % below .05")
+        title = f"{name}: {heights[0]:.0f} % below .05"
+        ax.set(xlim=(0, 1), ylim=(0, most), xlabel="p value", ylabel="Studies (%)", title=title)
 
 
 @demonstration("false_alarms", _draw_alarms)
@@ -86,8 +85,7 @@ def false_alarms(managers: int, caseload: int, share: float) -> dict:
     rng = np.random.default_rng(201)
     age = rng.standard_normal((COHORTS, managers), np.float32)
     level = np.sqrt(share) * rng.standard_normal((COHORTS, managers), np.float32)
-    spread = np.sqrt(1 - share)
-    rest = spread * rng.standard_normal((COHORTS, caseload, managers), np.float32)
+    rest = np.sqrt(1 - share) * rng.standard_normal((COHORTS, caseload, managers), np.float32)
     y = level[:, None, :] + rest
     counted = (np.tile(age, caseload), y.reshape(COHORTS, -1)), (age, y.mean(axis=1))
     naive, means = (stats.pearsonr(*pair, axis=1).pvalue for pair in counted)
@@ -127,14 +125,9 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
-        return dict(rows.loc[term]) | {
-            "who": book.informant_label(informant),
-            "first": word("as_published"),
-            "how": word(way),
-            "every": ", ".join(rows["wider"].map(figure_number)),
-            "rows": rows,
-            "chosen": rows.index.get_loc(term),
-        }
+        told = dict(rows.loc[term]) | {"rows": rows, "chosen": rows.index.get_loc(term)}
+        told |= {"who": book.informant_label(informant), "first": word("as_published")}
+        return told | {"how": word(way), "every": ", ".join(rows["wider"].map(figure_number))}
 
     return shown()
 
@@ -149,8 +142,7 @@ def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> d
     values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term])
     y, x = standardise(values).T
     n, r = len(y), float(y @ x) / (len(y) - 1)
-    error = np.sqrt((1 - r**2) / (n - 2))
-    independent = verdicts.slope(r, error, n - 2, n, -BOUND, BOUND)
+    independent = verdicts.slope(r, np.sqrt((1 - r**2) / (n - 2)), n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
     row = {"name": word(term, book), "independent": independent, **size}
     row |= {way: relate(y, x, groups, way, BOUND) for way in ("nested", "nested_cr2")}
@@ -242,11 +234,9 @@ def which_first(trend: float, path: float, clients: int, sample: int) -> dict:
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.assign(term=[*ANALYSES], informant="", truth=path)
     same = np.corrcoef(_within(alliance).ravel(), _within(symptoms).ravel())[0, 1]
-    return {
-        "rows": rows, "e": rows["estimate"], "p": rows["p_value"], "same": same,
-        "ends": rows[["conf_low", "conf_high"]].to_numpy(),
-        "means": (alliance.mean(axis=0), symptoms.mean(axis=0)),
-    }  # fmt: skip
+    found = {"rows": rows, "e": rows["estimate"], "p": rows["p_value"], "same": same}
+    found["means"] = alliance.mean(axis=0), symptoms.mean(axis=0)
+    return found | {"ends": rows[["conf_low", "conf_high"]].to_numpy()}
 
 
 def _draw_many(s: SimpleNamespace, *panels: Axes) -> None:
@@ -260,8 +250,7 @@ def how_often_first(trend: float, path: float, clients: int) -> dict:
     alliance, symptoms = drawn(trend, path, clients, STUDIES, seed=1981)
     b, p = zip(*(_paths(symptoms, alliance, out) for out in (False, True)), strict=True)
     found = [100 * float((one < 0.05).mean()) for one in p]
-    means = [float(one.mean()) for one in b]
-    return {"p": p, "found": found, "mean": means, "studies": STUDIES}
+    return {"p": p, "found": found, "mean": [float(one.mean()) for one in b], "studies": STUDIES}
 
 
 def _paths(y: np.ndarray, x: np.ndarray, without_trend: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -276,5 +265,4 @@ def _paths(y: np.ndarray, x: np.ndarray, without_trend: bool) -> tuple[np.ndarra
     b = (inverse @ S[:, 1:, :1])[..., 0]
     df = y.shape[1] * (SESSIONS - 2) - 2 - without_trend
     variance = (S[:, 0, 0] - np.vecdot(b, S[:, 1:, 0])) / df
-    t = b[:, 1] / np.sqrt(variance * inverse[:, 1, 1])
-    return b[:, 1], 2 * special.stdtr(df, -np.abs(t))
+    return b[:, 1], 2 * special.stdtr(df, -np.abs(b[:, 1] / np.sqrt(variance * inverse[:, 1, 1])))

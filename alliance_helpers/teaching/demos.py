@@ -6,7 +6,7 @@ import io
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, wraps
+from functools import cached_property, lru_cache, update_wrapper, wraps
 from html import escape
 from inspect import getdoc, signature
 from math import ceil
@@ -158,9 +158,8 @@ class Demo:
             A name that is no control, or a value outside its bounds.
         """
         if unknown := set(changed) - set(self.controls):
-            raise ParameterError(
-                f"{sorted(unknown)[0]!r} is no control here; use {', '.join(self.controls)}."
-            )
+            names = ", ".join(self.controls)
+            raise ParameterError(f"{sorted(unknown)[0]!r} is no control here; use {names}.")
         for name, value in changed.items():
             self.controls[name].check(name, value)
         return {name: c.value for name, c in self.controls.items()} | changed
@@ -295,10 +294,7 @@ def _stay(figure: Figure) -> None:
 
 
 def demonstration(
-    name: str,
-    draw: Callable[..., Any],
-    height: float = 0.0,
-    **given: tuple,
+    name: str, draw: Callable, height: float = 0.0, **given: tuple
 ) -> Callable[[Callable[..., dict]], Callable[[], Demo]]:
     """Make a demonstration of what a function computes from its controls.
 
@@ -318,11 +314,8 @@ def demonstration(
 
         demo = Demo(controls, found, *about)
 
-        def give() -> Demo:
-            return demo
-
-        give.__name__, give.__doc__ = compute.__name__, compute.__doc__
-        give.__module__ = compute.__module__  # where the reference looks for it
+        give = update_wrapper(lambda: demo, compute, ("__module__", "__name__", "__doc__"))
+        del give.__wrapped__  # it takes no settings
         return give
 
     return made

@@ -10,7 +10,7 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from numbers import Real
 
@@ -30,15 +30,7 @@ class Right(str):
         return f'<div role="status" style="color:#00594C;font-weight:bold">{escape(self)}</div>'
 
 
-def check(
-    answer: object,
-    expected: object,
-    within: float = 0.0,
-    hint: str = "",
-    traps: Mapping[str, object] | None = None,
-    choices: Sequence[str] = (),
-    why: str = "",
-) -> Right:
+def check(answer, expected, within=0.0, hint="", traps=None, choices=(), why="") -> Right:
     """Say whether an answer is right, and why; where it is not, what to look at.
 
     A number that is right as far as it was rounded is told that a decimal is wanting.

@@ -61,9 +61,9 @@ def _draw_sample(s: SimpleNamespace, ax: Axes) -> None:
         ax.annotate(f"x{x}", (x, r), (0, 7 if r > 0 else -15), textcoords="offset points",
                     ha="center", weight="bold")  # fmt: skip
     ax.set(xlim=(0.3, len(s.r) + 0.7), ylim=(-0.45, 0.45), ylabel="Correlation with outcome")
-    ax.set_xlabel("Candidate")
+    title = "Dark: entered by stepwise; hollow: the same in 10,000 new clients"
+    ax.set(xlabel="Candidate", title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_title("Dark: entered by stepwise; hollow: the same in 10,000 new clients")
 
 
 @demonstration("one_sample", _draw_sample)
@@ -115,13 +115,12 @@ def many_samples(candidates: int, n: int, p_enter: float) -> dict:
 def _draw_screened(s: SimpleNamespace, ax: Axes) -> None:
     """p values of the second regression's terms against what chance alone would give."""
     at = np.arange(1, s.kept + 1)
-    colors = np.where(s.p < 0.05, FOUND, MISSED)
     ax.axhline(0.05, color=INK, lw=1, ls=(0, (4, 2)))
-    ax.bar(at, s.p, color=colors, edgecolor=INK, lw=0.6)
+    ax.bar(at, s.p, color=np.where(s.p < 0.05, FOUND, MISSED), edgecolor=INK, lw=0.6)
     ax.plot(at, at / (s.kept + 1), color=CHANCE, lw=2)
     ax.set(xlim=(0.3, max(s.kept, 1) + 0.7), ylim=(0, 1), ylabel="p value")
-    ax.set_xlabel("Terms of the second regression, sorted")
     ax.set_title("Bars: printed p (dark: below .05). Line: what noise should give")
+    ax.set_xlabel("Terms of the second regression, sorted")
 
 
 @demonstration("freedman", _draw_screened)
@@ -157,14 +156,9 @@ def study_selection(dyads: pd.DataFrame, book: Codebook, n_boot: int = 200) -> D
         table = table.sort_values("inclusion", kind="stable")[::-1]
         rows = table.head(3).itertuples()
         most = [said("study_selection", "each", name=word(row.term, book), row=row) for row in rows]
-        return {
-            "table": table.assign(informant=rating),
-            "name": word(column, book),
-            "n_boot": n_boot,
-            "most": ", ".join(most),
-            "noise": table["noise_inclusion"].mean(),
-            "edge": noise_edge(p_enter),
-        }
+        found = {"table": table.assign(informant=rating), "most": ", ".join(most)}
+        noise = {"noise": table["noise_inclusion"].mean(), "edge": noise_edge(p_enter)}
+        return found | noise | {"name": word(column, book), "n_boot": n_boot}
 
     return shown()
 
@@ -198,12 +192,10 @@ def power_of(rho: float, n: int, alpha: float) -> dict:
     """What a study of this size could have seen."""
     grid = np.linspace(0, 0.5, 51)
     power = [inference.power_correlation(r, n, alpha) for r in grid]
-    return {
-        "curve": pd.DataFrame({"effect": grid, "power": power}),
-        "power": inference.power_correlation(rho, n, alpha),
-        "critical": inference.critical_correlation(n, alpha),
-        "detectable": inference.detectable_correlation(n, 0.80, alpha),
-    }
+    seen = {"critical": inference.critical_correlation(n, alpha)}
+    seen["detectable"] = inference.detectable_correlation(n, 0.80, alpha)
+    seen["power"] = inference.power_correlation(rho, n, alpha)
+    return seen | {"curve": pd.DataFrame({"effect": grid, "power": power})}
 
 
 def verdict(effect: Effect, none: int = 0) -> str:
@@ -249,21 +241,13 @@ def bayes_of(r: float, n: int, kappa: float) -> dict:
     """How the evidence for nothing depends on what one expected."""
     bf10 = [inference.bayes_factor_correlation(r, n, k) for k in KAPPAS]
     bf01 = np.exp(-inference.bayes_factor_correlation(r, n, kappa, log=True))
-    return {
-        "curve": pd.DataFrame({"kappa": KAPPAS, "bf10": bf10}),
-        "bf01": bf01,
-        "odds": max(bf01, 1 / bf01),
-        "case": "none" if bf01 >= 1 else "some",
-    }
+    curve = pd.DataFrame({"kappa": KAPPAS, "bf10": bf10})
+    found = {"bf01": bf01, "odds": max(bf01, 1 / bf01), "case": "none" if bf01 >= 1 else "some"}
+    return found | {"curve": curve}
 
 
 @kept
-def hospital(
-    dyads: pd.DataFrame,
-    book: Codebook,
-    days: str = "hospital_days",
-    adjust: tuple[str, ...] = COVARIATES,
-) -> Demo:
+def hospital(dyads, book: Codebook, days="hospital_days", adjust=COVARIATES) -> Demo:
     """The study's own null result: hospital days per SD of an alliance rating.
 
     `adjust` names the covariates, as claims do under `days_adjusted_for`; a study that has none of
@@ -299,11 +283,8 @@ def hospital(
     @demonstration("hospital", draw, adjusted=both)
     def shown(bound: float, adjusted: bool = True) -> dict:
         rows = pd.DataFrame([fitted(i, bound, adjusted) for i in book.informants])
-        return {
-            "rows": rows,
-            "said": " ".join(rows["said"]),
-            "given": covariates if adjusted and covariates else "nothing",
-            "bounds": (1 / bound, bound),
-        }
+        given = covariates if adjusted and covariates else "nothing"
+        found = {"rows": rows, "said": " ".join(rows["said"])}
+        return found | {"given": given, "bounds": (1 / bound, bound)}
 
     return shown()

@@ -27,9 +27,7 @@ NAMES = {"pearson_r": "Pearson r", "icc_c1": "ICC(C,1)", "icc_a1": "ICC(A,1)", "
 ASSOCIATION, AGREEMENT = STEPS[1].color, STEPS[3].color
 
 
-def made_pairs(
-    bias: float, scale: float, noise: float, n: int = 201, seed: int = 1995, exact: bool = True
-) -> dict:
+def made_pairs(bias, scale, noise, n=201, seed=1995, exact=True) -> dict:
     """Pairs of ratings of the same bond, spoiled in three ways.
 
     Parameters
@@ -57,10 +55,8 @@ def _agreed(client: np.ndarray, case_manager: np.ndarray) -> dict:
     table = agreement(client, case_manager)
     bias = table.loc["bias", "estimate"]
     how = "alike" if abs(bias) < 0.05 else "higher" if bias > 0 else "lower"
-    return {
-        "client": client, "case_manager": case_manager, "table": table, "e": table["estimate"],
-        "direction": said("two_informants", how, points=abs(bias)),
-    }  # fmt: skip
+    seen = {"client": client, "case_manager": case_manager, "table": table, "e": table["estimate"]}
+    return seen | {"direction": said("two_informants", how, points=abs(bias))}
 
 
 def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bool = True) -> None:
@@ -108,12 +104,9 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
         pair = dyads[[f"client_alliance{part}", f"case_manager_alliance{part}"]].dropna()
         client, case_manager = pair.to_numpy(float).T
         shift = forgiven / 100 * float(np.mean(client - case_manager))
-        return _agreed(client - shift, case_manager) | {
-            "scale": part[1:] or "total",
-            "shift": shift,
-            "limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3),
-            "reach": 1.15 * np.abs(client - case_manager).max(),
-        }
+        seen = {"limits": (pair.min(axis=None) - 3, pair.max(axis=None) + 3)}
+        seen |= {"reach": 1.15 * np.abs(client - case_manager).max(), "shift": shift}
+        return _agreed(client - shift, case_manager) | seen | {"scale": part[1:] or "total"}
 
     return shown()
 
@@ -137,9 +130,8 @@ def how_sure(n: int, r: float, bias: int, sample: int) -> dict:
     variance = SPREAD**2 + noise**2
     agreed = 2 * r * variance / (2 * variance + bias**2)  # with equal spread, of both
     truth = {"pearson_r": r, "icc_c1": r, "icc_a1": agreed, "ccc": agreed, "bias": bias}
-    rows = table.loc[list(truth)].assign(
-        term=[*NAMES.values(), "Bias"], informant="", truth=pd.Series(truth)
-    )
+    about = {"term": [*NAMES.values(), "Bias"], "informant": "", "truth": pd.Series(truth)}
+    rows = table.loc[list(truth)].assign(**about)
     ends = {name: (row["conf_low"], row["conf_high"]) for name, row in rows.iterrows()}
     return {"table": table, "truth": truth, "rows": rows, "e": table["estimate"], "ends": ends}
 
@@ -157,9 +149,7 @@ WORLDS = {
 }
 
 
-def ratings(
-    favour: float, link: float, leak: float, drawn: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ratings(favour, link, leak, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The little world: alliance, own view of outcome, another rater's view.
 
     `drawn` holds five arrays of independent normal scores, which become the true outcome, the
@@ -205,9 +195,7 @@ def favour_and_link(favour: float, link: float, n: int) -> dict:
 
 
 @kept
-def study_contrast(
-    dyads: pd.DataFrame, book: Codebook, scenario: str = "published", seed: int = 1995
-) -> Demo:
+def study_contrast(dyads, book: Codebook, scenario="published", seed=1995) -> Demo:
     """A study's contrast, and that of a study in which there is nothing but halo.
 
     The start is the given study, drawn with this scenario and seed; all others are simulated.
@@ -264,10 +252,8 @@ def leaks(leak: int, favour: float, link: float, n: int) -> dict:
     alliance, _, other = ratings(favour, link, leak / 100, drawn)
     r, limit = stats.pearsonr(alliance, other, axis=1).statistic, critical_correlation(n)
     share = float((r > limit).mean())
-    return {
-        "correlations": r, "limit": limit, "refutes": r > limit, "share": share, "mean": r.mean(),
-        "studies": STUDIES,
-    }  # fmt: skip
+    found = {"correlations": r, "limit": limit, "refutes": r > limit, "share": share}
+    return found | {"mean": r.mean(), "studies": STUDIES}
 
 
 CLIENTS_HELD = 600
@@ -313,10 +299,8 @@ def own_view_held(groups: int, favour: float, link: float) -> dict:
     group[own.argsort()] = np.arange(CLIENTS_HELD) * groups // CLIENTS_HELD
     means = [np.bincount(group, x)[group] / np.bincount(group)[group] for x in (alliance, other)]
     _, every, held = correlations_expected(favour, link)
-    return {
-        "alliance": alliance, "other": other, "group": group, "all": every, "held": held,
-        "inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1],
-    }  # fmt: skip
+    found = {"alliance": alliance, "other": other, "group": group, "all": every, "held": held}
+    return found | {"inside": np.corrcoef(alliance - means[0], other - means[1])[0, 1]}
 
 
 def without_chance() -> np.ndarray:

@@ -68,9 +68,8 @@ def rehearse() -> None:
 
 def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     """Both informants' alliance with the variables of a block, by a chosen analysis."""
-    blocks = {
-        b.capitalize(): b for b in book.blocks if b != "alliance" and usable(dyads, book.blocks[b])
-    }
+    others = [b for b in book.blocks if b != "alliance" and usable(dyads, book.blocks[b])]
+    blocks = {b.capitalize(): b for b in others}
 
     def draw(s: SimpleNamespace, ax: Axes) -> None:
         plots.forest(s.rows, caseloads.BOUND, book, word(s.analysis), ax=ax)
@@ -92,9 +91,7 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
     return shown()
 
 
-def regression_of(
-    dyads: pd.DataFrame, book: Codebook, informant: str = "", outcome: str = ""
-) -> demos.Demo:
+def regression_of(dyads, book: Codebook, informant="", outcome="") -> demos.Demo:
     """The hierarchical regression of another outcome or of the rating, by another method.
 
     It starts on the informant and on the outcome given; without an outcome, on the rating.
@@ -115,20 +112,13 @@ def regression_of(
         explained = outcome or book.alliance_of(informant)
         how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}
         blocks = regression_blocks(dyads, book, **how)
-        model = hierarchical_regression(
-            dyads, explained, blocks, method=method, p_enter=p_enter, p_remove=p_enter + 0.05
-        )
+        rule = {"p_enter": p_enter, "p_remove": p_enter + 0.05}
+        model = hierarchical_regression(dyads, explained, blocks, method, **rule)
         shares = zip(model.fit["block"], model.fit["delta_r_squared"], strict=True)
         terms = [word(t, book) for t in model.final["term"] if t != "intercept"]
-        return {
-            "fit": model.fit,
-            "total": float(model.fit["r_squared"].iloc[-1]),
-            "n": int(model.fit["n"].iloc[-1]),
-            "parts": ", ".join(f"{block} {coefficient(r2, 3)}" for block, r2 in shares),
-            "terms": ", ".join(terms) or "–",
-            "case": method,
-            "name": word(explained, book),
-            "explained": explained,
-        }
+        found = {"fit": model.fit, "total": float(model.fit["r_squared"].iloc[-1]), "n": model.n}
+        found |= {"parts": ", ".join(f"{block} {coefficient(r2, 3)}" for block, r2 in shares)}
+        found |= {"terms": ", ".join(terms) or "–", "case": method}
+        return found | {"name": word(explained, book), "explained": explained}
 
     return shown()

@@ -258,11 +258,15 @@ def test_what_a_figure_says_goes_with_what_it_is_given(draw, args, said, unsaid)
     assert said in alt and unsaid not in alt
 
 
-@pytest.mark.parametrize(("left", "said"), [(0, "no ratings"), (3, "fewer than 5 ratings")])
-def test_few_ratings_are_not_described(left, said, dyads):
-    few = dyads.assign(client_alliance=dyads["client_alliance"].iloc[10 : 10 + left])
+def test_few_ratings_are_not_described_and_none_are_not_drawn(dyads):
+    few = dyads.assign(client_alliance=dyads["client_alliance"].iloc[10:13])
     alt = plots.informants(few).figure.get_label()
-    assert f"Client: {said}; Case manager: mean" in alt
+    assert "side by side" in alt and "Client: fewer than 5 ratings; Case manager: mean" in alt
+    one = plots.informants(dyads.assign(client_alliance=np.nan))
+    assert "Client" not in one.figure.get_label() and "side by side" not in one.figure.get_label()
+    assert one.get_xlim()[0] == 0 and "Client" not in [text.get_text() for text in one.texts]
+    nobody = plots.informants(dyads.assign(client_alliance=np.nan, case_manager_alliance=np.nan))
+    assert "Client: no ratings; Case manager: no ratings." in nobody.figure.get_label()
 
 
 def test_informants_are_said_from_the_data(dyads):
