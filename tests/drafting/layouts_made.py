@@ -78,8 +78,8 @@ def rated_once(folder, data, files=False):
         two.to_csv(folder / "therapists.csv", index=False)
         return
     items = [f"wai{i}" for i in range(1, 13)]
-    one, two = (part.rename(columns=dict(zip(own, items, strict=True))).assign(role=role)
-                for part, own, role in ((one, CLIENT, "client"), (two, THERAPIST, "therapist")))  # fmt: skip
+    one = one.rename(columns=dict(zip(CLIENT, items, strict=True))).assign(role="client")
+    two = two.rename(columns=dict(zip(THERAPIST, items, strict=True))).assign(role="therapist")
     pd.concat([one, two]).to_csv(folder / "s.csv", index=False)
 
 

@@ -38,8 +38,11 @@ from alliance_helpers.study.read_codebook import parse_codebook
 def test_sessions_are_taken_in_their_order_and_of_both_informants_alike(made, tmp_path):
     data = truth()
     made(tmp_path, data)
-    text, book, found, _ = drafted(tmp_path)
+    text, book, found, dyads = drafted(tmp_path)
     wanted = totals(data)
+    sessions = dyads.attrs["sessions"]
+    numbers = sessions.frame.groupby("patient_id")[sessions.order]
+    assert (numbers.nunique() == numbers.size()).all()
     assert "event: last_rated" in text
     assert "QUESTION: all sessions are kept" in text
     assert book.case_manager == "therapist"
