@@ -222,7 +222,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     role = sure or role_of(column.name) or role_of(column.label)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
-    dates = _dates(present, column.name) if number is None or not unique else {}
+    no_id = number is None or not (unique or role or ID.search(column.name))
+    dates = _dates(present, column.name) if no_id else {}
     alone = unique and number is None and total > FEW and not (dates or _mostly(MOMENT, present))
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
@@ -291,8 +292,10 @@ def place_in_time(text: str) -> tuple[int, float, str] | None:
 
 def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
     """Type and values of cells that name sessions or events; nothing if their order is not told."""
+    if len(present) < 2 or not all(map(place_in_time, [*present][:SOME])):
+        return {}  # without a look at every text that is free
     told = {text: place_in_time(text) for text in present}
-    if None in told.values() or len(told) < 2:
+    if None in told.values():
         return {}
     of = {what for _, _, what in told.values()}
     place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))

@@ -191,3 +191,24 @@ def test_rooms_groups_and_therapists_are_no_sessions(tmp_path):
     book = parse_codebook(describe(tmp_path))
     assert book.tables["s"].time is None
     assert book.case_manager == "therapist"
+
+
+def test_numbers_of_clients_that_could_be_days_are_ids(tmp_path):
+    rows = at_sessions(truth())
+    days = pd.date_range("2024-01-03", periods=72).strftime("%Y%m%d").astype(int)
+    rows["patient_id"] = rows["patient_id"].map(dict(zip(range(2001, 2073), days, strict=True)))
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.tables["s"].variables[book.client].column == "patient_id"
+    assert book.tables["s"].time == "session"
+
+
+def test_answers_that_are_all_one_word_are_no_units(tmp_path):
+    """The first client broke off: it is a record, and `check` names the word."""
+    frame = forms(truth()).astype(object)
+    frame.iloc[0, 2:] = "broken off"
+    frame["id"] = frame["id"].map("A{}".format)
+    frame["therapist"] = frame["therapist"].map("T{}".format)
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.tables["s"].header == (1, 1)
