@@ -54,7 +54,7 @@ from .items import (
     reversed_beside,
     without_raw,
 )
-from .layout import SHAPES, DraftTable, Layout, Part, shape_of
+from .layout import SHAPES, DraftTable, Layout, Part, Shape, shape_of
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 
 TOTAL = pattern("column", "total")
@@ -214,6 +214,13 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
         layout = _lay_out([largest])
         layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
+    times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
+    for table in tables:  # a rating of one session says of which, as those of several do
+        time = next((n for n in times if n in table.guesses), None)
+        once = table.shape.row == "client" and layout.client in table.guesses
+        if time and once and any(is_alliance(block, table) for block in table.blocks):
+            why = say("sessions", column=table.guesses[layout.client].column, by=time)
+            table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
     layout.questions += [_lost(table) for table in tables if table not in layout.tables]
     first, *rest = [

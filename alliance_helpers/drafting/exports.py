@@ -202,11 +202,11 @@ def _labels_below(source: Source) -> Source:
         return source  # a second row of names, were it read as part of the header
     texts = ["" if pd.isna(cell) else as_text(cell) for cell in told]
     words = [bool(t) and as_number(t) is None and not no_answer(t) for t in texts]
-    row, told, rest = texts, told[words], frame.iloc[1:, np.flatnonzero(words)]
+    told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
     numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()
     over = told[(numbers > 0.5).to_numpy(bool)]
     units = over.nunique() > 1 or over.astype("str").str.contains(r"\d").all()
-    units = units and all(as_number(t) is None for t in row)  # as none of the records would be
+    units = units and all(as_number(t) is None for t in texts)  # as none of the records would be
     if len(over) < 3 or not (over.is_unique or units):
         return source
     raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})

@@ -199,7 +199,7 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
            if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
     named = [n for n, g in free.items()
-             if g.role == "time" or (g.type == "integer" and TIME.fullmatch(g.column))]  # fmt: skip
+             if g.role == "time" or (g.type in NUMERIC and TIME.fullmatch(g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):

@@ -278,9 +278,9 @@ def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[di
     for name, frame in sessions.items():
         table = book.tables[name]
         time, variable = frame[table.time], table.variables[table.time]
-        if variable.values:
-            time = time.map({v: i for i, v in enumerate(variable.values)})
-        counts = variable.type == "integer" or bool(variable.values)
+        events = variable.type == "category" and {v: i for i, v in enumerate(variable.values)}
+        time = time.map(events) if events else time
+        counts = variable.type == "integer" or bool(events)
         time = time.to_numpy(dtype=float, na_value=np.nan) if counts else time.array
         parts[name] = pd.DataFrame({"client": frame[book.client].array, "time": time})
     rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
