@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -79,9 +80,9 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
 
 def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     """Words as numbers; `levels` are value labels of the items, by code."""
-    codes = {plain(label): float(code) for code, label in levels.items() if is_whole(code)}
+    codes = {plain(label): float(code) for code, label in levels.items() if _is_whole(code)}
     if levels and all(plain(word) in codes for word in words):
-        found = {levels[c]: float(c) for c in sorted(levels, key=float) if is_whole(c)}
+        found = {levels[c]: float(c) for c in sorted(levels, key=float) if _is_whole(c)}
         return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
@@ -142,20 +143,19 @@ def _two_languages(seen: Mapping[str, str]) -> Answers | None:
 
 def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     """Numbers that are not the steps themselves: told by value labels in a known order, or gaps."""
-    whole = {code: plain(label) for code, label in levels.items() if is_whole(code)}
+    whole = {code: plain(label) for code, label in levels.items() if _is_whole(code)}
     words = {c: w for c, w in whole.items() if not re.fullmatch(r"\d*", w)}
     fit = [(o, {c: float(n) for c, w in words.items() if (n := _number_of(w, k)) is not None})
            for o, k in _orders()]  # fmt: skip
     fit = [(o, found) for o, found in fit if words and len({*found.values()}) == len(words)]
-    fit.sort(key=lambda f: (any(float(code) != number for code, number in f[1].items()),
-                            len({float(code) + number for code, number in f[1].items()})))  # fmt: skip
+    fit.sort(key=lambda f: _apart(f[1].items()))
     for order, found in fit[:1]:
         form, remark = order.get("form"), say("labels_in_order", name=order["name"])
         found = dict(sorted(found.items(), key=lambda item: item[1]))
         if all(float(code) == number for code, number in found.items()):
             return Answers(form=form if len(words) > 2 else None, remark=remark)
         if len(words) > 2 or [*map(float, found)] != sorted(map(float, found)):
-            found = mirrored(found)
+            found = _mirrored(found)
             said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
             return Answers(found, form, remark, said)
     steps = np.unique(numbers)
@@ -163,16 +163,47 @@ def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     far = len(steps) and steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25: choices that came later
     if len(steps) > 7 or not (far or (len(steps) and steps[-1] <= 10 and skipped(numbers))):
         return Answers()
-    if len(steps) < 4 or not far and (steps[0] > 1 or max(np.diff(steps)) > 2):
+    if len(steps) < 4 or not (far or (steps[0] < 2 and max(np.diff(steps)) < 3)):
         return Answers(question=say("gaps_only", codes=codes))
     said = say("gaps", codes=codes, n=len(steps))
     return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
 
 
-def mirrored(found: Mapping[str, float]) -> dict[str, float]:
+def _apart(found: Iterable[tuple[str, float]]) -> tuple[bool, int]:
+    """How far numbers are from their codes: not at all, or at least mirrored."""
+    pairs = [(float(code), x) for code, x in found]
+    return any(code != x for code, x in pairs), len({code + x for code, x in pairs})
+
+
+def by_item(
+    labels: Mapping[str, Mapping[str, str]],
+) -> tuple[dict[str, Mapping[str, float]], list[str]]:
+    """Items whose value labels give other numbers to codes than those of most items; questions."""
+    told = {
+        name: {k: plain(w) for k, w in of.items() if _is_whole(k)} for name, of in labels.items()
+    }
+    usual = dict(Counter(frozenset(here.items()) for here in told.values()).most_common(1)[0][0])
+    most, own, other = read_codes(np.array([]), usual).numbers, {}, []
+    codes = {word: most.get(code, float(code)) for code, word in usual.items()}
+    for name, here in told.items():
+        found = read_codes(np.array([]), here)
+        if found.remark:
+            meant = found.numbers or {code: float(code) for code in here}
+        elif {*here.values()} == codes.keys():
+            meant = _mirrored({code: codes[word] for code, word in here.items()})
+        else:
+            other += [name] if here and usual else []
+            continue
+        if any(most.get(code, float(code)) != x for code, x in meant.items()):
+            own[name] = meant
+    names = {"other_way": own, "other_words": other}
+    return own, [say(what, names=", ".join(said)) for what, said in names.items() if said]
+
+
+def _mirrored(found: Mapping[str, float]) -> dict[str, float]:
     """Codes and their numbers; those between, too, where one counts down as the other counts up.
 
-    >>> mirrored({"3": 1.0, "1": 3.0})
+    >>> _mirrored({"3": 1.0, "1": 3.0})
     {'3': 1.0, '2': 2.0, '1': 3.0}
     """
     ends = sorted(map(int, found))
@@ -189,7 +220,7 @@ def _number_of(word: str, known: Mapping[str, int]) -> int | None:
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     """Answers that no value label names, though labels name neighbours, not some anchors."""
-    labelled = sorted(float(code) for code in levels if is_whole(code))
+    labelled = sorted(float(code) for code in levels if _is_whole(code))
     unsaid = np.setdiff1d(numbers, labelled)
     if len(unsaid) == 0 or len(labelled) < 3 or min(np.diff(labelled)) > 1:
         return ""
@@ -197,5 +228,5 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     return say("label_gaps", found=found, told=told)
 
 
-def is_whole(code: str) -> bool:
+def _is_whole(code: str) -> bool:
     return re.fullmatch(r"-?\d+", code) is not None

@@ -52,8 +52,9 @@ from .items import (
     informant_of,
     item_blocks,
     reversed_beside,
+    without_raw,
 )
-from .layout import SHAPES, DraftTable, Layout, Part, shape_of
+from .layout import SHAPES, DraftTable, Layout, Part, Shape, shape_of
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 
 TOTAL = pattern("column", "total")
@@ -148,37 +149,40 @@ def _apart(table: DraftTable) -> list[DraftTable]:
         ids, other.questions[:0] = shape.settings["column"], shape.questions
         shape = replace(other.shape, why=other.shape.why.replace(ENDING, f"the end of {ids}"))
         return [replace(other, ids=ids, shape=shape)]
-    unlike = shape.row == "rating" and any(block.answers.words for block in table.blocks)
-    if not unlike and shape.row != "apart":
+    if shape.row not in ("rating", "apart"):
         return [table]
     column, who = (role := dict(shape.settings["informant"])).pop("column"), role
     words = shape.settings.get("words", {})
-    parts = (
-        replace(source.rows(column, [w for w in words if words[w] == value] or [value],
+    parts = [
+        _look(replace(source.rows(column, [w for w in words if words[w] == value] or [value],
                             f"{source.name}_{informant}", say("rows", column=column, value=value)),
-                who=informant)
+                who=informant))
         for informant, value in who.items()
-    )  # fmt: skip
-    return [*map(_look, parts)]
+    ]  # fmt: skip
+    told, *own = (
+        {b.stem: (b.answers.numbers, not b.guess.low) for b in t.blocks} for t in (table, *parts)
+    )
+    unlike = any(one[stem] != told.get(stem) for one in own for stem in one)
+    unlike |= any(block.answers.words for block in table.blocks)
+    return parts if unlike or shape.row == "apart" else [table]
 
 
 def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
     raw, questions, blocks, unlike = source.raw, [], [], set()
     columns, beside = scan(raw), reversed_beside(raw)
-    inside: dict[str, Guess] = {}
     for block in item_blocks([column for column in raw.frame if column not in beside]):
         told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels)
         all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
         by_label = parts if all_told or isinstance(told, str) else []
         for part in map(partial(guess_block, columns), by_label) if by_label else [told]:
-            if isinstance(part, Block):
-                blocks.append(part)
-                inside |= dict.fromkeys(part.columns, part.guess)
+            blocks += [part] if isinstance(part, Block) else []
         if isinstance(told, str) and not by_label:
             unlike |= {*block.columns}
             questions.append(say("unlike", block=block.pattern(), odd=told))
+    blocks = [without_raw(block, raw.frame, beside) for block in blocks] if beside else blocks
+    inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
                 if guess.column in unlike and guess.type == "integer"}  # fmt: skip
@@ -210,6 +214,13 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
         layout = _lay_out([largest])
         layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
+    times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
+    for table in tables:  # a rating of one session says of which, as those of several do
+        time = next((n for n in times if n in table.guesses), None)
+        once = table.shape.row == "client" and layout.client in table.guesses
+        if time and once and any(is_alliance(block, table) for block in table.blocks):
+            why = say("sessions", column=table.guesses[layout.client].column, by=time)
+            table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
     layout.questions += [_lost(table) for table in tables if table not in layout.tables]
     first, *rest = [
@@ -253,7 +264,8 @@ def _of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
     one, two = (sorted(t.held(ids)) for t in (first, table))
     unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
     told = len(as_written(two, one)) >= ALIKE * len(two)
-    return told and (unlike or id_ends(pd.Series([*one, *two]))[1] is not None)
+    _, known, first = id_ends(pd.Series([*one, *two]))
+    return told and (unlike or known or not first)
 
 
 def _lost(table: DraftTable) -> str:
@@ -458,7 +470,8 @@ def _sort(layout: Layout) -> None:
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
-    blocks["outcome"] += sure
+    for name in sure:
+        blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
     layout.blocks = {block: names for block, names in blocks.items() if names}
 

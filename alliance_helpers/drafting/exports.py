@@ -39,6 +39,8 @@ IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 BOX = re.compile(r"___.*| \(choice=.*")  # one of several choices, in raw and in labelled exports
 MOST_TITLES = 10
+ARM = re.compile(r"(?i)_arm_\d+\w*$| \(arm \d+.*\)$")
+SAME = 0.5  # so many ids of one arm stand in another, too, if the two are one dyad's
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,13 @@ class Source:
         frame = self.raw.frame[cells.isin([*map(as_text, values)])]
         if blank and why:
             why = say("out", n=len(self.raw.frame) - len(frame), what=why)
-        frame = (
-            frame
-            if blank
-            else frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
-        )
+        elif not blank:
+            frame = frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
         kept = values if values[1:] or values[0] == "" else values[0]
         where = {**self.settings.get("where", {}), column: kept}
-        return replace(
-            self,
-            name=name,
-            raw=replace(self.raw, frame=frame),
-            settings={**self.settings, "where": where},
-            why=(*self.why, *filter(None, [why])),
-            part=self.part or not blank,
-        )
+        raw, settings = replace(self.raw, frame=frame), {**self.settings, "where": where}
+        said, part = (*self.why, *filter(None, [why])), self.part or not blank
+        return replace(self, name=name, raw=raw, settings=settings, why=said, part=part)
 
 
 def read_sources(path: Path) -> dict[str, Source]:
@@ -103,11 +97,8 @@ def read_sources(path: Path) -> dict[str, Source]:
     reachable(path)
     files = [path]
     if path.is_dir():
-        files = sorted(
-            p
-            for p in path.iterdir()
-            if p.suffix.lower() in ENDINGS and p.is_file() and not p.name.startswith("~$")
-        )  # a lock of Excel
+        files = (p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file())
+        files = [p for p in files if not p.name.startswith("~$")]  # a lock of Excel
         if not files:
             what = "holds no table that can be read."
             raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
@@ -136,7 +127,7 @@ def read_sources(path: Path) -> dict[str, Source]:
             if twice := repeated_names(part.raw.frame):
                 raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
             name = plain_name(part.name, found)
-            found[name], asked = replace(part, name=name, asked=(*asked,)), []
+            found[name], asked = replace(part, name=name, asked=(*part.asked, *asked)), []
     return found
 
 
@@ -211,11 +202,11 @@ def _labels_below(source: Source) -> Source:
         return source  # a second row of names, were it read as part of the header
     texts = ["" if pd.isna(cell) else as_text(cell) for cell in told]
     words = [bool(t) and as_number(t) is None and not no_answer(t) for t in texts]
-    row, told, rest = texts, told[words], frame.iloc[1:, np.flatnonzero(words)]
+    told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
     numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()
     over = told[(numbers > 0.5).to_numpy(bool)]
     units = over.nunique() > 1 or over.astype("str").str.contains(r"\d").all()
-    units = units and all(as_number(t) is None for t in row)  # as none of the records would be
+    units = units and all(as_number(t) is None for t in texts)  # as none of the records would be
     if len(over) < 3 or not (over.is_unique or units):
         return source
     raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})
@@ -300,12 +291,33 @@ def _events(source: Source) -> Iterator[Source]:
     if not split:
         yield source
         return
-    cells = frame[split].map(as_text, na_action="ignore").fillna("").drop_duplicates()
-    for values in cells.itertuples(index=False):
-        here = source
-        for column, value in zip(split[:-1], values, strict=False):
-            here = here.rows(column, [value], here.name, "", blank=True)
-        where = dict(zip(split, values, strict=True))
-        name = where.get(repeat) or re.sub(r"_arm_\d+$", "", where.get(event, source.name))
-        kind = "repeating instrument" if where.get(repeat) else "event" if event else "file"
-        yield here.rows(split[-1], [where[split[-1]]], name, say("part", kind=kind, name=name))
+    cells = frame[split].map(as_text, na_action="ignore").fillna("")
+    alike: dict[tuple, list[tuple]] = {}
+    for values in cells.drop_duplicates().itertuples(index=False, name=None):
+        alike.setdefault((ARM.sub("", values[0]), *values[1:]), []).append(values)
+    for of, arms in alike.items():
+        record, *others = [c for c in frame if c not in split]
+        first, *rest = [frame[(cells == [*arm]).all(axis=1)] for arm in arms]
+        tied = (c for c in others if rest and all(_pairs(first[c], arm[c]) for arm in rest))
+        tie = next(tied, None)
+        apart = tie or any(first[record].isin(arm[record]).any() for arm in rest)
+        for several in [[arm] for arm in arms] if apart else [arms]:
+            here, told = source, [[*dict.fromkeys(v)] for v in zip(*several, strict=True)]
+            repeated = repeat and told[-1][0]
+            name = repeated or (several[0][0] if apart else of[0] or source.name)
+            if tie:  # each arm has records of its own
+                raw = replace(source.raw, frame=frame.drop(columns=record))
+                here = replace(here, raw=raw, left_out=(record,))
+            if several[1:]:
+                asked = say("arms", file=source.raw.file, arms=shown(told[0]))
+                here = replace(here, asked=(asked,))
+            for column, values in zip(split[:-1], told, strict=False):
+                here = here.rows(column, values, here.name, "", blank=True)
+            kind = "repeating instrument" if repeated else "event" if event else "file"
+            yield here.rows(split[-1], told[-1], name, say("part", kind=kind, name=name))
+
+
+def _pairs(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two arms hold the same ids in a column, each once: a dyad's two informants."""
+    same = one.dropna().isin(other).mean() > SAME
+    return bool(same and one.dropna().is_unique and other.dropna().is_unique)

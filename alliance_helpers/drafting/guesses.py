@@ -37,13 +37,10 @@ MANY = 50  # rows enough for whole numbers that are all different to be no measu
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
-MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?")  # a date in any order
+MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}")  # a date in any order
 NAMED_MONTH = re.compile(r"(?i)\d{1,2}([-. ]*)[a-z]{3,9}\1\d{2,4}(\D.*)?|[a-z]{3,9} \d.*")
 NAMELESS = re.compile(r"unnamed \d+")
-DAYS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%Y/%m/%d",
-        "%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%m-%d-%y", "%Y.%m.%d", "%d-%b-%Y", "%d-%b-%y",
-        "%d %b %Y", "%d%b%Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S")
+DAYS, CLOCKS = (WORDS["time"][name] for name in ("days", "clocks"))
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 TIME = pattern("column", "time")
 PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
@@ -225,7 +222,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     role = sure or role_of(column.name) or role_of(column.label)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
-    dates = _dates(present, column.name) if number is None else {}
+    no_id = number is None or not (unique or role or ID.search(column.name))
+    dates = _dates(present, column.name) if no_id else {}
     alone = unique and number is None and total > FEW and not (dates or _mostly(MOMENT, present))
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
@@ -237,12 +235,12 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
+    if dates:
+        return replace(guess, **dates)
     if number is not None and not _names_every(levels, number):
         return _outward(as_number_guess(guess, number), number)
     if number is None and _mostly(DATE, present):
         return replace(guess, type="date")
-    if dates:
-        return replace(guess, **dates)
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}
@@ -294,8 +292,10 @@ def place_in_time(text: str) -> tuple[int, float, str] | None:
 
 def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
     """Type and values of cells that name sessions or events; nothing if their order is not told."""
+    if len(present) < 2 or not all(map(place_in_time, [*present][:SOME])):
+        return {}  # without a look at every text that is free
     told = {text: place_in_time(text) for text in present}
-    if None in told.values() or len(told) < 2:
+    if None in told.values():
         return {}
     of = {what for _, _, what in told.values()}
     place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))

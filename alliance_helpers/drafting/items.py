@@ -13,34 +13,25 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
-from ..study.codebook import N_ITEMS
+from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
-from ..study.suspect import TURNED
-from .answers import (
-    WORDS,
-    Answers,
-    is_whole,
-    label_gaps,
-    mirrored,
-    no_answer,
-    pattern,
-    read_codes,
-    read_words,
-    say,
-)
+from ..study.score import against
+from ..study.suspect import TURNED, skipped
+from .answers import Answers, by_item, label_gaps, no_answer, pattern, read_codes, read_words, say
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
-WHO = {who: pattern("who", who) for who in WORDS["who"]}
+WHO = {who: pattern("who", who) for who in ROLES}
 WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
 SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
-    r"^(?P<id>.*\d)(?:[-_ .]?(?P<word>[A-Za-z]+)|(?P<number>[-_ .]?\d))$",
-    r"^(?:(?P<word>[A-Za-z]+)[-_ .]?|(?P<number>\d[-_ .]?))(?P<id>\d.*)$",
+    r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
+    r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
 )
 HALF = 0.5
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
@@ -83,11 +74,13 @@ class Block:
         """What the columns are called by their numbers alone."""
         return tuple(f"{self.before}{i:0{self.width}d}{self.after}" for i in self.numbers)
 
+    def _plain(self, name: str, column: str) -> bool:
+        return name == column and column not in self.own
+
     def runs(self) -> list[tuple[str, str]]:
         """Numbers (``{1..12}``) and column of each stretch that the codebook writes as one."""
         made, rows = [], enumerate(zip(self.numbers, self.names, self.columns, strict=True))
-        alike = (lambda row: row[1] == row[2] and row[2] not in self.own)  # fmt: skip
-        for _, run in groupby(rows, lambda r: (alike(r[1]) or r[0], r[1][0] - r[0])):
+        for _, run in groupby(rows, lambda r: (self._plain(*r[1][1:]) or r[0], r[1][0] - r[0])):
             run = [row for _, row in run]
             span = self.span(run[0][0], run[-1][0])
             column = f"{self.before}{span}{self.after}" if len(run) > 1 else run[0][2]
@@ -125,9 +118,8 @@ def item_blocks(columns: list[str]) -> list[Block]:
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
-        if (plain_ones or len(left)) >= SHORTEST and not before.endswith(
-            "___"
-        ):  # REDCap's checkboxes
+        boxes = before.endswith("___")  # REDCap's
+        if (plain_ones or len(left)) >= SHORTEST and not boxes:
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
     place = {column: i for i, column in enumerate(columns)}
@@ -182,6 +174,27 @@ def reversed_beside(raw: RawTable) -> dict[str, str]:
     return found
 
 
+def without_raw(block: Block, frame: pd.DataFrame, beside: dict[str, str]) -> Block:
+    """A block with the reversed columns beside it in place of those that run against the others.
+
+    Not where its form's key reverses them; `beside` then says of the raw ones what they are.
+    """
+    back, odd = running_back(block, form_of(block, block.guess.high), answered(frame, block))
+    against_others = {c for i, c in enumerate(block.columns) if i in odd - back}
+    used = {own: column for column, own in beside.items() if own in against_others}
+    for own, column in used.items():
+        del beside[column]
+        beside[own] = column
+    return replace(block, columns=tuple(used.get(c, c) for c in block.columns))
+
+
+def running_back(block: Block, form: str | None, answers: pd.DataFrame) -> tuple[set, set]:
+    """Positions that a form's key reverses; and of items that then run against the others."""
+    back = {abs(k) - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+    sign = np.array([-1 if i in back else 1 for i in range(len(block.columns))])
+    return back, {int(i) for i in against([*answers.to_numpy().T], sign)}
+
+
 def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | None:
     """A block with what its answers are; why it is none; or None if it holds free text."""
     here = [columns[c] for c in block.columns]
@@ -190,8 +203,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         union.update(column.held)
     number = {text: x for column in here for text, x in column.number.items()}
     none = {code for column in here for code, label in column.levels.items() if no_answer(label)}
-    gone = [number.pop(text) for text in none & number.keys()]
-    own, said = _by_item(here)
+    gone = sorted(number.pop(text) for text in none & number.keys())
+    own, said = by_item({column.name: column.steps for column in here})
     levels = {k: label for c in here if c.name not in own for k, label in c.steps.items()}
     words = [t for t, _ in union.most_common() if t not in number and t not in none]
     gone += [word for word in words if no_answer(word)]
@@ -237,36 +250,19 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     return replace(block, guess=guess, answers=answers, own=own)
 
 
-def _by_item(columns: list[Column]) -> tuple[dict[str, Mapping[str, float]], list[str]]:
-    """Items whose value labels give other numbers to codes than those of most items; questions."""
-    labels = {c.name: {k: plain(w) for k, w in c.steps.items() if is_whole(k)} for c in columns}
-    usual = dict(Counter(frozenset(told.items()) for told in labels.values()).most_common(1)[0][0])
-    most, own, other = read_codes(np.array([]), usual).numbers, {}, []
-    codes = {word: most.get(code, float(code)) for code, word in usual.items()}
-    for name, told in labels.items():
-        found = read_codes(np.array([]), told)
-        if found.remark:
-            meant = found.numbers or {code: float(code) for code in told}
-        elif {*told.values()} == codes.keys():
-            meant = mirrored({code: codes[word] for code, word in told.items()})
-        else:
-            other += [name] if told and usual else []
-            continue
-        if any(most.get(code, float(code)) != x for code, x in meant.items()):
-            own[name] = meant
-    names = {"other_way": own, "other_words": other}
-    return own, [say(what, names=", ".join(said)) for what, said in names.items() if said]
-
-
 def _far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two or more above steps that count from 0 or 1: 8 above 1 to 5."""
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
     steps = np.unique(cells)
-    gaps = np.flatnonzero(np.diff(steps) > 2)
-    if not len(gaps) or steps[0] not in (0, 1) or (np.diff(steps[: gaps[0] + 1]) != 1).any():
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    form = (low, near[-1]) in TOPS and skipped(cells)
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
         return []
-    far = steps[gaps[0] + 1 :]
-    few = np.isin(cells, far).mean() < HALF
-    return [*far] if gaps[0] > 1 and far[0] > 6 and far[-1] < 100 and few else []
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _mostly_known(
@@ -323,10 +319,10 @@ def informant_of(name: str, label: str = "") -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
-    """What ids end in (or begin with), where what is left mostly stands there twice.
+def id_ends(cells: pd.Series) -> tuple[list[str], bool, bool]:
+    """What ids end in, or begin with, where what is left mostly stands there twice.
 
-    True if it says who answered; None if it may as well be a site or a session.
+    Whether it says who answered; whether they begin with it, as they may with a site.
     """
     for form in ENDS:
         parts = cells.astype("str").str.extract(form)
@@ -334,9 +330,8 @@ def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
         kinds = sorted(dict(zip(ends.str.lower(), ends, strict=True)).values())
         if 1 < len(kinds) < 5 and parts["id"].dropna().duplicated().mean() > PAIRS:
             known = all(any(map(words.fullmatch, kinds)) for words in WHO.values())
-            sure = known or (False if form is ENDS[0] else None)
-            return kinds, sure if len(kinds) == 2 else None
-    return [], None
+            return kinds, known and len(kinds) == 2, form is ENDS[1]
+    return [], False, True
 
 
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:

@@ -199,7 +199,7 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
            if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
     named = [n for n, g in free.items()
-             if g.role == "time" or (g.type == "integer" and TIME.fullmatch(g.column))]  # fmt: skip
+             if g.role == "time" or (g.type in NUMERIC and TIME.fullmatch(g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):
@@ -235,10 +235,12 @@ def _doubts(table: DraftTable) -> Shape:
     if column:
         return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
-        ends, sure = id_ends(table.frame[guess.column])
-        if sure or (ends and {*WHO} - {informant_of(block.stem) for block in table.blocks}):
+        ends, known, first = id_ends(table.frame[guess.column])
+        both = {*WHO} <= {informant_of(block.stem) for block in table.blocks}
+        if known or (ends and not (first and both)):
             said = say("endings", column=guess.column, ends=" and ".join(ends))
-            told = {"column": guess.column, "endings": ends} if sure is not None else {}
+            sure = known or not (ends[2:] or first or both)
+            told = {"column": guess.column, "endings": ends} if sure else {}
             return Shape(settings=told, questions=(said,))
     return Shape()
 

@@ -6,16 +6,14 @@ import re
 from dataclasses import replace
 from itertools import takewhile
 
-import numpy as np
 import pandas as pd
 
 from ..study.cells import as_text
 from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
-from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import WORDS, Answers, pattern, say
 from .guesses import Guess
-from .items import WAI, WHO, Block, answered, form_of, informant_of
+from .items import WAI, WHO, Block, answered, form_of, informant_of, running_back
 from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
@@ -144,11 +142,8 @@ def _turned(
 ) -> dict[str, object]:
     """Which items the file holds reversed already: by their names, and by how they run."""
     named = {i for i, c in enumerate(block.columns) if c != block.names[i] and TURNED.search(c)}
-    keys = [k for part in SUBSCALES.get(form, {}).values() for k in part]
-    back = {abs(k) - 1 for k in keys if k < 0}
-    sign = [-1 if i in back else 1 for i in range(len(block.columns))]
-    columns = [answers[c].to_numpy() for c in answers]
-    turned = named | (back & {int(i) for i in against(columns, np.array(sign))})
+    back, odd = running_back(block, form, answers)
+    turned = named | (back & odd)
     if not turned:
         return {}
     listed, odd = [names[i] for i in sorted(turned)], named - back

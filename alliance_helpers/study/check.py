@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from os.path import commonprefix
 
 import numpy as np
 import pandas as pd
@@ -95,7 +94,7 @@ def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame
         return frame
     cells = frame[column].map(as_text, na_action="ignore").astype("str")
     end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
-    forms = rf"(?i)^(?P<id>.+?)[-_ .]?{end}$", rf"(?i)^{end}[-_ .]?(?P<id>.+)$"
+    forms = rf"(?i)^(?P<id>.+?)[\W_]?{end}$", rf"(?i)^{end}[\W_]?(?P<id>.+)$"
     parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
     who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
     return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
@@ -279,9 +278,9 @@ def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[di
     for name, frame in sessions.items():
         table = book.tables[name]
         time, variable = frame[table.time], table.variables[table.time]
-        if variable.values:
-            time = time.map({v: i for i, v in enumerate(variable.values)})
-        counts = variable.type == "integer" or bool(variable.values)
+        events = variable.type == "category" and {v: i for i, v in enumerate(variable.values)}
+        time = time.map(events) if events else time
+        counts = variable.type == "integer" or bool(events)
         time = time.to_numpy(dtype=float, na_value=np.nan) if counts else time.array
         parts[name] = pd.DataFrame({"client": frame[book.client].array, "time": time})
     rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
@@ -358,15 +357,16 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
 def _against(
     frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
 ) -> pd.DataFrame:
-    """The table with ids as its home writes them; what it has not, or tells differently, is noted."""
+    """The table with ids as its home writes them; what home has not, or tells otherwise, noted."""
     table, ids = notes.table, frame[role]
     at = place(ids, base[role])
     lost = (at < 0) & ids.notna().to_numpy()
     if lost.any():
-        there = ids.map(as_written(ids.dropna().unique(), base[role].dropna().unique()))
-        new = lost & there.notna().to_numpy()
+        meant = as_written(ids.dropna().unique(), base[role].dropna().unique())
+        there = ids.map(lambda i: meant.get(i, i), na_action="ignore")
+        new = ids.isin(meant).to_numpy()
         notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
-        ids, lost = there.fillna(ids), lost & ~new
+        ids, lost = there, lost & ~new
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     if lost.any():
         spelled = {_squeezed(i): i for i in base[role].dropna()}
@@ -409,20 +409,19 @@ def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     ({'1': '001', '2': '002'}, {})
     """
     lost = set(ids).difference(known)
-    if not lost:
-        return {}
-    every = len(lost) == len(ids) >= FEWEST
-    bare, there = (_bare(names, every) for names in (ids, known))
+    apart = len(lost) == len(ids) >= max(FEWEST, len(known) / 2)
+    bare, there = (_bare(names, apart) for names in (ids, known))
     alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
     meant = dict(zip(there, known, strict=True)) if alone else {}
     return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
 
 
 def _bare(names: Iterable[str], apart: bool) -> list[str]:
-    first, last = (commonprefix([name[::step] for name in names]) for step in (1, -1))
-    begin = len(re.match(r"\D*", first)[0]) if apart else 0
-    end = len(re.search(r"(\D+\d*)?$", last[::-1])[0]) if apart else 0
-    return [re.sub(r"(?<!\d)0+(?=\d)", "", name[begin : len(name) - end]) for name in names]
+    """Ids without zeros in front of a number; `apart`: nor what all of them begin or end with."""
+    for form in (r"^\D+", r"\D+\d*$") if apart else ():
+        if len({"".join(re.findall(form, name)) for name in names}) == 1:
+            names = [re.sub(form, "", name) for name in names]
+    return [re.sub(r"(?<!\d)0+(?=\d)", "", name) for name in names]
 
 
 def _squeezed(name: str) -> str:

@@ -168,7 +168,8 @@ def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         if total or frame.index[at] - frame.index[at - 1] > 1 or (odd[0] and odd.sum() == 1):
             end = at
     kept = np.arange(len(frame)) < end
-    for at in np.flatnonzero(frame.iloc[:, 0] == frame.columns[0]) if frame.shape[1] else ():
+    again = np.flatnonzero(frame.iloc[1:, 0] == frame.columns[0]) + 1 if frame.shape[1] else ()
+    for at in again:  # but for what a tool writes right below the names
         kept[at] &= not (frame.iloc[at] == frame.columns).all()
     rows = listed(frame.index[~kept], 3)
     return frame[kept] if rows else frame, f"no records, left aside: row {rows}" if rows else ""

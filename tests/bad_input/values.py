@@ -236,13 +236,12 @@ def _(files):
 
 
 @case(
-    "ids_with_zeros_in_one_table",
-    "stays.csv, rows 2, 3, column client_id: found '1', '2'; clients.csv does not have it. "
-    "There it is written '001': write it alike.",
+    "ids_with_other_signs_in_one_table",
+    "stays.csv, rows 2, 3, column client_id: found 'c-01', 'c-02'; clients.csv does not have it. "
+    "There it is written 'C1': write it alike.",
 )
 def _(files):
-    files[C] = files[C].replace("\nC", "\n00")
-    files["stays.csv"] = files["stays.csv"].replace("\nC", "\n")
+    files["stays.csv"] = files["stays.csv"].replace("\nC", "\nc-0")
 
 
 @case(

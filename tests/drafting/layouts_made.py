@@ -68,6 +68,25 @@ def roles_of_unlike_sessions(folder, data):
     pd.concat(parts).to_csv(folder / "s.csv", index=False)
 
 
+def rated_once(folder, data, files=False):
+    """Clients rated every session, and one more; their therapists the third."""
+    rows = at_sessions(data)
+    one = pd.concat([rows, later(rows, slice(None), 4)]).drop(columns=THERAPIST)
+    two = rows[rows["session"] == 3].drop(columns=CLIENT)
+    if files:
+        one.to_csv(folder / "clients.csv", index=False)
+        two.to_csv(folder / "therapists.csv", index=False)
+        return
+    items = [f"wai{i}" for i in range(1, 13)]
+    one = one.rename(columns=dict(zip(CLIENT, items, strict=True))).assign(role="client")
+    two = two.rename(columns=dict(zip(THERAPIST, items, strict=True))).assign(role="therapist")
+    pd.concat([one, two]).to_csv(folder / "s.csv", index=False)
+
+
+def rated_once_in_two_files(folder, data):
+    rated_once(folder, data, files=True)
+
+
 def session_words(folder, data, words=("Session 1", "Session 2", "Session 10"), name="session"):
     rows = at_sessions(data, words).rename(columns={"session": name})
     rows.sample(frac=1, random_state=1).to_csv(folder / "s.csv", index=False)
@@ -108,6 +127,44 @@ def ambiguous_dates(folder, data):
 def american_stamps(folder, data):
     stamps = ["3/5/2024 9:22:10 AM", "3/25/2024 11:00:00 AM", "3/25/2024 2:30:05 PM"]
     session_words(folder, data, stamps, "date")
+
+
+def two_spellings(folder, data):
+    session_words(folder, data, ["Session 1", "Session 2", "Session 3"])
+    rows = pd.read_csv(folder / "s.csv")
+    odd = rows.index % 5 == 0
+    rows.loc[odd, "session"] = rows.loc[odd, "session"].str.lower().str.replace(" ", "")
+    rows.to_csv(folder / "s.csv", index=False)
+
+
+def spreadsheet_stamps(folder, data):
+    """A workbook's own dates, two of one day."""
+    stamps = [pd.Timestamp(f"2024-03-{moment}") for moment in ("05 09:22", "12 09:00", "12 16:30")]
+    at_sessions(data, stamps).sample(frac=1, random_state=2).to_excel(
+        folder / "s.xlsx", index=False
+    )
+
+
+def dates_beside_texts(folder, data):
+    rows = at_sessions(data, ["5/3/2024", "25/3/2024", "12/4/2024"]).astype({"session": object})
+    rows.loc[::3, "session"] = pd.Timestamp("2024-03-05")
+    rows.to_excel(folder / "s.xlsx", index=False)
+
+
+def numbers_for_days(folder, data):
+    session_words(folder, data, [20240305, 20240312, 20240401], "date")
+
+
+def month_names(folder, data):
+    session_words(folder, data, ["5 Mar 2024", "25 Mar 2024", "12 Apr 2024"], "date")
+
+
+def no_show(folder, data):
+    """Nobody came to the last session."""
+    rows = at_sessions(data)
+    more = later(rows, slice(None), 4).assign(status="no show")
+    more[CLIENT + THERAPIST] = np.nan
+    pd.concat([rows, more]).to_csv(folder / "s.csv", index=False)
 
 
 def short_years(folder, data):
@@ -212,6 +269,41 @@ def three_headers(folder, data):
     pd.concat(rows).to_csv(folder / "q.csv", index=False)
 
 
+def units(folder, data):
+    """A row below the names says what each column is measured in."""
+    frame = forms(data, age="age").set_axis(["id", "therapist", *CLIENT, *THERAPIST, "age"], axis=1)
+    row = pd.DataFrame([["", "no.", *["1-5"] * 12, *["1-7"] * 12, "years"]], columns=frame.columns)
+    pd.concat([row, frame.astype(object)]).to_csv(folder / "u.csv", sep=";", index=False)
+
+
+def names_again(folder, data):
+    """Pasted together, with the names among the records."""
+    frame = forms(data).set_axis(["id", "therapist", *CLIENT, *THERAPIST], axis=1).astype(object)
+    again = pd.DataFrame([[*frame]], columns=frame.columns)
+    pd.concat([frame.iloc[:36], again, frame.iloc[36:]]).to_csv(folder / "h.csv", index=False)
+
+
+def a_column_between(folder, data):
+    """A column between two merged names, called in the upper row alone."""
+    frame = bare(forms(data))
+    frame.insert(14, "age", data["age"])
+    frame.columns = [None, None, *map(str, range(1, 13)), None, *map(str, range(1, 13))]
+    top = {"A1": "id", "B1": "therapist", "C1": "WAI client", "O1": "age", "P1": "WAI therapist"}
+    sheet(folder, frame, top, ["A1:A2", "B1:B2", "C1:N1", "O1:O2", "P1:AA1"], 2)
+
+
+def german_text_with_titles(folder, data):
+    """Semicolons all along, titles, merged names and a note below, in Windows-1252."""
+    frame = bare(forms(data)).astype(object)
+    cells = frame.where(frame.notna(), "").map(lambda x: str(x).removesuffix(".0"))
+    blank = [""] * 26
+    rows = [["Bündnis-Studie 2024", *blank[1:]], blank,
+            ["", "", "WAI Klient", *blank[:11], "WAI Therapeut", *blank[:11]],
+            ["Patientennr", "Behandler", *cells.columns[2:]], *cells.to_numpy().tolist(), blank,
+            ["Quelle: Akten", *blank[1:]]]  # fmt: skip
+    (folder / "m.csv").write_bytes("\n".join(map(";".join, rows)).encode("cp1252"))
+
+
 def a_legend(folder, data, name="Legend"):
     frame = forms(data).set_axis(["id", "therapist", *CLIENT, *THERAPIST], axis=1)
     sheet(folder, frame, name="Data")
@@ -242,12 +334,15 @@ def a_sheet_for_each_site(folder, data):
 
 
 SESSIONS = (
-    last_unrated, last_of_each_differs, a_file_of_each, roles_of_unlike_sessions,
-    session_words, many_session_words, ordinal_words, events_in_words, weeks_in_words,
-    timestamps, german_timestamps, ambiguous_dates, american_stamps, short_years,
+    last_unrated, last_of_each_differs, a_file_of_each, roles_of_unlike_sessions, rated_once,
+    rated_once_in_two_files, no_show, session_words, many_session_words, ordinal_words,
+    two_spellings, events_in_words, weeks_in_words, timestamps, german_timestamps,
+    spreadsheet_stamps, ambiguous_dates, american_stamps, short_years, dates_beside_texts,
+    numbers_for_days, month_names,
 )  # fmt: skip
 SHEETS = (
-    a_lone_block, nothing_above_a_column, title_and_blocks, ids_named_above,
+    a_lone_block, nothing_above_a_column, title_and_blocks, ids_named_above, a_column_between,
     notes_beside, notes_below, notes_and_blocks, one_merged_name, one_merged_name_text,
-    three_headers, a_legend, lies_mich, blank_edges, a_total_row, a_sheet_for_each_site,
+    german_text_with_titles, three_headers, units, names_again, a_legend, lies_mich, blank_edges,
+    a_total_row, a_sheet_for_each_site,
 )  # fmt: skip

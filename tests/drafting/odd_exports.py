@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pyreadstat
-from exports_made import SR, C, S, T, ids, named, numbered, qualtrics, words
+from exports_made import SR, C, T, ids, named, numbered
 from further_exports import side_by_side
 
 
@@ -88,7 +88,9 @@ def two_arms_of_treatment(folder, data):
     frame.assign(wai_complete=2).to_csv(folder / "P_DATA.csv", index=False)
 
 
-def roles_of_both_sexes(folder, data, one=("Patient", "Patientin"), two=("Therapeut", "Therapeutin")):
+def roles_of_both_sexes(
+    folder, data, one=("Patient", "Patientin"), two=("Therapeut", "Therapeutin")
+):
     parts = []
     for columns, role in ((C, one), (T, two)):
         part = ids(data, dyade="id", therapeut="who")
@@ -154,3 +156,96 @@ def scores_beside(folder, data):
         client.to_excel(book, sheet_name="Clients", index=False)
         other.to_excel(book, sheet_name="Therapists", index=False)
         legend.to_excel(book, sheet_name="Legend", index=False)
+
+
+def long_from_zero(folder, data):
+    """Two rows a dyad; the client's answers go from 0, the therapist's from 1."""
+    told = data.assign(**(data[C] - 1))
+    parts = [pd.concat([ids(told, dyad="id", th="who").assign(role=who),
+                        named(told[columns], C, "wai{}")], axis=1)
+             for who, columns in (("client", C), ("therapist", T))]  # fmt: skip
+    pd.concat(parts).to_csv(folder / "l.csv", index=False)
+
+
+def five_of_the_s(folder, data):
+    """The WAI-S on five steps, its items 4 and 10 raw and, as `_r`, reversed."""
+    told = data.assign(**{c: 6 - data[c] for c in ("c4", "c10")})
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    frame = frame.assign(wai_c4_r=data["c4"], wai_c10_r=data["c10"])
+    frame.to_csv(folder / "r.csv", index=False)
+
+
+def two_arms_two_ids(folder, data):
+    """Arms with records of their own; a dyad code ties them."""
+    two_arms(folder, data.rename(columns={"id": "x"}).assign(id=data["id"]))
+    frame = pd.read_csv(folder / "P_DATA.csv")
+    frame.insert(1, "dyad", frame["record_id"])
+    frame["record_id"] = range(1, len(frame) + 1)
+    frame.to_csv(folder / "P_DATA.csv", index=False)
+
+
+def ids_end_behind_a_slash(folder, data):
+    ids_begin(folder, data, "{}/A", "{}/B")
+
+
+def ids_end_in_a_digit(folder, data):
+    ids_begin(folder, data, "{}1", "{}2")
+
+
+def codes_above(folder, data, codes=(7, 7)):
+    """No answer is a number above the form's highest."""
+    told = data.fillna(dict.fromkeys(C, codes[0]))
+    told.loc[:6, "c3"], data.loc[:6, "c3"] = codes[1], np.nan
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    frame.to_csv(folder / "d.csv", index=False)
+
+
+def codes_far_above(folder, data):
+    codes_above(folder, data, (9, 8))
+
+
+def ends_of_one_run_down(folder, data):
+    """Only the ends are labelled, in words of no known set, and of one item the other way."""
+    told = data.assign(c4=6 - data["c4"])
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who").astype(float)
+    low, high = "not true of me", "wholly true of me"
+    levels = {c: {1.0: low, 5.0: high} for c in frame if "wai_c" in c}
+    levels["wai_c4"] = {1.0: high, 5.0: low}
+    pyreadstat.write_sav(frame, folder / "d.sav", variable_value_labels=levels)
+
+
+def long_gaps(folder, data):
+    """Two rows a dyad; the client's answers alone are 1, 2, 4, 6, 7."""
+    long_from_zero(folder, data.assign(**data[C].replace({3: 4, 4: 6, 5: 7}) + 1))
+
+
+ODD = (
+    (ids_end_behind_a_slash, "which of 'A' and 'B' is the client?"),
+    (ids_end_in_a_digit, "which of '1' and '2' is the client?"),
+    (codes_above, "7 lie above all other answers"),
+    (codes_far_above, "8, 9 lie above all other answers"),
+    (ends_of_one_run_down, "wai_c4: labelled the other way round"),
+    (long_gaps, "only 1, 2, 4, 6, 7 occur"),
+    (ids_begin, "'id' begins or ends in C and T"),
+    (ids_begin_with_words, "'id' begins or ends in Client and Therapist"),
+    (ids_end_in_numbers, "which of '-1' and '-2' is the client?"),
+    (ids_end_in_letters, "'id' begins or ends in c and t"),
+    (ids_end_in_words, "'id' begins or ends in client and therapist"),
+    (ids_begin_in_two_files, "72 ids are read as another table writes them: T2001 = C2001"),
+    (ids_end_in_two_files, "the ids of client.csv, but for what all of them begin or end with"),
+    (zeros_in_one_file, "72 ids are read as another table writes them: 1 = 001"),
+    (client_from_zero, "answers begin at 0, those of the WAI-SR at 1"),
+    (long_from_zero, "answers begin at 0, those of the WAI-SR at 1"),
+    (two_arms, "whose rating this is was not to be seen"),
+    (two_arms_two_ids, "whose rating this is was not to be seen"),
+    (two_arms_of_treatment, "hold other clients, and are put in one table"),
+    (roles_of_both_sexes, "Patientin: Patient"),
+    (roles_in_spanish, "usuaria: Usuario"),
+    (anchors_at_ends, "missing: [8, 9]"),
+    (one_item_runs_down, "wai_c4: labelled the other way round"),
+    (labels_by_item, "labels in the order of: WAI-SR, English"),
+    (reversed_of_five, "'wai_c4_r' is 'wai_c4' reversed, and is not needed"),
+    (five_of_the_s, "'wai_c10' is 'wai_c10_r' reversed, and is not needed"),
+    (gaps, "only 1, 2, 4, 6, 7 occur"),
+    (scores_beside, "pretreatment: [phqpre]"),
+)

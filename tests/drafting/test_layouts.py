@@ -18,6 +18,7 @@ from layouts_made import (
     forms,
     last_of_each_differs,
     lies_mich,
+    names_again,
     notes_and_blocks,
     notes_below,
     session_words,
@@ -37,8 +38,11 @@ from alliance_helpers.study.read_codebook import parse_codebook
 def test_sessions_are_taken_in_their_order_and_of_both_informants_alike(made, tmp_path):
     data = truth()
     made(tmp_path, data)
-    text, book, found, _ = drafted(tmp_path)
+    text, book, found, dyads = drafted(tmp_path)
     wanted = totals(data)
+    sessions = dyads.attrs["sessions"]
+    numbers = sessions.frame.groupby("patient_id")[sessions.order]
+    assert (numbers.nunique() == numbers.size()).all()
     assert "event: last_rated" in text
     assert "QUESTION: all sessions are kept" in text
     assert book.case_manager == "therapist"
@@ -91,7 +95,7 @@ def test_sheets_as_people_lay_them_out(made, tmp_path):
     made(tmp_path, data)
     text, book, found, _ = drafted(tmp_path)
     wanted = totals(data)
-    assert book.case_manager == "therapist"
+    assert book.case_manager in ("therapist", "behandler")
     if made is a_sheet_for_each_site:
         assert "STOP: m.xlsx [Hamburg]: found the same columns as in m.xlsx [Berlin]" in describe(
             tmp_path
@@ -108,6 +112,7 @@ def test_sheets_as_people_lay_them_out(made, tmp_path):
     [
         (a_total_row, "72 records in 74 rows, no records, left aside: row 74"),
         (notes_below, "72 records in 76 rows, no records, left aside: row 75, 76"),
+        (names_again, "72 records in 74 lines, no records, left aside: row 38"),
         (notes_and_blocks, "left aside: what stands beside the table"),
     ],
 )
@@ -186,3 +191,24 @@ def test_rooms_groups_and_therapists_are_no_sessions(tmp_path):
     book = parse_codebook(describe(tmp_path))
     assert book.tables["s"].time is None
     assert book.case_manager == "therapist"
+
+
+def test_numbers_of_clients_that_could_be_days_are_ids(tmp_path):
+    rows = at_sessions(truth())
+    days = pd.date_range("2024-01-03", periods=72).strftime("%Y%m%d").astype(int)
+    rows["patient_id"] = rows["patient_id"].map(dict(zip(range(2001, 2073), days, strict=True)))
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.tables["s"].variables[book.client].column == "patient_id"
+    assert book.tables["s"].time == "session"
+
+
+def test_answers_that_are_all_one_word_are_no_units(tmp_path):
+    """The first client broke off: it is a record, and `check` names the word."""
+    frame = forms(truth()).astype(object)
+    frame.iloc[0, 2:] = "broken off"
+    frame["id"] = frame["id"].map("A{}".format)
+    frame["therapist"] = frame["therapist"].map("T{}".format)
+    frame.to_csv(tmp_path / "s.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.tables["s"].header == (1, 1)

@@ -1,0 +1,118 @@
+"""Shapes that once gave wrong numbers, or a stop that nobody could lift: right now, and told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from exports_made import C, truth
+from exports_made import totals as totals_of
+from odd_exports import ODD, ids_begin, roles_of_both_sexes, side_by_side, two_arms
+from test_exports import drafted
+
+from alliance_helpers.drafting.draft import describe
+from alliance_helpers.study.load import check
+from alliance_helpers.study.read_codebook import parse_codebook
+from alliance_helpers.study.suspect import skipped
+
+
+@pytest.mark.parametrize(("made", "told"), ODD, ids=lambda made: getattr(made, "__name__", ""))
+def test_the_totals_are_right_and_it_is_told(made, told, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, _ = drafted(tmp_path)
+    warned = check(tmp_path, parse_codebook(text))[1]
+    assert told in "\n".join([text, *warned])
+    wanted = totals_of(data)
+    assert len(found) == len(wanted)
+    assert np.allclose(found[["c", "t"]].sort_values(["c", "t"]),
+                       wanted.sort_values(["c", "t"]), equal_nan=True)  # fmt: skip
+    assert book.case_manager is not None
+    assert "# STOP: " not in text
+
+
+@pytest.mark.parametrize("n", [6, 30])
+def test_recodes_are_told_however_few_answered(n, tmp_path):
+    data = truth(n=n)
+    told = data.assign(**data[C].replace({3: 4, 4: 6, 5: 7}))
+    frame = side_by_side(told, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    frame.to_csv(tmp_path / "g.csv", index=False)
+    text = describe(tmp_path)
+    assert "occur: were the answers recoded" in text
+    items = "scales: {s: {form: WAI-S, items: 'c{1..12}'}}\ninformants: {client: {alliance: s}}"
+    book = f"""
+study: {{title: T, client: id}}
+tables:
+  d: {{file: c.csv, key: [id], variables: {{id: {{type: id}}, "c{{1..12}}": {{range: [1, 7]}}}}}}
+{items}
+"""
+    told[["id", *C]].to_csv(tmp_path / "c.csv", index=False)
+    assert "nobody answers 3, 5" in "\n".join(check(tmp_path, parse_codebook(book))[1])
+
+
+@pytest.mark.parametrize("n", [4, 8, 30])
+@pytest.mark.parametrize("most", [5, 7])
+def test_honest_answers_rarely_look_as_if_a_step_were_left_out(n, most):
+    """Twelve answers a person, as alike as .4 and .9, at the middle and at the top."""
+    rng, alarms = np.random.default_rng(2), []
+    for share in (0.4, 0.9):
+        for middle in (0.5, 0.75):
+            for _ in range(400):
+                own = rng.normal(0, share**0.5, (n, 1)) + rng.normal(0, (1 - share) ** 0.5, (n, 12))
+                answers = np.rint(1 + (most - 1) * (middle + own / 4)).clip(1, most)
+                alarms.append(bool(skipped(answers.ravel())))
+    assert np.mean(alarms) < 0.05
+
+
+def test_ids_of_two_sites_are_no_dyads(tmp_path):
+    """A row a dyad; A001 to A036 and B001 to B036, as two sites number their clients."""
+    data = truth()
+    site = np.repeat(["A", "B"], 36)
+    ids = [f"{s}{i % 36:03d}" for i, s in enumerate(site)]
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", therapist="who").assign(id=ids)
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    assert len(drafted(tmp_path)[2]) == 72
+    assert "QUESTION: " not in drafted(tmp_path)[0]
+
+
+def test_sessions_at_the_end_of_an_id_are_asked_about(tmp_path):
+    data = truth(n=36)
+    rows = [side_by_side(data, "wai_c{}", "wai_t{}", therapist="who")
+            .assign(id=data["id"].map(f"{{}}-{i}".format)) for i in (1, 2, 3)]  # fmt: skip
+    pd.concat(rows).to_csv(tmp_path / "d.csv", index=False)
+    assert "QUESTION: 'id' begins or ends in -1 and -2 and -3" in describe(tmp_path)
+
+
+def test_two_raters_of_one_role_are_no_two_sexes(tmp_path):
+    """Each dyad has a row of a patient, and one of two nurses each."""
+    roles_of_both_sexes(tmp_path, truth(), ("Patient", "Patient"), ("Nurse", "Doctor"))
+    rows = pd.read_csv(tmp_path / "lang.csv", sep=";")
+    again = rows[rows["rolle"].isin(["Nurse", "Doctor"])]
+    again = again.assign(rolle=again["rolle"].map({"Nurse": "Doctor", "Doctor": "Nurse"}))
+    pd.concat([rows, again]).to_csv(tmp_path / "lang.csv", sep=";", index=False)
+    assert "STOP: lang.csv, column rolle: found 'Doctor' beside" in describe(tmp_path).replace(
+        "found 'Nurse'", "found 'Doctor'"
+    )
+
+
+def test_an_id_that_fits_two_is_not_joined(tmp_path):
+    """1 may be 01 or 001."""
+    ids_begin(tmp_path, truth(n=12), "{}", "{}")
+    one = pd.read_csv(tmp_path / "ratings.csv").head(12)
+    one["id"] = ["01", "001", *map(str, range(3, 13))]
+    one.to_csv(tmp_path / "ratings.csv", index=False)
+    pd.DataFrame({"id": ["1", *map(str, range(3, 13))], "phq": 4}).to_csv(
+        tmp_path / "more.csv", index=False
+    )
+    problems = check(tmp_path, parse_codebook(describe(tmp_path)))[0]
+    assert "found '01', '001'; more.csv does not have it" in "\n".join(map(str, problems))
+
+
+def test_a_labelled_arm_says_who(tmp_path):
+    two_arms(tmp_path, truth())
+    rows = pd.read_csv(tmp_path / "P_DATA.csv").rename(
+        columns={"redcap_event_name": "Event Name", "record_id": "Record ID"}
+    )
+    told = {"baseline_arm_1": "Baseline (Arm 1: Client)",
+            "baseline_arm_2": "Baseline (Arm 2: Therapist)"}  # fmt: skip
+    rows["Event Name"] = rows["Event Name"].map(told)
+    rows.to_csv(tmp_path / "P_DATA.csv", index=False)
+    assert "whose rating" not in drafted(tmp_path)[0]
