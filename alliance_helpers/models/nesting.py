@@ -234,8 +234,7 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     moved = inverse @ squares
     pull = float(w.sum() - np.trace(moved)) / rows
     information = profile.slopes(ratio)[1]
-    least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
-    if abs(information) <= least or (ratio and information < least):
+    if abs(information) <= 1e-9 * (w**2).sum() or (ratio and information < 0):  # no maximum
         raise NotEstimableError(
             f"{', '.join(sample.terms)}: too many terms for {sample.n} rows in "
             f"{sample.n_groups} groups: nothing is left that tells groups from rows."
