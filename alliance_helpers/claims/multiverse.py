@@ -232,9 +232,9 @@ def set_apart_by(claim: Claim, specs: pd.DataFrame) -> str:
     if not np.ptp(shares[choice]):
         return ""
     ends = shares[choice].idxmax(), shares[choice].idxmin()
-    told = [f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends]
+    told = sorted(f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends)
     of = "p of equivalence" if claim.kind in ABSENCES else "p"
-    return f"{choice}: median {of} {', '.join(sorted(told))}"
+    return f"{choice}: median {of} {', '.join(text.removeprefix('0') for text in told)}"
 
 
 def multiverse(

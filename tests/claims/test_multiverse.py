@@ -221,7 +221,7 @@ def test_what_sets_verdicts_apart_is_found():
     specs["verdict"] = np.where(specs["outliers"] == "b", "inconclusive", "supported")
     specs["p_value"] = np.where(specs["outliers"] == "b", 0.3, 0.01)
     symptoms = CLAIMS["2", "symptoms", "case_manager"]
-    assert set_apart_by(symptoms, specs) == "outliers: median p 0.010 with a, 0.300 with b"
+    assert set_apart_by(symptoms, specs) == "outliers: median p .010 with a, .300 with b"
     assert set_apart_by(symptoms, specs.assign(verdict="supported")) == ""
 
 

@@ -201,6 +201,7 @@ def rests_on(row: dict, run, tables: dict[str, pd.DataFrame]) -> list:
 def test_a_criterion_rests_on_its_own_row(runs):
     """Not on those of other rows, among which any number is found; other data, other numbers."""
     texts, told = read_rules().texts, []
+    rules = np.array([sign * value for value in of_rules() for sign in (1, -1)])
     for run in runs:
         tables = {p.stem: pd.read_csv(p, dtype={"finding": str}) for p in run.glob("tables/*.csv")}
         rows = pd.concat([tables["robustness"], tables["robustness_specifications"]])
@@ -209,15 +210,15 @@ def test_a_criterion_rests_on_its_own_row(runs):
         for row in rows.to_dict("records"):
             row["text"] = texts[tuple(row[k] for k in KEY)]
             said = row["criterion"]
-            known = np.array([*rests_on(row, run, tables), *of_rules()], float)
+            known = np.array([*rests_on(row, run, tables), *rules], float)
             known = np.concatenate([known, -known, 100 * known])
             assert lost([said], known[np.isfinite(known)]) == [], row
-            own = [one for one in NUMBER.findall(said) if lost([one], np.array(of_rules()))]
+            own = [one for one in NUMBER.findall(said) if lost([one], rules)]
             told[-1][*(row[k] for k in KEY), row["analysis"]] = own
     first, other = told
     both = [key for key in first.keys() & other.keys() if first[key] and other[key]]
     alike = [key for key in both if first[key] == other[key]]
-    assert len(both) > 40 and len(alike) < 0.2 * len(both), alike
+    assert len(both) > 20 and len(alike) < 0.2 * len(both), alike
 
 
 PLANS = ("symptoms", 0.25, "12"), ("4/hospital_days/client", 1.0, "20"), ("modest", 0.3, "15")
