@@ -240,6 +240,8 @@ def test_a_plan_says_the_numbers_of_its_own_table(claim, effect, managers):
         said.append([*found.paragraph.split(". "), found.caption, ax.figure.get_label()])
         plt.close(ax.figure)
         assert lost(said[-1], known) == []
+        alone = "site type and days before held constant and no other pretreatment variable"
+        assert (alone in found.paragraph) is claim.startswith("4/")
     (one, two), other = map(slots, said), found.design.other_share
     fixed = np.array([*of_rules(), 80, 1, 2, float(managers), *found.design.shares, other])
     for frame in one.keys() & two.keys():
