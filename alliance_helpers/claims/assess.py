@@ -198,12 +198,12 @@ def differences(analyses: Iterable[str], primary: str) -> dict[str, dict[str, st
     {'nested': {'pretreatment': 'not held constant'}}
     """
     told, found = read_stress(), {}
-    own = told[primary]["does"]
-    for name in dict.fromkeys(analyses):
+    own = told[primary]["does"].items()
+    for name in analyses:
         entry = told.get(name, {})
-        does = entry.get("differs") or entry.get("does", {})
-        found[name] = {respect: what for respect, what in does.items() if own.get(respect) != what}
-    return {name: changed for name, changed in found.items() if changed}
+        if changed := dict((entry.get("differs") or entry.get("does", {})).items() - own):
+            found[name] = changed
+    return found
 
 
 def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:

@@ -146,7 +146,7 @@ OUTLIERS = {
 """What is done about extreme values; two-valued variables have none."""
 
 
-JOINT = "estimate lowest highest set_apart_by expected p_value p_low p_high n_specifications n_perm"
+JOINT = "n_specifications estimate lowest highest expected p_value p_low p_high set_apart_by n_perm"
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -160,9 +160,10 @@ class Multiverse:
         `finding claim informant term scoring items covariates outliers estimator estimate
         conf_low conf_high p_value n df p_equivalence verdict`; estimates as in findings.csv.
     joint : DataFrame
-        The joint test of each claim: `finding claim informant estimate lowest highest set_apart_by
-        expected p_value p_low p_high n_specifications n_perm`; of days the estimates are log rate
-        ratios. `set_apart_by`: the choice that separates verdicts most, empty where all are alike.
+        The joint test of each claim: `finding claim informant n_specifications estimate lowest
+        highest expected p_value p_low p_high set_apart_by n_perm`; of days the estimates are log
+        rate ratios. `set_apart_by`: the choice that separates verdicts most, empty where all are
+        alike.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
     """
@@ -185,21 +186,15 @@ class Multiverse:
         alpha, row = settings["alpha"], joint.iloc[0]
         said = _possible(claim, specs, rules, row, settings)
         verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
-        rule = (
-            f"joint permutation test of the median over {len(specs)} specifications, p < {alpha:g}"
-        )
+        many = f"{len(specs)} specifications"
+        rule, inside = f"joint permutation test of the median over {many}, p < {alpha:g}", np.nan
         if claim.kind in ABSENCES:
-            inside = f"median p of equivalence below {alpha:g}; it is {_median_p(claim, specs):.3f}"
-            rule = f"{inside}; against it, {rule}"
-        low, high = specs["estimate"].min(), specs["estimate"].max()
-        unsure = ", too few to tell" if said else ""
-        apart = row["set_apart_by"] and f"; set apart by {row['set_apart_by']}"
-        rule += (
-            f" (estimates {low:.2f} to {high:.2f}{apart}; p between {row['p_low']:.3f} and "
-            f"{row['p_high']:.3f} by {row['n_perm']:,} permutations{unsure})"
-        )
-        median, p = float(specs["estimate"].median()), float(row["p_value"])
-        return Effect(median, p, int(specs["n"].median()), np.nan), (verdict, rule)
+            rule = f"median p of equivalence below {alpha:g}; against it, {rule}"
+            inside = _median_p(claim, specs)
+        rule += " (too few permutations to tell)" * bool(said)
+        median, n = float(specs["estimate"].median()), int(specs["n"].median())
+        effect = Effect(median, float(row["p_value"]), n, np.nan, p_equivalence=inside)
+        return effect, (verdict, rule)
 
     def _repr_html_(self) -> str:
         head = f"<p>{len(self.specifications):,} different specifications.</p>"
@@ -237,9 +232,9 @@ def set_apart_by(claim: Claim, specs: pd.DataFrame) -> str:
     if not np.ptp(shares[choice]):
         return ""
     ends = shares[choice].idxmax(), shares[choice].idxmin()
-    told = [f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends]
+    told = sorted(f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends)
     of = "p of equivalence" if claim.kind in ABSENCES else "p"
-    return f"{choice}: median {of} {', '.join(sorted(told))}"
+    return f"{choice}: median {of} {', '.join(text.removeprefix('0') for text in told)}"
 
 
 def multiverse(
@@ -398,10 +393,9 @@ class Collector:
             settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
             if settled or len(medians) >= 2 ** (looks - 1):
                 ends = specs["estimate"].agg(["min", "max"])
-                ends = np.log(ends) if claim.kind == "rate_absence" else ends
-                told = {"lowest": ends["min"], "highest": ends["max"]}
-                told |= {"set_apart_by": set_apart_by(claim, specs), "n_specifications": len(fits)}
-                return row | told
+                low, high = np.log(ends) if claim.kind == "rate_absence" else ends
+                told = {"lowest": low, "highest": high, "set_apart_by": set_apart_by(claim, specs)}
+                return row | told | {"n_specifications": len(fits)}
             parts = range(len(medians), 2 * len(medians))
             medians += [_medians(fits, self.shuffles([self.seed, part]))[1:] for part in parts]
 

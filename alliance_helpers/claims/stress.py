@@ -130,14 +130,14 @@ class Stressed:
         listed = chain(*book.blocks.values(), ratings, *(c.variables(book) for c in self.claims))
         columns = [c for c in dict.fromkeys(listed) if c in dyads and dyads[c].notna().any()]
         values = dyads[columns].astype(float)
-        said = failed = ""
-        for groups in (dyads[manager].to_numpy(), None) if manager else (None,):
+        without = "; case managers, too few for so many variables, left out of the imputation"
+        tried = {"": dyads[manager].to_numpy(), without: None} if manager else {"": None}
+        for said, groups in tried.items():
             try:
                 parts = impute(values, m, self.seed, groups)
                 return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
             except NotEstimableError as error:
                 failed = str(error)
-                said = "; case managers, too few for so many variables, left out of the imputation"
         return [], failed
 
     def imputed(self, claim: Claim) -> Judged:
@@ -288,9 +288,8 @@ class Stressed:
             words = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
         case = observed if verdict == verdicts.INCONCLUSIVE else moved[theirs]
         effect, (said, criterion) = case
-        told = len(self.dyads) - int(rounded_n(n))
-        lack = "1 dyad lacks" if told == 1 else f"{told or f'fewer than {FEW}'} dyads lack"
-        criterion += f"; {lack} a value, and the verdict on the others {words}"
+        told = len(self.dyads) - int(rounded_n(n)) or f"fewer than {FEW}"
+        criterion += f"; dyads that lack a value: {told}; the verdict on the others {words}"
         return effect, (verdicts.INCONCLUSIVE if turned else said, criterion)
 
     def multiverse(self, claim: Claim) -> Judged:

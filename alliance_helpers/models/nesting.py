@@ -234,10 +234,11 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     moved = inverse @ squares
     pull = float(w.sum() - np.trace(moved)) / rows
     information = profile.slopes(ratio)[1]
-    least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
-    if abs(information) <= least or (ratio and information < least):
-        many = f"too many terms for {sample.n} rows in {sample.n_groups} groups"
-        raise NotEstimableError(f"{', '.join(sample.terms)}: {many}.")
+    if abs(information) <= 1e-9 * (w**2).sum() or (ratio and information < 0):  # no maximum
+        raise NotEstimableError(
+            f"{', '.join(sample.terms)}: too many terms for {sample.n} rows in "
+            f"{sample.n_groups} groups: nothing is left that tells groups from rows."
+        )
     information = information if ratio else np.inf
     vcov, change = (within * back @ V @ back.T for V in (inverse, moved @ inverse))
     criterion = float(profile.criterion(np.array(ratio)) - 2 * np.linalg.slogdet(back)[1])

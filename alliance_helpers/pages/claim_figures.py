@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from ..claims.rules import KEY, Rules
 from ..study.codebook import Codebook
 from . import style
-from .printing import TOLD, coefficient, figure_number, p_text, p_words, word
+from .printing import TOLD, coefficient, decimals_for, figure_number, p_text, p_words, word
 from .style import INK, QUIET, VERDICTS, canvas, finished, interval_rows, key, nothing, styled
 
 SAME, OTHER = (
@@ -213,13 +213,8 @@ def specification_curve(
         said += f" Verdicts are set apart by {row['set_apart_by']}." * bool(row["set_apart_by"])
         said += f" Joint permutation test of the median: {p_words(p)}"
         said += f" ({' to '.join(map(p_text, ends))} by so many permutations)."
-    return finished(ax, _text(rows, rules) or f"{what}: every specification", said)
-
-
-def _text(rows: pd.DataFrame, rules: Rules | None) -> str:
-    """The claim that rows of specifications are about, in its own words."""
-    name = tuple(rows[KEY].iloc[0])
-    return rules.texts.get(name, name[1]) if rules is not None else ""
+    text = rules and rules.texts.get(tuple(rows[KEY].iloc[0]))
+    return finished(ax, text or f"{what}: every specification", said)
 
 
 def _curve(ax: Axes, rows: pd.DataFrame, none: float) -> None:
@@ -238,7 +233,8 @@ def _curve(ax: Axes, rows: pd.DataFrame, none: float) -> None:
                 zorder=3)  # fmt: skip
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
     ticks = ticks[(low <= ticks) & (ticks <= high)]
-    ax.set_yticks((ticks - low) * unit, [figure_number(t) for t in ticks])
+    digits = decimals_for(10 * np.ptp(ticks[:2]))  # of steps so small that two are too few
+    ax.set_yticks((ticks - low) * unit, [figure_number(t, max(2, digits)) for t in ticks])
 
 
 @styled

@@ -42,20 +42,19 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
     clients = int(main["n"].fillna(0).max())  # 0: too few for any claim
+    then = by_claim[READINGS[0]]["verdict"].to_dict() if READINGS[0] in by_claim else {}
     rates, n = ({}, 0) if rules.own or not clients else _rates(findings, primary)
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
-        | _sentence(list(mine), names, by_claim.get(READINGS[0]), changes)
+        | _sentence(list(mine), names, then, changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
     rows, before = [], None
     for claim in claims:
-        row, then = main.loc[claim.key], None
-        if READINGS[0] in by_claim and claim.key in by_claim[READINGS[0]].index:
-            then = by_claim[READINGS[0]].loc[claim.key, "verdict"]
-        drawn = {"name": names[claim.key], "finding": claim.finding, "then": then}
-        drawn |= {"now": row["verdict"], "rate": rates.get(claim.key), "first": before}
+        row = main.loc[claim.key]
+        drawn = {"name": names[claim.key], "finding": claim.finding, "then": then.get(claim.key)}
+        drawn |= {"now": row["verdict"], "rate": rates.get(claim.key)}
         rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
         before = claim.finding
     several = multiplicity(findings, rules)
@@ -83,13 +82,11 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
     }
 
 
-def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: pd.DataFrame):
+def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.DataFrame):
     """Then, now, how sure: of one finding."""
     keys = [c.key for c in claims]
     verdicts = now.loc[keys, "verdict"]
-    read = {
-        k: then.loc[k, "verdict"] == SUPPORTED for k in keys if then is not None and k in then.index
-    }
+    read = {k: then[k] == SUPPORTED for k in keys if k in then}
     gone = [names[k] for k, reported in read.items() if not reported]
     reported = "reported" + f", but not {listed(gone)}" * bool(gone)
     said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}

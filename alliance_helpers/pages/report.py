@@ -151,8 +151,8 @@ def write_report(folder: str | Path) -> Scorecard | None:
         front, card = front_page(rows, rules), then_and_now(rows, rules)
         texts = {key: own_words(text, book) for key, text in rules.texts.items()}
         pages = "".join(s["html"] for s in sections)
-        alone = [s for s in verdict_sentences(rows, rules) if f"<li>{escape(s)}" not in pages]
-        untold = [own_words(sentence, book) for sentence in alone]
+        told = verdict_sentences(rows, rules)
+        untold = [own_words(text, book) for text in told if f"<li>{escape(text)}" not in pages]
     html = rendered(
         "report.html.j2",
         sections=sections,

@@ -22,9 +22,7 @@ from . import printing
 from .printing import MARKS, WORDS, coefficient, figure_number, p_words, rendered, word
 
 HEAD = ["finding", "text", "informant"]
-RELIABILITY = [
-    "n_items", "n", "alpha", "alpha_low", "alpha_high", "omega_total", "lowest_item_rest_r",
-]  # fmt: skip
+RELIABILITY = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r"
 
 
 def reliabilities(clean: CleanStudy) -> pd.DataFrame:
@@ -58,8 +56,7 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
                 rows.append(row | dict(found) | {"reason": ""})
             except NotEstimableError as error:
                 rows.append(row | {"reason": str(error)})
-    columns = ["scale", "subscale", "informant", *RELIABILITY, "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=f"scale subscale informant {RELIABILITY} reason".split())
 
 
 def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
@@ -141,9 +138,9 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     -------
     DataFrame
         `finding claim n_specifications estimate lowest highest expected p_value p_low p_high
-        set_apart_by`: the median estimate, the range, the median's mean size under permutations,
-        its permutation p-value and where that lies for all so many permutations can tell, and the
-        choice that separates verdicts.
+        set_apart_by n_perm`: the median estimate, the range, the median's mean size under
+        permutations, its permutation p-value and where that lies for all so many permutations can
+        tell, and the choice that separates verdicts.
 
     Raises
     ------
@@ -152,10 +149,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
-    columns = "n_specifications estimate lowest highest expected p_value p_low p_high set_apart_by"
-    table = joint.set_index(KEY)[columns.split()]
-    texts = [rules.texts.get(key, key[1]) for key in table.index]
-    return table.reset_index().assign(claim=texts).drop(columns="informant")
+    texts = [rules.texts.get(key, key[1]) for key in joint.set_index(KEY).index]
+    return joint.assign(claim=texts).drop(columns="informant")
 
 
 def verdict_sentences(

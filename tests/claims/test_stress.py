@@ -247,7 +247,7 @@ def test_the_numbers_of_a_criterion_are_those_of_its_data():
         rows = all_rows(dyads, rules=rules, analyses=tests, settings=SMALL)
         rows = rows[rows["estimate"].notna()]
         lacking = _by_claim(rows, "attrition").loc[("2", "symptoms", "case_manager")]
-        assert f"; {seed} dyads lack a value" in lacking["criterion"]
+        assert f"; dyads that lack a value: {seed};" in lacking["criterion"]
         assert lacking["n"] == 150 - seed
         for row in rows[rows["analysis"] == "bayes"].itertuples():
             assert f" at an effective n of {row.n_effective:.0f} " in row.criterion

@@ -8,7 +8,6 @@ import json
 import re
 from functools import cache
 from html import unescape
-from itertools import product
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -195,22 +194,14 @@ def rests_on(row: dict, run, tables: dict[str, pd.DataFrame]) -> list:
         found += range(2, 9)  # the associations of a finding
     if row["analysis"] == "multiverse":
         told = tables["joint_tests"]
-        told = told[told["claim"] == row["text"]].iloc[0]
-        specs = tables["specifications"]
-        mine = specs[(specs[[*KEY]] == [row[k] for k in KEY]).all(axis=1)]
-        ends = told[["lowest", "highest"]].to_numpy(float)
-        found += [*told.drop(["claim", "finding", "set_apart_by"]), *ends, *np.exp(ends), len(mine)]
-        found += [mine[p].median() for p in ("p_value", "p_equivalence")]
-        found += [500 * 2**k for k in range(settings["multiverse"]["doublings"] + 1)]
-        choices = ("scoring", "items", "covariates", "outliers", "estimator")
-        for p, choice in product(("p_value", "p_equivalence"), choices):
-            found += [*mine.groupby(choice)[p].median()]
+        found += [*told.loc[told["claim"] == row["text"], "n_specifications"]]
     return found
 
 
 def test_a_criterion_rests_on_its_own_row(runs):
     """Not on those of other rows, among which any number is found; other data, other numbers."""
     texts, told = read_rules().texts, []
+    rules = np.array([sign * value for value in of_rules() for sign in (1, -1)])
     for run in runs:
         tables = {p.stem: pd.read_csv(p, dtype={"finding": str}) for p in run.glob("tables/*.csv")}
         rows = pd.concat([tables["robustness"], tables["robustness_specifications"]])
@@ -218,18 +209,16 @@ def test_a_criterion_rests_on_its_own_row(runs):
         told.append({})
         for row in rows.to_dict("records"):
             row["text"] = texts[tuple(row[k] for k in KEY)]
-            said = re.sub(
-                r"with [^,;]*(?=[,;])", "", row["criterion"]
-            )  # options, as beyond 3 SD out
-            known = np.array([*rests_on(row, run, tables), *of_rules()], float)
+            said = row["criterion"]
+            known = np.array([*rests_on(row, run, tables), *rules], float)
             known = np.concatenate([known, -known, 100 * known])
             assert lost([said], known[np.isfinite(known)]) == [], row
-            own = [one for one in NUMBER.findall(said) if lost([one], np.array(of_rules()))]
+            own = [one for one in NUMBER.findall(said) if lost([one], rules)]
             told[-1][*(row[k] for k in KEY), row["analysis"]] = own
     first, other = told
     both = [key for key in first.keys() & other.keys() if first[key] and other[key]]
     alike = [key for key in both if first[key] == other[key]]
-    assert len(both) > 40 and len(alike) < 0.2 * len(both), alike
+    assert len(both) > 20 and len(alike) < 0.2 * len(both), alike
 
 
 PLANS = ("symptoms", 0.25, "12"), ("4/hospital_days/client", 1.0, "20"), ("modest", 0.3, "15")
@@ -251,6 +240,8 @@ def test_a_plan_says_the_numbers_of_its_own_table(claim, effect, managers):
         said.append([*found.paragraph.split(". "), found.caption, ax.figure.get_label()])
         plt.close(ax.figure)
         assert lost(said[-1], known) == []
+        alone = "site type and days before held constant and no other pretreatment variable"
+        assert (alone in found.paragraph) is claim.startswith("4/")
     (one, two), other = map(slots, said), found.design.other_share
     fixed = np.array([*of_rules(), 80, 1, 2, float(managers), *found.design.shares, other])
     for frame in one.keys() & two.keys():

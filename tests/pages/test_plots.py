@@ -88,7 +88,7 @@ SPECIFICATIONS = pd.DataFrame(
 JOINT = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager",
      "p_value": [0.04], "p_low": 0.01, "p_high": 0.05,
-     "set_apart_by": "items: median p 0.001 with a, 0.300 with b"}
+     "set_apart_by": "items: median p .001 with a, .300 with b"}
 )  # fmt: skip
 INCLUSION = pd.DataFrame(
     {"informant": ["client", "case_manager"] * 2, "term": ["symptoms"] * 2 + ["living_skills"] * 2,
@@ -215,7 +215,7 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
                                "Case manager: 0.71 where the ratio is 1, 0.04 where it is 1.25."]),
         ("specification_curve", ["of symptoms (case manager), 3 specifications: estimates −0.20 to "
                                  "0.05, median −0.10. Verdicts are set apart by items: median p "
-                                 "0.001 with a, 0.300 with b. Joint permutation test of the median:"
+                                 ".001 with a, .300 with b. Joint permutation test of the median:"
                                  " p = .040 (.010 to .050 by so many permutations)."]),
         ("design_grid", ["of each: 10 by 3: 25 %; 10 by 5: 42 %; 20 by 3: 50 %; 20 by 5: 76 %. None"
                          " reaches 80 %."]),
