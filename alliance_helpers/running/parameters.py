@@ -17,7 +17,7 @@ from itertools import chain, product
 from pathlib import Path
 from tokenize import COMMENT, generate_tokens
 
-from ..errors import CodebookError, ParameterError, meant
+from ..errors import CodebookError, ParameterError, listed, meant
 from ..paths import at
 from ..study.yaml_text import load_yaml, read_text
 
@@ -29,7 +29,6 @@ WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0":
 READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
 MANY = 10_000  # runs of a grid that need a `yes`
 MOST = 1_000_000  # runs, and values of a range
-SIZES = 8  # of parameters that are told
 RANGE = {"from", "to", "step"}
 GRID = {
     "parameters": "must map names to values",
@@ -322,12 +321,12 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
         raise ParameterError("\n  ".join([f"The grid {path} cannot be used:", *problems]))
     count = (math.prod(map(len, axes.values())) if axes else 0) + len(runs)
     if count > (MOST if yes else MANY):
-        few = [f"{name} {len(values):,}" for name, values in axes.items() if len(values) > 1]
-        sizes = " x ".join([*few[:SIZES], *(["..."] if len(few) > SIZES else [])])
+        sizes = listed(f"{name} {len(values):,}" for name, values in axes.items())
         remedy = f"At most {MOST:,} can be." if yes else "If that is meant, add --yes."
         number = f"{count:,}" if count < 10**15 else "more than 10**15"
         raise ParameterError(
-            f"The grid asks for {number} runs ({sizes} and {len(runs):,} further runs). {remedy}"
+            f"The grid asks for {number} runs, every combination of {sizes or 'nothing'}, and "
+            f"{len(runs):,} further runs. {remedy}"
         )
     combinations = product(*axes.values()) if axes else ()
     every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]

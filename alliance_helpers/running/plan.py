@@ -312,11 +312,9 @@ def read_lock(path: Path) -> dict:
 
 def lock_beside(parameters: Mapping[str, object]) -> Path | None:
     """The lock in the study's folder."""
-    data = str(parameters.get("data") or "")
-    folder = paths.at(data) if data else None
-    if folder is not None and not folder.is_dir():
-        folder = folder.parent
-    return folder / LOCK if folder is not None and lexists(folder / LOCK) else None
+    source, _, _ = _places(parameters)
+    lock = (source if source.is_dir() else source.parent) / LOCK
+    return lock if parameters.get("data") and lexists(lock) else None
 
 
 def deviations(parameters: Mapping[str, object]) -> dict | None:

@@ -100,8 +100,9 @@ def private_folder() -> Path:
     fits = [b for b in bases if b and len(b) <= LONGEST_FOLDER and os.access(b, os.W_OK | os.X_OK)]
     if not fits:
         raise OSError(f"no writable folder with a short path among {bases}; set TMPDIR to one")
+    at_once = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW  # a named pipe would have one wait
     for old in Path(fits[0]).glob(f"alliance-*/{LOCK}"):
-        with contextlib.suppress(OSError), open(old, "rb", opener=_at_once) as lock:
+        with contextlib.suppress(OSError), open(os.open(old, at_once), "rb") as lock:
             about = os.fstat(lock.fileno())
             if about.st_uid != os.getuid() or not stat.S_ISREG(about.st_mode):
                 continue
@@ -113,11 +114,6 @@ def private_folder() -> Path:
     lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # held until the process ends: the descriptor stays open
     return folder
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open a file without waiting for anybody, as a named pipe would have it."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 class Forked:

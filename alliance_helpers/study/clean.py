@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -243,7 +244,11 @@ class CleanStudy:
 
     def items(self, scale: str) -> pd.DataFrame:
         """The cleaned items of one scale, before reversing, one row per client."""
-        return Dyads(self.tables, self.codebook).items(self.codebook.scales[scale])
+        return self._rows.items(self.codebook.scales[scale])
+
+    @cached_property
+    def _rows(self) -> Dyads:
+        return Dyads(self.tables, self.codebook)
 
 
 def clean(study: Study) -> CleanStudy:

@@ -112,7 +112,7 @@ picture = save_figure(plt.figure(label="Nothing."), "nothing", out)
 picture"""
 
 
-@pytest.mark.parametrize(("keep", "jobs"), [("all", 1), ("failed", 1), ("none", 2), ("all", 2)])
+@pytest.mark.parametrize(("keep", "jobs"), [("failed", 1), ("none", 2), ("all", 2)])
 def test_figures_are_drawn_only_where_every_notebook_is_kept(place, keep, jobs):
     (place / "faults").write_text("raise")
     trouble = TROUBLE.replace("FAULTS", repr(str(place / "faults")))

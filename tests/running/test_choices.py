@@ -57,7 +57,8 @@ def test_refused_by_run_and_by_batch_before_anything_is_written(
     notebook, name, value, said, tmp_path
 ):
     out = tmp_path / "out"
-    refused(alliance("run", "--out", out, "-p", name, value), said)
+    of = () if name in ("n_clients", "seed") else ("-p", "scenario", "published")  # read sooner
+    refused(alliance("run", "--out", out, *of, "-p", name, value), said)
     grid = tmp_path / "grid.yml"
     # a value that fits is no excuse for the one that does not
     good = {"seed": 1995, "n_clients": 201, "p_enter": 0.01}.get(name)

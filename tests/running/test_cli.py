@@ -49,62 +49,6 @@ def cell(row: int, column: str, value: str):
     return change
 
 
-CASES = {
-    "missing table": (
-        lambda d: (d / "case_managers.csv").unlink(),
-        ["case_managers.csv", "is missing"],
-    ),
-    "unknown column": (
-        lambda d: spoil(d, "case_managers.csv", lambda t: t.assign(shoe_size="42")),
-        ["case_managers.csv", "shoe_size", "codebook"],
-    ),
-    "non-numeric response": (
-        lambda d: spoil(d, "client_interviews.csv", cell(5, "wai_c_03", "often")),
-        ["client_interviews.csv", "row 5", "wai_c_03", "often", "number"],
-    ),
-    "item outside its range": (
-        lambda d: spoil(d, "client_interviews.csv", cell(7, "wai_c_04", "9")),
-        ["client_interviews.csv", "row 7", "wai_c_04", "'9'", "1 to 7"],
-    ),
-    "duplicated client id": (
-        lambda d: spoil(d, "client_interviews.csv", lambda t: pd.concat([t, t.iloc[[3]]])),
-        ["client_interviews.csv", "row 203", "client_id"],
-    ),
-    "client without a case manager": (
-        lambda d: spoil(d, "client_interviews.csv", cell(9, "case_manager_id", "")),
-        ["client_interviews.csv", "row 9", "case_manager_id"],
-    ),
-    "discharge before admission": (
-        lambda d: spoil(d, "hospital_episodes.csv", cell(4, "discharge", "1901-01-01")),
-        ["hospital_episodes.csv", "row 4", "discharge", "1901-01-01"],
-    ),
-    "empty file": (
-        lambda d: (d / "clinical_ratings.csv").write_text(""),
-        ["clinical_ratings.csv", "empty"],
-    ),
-    "no rows": (
-        lambda d: spoil(d, "clinical_ratings.csv", lambda t: t.head(0)),
-        ["clinical_ratings.csv", "no rows"],
-    ),
-    "wrong encoding": (
-        lambda d: (d / "case_managers.csv").write_bytes(b"\x81\xfe\x00\x9d" * 40),
-        ["case_managers.csv"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_bad_data_is_named_and_nothing_is_written(name, study, tmp_path):
-    change, words = CASES[name]
-    change(study)
-    out = tmp_path / "out"
-    for args in (["check", "--data", study], ["run", "--data", study, "--out", out]):
-        done = alliance(*args)
-        assert done.exit_code == 2, done.output
-        assert not [w for w in words if w not in done.output], done.output
-    assert not out.exists()
-
-
 def test_all_problems_at_once(study):
     spoil(study, "client_interviews.csv", cell(5, "wai_c_03", "often"))
     spoil(study, "case_managers.csv", cell(3, "case_manager_age", "7"))
@@ -179,15 +123,6 @@ def test_simulate_refuses_what_it_does_not_know(tmp_path):
     assert done.exit_code == 2
     assert "no_association" in done.stderr
     assert not (tmp_path / "x").exists()
-
-
-def test_bad_data_from_a_shell_has_no_traceback(study):
-    spoil(study, "client_interviews.csv", cell(5, "wai_c_03", "often"))
-    command = [sys.executable, "-m", "alliance_helpers.running.cli", "run", "--data", str(study)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2
-    assert "often" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def modes(folder):

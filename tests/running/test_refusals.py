@@ -41,13 +41,16 @@ def study(folder, rows):
 
 
 @pytest.mark.parametrize(
-    ("what", "number"),
-    [(resource.RLIMIT_NOFILE, 24), (resource.RLIMIT_AS, 600_000_000), (resource.RLIMIT_FSIZE, 64)],
-    ids=["open files", "memory", "file size"],
+    ("command", "what", "number"),
+    [
+        ("check", resource.RLIMIT_NOFILE, 24),
+        ("run", resource.RLIMIT_NOFILE, 24),
+        ("check", resource.RLIMIT_AS, 600_000_000),
+        ("run", resource.RLIMIT_FSIZE, 64),
+    ],
 )
-@pytest.mark.parametrize("command", ["check", "run"])
-def test_a_limit_of_the_system_ends_in_one_message(what, number, command, tmp_path):
-    study(tmp_path, 200_000)
+def test_a_limit_of_the_system_ends_in_one_message(command, what, number, tmp_path):
+    study(tmp_path, 200_000 if what == resource.RLIMIT_AS else 200)
     out = ["--out", str(tmp_path / "out")] if command == "run" else []
     done = alliance(command, "--data", str(tmp_path), *out, preexec_fn=limited(what, number),
                     env=os.environ | {station.COLD_VARIABLE: "1"})  # fmt: skip

@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from bad_input import CASES, good, write
 from click.testing import CliRunner
 
@@ -146,15 +145,27 @@ def studies(folder: Path):
         yield name, made
 
 
+def tables_of(source: Path) -> list:
+    """Names and contents of a study's files; of what is no file, what it is."""
+    files = [p for p in (source, *sorted(source.rglob("*"))) if p.suffix not in (".yml", ".yaml")]
+    return [
+        (p.name * (p != source), p.read_bytes() if p.is_file() else p.lstat().st_mode)
+        for p in files
+        if os.path.lexists(p)
+    ]
+
+
 def commands(folder: Path):
     """The arguments of every command on every bad input, and what it must say if that is known."""
-    out = str(folder / "out")
+    out, described = str(folder / "out"), []
     for name, source in studies(folder):
         grid = folder / "grid.yml"
         grid.write_text(json.dumps({"runs": [{"data": str(source)}]}))
         known = CASES[name][1] if name in CASES else ""
         yield name, ["check", "--data", str(source)], known
-        yield name, ["describe", str(source)], ""
+        if (tables := tables_of(source)) not in described:  # no draft asks for a codebook
+            described.append(tables)
+            yield name, ["describe", str(source)], ""
         yield name, ["run", "--data", str(source), "--out", out], known
         if name not in CLAIMS:  # notebooks that need no claim run without
             yield name, ["batch", str(grid), "--out", out], known if source.exists() else ""
@@ -202,14 +213,13 @@ def test_every_bad_input_ends_in_a_message_soon_and_leaves_nothing(tmp_path, mon
     assert len(inputs) == COUNT
 
 
-@pytest.mark.parametrize("command", ["check", "run"])
-def test_a_named_pipe_for_a_table_is_told_by_the_real_command(command, tmp_path):
+def test_a_named_pipe_for_a_table_is_told_by_the_real_command(tmp_path):
     os.mkfifo(tmp_path / "clients.csv")
     (tmp_path / "codebook.yml").write_text(GOOD["codebook.yml"])
-    out = ["--out", tmp_path / "out"] if command == "run" else []
-    python = [sys.executable, "-P", "-m", "alliance_helpers.running.cli", command]
+    python = [sys.executable, "-P", "-m", "alliance_helpers.running.cli", "run"]
     done = subprocess.run(
-        [*python, "--data", tmp_path, *out], capture_output=True, text=True, timeout=60
-    )
+        [*python, "--data", tmp_path, "--out", tmp_path / "out"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert (done.returncode, os.path.lexists(tmp_path / "out")) == (2, False)
     assert "Traceback" not in done.stderr
