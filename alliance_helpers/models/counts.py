@@ -357,8 +357,8 @@ def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, lim
     k = len(design.terms)
     mu, theta = np.exp(design.Z @ b[:k] + design.offset), float(np.exp(best.x[k]))
     told = reason or (f"no over-dispersion {limit}: theta is infinite" if np.isinf(theta) else "")
-    found = b, vcov, llf, mu, share, theta
-    return Fit(family, design.y, ("count", part), *found, not reason, told)
+    parts = "count", part
+    return Fit(family, design.y, parts, b, vcov, llf, mu, share, theta, not reason, told)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}

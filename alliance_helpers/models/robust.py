@@ -313,20 +313,19 @@ def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, Cluster
     return sample, *fit_robust(sample, orthonormal(sample))
 
 
-def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterCovariance]:
+def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
-    `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
+    `basis` is what `orthonormal` makes of the sample.
     """
     Q, back = basis
-    shares = shares or inside_groups(Q, sample.starts)
     gamma = Q.T @ sample.y
     residuals = sample.y - Q @ gamma
     spread = np.linalg.norm(sample.y - sample.y.mean())
     if np.linalg.norm(residuals) <= 1e-12 * max(spread, np.linalg.norm(sample.y) * 1e-3):
         perfect = "The outcome does not vary, or the terms fit it perfectly"
         raise NotEstimableError(f"{perfect}: no error can be estimated.")
-    gram, adjust = shares
+    gram, adjust = inside_groups(Q, sample.starts)
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
     names = ("intercept", *sample.terms)
