@@ -16,6 +16,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from html import escape
 from io import StringIO
+from itertools import chain
 
 import pandas as pd
 from tqdm import tqdm
@@ -153,9 +154,8 @@ class Cohort(CleanStudy):
         ParameterError
         """
         chosen = {block: tuple(names) for block, names in blocks.items()}
-        for names in chosen.values():
-            for name in names:
-                _one_of(name, self.dyads.columns, "variable")
+        for name in chain(*chosen.values()):
+            _one_of(name, self.dyads.columns, "variable")
         book = replace(self.codebook, blocks={**self.codebook.blocks, **chosen})
         return self._as(book, "; ".join(f"{b} is {', '.join(n)}" for b, n in chosen.items()))
 

@@ -13,15 +13,10 @@ from . import population
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.
-PARTS = (
-    "caseloads", "between", "within", "dates", "background", "contacts",
-    *population.SCALES,
-    "episodes", "missing", "dirt",
-)  # fmt: skip
-TABLES = (
-    "client_interviews", "case_manager_forms", "case_managers", "clinical_ratings",
-    "hospital_episodes",
-)  # fmt: skip
+PARTS = ("caseloads", "between", "within", "dates", "background", "contacts", *population.SCALES)
+PARTS += ("episodes", "missing", "dirt")
+TABLES = ("client_interviews", "case_manager_forms", "case_managers", "clinical_ratings")
+TABLES += ("hospital_episodes",)
 CHUNK = 50_000
 LEAST_CONCENTRATION = 0.2  # where a study of a few case managers cannot have the wanted spread
 

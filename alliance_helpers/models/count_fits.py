@@ -22,9 +22,9 @@ from .design import complete_columns, unusable
 from .robust import ClusterCovariance, cr2_covariance
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
+# Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
+# found in 5 to 19 % of samples (`benchmarks/count_size.csv`).
 FEWEST = 8
-"""Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
-found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
 FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
 STEPS = 12  # of Newton, before a trust region is called for

@@ -19,10 +19,10 @@ from scipy.special import fdtrc
 from ..errors import NotEstimableError
 from .design import Sample, aligned, complete_rows, orthonormal, runs
 
+# Shares of the groups at which the likelihood is looked at before the best is refined.
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
 )
-"""Shares of the groups at which the likelihood is looked at before the best is refined."""
 
 
 def icc(y, groups) -> float:

@@ -17,16 +17,16 @@ from scipy import special
 from ..errors import NotEstimableError
 from .design import Sample, complete_rows, orthonormal, runs, tidy
 
+# Relative size below which an eigenvalue counts as zero, as in R's clubSandwich.
 SINGULAR = 1e-12
-"""Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
 
 
+# Rows from which a group's adjustment is found by quadrature.
 LARGE = 256
-"""Rows from which a group's adjustment is found by quadrature."""
+# Groups, or blocks of more groups than these, that a jackknife leaves out in turn.
 MAX_BLOCKS = 200
-"""Groups, or blocks of more groups than these, that a jackknife leaves out in turn."""
+# CR2 is unbiased under the working model unless a group determines a term; then it refuses.
 BIASED = 1e-6
-"""CR2 is unbiased under the working model unless a group determines a term; then it refuses."""
 
 _TOO_FEW = (
     "{} rests on too few groups: one of them is fitted without error whatever its outcome, "

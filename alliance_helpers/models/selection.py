@@ -17,8 +17,8 @@ from .design import require_whole, runs
 from .permutations import monte_carlo_interval, permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
 
+# Resamples worked on side by side; fixed, so that results do not depend on memory.
 BATCH = 512
-"""Resamples worked on side by side; fixed, so that results do not depend on memory."""
 
 
 @dataclass(frozen=True)
