@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from io import StringIO
 from itertools import chain
+from types import SimpleNamespace
 
 import pandas as pd
 from tqdm import tqdm
@@ -26,18 +27,8 @@ from ..study.clean import CleanStudy, assembled, clean
 from ..study.codebook import SHORT_OF_36, Codebook
 from ..study.load import Study, load_study
 
-
-@dataclass
-class Opened:
-    """The cohort opened last: where results go, whose words they use, its size, its changes."""
-
-    out: str = ""
-    codebook: Codebook | None = None
-    n: int = 0
-    changes: tuple[str, ...] = ()
-
-
-OPENED = Opened()
+# The cohort opened last: where results go, whose words they use, its size, its changes.
+OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=())
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`

@@ -28,10 +28,8 @@ MAX_BLOCKS = 200
 # CR2 is unbiased under the working model unless a group determines a term; then it refuses.
 BIASED = 1e-6
 
-_TOO_FEW = (
-    "{} rests on too few groups: one of them is fitted without error whatever its outcome, "
-    "so an error that respects groups would come out too small."
-)
+# One of them is fitted without error whatever its outcome.
+_TOO_FEW = "{} rests on too few groups: an error that respects groups would come out too small."
 
 
 @dataclass(frozen=True)
