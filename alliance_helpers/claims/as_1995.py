@@ -212,7 +212,10 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
         return "; ".join(f"{rules.texts[k]}: {v}" for k, v in other.items()) or "no verdict"
 
     taken, rows = verdicts_of(), []
-    for row in read_yaml(ASSUMPTIONS)[0].values():
+    asks = {"informants": len(book.informants) > 1, "nesting": bool(book.case_manager)}
+    for name, row in read_yaml(ASSUMPTIONS)[0].items():
+        if not (asked and asks.get(name, True)):  # the study leaves no such choice
+            continue
         instead, row["taken"] = row.pop("instead", None), row["taken"].format(**rule)
         if instead and "dyads" in instead:
             if instead["dyads"] not in tables:  # the study has no such variable

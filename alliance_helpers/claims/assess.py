@@ -189,26 +189,28 @@ def rows_of(
     return rows
 
 
-def differences(analyses: Iterable[str], primary: str) -> dict[str, tuple[str, str]]:
-    """The analyses that differ from the primary one in a single respect: it, and what they do.
+def differences(analyses: Iterable[str], primary: str) -> dict[str, dict[str, str]]:
+    """What analyses do otherwise than the primary one, by respect; only those that say it.
 
     Examples
     --------
-    >>> differences(["nested", "as_published"], "adjusted")
-    {'nested': ('pretreatment', 'not held constant')}
+    >>> differences(["nested", "as_1995"], "adjusted")
+    {'nested': {'pretreatment': 'not held constant'}}
     """
     told, found = read_stress(), {}
+    own = told[primary]["does"]
     for name in dict.fromkeys(analyses):
-        entry, own = told.get(name, {}), told[primary]["does"]
+        entry = told.get(name, {})
         does = entry.get("differs") or entry.get("does", {})
-        changed = [(respect, what) for respect, what in does.items() if own.get(respect) != what]
-        if len(changed) == 1:
-            found[name] = changed[0]
-    return found
+        found[name] = {respect: what for respect, what in does.items() if own.get(respect) != what}
+    return {name: changed for name, changed in found.items() if changed}
 
 
 def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """The first single respect in which each claim's primary verdict gives way.
+
+    Analyses that differ from the primary one in a single respect come first. Then each other one is
+    compared with one of the primary verdict from which it differs in a single respect.
 
     Parameters
     ----------
@@ -219,26 +221,32 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant primary verdict n tried analysis respect does other_verdict
-        other_n`, one row per claim with a primary verdict. `tried`: how many analyses that differ
-        in one respect speak to it; from `analysis` on empty where none of them says otherwise.
+        `finding claim informant verdict primary tried analysis respect does beside other_verdict`,
+        one row per claim with a primary verdict. `tried`: whether an analysis that can be so
+        compared speaks to it; from `analysis` on empty where none of them says otherwise. `beside`:
+        what else `analysis` changes, which by itself does not turn the verdict.
     """
-    main = rules.primary_rows(findings)
-    columns = [*KEY, "verdict", "n"]
-    rows = main[columns].assign(primary=main["analysis"])
-    single = {}
-    for primary in dict.fromkeys(main["analysis"]):
-        single |= differences(findings["analysis"], primary)
-    others = findings.loc[findings["analysis"].isin(single), [*columns, "analysis"]]
-    others = others.rename(columns={"verdict": "other_verdict", "n": "other_n"})
-    joined = others.merge(rows, on=KEY)
-    tried = joined.groupby(KEY).size().rename("tried").reset_index()
-    rows = rows.merge(tried, how="left", on=KEY).fillna({"tried": 0})
-    joined = joined[joined["verdict"] != joined["other_verdict"]].drop_duplicates(KEY)
-    why = joined["analysis"].map(single).astype(object)
-    joined = joined.assign(respect=why.str[0], does=why.str[1])
-    kept = [*KEY, "analysis", "respect", "does", "other_verdict", "other_n"]
-    return rows.merge(joined[kept], how="left", on=KEY)
+    rows = rules.primary_rows(findings)[[*KEY, "verdict", "analysis"]]
+    rows = rows.rename(columns={"analysis": "primary"})
+    said = {key: dict(zip(of["analysis"], of["verdict"], strict=True))
+            for key, of in findings.groupby(KEY)}  # fmt: skip
+    told = [_turning(said[f, c, i], primary) for f, c, i, _, primary in rows.to_numpy()]
+    columns = ["tried", "analysis", "respect", "does", "beside", "other_verdict"]
+    return rows.join(pd.DataFrame(told, rows.index, columns, dtype=object))
+
+
+def _turning(said: dict[str, str], primary: str) -> tuple:
+    """Whether a claim was tried; the analysis that turns it first, in which respect and how."""
+    steps, tried = {primary: {}} | differences(said, primary), False
+    for name in sorted(steps, key=lambda a: len(steps[a])):
+        for respect, does in steps[name].items():
+            rest = {r: what for r, what in steps[name].items() if r != respect}
+            before = [a for a in steps if steps[a] == rest and said[a] == said[primary]]
+            tried = tried or bool(before)
+            if before and said[name] != said[primary]:
+                beside = " and ".join(f"{r} {what}" for r, what in rest.items())
+                return tried, name, respect, does, beside, said[name]
+    return tried, None, None, None, None, None
 
 
 def verdict_rates(n_clients: int = 201) -> pd.DataFrame:

@@ -392,7 +392,7 @@ def two_informants(
     dyads = clean if isinstance(clean, pd.DataFrame) else clean.dyads
     book = book_of(dyads, codebook)
     client, case_manager, groups = views.ratings(dyads, book)
-    roots = {f"r_{i}": np.sqrt(_alpha(clean, book, book.alliance_of(i))) for i in book.informants}
+    roots = {i: np.sqrt(_alpha(clean, book, book.alliance_of(i))) for i in book.informants}
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 
     def slopes(term: str) -> pd.DataFrame:
@@ -400,17 +400,16 @@ def two_informants(
 
     def difference(term: str) -> pd.DataFrame:
         row = correlation_difference(dyads[term], case_manager, client, groups)
+        own, other = row["r_first"] / roots["case_manager"], row["r_second"] / roots["client"]
+        corrected = {"corrected_case_manager": own, "corrected_client": other}
         row = row.rename(columns={"r_first": "r_case_manager", "r_second": "r_client"})
-        for name, root in roots.items():
-            row[name.replace("r_", "corrected_", 1)] = row[name] / root
-        gap = row["corrected_case_manager"] - row["corrected_client"]
-        return row.assign(corrected_difference=gap)
+        return row.assign(**corrected, corrected_difference=own - other)
 
     def pull(term: str, judge: str, reference: str) -> pd.DataFrame:
         x = dyads[term].astype(float)
         table = truth_and_bias(pair[judge], pair[reference], (x - x.mean()) / x.std(), groups)
-        found = table.set_index("term")["estimate"]
-        return table[2:].assign(**found[["directional_bias", "truth_force"]])
+        shift, force, _ = table["estimate"]
+        return table[2:].assign(directional_bias=shift, truth_force=force)
 
     def surface(term: str) -> pd.DataFrame:
         part = pair.assign(x=dyads[term].astype(float)).dropna()

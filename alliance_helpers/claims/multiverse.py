@@ -146,7 +146,7 @@ OUTLIERS = {
 """What is done about extreme values; two-valued variables have none."""
 
 
-JOINT = "estimate expected p_value p_low p_high n_specifications n_perm"
+JOINT = "estimate lowest highest set_apart_by expected p_value p_low p_high n_specifications n_perm"
 RESULTS = ["estimate", "conf_low", "conf_high", "p_value", "n", "df", "p_equivalence", "verdict"]
 
 
@@ -160,8 +160,9 @@ class Multiverse:
         `finding claim informant term scoring items covariates outliers estimator estimate
         conf_low conf_high p_value n df p_equivalence verdict`; estimates as in findings.csv.
     joint : DataFrame
-        The joint test of each claim: `finding claim informant estimate expected p_value p_low
-        p_high n_specifications n_perm`; of days the estimates are log rate ratios.
+        The joint test of each claim: `finding claim informant estimate lowest highest set_apart_by
+        expected p_value p_low p_high n_specifications n_perm`; of days the estimates are log rate
+        ratios. `set_apart_by`: the choice that separates verdicts most, empty where all are alike.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
     """
@@ -184,15 +185,17 @@ class Multiverse:
         alpha, row = settings["alpha"], joint.iloc[0]
         said = _possible(claim, specs, rules, row, settings)
         verdict = said.pop() if len(said) == 1 else verdicts.INCONCLUSIVE
-        joint_test_of = "joint permutation test of the median"
-        rule = f"{joint_test_of} over {len(specs)} specifications, p < {alpha:g}"
+        rule = (
+            f"joint permutation test of the median over {len(specs)} specifications, p < {alpha:g}"
+        )
         if claim.kind in ABSENCES:
-            inside = f"more than {settings['majority']:.0%} of {len(specs)} specifications"
-            rule = f"{inside} inside the bound; against it, {joint_test_of}, p < {alpha:g}"
+            inside = f"median p of equivalence below {alpha:g}; it is {_median_p(claim, specs):.3f}"
+            rule = f"{inside}; against it, {rule}"
         low, high = specs["estimate"].min(), specs["estimate"].max()
         unsure = ", too few to tell" if said else ""
+        apart = row["set_apart_by"] and f"; set apart by {row['set_apart_by']}"
         rule += (
-            f" (estimates {low:.2f} to {high:.2f}; p between {row['p_low']:.3f} and "
+            f" (estimates {low:.2f} to {high:.2f}{apart}; p between {row['p_low']:.3f} and "
             f"{row['p_high']:.3f} by {row['n_perm']:,} permutations{unsure})"
         )
         median, p = float(specs["estimate"].median()), float(row["p_value"])
@@ -205,19 +208,38 @@ class Multiverse:
 
 def _possible(claim: Claim, specs: pd.DataFrame, rules: Rules, joint, settings: dict) -> set[str]:
     """The verdicts that a claim may get while its joint p lies between `p_low` and `p_high`."""
-    median, most = specs["estimate"].median(), settings["majority"]
-    share = specs["verdict"].value_counts(normalize=True)
-    against = share.get(verdicts.NOT_SUPPORTED, 0.0)
+    median, alpha = specs["estimate"].median(), settings["alpha"]
+    order = [verdicts.NOT_SUPPORTED, verdicts.INCONCLUSIVE, verdicts.SUPPORTED]
+    against = specs["verdict"].map(order.index).median() < 0.5  # that of the one in the middle
     right = claim.kind == "block_difference" or (median > 0) == (claim.direction > 0)
     if claim.kind == "modest":
-        right &= (specs["conf_high"] < rules.bounds["modest_high"]).mean() > most
+        right &= specs["conf_high"].median() < rules.bounds["modest_high"]
     found = set()
-    for clear in {joint[p] < settings["alpha"] for p in ("p_low", "p_high")}:
-        holds, fails = clear and right and against <= most, against > most
+    for clear in {joint[p] < alpha for p in ("p_low", "p_high")}:
+        holds, fails = clear and right and not against, against
         if claim.kind in ABSENCES:
-            holds, fails = share.get(verdicts.SUPPORTED, 0.0) > most, clear
+            holds, fails = _median_p(claim, specs) < alpha, clear
         found.add(verdicts.verdict(holds, fails))
     return found
+
+
+def _median_p(claim: Claim, specs: pd.DataFrame) -> float:
+    """Of the test that a claim rests on."""
+    p = specs["p_equivalence" if claim.kind in ABSENCES else "p_value"]
+    return float(p.fillna(1).median())
+
+
+def set_apart_by(claim: Claim, specs: pd.DataFrame) -> str:
+    """The choice whose options differ most in their verdicts, with the median p of the furthest."""
+    usual = specs["verdict"] == specs["verdict"].mode()[0]
+    shares = {c: usual.groupby(specs[c]).mean() for c in CHOICES}
+    choice = max(shares, key=lambda c: np.ptp(shares[c]))
+    if not np.ptp(shares[choice]):
+        return ""
+    ends = shares[choice].idxmax(), shares[choice].idxmin()
+    told = [f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends]
+    of = "p of equivalence" if claim.kind in ABSENCES else "p"
+    return f"{choice}: median {of} {', '.join(sorted(told))}"
 
 
 def multiverse(
@@ -375,7 +397,11 @@ class Collector:
             row = joint_test(np.concatenate(medians), directed, looks)
             settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
             if settled or len(medians) >= 2 ** (looks - 1):
-                return row | {"n_specifications": len(fits)}
+                ends = specs["estimate"].agg(["min", "max"])
+                ends = np.log(ends) if claim.kind == "rate_absence" else ends
+                told = {"lowest": ends["min"], "highest": ends["max"]}
+                told |= {"set_apart_by": set_apart_by(claim, specs), "n_specifications": len(fits)}
+                return row | told
             parts = range(len(medians), 2 * len(medians))
             medians += [_medians(fits, self.shuffles([self.seed, part]))[1:] for part in parts]
 

@@ -19,7 +19,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from ..cohorts.cohort import followed
+from ..cohorts.cohort import FEW, followed, rounded_n
 from ..errors import NotEstimableError, ParameterError
 from ..models.count_fits import unlike
 from ..models.counts import log_mean_ratio
@@ -36,7 +36,7 @@ from . import verdicts
 from .as_1995 import inclusion
 from .assess import COLUMNS, Found, assess, claims_of, rows_of
 from .multiverse import Multiverse, multiverse
-from .rules import KEY, Claim, Rules, read_rules, read_stress
+from .rules import ABSENCES, KEY, Claim, Rules, read_rules, read_stress
 from .verdicts import BLOCKS, ClaimData, Effect, Judged, claim_data, complete_of, fitted
 from .views import rank_normal, usable
 
@@ -137,7 +137,7 @@ class Stressed:
                 return [dyads.assign(**{c: part[c] for c in columns}) for part in parts], said
             except NotEstimableError as error:
                 failed = str(error)
-                said = f"; case managers left out of the imputation, since {failed.rstrip('.')}"
+                said = "; case managers, too few for so many variables, left out of the imputation"
         return [], failed
 
     def imputed(self, claim: Claim) -> Judged:
@@ -255,7 +255,10 @@ class Stressed:
         return Effect(estimate, np.nan, n, np.nan), (verdict, criterion)
 
     def attrition(self, claim: Claim) -> Judged | None:
-        """The usual verdict if it stands whatever the association of dyads that lack a value."""
+        """The usual verdict if it stands whatever the association of dyads that lack a value.
+
+        Its numbers are those of the case that decides: where it turns, or comes nearest to that.
+        """
         found, s, rate = fitted(self.data(claim)), self.settings["attrition"], claim.kind in DAYS
         n, lost, squared = found.n, len(self.dyads) - found.n, claim.kind in BLOCKS
         if not lost:
@@ -269,19 +272,26 @@ class Stressed:
 
         reach = math.log(s["rate_ratio"]) if rate else s["correlation"]
         grid = np.linspace(0 if squared else -reach, reach, s["steps"])
-        effect, (verdict, criterion) = self.judged(claim, found, "")
-        moved = [at(theirs) for theirs in grid]
-        ends = {"conf_low": moved[0][0].conf_low, "conf_high": moved[-1][0].conf_high}
-        turned = [x for x, (_, (said, _)) in zip(grid, moved, strict=True) if said != verdict]
+        observed = _, (verdict, _) = self.judged(claim, found, "")
+        moved = {theirs: at(theirs) for theirs in grid}
+        turned = [theirs for theirs, (_, (said, _)) in moved.items() if said != verdict]
         what = "rate ratio" if rate else "R²" if squared else "association"
-        low, high, theirs = (math.exp(x) if rate else x for x in (
-            grid[0], grid[-1], min(turned, key=lambda x: abs(x - found.estimate), default=0)
-        ))  # fmt: skip
-        holds = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
-        turns = f"would be another if the {what} of the missing were {theirs:.2f}"
-        words = f"; {lost} dyads lack a value, and the verdict on the others {{}}"
-        said = verdicts.INCONCLUSIVE if turned else verdict
-        return replace(effect, **ends), (said, criterion + words.format(turns if turned else holds))
+        scale = math.exp if rate else float
+        if turned:
+            theirs = min(turned, key=lambda x: abs(x - found.estimate))
+            words = f"would be another if the {what} of the missing were {scale(theirs):.2f}"
+        else:
+            small = (verdict == verdicts.SUPPORTED) == (claim.kind in ABSENCES)
+            of = "p_equivalence" if small else "p_value"
+            theirs = max(moved, key=lambda x: getattr(moved[x][0], of))
+            low, high = scale(grid[0]), scale(grid[-1])
+            words = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
+        case = observed if verdict == verdicts.INCONCLUSIVE else moved[theirs]
+        effect, (said, criterion) = case
+        told = len(self.dyads) - int(rounded_n(n))
+        lack = "1 dyad lacks" if told == 1 else f"{told or f'fewer than {FEW}'} dyads lack"
+        criterion += f"; {lack} a value, and the verdict on the others {words}"
+        return effect, (verdicts.INCONCLUSIVE if turned else said, criterion)
 
     def multiverse(self, claim: Claim) -> Judged:
         """Median over all defensible specifications, with the joint permutation test."""

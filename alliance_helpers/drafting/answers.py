@@ -14,11 +14,11 @@ import numpy as np
 
 from ..errors import listed
 from ..study.cells import plain
+from ..study.suspect import skipped
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
-MANY = 100  # so many answers leave no step of a scale unused by chance
 
 
 def pattern(table: str, name: str) -> re.Pattern:
@@ -62,7 +62,9 @@ def shown(words: Iterable[str]) -> str:
 
 def no_answer(word: str) -> bool:
     """Whether a cell's word stands for no answer, in any of the languages known."""
-    return (plain(word) or word.strip().casefold()) in NO_ANSWER
+    parts = [word, *re.split(r"[/,;()]", word)]
+    said = [(plain(part) or part.strip().casefold()) in NO_ANSWER for part in parts]
+    return said[0] or (len(said) > 2 and all(said[1:]))
 
 
 @cache
@@ -77,9 +79,9 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
 
 def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     """Words as numbers; `levels` are value labels of the items, by code."""
-    codes = {plain(label): float(code) for code, label in levels.items() if _is_whole(code)}
+    codes = {plain(label): float(code) for code, label in levels.items() if is_whole(code)}
     if levels and all(plain(word) in codes for word in words):
-        found = {levels[c]: float(c) for c in sorted(levels, key=float) if _is_whole(c)}
+        found = {levels[c]: float(c) for c in sorted(levels, key=float) if is_whole(c)}
         return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
@@ -140,31 +142,54 @@ def _two_languages(seen: Mapping[str, str]) -> Answers | None:
 
 def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     """Numbers that are not the steps themselves: told by value labels in a known order, or gaps."""
-    whole = {code: plain(label) for code, label in levels.items() if _is_whole(code)}
+    whole = {code: plain(label) for code, label in levels.items() if is_whole(code)}
     words = {c: w for c, w in whole.items() if not re.fullmatch(r"\d*", w)}
-    fit = [(o, {c: float(k[w]) for c, w in words.items()}) for o, k in _orders()
-           if words and k.keys() >= {*words.values()}]  # fmt: skip
-    fit.sort(key=lambda f: any(float(code) != number for code, number in f[1].items()))
+    fit = [(o, {c: float(n) for c, w in words.items() if (n := _number_of(w, k)) is not None})
+           for o, k in _orders()]  # fmt: skip
+    fit = [(o, found) for o, found in fit if words and len({*found.values()}) == len(words)]
+    fit.sort(key=lambda f: (any(float(code) != number for code, number in f[1].items()),
+                            len({float(code) + number for code, number in f[1].items()})))  # fmt: skip
     for order, found in fit[:1]:
         form, remark = order.get("form"), say("labels_in_order", name=order["name"])
         found = dict(sorted(found.items(), key=lambda item: item[1]))
         if all(float(code) == number for code, number in found.items()):
             return Answers(form=form if len(words) > 2 else None, remark=remark)
         if len(words) > 2 or [*map(float, found)] != sorted(map(float, found)):
+            found = mirrored(found)
             said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
             return Answers(found, form, remark, said)
     steps = np.unique(numbers)
-    far = steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25, as choices are numbered that came later
-    gaps = far or (steps[0] in (0, 1) and steps[-1] <= 10 and (np.diff(steps) > 1).any())
-    if gaps and 3 < len(steps) <= 7 and len(numbers) >= MANY:
-        said = say("gaps", codes=", ".join(f"{x:g}" for x in steps), n=len(steps))
-        return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
-    return Answers()
+    codes = ", ".join(f"{x:g}" for x in steps)
+    far = len(steps) and steps[0] > 10 and np.ptp(steps) < 10  # 21 to 25: choices that came later
+    if len(steps) > 7 or not (far or (len(steps) and steps[-1] <= 10 and skipped(numbers))):
+        return Answers()
+    if len(steps) < 4 or not far and (steps[0] > 1 or max(np.diff(steps)) > 2):
+        return Answers(question=say("gaps_only", codes=codes))
+    said = say("gaps", codes=codes, n=len(steps))
+    return Answers({f"{x:g}": i + 1.0 for i, x in enumerate(steps)}, question=said)
+
+
+def mirrored(found: Mapping[str, float]) -> dict[str, float]:
+    """Codes and their numbers; those between, too, where one counts down as the other counts up.
+
+    >>> mirrored({"3": 1.0, "1": 3.0})
+    {'3': 1.0, '2': 2.0, '1': 3.0}
+    """
+    ends = sorted(map(int, found))
+    if len({int(code) + x for code, x in found.items()}) != 1 or len(found) < 2:
+        return {**found}
+    return {str(c): float(ends[0] + ends[-1] - c) for c in range(ends[-1], ends[0] - 1, -1)}
+
+
+def _number_of(word: str, known: Mapping[str, int]) -> int | None:
+    """The number of a word, or of the longest that it begins with: seldom true for me."""
+    begun = [told for told in known if f"{word} ".startswith(f"{told} ")]
+    return known[max(begun, key=len)] if begun else None
 
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     """Answers that no value label names, though labels name neighbours, not some anchors."""
-    labelled = sorted(float(code) for code in levels if _is_whole(code))
+    labelled = sorted(float(code) for code in levels if is_whole(code))
     unsaid = np.setdiff1d(numbers, labelled)
     if len(unsaid) == 0 or len(labelled) < 3 or min(np.diff(labelled)) > 1:
         return ""
@@ -172,5 +197,5 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     return say("label_gaps", found=found, told=told)
 
 
-def _is_whole(code: str) -> bool:
+def is_whole(code: str) -> bool:
     return re.fullmatch(r"-?\d+", code) is not None

@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..errors import listed
 from ..study.cells import plain, word_of
-from ..study.check import parted
+from ..study.check import as_written, parted
 from ..study.codebook import ENDING
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
@@ -48,6 +48,7 @@ from .items import (
     Block,
     blocks_by_label,
     guess_block,
+    id_ends,
     informant_of,
     item_blocks,
     reversed_beside,
@@ -151,9 +152,11 @@ def _apart(table: DraftTable) -> list[DraftTable]:
     if not unlike and shape.row != "apart":
         return [table]
     column, who = (role := dict(shape.settings["informant"])).pop("column"), role
+    words = shape.settings.get("words", {})
     parts = (
-        replace(source.rows(column, [value], f"{source.name}_{informant}",
-                            say("rows", column=column, value=value)), who=informant)
+        replace(source.rows(column, [w for w in words if words[w] == value] or [value],
+                            f"{source.name}_{informant}", say("rows", column=column, value=value)),
+                who=informant)
         for informant, value in who.items()
     )  # fmt: skip
     return [*map(_look, parts)]
@@ -212,9 +215,13 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     first, *rest = [
         t for t in layout.tables if t.row == "client" and layout.client in t.guesses
     ] or [None]
+    ids = partial(DraftTable.held, name=layout.client)
     more = [t for t in rest if {*t.frame} == {*first.frame}
-            and not first.held(layout.client) & t.held(layout.client)]  # fmt: skip
-    if more:
+            and not {*map(plain, ids(first))} & {*map(plain, ids(t))}]  # fmt: skip
+    other = [t for t in more if _of_other(first, t, layout.client)]
+    layout.questions += [say("two_ids", file=t.source.raw.file, other=first.source.raw.file)
+                         for t in other]  # fmt: skip
+    if more := [t for t in more if t not in other]:
         files = listed(table.source.raw.file for table in more)
         layout.questions.append(say("others", files=files, other=first.source.raw.file))
         layout.tables = [table for table in layout.tables if table not in more]
@@ -239,6 +246,14 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_subscales(layout)
     _sort(layout)
     return layout
+
+
+def _of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
+    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
+    one, two = (sorted(t.held(ids)) for t in (first, table))
+    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
+    told = len(as_written(two, one)) >= ALIKE * len(two)
+    return told and (unlike or id_ends(pd.Series([*one, *two]))[1] is not None)
 
 
 def _lost(table: DraftTable) -> str:
@@ -313,8 +328,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     if table.key[0] in guesses:
         guesses[table.key[0]] = guesses[table.key[0]].as_id()
     if table.occasion:
-        levels = guesses[table.occasion].values
-        table.suffix = {level: f"_{plain_name(level)}" for level in levels}
+        levels = enumerate(guesses[table.occasion].values, 1)
+        table.suffix = {level: plain_name(f"x_{level}")[1:] or f"_{i}" for i, level in levels}
     blocks = {b.columns[0]: b for b in table.blocks if b.columns[0] not in table.same}
     inside = {c for block in blocks.values() for c in block.columns}
     roles = (table.settings.get("informant") or {}).get("column")
@@ -324,7 +339,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         if column in blocks:
             table.variables += items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
-            continue
+            if words := column == roles and table.settings.get("words"):
+                table.variables.append((name, column, Guess(column, "category", values=words)))
         elif column in table.beside:
             table.why.append(say("reversed", column=column, other=table.beside[column]))
             table.ignore.append(column)
@@ -342,6 +358,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 n = len(table.columns[column].number)
                 table.questions.append(say("codes", column=column, n=n))
                 guess = replace(guess, role="codes")
+            table.questions += [guess.asked] if guess.asked else []
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
@@ -355,6 +372,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     table.occasion = called.get(table.occasion, table.occasion)
     table.latest = called.get(table.latest, table.latest)
     if "time" in table.settings:
+        if any(is_alliance(block, table) for block in table.blocks):
+            table.settings["event"] = "last_rated"
         table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
 
 

@@ -26,13 +26,14 @@ from ..study.raw_tables import (
     repeated_names,
     sheet_names,
 )
-from .answers import WORDS, pattern, say, shown
+from .answers import WORDS, no_answer, pattern, say, shown
 from .guesses import NAMELESS, as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
 SENT = WORDS["finished"]["sent"]  # which of two responses is later
+LEGEND = pattern("column", "legend")
 PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
@@ -110,12 +111,17 @@ def read_sources(path: Path) -> dict[str, Source]:
         if not files:
             what = "holds no table that can be read."
             raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
-    read, found = [], {}
+    places = []
     for file in files:
         sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
-        for sheet in sheets if len(sheets) > 1 else [None]:
-            raw, settings, why = _below_titles(file, sheet)
-            read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
+        places += [(file, sheet) for sheet in (sheets if len(sheets) > 1 else [None])]
+    tables = [p for p in places if not LEGEND.fullmatch(plain(p[1] or p[0].stem))] or places
+    others = [say("legend", name=s or f.name) for f, s in places if (f, s) not in tables]
+    read, found = [], {}
+    for file, sheet in tables:
+        raw, settings, why = _below_titles(file, sheet)
+        why = (*why, *others)
+        read.append(Source(sheet or file.stem, file.name, sheet, raw, settings, why))
     dictionaries = [s.raw for s in read if FIELDS in s.raw.frame]
     read, asked = [s for s in read if FIELDS not in s.raw.frame] or read, []
     for fields in dictionaries:
@@ -135,41 +141,54 @@ def read_sources(path: Path) -> dict[str, Source]:
 
 
 def _below_titles(file: Path, sheet: str | None) -> tuple[RawTable, dict, tuple[str, ...]]:
-    """The table, and the row of its header where titles stand above it."""
-    first: DataError | RawTable | None = None
+    """The table, and the rows of its header where titles or other names stand above it."""
+    first = last = None
     for row in range(1, MOST_TITLES + 1):
-        table = Table("", file.name, (), {}, header=(row, row))
-        try:
-            raw = read_file(file, table if row > 1 else None, sheet)
-        except DataError as error:
-            first = first or error
-            continue
-        if isinstance(first, DataError) and any(map(IMPORT_ID.match, raw.frame)):
+        raw = _with_header(file, sheet, row, row)
+        first, names = first or raw, [*raw.frame] if isinstance(raw, RawTable) else []
+        if isinstance(first, DataError) and any(map(IMPORT_ID.match, names)):
             break  # the rows below a title are one export's headers, and one of them is uneven
-        first = first or raw
-        named = [c for c in raw.frame if not NAMELESS.fullmatch(c)]
-        if len(named) > raw.frame.shape[1] / 2 and len(raw.frame):
-            if row > 1 and repeated_names(raw.frame):
-                above = read_file(file, replace(table, header=(row - 1, row)), sheet)
-                if not repeated_names(above.frame):
-                    said = say("two_headers", first=row - 1, row=row)
-                    return replace(above, labels={}), {"header": [row - 1, row]}, (said,)
-            return (raw, {"header": row}, (say("title", row=row),)) if row > 1 else (raw, {}, ())
+        most = sum(not NAMELESS.fullmatch(n) for n in names) > len(names) / 2 and len(raw.frame)
+        if row > 1 and (most or (not names and isinstance(last, RawTable))):
+            above = _with_header(file, sheet, row - 1, row)
+            if isinstance(above, RawTable) and _spanned(names, above):
+                said = say("two_headers", first=row - 1, row=row)
+                return replace(above, labels={}), {"header": [row - 1, row]}, (said,)
+        if most and row == 1:
+            return raw, {}, ()
+        if most and not repeated_names(raw.frame):
+            return raw, {"header": row}, (say("title", row=row),)
+        last = raw
     if isinstance(first, DataError):
         raise first
     return first, {}, ()
 
 
+def _with_header(file: Path, sheet: str | None, *header: int) -> RawTable | DataError:
+    try:
+        return read_file(file, Table("", file.name, (), {}, header=header), sheet)
+    except DataError as error:
+        return error
+
+
+def _spanned(names: list[str], above: RawTable) -> bool:
+    """Whether the names with those above them say more than a title does, and are all unlike."""
+    changed = [own for own, both in zip(names, above.frame, strict=False) if own != both]
+    told = len({*names}) < len(names) or any(map(re.compile(r"\d").search, changed))
+    told = told if names else not any(map(NAMELESS.fullmatch, above.frame))
+    return told and not repeated_names(above.frame)
+
+
 def _three_headers(source: Source) -> Source:
     """Without the second and third header of a Qualtrics export; their texts become labels."""
     frame = source.raw.frame
-    if len(frame) < 2 or len(TOOLS["qualtrics"] & {*frame}) < 3:
-        return _labels_below(source)
+    if len(frame) < 2:
+        return source
     second, third = frame.iloc[0].astype("str"), frame.iloc[1].astype("str")
     early, ids = second.str.match(IMPORT_ID), third.str.match(IMPORT_ID)
     told = second.str.fullmatch("Start Date|Response Type")
     if not (early | ids | told).any():
-        return source
+        return _labels_below(source)
     what = "found {}; ImportIds stand in row 3 of every column, and there alone."
     wrong = ((2, second, early), (3, third, ids.any() & ~ids))
     if wrong := [
@@ -190,11 +209,14 @@ def _labels_below(source: Source) -> Source:
     told = frame.iloc[0] if len(frame) > 1 else pd.Series(dtype="str")
     if any(NAMELESS.fullmatch(name) and plain(cell) for name, cell in told.dropna().items()):
         return source  # a second row of names, were it read as part of the header
-    words = [isinstance(cell, str) and as_number(cell) is None for cell in told]
-    told, rest = told[words], frame.iloc[1:, np.flatnonzero(words)]
+    texts = ["" if pd.isna(cell) else as_text(cell) for cell in told]
+    words = [bool(t) and as_number(t) is None and not no_answer(t) for t in texts]
+    row, told, rest = texts, told[words], frame.iloc[1:, np.flatnonzero(words)]
     numbers = rest.apply(pd.to_numeric, errors="coerce").notna().mean()
     over = told[(numbers > 0.5).to_numpy(bool)]
-    if len(over) < 3 or not over.is_unique:
+    units = over.nunique() > 1 or over.astype("str").str.contains(r"\d").all()
+    units = units and all(as_number(t) is None for t in row)  # as none of the records would be
+    if len(over) < 3 or not (over.is_unique or units):
         return source
     raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})
     settings = {**source.settings, "header": [1, 2]}

@@ -20,7 +20,7 @@ from pandas.api import types
 
 from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
-from .answers import no_answer, pattern
+from .answers import WORDS, no_answer, pattern, say
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
@@ -37,11 +37,22 @@ MANY = 50  # rows enough for whole numbers that are all different to be no measu
 FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
-OTHER_DATE = re.compile(r"\d{1,2}([./])\d{1,2}\1\d{4}")
 MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?")  # a date in any order
+NAMED_MONTH = re.compile(r"(?i)\d{1,2}([-. ]*)[a-z]{3,9}\1\d{2,4}(\D.*)?|[a-z]{3,9} \d.*")
 NAMELESS = re.compile(r"unnamed \d+")
-FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+DAYS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%Y/%m/%d",
+        "%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y", "%m-%d-%y", "%Y.%m.%d", "%d-%b-%Y", "%d-%b-%y",
+        "%d %b %Y", "%d%b%Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %H:%M:%S")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+TIME = pattern("column", "time")
+PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
+          for i, name in ((3, "after"), (2, "end"), (0, "start"))}  # fmt: skip
+UNITS = [(days, pattern("time", unit)) for unit, days in
+         (("week", 7), ("month", 30.4), ("year", 365))]  # fmt: skip
+ORDINALS = [re.compile(rf"\b({words})\b") for words in WORDS["time"]["ordinals"]]
+MOSTLY = 0.95  # of the cells
+SOME = 20
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 
 
@@ -57,6 +68,7 @@ class Guess:
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     format: str = ""
+    asked: str = ""  # what only a person can tell
     role: str | None = None
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     unique: bool = False  # whether every value stands in one row
@@ -211,7 +223,10 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="date")
     number, sure = _numbers(present), named_for(column.name)
     role = sure or role_of(column.name) or role_of(column.label)
-    alone = unique and number is None and total > FEW and not _mostly(MOMENT, present)
+    if role is None and number is None and not unique and (when := in_order(present, column.name)):
+        return replace(guess, **when)
+    dates = _dates(present, column.name) if number is None else {}
+    alone = unique and number is None and total > FEW and not (dates or _mostly(MOMENT, present))
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
         return guess  # rows counted by whoever wrote the file: no id, nothing measured
@@ -226,11 +241,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return _outward(as_number_guess(guess, number), number)
     if number is None and _mostly(DATE, present):
         return replace(guess, type="date")
-    if number is None and sum(n for t, n in present.items() if OTHER_DATE.fullmatch(t)) == total:
-        days = {f: pd.to_datetime([*present], format=f, errors="coerce") for f in FORMATS}
-        fit = [form for form, read in days.items() if read.notna().all()]
-        if len(fit) == 1:  # else a day and a month cannot be told apart
-            return replace(guess, type="date", format=fit[0])
+    if dates:
+        return replace(guess, **dates)
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}
@@ -239,6 +251,65 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if levels or known:
         return replace(guess, type="category", values=names, role=role)
     return replace(guess, type="id", role=role) if role else guess
+
+
+def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:
+    """How nearly all of these dates are written; asked, if they are other dates by another form."""
+    texts = {text: n for text, n in present.items() if not DATE.fullmatch(text)}
+    if not texts or not (_mostly(MOMENT, texts) or _mostly(NAMED_MONTH, texts)):
+        return {}
+    cells, rows = pd.Series([*texts], dtype="str"), np.array([*texts.values()])
+    read: dict[str, tuple[float, pd.Series]] = {}
+    for form in (day + clock for clock in CLOCKS for day in DAYS):
+        if pd.to_datetime(cells[:SOME], format=form, errors="coerce").notna().any():
+            days = pd.to_datetime(cells, format=form, errors="coerce")
+            read[form] = rows[days.notna()].sum() / rows.sum(), days
+    most = max((share for share, _ in read.values()), default=0)
+    fit = {form: days for form, (share, days) in read.items() if share == most > MOSTLY}
+    if not fit:
+        return {}
+    form = next(iter(fit))
+    other = next((o for o, days in fit.items() if not days.equals(fit[form])), "")
+    what = "day_or_month" if other else "mixed_dates" if len(texts) < len(present) else ""
+    asked = say(what, column=name, form=form, other=other) if what else ""
+    return {"type": "date", "format": form, "asked": asked}
+
+
+def place_in_time(text: str) -> tuple[int, float, str] | None:
+    """Where a cell stands in order: its phase, its number, and of what; None if it does not say.
+
+    >>> place_in_time("Session 10"), place_in_time("dritte Sitzung"), place_in_time("intake")
+    ((1, 10.0, 'session'), (1, 3.0, 'sitzung'), (0, 0.0, ''))
+    """
+    words = plain(text)
+    phase = next((i for i, told in PHASES.items() if told.search(words)), 1)
+    for i, told in enumerate(ORDINALS, 1):
+        words = told.sub(str(i), words)
+    numbers = re.findall(r"\d+", words)
+    if len(numbers) > 1 or (not numbers and phase == 1):
+        return None
+    of = re.sub(r"\d+", " ", PHASES[phase].sub(" ", words) if phase in PHASES else words)
+    return phase, float((*numbers, 0)[0]), " ".join(of.split())
+
+
+def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
+    """Type and values of cells that name sessions or events; nothing if their order is not told."""
+    told = {text: place_in_time(text) for text in present}
+    if None in told.values() or len(told) < 2:
+        return {}
+    of = {what for _, _, what in told.values()}
+    place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))
+             for text, (phase, number, what) in told.items()}  # fmt: skip
+    counted = any(phase == 1 for phase, _ in place.values())
+    named = TIME.fullmatch(column) or any(TIME.fullmatch(what) for what in of if what[1:])
+    often = sorted(present, key=lambda text: (place[text], -present[text]))
+    if not (named or not counted) or len({*place.values()}) < len({*told.values()}):
+        return {}
+    role = "time" if counted else None
+    if len(of) == 1 and {phase for phase, _ in place.values()} == {1}:
+        return {"type": "integer", "values": {t: told[t][1] for t in often}, "role": role}
+    once = {place[text]: text for text in reversed(often)}
+    return {"type": "category", "values": [*once.values()][::-1], "role": role}
 
 
 def _spellings(present: Mapping[str, int]) -> tuple[list[str], int]:
@@ -266,7 +337,7 @@ def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
 
 def _mostly(form: re.Pattern, present: Mapping[str, int]) -> bool:
     """Whether nearly all cells have the form."""
-    return sum(n for t, n in present.items() if form.fullmatch(t)) > 0.95 * sum(present.values())
+    return sum(n for t, n in present.items() if form.fullmatch(t)) > MOSTLY * sum(present.values())
 
 
 def _whole(number: np.ndarray | None) -> bool:

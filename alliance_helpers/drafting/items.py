@@ -19,7 +19,9 @@ from ..study.suspect import TURNED
 from .answers import (
     WORDS,
     Answers,
+    is_whole,
     label_gaps,
+    mirrored,
     no_answer,
     pattern,
     read_codes,
@@ -34,6 +36,12 @@ SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
+ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
+    r"^(?P<id>.*\d)(?:[-_ .]?(?P<word>[A-Za-z]+)|(?P<number>[-_ .]?\d))$",
+    r"^(?:(?P<word>[A-Za-z]+)[-_ .]?|(?P<number>\d[-_ .]?))(?P<id>\d.*)$",
+)
+HALF = 0.5
+PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Block:
     """Columns whose names differ in one number only: one questionnaire, or part of one.
 
     `columns` may hold one that says by its name that it is reversed, where the plain one is
-    missing; `answers` and `guess` are what all of them hold.
+    missing; `answers` and `guess` are what all of them hold, `own` what other codes of one mean.
     """
 
     before: str
@@ -52,6 +60,7 @@ class Block:
     labelled: bool = False
     guess: Guess = field(default_factory=lambda: Guess("", "integer"))
     answers: Answers = field(default_factory=Answers)
+    own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -77,7 +86,8 @@ class Block:
     def runs(self) -> list[tuple[str, str]]:
         """Numbers (``{1..12}``) and column of each stretch that the codebook writes as one."""
         made, rows = [], enumerate(zip(self.numbers, self.names, self.columns, strict=True))
-        for _, run in groupby(rows, lambda r: (r[1][1] == r[1][2] or r[0], r[1][0] - r[0])):
+        alike = (lambda row: row[1] == row[2] and row[2] not in self.own)  # fmt: skip
+        for _, run in groupby(rows, lambda r: (alike(r[1]) or r[0], r[1][0] - r[0])):
             run = [row for _, row in run]
             span = self.span(run[0][0], run[-1][0])
             column = f"{self.before}{span}{self.after}" if len(run) > 1 else run[0][2]
@@ -179,9 +189,12 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     for column in here:
         union.update(column.held)
     number = {text: x for column in here for text, x in column.number.items()}
-    levels = {code: label for column in here for code, label in column.steps.items()}
-    words = [text for text, _ in union.most_common() if text not in number]
-    gone = [word for word in words if no_answer(word)]
+    none = {code for column in here for code, label in column.levels.items() if no_answer(label)}
+    gone = [number.pop(text) for text in none & number.keys()]
+    own, said = _by_item(here)
+    levels = {k: label for c in here if c.name not in own for k, label in c.steps.items()}
+    words = [t for t, _ in union.most_common() if t not in number and t not in none]
+    gone += [word for word in words if no_answer(word)]
     words = [word for word in words if word not in gone]
     n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
@@ -203,6 +216,9 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
+        if far := _far_up(cells):
+            said.append(say("far_up", codes=", ".join(f"{x:g}" for x in far)))
+            gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
         apart = 0 if len(cells) > ENOUGH else 0.5
         guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
         if guess.type == "text":
@@ -217,7 +233,40 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             answers = replace(read_codes(cells, levels), stop=gaps)
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
-    return replace(block, guess=guess, answers=answers)
+    answers = replace(answers, question="; ".join(filter(None, (answers.question, *said))))
+    return replace(block, guess=guess, answers=answers, own=own)
+
+
+def _by_item(columns: list[Column]) -> tuple[dict[str, Mapping[str, float]], list[str]]:
+    """Items whose value labels give other numbers to codes than those of most items; questions."""
+    labels = {c.name: {k: plain(w) for k, w in c.steps.items() if is_whole(k)} for c in columns}
+    usual = dict(Counter(frozenset(told.items()) for told in labels.values()).most_common(1)[0][0])
+    most, own, other = read_codes(np.array([]), usual).numbers, {}, []
+    codes = {word: most.get(code, float(code)) for code, word in usual.items()}
+    for name, told in labels.items():
+        found = read_codes(np.array([]), told)
+        if found.remark:
+            meant = found.numbers or {code: float(code) for code in told}
+        elif {*told.values()} == codes.keys():
+            meant = mirrored({code: codes[word] for code, word in told.items()})
+        else:
+            other += [name] if told and usual else []
+            continue
+        if any(most.get(code, float(code)) != x for code, x in meant.items()):
+            own[name] = meant
+    names = {"other_way": own, "other_words": other}
+    return own, [say(what, names=", ".join(said)) for what, said in names.items() if said]
+
+
+def _far_up(cells: np.ndarray) -> list[float]:
+    """Few numbers beyond a gap of two or more above steps that count from 0 or 1: 8 above 1 to 5."""
+    steps = np.unique(cells)
+    gaps = np.flatnonzero(np.diff(steps) > 2)
+    if not len(gaps) or steps[0] not in (0, 1) or (np.diff(steps[: gaps[0] + 1]) != 1).any():
+        return []
+    far = steps[gaps[0] + 1 :]
+    few = np.isin(cells, far).mean() < HALF
+    return [*far] if gaps[0] > 1 and far[0] > 6 and far[-1] < 100 and few else []
 
 
 def _mostly_known(
@@ -243,8 +292,9 @@ def _unlike(columns: list[Column], codes: tuple) -> str:
     usual = Counter(word for words in labels for word in words)
     shared, most = max(usual.values(), default=0) > 1, max(2 * np.nanmedian(highs), 10)
     odd = [c.name for c, high in zip(columns, highs, strict=True) if high > most]
-    odd += [c.name for c, told in zip(columns, labels, strict=True)
-            if shared and told and max(map(usual.get, told)) == 1]  # fmt: skip
+    codes = Counter(frozenset(c.steps) for c in columns).most_common(1)[0][0]
+    odd += [c.name for c, told in zip(columns, labels, strict=True) if shared and told
+            and max(map(usual.get, told)) == 1 and {*c.steps} != codes]  # fmt: skip
     return ", ".join(odd[:5])
 
 
@@ -273,10 +323,27 @@ def informant_of(name: str, label: str = "") -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def id_ends(cells: pd.Series) -> tuple[list[str], bool | None]:
+    """What ids end in (or begin with), where what is left mostly stands there twice.
+
+    True if it says who answered; None if it may as well be a site or a session.
+    """
+    for form in ENDS:
+        parts = cells.astype("str").str.extract(form)
+        ends = parts["word"].fillna(parts["number"])[parts["id"].notna()]
+        kinds = sorted(dict(zip(ends.str.lower(), ends, strict=True)).values())
+        if 1 < len(kinds) < 5 and parts["id"].dropna().duplicated().mean() > PAIRS:
+            known = all(any(map(words.fullmatch, kinds)) for words in WHO.values())
+            sure = known or (False if form is ENDS[0] else None)
+            return kinds, sure if len(kinds) == 2 else None
+    return [], None
+
+
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
     """The answers to a block as numbers."""
-    known = {word_of(word): number for word, number in block.answers.numbers.items()}
-    return frame[[*block.columns]].apply(numbers, known=known)
+    told = dict.fromkeys(block.columns, block.answers.numbers) | block.own
+    known = {c: {word_of(w): x for w, x in words.items()} for c, words in told.items()}
+    return pd.DataFrame({c: numbers(frame[c], known[c]) for c in block.columns})
 
 
 def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Series:

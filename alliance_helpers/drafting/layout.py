@@ -9,15 +9,14 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import plain
+from ..study.cells import as_text, plain
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import Column, Guess, plain_name
-from .items import WHO, Block, item_blocks
+from .guesses import TIME, Column, Guess, plain_name
+from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
-TIME = pattern("column", "time")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
 MOST_ITEMS = 200  # names that are looked at
@@ -196,9 +195,11 @@ def shape_of(table: DraftTable) -> Shape:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
-    few = [name for name, g in free.items() if g.type == "category" and len(g.values) <= 6]
+    few = [name for name, g in free.items()
+           if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
-    named = [n for n, g in free.items() if g.type == "integer" and TIME.fullmatch(g.column)]
+    named = [n for n, g in free.items()
+             if g.role == "time" or (g.type == "integer" and TIME.fullmatch(g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
         if told and (client := _tied(table, name)):
@@ -211,7 +212,7 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         if client := _tied(table, name):
             why = say("occasion", column=free[client].column, by=free[name].column)
             return Shape("occasion", client, {"occasion": name}, why)
-    for time in [*named, *dates[:1]] if has_items else ():
+    for time in (*named, *(dates[:1] if has_items else ())):
         if client := _tied(table, time):
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
@@ -234,12 +235,11 @@ def _doubts(table: DraftTable) -> Shape:
     if column:
         return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
-        cells = table.frame[guess.column].astype("str")
-        parts = cells.str.extract(r"^(.*\d)[-_ .]?([A-Za-z]+)$")
-        if parts[1].nunique() == 2 and parts[0].duplicated().sum() > 0.4 * len(parts):
-            ends = sorted(parts[1].dropna().unique())
+        ends, sure = id_ends(table.frame[guess.column])
+        if sure or (ends and {*WHO} - {informant_of(block.stem) for block in table.blocks}):
             said = say("endings", column=guess.column, ends=" and ".join(ends))
-            return Shape(settings={"column": guess.column, "endings": ends}, questions=(said,))
+            told = {"column": guess.column, "endings": ends} if sure is not None else {}
+            return Shape(settings=told, questions=(said,))
     return Shape()
 
 
@@ -248,7 +248,7 @@ def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:
     column, named = table.columns[guess.column], ROLE.fullmatch(guess.column) is not None
     cells = sorted(column.held, key=lambda cell: -column.held[cell])
     kinds = ("category", "integer", "id", "text") if named else ("category",)
-    if guess.type not in kinds or not 2 <= len(cells) <= 6:
+    if guess.type not in kinds or not 2 <= len({*map(plain, cells)}) <= 6:
         return {}
     told = {who: [c for c in cells if words.fullmatch(column.levels.get(c, c))]
             for who, words in WHO.items()}  # fmt: skip
@@ -283,14 +283,19 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
     column, file = guess.column, table.source.raw.file
     who = {role: told[role][0] for role in ("client", "case_manager")}
     said = [say("which_role", **who)] if told.get("asked") else []
-    more = [*told["rest"], *told["client"][1:], *told["case_manager"][1:]]
-    more = [value for value in more if plain(value) not in {*map(plain, who.values())}]
     settings = {"informant": {"column": column, **who}}
+    cells = table.frame[[table.guesses[client].column, column]].dropna() if client else None
+    meant = {word: who[role] for role in who for word in told[role]}
+    if client and len(meant) > 2:
+        one = cells.assign(**{column: cells[column].map(as_text).map(meant)}).dropna()
+        if one.duplicated().mean() < PAIRED:  # Patient and Patientin: words of one role
+            settings["words"], cells = meant, one
+    more = [*told["rest"], *(word for word in meant if "words" not in settings)]
+    more = [value for value in more if plain(value) not in {*map(plain, who.values())}]
     if more:
         said.append(say("more_roles", file=file, column=column, more=shown(more), **who))
-        settings["where"] = {column: [*who.values()]}
+        settings["where"] = {column: [*settings.get("words", who.values())]}
     if client:
-        cells = table.frame[[table.guesses[client].column, column]].dropna()
         twice = cells[cells.duplicated() & cells[column].map(plain).ne("")]
         for value in twice.iloc[:1, 0]:
             seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}

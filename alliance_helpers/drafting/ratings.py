@@ -98,7 +98,8 @@ def items_and_scale(
     held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
-    entries = [(pattern.replace(span, run), column, held) for run, column in block.runs()]
+    entries = [(pattern.replace(span, run), column, replace(held, values=block.own[column])
+                if column in block.own else held) for run, column in block.runs()]  # fmt: skip
     items = [name for name, *_ in entries]
     for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
         who = value if table.row == "rating" else None
@@ -132,7 +133,9 @@ def _rows_of(table: DraftTable, value: str) -> pd.DataFrame:
     column = role.get("column") or (column and column.column)
     if not column or not value:
         return table.frame
-    here = table.frame[column].map(as_text, na_action="ignore") == role.get(value, value)
+    meant = role.get(value, value)
+    words = [w for w, said in table.settings.get("words", {}).items() if said == meant] or [meant]
+    here = table.frame[column].map(as_text, na_action="ignore").isin(words)
     return table.frame[here] if here.any() else table.frame
 
 

@@ -215,7 +215,7 @@ def _statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     bias, reach = (x - y).mean(), LIMITS_Z * (x - y).std(ddof=1)
     xx, xy, yy = _second_moments(x, y)
     ccc = 2 * xy / (xx + yy + bias**2)
-    r, rho = _pearson(x, y), _pearson(rankdata(x), rankdata(y))
+    r, rho = _pearson(x, y), _pearson(*rankdata([x, y], axis=1))
     return np.array([r, rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
 
 

@@ -234,7 +234,8 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     moved = inverse @ squares
     pull = float(w.sum() - np.trace(moved)) / rows
     information = profile.slopes(ratio)[1]
-    if abs(information) <= 1e-9 * (w**2).sum():
+    least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
+    if abs(information) <= least or (ratio and information < least):
         many = f"too many terms for {sample.n} rows in {sample.n_groups} groups"
         raise NotEstimableError(f"{', '.join(sample.terms)}: {many}.")
     information = information if ratio else np.inf

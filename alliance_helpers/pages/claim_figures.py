@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from textwrap import fill
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..claims.rules import KEY, Rules
 from ..study.codebook import Codebook
 from . import style
-from .printing import TOLD, coefficient, counted, figure_number, p_text, p_words, word
+from .printing import TOLD, coefficient, figure_number, p_text, p_words, word
 from .style import INK, QUIET, VERDICTS, canvas, finished, interval_rows, key, nothing, styled
 
 SAME, OTHER = (
@@ -204,14 +202,15 @@ def specification_curve(
         for v in VERDICTS.values()
     ])  # fmt: skip
     low, middle, high = map(figure_number, rows["estimate"].quantile([0, 0.5, 1]))
+    many = f"{len(rows)} specification{'s' * (len(rows) != 1)}"
     said = (
-        f"Specification curve of {what}, {len(rows)} specifications: "
-        f"{'rate ratios' if days else 'estimates'} {low} to {high}, median {middle}; "
-        f"{counted(rows['verdict'])}."
+        f"Specification curve of {what}, {many}: "
+        f"{'rate ratios' if days else 'estimates'} {low} to {high}, median {middle}."
     )
     if joint is not None and len(joint):
         row = joint.iloc[0]
         p, *ends = row[["p_value", "p_low", "p_high"]]
+        said += f" Verdicts are set apart by {row['set_apart_by']}." * bool(row["set_apart_by"])
         said += f" Joint permutation test of the median: {p_words(p)}"
         said += f" ({' to '.join(map(p_text, ends))} by so many permutations)."
     return finished(ax, _text(rows, rules) or f"{what}: every specification", said)
@@ -240,47 +239,6 @@ def _curve(ax: Axes, rows: pd.DataFrame, none: float) -> None:
     ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
     ticks = ticks[(low <= ticks) & (ticks <= high)]
     ax.set_yticks((ticks - low) * unit, [figure_number(t) for t in ticks])
-
-
-@styled
-def specification_verdicts(
-    specifications: pd.DataFrame, rules: Rules, ax: Axes | None = None
-) -> Axes:
-    """In which share of all specifications each claim gets each verdict.
-
-    Parameters
-    ----------
-    specifications : DataFrame
-        As `multiverse.multiverse` returns them.
-    rules : Rules
-        Gives the text of the claims.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-    """
-    claims = list(specifications.groupby(KEY, sort=False))
-    texts = [f"{name}: {_text(rows, rules)}" for (name, _, _), rows in claims]
-    texts = [fill(text, 88) for text in texts]  # whole, so that no two look alike
-    row = 0.36 + 0.15 * max((text.count("\n") + 1 for text in texts), default=1)
-    ax = canvas(ax, 1.3 + row * max(len(claims), 1))
-    said = []
-    for at, (_, rows) in enumerate(claims):
-        shares = 100 * rows["verdict"].value_counts(normalize=True).reindex(list(VERDICTS)).dropna()
-        looks = [VERDICTS[verdict] for verdict in shares.index]
-        ax.barh(at + 0.17, shares, 0.4, shares.cumsum() - shares, edgecolor=QUIET, lw=0.6,
-                color=[look.color for look in looks])  # fmt: skip
-        ax.text(0, at - 0.08, texts[at], va="bottom", fontsize=9, linespacing=1.1)
-        ax.text(101, at + 0.17, f"{len(rows)}", va="center", fontsize=9)
-        parts = [f"{s:.0f} % {look.label}" for s, look in zip(shares, looks, strict=True)]
-        said.append(f"{_text(rows, rules)}: {', '.join(parts)} of {len(rows)}")
-    ax.text(101, -0.5, "of", va="center", fontsize=9)
-    style.without_side(ax)
-    ax.set(xlim=(0, 100), ylim=(len(claims) - 0.4, -0.7), xlabel="Share of the specifications (%)")
-    key(ax, [Patch(fc=v.color, ec=QUIET, label=v.label) for v in VERDICTS.values()])
-    heading = "What every specification says of each claim"
-    return finished(ax, heading, f"{heading}. {'. '.join(said)}.")
 
 
 @styled

@@ -31,7 +31,7 @@ def informants(
     min_cell: int = 5,
     ax: Axes | None = None,
 ) -> Axes:
-    """Two informants' distributions back to back on one scale.
+    """Two informants' distributions back to back on one scale; of one who did not rate nothing.
 
     Parameters
     ----------
@@ -66,11 +66,10 @@ def informants(
     bars = [joined(edges, np.histogram(v, edges)[0], min_cell) for v in values]
     bars = [(at, counts * step / np.diff(at)) for at, counts in bars]
     most = max(1, *(c.max(initial=0) for _, c in bars))
-    said = []
-    for at, (look, label, numbers) in enumerate(
-        zip((CLIENT, CASE_MANAGER), labels, values, strict=True)
-    ):
-        side = 2 * at - 1
+    said, there = [], [at for at, numbers in enumerate(values) if len(numbers)] or [0, 1]
+    for at in there:
+        look, label, numbers = (CLIENT, CASE_MANAGER)[at], labels[at], values[at]
+        side, middle = 2 * at - 1, 0.25 + 0.5 * at if there[1:] else 0.5
         ends, long = bars[at]
         ax.barh(
             ends[:-1], side * long, height=np.diff(ends), align="edge", color=look.color,
@@ -84,16 +83,16 @@ def informants(
             n = len(dyads) - min_cell + 1 if few else rounded_n(len(numbers))
             text = f"mean {figure_number(mean, 1)}, SD {spread}, n {'at least ' * few}{n:,}"
             ax.plot([0, side * most * 1.1], [mean, mean], color=INK, lw=2)
-        ax.text(0.25 + 0.5 * at, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
-        ax.text(0.25 + 0.5 * at, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)
+        ax.text(middle, 1.065, label, transform=ax.transAxes, ha="center", weight="bold")
+        ax.text(middle, 1.01, text, transform=ax.transAxes, ha="center", fontsize=9.5)
         said.append(f"{label}: {text}")
     ax.axvline(0, color="white", lw=2)
-    ax.set_xlim(-most * 1.12, most * 1.12)
+    ax.set_xlim(-most * 1.12 * (0 in there), most * 1.12 * (1 in there))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
     ax.set_ylim(edges[0] - step / 2, edges[-1] + step / 2)
     ax.set(xlabel=f"Dyads per {step:g} points (black lines: means)", ylabel=ylabel)
-    heading = "The two informants side by side"
+    heading = "The two informants side by side" if there[1:] else "The ratings"
     return finished(ax, heading, f"{heading}: {ylabel}. {'; '.join(said)}.")
 
 

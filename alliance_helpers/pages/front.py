@@ -11,7 +11,7 @@ import pandas as pd
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change, multiplicity, nearest_design, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
-from ..claims.verdicts import SUPPORTED
+from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
 
@@ -59,11 +59,11 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
         before = claim.finding
     several = multiplicity(findings, rules)
+    lost = listed([names[tuple(key)] for key in several["lost"]])
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
-        inner=_places([-1, 0, 1]), several=several, lost=[names[tuple(k)] for k in several["lost"]],
-        clients=clients,
+        inner=_places([-1, 0, 1]), several=several, lost=lost, clients=clients,
     )  # fmt: skip
 
 
@@ -95,17 +95,18 @@ def _sentence(claims: list[Claim], names: dict, then: pd.DataFrame | None, now: 
     said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
     parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
     said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
-    tried = now.loc[keys, "tried"] > 0
-    weak, kept = {}, [k for k in keys if verdicts[k] == SUPPORTED and tried[k]]
+    kept = [k for k in keys if verdicts[k] != INCONCLUSIVE and now.loc[k, "tried"]]
+    weak, firm = {}, []
     for key in kept:
         change = now.loc[key]
-        if isinstance(change["respect"], str):
+        if change["respect"]:
             weak.setdefault(f"{change['respect']} {change['does']}", []).append(names[key])
+        else:
+            firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
-    turning = sum(map(len, weak.values()))
-    if kept and turning < len(kept):
-        sure.append("the other supported ones hold" if weak else "what is supported holds")
-        sure[-1] += " through each single change that was tried"
+    if firm:
+        what = " or ".join(sorted(set(firm), reverse=True))
+        sure.append(f"what else is {what} stands" if weak else "no single change turns that")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

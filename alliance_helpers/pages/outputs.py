@@ -196,8 +196,9 @@ def save_figure(
 
 def own_figure(figure: Figure, codebook: Codebook | None) -> Figure:
     """A figure whose texts are in the study's own words."""
-    for text in figure.findobj(Text):
-        text.set_text(own_words(text.get_text(), codebook))
+    if own_words(roles := "client, case manager", codebook) != roles:
+        for text in figure.findobj(Text):
+            text.set_text(own_words(text.get_text(), codebook))
     return figure
 
 

@@ -19,7 +19,6 @@ from .claim_figures import (
     forest,
     halo_contrast,
     specification_curve,
-    specification_verdicts,
 )  # fmt: skip
 from .dyad_figures import bland_altman, informants, paired_scatter, trajectories
 from .model_figures import (

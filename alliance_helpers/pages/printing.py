@@ -294,5 +294,7 @@ def _plain(column: object) -> str:
 def _word(value: object, codebook: Codebook | None) -> str:
     if not isinstance(value, str):
         return ""
-    parts = re.split("(:|, )", value)
+    parts = (
+        [value] if " " in re.split(":|, ", value)[0] else re.split("(:|, )", value)
+    )  # a sentence
     return own_words("".join(word(part, codebook) for part in parts), codebook)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from ..study.load import codebook_of
 from ..study.yaml_text import read_yaml, without_iri_grammar
 from .front import front_page
 from .printing import WORDS, numbered, rendered
-from .tables import Scorecard, then_and_now
+from .tables import Scorecard, then_and_now, verdict_sentences
 
 with without_iri_grammar():
     import nbformat
@@ -142,19 +143,23 @@ def write_report(folder: str | Path) -> Scorecard | None:
     sections += [_left_out(n, why, book) for n, why in about["skipped"].items()]
     sections.sort(key=itemgetter("anchor"))
     banner = re.search(r'<p class="(?:synthetic|source)">.*?</p>', sections[0]["html"], re.S)
-    front, card, texts, found = "", None, {}, folder / "findings.csv"
+    front, card, texts, untold, found = "", None, {}, [], folder / "findings.csv"
     rows = pd.read_csv(found, dtype={"finding": str}) if found.is_file() else pd.DataFrame()
     if len(rows):
         told = about["parameters"]
         rules = read_rules(told.get("claims"), told.get("data"), book)
         front, card = front_page(rows, rules), then_and_now(rows, rules)
         texts = {key: own_words(text, book) for key, text in rules.texts.items()}
+        pages = "".join(s["html"] for s in sections)
+        alone = [s for s in verdict_sentences(rows, rules) if f"<li>{escape(s)}" not in pages]
+        untold = [own_words(sentence, book) for sentence in alone]
     html = rendered(
         "report.html.j2",
         sections=sections,
         about=about,
         words=WORDS,
         texts=texts,
+        untold=untold,
         failures=failures,
         front=own_words(front, book, escape),
         summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
@@ -191,19 +196,21 @@ def _heading(notebook) -> str:
 
 
 def _convert(notebook, name: str, book: Codebook) -> str:
-    """The outputs and the text of a notebook as HTML; only picture, HTML and text outputs."""
+    """The outputs of a notebook, pictures and HTML, and the text that leads to one."""
     from nbconvert.filters import markdown2html_mistune
 
     parts, code = [], [c.source for c in notebook.cells if c.cell_type == "code"]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
+    for is_code, cells in groupby(notebook.cells, lambda cell: cell.cell_type == "code"):
+        if is_code:
+            shown = [html for c in cells for o in c.outputs if (html := _output(o))]
+            parts = parts + shown if shown else parts[:-1]  # what was said leads to nothing
+            continue
+        for cell in cells:
             html = _deeper(str(markdown2html_mistune(cell.source)))
             parts.append(own_words(html, book, escape))
             if len(parts) == 1:
-                parts.append(rendered("from.html.j2", name=name, code="\n\n".join(code)))
-        elif cell.cell_type == "code":
-            parts += [_output(o) for o in cell.outputs]
-    return "\n".join(p for p in parts if p)
+                parts[0] += rendered("from.html.j2", name=name, code="\n\n".join(code))
+    return "\n".join(parts)
 
 
 def _deeper(html: str) -> str:

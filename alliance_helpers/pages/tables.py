@@ -140,9 +140,10 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim n_specifications estimate expected p_value p_low p_high`: the median
-        estimate, its mean size under permutations, its permutation p-value, and where that lies
-        for all so many permutations can tell.
+        `finding claim n_specifications estimate lowest highest expected p_value p_low p_high
+        set_apart_by`: the median estimate, the range, the median's mean size under permutations,
+        its permutation p-value and where that lies for all so many permutations can tell, and the
+        choice that separates verdicts.
 
     Raises
     ------
@@ -151,8 +152,8 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
-    columns = ["n_specifications", "estimate", "expected", "p_value", "p_low", "p_high"]
-    table = joint.set_index(KEY)[columns]
+    columns = "n_specifications estimate lowest highest expected p_value p_low p_high set_apart_by"
+    table = joint.set_index(KEY)[columns.split()]
     texts = [rules.texts.get(key, key[1]) for key in table.index]
     return table.reset_index().assign(claim=texts).drop(columns="informant")
 
@@ -189,9 +190,11 @@ def verdict_sentences(
     >>> len(verdict_sentences(rows, rules)) > 0
     True
     """
+    from .outputs import discreet  # what draws takes long to load
+
     if codebook is not None:
         return _moved(findings.dropna(subset="moved_by"), codebook)
-    rows = {tuple(row[c] for c in ROW): row for row in findings.to_dict("records")}
+    rows = {tuple(row[c] for c in ROW): row for row in discreet(findings).to_dict("records")}
     sentences = []
     for claim in rules.claims:
         found = {a: rows[(*claim.key, a)] for a in analyses if (*claim.key, a) in rows}
@@ -348,6 +351,8 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["respect"], str):
-        return said + " No single change that was tried turns that." * (change["tried"] > 0)
-    how = f"{change['respect']} {change['does']}"
+        return said + " No single change that was tried turns that." * change["tried"]
+    how = f"{change['respect']} {change['does']}" + f", beside {change['beside']}" * bool(
+        change["beside"]
+    )
     return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -299,30 +298,32 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     return pd.array([*meant, None], dtype="str").take(codes)
 
 
-def to_days(values: pd.Series, form: str | None = None, codes=()):
-    """Days without their time; which cells are codes; which neither day, code nor blank."""
+def to_days(values: pd.Series, form: str | None = None, codes=(), moment: bool = False):
+    """Days, or moments; which cells are codes; which neither day, code nor blank."""
     if types.is_datetime64_any_dtype(values):
-        days = values.dt.tz_localize(None).to_numpy().astype("datetime64[D]")
+        days = pd.Series(values.dt.tz_localize(None).to_numpy().astype("datetime64[us]"))
         none = np.zeros(len(values), bool)
-        return pd.Series(days.astype("datetime64[us]")), none, none
+        return days if moment else days.dt.floor("D"), none, none
     cells = _text(values).reset_index(drop=True)
     coded = cells.isin(codes).to_numpy()
     told = cells.mask(coded)
-    if not form:
-        text = told.astype("str")
-        told = text.str[:10].where(text.str.fullmatch(ISO).fillna(False).astype(bool))
-    dates = pd.to_datetime(told, format=form or "%Y-%m-%d", errors="coerce")
-    if form and values.dtype == object:  # a workbook's own dates, beside text or not
-        days = values.reset_index(drop=True)
-        own = days.where(days.map(lambda cell: isinstance(cell, datetime)))
-        dates = dates.fillna(pd.to_datetime(own, errors="coerce").dt.normalize())
+    text = told.astype("str")
+    iso = text.where(text.str.fullmatch(ISO).fillna(False).astype(bool))
+    dates = pd.to_datetime(iso.str[:10], format="%Y-%m-%d", errors="coerce")
+    if moment:
+        exact = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=True)
+        dates = exact.dt.tz_localize(None).fillna(dates)
+    if form:
+        written = pd.to_datetime(told, format=form, errors="coerce")
+        dates = (written if moment else written.dt.normalize()).fillna(dates)
     return dates, coded, (dates.isna() & cells.notna()).to_numpy() & ~coded
 
 
 def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
-    """A day, without a time of day."""
+    """A day; the moment, if it tells rows apart."""
     codes = [str(c) for c in (*v.missing, *v.study_missing)]
-    dates, coded, bad = to_days(values, v.format, codes)
+    apart = v.name in (notes.table.time, notes.table.latest)
+    dates, coded, bad = to_days(values, v.format, codes, apart)
     notes.changed(v.name, coded, values[coded].map(as_text).to_numpy(), "", "missing code")
     remedy = "Write it as year-month-day, for example 1991-03-27."
     if v.format:

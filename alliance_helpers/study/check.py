@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from os.path import commonprefix
 
 import numpy as np
 import pandas as pd
@@ -89,12 +90,15 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 
 
 def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
-    """An id that ends in who rated (1001K, 1001T) as the id alone, and its ending beside it."""
+    """An id that ends (or begins) in who rated, 1001K or C1001, as the id alone; who, beside it."""
     if column not in frame:
         return frame
     cells = frame[column].map(as_text, na_action="ignore").astype("str")
-    parts = cells.str.extract(rf"^(.+?)[-_ .]?({'|'.join(map(re.escape, endings))})$")
-    return frame.assign(**{column: parts[0].fillna(cells), ENDING: parts[1]})
+    end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
+    forms = rf"(?i)^(?P<id>.+?)[-_ .]?{end}$", rf"(?i)^{end}[-_ .]?(?P<id>.+)$"
+    parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
+    who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
+    return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
 
 
 def _of_ids(table: Table) -> str:
@@ -107,32 +111,39 @@ def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
     if name in frame and frame[name].isna().any():
         lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
         if column == ENDING:
-            what = f"its id ends in none of {listed(map(repr, notes.table.suffix))}."
+            what = f"its id begins or ends in none of {listed(map(repr, notes.table.suffix))}."
             notes.problem(what, "Correct the id, or `informant`.", _of_ids(notes.table), lost)
         elif column not in {problem.column for problem in notes.problems}:
             remedy = "Fill it in, or leave such rows out by `where`."
             notes.problem("is blank, so its row has no place.", remedy, column, lost)
 
 
-def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
-    """Of a client's rows the one that `event` names; the others are left out, and logged."""
+def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray) -> pd.DataFrame:
+    """Of a client's rows the one that `event` names; the others are left out, and logged.
+
+    `rated`: which rows are of a session that everybody rated.
+    """
     table, event = notes.table, notes.table.event
     if not table.time or not {book.client, table.time} <= set(frame):
         return frame
-    time = frame[table.time]
+    time, client = frame[table.time], frame[book.client]
     at, levels = pd.factorize(time)
     words = [as_text(level).removesuffix(" 00:00:00") for level in levels]
     words = np.array([*words, ""], dtype=object)
-    if event in ("first", "last"):
+    end, _, by = event.partition("_")
+    said = event
+    if end in ("first", "last") and by in ("", "rated"):
         rank = {v: i for i, v in enumerate(table.variables[table.time].values)}
         order = time.map(rank) if time.dtype == "str" and rank else time
         if order is time and in_order(frame, [book.client, table.time]):
-            rows = firsts(frame[book.client])
-            rows = rows if event == "first" else np.append(rows[1:], len(frame)) - 1
+            rows = firsts(client)
+            rows = rows if end == "first" else np.append(rows[1:], len(frame)) - 1
         else:
-            at_last = order.reset_index(drop=True).sort_values(kind="stable").dropna().index
-            one = frame[book.client].iloc[at_last].reset_index(drop=True)
-            rows = at_last[~one.duplicated(keep=event)]
+            rows = _ends(client, order.array, rated | True, end)
+        if by and not rated.all():
+            rows, plainly = _ends(client, order.array, rated, end), rows
+            if n := len(np.setdiff1d(rows, plainly)):
+                said = f"{event}, not the very {end} of {n} client{'s' * (n > 1)}"
         taken = np.zeros(len(frame), bool)
         taken[rows] = True
     else:
@@ -141,9 +152,69 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes) -> pd.DataFrame:
             what = f"no row has the event {event!r} (found: {listed(dict.fromkeys(words[at]))})."
             column = table.variables[table.time].column
             notes.problem(what, "Correct `event` in the codebook.", column)
-    rule = f"not the event taken ({event})"
+    rule = f"{table.time} {listed(dict.fromkeys(words[at[taken]]), 3)} is taken: {said}"
     notes.changed(table.time, ~taken, words[at[~taken]], "record left out", rule)
     return frame[taken]
+
+
+def _ends(client: pd.Series, order, rated: np.ndarray, end: str) -> np.ndarray:
+    """The first or last row of each client; one that everybody rated, if there is any."""
+    told = pd.DataFrame({"rated": rated if end == "last" else ~rated, "order": order}).dropna()
+    told = told.sort_values(["rated", "order"], kind="stable").index
+    return told[~client.iloc[told].duplicated(keep=end)]
+
+
+def _ratings(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict:
+    """For each informant who rates sessions, the table of the ratings, and the rows they are in."""
+    found = {}
+    for who, entry in book.informants.items():
+        scale = book.scales.get(entry["alliance"])
+        items = [*scale.items] if scale else [entry["alliance"]]
+        for name, frame in sessions.items():
+            if {*items, book.client, book.tables[name].time} <= {*frame}:
+                found[who] = name, frame[items].notna().any(axis=1).to_numpy()
+    return found
+
+
+def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str, np.ndarray]:
+    """For each table, which of its rows are of a client's session that everybody rated."""
+    by = {n: [book.client, book.tables[n].time] for n in sessions}
+    given, made = _ratings(sessions, book), {}
+    for name, frame in sessions.items():
+        made[name] = np.ones(len(frame), bool)
+        for there, rows in given.values() if {*by[name]} <= {*frame} else ():
+            if name != there:
+                pairs = pd.MultiIndex.from_frame(sessions[there].loc[rows, by[there]])
+                rows = pd.MultiIndex.from_frame(frame[by[name]]).isin(pairs)
+            made[name] &= rows
+    return made
+
+
+def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
+    """Ratings that are taken from different sessions, or lacking in the one that is taken."""
+    when: dict[str, pd.Series] = {}
+    for who, (name, rows) in _ratings(found.sessions, book).items():
+        table, frame = book.tables[name], found.sessions[name]
+        column, word = table.variables[table.time].column, who.replace("_", " ")
+        here = frame[rows & frame.index.isin(found.tables[name].index)]
+        when[who] = here.set_index(book.client)[table.time]
+        if lost := sorted({*frame[book.client][rows]} - {*when[who].index}):
+            what = f"at the session taken ({table.event}) the {word}'s rating is lacking for "
+            what += f"{len(lost)} clients, who have one of another: {listed(map(repr, lost), 3)}."
+            remedy = "`event: last_rated` takes the last session that everybody rated."
+            if table.event.endswith("_rated"):
+                remedy = "No session of theirs was rated by everybody."
+            yield Problem(table.file, what, remedy, column=column)
+    both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
+    unlike = both[both.nunique(axis=1) > 1]
+    if len(unlike):
+        told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
+        what = f"for {len(unlike)} of {len(both)} clients the ratings are of different sessions: "
+        what += f"for {unlike.index[0]!r} of {told}."
+        remedy = "`event: last_rated`, in each table, takes the last that everybody rated."
+        if table.event.endswith("_rated"):
+            remedy = "They have none that everybody rated: number sessions alike in both tables."
+        yield Problem(table.file, what, remedy, column=column)
 
 
 def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
@@ -180,7 +251,8 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     names = [n for n in frame.select_dtypes("datetime") if n not in own]
     if not names:
         return
-    at = np.argsort(session_order(frame, table, client), kind="stable")
+    number = session_order({table.name: frame}, book)[0][table.name]
+    at = np.argsort(number, kind="stable")
     people = pd.factorize(frame[client])[0][at]
     what = f"an earlier session of the same client (by {table.time}) has a later date."
     remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
@@ -191,14 +263,42 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         notes.wrong(table.variables[name].column, back, told, what, remedy)
 
 
-def session_order(frame: pd.DataFrame, table: Table, client: str) -> np.ndarray:
-    """A counter as it is; of dates, events and fractions the rank among the client's own."""
-    time, variable = frame[table.time], table.variables[table.time]
+def alike(sessions: Iterable[str], book: Codebook) -> list[str]:
+    """The tables of sessions that tell time as the first of them does."""
+    kinds = {n: KINDS[(t := book.tables[n]).variables[t.time].type] for n in sessions}
+    return [name for name, kind in kinds.items() if kind == next(iter(kinds.values()))]
+
+
+def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, str]:
+    """The number of the session in each row of tables that count alike; how, if not as it stands.
+
+    A counter whose usual step is not 1 counts those steps, a session left out being a gap. Other
+    counters, dates, events and fractions become ranks among the client's own, of all tables.
+    """
+    parts = {}
+    for name, frame in sessions.items():
+        table = book.tables[name]
+        time, variable = frame[table.time], table.variables[table.time]
+        if variable.values:
+            time = time.map({v: i for i, v in enumerate(variable.values)})
+        counts = variable.type == "integer" or bool(variable.values)
+        time = time.to_numpy(dtype=float, na_value=np.nan) if counts else time.array
+        parts[name] = pd.DataFrame({"client": frame[book.client].array, "time": time})
+    rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
+    number, how = rows["time"], ""
     if variable.type == "integer":
-        return time.to_numpy(dtype=float, na_value=np.nan)
-    if variable.values:
-        time = time.map({v: i for i, v in enumerate(variable.values)})
-    return time.groupby(frame[client], sort=False).rank("dense").to_numpy(float)
+        once = rows if in_order(rows, [*rows]) else rows.sort_values([*rows]).drop_duplicates()
+        steps = np.diff(once["time"])[once["client"].array[1:] == once["client"].array[:-1]]
+        usual = pd.Series(steps[steps > 0]).mode().min()
+        if usual > 1 and (steps % usual == 0).all():
+            number, how = (number - number.min()) / usual + 1, f"in steps of {usual:g}"
+        elif usual > 1 or (steps == 1).sum() < HALF * len(steps):
+            how = "in each client's order"
+    if variable.type != "integer" or how.endswith("order"):
+        number = rows.groupby("client", sort=False)["time"].rank("dense")
+    number = number.to_numpy(float)
+    ends = np.cumsum([len(part) for part in parts.values()])
+    return dict(zip(parts, np.split(number, ends[:-1]), strict=True)), how
 
 
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
@@ -251,15 +351,23 @@ def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Note
         home = next((t for t in homes if role in typed.get(t.name, ())), None)
         for name, frame in typed.items() if role and home else ():
             if name != home.name and role in frame:
-                _against(frame, typed[home.name], role, home, notes[name], links(book))
+                base, note = typed[home.name], notes[name]
+                typed[name] = _against(frame, base, role, home, note, links(book))
 
 
 def _against(
     frame, base: pd.DataFrame, role: str, home: Table, notes: Notes, joined: set[str]
-) -> None:
+) -> pd.DataFrame:
+    """The table with ids as its home writes them; what it has not, or tells differently, is noted."""
     table, ids = notes.table, frame[role]
     at = place(ids, base[role])
     lost = (at < 0) & ids.notna().to_numpy()
+    if lost.any():
+        there = ids.map(as_written(ids.dropna().unique(), base[role].dropna().unique()))
+        new = lost & there.notna().to_numpy()
+        notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
+        ids, lost = there.fillna(ids), lost & ~new
+        frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     if lost.any():
         spelled = {_squeezed(i): i for i in base[role].dropna()}
         close = spelled.get(_squeezed(ids[lost].iloc[0]))
@@ -280,6 +388,7 @@ def _against(
             column = table.variables[shared].column
             what = f"but {home.file} says {other}."
             notes.wrong(column, differ, here, what, "Correct one of the two.")
+    return frame
 
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
@@ -291,11 +400,39 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
+def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids that another table does not have, as it writes them: with other zeros in front.
+
+    Or within what all ids of a table begin and end with, if that is all that tells the two apart.
+
+    >>> as_written(["1", "2"], ["001", "002"]), as_written(["A", "1"], ["1", "01", "a"])
+    ({'1': '001', '2': '002'}, {})
+    """
+    lost = set(ids).difference(known)
+    if not lost:
+        return {}
+    every = len(lost) == len(ids) >= FEWEST
+    bare, there = (_bare(names, every) for names in (ids, known))
+    alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
+    meant = dict(zip(there, known, strict=True)) if alone else {}
+    return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
+
+
+def _bare(names: Iterable[str], apart: bool) -> list[str]:
+    first, last = (commonprefix([name[::step] for name in names]) for step in (1, -1))
+    begin = len(re.match(r"\D*", first)[0]) if apart else 0
+    end = len(re.search(r"(\D+\d*)?$", last[::-1])[0]) if apart else 0
+    return [re.sub(r"(?<!\d)0+(?=\d)", "", name[begin : len(name) - end]) for name in names]
+
+
 def _squeezed(name: str) -> str:
-    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+    return plain(name).replace(" ", "")
 
 
+HALF = 0.5
 FIRST_ROW = 2
+FEWEST = 10  # ids, to see what all of a table begin and end with
+WRITTEN = "the id as another table writes it"
 
 
 @dataclass(frozen=True)
@@ -325,7 +462,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     -------
     Examined
     """
-    notes, typed, sessions = {}, {}, {}
+    notes, typed = {}, {}
     for name, table in codebook.tables.items():
         if name in tables:
             frame = tables[name]
@@ -343,10 +480,11 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             turned(frame, codebook, notes[name])
             stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)
-    for name in [name for name in typed if codebook.tables[name].time]:
-        sessions[name] = typed[name]
+    sessions = {name: typed[name] for name in typed if codebook.tables[name].time}
+    rated = rated_by_all(sessions, codebook)
+    for name in sessions:
         backwards(typed[name], codebook, notes[name])
-        typed[name] = picked(typed[name], codebook, notes[name])
+        typed[name] = picked(typed[name], codebook, notes[name], rated[name])
         notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]

@@ -25,7 +25,15 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from ..errors import DataError, show
-from .raw_tables import RawTable, joined_names, numbered, refuse, refuse_rows, within_limits
+from .raw_tables import (
+    RawTable,
+    footless,
+    joined_names,
+    numbered,
+    refuse,
+    refuse_rows,
+    within_limits,
+)
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
@@ -68,13 +76,14 @@ def read_delimited(path: Path, columns=(), numbers=(), header=(1, 1)) -> RawTabl
     encoding = _encoding(path)
     delimiter, names, labels, header = _header(path, encoding, set(columns), header)
     lines = count_lines(path)
-    frame = _parse(path, encoding, delimiter, names, lines, header)
+    frame, foot = footless(_parse(path, encoding, delimiter, names, lines, header))
     notes = [] if delimiter == "," else [f"cells separated by {DELIMITERS[delimiter]}"]
     notes += ["Windows-1252"] if encoding == "cp1252" else []
     if delimiter != "," and (changed := _decimal_commas(frame, numbers)):
         notes.append(f"decimal commas in {len(changed)} column{'s' * (len(changed) != 1)}")
         frame = frame.assign(**changed)
     labels = {n: label for n, label in zip(names, labels, strict=False) if label}
+    notes += [foot] if foot else []
     return RawTable(frame, labels, file=path.name, note=", ".join(notes), lines=lines)
 
 

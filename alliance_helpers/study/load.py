@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
-from .check import Examined, examine
+from .check import Examined, examine, unlike_sessions
 from .codebook import Codebook, Table, Variable
 from .delimited import read_delimited
 from .raw_tables import (
@@ -24,7 +25,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import changes, suspicions
+from .suspect import changes, counted, joined, suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -70,7 +71,9 @@ class Study:
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
         found, book = self.examined, self.codebook
-        return (*suspicions(self.tables, found.tables, book), *changes(found.sessions, book))
+        told = (f(found.sessions, book) for f in (counted, changes))
+        later = chain(*told, unlike_sessions(found, book), joined(found.log, book))
+        return (*suspicions(self.tables, found.tables, book), *later)
 
 
 def load_study(

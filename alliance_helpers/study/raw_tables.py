@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
 FEWER = "Leave out columns that the codebook does not need."
 NAMES_APART = "Give each column a name of its own."
+FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
+TOTAL = re.compile(
+    r"(?i)(grand |sub)?totals?|sum(me|a|mary)?|(ins)?gesamt|means?|averages?|mw|mittel(wert)?e?"
+    r"|durchschnitt|suma|promedio|medias?|somme|moyenne|totale|totaal|gemiddelde|s\.?d\.?|std|count|anzahl"
+)
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
 
@@ -139,18 +145,49 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
     return frame[~blank] if blank.any() else frame
 
 
+def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The records without names that stand among them again, totals and notes at the end.
+
+    A note fills a cell or two, after a blank row or with a word where only numbers stand.
+    """
+    end = len(frame)
+    for at in range(end - 1, max(end - FOOT, 0), -1):
+        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
+                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
+        column, word = cells[0]
+        above = frame.iloc[:at, column]
+        total = TOTAL.fullmatch(word) and not (above == word).any()
+        if not total and (len(cells) > NOTE or frame.shape[1] <= 2 * NOTE):
+            break
+        odd = pd.to_numeric(pd.Series([word, *above.dropna()]), errors="coerce").isna()
+        if total or frame.index[at] - frame.index[at - 1] > 1 or (odd[0] and odd.sum() == 1):
+            end = at
+    kept = np.arange(len(frame)) < end
+    for at in np.flatnonzero(frame.iloc[:, 0] == frame.columns[0]) if frame.shape[1] else ():
+        kept[at] &= not (frame.iloc[at] == frame.columns).all()
+    rows = listed(frame.index[~kept], 3)
+    return frame[kept] if rows else frame, f"no records, left aside: row {rows}" if rows else ""
+
+
 def joined_names(names: list, below: Sequence = ()) -> list:
     """The names; where one stands above several columns, before what the next row calls each.
 
-    >>> joined_names(["id", "Client", ""], ["", "1", "2"])
-    ['id', 'Client 1', 'Client 2']
+    It stands above those of the same kind, and those that have the name of another.
+
+    >>> joined_names(["id", "Client", "", ""], ["", "1", "2", "age"])
+    ['id', 'Client 1', 'Client 2', 'age']
     """
     cells = [["" if cell is None else as_text(cell) for cell in row] for row in (names, below)]
     pairs = [*itertools.zip_longest(*cells, fillvalue="")]
     if not any(own and not above for above, own in pairs):
         return names
-    spans = itertools.accumulate((above for above, _ in pairs), lambda last, new: new or last)
-    return [f"{above} {own}".strip() for above, (_, own) in zip(spans, pairs, strict=True)]
+    made, span, kind, own_names = [], "", "", [own for _, own in pairs]
+    for above, own in pairs:
+        like = re.sub(r"\d+", "#", own)
+        span, kind = (above, like) if above else (span, kind)
+        spans = above or (own and (like == kind or own_names.count(own) > 1))
+        made.append(f"{span} {own}".strip() if spans else own)
+    return made
 
 
 def repeated_names(frame: pd.DataFrame) -> str:
@@ -258,7 +295,10 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
             raise refuse(place, f"{what}.", "Put a header in the first row, the records below.")
         rows = [_trim(row) for row in cells]
     names, first = joined_names(*top[:2]), header[1] + 1
-    width, has = len(names), "has {} cells where the header has {}."
+    width, has, notes = len(names), "has {} cells where the header has {}.", []
+    beside = max(map(len, rows), default=0) > width
+    if beside and all(r[width] is None for r in rows if len(r) > width):  # after a blank column
+        rows, notes = [row[:width] for row in rows], ["left aside: what stands beside the table"]
     long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:
         raise refuse_rows(place, long, f"have more than {width} cells.", WIDER)
@@ -269,8 +309,9 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + first)
     frame.columns = ["" if name is None else str(name).strip() for name in names]
     labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
-    lines = header[1] + len(rows)
-    return RawTable(numbered(frame, first, place), labels, file=place, lines=lines, unit="row")
+    frame, foot = footless(numbered(frame, first, place))
+    note = ", ".join(filter(None, (*notes, foot)))
+    return RawTable(frame, labels, file=place, note=note, lines=first - 1 + len(rows), unit="row")
 
 
 def _column(cells: pd.Series) -> pd.Series:

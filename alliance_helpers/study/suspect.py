@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
-from .check import occasions
+from .check import WRITTEN, alike, occasions, session_order
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
@@ -30,8 +30,10 @@ TELLING = re.compile(
 )
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
-ENOUGH = 300  # answers, of which none has a value that the form offers
+ENOUGH = 300  # answers, of which none is among the highest that the form offers
+NO_CHANCE = 5  # answers beside steps that nobody takes: by chance in fewer than 5 % of samples
 SEVERAL = range(2, 13)
+MET = 0.5  # of a table's sessions, that the first table has
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
 
@@ -74,6 +76,35 @@ def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
                 table = book.tables[name]
                 column = table.variables[book.case_manager].column
                 yield Problem(table.file, what, remedy, column=column)
+
+
+def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+    """How sessions are numbered, if not as they stand, and tables whose sessions do not meet."""
+    there = {name: sessions[name] for name in alike(sessions, book)}
+    numbers, how = session_order(there, book) if there else ({}, "")
+    rows = {n: {*zip(there[n][book.client], numbers[n], strict=True)} for n in there}
+    for k, (name, frame) in enumerate(sessions.items()):
+        table = book.tables[name]
+        column = table.variables[table.time].column
+        if not k and how:
+            what = f"sessions are counted {how}: it does not go up by 1."
+            yield Problem(table.file, what, "If that is wrong, give a column that counts sessions.",
+                          column=column)  # fmt: skip
+        met = len(rows.get(name, set()) & rows.get(next(iter(rows)), set()))
+        if k and met < MET * len(frame):
+            what = f"only {met} of {len(frame)} rows are of a client and session that "
+            what += f"{book.tables[next(iter(rows))].file} ({next(iter(rows))}) has, too."
+            yield Problem(table.file, what, "Let both count sessions alike.", column=column)
+
+
+def joined(log: pd.DataFrame, book: Codebook) -> Iterator[Problem]:
+    """Ids that were read as another table writes them."""
+    for (name, variable), rows in log[log["rule"] == WRITTEN].groupby(["table", "column"]):
+        pairs = (rows["before"] + " = " + rows["after"]).unique()
+        what = f"{len(pairs)} ids are read as another table writes them: {listed(pairs, 3)}."
+        table = book.tables[name]
+        column = table.variables[variable].column
+        yield Problem(table.file, what, "If that is wrong, give them other ids.", column=column)
 
 
 def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
@@ -223,13 +254,26 @@ def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
     """Answers that the form offers and nobody gave."""
     answers = x[~np.isnan(x)]
     low, high = scale.limits
-    if not scale.form or scale.scored or len(answers) < ENOUGH:
+    if not scale.form or scale.scored or not len(answers):
         return
-    given = set(pd.unique(answers))
-    inside = [v for v in np.arange(min(given), high + 1) if v not in given]
-    if inside and given <= set(np.arange(low, high + 1)):
+    if not {*answers} <= {*np.arange(low, high + 1)}:
+        return
+    beyond = np.arange(answers.max() + 1, high + 1) if len(answers) >= ENOUGH else ()
+    if inside := [*skipped(answers), *beyond]:
         what = f"nobody answers {listed(f'{v:g}' for v in inside)} of {low:g} to {high:g}."
         yield told(what, "See whether it is another form; `values` recodes what a tool exports.")
+
+
+def skipped(answers: np.ndarray) -> list[float]:
+    """Steps that nobody answers, though enough answer the next above and below; else none.
+
+    Where answers have one peak, a step between two others is taken as often as the rarer of them:
+    it is left out by chance alone with the probability one half to the power of those answers.
+    """
+    given, times = np.unique(answers, return_counts=True)
+    inside = np.setdiff1d(np.arange(given[0], given[-1]), given)
+    above = np.searchsorted(given, inside)
+    return [*inside] if np.minimum(times[above - 1], times[above]).sum() >= NO_CHANCE else []
 
 
 def _halves(x: np.ndarray, told) -> Iterator[Problem]:

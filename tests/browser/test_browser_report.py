@@ -52,6 +52,18 @@ def test_the_page_does_not_scroll_sideways(pages, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[name]
 
 
+@pytest.mark.parametrize("name", WIDTHS)
+def test_captions_and_sentences_are_read_without_scrolling(pages, name):
+    """A wide table scrolls, its caption does not; Table 1 has a sentence for each claim."""
+    ends = """[...document.querySelectorAll("caption, figcaption, .scorecard small")].map(e => {
+        const text = document.createRange();
+        text.selectNodeContents(e);
+        return [e.innerText, ...[...text.getClientRects()].map(box => box.right)]; })"""
+    told = pages[name][0].evaluate(ends)
+    assert len(told) > 50
+    assert [text for text, *right in told if not right or max(right) > WIDTHS[name]] == []
+
+
 def test_every_picture_is_drawn_and_described(pages):
     page = pages["laptop"][0]
     pictures = page.evaluate(

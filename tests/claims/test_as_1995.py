@@ -202,3 +202,10 @@ def test_assumptions_are_those_of_the_study(dyads):
     gone = whole.drop(columns=["hospital_days", "hospital_days_before", "case_manager_experience"])
     left = stepwise_links(gone, assumptions=rules)["choice"]
     assert not {"Hospital days", "Experience"} & set(left)
+    choices = {"The two ratings", "Clients who share a case manager"}
+    assert choices <= set(table.index)
+    one = {i: entry for i, entry in BOOK.informants.items() if i == "client"}
+    alone = replace(BOOK, informants=one, case_manager="")
+    assert not choices & set(stepwise_links(whole, alone, assumptions=rules)["choice"])
+    later = [replace(c, kind="within") for c in rules.claims]  # claims over time have no readings
+    assert stepwise_links(whole, assumptions=replace(rules, claims=tuple(later))).empty

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from alliance_helpers import assess, open_cohort
 from alliance_helpers.claims.as_1995 import READINGS
+from alliance_helpers.claims.rules import KEY, read_rules
 from alliance_helpers.claims.stress import all_rows
+from alliance_helpers.claims.verdicts import Effect, verdict_of
 from alliance_helpers.cohorts.simulate import simulate_dyads
 
+SCALES = {"modest": (np.arctanh, np.tanh), "rate_absence": (np.log, np.exp)}
 ONE_CLIENT = Path(__file__).parents[3] / "shared" / "cases" / "p7_days_one_client"
 
 
@@ -61,6 +65,8 @@ def test_a_verdict_is_kept_only_if_it_stands_whoever_is_missing():
     assert row["conf_low"] == pytest.approx(
         usual["conf_low"] - (usual["estimate"] + 1) * 4 / 201, abs=1e-9
     )
+    assert row["estimate"] == pytest.approx((197 * usual["estimate"] - 4) / 201, abs=1e-9)
+    assert row["p_value"] > usual["p_value"]
     assert many.loc["adjusted", "verdict"] == "supported"
     assert many.loc["attrition", "verdict"] == "inconclusive"
     assert "90 dyads lack a value" in many.loc["attrition", "criterion"]
@@ -68,3 +74,24 @@ def test_a_verdict_is_kept_only_if_it_stands_whoever_is_missing():
     turned = (111 * many.loc["nested", "estimate"] + 90 * theirs) / 201
     half = many.loc["nested", "estimate"] - many.loc["nested", "conf_low"]
     assert turned < half + 0.03  # the grid's step, weighted by how many are missing
+
+
+def test_the_numbers_of_a_row_are_those_that_its_verdict_rests_on():
+    """By the rule of its kind the row's own numbers give the row's own verdict."""
+    rules = read_rules()
+    for scenario, seed, lost in (("published", 3, 4), ("halo", 5, 1), ("hospital_effect", 4, 30)):
+        dyads = simulate_dyads(scenario, 201, seed)
+        some = np.arange(201) >= lost
+        ratings = {c: dyads[c].where(some) for c in ("client_alliance", "case_manager_alliance")}
+        rows = all_rows(dyads.assign(**ratings), analyses=["attrition"])
+        rows = rows.query("analysis == 'attrition'").dropna(subset="estimate")
+        assert rows["criterion"].str.contains("1 dyad lacks" if lost == 1 else "dyads lack").all()
+        for row in rows.to_dict("records"):
+            (claim,) = (c for c in rules.claims if c.key == tuple(row[k] for k in KEY))
+            to, back = SCALES.get(claim.kind, (float, float))
+            middle, low, high = (to(row[k]) for k in ("estimate", "conf_low", "conf_high"))
+            half = (high - low) / 2 * t.ppf(0.95, row["df"]) / t.ppf(0.975, row["df"])
+            names = ["estimate", "p_value", "n", "df", "conf_low", "conf_high", "p_equivalence"]
+            ends = {"low_90": back(middle - half), "high_90": back(middle + half)}
+            effect = Effect(**{k: row[k] for k in names}, **ends)
+            assert verdict_of(effect, claim, rules)[0] == row["verdict"], row

@@ -1,6 +1,8 @@
+import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from alliance_helpers.claims.assess import assess
@@ -10,6 +12,7 @@ from alliance_helpers.claims.multiverse import (
     covariate_sets,
     multiverse,
     scored_tables,
+    set_apart_by,
 )
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.cohorts.cohort import open_cohort
@@ -190,19 +193,37 @@ def test_the_curve_says_what_it_shows(every):
     assert "No specification" in empty.figure.get_label()
 
 
-def test_bars_are_the_shares_of_the_verdicts(every):
-    rules = read_rules()
-    ax = plots.specification_verdicts(every.specifications, rules)
-    shares = every.specifications.groupby(["finding", "claim", "informant"], sort=False)["verdict"]
-    assert len(ax.containers) == shares.ngroups
-    for bars, (name, verdicts) in zip(ax.containers, shares, strict=True):
-        found = verdicts.value_counts(normalize=True)
-        wanted = [found[v] for v in ("supported", "inconclusive", "not_supported") if v in found]
-        np.testing.assert_allclose([bar.get_width() / 100 for bar in bars], wanted)
-        text = next(c.text for c in rules.claims if (c.finding, c.claim, c.informant) == name)
-        assert text in ax.figure.get_label()
-    empty = plots.specification_verdicts(every.specifications.iloc[:0], rules)
-    assert not empty.patches
+def test_a_verdict_is_that_of_the_median_and_no_count(every):
+    """What sets verdicts apart is the choice whose options do, with each one's own median p."""
+    settings = read_stress()["multiverse"]
+    for joint in every.joint.to_dict("records"):
+        claim = CLAIMS[tuple(joint[k] for k in ("finding", "claim", "informant"))]
+        mine = every.specifications.query("claim == @claim.claim")
+        _, (verdict, said) = every.verdict_of(claim, RULES, settings)
+        assert joint["lowest"] == mine["estimate"].min()
+        assert joint["highest"] == mine["estimate"].max()
+        assert "more than" not in said and "%" not in said
+        if claim.kind == "block_absence":
+            median = mine["p_equivalence"].median()
+            assert (verdict == "supported") is bool(median < 0.05)
+            assert f"median p of equivalence below 0.05; it is {median:.3f};" in said
+        if mine["verdict"].nunique() == 1:
+            assert joint["set_apart_by"] == "" and "set apart" not in said
+            continue
+        choice, told = joint["set_apart_by"].split(": median p of equivalence ")
+        for p, option in re.findall(r"(\.\d{3}) with ([^,]+)", told):
+            own = mine.loc[mine[choice] == option, "p_equivalence"]
+            assert float(p) == pytest.approx(own.median(), abs=0.0005)
+
+
+def test_what_sets_verdicts_apart_is_found():
+    rng = np.random.default_rng(1)
+    specs = pd.DataFrame({c: rng.choice(["a", "b"], 400) for c in CHOICES})
+    specs["verdict"] = np.where(specs["outliers"] == "b", "inconclusive", "supported")
+    specs["p_value"] = np.where(specs["outliers"] == "b", 0.3, 0.01)
+    symptoms = CLAIMS["2", "symptoms", "case_manager"]
+    assert set_apart_by(symptoms, specs) == "outliers: median p 0.010 with a, 0.300 with b"
+    assert set_apart_by(symptoms, specs.assign(verdict="supported")) == ""
 
 
 def test_every_form_has_twelve_different_items():

@@ -308,3 +308,13 @@ def test_the_criteria_of_changed_analyses_are_those_of_the_primary_and_what_was_
     alone = alone[alone["estimate"].notna()]
     ends = alone["criterion"].str.endswith("; errors by jackknife over dyads")
     assert len(alone) == 4 and ends.all()
+
+
+def test_what_sites_leave_nothing_of_is_said_and_not_told_in_numbers():
+    """Ten case managers at nearly as many sites: df was -4e-7, and p empty without a reason."""
+    rows = all_rows(open_cohort(scenario="published", n_clients=60, seed=7), finding="1",
+                    analyses=["sites"])  # fmt: skip
+    row = rows.query("analysis == 'sites' and claim == 'differs_treatment'").iloc[0]
+    assert "nothing is left that tells groups from rows" in row["criterion"]
+    told = rows.dropna(subset="df")
+    assert (told["df"] > 0).all() and told.dropna(subset="estimate")["p_value"].notna().all()

@@ -203,17 +203,6 @@ def test_a_dirty_cell_makes_no_free_text(tmp_path):
     assert {variables["age"].type, variables["wai_c3"].type} == {"integer"}
 
 
-def test_a_row_of_means_below_the_table_is_no_client(tmp_path):
-    frame = wide(truth())
-    means = frame.mean().round(2).astype(object)
-    means["id"], means["therapist"] = "Mittelwert", "-"
-    rows = pd.concat([frame.astype(object), pd.DataFrame([means])])
-    rows.to_excel(tmp_path / "data.xlsx", index=False)
-    problems = check(tmp_path, parse_codebook(describe(tmp_path)))[0]
-    assert problems
-    assert all(problem.row == 74 for problem in problems)
-
-
 def test_what_identifies_a_person_is_never_drafted(tmp_path):
     frame = wide(truth()).assign(first_name="Ann", IPAddress="192.0.2.7", latitude=52.5)
     frame["E-Mail"] = [f"a{i}@example.org" for i in range(len(frame))]

@@ -8,7 +8,9 @@ import json
 import re
 from functools import cache
 from html import unescape
+from itertools import product
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
@@ -16,8 +18,13 @@ import pytest
 from bs4 import BeautifulSoup
 
 from alliance_helpers.claims.assess import verdict_rates
+from alliance_helpers.claims.planning import plan
 from alliance_helpers.claims.rules import KEY, read_rules, read_stress
 from alliance_helpers.claims.views import KAPPAS
+from alliance_helpers.models.inference import bayes_factor_block, bayes_factor_correlation
+from alliance_helpers.pages import plots
+from alliance_helpers.pages.paper import _figures, _text
+from alliance_helpers.pages.report import read_run
 from alliance_helpers.running.sequence import run_sequence
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
@@ -44,7 +51,22 @@ def told(run) -> dict[str, list[str]]:
                 said += [one.get_text(" ") for one in page.select(SAID)]
     page = BeautifulSoup((run / "report.html").read_text("utf-8"), "html.parser")
     found["report"] = [one.get_text(" ") for one in page.select(FRONT)]
+    found["paper"] = paper(run)
     return {k: [" ".join(unescape(t).split()) for t in said] for k, said in found.items()}
+
+
+def paper(run) -> list[str]:
+    """The sentences of the results of a manuscript, without its tables, and what figures show."""
+    made = read_run(run)
+    book, rules = made.words()
+    text = _text(made, rules, book, figures := _figures(made, rules, book))
+    for _, ax in figures.values():
+        plt.close(ax.figure)
+    said = text.replace("\\", "").split("# Results")[1].split("# Data and code")[0].split("\n")
+    said = [re.sub(r"\{.*?\}|\(figures/.*?\)|\*|Table \d+|Figure \d+", "", one) for one in said]
+    return [
+        part for one in said if one[:1] not in "|`:" for part in re.split(r"(?<=[a-z)]\.) ", one)
+    ]
 
 
 def of_rules() -> list[float]:
@@ -77,7 +99,9 @@ def beside(run, name: str) -> np.ndarray:
     )
     numbers = [n for n in about["parameters"].values() if isinstance(n, int)]
     found = [of_rules(), [len(dyads), about["seed"]], numbers]
-    if name == "report":
+    if name == "paper":
+        paths = [run / "findings.csv", *(run / "tables").glob("*.csv")]
+    elif name == "report":
         rates = [verdict_rates(n)["supported"] for n in (60, 201)]
         paths, found = [run / "findings.csv"], [*found, *rates, [60, 201]]
     else:
@@ -145,3 +169,93 @@ def test_other_data_have_other_numbers(runs):
                     still += 1
                     assert not any(lost(here, table) for table in known), frame
     assert changed > 400 and still < 0.1 * changed
+
+
+def rests_on(row: dict, run, tables: dict[str, pd.DataFrame]) -> list:
+    """What the criterion of a row may name: its own numbers, rules, and what its test looked at."""
+    n, settings = len(pd.read_parquet(run / "dyads.parquet")), read_stress()
+    found = [v for v in row.values() if isinstance(v, float)]
+    if row["analysis"] == "attrition":
+        steps = settings["attrition"]["steps"]
+        found += [n - row["n"], *np.linspace(-1, 1, steps), *np.linspace(0, 1, steps)]
+        found += [*np.exp(np.linspace(-np.log(4), np.log(4), steps))]
+    if row["analysis"] == "selection":
+        mine = tables["selection_inclusion"].query(f"informant == '{row['informant']}'")
+        doubled = 2 ** np.arange(settings["selection"]["doublings"] + 1)
+        found += [*(settings["selection"]["n_boot"] * doubled)]  # of more resamples than the table
+        noise = (100 * mine["noise_inclusion"].dropna()).round()
+        found += [percent + by for percent in noise for by in (-2, -1, 0, 1, 2)]
+    if row["analysis"] == "bayes":
+        of, worth, how = row["estimate"], row["n_effective"], settings["bayes"]
+        found.append(1 / bayes_factor_correlation(of, worth, how["kappa"]))
+        found += [1 / bayes_factor_block(abs(of), worth, k, how["r_scale"]) for k in range(1, 9)]
+    if row["analysis"] == "imputed":
+        found += [settings["imputed"]["m"], n]
+    if row["analysis"] == "holm":
+        found += range(2, 9)  # the associations of a finding
+    if row["analysis"] == "multiverse":
+        told = tables["joint_tests"]
+        told = told[told["claim"] == row["text"]].iloc[0]
+        specs = tables["specifications"]
+        mine = specs[(specs[[*KEY]] == [row[k] for k in KEY]).all(axis=1)]
+        ends = told[["lowest", "highest"]].to_numpy(float)
+        found += [*told.drop(["claim", "finding", "set_apart_by"]), *ends, *np.exp(ends), len(mine)]
+        found += [mine[p].median() for p in ("p_value", "p_equivalence")]
+        found += [500 * 2**k for k in range(settings["multiverse"]["doublings"] + 1)]
+        choices = ("scoring", "items", "covariates", "outliers", "estimator")
+        for p, choice in product(("p_value", "p_equivalence"), choices):
+            found += [*mine.groupby(choice)[p].median()]
+    return found
+
+
+def test_a_criterion_rests_on_its_own_row(runs):
+    """Not on those of other rows, among which any number is found; other data, other numbers."""
+    texts, told = read_rules().texts, []
+    for run in runs:
+        tables = {p.stem: pd.read_csv(p, dtype={"finding": str}) for p in run.glob("tables/*.csv")}
+        rows = pd.concat([tables["robustness"], tables["robustness_specifications"]])
+        rows = rows.dropna(subset=["estimate"])
+        told.append({})
+        for row in rows.to_dict("records"):
+            row["text"] = texts[tuple(row[k] for k in KEY)]
+            said = re.sub(
+                r"with [^,;]*(?=[,;])", "", row["criterion"]
+            )  # options, as beyond 3 SD out
+            known = np.array([*rests_on(row, run, tables), *of_rules()], float)
+            known = np.concatenate([known, -known, 100 * known])
+            assert lost([said], known[np.isfinite(known)]) == [], row
+            own = [one for one in NUMBER.findall(said) if lost([one], np.array(of_rules()))]
+            told[-1][*(row[k] for k in KEY), row["analysis"]] = own
+    first, other = told
+    both = [key for key in first.keys() & other.keys() if first[key] and other[key]]
+    alike = [key for key in both if first[key] == other[key]]
+    assert len(both) > 40 and len(alike) < 0.2 * len(both), alike
+
+
+PLANS = ("symptoms", 0.25, "12"), ("4/hospital_days/client", 1.0, "20"), ("modest", 0.3, "15")
+
+
+@pytest.mark.parametrize(("claim", "effect", "managers"), PLANS)
+def test_a_plan_says_the_numbers_of_its_own_table(claim, effect, managers):
+    """Another effect, number of clients and seed: no number of the sentences stands still."""
+    said = []
+    for more, clients, seed in ((0.0, "3", 1), (0.05, "6", 2)):
+        found = plan(claim, effect + more, managers, clients, cohorts=40 + 20 * seed, seed=seed,
+                     missing=more, reliability=0.8 + more, jobs=1)  # fmt: skip
+        numbers = found.rates.select_dtypes("number").to_numpy(float).ravel()
+        design = [v for v in vars(found.design).values() if isinstance(v, (int, float))]
+        known = np.array([*numbers, *design, *found.design.shares, found.wanted, found.cohorts])
+        known = np.array([*known, 100 * found.wanted, seed, 2, 1, *of_rules()], float)
+        known = np.concatenate([known, 100 * known])
+        ax = plots.design_grid(found.rates, found.right, found.wanted)
+        said.append([*found.paragraph.split(". "), found.caption, ax.figure.get_label()])
+        plt.close(ax.figure)
+        assert lost(said[-1], known) == []
+    (one, two), other = map(slots, said), found.design.other_share
+    fixed = np.array([*of_rules(), 80, 1, 2, float(managers), *found.design.shares, other])
+    for frame in one.keys() & two.keys():
+        for here, there in zip(one[frame], two[frame], strict=True):
+            still = [n for n, m in zip(here, there, strict=True) if n == m]
+            assert lost(still, fixed) in ([], [(managers, managers)] * len(lost(still, fixed))), (
+                frame
+            )

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from html import unescape
 
+import nbformat
 import pandas as pd
 import pytest
 
@@ -13,6 +14,7 @@ from alliance_helpers.claims.assess import first_change, verdict_rates
 from alliance_helpers.claims.rules import KEY, read_rules
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.report import write_report
+from alliance_helpers.pages.tables import verdict_sentences
 from alliance_helpers.study.read_codebook import read_codebook
 
 RULES = read_rules(book=read_codebook())
@@ -74,7 +76,7 @@ def table(**verdicts):
 
 
 AGE, BOTH = "case manager age", "case manager age and symptom severity"
-HELD = "How sure: what is supported holds through each single change that was tried."
+HELD = "How sure: no single change turns that."
 OTHER = "with pretreatment not held constant"
 ALONE = "with case managers not respected"
 
@@ -93,7 +95,7 @@ ALONE = "with case managers not respected"
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
         (
             {"nested": "is"},
-            f"How sure: {AGE} turns {OTHER}; the other supported ones hold through each",
+            f"How sure: {AGE} turns {OTHER}; what else is supported stands",
         ),
         ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
         (
@@ -102,6 +104,14 @@ ALONE = "with case managers not respected"
         ),
         ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
         ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
+        ({"adjusted": "in", "nested": "nn"}, HELD),
+        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; what else is not supported"),
+        ({"adjusted": "sn", "nested": "sn"}, HELD),
+        (
+            {"nested": "ss", "nested_cr2": "si"},
+            "symptom severity turns with case managers respected by CR2 errors alone; what else is",
+        ),
+        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; what else is supported"),
     ],
 )
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
@@ -148,7 +158,7 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     ("p", "said"),
     [
         ((0.001, 0.04), "keeps each of those supported."),
-        ((0.03, 0.04), f"keeps all of those supported but {AGE}, symptom severity."),
+        ((0.03, 0.04), "keeps none of those supported."),
         ((0.001, 0.06), "keeps all of those supported but symptom severity."),
     ],
 )
@@ -229,6 +239,10 @@ def test_the_front_page_of_a_run_says_what_its_findings_say(shipped_run):
         sentence = page.split(head)[1].split("How sure:")[0]
         word = change["verdict"].replace("_", " ")
         assert re.search(rf"\b{word}: [^;]*{re.escape(name)}", sentence.split("Now ")[1]), name
+        sure = page.split(head)[1].split("How sure:")[1].split("Finding")[0]
+        if change["respect"] and word != "inconclusive":
+            turned = f"{re.escape(name)}[^;]* turns? with {change['respect']} {change['does']}"
+            assert re.search(turned, sure), name
 
 
 def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):
@@ -244,3 +258,38 @@ def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):
     assert about["notebooks"][2]["notebook"] in banner
     assert "DataError: dyads.csv, row 7: <three> is no number." in words(banner)
     assert 'role="alert"' not in (shipped_run.out / "report.html").read_text("utf-8")
+
+
+def test_what_no_notebook_tells_stands_in_numbers_below_the_table(shipped_run, tmp_path):
+    """A study with one informant has claims of finding 1 and no notebook of it."""
+    folder = tmp_path / "run"
+    shutil.copytree(shipped_run.out, folder)
+    whole = (folder / "report.html").read_text("utf-8")
+    assert "what no notebook of this run tells" not in whole
+    about = json.loads((folder / "run.json").read_text("utf-8"))
+    about["notebooks"] = [r for r in about["notebooks"] if r["notebook"] != "04_finding_1"]
+    about["skipped"]["04_finding_1"] = "The study has no rating by the case manager."
+    (folder / "run.json").write_text(json.dumps(about), "utf-8")
+    write_report(folder)
+    page = (folder / "report.html").read_text("utf-8")
+    below = page.split('<section id="claims">')[1].split("</section>")[0]
+    told = re.findall("<li>(.*?)</li>", below.split("what no notebook of this run tells")[1])
+    findings = pd.read_csv(folder / "findings.csv", dtype={"finding": str})
+    wanted = verdict_sentences(findings.query("finding == '1'"), RULES)
+    assert [unescape(text) for text in told] == wanted and len(wanted) == 5
+
+
+def test_text_that_leads_to_nothing_is_left_out_of_the_report(shipped_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(shipped_run.out, folder)
+    path = folder / "notebooks" / "09_summary.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    (cell,) = (c for c in notebook.cells if "save_table(assumed" in c.source)
+    cell.outputs = []
+    nbformat.write(notebook, path)
+    text = "is what the procedure of Neale (1995) would report"
+    pages = [words((folder / "report.html").read_text("utf-8"))]
+    write_report(folder)
+    pages.append(words((folder / "report.html").read_text("utf-8")))
+    assert [text in page for page in pages] == [True, False]
+    assert all("Which claims hold in these data" in page for page in pages)

@@ -3,7 +3,6 @@
 import ast
 import io
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,7 +14,6 @@ from colours import BLIND, contrast, lab
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages import plots, style
 from alliance_helpers.study.read_codebook import read_codebook
@@ -89,7 +87,8 @@ SPECIFICATIONS = pd.DataFrame(
 )  # fmt: skip
 JOINT = pd.DataFrame(
     {"finding": "2", "claim": "symptoms", "informant": "case_manager",
-     "p_value": [0.04], "p_low": 0.01, "p_high": 0.05}
+     "p_value": [0.04], "p_low": 0.01, "p_high": 0.05,
+     "set_apart_by": "items: median p 0.001 with a, 0.300 with b"}
 )  # fmt: skip
 INCLUSION = pd.DataFrame(
     {"informant": ["client", "case_manager"] * 2, "term": ["symptoms"] * 2 + ["living_skills"] * 2,
@@ -135,11 +134,6 @@ def drawings(dyads):
         "power_curve": (plots.power_curve, [POWER], {}),
         "equivalence_power": (plots.equivalence_power, [RATIOS, 0.8, 1.25], {}),
         "specification_curve": (plots.specification_curve, [SPECIFICATIONS, JOINT], {}),
-        "specification_verdicts": (
-            plots.specification_verdicts,
-            [SPECIFICATIONS, read_rules()],
-            {},
-        ),
         "design_grid": (plots.design_grid, [DESIGNS[:4], "supported", 0.8], {}),
         "design_grid, sessions": (plots.design_grid, [DESIGNS, "supported", 0.8], {}),
         "inclusion": (plots.inclusion, [INCLUSION, BOOK], {}),
@@ -220,10 +214,9 @@ def test_all_ink_lies_inside_the_figure(name, dyads):
         ("equivalence_power", ["Client: 0.85 where the ratio is 1, 0.05 where it is 1.25",
                                "Case manager: 0.71 where the ratio is 1, 0.04 where it is 1.25."]),
         ("specification_curve", ["of symptoms (case manager), 3 specifications: estimates −0.20 to "
-                                 "0.05, median −0.10; 1 supported, 1 inconclusive, 1 not supported."
-                                 " Joint permutation test of the median: p = .040 (.010 to .050 by "
-                                 "so many permutations)."]),
-        ("specification_verdicts", ["33 % supported, 33 % inconclusive, 33 % not supported of 3."]),
+                                 "0.05, median −0.10. Verdicts are set apart by items: median p "
+                                 "0.001 with a, 0.300 with b. Joint permutation test of the median:"
+                                 " p = .040 (.010 to .050 by so many permutations)."]),
         ("design_grid", ["of each: 10 by 3: 25 %; 10 by 5: 42 %; 20 by 3: 50 %; 20 by 5: 76 %. None"
                          " reaches 80 %."]),
         ("design_grid, sessions", ["10, 12 sessions by 3: 40 %; 10, 12 sessions by 5: 81 %",
@@ -249,7 +242,7 @@ def test_the_numbers_are_in_the_alt_text(name, said, dyads):
         (plots.specification_curve, [SPECIFICATIONS.assign(estimator="poisson")],
          "rate ratios −0.20 to 0.05", "Joint"),
         (plots.specification_curve, [SPECIFICATIONS[:1], JOINT[:0]],
-         "1 specifications: estimates −0.20 to −0.20, median −0.20; 1 supported.", "inconclusive"),
+         "1 specification: estimates −0.20 to −0.20, median −0.20.", "set apart"),
         (plots.r_squared_blocks, [{"x": FIT.assign(n=np.nan)}], "x: pretreatment .031", "(n"),
         (plots.r_squared_blocks, [{"x": FIT.drop(columns="p_change")}],
          "x (n 187): pretreatment .031, treatment .000, alliance .214, together .245.", ", p"),
@@ -265,11 +258,15 @@ def test_what_a_figure_says_goes_with_what_it_is_given(draw, args, said, unsaid)
     assert said in alt and unsaid not in alt
 
 
-@pytest.mark.parametrize(("left", "said"), [(0, "no ratings"), (3, "fewer than 5 ratings")])
-def test_few_ratings_are_not_described(left, said, dyads):
-    few = dyads.assign(client_alliance=dyads["client_alliance"].iloc[10 : 10 + left])
+def test_few_ratings_are_not_described_and_none_are_not_drawn(dyads):
+    few = dyads.assign(client_alliance=dyads["client_alliance"].iloc[10:13])
     alt = plots.informants(few).figure.get_label()
-    assert f"Client: {said}; Case manager: mean" in alt
+    assert "side by side" in alt and "Client: fewer than 5 ratings; Case manager: mean" in alt
+    one = plots.informants(dyads.assign(client_alliance=np.nan))
+    assert "Client" not in one.figure.get_label() and "side by side" not in one.figure.get_label()
+    assert one.get_xlim()[0] == 0 and "Client" not in [text.get_text() for text in one.texts]
+    nobody = plots.informants(dyads.assign(client_alliance=np.nan, case_manager_alliance=np.nan))
+    assert "Client: no ratings; Case manager: no ratings." in nobody.figure.get_label()
 
 
 def test_informants_are_said_from_the_data(dyads):
@@ -415,13 +412,3 @@ def test_text_contrast(name, dyads):
         assert contrast(style.INK, style.VERDICTS[verdict].color) >= 4.5
     for look in style.INFORMANTS.values():
         assert contrast(look.color, style.PAPER) >= 3  # WCAG 1.4.11, graphics
-
-
-def test_claims_that_begin_alike_are_told_apart():
-    alike = "A claim that begins as the other one does, word for word, and goes on for long, "
-    rules = read_rules()
-    claims = [replace(c, text=f"{alike}{c.claim}.") for c in rules.claims if c.finding == "2"][:2]
-    rows = [SPECIFICATIONS.assign(claim=c.claim, informant=c.informant) for c in claims]
-    ax = plots.specification_verdicts(pd.concat(rows), replace(rules, claims=tuple(claims)))
-    shown = [" ".join(text.get_text().split()) for text in ax.texts]
-    assert {f"2: {c.text}" for c in claims} <= set(shown)

@@ -3,6 +3,7 @@
 import html.parser
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.cohort import OPENED
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.reliability import reliability
 from alliance_helpers.pages.printing import WORDS, pretty
@@ -141,6 +143,12 @@ def _exposed_cells(counts, min_cell=5):
             high = -linprog(-aim, A_eq=sums, b_eq=known).fun
             found.append(high - low < 0.5)
     return hidden, full, found
+
+
+def test_the_words_of_a_claim_are_its_own():
+    text = "Unrelated to the other outcomes: the case manager's view, symptoms"
+    told = pretty(pd.DataFrame({"claim": [text, "symptoms, living_skills"]}), BOOK).shown
+    assert told.iloc[:, 0].tolist() == [text, "Symptom severity, Living skills"]
 
 
 def test_small_counts_cannot_be_worked_out():
@@ -423,6 +431,11 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ),
         (
             {"adjusted": "s", "nested": "s", "as_published": "n"},
+            f"Today, {MAIN}, it is supported. First to turn it: case managers not respected, "
+            "beside pretreatment not held constant (not supported).",
+        ),
+        (
+            {"adjusted": "s", "nested": "s", "multiverse": "n"},
             f"Today, {MAIN}, it is supported. No single change that was tried turns that.",
         ),
         (  # the only other analysis differs in two respects: none was changed alone
@@ -451,7 +464,7 @@ def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdic
     for letter, mark in marks.items():
         assert f"{mark}, " in page.split("<thead>")[0]
         assert line.count(mark) == [
-            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2")
+            v for a, v in verdicts.items() if a not in ("rank", "nested_cr2", "multiverse")
         ].count(letter)
 
 
@@ -491,6 +504,9 @@ def test_joint_tests_have_one_row_per_claim():
             "claim": claim.claim,
             "informant": claim.informant,
             "estimate": [0.2],
+            "lowest": -0.1,
+            "highest": 0.3,
+            "set_apart_by": "items: median p .010 with a, .300 with b",
             "expected": 0.05,
             "p_value": 0.01,
             "p_low": 0.005,
@@ -501,7 +517,18 @@ def test_joint_tests_have_one_row_per_claim():
     )
     row = joint_tests(joint, RULES).iloc[0]
     assert row["claim"] == claim.text
-    assert row[["estimate", "expected"]].tolist() == [0.2, 0.05]
+    assert row[["estimate", "lowest", "highest", "expected"]].tolist() == [0.2, -0.1, 0.3, 0.05]
+    assert row["set_apart_by"].startswith("items: median p .010")
     assert row[["p_value", "p_low", "p_high"]].tolist() == [0.01, 0.005, 0.02]
     with pytest.raises(NotEstimableError, match="no claim has a specification"):
         joint_tests(joint[:0], RULES)
+
+
+def test_sentences_on_real_records_say_of_how_many_as_their_tables_do(findings, monkeypatch):
+    """A correlation's degrees of freedom would give n away, which tables round to whole fives."""
+    of = re.compile(r"r\((\d+)\)")
+    assert "192" in of.findall(" ".join(verdict_sentences(findings, RULES)))
+    monkeypatch.setattr(OPENED, "codebook", replace(BOOK, synthetic=False))
+    monkeypatch.setattr(OPENED, "n", 201)
+    told = of.findall(" ".join(verdict_sentences(findings, RULES)))
+    assert told and all((201 - 2 - int(df)) % 5 == 0 for df in told)

@@ -1,0 +1,188 @@
+"""Sessions told in other ways, and sheets as people lay them out: the right numbers, or a question.
+
+Where the informants' last sessions differ, both ratings are of the last that everybody rated.
+"""
+
+import pandas as pd
+import pytest
+from exports_made import totals, truth
+from layouts_made import (
+    SESSIONS,
+    SHEETS,
+    THERAPIST,
+    a_file_of_each,
+    a_sheet_for_each_site,
+    a_total_row,
+    ambiguous_dates,
+    at_sessions,
+    forms,
+    last_of_each_differs,
+    lies_mich,
+    notes_and_blocks,
+    notes_below,
+    session_words,
+    sheet,
+    three_headers,
+)
+from test_exports import drafted
+
+from alliance_helpers.drafting.draft import describe
+from alliance_helpers.errors import DataError
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import check, load_study, read_file
+from alliance_helpers.study.read_codebook import parse_codebook
+
+
+@pytest.mark.parametrize("made", SESSIONS, ids=lambda made: made.__name__)
+def test_sessions_are_taken_in_their_order_and_of_both_informants_alike(made, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, _ = drafted(tmp_path)
+    wanted = totals(data)
+    assert "event: last_rated" in text
+    assert "QUESTION: all sessions are kept" in text
+    assert book.case_manager == "therapist"
+    pd.testing.assert_frame_equal(
+        found.loc[wanted.index, ["c", "t"]], wanted, check_names=False, check_index_type=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (last_of_each_differs, "at the session taken (last) the client's rating is lacking for 24"),
+        (last_of_each_differs, "(last) the case manager's rating is lacking for 24 clients, who"),
+        (a_file_of_each, "for 48 of 72 clients the ratings are of different sessions: for '20"),
+    ],
+)
+def test_ratings_of_unlike_sessions_are_told_with_a_remedy(made, told, tmp_path):
+    made(tmp_path, truth())
+    text = describe(tmp_path)
+    notes = check(tmp_path, parse_codebook(text.replace("event: last_rated", "event: last")))[1]
+    (warned,) = [note for note in notes if told in note]
+    assert "`event: last_rated`" in warned
+    settled = check(tmp_path, parse_codebook(text))[1]
+    assert not any("rating is lacking" in note or "different" in note for note in settled)
+    assert any("not the very last of " in note for note in settled)
+    assert any("session 3 is taken" in note for note in settled)
+
+
+def test_who_never_rated_together_is_kept_and_told(tmp_path):
+    rows = at_sessions(truth())
+    rows.loc[rows["patient_id"] == 2003, THERAPIST] = None
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    text = describe(tmp_path).replace("last_rated", "first_rated")
+    book = parse_codebook(text)
+    dyads = clean(load_study(tmp_path, book)).dyads.set_index("patient_id")
+    assert len(dyads) == 72
+    assert dyads["session"].eq(1).all()
+    rows.loc[rows["session"] == 2, THERAPIST] = None
+    rows.loc[(rows["patient_id"] == 2003) & (rows["session"] < 3), "wai_c1":"wai_c12"] = None
+    rows.loc[(rows["patient_id"] == 2003) & (rows["session"] == 2), THERAPIST] = 4
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    told = [note for note in check(tmp_path, book)[1] if "rating is lacking for 1 clients" in note]
+    assert told
+    assert all("No session of theirs was rated by everybody" in note for note in told)
+
+
+@pytest.mark.parametrize("made", SHEETS, ids=lambda made: made.__name__)
+def test_sheets_as_people_lay_them_out(made, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, _ = drafted(tmp_path)
+    wanted = totals(data)
+    assert book.case_manager == "therapist"
+    if made is a_sheet_for_each_site:
+        assert "STOP: m.xlsx [Hamburg]: found the same columns as in m.xlsx [Berlin]" in describe(
+            tmp_path
+        )
+        return
+    assert "QUESTION: " not in text
+    pd.testing.assert_frame_equal(
+        found[["c", "t"]], wanted, check_names=False, check_index_type=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (a_total_row, "72 records in 74 rows, no records, left aside: row 74"),
+        (notes_below, "72 records in 76 rows, no records, left aside: row 75, 76"),
+        (notes_and_blocks, "left aside: what stands beside the table"),
+    ],
+)
+def test_what_is_left_aside_is_told(made, told, tmp_path):
+    made(tmp_path, truth())
+    assert told in "\n".join(check(tmp_path, parse_codebook(describe(tmp_path)))[1])
+
+
+def test_a_record_at_the_foot_is_no_note(tmp_path):
+    """One with an id alone, one whose first cell is a word among numbers, one spelled as others."""
+    frame = forms(truth()).astype(object)
+    frame.loc[71, frame.columns[1:]] = None
+    frame.loc[70, "id"] = "unknown"
+    for stem, first in (("one", "id"), ("two", "group")):
+        frame = frame.assign(group=["total", "partial", *["total"] * 70])
+        frame = frame[[first, *frame.columns.drop(first)]]
+        frame.to_csv(tmp_path / f"{stem}.csv", index=False)
+        raw = read_file(tmp_path / f"{stem}.csv")
+        assert len(raw.frame) == 72
+        assert "aside" not in raw.told
+
+
+def test_cells_beyond_the_names_are_refused_unless_a_blank_column_lies_between(tmp_path):
+    sheet(tmp_path, forms(truth()), beside={"AA9": 7})
+    with pytest.raises(DataError, match="row 9: has 27 cells where the header has 26"):
+        describe(tmp_path)
+
+
+def test_a_sheet_that_explains_is_no_table_and_its_name_is_told(tmp_path):
+    lies_mich(tmp_path, truth())
+    assert "'Lies mich' is not read, since by its name" in describe(tmp_path).splitlines()[0]
+
+
+def test_import_ids_that_do_not_match_are_named_without_the_tool_s_own_columns(tmp_path):
+    three_headers(tmp_path, truth())
+    text = (tmp_path / "q.csv").read_text()
+    (tmp_path / "q.csv").write_text(text.replace('"{""ImportId"":""QID3""}"', "Item 2", 1))
+    with pytest.raises(DataError, match=r"row 3, column wai_c2: found 'Item 2'; ImportIds stand"):
+        describe(tmp_path)
+
+
+def test_what_is_day_and_what_is_month_is_asked_if_no_value_tells(tmp_path):
+    ambiguous_dates(tmp_path, truth())
+    text = describe(tmp_path)
+    assert "QUESTION: 'date': does a date begin with its day or its month?" in text
+    seen = [text, text.replace('format: "%d/%m/%Y"', 'format: "%m/%d/%Y"')]
+    months = [clean(load_study(tmp_path, parse_codebook(t))).dyads["date"].dt.month for t in seen]
+    assert [{*month} for month in months] == [{6}, {5}]
+    session_words(tmp_path, truth(), ["05/03/2024", "13/04/2024", "01/06/2024"], "date")
+    assert "its day or its month" not in describe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (["week 4", "month 6", "week 12"], "month 6"),
+        (["Post", "Katamnese", "Prä"], "Katamnese"),
+        (["T10", "T9", "T2"], "T10"),
+        (["2nd visit", "10th visit", "1st visit"], "10th visit"),
+        (["segunda sesión", "tercera sesión", "primera sesión"], "tercera sesión"),
+        (["6-month follow-up", "baseline", "3-month follow-up"], "6-month follow-up"),
+    ],
+)
+def test_words_for_sessions_and_events_have_their_order(words, last, tmp_path):
+    session_words(tmp_path, truth(), words, "wave")
+    book = parse_codebook(describe(tmp_path))
+    wave = book.tables["s"].variables["wave"]
+    assert [*(wave.codes or wave.values)][-1] == last
+
+
+def test_rooms_groups_and_therapists_are_no_sessions(tmp_path):
+    rows = at_sessions(truth()).rename(columns={"session": "Raum"})
+    rows["Raum"] = rows["Raum"].map("Gruppe {}".format)
+    rows["therapist"] = rows["therapist"].map("T{}".format)
+    rows.to_csv(tmp_path / "s.csv", index=False)
+    book = parse_codebook(describe(tmp_path))
+    assert book.tables["s"].time is None
+    assert book.case_manager == "therapist"
