@@ -69,13 +69,11 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     predictors = [predictors] if isinstance(predictors, str) else list(predictors)
     numeric = [outcome, *predictors, *([exposure] if exposure else [])]
     values, groups = complete_columns(data, numeric, cluster)
-    y, X, offset, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], None, []
-    if exposure:
-        time = values[:, -1]
-        if (time > 0).all() and np.isfinite(time).all():
-            offset = np.log(time)
-        else:
-            reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    y, X, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], []
+    time = values[:, -1] if exposure else np.ones(len(y))
+    if not ((time > 0) & np.isfinite(time)).all():
+        reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    offset = None if reasons else np.log(time)
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
     elif groups is not None and (rare := too_rare(y, outcome)):
