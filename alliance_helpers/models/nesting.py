@@ -237,7 +237,8 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
     if abs(information) <= least or (ratio and information < least):
         many = f"too many terms for {sample.n} rows in {sample.n_groups} groups"
-        raise NotEstimableError(f"{', '.join(sample.terms)}: {many}.")
+        lost = f"{many}: nothing is left that tells groups from rows"
+        raise NotEstimableError(f"{', '.join(sample.terms)}: {lost}.")
     information = information if ratio else np.inf
     vcov, change = (within * back @ V @ back.T for V in (inverse, moved @ inverse))
     criterion = float(profile.criterion(np.array(ratio)) - 2 * np.linalg.slogdet(back)[1])
