@@ -138,8 +138,8 @@ def no_numbers(column) -> str:
     return "" if kind in "biuf" else {"U": "text", "S": "text", "c": "complex"}.get(kind, "dates")
 
 
+# Types that stand among numbers: missing values, and numpy's own true and false.
 NO_TEXT = ("NoneType", "NAType", "bool")
-"""Types that stand among numbers: missing values, and numpy's own true and false."""
 
 
 def show(value: object) -> str:

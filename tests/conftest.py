@@ -70,10 +70,10 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(autouse=True, scope="module")
 def nothing_opened():
     """The cohort that one file's tests open is not that of the next file."""
-    from alliance_helpers.cohorts.cohort import OPENED, Opened
+    from alliance_helpers.cohorts.cohort import OPENED
 
     yield
-    vars(OPENED).update(vars(Opened()))
+    vars(OPENED).update(out="", codebook=None, n=0, changes=())
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from io import StringIO
 from itertools import chain
+from types import SimpleNamespace
 
 import pandas as pd
 from pandas.api.types import is_list_like, is_numeric_dtype
@@ -28,18 +29,8 @@ from ..study.clean import CleanStudy, assembled, clean
 from ..study.codebook import SHORT_OF_36, Codebook, row_variables
 from ..study.load import Study, load_study
 
-
-@dataclass
-class Opened:
-    """The cohort opened last: where results go, whose words they use, its size, its changes."""
-
-    out: str = ""
-    codebook: Codebook | None = None
-    n: int = 0
-    changes: tuple[str, ...] = ()
-
-
-OPENED = Opened()
+# The cohort opened last: where results go, whose words they use, its size, its changes.
+OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=())
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
 BLOCKS = ("pretreatment", "treatment", "outcome")  # that notebooks ask for by name
@@ -303,8 +294,9 @@ def check_asked(data="", codebook="", scenario="", n_clients=201, seed=1995) -> 
         check_size(n_clients, seed)
         scenario_codebook(scenario)
         return
-    idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
-            if v != usual]  # fmt: skip
+    idle = [f"n_clients = {n_clients!r}"] * (n_clients != 201) + [f"seed = {seed!r}"] * (
+        seed != 1995
+    )
     if idle:
         why = f"{' and '.join(idle)} would change nothing: only a simulated study has them"
         raise ParameterError(f"{why}. Name a scenario too, or leave them out.")

@@ -16,10 +16,10 @@ from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
 from .population import population
 
+# The codebook and the claims that go with a scenario over time, by the parameters' names.
 BROUGHT = {"codebook": COURSES / "codebook.yml", "claims": COURSES / "findings.yml"}
-"""The codebook and the claims that go with a scenario over time, by the parameters' names."""
+# The scenario of a trend and nothing else.
 TREND_ONLY = "sessions_published_view"
-"""The scenario of a trend and nothing else."""
 
 
 def courses() -> dict[str, dict[str, Any]]:

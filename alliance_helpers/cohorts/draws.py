@@ -9,28 +9,14 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from .population import (
-    DAYS,
-    MANAGER,
-    SCALES,
-    SITE_TYPES,
-    ItemScale,
-    Population,
-    case_managers,
-    caseload_concentration,
-)
+from . import population
 
 # The parts of a study that are drawn, each from its own stream. Append only: a part's place is its
 # stream, so that a new one never changes what the others draw.
-PARTS = (
-    "caseloads", "between", "within", "dates", "background", "contacts",
-    *SCALES,
-    "episodes", "missing", "dirt",
-)  # fmt: skip
-TABLES = (
-    "client_interviews", "case_manager_forms", "case_managers", "clinical_ratings",
-    "hospital_episodes",
-)  # fmt: skip
+PARTS = ("caseloads", "between", "within", "dates", "background", "contacts", *population.SCALES)
+PARTS += ("episodes", "missing", "dirt")
+TABLES = ("client_interviews", "case_manager_forms", "case_managers", "clinical_ratings")
+TABLES += ("hospital_episodes",)
 CHUNK = 50_000
 LEAST_CONCENTRATION = 0.2  # where a study of a few case managers cannot have the wanted spread
 
@@ -63,7 +49,7 @@ class Draws:
         Place in the scenario's list of diagnoses.
     """
 
-    population: Population
+    population: population.Population
     seed: int
     manager: np.ndarray
     site: np.ndarray
@@ -84,7 +70,7 @@ class Draws:
             "client_id": labels("C", 3, len(self.manager)).copy(),
             "case_manager_id": labels("M", 2, len(self.site)).take(self.manager),
             "site": labels("Site ", 2, n_sites).take(self.site[self.manager]),
-            "site_type": pd.array(SITE_TYPES, dtype="str").take(types),
+            "site_type": pd.array(population.SITE_TYPES, dtype="str").take(types),
         }
 
 
@@ -95,12 +81,12 @@ def labels(prefix: str, width: int, n: int) -> pd.api.extensions.ExtensionArray:
     return pd.array([f"{prefix}{i:0{width}d}" for i in range(1, n + 1)], dtype="str")
 
 
-def draw(made: Population, n: int, seed: int) -> Draws:
+def draw(made: population.Population, n: int, seed: int) -> Draws:
     """Draw n clients and their case managers.
 
     Parameters
     ----------
-    made : Population
+    made : population.Population
     n : int
         Clients; the case managers scale with them, at the scenario's mean caseload.
     seed : int
@@ -114,11 +100,11 @@ def draw(made: Population, n: int, seed: int) -> Draws:
         latent[name] = np.sqrt(share) * apart + np.sqrt(1 - share) * inside
     intake, window, before = _windows(study, n, stream(seed, "dates"))
     scores, items = {}, {}
-    for name in SCALES:
+    for name in population.SCALES:
         scored, items[name] = _answers(made, name, latent[name], stream(seed, name))
         scores |= scored
     scores |= {name: s.draw(latent[name]) for name, s in made.steps.items() if name in latent}
-    for name, length in zip(DAYS, (window, before), strict=True):
+    for name, length in zip(population.DAYS, (window, before), strict=True):
         by_type = [steps.draw(latent[name]) for steps in made.days[name]]
         scores[name] = np.minimum(np.where(neuropsychiatric[manager], *by_type), length)
     background = stream(seed, "background")
@@ -129,14 +115,14 @@ def draw(made: Population, n: int, seed: int) -> Draws:
     contacts, rng = other["contacts"], stream(seed, "contacts")
     rate = rng.gamma(contacts["shape"], contacts["mean"] / contacts["shape"], size=n)
     scores["contacts"] = np.minimum(rng.poisson(rate), 99).astype(float)
-    managers = {name: made.steps[name].draw(between[name]) for name in MANAGER}
+    managers = {name: made.steps[name].draw(between[name]) for name in population.MANAGER}
     years = np.exp(managers["case_manager_experience_log"])
     managers["case_manager_experience"] = np.round(years, 1)
     people = manager, site, neuropsychiatric, managers
     return Draws(made, seed, *people, scores, items, intake, window, before, diagnosis)
 
 
-def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:
+def _latent(made: population.Population, level: str, n: int, seed: int) -> dict[str, np.ndarray]:
     names, root = made.levels[level]
     normal = stream(seed, level).standard_normal((n, len(root)))
     return dict(zip(names, (normal @ root.T).T, strict=True))
@@ -144,9 +130,9 @@ def _latent(made: Population, level: str, n: int, seed: int) -> dict[str, np.nda
 
 def _caseloads(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Each client's case manager; each case manager's site and site type."""
-    n_managers = case_managers(study, n)
+    n_managers = population.case_managers(study, n)
     chance = np.full(n_managers, 1 / n_managers)
-    concentration = caseload_concentration(study, n, n_managers)
+    concentration = population.caseload_concentration(study, n, n_managers)
     if np.isfinite(concentration):
         weight = rng.gamma(max(concentration, LEAST_CONCENTRATION), size=n_managers)
         chance = weight / weight.sum()
@@ -170,7 +156,7 @@ def _windows(study: Mapping, n: int, rng: np.random.Generator) -> tuple[np.ndarr
     return intake, (after - days).days.to_numpy(), (days - before).days.to_numpy()
 
 
-def _answers(made: Population, name, latent, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _answers(made, name, latent, rng) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """A scale's and its subscales' scores, and the answers; in chunks to bound memory."""
     model, scale = made.scales[name], made.codebook.scales[name]
     parts = {name: slice(None)}
@@ -191,7 +177,7 @@ def _answers(made: Population, name, latent, rng) -> tuple[dict[str, np.ndarray]
     return scores, raw
 
 
-def _ordinal(model: ItemScale, latent: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _ordinal(model: population.ItemScale, latent, rng: np.random.Generator) -> np.ndarray:
     """Answers to a scale's items, all keyed in one direction, given its latent score."""
     general, specific = model.general, model.specific
     cuts = np.ascontiguousarray(model.cuts.T, dtype=np.float32)

@@ -25,10 +25,8 @@ from ..study.read_codebook import read_codebook
 from ..study.yaml_text import read_yaml
 
 MANAGER = ("case_manager_age", "case_manager_experience_log", "caseload_difficulty")
-SCALES = (
-    "client_alliance", "case_manager_alliance", "client_outcome", "case_manager_outcome",
-    "symptoms", "living_skills", "symptoms_intake",
-)  # fmt: skip
+SCALES = ("client_alliance", "case_manager_alliance", "client_outcome", "case_manager_outcome")
+SCALES += ("symptoms", "living_skills", "symptoms_intake")
 DAYS = ("hospital_days", "hospital_days_before")
 SITE_TYPES = ("neuropsychiatric", "general")
 LONGEST = 731  # days in the longest two years

@@ -17,11 +17,8 @@ SPELLINGS = ("Site {:02d}", "site {}", "SITE-{:02d}", "Site {} ")  # the first i
 
 def raw_tables(drawn: Draws) -> dict[str, pd.DataFrame]:
     """The tables as the study's data entry left them; needs draws that kept their items."""
-    makers = (
-        _client_interviews, _case_manager_forms, _case_managers, _clinical_ratings,
-        _hospital_episodes,
-    )  # fmt: skip
-    made = zip(TABLES, makers, strict=True)
+    makers = _client_interviews, _case_manager_forms, _case_managers, _clinical_ratings
+    made = zip(TABLES, (*makers, _hospital_episodes), strict=True)
     return {name: make(drawn, _Spoiler(drawn, name)) for name, make in made}
 
 
@@ -75,11 +72,9 @@ def _numbered(pattern: str, cells: np.ndarray) -> dict[str, np.ndarray]:
 
 def _client_interviews(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     interview = spoil.around(drawn.intake + drawn.window, 30)
-    items = {
-        "wai_c_{:02d}": spoil.items(drawn.items["client_alliance"]),
-        "outcome_c_{}": spoil.items(drawn.items["client_outcome"]),
-        "living_{}": spoil.items(drawn.items["living_skills"]),
-    }
+    scales = {"wai_c_{:02d}": "client_alliance", "outcome_c_{}": "client_outcome"}
+    scales["living_{}"] = "living_skills"
+    items = {pattern: spoil.items(drawn.items[scale]) for pattern, scale in scales.items()}
     refused = spoil.absent("client_interview", len(interview))
     interview[refused] = np.datetime64("NaT")
     female, age = (drawn.scores[name].astype(int) for name in ("client_female", "client_age"))

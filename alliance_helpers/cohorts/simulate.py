@@ -25,11 +25,10 @@ from .population import population, truth_table
 from .raw_study import raw_tables
 
 MOST_CLIENTS = 10_000_000
-README = """# Synthetic study
-
-SYNTHETIC DATA: no person stands behind any row. Made by alliance-kit, {source}.
-`truth.csv` holds what it was drawn from.
-"""
+README = (
+    "# Synthetic study\n\nSYNTHETIC DATA: no person stands behind any row. Made by alliance-kit, "
+)
+README += "{source}.\n`truth.csv` holds what it was drawn from.\n"
 
 
 def simulate_dyads(scenario="published", n_clients=201, seed=1995) -> pd.DataFrame:

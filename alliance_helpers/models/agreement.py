@@ -13,8 +13,8 @@ from .design import aligned, as_floats, complete, require
 from .robust import MAX_BLOCKS, cluster_robust, leave_one_out
 
 STATISTICS = "pearson_r", "spearman_rho", "icc_a1", "icc_c1", "ccc", "bias", "loa_low", "loa_high"
+# The first of them lie between -1 and 1 and get their intervals on Fisher's z scale.
 CORRELATIONS = 5
-"""The first of them lie between -1 and 1 and get their intervals on Fisher's z scale."""
 
 LIMITS_Z = special.ndtri(0.975)
 MIN_PAIRS = 4
@@ -311,12 +311,10 @@ def _icc_intervals(x, y, icc_a1: float, alpha: float) -> np.ndarray:
     df = (n - 1) * (k * icc_a1 * fj + spread) ** 2 / ((n - 1) * (k * icc_a1 * fj) ** 2 + spread**2)
     upper, lower = f_distribution.ppf(tail, n - 1, df), f_distribution.ppf(tail, df, n - 1)
     pooled = k * columns + (k * n - k - n) * error
-    a1 = (
-        n * (rows - upper * error) / (upper * pooled + n * rows),
-        n * (lower * rows - error) / (pooled + n * lower * rows),
-    )
+    a1_low = n * (rows - upper * error) / (upper * pooled + n * rows)
+    a1_high = n * (lower * rows - error) / (pooled + n * lower * rows)
     p = f_distribution.sf(f, n - 1, n - 1)
-    return np.array([[a1[0], c1[0]], [a1[1], c1[1]], [p, p]])
+    return np.array([[a1_low, c1[0]], [a1_high, c1[1]], [p, p]])
 
 
 def _ccc_error(x, y, r: float, ccc: float) -> float:

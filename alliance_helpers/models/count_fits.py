@@ -22,9 +22,9 @@ from .design import complete_columns, unusable
 from .robust import ClusterCovariance, cr2_covariance
 
 LP_MARGIN = 1e-7  # what the linear program may leave by rounding; columns have SD 1 in it
+# Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
+# found in 5 to 19 % of samples (`benchmarks/count_size.csv`).
 FEWEST = 8
-"""Rows with a count above 0 that errors by group need: with so few a rate ratio of even 2 per SD is
-found in 5 to 19 % of samples (`benchmarks/count_size.csv`)."""
 FEWEST_GROUPS = 5  # with counts above 0, for errors that respect groups
 STEP = 1e-5  # of a central difference of exact derivatives: error about 1e-9
 STEPS = 12  # of Newton, before a trust region is called for
@@ -69,13 +69,11 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     predictors = [predictors] if isinstance(predictors, str) else list(predictors)
     numeric = [outcome, *predictors, *([exposure] if exposure else [])]
     values, groups = complete_columns(data, numeric, cluster)
-    y, X, offset, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], None, []
-    if exposure:
-        time = values[:, -1]
-        if (time > 0).all() and np.isfinite(time).all():
-            offset = np.log(time)
-        else:
-            reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    y, X, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], []
+    time = values[:, -1] if exposure else np.ones(len(y))
+    if not ((time > 0) & np.isfinite(time)).all():
+        reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    offset = None if reasons else np.log(time)
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
     elif groups is not None and (rare := too_rare(y, outcome)):

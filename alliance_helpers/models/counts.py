@@ -300,21 +300,19 @@ def hurdle(design: Design) -> Fit:
     """
     if (design.y > 0).all():
         raise NotEstimableError("Not estimable: no count is zero, so there is no hurdle to model.")
-    k, unknown = len(design.terms), np.full((len(design.terms),) * 2, np.nan)
-    parts, reasons, failed = {"count": _truncated, "any": _any}, {}, 0
+    k, parts, reasons = len(design.terms), {"count": _truncated, "any": _any}, {}
+    lost = Optimum(np.full(k + 1, np.nan), np.nan, np.full((k + 1,) * 2, np.nan))
     for name, fit_part in parts.items():
         try:
             parts[name] = part = fit_part(design)
             log_theta = part.x[k] if name == "count" else 0.0
             reasons[name] = _not_identified(part, design.terms, log_theta)
         except NotEstimableError as error:
-            reasons[name] = str(error).removeprefix("Not estimable: ")
-            failed += 1
-            parts[name] = Optimum(np.full(k + 1, np.nan), np.nan, np.full((k + 1,) * 2, np.nan))
-    if failed == len(parts):
+            parts[name], reasons[name] = lost, str(error).removeprefix("Not estimable: ")
+    if all(part is lost for part in parts.values()):
         raise NotEstimableError(f"Not estimable: {'; '.join(reasons.values())}")
     count, some = parts.values()
-    errors = [unknown if reasons[n] else part.vcov[:k, :k] for n, part in parts.items()]
+    errors = [(lost if reasons[n] else part).vcov[:k, :k] for n, part in parts.items()]
     reason = "; ".join(f"{name} part: {why}" for name, why in reasons.items() if why)
     b, share = np.append(count.x[:k], some.x[:k]), expit(-design.Z @ some.x[:k])
     found = b, block_diag(*errors), count.llf + some.llf, share
@@ -357,8 +355,8 @@ def _two_parts(family, part, design, best, b, vcov, llf, share, reason: str, lim
     k = len(design.terms)
     mu, theta = np.exp(design.Z @ b[:k] + design.offset), float(np.exp(best.x[k]))
     told = reason or (f"no over-dispersion {limit}: theta is infinite" if np.isinf(theta) else "")
-    found = b, vcov, llf, mu, share, theta
-    return Fit(family, design.y, ("count", part), *found, not reason, told)
+    parts = "count", part
+    return Fit(family, design.y, parts, b, vcov, llf, mu, share, theta, not reason, told)
 
 
 FAMILIES = {"poisson": poisson, "negbin": negbin, "hurdle": hurdle, "zinb": zinb}

@@ -14,13 +14,13 @@ import pandas as pd
 from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats
 
+# Where the maximum is looked for: people alike and series that remember, and the other way round:
+# paths, and roots of the covariances between people, at first, and of what is new.
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
-"""Where the maximum is looked for: people alike and series that remember, and the other way round:
-paths, and roots of the covariances between people, at first, and of what is new."""
+# Steps after which Fisher's scoring gives way to Newton's.
 SLOW = 15
-"""Steps after which Fisher's scoring gives way to Newton's."""
+# Cells of covariance matrices of the studies that are fitted side by side.
 CELLS_AT_ONCE = 1 << 17
-"""Cells of covariance matrices of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,8 @@ def _best(studies: Sequence[_Study]) -> tuple[np.ndarray, np.ndarray, np.ndarray
             bent = panels.information(at, inverse) if turn < SLOW else panels.curvature(at)
             bend[better] = bent[better]
         step = np.where(better[:, None], _downhill(slope, bend), step / 2)
-        at, value, slope, bend, step, left = (
-            a[~done] for a in (at, value, slope, bend, step, left)
-        )
+        state = at, value, slope, bend, step, left
+        at, value, slope, bend, step, left = (part[~done] for part in state)
         panels = _Panels([studies[k] for k in left])
     return best, least, _Panels(studies).curvature(best)
 

@@ -15,12 +15,12 @@ from scipy import special
 
 from ..errors import NotEstimableError, ParameterError, no_numbers
 
+# A term whose squared multiple correlation with the terms before it exceeds 1 minus this.
 COLLINEAR = 1e-10
-"""A term whose squared multiple correlation with the terms before it exceeds 1 minus this."""
 
 
+# Columns whose largest value lies outside cannot be squared and multiplied with full precision.
 SIZES = (1e-100, 1e100)
-"""Columns whose largest value lies outside cannot be squared and multiplied with full precision."""
 
 NUMBER = (int, float, np.integer, np.floating)
 RULES = {
@@ -114,7 +114,7 @@ def aligned(**given) -> None:
     indexes = {k: v.index for k, v in given.items() if isinstance(v, pd.Series | pd.DataFrame)}
     first, *others = [*indexes.values()] or [None]
     if not all(first.equals(index) for index in others):
-        remedy = "take all from one table, or give arrays (.to_numpy()) if their order is the same"
+        remedy = "align them first, or give arrays (.to_numpy()) if their order is the same"
         raise ParameterError(f"The indexes of {', '.join(indexes)} differ: {remedy}.")
 
 

@@ -57,7 +57,7 @@ class Chains:
         design = np.ones((len(streams), n, 1 + p + len(self.mean_column)))
         design[:, :, 1 : 1 + p] = np.nan_to_num(self.known)
         for step in self.steps:
-            step.initialise(design, streams)
+            step.store(design, np.array([rng.choice(step.y, len(step.gone)) for rng in streams]))
         for j in self.mean_column:
             self._refresh(design, j)
         for _ in range(n_iter):
@@ -127,9 +127,6 @@ class _Plain:
     def _require(self, units: str, available: int, terms: int) -> None:
         self.spare = available - terms
         self.lacks = f"{terms} terms, for {units}" if self.spare < 1 else ""
-
-    def initialise(self, design, streams) -> None:
-        self.store(design, np.array([rng.choice(self.y, len(self.gone)) for rng in streams]))
 
     def store(self, design, drawn) -> None:
         design[:, self.gone, 1 + self.j] = drawn

@@ -218,8 +218,8 @@ def _row(p, low, high, equivalent) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+# The "medium" prior width of R's BayesFactor for regressions.
 MEDIUM = np.sqrt(2) / 4
-"""The "medium" prior width of R's BayesFactor for regressions."""
 
 
 def bayes_factor_block(r_squared: float, n: float, k: int, r_scale: float = MEDIUM) -> float:

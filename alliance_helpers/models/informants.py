@@ -17,8 +17,8 @@ from .design import Sample, aligned, as_floats, complete, complete_rows, standar
 from .nesting import anova, effective_n
 from .robust import cluster_robust
 
+# Share of the total variance below which a component counts as estimated at zero.
 ZERO = 1e-6
-"""Share of the total variance below which a component counts as estimated at zero."""
 
 
 def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats, require, require_table, require_whole, tidy
 from .imputation import Chains
 
+# Least share of the variance due to missing values, as in R's mice: df stay finite without.
 SMALLEST_SHARE = 1e-4
-"""Least share of the variance due to missing values, as in R's mice: df stay finite without."""
 
 
 def block_df(riv: float, p: int, m: int, complete: float) -> float:

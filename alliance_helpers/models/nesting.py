@@ -19,10 +19,10 @@ from scipy.special import fdtrc
 from ..errors import NotEstimableError
 from .design import Sample, aligned, complete_rows, orthonormal, runs
 
+# Shares of the groups at which the likelihood is looked at before the best is refined.
 SHARES = np.array(
     [0, 0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999]
 )
-"""Shares of the groups at which the likelihood is looked at before the best is refined."""
 
 
 def icc(y, groups) -> float:
@@ -234,11 +234,11 @@ def fit_intercepts(sample: Sample, basis=None) -> Intercepts:
     moved = inverse @ squares
     pull = float(w.sum() - np.trace(moved)) / rows
     information = profile.slopes(ratio)[1]
-    if abs(information) <= 1e-9 * (w**2).sum() or (ratio and information < 0):  # no maximum
-        raise NotEstimableError(
-            f"{', '.join(sample.terms)}: too many terms for {sample.n} rows in "
-            f"{sample.n_groups} groups: nothing is left that tells groups from rows."
-        )
+    least = 1e-9 * (w**2).sum()  # a maximum inside that does not curve is no maximum
+    if abs(information) <= least or (ratio and information < least):
+        many = f"too many terms for {sample.n} rows in {sample.n_groups} groups"
+        lost = f"{many}: nothing is left that tells groups from rows"
+        raise NotEstimableError(f"{', '.join(sample.terms)}: {lost}.")
     information = information if ratio else np.inf
     vcov, change = (within * back @ V @ back.T for V in (inverse, moved @ inverse))
     criterion = float(profile.criterion(np.array(ratio)) - 2 * np.linalg.slogdet(back)[1])

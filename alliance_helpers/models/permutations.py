@@ -12,8 +12,8 @@ from scipy.special import betaincinv
 
 from .design import require_whole, runs
 
+# Groups whose sizes differ by less than this ratio may exchange places in a permutation.
 ALIKE = 1.2
-"""Groups whose sizes differ by less than this ratio may exchange places in a permutation."""
 
 
 def permuted_rows(groups, n: int, size: int, rng: np.random.Generator) -> np.ndarray:

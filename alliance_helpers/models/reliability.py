@@ -88,9 +88,8 @@ def reliability(items, keys=None, cluster=None) -> pd.DataFrame:
         remedy = "check the keys for items that should be reversed"
         raise NotEstimableError(f"The items cancel each other out: {remedy}.")
     alpha = _alpha(cov)
-    if cluster is None:
-        spread = f_distribution.ppf([0.975, 0.025], n - 1, (n - 1) * (k - 1))
-    else:
+    spread = f_distribution.ppf([0.975, 0.025], n - 1, (n - 1) * (k - 1))
+    if cluster is not None:
         spread = _spread_over(cluster, scale.loc[:, varies])
     low, high = 1 - (1 - alpha) * spread
     columns = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r"

@@ -17,21 +17,19 @@ from scipy import special
 from ..errors import NotEstimableError
 from .design import Sample, complete_rows, orthonormal, runs, tidy
 
+# Relative size below which an eigenvalue counts as zero, as in R's clubSandwich.
 SINGULAR = 1e-12
-"""Relative size below which an eigenvalue counts as zero, as in R's clubSandwich."""
 
 
+# Rows from which a group's adjustment is found by quadrature.
 LARGE = 256
-"""Rows from which a group's adjustment is found by quadrature."""
+# Groups, or blocks of more groups than these, that a jackknife leaves out in turn.
 MAX_BLOCKS = 200
-"""Groups, or blocks of more groups than these, that a jackknife leaves out in turn."""
+# CR2 is unbiased under the working model unless a group determines a term; then it refuses.
 BIASED = 1e-6
-"""CR2 is unbiased under the working model unless a group determines a term; then it refuses."""
 
-_TOO_FEW = (
-    "{} rests on too few groups: one of them is fitted without error whatever its outcome, "
-    "so an error that respects groups would come out too small."
-)
+# One of them is fitted without error whatever its outcome.
+_TOO_FEW = "{} rests on too few groups: an error that respects groups would come out too small."
 
 
 @dataclass(frozen=True)
@@ -313,20 +311,19 @@ def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, Cluster
     return sample, *fit_robust(sample, orthonormal(sample))
 
 
-def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterCovariance]:
+def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
-    `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
+    `basis` is what `orthonormal` makes of the sample.
     """
     Q, back = basis
-    shares = shares or inside_groups(Q, sample.starts)
     gamma = Q.T @ sample.y
     residuals = sample.y - Q @ gamma
     spread = np.linalg.norm(sample.y - sample.y.mean())
     if np.linalg.norm(residuals) <= 1e-12 * max(spread, np.linalg.norm(sample.y) * 1e-3):
         perfect = "The outcome does not vary, or the terms fit it perfectly"
         raise NotEstimableError(f"{perfect}: no error can be estimated.")
-    gram, adjust = shares
+    gram, adjust = inside_groups(Q, sample.starts)
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
     names = ("intercept", *sample.terms)

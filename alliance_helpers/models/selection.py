@@ -17,8 +17,8 @@ from .design import require_whole, runs
 from .permutations import monte_carlo_interval, permuted_rows
 from .stepwise import Path, Rule, correlate, moments, run
 
+# Resamples worked on side by side; fixed, so that results do not depend on memory.
 BATCH = 512
-"""Resamples worked on side by side; fixed, so that results do not depend on memory."""
 
 
 @dataclass(frozen=True)
@@ -320,7 +320,6 @@ def permutation_test(
     Returns
     -------
     DataFrame, one row : r_squared p_value p_low p_high r_squared_noise any_selected_noise n_perm n
-    n_groups
         ``r_squared``: R2 of the final model, or what the tested block adds to it;
         ``r_squared_noise``: its mean under permutation; ``any_selected_noise``: share of the
         permutations in which anything (of the tested block) is selected.
@@ -370,10 +369,9 @@ def permutation_test(
     # Rounding must not decide whether a permutation that changes nothing reaches the observed.
     reached = int((r_squared >= observed - 1e-10).sum())
     p_value = (1 + reached) / (1 + n_perm), *monte_carlo_interval(reached, n_perm)
-    n_groups = source.n_units if cluster is not None else np.nan
     noise = r_squared.mean(), (r_squared > 1e-10).mean()
-    row = (observed, *p_value, *noise, n_perm, source.n, n_groups)
-    columns = "r_squared p_value p_low p_high r_squared_noise any_selected_noise n_perm n n_groups"
+    row = (observed, *p_value, *noise, n_perm, source.n)
+    columns = "r_squared p_value p_low p_high r_squared_noise any_selected_noise n_perm n"
     return pd.DataFrame([row], columns=columns.split())
 
 

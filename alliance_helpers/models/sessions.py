@@ -17,9 +17,9 @@ from .design import Sample, aligned, as_floats, complete, complete_rows, require
 from .nesting import fit_intercepts, whitened
 from .robust import cluster_robust, fit_robust
 
+# What is done about change over time: left in; one line for all; each person's own line taken
+# out; differences from one occasion to the next.
 TRENDS = ("none", "common", "own", "differences")
-"""What is done about change over time: left in; one line for all; each person's own line taken
-out; differences from one occasion to the next."""
 TINY = 1e-9  # of a measure's size: what is left is rounding
 
 

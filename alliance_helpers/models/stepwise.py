@@ -96,17 +96,16 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
 
 def _candidates(blocks) -> tuple[str, ...]:
     """Names of all candidates, block after block."""
-    if blocks is not None and not isinstance(blocks, Mapping):
-        raise ParameterError("blocks maps each block's name to a list of columns.")
-    if not blocks or any(len(columns) == 0 for columns in blocks.values()):
-        raise ParameterError("Each block needs at least one column, and there must be a block.")
-    if any(isinstance(columns, str) for columns in blocks.values()):
-        raise ParameterError("Each block is a list of columns, not a single name.")
+    lists = [*blocks.values()] if isinstance(blocks, Mapping) else []
+    if not lists or any(isinstance(columns, str) or not len(columns) for columns in lists):
+        raise ParameterError(
+            "blocks maps each block's name to a list of columns, at least one column each."
+        )
     return tuple(column for columns in blocks.values() for column in columns)
 
 
+# Share of the outcome's variance below which a fit counts as perfect and stops.
 NOTHING_LEFT = 1e-12
-"""Share of the outcome's variance below which a fit counts as perfect and stops."""
 
 
 @dataclass(frozen=True)

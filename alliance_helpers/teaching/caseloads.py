@@ -110,18 +110,16 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     rows = [row for row in rows if times[row["term"]] == len(book.informants)]
     if not rows:
         raise NotEstimableError("no association can be estimated with case managers respected")
-    table = pd.DataFrame(rows).set_index("term", drop=False).sort_values(
-        "icc_x", ascending=False, kind="stable", key=lambda x: x.round(9)
-    )  # fmt: skip
+    table = pd.DataFrame(rows).set_index("term", drop=False)
+    table = table.sort_values("icc_x", ascending=False, kind="stable", key=lambda x: x.round(9))
     found = {informant: part for informant, part in table.groupby("informant")}
     informants = {book.informant_label(i): i for i in book.informants}
     start = [*book.informants][-1]
     names = {word(t, book): t for t in found[start].index}
 
-    @demonstration(
-        "study_nested", _draw, height=1.35 + 0.33 * len(names),
-        term=(names, next(iter(names.values()))), informant=(informants, start),
-    )  # fmt: skip
+    known = {"term": (names, next(iter(names.values()))), "informant": (informants, start)}
+
+    @demonstration("study_nested", _draw, 1.35 + 0.33 * len(names), **known)
     def shown(term: str, informant: str, way: str) -> dict:
         rows = found[informant]
         rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])

@@ -323,12 +323,8 @@ def demonstration(
 
 def numbers_html(text: str) -> str:
     """The sentence with the numbers; read out by screen readers when it changes."""
-    return (
-        f'<div class="alliance-numbers" role="status" style="max-width:{WIDTH * CSS_DPI:.0f}px;'
-        f"font-size:15px;line-height:1.45;padding:6px 10px;margin:4px 0;"
-        f"background:{PAPER};color:{INK};"
-        f'border-left:4px solid {QUIET}">{unbroken(escape(text))}</div>'
-    )
+    look = {"width": WIDTH * CSS_DPI, "paper": PAPER, "ink": INK, "quiet": QUIET}
+    return SAID["box"].format(text=unbroken(escape(text)), **look)
 
 
 def unbroken(text: str) -> str:

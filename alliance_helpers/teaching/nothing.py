@@ -76,12 +76,11 @@ def one_sample(candidates: int, n: int, p_enter: float, sample: int) -> dict:
     predicted = np.column_stack([new[:, :-1], new[:, :-1] @ final["estimate"], new[:, -1]])
     *again, prediction, _ = np.corrcoef(predicted, rowvar=False)[-1] if len(final) else (0.0, 1.0)
     r = np.corrcoef(data, rowvar=False)[-1, :-1]
-    return {
-        "r": r, "largest": np.abs(r).max(), "chosen": data.columns.get_indexer(final.index),
-        "to_enter": special.stdtrit(n - 2, 1 - p_enter / 2) ** 2, "r_squared": r_squared,
-        "p_value": p_value, "limit": inference.critical_correlation(n), "again": again,
-        "new": NEW_CLIENTS, "prediction": prediction, "case": "some" if len(final) else "nothing",
-    }  # fmt: skip
+    found = {"r": r, "largest": np.abs(r).max(), "chosen": data.columns.get_indexer(final.index)}
+    found |= {"to_enter": special.stdtrit(n - 2, 1 - p_enter / 2) ** 2, "r_squared": r_squared}
+    found |= {"p_value": p_value, "limit": inference.critical_correlation(n), "again": again}
+    case = "some" if len(final) else "nothing"
+    return found | {"new": NEW_CLIENTS, "prediction": prediction, "case": case}
 
 
 def _draw_samples(s: SimpleNamespace, ax: Axes) -> None:

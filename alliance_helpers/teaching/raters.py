@@ -142,11 +142,8 @@ OWN, OTHERS = "Case manager's view of outcome", "Symptoms, rated by somebody els
 REFUTED, NOT_REFUTED = "#1D4955", "#C3CED6"
 STUDIES = 300
 RELIABLE = 0.7
-WORLDS = {
-    "the published findings": "published",
-    "nothing but halo": "halo",
-    "no association at all": "no_association",
-}
+WORLDS = {"the published findings": "published", "nothing but halo": "halo"}
+WORLDS["no association at all"] = "no_association"
 
 
 def ratings(favour, link, leak, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -209,12 +206,13 @@ def study_contrast(dyads, book: Codebook, scenario="published", seed=1995) -> De
         plots.halo_contrast(s.rows, book, "Association with alliance", heading, ax)
         ax.set_xlim(-0.5, 0.9)
 
-    @demonstration(
-        "study_contrast", draw,
-        scenario=(WORLDS | own, scenario),
-        informant=(informants, list(book.informants)[-1]),
-        seed=(min(1990, seed), max(2020, seed), 1, seed),
-    )  # fmt: skip
+    known = {
+        "scenario": (WORLDS | own, scenario),
+        "informant": (informants, [*book.informants][-1]),
+    }
+    known["seed"] = min(1990, seed), max(2020, seed), 1, seed
+
+    @demonstration("study_contrast", draw, **known)
     def shown(scenario: str, informant: str, seed: int) -> dict:
         given = book.synthetic and (scenario, seed) == start
         drawn = dyads if given else simulate_dyads(scenario, 201, seed)

@@ -31,6 +31,7 @@ from ..pages.style import values_in_words
 from ..study.codebook import Codebook
 from . import caseloads, demos, nothing, raters
 
+# The demonstrations of each unit in their order.
 UNITS = (
     (raters, ("two_informants", "study_pairs", "how_sure")),
     (nothing, ("one_sample", "many_samples", "freedman", "study_selection")),
@@ -40,7 +41,6 @@ UNITS = (
     (raters, ("own_view_held",)),
     (caseloads, ("which_first", "how_often_first")),
 )
-"""The demonstrations of each unit in their order."""
 
 _HERE = {name: getattr(file, name) for file, names in UNITS for name in names}
 globals().update(_HERE)
@@ -75,11 +75,10 @@ def associations_of(dyads: pd.DataFrame, book: Codebook) -> demos.Demo:
         plots.forest(s.rows, caseloads.BOUND, book, word(s.analysis), ax=ax)
         ax.set_xlim(-0.8, 0.8)
 
-    @demos.demonstration(
-        "associations_of", draw,
-        block=(blocks, next(iter(blocks.values()))),
-        analysis=({word(name): name for name in ANALYSES}, book.usual_analysis),
-    )  # fmt: skip
+    known = {"analysis": ({word(name): name for name in ANALYSES}, book.usual_analysis)}
+    known["block"] = blocks, next(iter(blocks.values()))
+
+    @demos.demonstration("associations_of", draw, **known)
     def shown(block: str, analysis: str) -> dict:
         one = replace(book, blocks={block: usable(dyads, book.blocks[block])})
         rows = associations(dyads, one, analysis).drop(columns=["block", "low_90", "high_90"])
@@ -103,11 +102,10 @@ def regression_of(dyads, book: Codebook, informant="", outcome="") -> demos.Demo
         plots.r_squared_blocks({s.explained: s.fit}, book, ax)
         ax.set_xlim(0, 1)
 
-    @demos.demonstration(
-        "regression_of", draw,
-        outcome=({"the alliance": "", **outcomes}, outcome),
-        informant=(informants, informant or next(iter(book.informants))),
-    )  # fmt: skip
+    known = {"outcome": ({"the alliance": "", **outcomes}, outcome)}
+    known["informant"] = informants, informant or next(iter(book.informants))
+
+    @demos.demonstration("regression_of", draw, **known)
     def shown(outcome: str, informant: str, method: str, p_enter: float) -> dict:
         explained = outcome or book.alliance_of(informant)
         how = {"outcome": outcome, "informant": informant} if outcome else {"blocks": EVERY}
