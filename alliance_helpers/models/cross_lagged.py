@@ -56,7 +56,7 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
     ----------
     studies : sequence of (y, x, person, time), each array-like (n,)
         One row per person and occasion; either measure may be missing. Occasions are the whole
-        numbers from the first to the last.
+        numbers from the first to the last; one that nobody has is a gap.
 
     Returns
     -------
@@ -131,9 +131,9 @@ class _Study:
         (self.n, self.width), there = wide.shape, ~np.isnan(wide)
         if self.n < 10:
             raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least ten")
-        if (there.sum(axis=0) < 3).any():
+        if ((counts := there.sum(axis=0)) < 3)[counts > 0].any():
             raise NotEstimableError("an occasion has fewer than three people: leave it out")
-        away = wide - np.nanmean(wide, axis=0)
+        away = wide - np.nansum(wide, axis=0) / np.maximum(counts, 1)
         self.scale = np.array([np.nanstd(away[:, k::2]) for k in (0, 1)])
         if not (self.scale > 0).all():
             raise NotEstimableError("a measure does not vary")
@@ -254,6 +254,8 @@ class _Panels:
             np.concatenate([getattr(s, name) for s in studies])
             for name in ("there", "people", "sums", "products")
         )
+        never = ~np.logical_or.reduceat(self.there, self.first)
+        self.never = never[:, None] * np.eye(never.shape[1])  # no one has this: no mean to find
 
     def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Minus twice the log-likelihoods, the means of the occasions at their best; gradients;
@@ -267,7 +269,7 @@ class _Panels:
         inverse = np.where(both, np.linalg.inv(own), 0.0)
         b = np.add.reduceat((inverse @ self.sums[..., None])[..., 0], self.first)
         weight = np.add.reduceat(n[:, None, None] * inverse, self.first)
-        mean = np.linalg.solve(weight, b[..., None])[..., 0]
+        mean = np.linalg.solve(weight + self.never, b[..., None])[..., 0]
         value = np.add.reduceat(n * log + (inverse * self.products).sum(axis=(1, 2)), self.first)
         away = mean[of, :, None] * (self.sums - n[:, None] * mean[of] / 2)[:, None]
         left = inverse @ (self.products - away - away.swapaxes(1, 2)) @ inverse
