@@ -176,7 +176,8 @@ class Engine:
             there &= rng.random(there.shape) >= design.missing
             person, time = np.nonzero(there.T)
             earlier, later = values[time, person].T
-            studies.append({"person": person, "time": time, "earlier": earlier, "later": later})
+            studies.append({"person": person, "time": time, "earlier": earlier, "later": later,
+                            "group": person // design.clients})  # fmt: skip
         asked = replace(self.claim, source="earlier", term="later", than="reverse", lag=1)
         for found in estimated(asked, studies):
             there = not isinstance(found, NotEstimableError)

@@ -37,11 +37,12 @@ from .views import one_below_the_other
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 Estimated = tuple[float, float, float, int, str]
 """Estimate, standard error, degrees of freedom, sessions, and how it was found if that is told."""
-TRENDS = {DETRENDED: "common", "naive": "none", "own_line": "own", "differences": "differences"}
+TRENDS = {DETRENDED: "common", "naive": "none", "one_line": "line", "own_line": "own",
+          "differences": "differences"}  # fmt: skip
 """The analyses of a claim over time, and what each does about the trend."""
 HALF = 0.5
-"""Of a path with the trend left in: if less is left without the trend, the path is gone; if more is,
-what has changed is how sure one can be of it."""
+"""Of a path with the trend left in: if less is left without it, the path is gone; if more is, what
+has changed is how sure one can be of it."""
 MANY = 10
 """Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
 
@@ -59,6 +60,9 @@ class Judge:
         rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
+        if claim.kind == "between" and self.sessions.case_manager:
+            told = self.rows.groupby(self.sessions.client)[self.sessions.case_manager].first()
+            rows["group"] = rows["person"].map(told).fillna(rows["person"])
         (found,) = estimated(claim, [rows], self.trend)
         if isinstance(found, NotEstimableError):
             raise found
@@ -88,21 +92,21 @@ def estimated(
 ) -> list[Estimated | NotEstimableError]:
     """What a claim over time says of the sessions of each of several studies, or why nothing.
 
-    A study has `person time` and the measures by name, arrays (n,) without holes; of `trend` see
-    :data:`.models.sessions.TRENDS`.
+    A study has `person time` and the measures by name, and may have the `group` of each person,
+    arrays (n,) without holes; of `trend` see :data:`.models.sessions.TRENDS`.
     """
     pairs, found, many = _pairs(claim), [], {}
     crossed = claim.kind.startswith("precedes") and claim.lag == 1 and claim.than == "reverse"
     for k, rows in enumerate(studies):
-        when, occasions = (rows["person"], rows["time"]), np.ptp(rows["time"]) + 1
+        when = rows["person"], rows["time"]
         try:
             names = dict.fromkeys(chain(*pairs))
             unit = {name: rows[name] / _spread(rows, name, claim.kind) for name in names}
             both = [(unit[y], unit[x]) for y, x in pairs]
-            enough = len(np.unique(when[0])) >= MANY * occasions and occasions >= 3
-            if crossed and trend == "common" and enough:
-                many[k] = *both[0], *when
-            found.append(None if k in many else _slope(claim, both, when, trend))
+            there = _many(*when) if crossed and trend == "common" else None
+            if there is not None:
+                many[k] = [np.asarray(v)[there] for v in (*both[0], *when)]
+            found.append(None if k in many else _slope(claim, both, rows, trend))
         except NotEstimableError as error:
             found.append(error)
     sides = (-1.0, 1.0) if len(pairs) > 1 else (0.0,)
@@ -110,22 +114,39 @@ def estimated(
     for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
+            used = len(many[k][0])
+            rare = len(studies[k]["time"]) - used
+            left = f"; {rare} sessions left out, of a number that fewer than {MANY} clients have"
+            how = f" (random-intercept cross-lagged model{left * bool(rare)})"
             variances = contrasts @ model.covariance @ contrasts.T * model.n / model.df
             best = _weakest(claim, contrasts @ model.estimate, variances)
-            how = " (random-intercept cross-lagged model)"
-            found[k] = *best, model.df, len(studies[k]["time"]), how
+            found[k] = *best, model.df, used, how
     return found
 
 
-def _slope(claim: Claim, both: list[tuple], when: tuple, trend: str) -> Estimated:
+def _many(person, time) -> np.ndarray | None:
+    """Rows of a cross-lagged model: all but those of occasions that too few have; None if there are
+    too few people, or occasions, for one."""
+    _, at, counts = np.unique(time, return_inverse=True, return_counts=True)
+    there = (counts >= MANY)[at]
+    when, people = np.asarray(time)[there], np.asarray(person)[there]
+    span = np.ptp(when) + 1 if there.mean() > 0.9 else 0
+    return there if span >= 3 and len(np.unique(people)) >= MANY * span else None
+
+
+def _slope(
+    claim: Claim, both: list[tuple], rows: Mapping[str, np.ndarray], trend: str
+) -> Estimated:
     """The slope that a claim is about, or by how much it exceeds another in size."""
+    when = rows["person"], rows["time"]
     if len(both) == 1:
         within = claim.kind in ("within", "between")
         term = claim.kind if within else "before"
-        row = (within_between(*both[0], *when, trend) if within
+        row = (within_between(*both[0], *when, trend, rows.get("group")) if within
                else lagged(*both[0], *when, claim.lag, trend))  # fmt: skip
         at = [*row["term"]].index(term)
-        return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), ""
+        how = _own(*when) if trend == "own" and not within else ""
+        return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), how
     parts = [lagged_rows(*pair, *when, claim.lag, trend) for pair in both]
     people = parts[0][0].person
     free = [np.column_stack([v - own_means(v, people) for v in (now.y, *X.values())])
@@ -149,6 +170,12 @@ def _weakest(claim: Claim, estimates: np.ndarray, variances: np.ndarray) -> tupl
     sign = -1 if claim.sign == "negative" else 1
     at = np.argmin(sign * estimates / errors)
     return estimates[at], errors[at]
+
+
+def _own(person, time) -> str:
+    """What own lines do to a path; measured at 10 to 30 sessions (docs/METHODS.md)."""
+    share = 5 / (len(time) / len(np.unique(person)))
+    return f" (a path the other way shifts it by up to about {share:.0%} of that, against its sign)"
 
 
 def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd.DataFrame:

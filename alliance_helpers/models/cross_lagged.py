@@ -14,13 +14,13 @@ import pandas as pd
 from ..errors import NotEstimableError, ParameterError
 from .design import aligned, as_floats
 
-# Where the maximum is looked for: people alike and series that remember, and the other way round:
-# paths, and roots of the covariances between people, at first, and of what is new.
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
-# Steps after which Fisher's scoring gives way to Newton's.
+"""Where the maximum is looked for: people alike and series that remember, and the other way round:
+paths, and roots of the covariances between people, at first, and of what is new."""
 SLOW = 15
-# Cells of covariance matrices of the studies that are fitted side by side.
+"""Steps after which Fisher's scoring gives way to Newton's."""
 CELLS_AT_ONCE = 1 << 17
+"""Cells of covariance matrices of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
     ----------
     studies : sequence of (y, x, person, time), each array-like (n,)
         One row per person and occasion; either measure may be missing. Occasions are the whole
-        numbers from the first to the last.
+        numbers from the first to the last; one that nobody has is a gap.
 
     Returns
     -------
@@ -131,9 +131,9 @@ class _Study:
         (self.n, self.width), there = wide.shape, ~np.isnan(wide)
         if self.n < 10:
             raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least ten")
-        if (there.sum(axis=0) < 3).any():
+        if ((counts := there.sum(axis=0)) < 3)[counts > 0].any():
             raise NotEstimableError("an occasion has fewer than three people: leave it out")
-        away = wide - np.nanmean(wide, axis=0)
+        away = wide - np.nansum(wide, axis=0) / np.maximum(counts, 1)
         self.scale = np.array([np.nanstd(away[:, k::2]) for k in (0, 1)])
         if not (self.scale > 0).all():
             raise NotEstimableError("a measure does not vary")
@@ -151,12 +151,15 @@ class _Study:
         """The model with these parameters in standard deviations, or why there is none."""
         values = np.linalg.eigvalsh(hessian)
         if not np.isfinite(deviance) or values[0] <= 1e-8 * values[-1]:
-            why = "too few people or occasions, or nothing stable between people"
-            return NotEstimableError(f"the cross-lagged model has no well-defined maximum: {why}")
+            return NotEstimableError(
+                "the cross-lagged model has no well-defined maximum on these data: too few people "
+                "or occasions, or nothing stable between people"
+            )
         units = self.scale[:, None] / self.scale
         paths = theta[:4].reshape(2, 2) * units
         covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
-        return CrossLagged(paths.ravel(), covariance, -(deviance + self.constant) / 2, self.n)
+        llf = -(deviance + self.constant) / 2
+        return CrossLagged(paths.ravel(), covariance, llf, self.n)
 
 
 def _parts(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -234,8 +237,9 @@ def _best(studies: Sequence[_Study]) -> tuple[np.ndarray, np.ndarray, np.ndarray
             bent = panels.information(at, inverse) if turn < SLOW else panels.curvature(at)
             bend[better] = bent[better]
         step = np.where(better[:, None], _downhill(slope, bend), step / 2)
-        state = at, value, slope, bend, step, left
-        at, value, slope, bend, step, left = (part[~done] for part in state)
+        at, value, slope, bend, step, left = (
+            a[~done] for a in (at, value, slope, bend, step, left)
+        )
         panels = _Panels([studies[k] for k in left])
     return best, least, _Panels(studies).curvature(best)
 
@@ -246,8 +250,12 @@ class _Panels:
     def __init__(self, studies: Sequence[_Study]) -> None:
         self.study = np.repeat(np.arange(len(studies)), [len(s.people) for s in studies])
         self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        for name in ("there", "people", "sums", "products"):
-            setattr(self, name, np.concatenate([getattr(s, name) for s in studies]))
+        self.there, self.people, self.sums, self.products = (
+            np.concatenate([getattr(s, name) for s in studies])
+            for name in ("there", "people", "sums", "products")
+        )
+        never = ~np.logical_or.reduceat(self.there, self.first)
+        self.never = never[:, None] * np.eye(never.shape[1])  # no one has this: no mean to find
 
     def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Minus twice the log-likelihoods, the means of the occasions at their best; gradients;
@@ -261,7 +269,7 @@ class _Panels:
         inverse = np.where(both, np.linalg.inv(own), 0.0)
         b = np.add.reduceat((inverse @ self.sums[..., None])[..., 0], self.first)
         weight = np.add.reduceat(n[:, None, None] * inverse, self.first)
-        mean = np.linalg.solve(weight, b[..., None])[..., 0]
+        mean = np.linalg.solve(weight + self.never, b[..., None])[..., 0]
         value = np.add.reduceat(n * log + (inverse * self.products).sum(axis=(1, 2)), self.first)
         away = mean[of, :, None] * (self.sums - n[:, None] * mean[of] / 2)[:, None]
         left = inverse @ (self.products - away - away.swapaxes(1, 2)) @ inverse
@@ -283,7 +291,9 @@ class _Panels:
 
     def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Second derivatives, by central differences of the gradient."""
-        steps = step * np.eye(at.shape[1])
-        slopes = [self.likelihood(at + s)[1] - self.likelihood(at - s)[1] for s in steps]
-        found = np.stack(slopes, 1) / (2 * step)
+        ahead, behind = (
+            np.stack([self.likelihood(at + s)[1] for s in way * step * np.eye(at.shape[1])], 1)
+            for way in (1, -1)
+        )
+        found = (ahead - behind) / (2 * step)
         return (found + found.swapaxes(1, 2)) / 2

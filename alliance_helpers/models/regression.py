@@ -23,7 +23,7 @@ from .design import COLLINEAR, t_tests
 from .permutations import monte_carlo_interval
 from .robust import least_squares
 from .selection import Resampler
-from .sessions import without_trend
+from .sessions import Own, without_occasions
 from .stepwise import NOTHING_LEFT, Moments, Path, Rule, correlate, moments, run
 
 MOST_UNITS = 15
@@ -429,9 +429,9 @@ def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
     (18, 2)
     """
     rows = rows.sort_values(["person", "time"], ignore_index=True)
-    free = rows.drop(columns=["person", "time"])
-    time = rows["time"] - rows.groupby("person")["time"].transform("mean")
-    free = without_trend(free - free.groupby(rows["person"]).transform("mean"), time)
+    free = rows.drop(columns=["person", "time"]).astype(float)
+    own = Own(pd.factorize(rows["person"])[0])
+    free[:] = own.out_of(without_occasions(free.to_numpy(), rows["time"].to_numpy(), own))
     there = rows.groupby("person")["time"].diff() == 1
     if there.sum() < 10:
         raise NotEstimableError(f"only {there.sum()} occasions have another just before them")

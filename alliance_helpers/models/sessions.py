@@ -8,29 +8,41 @@ that both change with time. So each association is asked for with the trend left
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, aligned, as_floats, complete, complete_rows, require_whole, tidy
+from .design import aligned, as_floats, complete, complete_rows, require_whole, runs, tidy
 from .nesting import fit_intercepts, whitened
-from .robust import cluster_robust, fit_robust
+from .robust import fit_robust
 
-# What is done about change over time: left in; one line for all; each person's own line taken
-# out; differences from one occasion to the next.
-TRENDS = ("none", "common", "own", "differences")
+TRENDS = ("none", "line", "common", "own", "differences")
+"""What is done about change over time: left in; one straight line for all held constant; each
+occasion's own mean taken out, whatever the form of the trend that all share; each person's own line
+taken out as well; differences from one occasion to the next, without each occasion's mean."""
 TINY = 1e-9  # of a measure's size: what is left is rounding
+ALONE = ("own", "differences")
+"""Where only the association within people is left."""
+LINES = 10
+"""Occasions of a person, on average, from which on own lines leave enough of what comes next."""
+FEW = 10
+"""Rows of neighbouring occasions that share a mean, where an occasion has fewer."""
+MOST = 100
+"""Occasions with means of their own; of more, neighbours share them."""
 
 
 @dataclass(frozen=True)
 class Occasions:
     """Two measures of people at occasions, sorted by person and time: arrays (n,).
 
-    `person` is a number from 0; a part of the rows may lack some of them.
+    `person` is a number from 0, as is the `group` that a person is of; a part of the rows may lack
+    some of them.
     """
 
     person: np.ndarray
+    group: np.ndarray
     time: np.ndarray
     y: np.ndarray
     x: np.ndarray
@@ -39,23 +51,76 @@ class Occasions:
         """Some of the rows."""
         return Occasions(*(values[rows] for values in vars(self).values()))
 
-    def away(self) -> Occasions:
-        """Deviations of both measures from the person's own mean."""
-        y, x = (v - own_means(v, self.person) for v in (self.y, self.x))
-        return replace(self, y=y, x=x)
+    def of(self, columns: np.ndarray) -> Occasions:
+        """The same rows with other measures, the columns (n, 2)."""
+        return replace(self, y=columns[:, 0], x=columns[:, 1])
+
+    @property
+    def both(self) -> np.ndarray:
+        return np.column_stack([self.y, self.x])
 
 
 def own_sums(values: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Each row's sum over the rows of its person."""
+    """Each row's sum over the rows of its person; of one column, or of several."""
+    if values.ndim > 1:
+        return np.column_stack([own_sums(column, person) for column in values.T])
     return np.bincount(person, values)[person]
 
 
 def own_means(values: np.ndarray, person: np.ndarray) -> np.ndarray:
     """Each row's mean over the rows of its person."""
-    return own_sums(values, person) / np.bincount(person)[person]
+    return (own_sums(values, person).T / np.bincount(person)[person]).T
 
 
-def occasions(y, x, person, time) -> Occasions:
+def away(values: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Deviations from the person's own mean."""
+    return values - own_means(values, person)
+
+
+def alike(time: np.ndarray) -> np.ndarray:
+    """The occasion of each row, from 0; neighbours that few rows have are one."""
+    _, at, rows = np.unique(time, return_inverse=True, return_counts=True)
+    few = max(FEW, len(time) / MOST)
+    return np.unique((np.cumsum(rows) - 1) // few, return_inverse=True)[1][at]
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is people's own: their levels and, with `time`, their lines, as orthonormal columns."""
+
+    person: np.ndarray
+    time: np.ndarray | None = None
+
+    @cached_property
+    def columns(self) -> list[np.ndarray]:
+        found = [1 / np.sqrt(np.bincount(self.person)[self.person])]
+        if self.time is not None:
+            time = away(self.time, self.person)
+            found.append(time / np.sqrt(own_sums(time**2, self.person)))
+        return found
+
+    def out_of(self, values: np.ndarray) -> np.ndarray:
+        """What it leaves of columns (n, k)."""
+        for own in self.columns:
+            values = values - own[:, None] * own_sums(own[:, None] * values, self.person)
+        return values
+
+
+def without_occasions(values: np.ndarray, time: np.ndarray, own: Own | None = None) -> np.ndarray:
+    """Columns (n, k) without each occasion's own mean; of what is people's `own` the means are
+    free, but it is left in (the two-way within transformation, if taken out after).
+    """
+    at = alike(time)
+    free, left = own.out_of(values) if own else values, np.diag(np.bincount(at).astype(float))
+    for column in own.columns if own else ():
+        cells = np.bincount(own.person * len(left) + at, column, (own.person.max() + 1) * len(left))
+        shares = cells.reshape(-1, len(left))
+        left -= shares.T @ shares
+    sums = np.column_stack([np.bincount(at, column) for column in free.T])
+    return values - np.linalg.lstsq(left, sums, 1e-10)[0][at]
+
+
+def occasions(y, x, person, time, group=None) -> Occasions:
     """Complete rows of two measures, sorted by person and time.
 
     Raises
@@ -65,22 +130,27 @@ def occasions(y, x, person, time) -> Occasions:
     NotEstimableError
         Fewer than three people with two occasions or more.
     """
-    aligned(y=y, x=x, person=person, time=time)
+    aligned(y=y, x=x, person=person, time=time, group=group)
     given = {"time": time, "y": y, "x": x}
     values = np.column_stack([as_floats(column, name) for name, column in given.items()])
     kept, codes = complete(values, person)
     order = np.lexsort((values[kept, 0], codes))
-    rows = Occasions(codes[order], *values[kept[order]].T)
+    people = codes[order]
+    groups = pd.factorize(np.asarray(person if group is None else group)[kept[order]])[0]
+    first = groups[np.diff(people, prepend=-1) > 0]
+    rows = Occasions(people, first[people], *values[kept[order]].T)
     twice = (np.diff(rows.person) == 0) & (np.diff(rows.time) == 0)
     if twice.any():
-        first = f"rows repeat a person's occasion (the first at time {rows.time[twice.argmax()]:g})"
-        raise ParameterError(f"{twice.sum()} {first}: keep one row for each person and occasion.")
+        raise ParameterError(
+            f"{twice.sum()} rows repeat a person's occasion (the first at time "
+            f"{rows.time[twice.argmax()]:g}): keep one row for each person and occasion."
+        )
     if (np.bincount(rows.person) > 1).sum() < 3:
         raise NotEstimableError("fewer than three people have two occasions with both measures")
     return rows
 
 
-def within_between(y, x, person, time, trend: str = "none") -> pd.DataFrame:
+def within_between(y, x, person, time, trend: str = "none", group=None) -> pd.DataFrame:
     """Association of two measures between people and within them.
 
     Parameters
@@ -112,17 +182,14 @@ def within_between(y, x, person, time, trend: str = "none") -> pd.DataFrame:
     >>> within_between(y, x, person, time)["estimate"].round(1).tolist()[0]
     0.5
     """
-    rows = occasions(y, x, person, time)
-    left = _left(rows, trend)
-    if trend == "own":
-        return _pooled(left)
-    if trend == "differences":
-        return cluster_robust(left.y, left.x, left.person, ["within"])[1:].reset_index(drop=True)
+    rows = _left(occasions(y, x, person, time, group), trend)
+    if trend in ALONE:
+        return _fitted(rows, {"within": rows.x}, trend)
     mean = own_means(rows.x, rows.person)
     X = {"within": rows.x - mean}
     if np.ptp(mean) > TINY * np.abs(rows.x).max():
         X["between"] = mean
-    return _mixed(rows, X | _common(rows, trend))
+    return _fitted(rows, X | _line(rows, trend), trend)
 
 
 def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFrame:
@@ -158,106 +225,130 @@ def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFram
     >>> lagged(y, x, person, time)["estimate"].round(1).tolist()[1]
     1.0
     """
-    now, X = lagged_rows(y, x, person, time, lag, trend)
-    if trend == "none":
-        return _mixed(now, X)
-    sample = complete_rows(now.y, np.column_stack([*X.values()]), now.person, [*X])
-    ratio = fit_intercepts(sample).ratio if trend == "common" else 0.0
-    found, covariance = fit_robust(*_weighted(sample, ratio))
-    return tidy(X, found[1:], np.sqrt(np.diag(covariance.vcov))[1:], covariance.df[1:], sample.n)
+    return _fitted(*lagged_rows(y, x, person, time, lag, trend), trend)
 
 
 def lagged_rows(y, x, person, time, lag: int = 1, trend: str = "none"):
     """What :func:`lagged` relates: later occasions, and their predictors by name."""
     require_whole(1, lag=lag)
-    rows = occasions(y, x, person, time)
-    left = _left(rows, trend)
-    n = len(left.time)
-    times, at = np.unique([left.time, left.time + lag], return_inverse=True)
-    key = left.person * len(times) + at.reshape(2, n)
-    _, later, before = np.intersect1d(*key, assume_unique=True, return_indices=True)
-    now = (left if trend in ("own", "differences") else rows).part(later)
-    people = len(np.unique(now.person))
+    told = occasions(y, x, person, time)
+    rows = _left(told, trend)
+    each = len(rows.time) / len(np.unique(rows.person))
+    if trend == "own" and each < LINES:
+        raise NotEstimableError(
+            f"{each:.1f} occasions of a person on average: of fewer than {LINES} the person's own "
+            "line determines much of what comes next"
+        )
+    before = _ago(rows, rows, lag)
+    later = np.flatnonzero(before >= 0)
+    before, now, people = before[later], rows.part(later), len(np.unique(rows.person[later]))
     if len(later) < 10 or people == len(later):
-        few = f"only {len(later)} occasions of {people} people have another {lag} before them"
-        raise NotEstimableError(f"{few}: the series are too short")
-    return now, {"itself": left.y[before], "before": left.x[before]} | _common(now, trend)
+        raise NotEstimableError(
+            f"only {len(later)} occasions of {people} people have another {lag} before them: the "
+            "series are too short"
+        )
+    earlier = rows.both if trend in ALONE else away(rows.both, rows.person)
+    columns = np.column_stack([now.y, earlier[before]])
+    if trend not in ("none", "line"):
+        own = None if trend in ALONE else Own(now.person)
+        columns = without_occasions(columns, now.time, own)
+    y, before = columns[:, 0], columns[:, 1:]
+    if trend == "differences":
+        level = told.both[_ago(told, now, lag + 1)]  # there: a difference is of it
+        y, before = _instrumented(y, before, without_occasions(level, now.time))
+    X = {"itself": before[:, 0], "before": before[:, 1]}
+    return replace(now, y=y), X | _line(now, trend)
+
+
+def _ago(told: Occasions, now: Occasions, lag: int) -> np.ndarray:
+    """Which row of `told` is the same person's so many occasions before each of `now`; or -1."""
+    span = np.ptp(told.time) + lag + 1
+    keys, wanted = told.person * span + told.time, now.person * span + now.time - lag
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, at, -1)
+
+
+def _instrumented(y: np.ndarray, X: np.ndarray, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An outcome and predictors of which least squares make two-stage least squares, with their
+    residuals (Anderson & Hsiao 1981, J Am Stat Assoc 76:598-606)."""
+    told = Z @ np.linalg.lstsq(Z, X)[0]
+    return y - (X - told) @ np.linalg.lstsq(told, y)[0], told
 
 
 def _left(rows: Occasions, trend: str) -> Occasions:
-    """What is left of both measures without the person's level and, but for `common`, the trend.
+    """The rows, and what is left of both measures without the trend; level and all, if it can be.
 
     Raises
     ------
     NotEstimableError
-        Without the trend nothing is left of one of them, or one is the other.
+        Without the trend nothing is left of one of them within people, or one is the other.
     """
     if trend not in TRENDS:
         raise ParameterError(f"trend is {trend!r}; choose one of {', '.join(TRENDS)}.")
-    left = {"own": _own_lines, "differences": _differences}.get(trend, Occasions.away)(rows)
-    free = np.column_stack([left.y, left.x])
-    free -= free.mean(axis=0)
-    if trend == "common":
-        free = without_trend(free, rows.time - own_means(rows.time, rows.person))
-    size, whole = (np.sqrt((v**2).sum(axis=0)) for v in (free, np.column_stack([rows.y, rows.x])))
+    whole = rows.both
+    if trend == "differences":
+        rows = _differences(rows)
+        left = rows.both - rows.both.mean(axis=0)
+    else:
+        rows = _lined(rows) if trend == "own" else rows
+        own = Own(rows.person, rows.time if trend == "own" else None)
+        if trend in ("common", "own"):
+            rows = rows.of(without_occasions(rows.both, rows.time, own))
+        left = own.out_of(rows.both)
+        rows = rows.of(left) if trend == "own" else rows
+    if trend == "line":
+        time = away(rows.time, rows.person)
+        left = left - np.outer(time, time @ left / (time @ time))
+    size, whole = (np.sqrt((v**2).sum(axis=0)) for v in (left, whole))
     taken = "" if trend == "none" else " once the trend is taken out"
     if (size <= TINY * whole).any():
         raise NotEstimableError(f"a measure does not vary within people{taken}")
-    if abs(free[:, 0] @ free[:, 1]) >= (1 - TINY) * size.prod():
+    if abs(left[:, 0] @ left[:, 1]) >= (1 - TINY) * size.prod():
         raise NotEstimableError(f"both measures take the same course in everybody{taken}")
-    return left
+    return rows
 
 
-def without_trend(free, time):
-    """Deviations from people's own means, the linear trend that all share taken out."""
-    return free - np.outer(time, time @ free / (time @ time))
+def _line(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
+    """One straight line for all as one more predictor."""
+    return {"time": rows.time} if trend == "line" else {}
 
 
-def _common(rows: Occasions, trend: str) -> dict[str, np.ndarray]:
-    """The trend as one more predictor, if all share it."""
-    return {"time": rows.time} if trend == "common" else {}
-
-
-def _weighted(sample: Sample, ratio: float) -> tuple[Sample, tuple[np.ndarray, np.ndarray]]:
-    """A random-intercept model as least squares, and the basis of its design, for `fit_robust`."""
+def _fitted(rows: Occasions, X: dict[str, np.ndarray], trend: str) -> pd.DataFrame:
+    """Slopes, beside random intercepts of people where levels are left in."""
+    sample = complete_rows(rows.y, np.column_stack([*X.values()]), rows.person, [*X])
+    ratio = 0.0
+    if trend not in ALONE:
+        fit = fit_intercepts(sample)
+        ratio = fit.ratio
+    if trend == "none":
+        return tidy(X, fit.estimate[1:], fit.std_error[1:], fit.df[1:], sample.n)
     whole = np.column_stack([sample.y, np.ones(sample.n), sample.X])
     free = whitened(whole, sample.starts, sample.sizes, ratio)
     Q, R = np.linalg.qr(free[:, 1:])
-    return replace(sample, y=free[:, 0]), (Q, np.linalg.inv(R))
+    back, taken = np.linalg.inv(R), 0 if trend == "line" else alike(rows.time).max()
+    found, errors = fit_robust(replace(sample, y=free[:, 0]), (Q, back))
+    spread, df = np.diag(errors.vcov).copy(), errors.df.copy()
+    if "between" in X and 0 < rows.group.max() < sample.n_groups - 1:
+        order, starts, sizes = runs(np.unique(rows.group, return_inverse=True)[1])
+        of_groups = replace(sample, y=free[order, 0], starts=starts, sizes=sizes)
+        errors, at = fit_robust(of_groups, (Q[order], back))[1], [*X].index("between") + 1
+        spread[at], df[at] = errors.vcov[at, at], errors.df[at]
+    spread = np.sqrt(spread * sample.n / (sample.n - taken))
+    return tidy(X, found[1:], spread[1:], df[1:], sample.n)
 
 
-def _mixed(rows: Occasions, X: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Slopes beside random intercepts of people."""
-    sample = complete_rows(rows.y, np.column_stack([*X.values()]), rows.person, [*X])
-    fit = fit_intercepts(sample)
-    return tidy(X, fit.estimate[1:], fit.std_error[1:], fit.df[1:], sample.n)
-
-
-def _own_lines(rows: Occasions) -> Occasions:
-    """What each person's own straight line over time leaves over."""
+def _lined(rows: Occasions) -> Occasions:
+    """Rows of people with three occasions or more."""
     kept = rows.part(np.bincount(rows.person)[rows.person] > 2)
     if len(kept.time) - 2 * len(np.unique(kept.person)) < 6:
         raise NotEstimableError("too few people have three occasions or more")
-    time = kept.time - own_means(kept.time, kept.person)
-    steep = time / own_sums(time**2, kept.person)
-    away = kept.away()
-    y, x = (v - steep * own_sums(v * time, kept.person) for v in (away.y, away.x))
-    return replace(away, y=y, x=x)
+    return kept
 
 
 def _differences(rows: Occasions) -> Occasions:
-    """Change from one occasion to the next, where both are there."""
+    """Change from one occasion to the next, where both are there, without each occasion's mean."""
     next_one = np.flatnonzero((np.diff(rows.person) == 0) & (np.diff(rows.time) == 1))
     if len(next_one) < 10:
         raise NotEstimableError(f"only {len(next_one)} occasions have another just before them")
-    y, x = np.diff(rows.y)[next_one], np.diff(rows.x)[next_one]
-    return replace(rows.part(next_one + 1), y=y, x=x)
-
-
-def _pooled(left: Occasions) -> pd.DataFrame:
-    """One slope through the origin; two degrees of freedom are gone for each person's line."""
-    y, x, n = left.y, left.x, len(left.y)
-    df = n - 2 * len(np.unique(left.person)) - 1
-    slope = y @ x / (x @ x)
-    error = np.sqrt(((y - slope * x) ** 2).sum() / df / (x @ x))
-    return tidy(["within"], np.array([slope]), np.array([error]), float(df), n)
+    change = without_occasions(np.diff(rows.both, axis=0)[next_one], rows.time[next_one + 1])
+    return rows.part(next_one + 1).of(change)

@@ -14,7 +14,14 @@ from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.nesting import fit_intercepts
-from alliance_helpers.models.sessions import lagged, lagged_rows, within_between
+from alliance_helpers.models.sessions import (
+    Own,
+    alike,
+    lagged,
+    lagged_rows,
+    within_between,
+    without_occasions,
+)
 
 ROOT = Path(__file__).parents[2]
 SESSIONS = ROOT.parent / "shared" / "real" / "gad_sessions.csv"
@@ -61,12 +68,14 @@ def real(name: str, gad=None) -> pd.DataFrame:
         (
             within_between,
             False,
-            "common",
-            [-0.053276060, 0.033271315, None, None, -0.037293100, 0.002878765],
+            "line",
+            [-0.053276060, None, None, None, -0.037293100, None],
         ),
         (lagged, False, "none", [0.43447779, 0.03731723, -0.08697423, 0.03479663]),
         (lagged, True, "none", [0.2397782, 0.04063546, -0.1444608, 0.04357233]),
-        (lagged, False, "common", [None, None, 0.002939278, None]),
+        (lagged, False, "line", [None, None, 0.002939278, None]),
+        # lm(y ~ x + factor(person) + factor(time)); lme has -0.0472 with persons random
+        (within_between, False, "common", [-0.04693417961, None]),
     ],
 )
 def test_sessions_of_real_patients_as_nlme(gad, find, swapped, trend, expected):
@@ -82,10 +91,10 @@ def test_errors_that_respect_patients_as_clubsandwich(gad):
     takes another root of a patient's covariance. The model's own error is nlme's.
     """
     columns = gad["y"], gad["x"], gad["person"], gad["time"]
-    now, X = lagged_rows(*columns, trend="common")
+    now, X = lagged_rows(*columns, trend="line")
     model = fit_intercepts(complete_rows(now.y, np.column_stack([*X.values()]), now.person, [*X]))
     assert model.std_error[2] == pytest.approx(0.035288736, abs=6e-8)
-    found = lagged(*columns, trend="common")
+    found = lagged(*columns, trend="line")
     r = [0.0614565310042, 0.0336484057935, 0.00410329460764]
     assert found["std_error"].to_numpy() == pytest.approx(r, rel=2e-4)
     r = [21.7518867195, 32.0427694431, 41.9420762082]
@@ -96,11 +105,10 @@ def test_what_most_papers_print_is_gone_without_the_common_trend(gad):
     columns = gad["y"], gad["x"], gad["person"], gad["time"]
     p = {
         t: lagged(*columns, trend=t).set_index("term")["p_value"]["before"]
-        for t in ("none", "common")
+        for t in ("none", "line", "common")
     }
-    assert p["none"] == pytest.approx(0.0127, abs=1e-4) and p["common"] == pytest.approx(
-        0.93, abs=0.005
-    )
+    # lme: 0.0127, 0.93 with a line, 0.77 with factor(time)
+    assert p == pytest.approx({"none": 0.0127, "line": 0.93, "common": 0.77}, abs=0.005)
 
 
 @pytest.mark.parametrize("name", ["PSID7682", "wagepan", "gad5"])
@@ -118,7 +126,8 @@ def test_the_cross_lagged_model_as_lavaan(name, request):
 def test_which_path_is_larger_as_lavaan_and_as_lm_without_one_person_at_a_time(name):
     claim = Claim("1", "rather", "precedes_more", "client", term="y", source="x", sign="positive")
     known = R[R["dataset"] == name].set_index("statistic")["value"]
-    ((estimate, error, df, _, how),) = estimated(claim, [real(name)])
+    few = name in ("Grunfeld", "Produc")  # lm holds a line constant
+    ((estimate, error, df, _, how),) = estimated(claim, [real(name)], "line" if few else "common")
     people = {"PSID7682": 595, "wagepan": 545}.get(name, np.inf)  # lavaan's errors are of all
     assert ("jackknife" in how) == (people == np.inf)
     assert df == {"Grunfeld": 9, "Produc": 47}.get(name, people - 3)
@@ -177,6 +186,106 @@ def test_units_and_missing_occasions_do_not_matter_to_the_paths():
     assert (errors_of(again) > errors_of(first)).all()
 
 
+def draw(rng, n=50, T=10, itself=0.3, paths=(0.0, 0.0), course=None, groups=None):
+    """y, x, person, time: y takes the path `paths[0]` from x, and x the other from y; both have the
+    course (T,), y with the other sign; of `groups` each person holds a third of the level."""
+    p = rng.normal(size=(T, n, 2))
+    new = np.sqrt(1 - itself**2)
+    for t in range(1, T):
+        p[t] = p[t - 1] @ np.array([[itself, paths[1]], [paths[0], itself]]) + new * p[t]
+    level = rng.normal(size=(n, 2))
+    if groups:
+        level = (
+            np.sqrt(0.7) * level
+            + np.sqrt(0.3) * rng.normal(size=(groups, 2))[np.arange(n) % groups]
+        )
+    made = p + level
+    if course is not None:
+        made = made + np.multiply.outer(course, [-1.0, 1.0])[:, None]
+    gone = np.arange(T)[:, None] > rng.integers(T // 2, 2 * T, n)  # a half stops early
+    time, person = np.nonzero(~gone)
+    return *made[time, person].T, person, time
+
+
+def test_a_trend_of_any_form_is_taken_out_by_all_but_the_line():
+    """Two standard deviations, most of them in the first sessions."""
+    course = 2 * (1 - np.exp(-np.arange(12) / 2))
+    data = draw(np.random.default_rng(8), 800, 12, course=course)
+    for find, term in ((within_between, "within"), (lagged, "before")):
+        t = {
+            how: find(*data, trend=how).set_index("term").loc[term, "statistic"]
+            for how in ("line", "common", "own", "differences")
+        }
+        assert t.pop("line") < -3.3 and max(map(abs, t.values())) < 2.6, term
+    one, other = Claim("1", "a", "precedes_more", "client", term="y", source="x"), (0.3, 0.0)
+    y, x, person, time = draw(np.random.default_rng(9), 100, 12, paths=other, course=course)
+    ((estimate, error, *_),) = estimated(one, [{"person": person, "time": time, "y": y, "x": x}])
+    assert abs(estimate - 0.3) < 3 * error
+
+
+def test_occasions_are_taken_out_as_by_dummies_and_rare_ones_share_a_mean():
+    y, x, person, time = draw(np.random.default_rng(3), 30, 8)
+    dummies = [person[:, None] == np.arange(30), time[:, None] == np.arange(8)]
+    design = np.hstack(dummies).astype(float)
+    both, own = np.column_stack([y, x]), Own(person)
+    by_hand = both - design @ np.linalg.lstsq(design, both)[0]
+    assert own.out_of(without_occasions(both, time, own)) == pytest.approx(by_hand, abs=1e-9)
+    found = within_between(y, x, person, time, "common")["estimate"][0]
+    assert found == pytest.approx(by_hand[:, 0] @ by_hand[:, 1] / (by_hand[:, 1] ** 2).sum())
+    days = np.random.default_rng(4).permutation(5000)[: len(y)]  # no two rows at one time
+    assert len(y) / 10 <= 1 + alike(days).max() < len(y) / 9
+    assert np.isfinite(within_between(y, x, person, days, "common")["std_error"]).all()
+
+
+@pytest.mark.parametrize(
+    ("term", "how", "find"),
+    [
+        ("within", {"itself": 0.85, "n": 30, "T": 20}, within_between),
+        ("between", {"n": 60, "T": 6, "groups": 10}, within_between),
+        ("before", {"n": 30}, lagged),
+    ],
+)
+def test_errors_are_as_large_as_estimates_vary(term, how, find):
+    """Sessions that remember, and therapists: errors of independent rows are half as large."""
+    rng, found = np.random.default_rng(6), []
+    for _ in range(150):
+        data = draw(rng, **how)
+        more = {"group": data[2] % how["groups"]} if "groups" in how else {}
+        row = find(*data, trend="common", **more).set_index("term").loc[term]
+        found.append(row[["estimate", "std_error"]])
+    estimates, errors = np.array(found, float).T
+    assert 0.87 < np.sqrt((errors**2).mean()) / estimates.std() < 1.2
+
+
+def test_paths_of_own_lines_and_of_differences():
+    """Own lines need sessions; differences are unbiased, also with a path the other way."""
+    rng = np.random.default_rng(10)
+    y, x, person, time = draw(rng, 60, 6, paths=(-0.25, 0.0))
+    with pytest.raises(
+        NotEstimableError, match="occasions of a person on average: of fewer than 10"
+    ):
+        lagged(y, x, person, time, trend="own")
+    for paths in ((-0.25, 0.0), (0.0, -0.25)):
+        data = draw(rng, 800, 6, paths=paths)
+        row = lagged(*data, trend="differences").set_index("term").loc["before"]
+        assert row["conf_low"] < paths[0] < row["conf_high"] and row["std_error"] < 0.08
+
+
+def test_late_and_skipped_occasions_leave_a_cross_lagged_model():
+    rng = np.random.default_rng(11)
+    y, x, person, time = draw(rng, 200, 6, paths=(-0.3, 0.0))
+    claim = Claim("1", "a", "precedes", "client", term="y", source="x", sign="negative")
+    study = {"person": person, "time": time, "y": y, "x": x}
+    late = {"person": [0, 1], "time": [6, 30], "y": [0.3, 0.1], "x": [0.2, -0.2]}
+    late = {name: np.append(values, late[name]) for name, values in study.items()}
+    gap = {name: values[time != 2] for name, values in study.items()}
+    first, second, third = estimated(claim, [study, late, gap])
+    assert second[0] == pytest.approx(first[0], abs=0.01) and second[3] == first[3] == len(y)
+    said = "; 2 sessions left out, of a number that fewer than 10 clients have)"
+    assert said in second[4] and "left out" not in first[4] + third[4]
+    assert abs(third[0] + 0.3) < 3 * third[1] and third[1] > first[1]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [
@@ -200,5 +309,5 @@ def test_a_lag_longer_than_the_series_and_too_few_occasions():
         lagged(*columns_of(data), lag=9)
     short, whole = cross_lagged([columns_of(data[data["time"] < 2]), columns_of(data)])
     assert "at least three" in str(short) and "people: a cross" not in str(whole)
-    with pytest.raises(ParameterError, match="choose one of none, common"):
+    with pytest.raises(ParameterError, match="choose one of none, line"):
         within_between(*columns_of(data), trend="linear")
