@@ -105,10 +105,14 @@ class Engine:
         try:
             return (_course if self.claim.over_time else self._roots)(self.claim, design)
         except np.linalg.LinAlgError:
+            why = (
+                "beside what a measure keeps of its own earlier value it would explain more than "
+                "varies within clients" if self.claim.over_time else
+                f"with case managers' share of {' and '.join(f'{s:g}' for s in design.shares)} in "
+                f"the rating and of {design.other_share:g} in what it is related to"
+            )  # fmt: skip
             raise ParameterError(
-                f"an effect of {design.effect:g} cannot be, with case managers' share of "
-                f"{' and '.join(f'{s:g}' for s in design.shares)} in the rating and of "
-                f"{design.other_share:g} in what it is related to; choose a smaller effect."
+                f"an effect of {design.effect:g} cannot be, {why}; choose a smaller effect."
             ) from None
 
     def observed(self, design: Design) -> float:
@@ -178,7 +182,7 @@ class Engine:
             earlier, later = values[time, person].T
             studies.append({"person": person, "time": time, "earlier": earlier, "later": later,
                             "group": person // design.clients})  # fmt: skip
-        asked = replace(self.claim, source="earlier", term="later", than="reverse", lag=1)
+        asked = replace(self.claim, source="earlier", term="later")
         for found in estimated(asked, studies):
             there = not isinstance(found, NotEstimableError)
             yield slope(*found[:4], *bounds_of(self.claim, self.rules)) if there else None

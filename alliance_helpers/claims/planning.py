@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from joblib import Parallel, delayed
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from ..cohorts.courses import TREND_ONLY, courses
 from ..cohorts.population import read_scenarios
@@ -42,6 +42,8 @@ LARGEST = 20_000
 """Clients, or sessions of clients, of a design."""
 CHUNK = 100
 """Cohorts of one stream of random numbers."""
+Z2 = ndtri(0.975) ** 2
+"""A rate's error is that of Wilson's interval (1927), no 0 where all cohorts agree."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,7 @@ def plan(
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
     engine, shares = _engine(asked, rules, book)
-    if asked.block and not engine.tested:
-        problems.append(f"{claim!r} needs the block {asked.block!r}, which the codebook has not.")
-    if pretreatment and not engine.held:
-        problems.append(
-            f"pretreatment is {pretreatment:g}, but none is held constant: leave it out."
-        )
+    problems += _misfits(engine, shares["other_share"], pretreatment, level)
     if problems:
         raise ParameterError("\n".join(problems))
     truths = {"assumed": effect, "otherwise": contrary(asked, rules, effect)}
@@ -206,7 +203,8 @@ def plan(
         said = sum(found[k * len(parts) : (k + 1) * len(parts)], Counter())
         rates = {verdict: said[verdict] / cohorts for verdict in VERDICTS}
         wrong = readings(asked, rules, engine.observed(d))[1]
-        error = max(np.sqrt(p * (1 - p) / cohorts) for p in rates.values())
+        worst = max(p * (1 - p) for p in rates.values()) / cohorts
+        error = np.sqrt(worst + Z2 / (2 * cohorts) ** 2) / (1 + Z2 / cohorts)
         row = {name: getattr(d, name) for name in (*SIZE, "n")}
         row |= {"truth": [*truths][k % 2], "effect": d.effect, **rates}
         rows.append(row | {"misleading": rates.get(wrong, np.nan), "monte_carlo_error": error})
@@ -254,10 +252,28 @@ def _engine(claim: Claim, rules: Rules, book: Codebook) -> tuple[Engine, dict]:
     other = held_by["symptoms"]
     shares = {"shares": tuple(held_by.get(f"{i}_alliance", other) for i in claim.informants),
               "other_share": 1.0 if raw and own.issuperset(raw) else other}  # fmt: skip
-    held = 0 if claim.kind == "rate_absence" else len(rules.held_constant(claim, book, True))
+    none = claim.over_time or claim.kind == "rate_absence"
+    held = 0 if none else len(rules.held_constant(claim, book, True))
     if claim.composite:
         claim, tested = replace(claim, composite={}, term="composite"), ("composite",)
     return Engine(claim, rules, tested, held), shares
+
+
+def _misfits(engine: Engine, other_share: float, pretreatment: float, level: str) -> list[str]:
+    """What of a claim is not simulated, and what would change nothing for it."""
+    claim, told = engine.claim, []
+    if claim.block and not engine.tested:
+        told += [f"needs the block {claim.block!r}, which the codebook has not."]
+    if claim.lag > 1 or claim.than != "reverse":
+        told += ["is not what is simulated, the path from one session to the next (lag: 1) and its "
+                 "reverse (than: reverse); state such a claim, and plan that."]  # fmt: skip
+    if pretreatment and not engine.held:
+        told += [f"holds no pretreatment constant; leave out pretreatment {pretreatment:g}."]
+    about = {claim.over_time: "sessions of clients", other_share == 1: "case managers' own traits",
+             claim.kind == "rate_absence": "days, drawn with one ratio"}.get(True)  # fmt: skip
+    if level == "within" and about:
+        told += [f"is of {about}: level within would change nothing; leave it out."]
+    return [f"{claim.claim!r} {what}" for what in told]
 
 
 def _usual(claim: Claim, rules: Rules) -> float:

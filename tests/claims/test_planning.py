@@ -113,6 +113,7 @@ def test_the_smallest_design_and_the_paragraph():
     [
         ("symptoms", {"wanted": 0.05}),
         ("symptoms", {"effect": 0.1, "missing": 0.25}),  # too small to matter: none misleads
+        ("symptoms", {"pretreatment": 0.5, "level": "within"}),
         ("modest", {"reliability": 0.8}),
         ("3/treatment/client", {}),
         ("4/hospital_days/client", {"effect": 1.0}),
@@ -133,6 +134,7 @@ def test_every_number_of_the_paragraph_is_the_plans(claim, how):
     told += misled if not np.isnan(misled).any() else []
     told += [20, 100 * made.rates["monte_carlo_error"].max(), made.design.reliability]
     told += [] if over_time else [*made.design.shares, made.design.other_share]
+    told += [50] if made.design.pretreatment else []
     said = re.sub(re.escape(made.claim.text), "", made.paragraph)
     said = re.sub(r"which is 0|each session moved.*?clients stopped", "", said)
     shown = [float(n) for n in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", said)]
@@ -141,6 +143,10 @@ def test_every_number_of_the_paragraph_is_the_plans(claim, how):
     assert ("would mislead" in said) is (not np.isnan(misled).any())
     assert f"right, {made.right.replace('_', ' ')}," in said
     assert ("sessions are expected" in said) is over_time
+    assert ("the effect is one between clients of the same" in said) is ("level" in how)
+    assert ("pretreatment variables explain 50 % of the variance of the outcome" in said) is (
+        "pretreatment" in how
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,14 +163,40 @@ def test_every_number_of_the_paragraph_is_the_plans(claim, how):
         ({"wanted": 1.2, "effect": 2, "level": "up"}, "effect is 2.*\nwanted is 1.2.*\nlevel is"),
         ({"sessions": "5"}, "of one occasion"),
         ({"claim": "alliance_first", "sessions": "2"}, "sessions is 2"),
-        ({"claim": "alliance_first", "effect": 0.94}, "an effect of 0.94 cannot be"),
+        ({"claim": "alliance_first", "effect": 0.95}, "0.95 cannot be, beside what a"),
+        ({"claim": "alliance_first", "pretreatment": 0.2}, "first' holds no pretreatment"),
+        ({"claim": "alliance_first", "level": "within"}, "is of sessions of clients: level within"),
+        ({"claim": "4/hospital_days/client", "level": "within"}, "is of days, drawn with one"),
+        ({"claim": "age", "level": "within"}, "is of case managers' own traits: level"),
         ({"claim": "age", "effect": 0.9}, "an effect of 0.9 cannot be"),
-        ({"claim": "1/unrelated_pretreatment/client", "pretreatment": 0.2}, "none is held"),
+        ({"claim": "1/unrelated_pretreatment/client", "pretreatment": 0.2}, "holds no pretr"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_planned_is_told(given, told):
     with pytest.raises(ParameterError, match=f"(?s){told}"):
         plan(**({"claim": "symptoms"} | given))
+
+
+@pytest.mark.parametrize("kind", ["precedes, lag: 3", "precedes_more, than: other_alliance"])
+def test_a_path_that_is_not_simulated_is_not_planned_as_another(kind, tmp_path):
+    claim = f"finding: '2', claim: late, informant: client, from: client_alliance, kind: {kind}"
+    text = f"claims: [{{{claim}, to: symptoms, sign: negative, text: It comes before}}]"
+    (tmp_path / "findings.yml").write_text(text)
+    with pytest.raises(ParameterError, match=r"'late' is not what is simulated.*lag: 1.*reverse"):
+        plan("late", 0.2, rules=read_rules(tmp_path / "findings.yml"))
+
+
+def test_rates_of_which_all_studies_agree_have_an_error():
+    """Wilson's interval of 0 of 100: up to 3.7 %, as R's `prop.test(0, 100, correct = FALSE)`."""
+    made = plan("age", 0.5, "200", "1", cohorts=100, jobs=1)
+    assert made.rates["supported"].tolist()[0] == 1
+    assert made.rates["monte_carlo_error"].iloc[0] * 2 * 1.96 == pytest.approx(0.0370, abs=1e-4)
+
+
+def test_more_than_its_reverse_is_what_the_paragraph_says():
+    said = plan("alliance_rather", 0.2, "8", "5", cohorts=10, jobs=1).paragraph
+    assert "is 0.2 standard deviations within clients in the claimed direction" in said
+    assert "in the claimed direction and larger in size than its reverse" in said
 
 
 @pytest.mark.parametrize(("error", "df"), [(0.08, 43.0), (0.1, np.inf)])
