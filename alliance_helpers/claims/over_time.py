@@ -32,7 +32,7 @@ from . import verdicts
 from .associations import SOURCES, draws_on
 from .rules import DETRENDED, Claim, Rules
 from .verdicts import INCONCLUSIVE, SUPPORTED, Effect, bounds_of, verdict_of
-from .views import one_below_the_other
+from .views import enough_beyond, one_below_the_other
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 Estimated = tuple[float, float, float, int, str]
@@ -250,19 +250,21 @@ def pair(study: CleanStudy, outcome: str = "", informant: str = "client") -> tup
 def trajectories(study: CleanStudy, min_cell: int = 5, **chosen: str) -> pd.DataFrame:
     """How rating and outcome go on: `term session n q10 q25 q50 q75 q90`, a row per session.
 
-    Sessions that fewer than `min_cell` clients have are left out; `n` are those with the measure.
+    A quantile is shown where `min_cell` clients or more lie on either side of it, a session where
+    its median is; `n` are those with the measure.
     """
     frame, order, parts = study.sessions.frame, study.sessions.order, []
     for name in pair(study, **chosen)[1::-1]:
         by = frame.groupby(order)[name]
         part = by.quantile(QUANTILES).unstack()  # noqa: PD010
+        part = part.where(enough_beyond(by.count(), min_cell, QUANTILES))
         part.columns = [f"q{100 * q:.0f}" for q in QUANTILES]
         part.insert(0, "n", by.count())
         part.insert(0, "term", name)
-        parts.append(part[part["n"] >= max(min_cell, 1)])
+        parts.append(part.dropna(subset="q50"))
     made = pd.concat(parts).rename_axis("session").reset_index()
     if made.empty:
-        raise NotEstimableError(f"no session has {min_cell} clients, the fewest that are shown")
+        raise NotEstimableError(f"no session has {2 * min_cell} clients, the fewest with a median")
     return made
 
 

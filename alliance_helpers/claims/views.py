@@ -71,6 +71,17 @@ def each_variable(informants: Iterable[str], blocks: Blocks, find: Callable) -> 
     return rows
 
 
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def enough_beyond(n, min_cell: int, at: Sequence[float] = QUARTILES) -> np.ndarray:
+    """Which quantiles of n values have `min_cell` people or more on either side, and may be shown.
+
+    Each of few people's quantiles is the value of one of them.
+    """
+    return np.multiply.outer(np.asarray(n), np.minimum(at, np.subtract(1, at))) >= min_cell - 1e-9
+
+
 @dataclass(frozen=True, repr=False)
 class Overview(Tables):
     """What a study brought, and what cleaning made of it.
@@ -84,7 +95,7 @@ class Overview(Tables):
     dyads : DataFrame
         Each number of the dyad table: n, mean, SD and quartiles; no single value is shown.
         Indicators are left out, whose means are counts (Table 1 withholds small ones), and so are
-        variables that fewer than `min_cell` people have.
+        variables that fewer than `min_cell` people have, and quartiles with fewer on either side.
     """
 
     tables: pd.DataFrame
@@ -116,6 +127,8 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     numbers = numbers.loc[:, numbers.count() >= min_cell]
     wanted = ["count", "mean", "std", "25%", "50%", "75%"]
     described = pd.DataFrame({n: numbers[n].describe() for n in numbers}, wanted).T
+    shown = enough_beyond(described["count"], min_cell)
+    described[wanted[3:]] = described[wanted[3:]].where(shown)
     return Overview(
         tables=pd.DataFrame(rows, columns=columns),
         changes=changes.rename("values_changed").reset_index(),

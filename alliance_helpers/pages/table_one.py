@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.linalg import null_space
 
 from ..claims.rules import OFFERED
+from ..claims.views import QUARTILES, enough_beyond
 from ..cohorts.cohort import rounded_count
 from ..errors import NotEstimableError, ParameterError
 from ..models.nesting import icc
@@ -100,7 +101,8 @@ def table_one(
         Column of groups; dyads without a value are a group `not known`. Empty: all together.
     min_cell : int
         Counts from 1 to below this are shown as `<5`. What they would follow from is `withheld`:
-        other counts, means of few people, and everything about a group whose size is withheld.
+        other counts, means of few people, quartiles beyond which few lie, and everything about a
+        group whose size is withheld.
     columns : list of str, optional
         Variables to describe; by default those of the codebook's blocks that the dyads have.
 
@@ -228,17 +230,19 @@ def _number_cells(values: pd.Series, groups: dict, skewed: bool, min_cell: int) 
     hidden = np.roll(suppressed(known, min_cell, column_sums=False)[0], 1)
     parts = {"Overall": values.dropna()} | parts
     return {
-        name: WITHHELD if hide else _centre(part, skewed)
+        name: WITHHELD if hide else _centre(part, skewed, min_cell)
         for (name, part), hide in zip(parts.items(), hidden, strict=True)
     }
 
 
-def _centre(values: pd.Series, skewed: bool) -> str:
+def _centre(values: pd.Series, skewed: bool, min_cell: int) -> str:
     if not len(values):
         return ""
     if skewed:
-        low, middle, high = (number(q, 0) for q in values.quantile([0.25, 0.5, 0.75]))
-        return f"{middle} ({low} to {high})"
+        low, middle, high = (number(q, 0) for q in values.quantile(QUARTILES))
+        quartiles, median, _ = enough_beyond(len(values), min_cell)
+        spread = f"{low} to {high}" if quartiles else WITHHELD
+        return f"{middle} ({spread})" if median else WITHHELD
     mean, sd = values.mean(), values.std()
     digits = 2 if abs(mean) < 10 and not sd >= 10 else 1
     return f"{mean:,.{digits}f} ({number(sd, digits)})"

@@ -310,10 +310,25 @@ def test_who_stops_coming(tmp_path):
     study, rules = study_of(frame[~gone.fillna(False)], tmp_path)
     found = over_time.stopping(study).set_index("term")
     assert found.loc["bdi", "conf_low"] > 0.1 and abs(found.loc["wai", "estimate"]) < 0.1
-    bands = over_time.trajectories(study, min_cell=60)
+    bands = over_time.trajectories(study, min_cell=30)
     assert bands["n"].min() >= 60 and bands["session"].max() < 8
     assert over_time.lines(study, show_rows=False) is None
     assert set(over_time.stayers(study, rules)["clients"]) < set(range(151))
+
+
+def test_no_quantile_is_a_value_of_few(tmp_path):
+    """Five people's tenths, quartiles and median tell all of their values."""
+    many = {1: 60, 2: 50, 3: 49, 4: 20, 5: 19, 6: 10, 7: 9, 8: 5}
+    frame = drawn(n=60)
+    study, _ = study_of(frame[frame["id"] < frame["session"].map(many)], tmp_path)
+    bands = over_time.trajectories(study).query("term == 'bdi'").set_index("session")
+    assert bands["n"].to_dict() == {s: n for s, n in many.items() if n >= 10}
+    shown = bands.filter(like="q").notna()
+    assert shown["q50"].all()
+    assert [*shown.index[shown["q25"]]] == [*shown.index[shown["q75"]]] == [1, 2, 3, 4]
+    assert [*shown.index[shown["q10"]]] == [*shown.index[shown["q90"]]] == [1, 2]
+    every = over_time.trajectories(study, min_cell=0)  # single values may be seen
+    assert every.notna().all(axis=None) and every["n"].min() == 5
 
 
 DATED = CODEBOOK.replace("wai: {}", "held: {type: date}, wai: {}")

@@ -158,6 +158,9 @@ def test_trajectories_are_bands_with_who_is_still_there():
         and "50" in ax.figure.get_label()
         and "nan" not in ax.figure.get_label()
     )
+    few = bands.assign(q10=np.nan, q90=np.nan, q25=[2.0, np.nan, np.nan])  # of 10 to 49 people
+    said = plots.trajectories(few, codebook=BOOK).figure.get_label()
+    assert "nan" not in said
     nobody = plots.trajectories(bands.iloc[:0])
     assert "No session has enough clients" in nobody.figure.get_label()
 

@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.claims.views import overview
 from alliance_helpers.cohorts.cohort import OPENED
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.reliability import reliability
@@ -229,6 +230,21 @@ def test_table_one_withholds_means_that_would_follow(dyads):
     row = table_one(dyads, BOOK, columns=["client_age"]).iloc[1]
     assert (row["general"], row["neuropsychiatric"]) == ("withheld", "withheld")
     assert row["Overall"] != "withheld"
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [(9, ()), (10, ("50%",)), (19, ("50%",)), (20, ("25%", "50%", "75%"))]
+)
+def test_no_quartile_is_a_value_of_few(known, told, dyads):
+    dyads.loc[known:, "hospital_days"] = np.nan
+    cell = table_one(dyads, BOOK, "", columns=["hospital_days"]).loc[1, "Overall"]
+    low, middle, high = dyads["hospital_days"].quantile([0.25, 0.5, 0.75])
+    spread = f"{low:.0f} to {high:.0f}" if len(told) == 3 else "withheld"
+    assert cell == (f"{middle:.0f} ({spread})" if told else "withheld")
+    log = pd.DataFrame(columns=["table", "rule"])
+    cleaned = CleanStudy(dyads, log, {}, BOOK, "")
+    row = overview(cleaned).dyads.set_index("term").loc["hospital_days"]
+    assert tuple(row[["25%", "50%", "75%"]].dropna().index) == told
 
 
 def test_table_one_names_an_unknown_group_column(dyads):
