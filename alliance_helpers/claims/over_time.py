@@ -341,7 +341,7 @@ def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
 def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
     """The study's claims of what comes before what; without any, both ways for the pair.
 
-    Without a claim the sign is the one that the analysis with the trend left in finds.
+    Without a claim the sign is the one that the analysis with the trend left in finds; texts say it.
     """
     there = study.sessions.frame
     claims = [c for c in rules.claims if c.kind == "precedes" and {c.term, c.source} <= set(there)]
@@ -356,7 +356,7 @@ def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
                       bound="lagged")  # fmt: skip
         rising = naive.find(claim)[0].estimate > 0
         sign, more = ("positive", "higher") if rising else ("negative", "lower")
-        text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)}"
+        text = f"{book.label(source)}, if higher, comes before {more} {book.label(term)} (as found)"
         claims.append(replace(claim, text=text, sign=sign))
     return claims
 

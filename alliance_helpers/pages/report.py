@@ -23,6 +23,7 @@ import pandas as pd
 import yaml
 
 from .. import paths
+from ..claims.over_time import headline
 from ..claims.rules import Rules, read_rules
 from ..errors import OutputError, ParameterError
 from ..paths import NOTEBOOKS, ROOT, write_whole
@@ -36,7 +37,10 @@ from .tables import Scorecard, then_and_now, verdict_sentences
 with without_iri_grammar():
     import nbformat
 
-NOTHING = "No findings were written: no claim can be put to this study, or a notebook failed."
+NOTHING = (
+    "No findings were written: no claim can be put to this study (state your own in a findings.yml "
+    "beside the data), or a notebook failed."
+)
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 180  # seconds
@@ -112,6 +116,12 @@ def read_run(folder: str | Path) -> Run:
     return Run(folder, about, findings, tables)
 
 
+def without_findings(folder: Path) -> str:
+    """What to say of a run without findings; of sessions what comes before what."""
+    paths = folder / "tables" / "paths.csv"
+    return " ".join([NOTHING, *(headline(pd.read_csv(paths)) if paths.is_file() else [])])
+
+
 def write_report(folder: str | Path) -> Scorecard | None:
     """Write `report.html` into a run's folder.
 
@@ -162,7 +172,9 @@ def write_report(folder: str | Path) -> Scorecard | None:
         untold=untold,
         failures=failures,
         front=own_words(front, book, escape),
-        summary=own_words(card._repr_html_(), book, escape) if card else f"<p>{NOTHING}</p>",
+        summary=own_words(card._repr_html_(), book, escape)
+        if card
+        else f"<p>{escape(without_findings(folder))}</p>",
         banner=banner.group() if banner else "",
         provenance=_provenance(about),
     )

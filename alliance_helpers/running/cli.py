@@ -119,7 +119,7 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     open_station()  # the kernels' libraries load while this process loads its own
     from tqdm import tqdm
 
-    from ..pages.report import NOTHING
+    from ..pages.report import without_findings
     from .runner import main_notebooks
     from .sequence import checked_study, refuse_without_claims, run_sequence, skipped
 
@@ -134,7 +134,8 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
         total=len(main_notebooks()) - len(skip), desc="Notebooks", unit="", leave=False
     ) as bar:
         result = run_sequence(parameters, out, jobs, lambda record: bar.update(), skip, pdf)
-    click.echo(result.card.text() if result.card else NOTHING, err=result.card is None)
+    said = result.card.text() if result.card else without_findings(result.out)
+    click.echo(said, err=result.card is None)
     for name, reason in skip.items():
         click.echo(f"{name} was left out. {reason}")
     for r in result.failed:

@@ -19,14 +19,16 @@ import pandas as pd
 from scipy.linalg import orth
 
 from .. import paths
+from ..claims.over_time import pair
 from ..claims.rules import OFFERED, chosen_values, read_rules, unanswerable
 from ..cohorts.cohort import CHANGES, FEW, Cohort, changed, check_asked, open_cohort, open_study
 from ..cohorts.courses import scenario_codebook
-from ..errors import DataError, ParameterError, Problem, listed
+from ..errors import DataError, NotEstimableError, ParameterError, Problem, listed
 from ..pages.printing import TOLD
 from ..pages.table_one import divided
 from ..pages.tables import Scorecard
 from ..paths import RESULTS
+from ..study.clean import clean
 from ..study.codebook import Codebook, dyad_variables, own_words
 from ..study.load import Study
 from ..study.suspect import lacking
@@ -75,17 +77,27 @@ def checked_study(parameters: Mapping[str, object]) -> Study:
 def refuse_without_claims(study: Study, parameters: Mapping[str, object]) -> None:
     """Refuse a study to which no claim can be put, and say what they ask for.
 
+    Sessions that tell a rating and an outcome need none: notebook 10 asks what comes before what.
+
     Raises
     ------
     DataError
     """
     rules = read_rules(parameters.get("claims"), parameters.get("data"))
     lost = unanswerable(rules, study.codebook)
-    if len(lost) == len(rules.claims):
+    if len(lost) == len(rules.claims) and (rules.own or not _follows(study)):
         asked = listed(dict.fromkeys(itertools.chain.from_iterable(gone for _, gone in lost)), 12)
         what = f"can speak to none of the {len(lost)} claims; they ask for {asked}."
         remedy = "State your own in a findings.yml beside the data (data/CODEBOOK.md, Claims)."
         raise DataError([Problem(study.codebook.file, what, remedy)])
+
+
+def _follows(study: Study) -> bool:
+    """Whether the sessions of a study tell a rating and an outcome."""
+    cleaned = clean(study)
+    with contextlib.suppress(NotEstimableError):
+        return cleaned.sessions is not None and bool(pair(cleaned))
+    return False
 
 
 def refuse_subtraction(runs: Iterable[Mapping[str, object]]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from copy import deepcopy
+from html import escape
 
 import matplotlib
 import nbformat
@@ -10,12 +11,20 @@ import pandas as pd
 import pytest
 import yaml
 
+from alliance_helpers.cohorts.courses import courses, draw_sessions
 from alliance_helpers.cohorts.simulate import simulate_study
+from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
+from alliance_helpers.pages.report import without_findings
 from alliance_helpers.paths import CODEBOOK
 from alliance_helpers.paths import DATA as DATA_FOLDER
 from alliance_helpers.running.runner import main_notebooks, not_estimable, run_notebook
-from alliance_helpers.running.sequence import checked_study, skipped
+from alliance_helpers.running.sequence import (
+    checked_study,
+    refuse_without_claims,
+    run_sequence,
+    skipped,
+)
 
 BOOK = yaml.safe_load(CODEBOOK.read_text("utf-8"))
 LEFT = {"skip-execution", "explorer"}
@@ -148,6 +157,37 @@ def test_comes_to_its_end(seed, tmp_path, monkeypatch):
     path = quick[seed % len(quick)]  # each in turn
     executed(path, values)
     assert list((tmp_path / "out").rglob("*.csv"))
+
+
+def test_a_draft_of_sessions_goes_to_the_report_without_a_claim(tmp_path):
+    """Three ids, twelve items and an outcome a session: the report asks both ways."""
+    frame, rng = draw_sessions(courses()["sessions_effect"], 60, seed=3), np.random.default_rng(3)
+    ids = frame.iloc[:, :3].set_axis(["patient", "therapist", "session"], axis=1)
+    level = 1 + (frame.pop("client_alliance").to_numpy()[:, None] - 1) * 2 / 3
+    items = np.clip(np.round(level + rng.normal(size=(len(frame), 12))), 1, 5).astype(int)
+    table = ids.assign(**{f"wai_{k + 1}": items[:, k] for k in range(12)})
+    data = tmp_path / "data"
+    data.mkdir()
+    table.assign(phq=frame["symptoms"].round()).to_csv(data / "sessions.csv", index=False)
+    (data / "codebook.yml").write_text(describe(data / "sessions.csv"), "utf-8")
+    asked = {"data": str(data)}
+    refuse_without_claims(checked_study(asked), asked)
+    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("01", "10")}
+    run = run_sequence(asked, tmp_path / "out", skip=skip)
+    assert run.failed == [] and run.card is None
+    said = without_findings(run.out)
+    assert "Alliance, patient's rating, if higher, comes before lower phq (as found): " in said
+    assert escape(said) in (run.out / "report.html").read_text("utf-8")
+    # claims of one's own that cannot be put to it are no reason to ask something else
+    claim = "{finding: '1', claim: other, kind: within, informant: client, from: mood, to: phq}"
+    (data / "findings.yml").write_text(f"claims: [{claim}]")
+    with pytest.raises(DataError, match="none of the 1 claims; they ask for variable 'mood'"):
+        refuse_without_claims(checked_study(asked), asked)
+    (data / "findings.yml").unlink()
+    text = (data / "codebook.yml").read_text("utf-8")
+    (data / "codebook.yml").write_text(text.replace("  outcome: [phq]\n", ""), "utf-8")
+    with pytest.raises(DataError, match="none of the 22 claims"):
+        refuse_without_claims(checked_study(asked), asked)
 
 
 PAGE = (DATA_FOLDER / "CODEBOOK.md").read_text("utf-8")
