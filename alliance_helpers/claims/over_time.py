@@ -341,7 +341,7 @@ def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
 def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
     """The study's claims of what comes before what; without any, both ways for the pair.
 
-    Without a claim the sign is the one that the analysis with the trend left in finds; texts say it.
+    Without a claim the sign is that which the analysis with the trend left in finds, and told so.
     """
     there = study.sessions.frame
     claims = [c for c in rules.claims if c.kind == "precedes" and {c.term, c.source} <= set(there)]
