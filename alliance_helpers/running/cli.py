@@ -355,7 +355,7 @@ def compare(one, other, as_json, page) -> None:
     result = found(one, other)
     if page:
         write_whole(Path(page), result.html())
-    click.echo(json.dumps(result.record(), indent=2) if as_json else result.text())
+    click.echo(json.dumps(vars(result), indent=2) if as_json else result.text())
 
 
 if __name__ == "__main__":

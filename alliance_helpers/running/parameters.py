@@ -327,8 +327,8 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
         remedy = f"At most {MOST:,} can be." if yes else "If that is meant, add --yes."
         number = f"{count:,}" if count < 10**15 else "more than 10**15"
         raise ParameterError(
-            f"The grid asks for {number} runs, every combination of {sizes or 'nothing'}, and "
-            f"{len(runs):,} further runs. {remedy}"
+            f"The grid asks for {number} runs ({sizes or 'nothing'} combined, and {len(runs):,} "
+            f"further runs). {remedy}"
         )
     combinations = product(*axes.values()) if axes else ()
     every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]
