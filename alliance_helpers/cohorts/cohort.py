@@ -354,8 +354,7 @@ def open_cohort(
     """
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
-    OPENED.out, OPENED.codebook, OPENED.changes = out, cohort.codebook, ()
-    OPENED.n = len(cohort.dyads)
+    vars(OPENED).update(out=out, codebook=cohort.codebook, n=len(cohort.dyads), changes=())
     return changed(cohort, without, subscale, blocks)
 
 

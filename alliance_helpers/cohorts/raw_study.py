@@ -124,9 +124,8 @@ def _fill_in_twice(forms: pd.DataFrame, spoil: _Spoiler) -> pd.DataFrame:
 def _case_managers(drawn: Draws, spoil: _Spoiler) -> pd.DataFrame:
     columns = {"case_manager_id": labels("M", 2, len(drawn.site)).copy()}
     columns["site"] = spoil.sites(drawn.site)
-    for name in ("case_manager_age", "case_manager_experience", "caseload_difficulty"):
-        kind = float if name == "case_manager_experience" else np.int64
-        columns[name] = drawn.managers[name].astype(kind)
+    for n in ("case_manager_age", "case_manager_experience", "caseload_difficulty"):
+        columns[n] = drawn.managers[n].astype(float if n == "case_manager_experience" else np.int64)
     return pd.DataFrame(columns)
 
 

@@ -80,9 +80,8 @@ class ClusterCovariance:
         nu = q * (q + 1) / _total_variance(own, shared)
         df2 = nu - q + 1
         if not df2 > 0:
-            needs = f"more than {q - 1} effective degrees of freedom"
-            carry = f"the {len(self.own)} groups carry {nu:.1f}"
-            raise NotEstimableError(f"A joint test of {q} terms needs {needs}; {carry}.")
+            needs = f"more than {q - 1} effective degrees of freedom, not {nu:.1f}"
+            raise NotEstimableError(f"A joint test of {q} terms needs {needs}.")
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
