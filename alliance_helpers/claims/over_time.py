@@ -56,15 +56,14 @@ class Judge:
         rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
-        if claim.kind == "between" and self.sessions.case_manager:
-            told = self.rows.groupby(self.sessions.client)[self.sessions.case_manager].first()
-            rows["group"] = rows["person"].map(told).fillna(rows["person"])
+        rows["group"] = _group(rows, self.sessions)
         (found,) = estimated(claim, [rows], self.trend)
         if isinstance(found, NotEstimableError):
             raise found
         *found, how = found
         if not found[1] > 1e-12:
-            raise NotEstimableError("nothing varies within clients once the trend is taken out")
+            why = "nothing varies once the trend is taken out, or case managers are too few"
+            raise NotEstimableError(why)
         effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
         verdict, criterion = verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + how), float(rows["person"].nunique())
@@ -152,6 +151,14 @@ def _slope(
 
     (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
     return estimate, np.sqrt(variance), df, len(people), " (jackknife over clients)"
+
+
+def _group(rows: pd.DataFrame, sessions: Sessions) -> pd.Series:
+    """The first case manager of each row's client; the client where none is known."""
+    if not sessions.case_manager:
+        return rows["person"]
+    told = sessions.frame.groupby(sessions.client)[sessions.case_manager].first()
+    return rows["person"].map(told).fillna(rows["person"])
 
 
 def _own(person, time) -> str:
@@ -308,9 +315,10 @@ def associations(study: CleanStudy, **chosen: str) -> pd.DataFrame:
     outcome, rating, _ = pair(study, **chosen)
     rows = measures(study.sessions.frame, study.sessions, [outcome, rating])
     told = rows[outcome], rows[rating], rows["person"], rows["time"]
+    group = _group(rows, study.sessions)
 
     def find(trend: str) -> pd.DataFrame:
-        found = within_between(*told, trend).query("term != 'time'")
+        found = within_between(*told, trend, group).query("term != 'time'")
         return found.rename(columns={"term": "level"})
 
     calls = [({"analysis": name}, partial(find, trend)) for name, trend in TRENDS.items()]

@@ -324,7 +324,8 @@ def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, Cluster
 def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
-    `basis` is what `orthonormal` makes of the sample, `shares` what `inside_groups` makes of that.
+    `basis` is what `orthonormal` makes of the sample, or that with the last rows of the way back
+    alone; `shares` is what `inside_groups` makes of it.
     """
     Q, back = basis
     shares = shares or inside_groups(Q, sample.starts)
@@ -338,7 +339,7 @@ def fit_robust(sample: Sample, basis, shares=None) -> tuple[np.ndarray, ClusterC
     gram, adjust = shares
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
-    names = ("intercept", *sample.terms)
+    names = ("intercept", *sample.terms)[-len(back) :]
     return back @ gamma, assemble(scores, shared @ adjust, shared, back, names)
 
 
