@@ -10,6 +10,7 @@ is. What cannot be told is a table with the `reason`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, wraps
@@ -39,6 +40,9 @@ Estimated = tuple[float, float, float, int, str]
 TRENDS = {DETRENDED: "common", "naive": "none", "one_line": "line", "own_line": "own",
           "differences": "differences"}  # fmt: skip
 """The analyses of a claim over time, and what each does about the trend."""
+HALF = 0.5
+"""Of a path with the trend left in: if less is left without it, the path is gone; if more is,
+what has changed is how sure one can be of it."""
 MANY = 10
 """Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
 
@@ -104,16 +108,17 @@ def estimated(
             found.append(None if k in many else _slope(claim, both, rows, trend))
         except NotEstimableError as error:
             found.append(error)
-    contrast = np.array([0.0, 1.0, 1.0 - len(pairs), 0.0])
+    sides = (-1.0, 1.0) if len(pairs) > 1 else (0.0,)
+    contrasts = np.array([[0.0, 1.0, side, 0.0] for side in sides])
     for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
-            error = np.sqrt(contrast @ model.covariance @ contrast * model.n / model.df)
-            used = len(many[k][0])
+            variances = contrasts @ model.covariance @ contrasts.T * model.n / model.df
+            best, used = _weakest(claim, contrasts @ model.estimate, variances), len(many[k][0])
             rare = len(studies[k]["time"]) - used
             left = f"; {rare} sessions left out, of a number that fewer than {MANY} clients have"
             how = f" (random-intercept cross-lagged model{left * bool(rare)})"
-            found[k] = contrast @ model.estimate, error, model.df, used, how
+            found[k] = *best, model.df, used, how
     return found
 
 
@@ -127,10 +132,8 @@ def _many(person, time) -> np.ndarray | None:
     return there if span >= 3 and len(np.unique(people)) >= MANY * span else None
 
 
-def _slope(
-    claim: Claim, both: list[tuple], rows: Mapping[str, np.ndarray], trend: str
-) -> Estimated:
-    """The slope that a claim is about, or the difference of two."""
+def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estimated:
+    """The slope that a claim is about, or by how much it exceeds another in size."""
     when = rows["person"], rows["time"]
     if len(both) == 1:
         within = claim.kind in ("within", "between")
@@ -147,10 +150,22 @@ def _slope(
 
     def difference(kept: np.ndarray) -> np.ndarray:
         one, other = (np.linalg.lstsq(part[kept, 1:], part[kept, 0])[0][[1]] for part in free)
-        return one - other
+        return np.concatenate([one - other, one + other])
 
-    (estimate,), ((variance,),), df = leave_one_out(difference, people, MAX_BLOCKS)
-    return estimate, np.sqrt(variance), df, len(people), " (jackknife over clients)"
+    estimates, variances, df = leave_one_out(difference, people, MAX_BLOCKS)
+    best = _weakest(claim, estimates, variances)
+    return *best, df, len(people), " (jackknife over clients)"
+
+
+def _weakest(claim: Claim, estimates: np.ndarray, variances: np.ndarray) -> tuple[float, float]:
+    """Of contrasts that must all be on the claimed side the one that is least so, and its error.
+
+    That all are is supported if this one is (Berger 1982, Technometrics 24:295-300).
+    """
+    errors = np.sqrt(np.diag(variances))
+    sign = -1 if claim.sign == "negative" else 1
+    at = np.argmin(sign * estimates / errors)
+    return estimates[at], errors[at]
 
 
 def _group(rows: pd.DataFrame, sessions: Sessions) -> pd.Series:
@@ -334,7 +349,9 @@ def asked(study: CleanStudy, rules: Rules, **chosen: str) -> list[Claim]:
     there = study.sessions.frame
     claims = [c for c in rules.claims if c.kind == "precedes" and {c.term, c.source} <= set(there)]
     if claims:
-        return claims
+        texts, label = Counter(c.text for c in claims), study.codebook.label
+        return [replace(c, text=f"{c.text.rstrip('.')} ({label(c.source)} before {label(c.term)})")
+                if texts[c.text] > 1 else c for c in claims]  # fmt: skip
     outcome, rating, informant = pair(study, **chosen)
     naive, book = Judge(study.dyads, rules, "naive"), study.codebook
     for term, source in ((outcome, rating), (rating, outcome)):
@@ -387,8 +404,8 @@ def headline(found: pd.DataFrame) -> list[str]:
     if "text" not in found:
         return list(found["reason"])
     said = []
-    for text, rows in found.groupby("text", sort=False):
-        by = rows.set_index("analysis")
+    for _, rows in found.groupby(found.groupby("analysis").cumcount()):
+        by, text = rows.set_index("analysis"), rows["text"].iloc[0]
         naive, honest = by.loc["naive"], by.loc[DETRENDED]
         if lost := [row["criterion"] for row in (naive, honest) if pd.isna(row["estimate"])]:
             said.append(f"{text.rstrip('.')}: cannot be told ({lost[0].rstrip('.')}).")
@@ -396,8 +413,10 @@ def headline(found: pd.DataFrame) -> list[str]:
         then, now = (row["verdict"].replace("_", " ") for row in (naive, honest))
         usual = f"{text.rstrip('.')}: {then} by the analysis that most papers print"
         taken = "the trend that all share is taken out"
+        left = honest["estimate"] / naive["estimate"]
         if then == SUPPORTED != now:
-            end = f"and gone as soon as {taken}{_numbers(honest, now)}"
+            turn = "and gone as soon as" if left < HALF else "but no longer sure once"
+            end = f"{turn} {taken}{_numbers(honest, now)}"
         else:
             again = f"and {now} still" if then == now else f"but {now}"
             end = f"{again} once {taken}{_numbers(honest)}"
@@ -489,6 +508,8 @@ def sources(
             if manager:
                 means[manager] = frame.groupby(client)[manager].first()
             return draws_on(means, book, rating, cluster=manager, **how)
+        if frame.groupby(client).size().max() < 3:
+            raise NotEstimableError("of two sessions what is new in one is what was in the other")
         varies = [n for n in names if (frame.groupby(client)[n].nunique() > 1).any()]
         new = changes(measures(frame, told, varies), rating)
         return draws_on(new, book, rating, cluster="person", **how)

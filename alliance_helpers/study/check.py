@@ -249,7 +249,8 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     names = [n for n in frame.select_dtypes("datetime") if n not in own]
     if not names:
         return
-    at = np.argsort(session_order(frame, table, client), kind="stable")
+    number = session_order({table.name: frame}, book)[0][table.name]
+    at = np.argsort(number, kind="stable")
     people = pd.factorize(frame[client])[0][at]
     what = f"an earlier session of the same client (by {table.time}) has a later date."
     remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
@@ -260,14 +261,42 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         notes.wrong(table.variables[name].column, back, told, what, remedy)
 
 
-def session_order(frame: pd.DataFrame, table: Table, client: str) -> np.ndarray:
-    """A counter as it is; of dates, events and fractions the rank among the client's own."""
-    time, variable = frame[table.time], table.variables[table.time]
+def alike(sessions: Iterable[str], book: Codebook) -> list[str]:
+    """The tables of sessions that tell time as the first of them does."""
+    kinds = {n: KINDS[(t := book.tables[n]).variables[t.time].type] for n in sessions}
+    return [name for name, kind in kinds.items() if kind == next(iter(kinds.values()))]
+
+
+def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, str]:
+    """The number of the session in each row of tables that count alike; how, if not as it stands.
+
+    A counter whose usual step is not 1 counts those steps, a session left out being a gap. Other
+    counters, dates, events and fractions become ranks among the client's own, of all tables.
+    """
+    parts = {}
+    for name, frame in sessions.items():
+        table = book.tables[name]
+        time, variable = frame[table.time], table.variables[table.time]
+        if variable.values:
+            time = time.map({v: i for i, v in enumerate(variable.values)})
+        counts = variable.type == "integer" or bool(variable.values)
+        time = time.to_numpy(dtype=float, na_value=np.nan) if counts else time.array
+        parts[name] = pd.DataFrame({"client": frame[book.client].array, "time": time})
+    rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
+    number, how = rows["time"], ""
     if variable.type == "integer":
-        return time.to_numpy(dtype=float, na_value=np.nan)
-    if variable.values:
-        time = time.map({v: i for i, v in enumerate(variable.values)})
-    return time.groupby(frame[client], sort=False).rank("dense").to_numpy(float)
+        once = rows if in_order(rows, [*rows]) else rows.sort_values([*rows]).drop_duplicates()
+        steps = np.diff(once["time"])[once["client"].array[1:] == once["client"].array[:-1]]
+        usual = pd.Series(steps[steps > 0]).mode().min()
+        if usual > 1 and (steps % usual == 0).all():
+            number, how = (number - number.min()) / usual + 1, f"in steps of {usual:g}"
+        elif usual > 1 or (steps == 1).sum() < HALF * len(steps):
+            how = "in each client's order"
+    if variable.type != "integer" or how.endswith("order"):
+        number = rows.groupby("client", sort=False)["time"].rank("dense")
+    number = number.to_numpy(float)
+    ends = np.cumsum([len(part) for part in parts.values()])
+    return dict(zip(parts, np.split(number, ends[:-1]), strict=True)), how
 
 
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
@@ -398,6 +427,7 @@ def _squeezed(name: str) -> str:
     return plain(name).replace(" ", "")
 
 
+HALF = 0.5
 FIRST_ROW = 2
 FEWEST = 10  # ids, to see what all of a table begin and end with
 WRITTEN = "the id as another table writes it"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import DataError, Problem
 from .cells import Change, as_log, in_order
-from .check import place, session_order
+from .check import alike, place, session_order
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
@@ -160,13 +160,21 @@ class Sessions:
 
 
 def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | None:
-    """The sessions of the first table that has them, scored; None without such a table."""
-    name = next(iter(tables), None)
-    if name is None:
+    """The sessions of all tables that have them, side by side and scored; None without any.
+
+    Tables that count sessions otherwise than the first stay out; `check` names them.
+    """
+    tables = {name: tables[name] for name in alike(tables, book)}
+    if not tables:
         return None
-    table, order = book.tables[name], "session_number"
-    number = session_order(tables[name], table, book.client)
-    frame = tables[name].assign(**{order: number})
+    order, time = "session_number", book.tables[next(iter(tables))].time
+    numbers, _ = session_order(tables, book)
+    frame, *others = (
+        frame.rename(columns={book.tables[name].time: time}).assign(**{order: numbers[name]})
+        for name, frame in tables.items()
+    )
+    for other in others:
+        frame = _beside(frame, other, [book.client, order])
     if not in_order(frame, [book.client, order]):
         frame = frame.sort_values([book.client, order], kind="stable")
     scales = [s for s in book.scales.values() if set(s.items) <= set(frame)]
@@ -180,8 +188,16 @@ def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | 
     for column in kept.select_dtypes("number", "float64"):
         kept[column] = kept[column].to_numpy(dtype=float, na_value=np.nan)
     manager = book.case_manager if book.case_manager in kept else None
-    made = kept.assign(**columns)
-    return Sessions(made, book.client, table.time, order, manager, items)
+    return Sessions(kept.assign(**columns), book.client, time, order, manager, items)
+
+
+def _beside(frame: pd.DataFrame, other: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Two tables by client and session; of what both hold the first, if it has it."""
+    frame, other = frame.set_index(key), other.set_index(key)
+    same = [name for name in other if name in frame]
+    both = frame.join(other.drop(columns=same), how="outer")
+    filled = {name: both[name].fillna(other[name].reindex(both.index)) for name in same}
+    return both.assign(**filled).reset_index()
 
 
 @dataclass(frozen=True)

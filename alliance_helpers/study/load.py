@@ -25,7 +25,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import changes, joined, suspicions
+from .suspect import changes, counted, joined, suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -71,8 +71,9 @@ class Study:
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
         found, book = self.examined, self.codebook
-        told = unlike_sessions(found, book), changes(found.sessions, book), joined(found.log, book)
-        return (*suspicions(self.tables, found.tables, book), *chain(*told))
+        told = (f(found.sessions, book) for f in (counted, changes))
+        later = chain(*told, unlike_sessions(found, book), joined(found.log, book))
+        return (*suspicions(self.tables, found.tables, book), *later)
 
 
 def load_study(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
-from .check import WRITTEN, occasions
+from .check import WRITTEN, alike, occasions, session_order
 from .codebook import Codebook, Scale, Table, row_variables
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
@@ -33,6 +33,7 @@ BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
 ENOUGH = 300  # answers, of which none is among the highest that the form offers
 NO_CHANCE = 5  # answers beside steps that nobody takes: by chance in fewer than 5 % of samples
 SEVERAL = range(2, 13)
+MET = 0.5  # of a table's sessions, that the first table has
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
 
@@ -75,6 +76,25 @@ def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
                 table = book.tables[name]
                 column = table.variables[book.case_manager].column
                 yield Problem(table.file, what, remedy, column=column)
+
+
+def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+    """How sessions are numbered, if not as they stand, and tables whose sessions do not meet."""
+    there = {name: sessions[name] for name in alike(sessions, book)}
+    numbers, how = session_order(there, book) if there else ({}, "")
+    rows = {n: {*zip(there[n][book.client], numbers[n], strict=True)} for n in there}
+    for k, (name, frame) in enumerate(sessions.items()):
+        table = book.tables[name]
+        column = table.variables[table.time].column
+        if not k and how:
+            what = f"sessions are counted {how}: it does not go up by 1."
+            yield Problem(table.file, what, "If that is wrong, give a column that counts sessions.",
+                          column=column)  # fmt: skip
+        met = len(rows.get(name, set()) & rows.get(next(iter(rows)), set()))
+        if k and met < MET * len(frame):
+            what = f"only {met} of {len(frame)} rows are of a client and session that "
+            what += f"{book.tables[next(iter(rows))].file} ({next(iter(rows))}) has, too."
+            yield Problem(table.file, what, "Let both count sessions alike.", column=column)
 
 
 def joined(log: pd.DataFrame, book: Codebook) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,6 +150,112 @@ def test_the_sentence_follows_the_data(how, verdicts, words, tmp_path):
 
 
 TREND = "the trend that all share is taken out"
+
+
+def test_a_path_is_gone_only_if_the_estimate_is():
+    said = [gone(-0.3, left) for left in (-0.1499, -0.16, 0.1, -0.31)]
+    assert [("and gone as soon as" in s, "but no longer sure once" in s) for s in said] == [
+        (True, False), (False, True), (True, False), (False, True),
+    ]  # fmt: skip
+
+
+def gone(naive: float, honest: float) -> str:
+    """The sentence of a path that is supported, and inconclusive without the trend."""
+    rows = {"text": "X", "analysis": ["naive", "detrended"], "estimate": [naive, honest],
+            "verdict": ["supported", "inconclusive"], "p_value": [0.01, 0.2]}  # fmt: skip
+    return over_time.headline(pd.DataFrame(rows | {"criterion": ""}))[0]
+
+
+@pytest.mark.parametrize("n, how", [(40, "jackknife"), (400, "cross-lagged")])
+def test_rather_than_the_reverse_asks_for_the_path_itself(tmp_path, n, how):
+    frame = drawn(n, 6, path=0.4)
+    study, rules = study_of(frame, tmp_path)
+    claim = next(c for c in rules.claims if c.claim == "rather")
+    for sign, source, right in (
+        ("positive", "wai", "supported"),  # wai comes before bdi
+        ("negative", "wai", "not_supported"),
+        ("negative", "bdi", "not_supported"),  # there is the reverse, but no path
+        ("positive", "bdi", "not_supported"),
+    ):
+        term = {"wai": "bdi", "bdi": "wai"}[source]
+        asked = replace(claim, sign=sign, source=source, term=term)
+        judge = over_time.Judge(study.dyads, rules, "detrended")
+        effect, (verdict, criterion), _ = judge.find(asked)
+        assert (verdict, how in criterion) == (right, True), (sign, source, effect)
+
+
+def test_two_claims_of_one_text_have_a_sentence_each(tmp_path):
+    study, rules = study_of(drawn(), tmp_path)
+    one = next(c for c in rules.claims if c.claim == "first")
+    rules = replace(rules, claims=(one, replace(one, term="wai", source="bdi")))
+    said = over_time.headline(over_time.paths(study, rules))
+    assert [s.split(":")[0] for s in said] == [
+        "Trust comes before fewer symptoms (wai before bdi)",
+        "Trust comes before fewer symptoms (bdi before wai)",
+    ]
+
+
+def test_what_is_new_is_not_asked_of_two_sessions(tmp_path):
+    study, _ = study_of(drawn(T=2), tmp_path)
+    (reason,) = over_time.sources(study, 20, 5).query("level == 'within'")["reason"]
+    assert "of two sessions" in reason
+
+
+APART = """
+study: {title: Sessions, client: id, case_manager: therapist}
+tables:
+  own:
+    {file: own.csv, row: session, time: session, event: last, key: [id], variables:
+      {id: {type: id}, therapist: {type: id}, session: {type: integer}, wai: {}}}
+  other:
+    {file: other.csv, row: session, time: day, event: last, key: [id], variables:
+      {id: {type: id}, day: {type: integer, column: session}, bdi: {}}}
+informants: {client: {alliance: wai}}
+blocks: {outcome: [bdi]}
+"""
+
+
+def apart(frame: pd.DataFrame, folder, **moved):
+    """The study of :func:`drawn` with the outcome in a file of its own."""
+    (folder / "codebook.yml").write_text(APART)
+    frame.drop(columns="bdi").to_csv(folder / "own.csv", index=False)
+    other = frame[["id", "session", "bdi"]].sample(frac=1, random_state=1)
+    other.assign(**moved).to_csv(folder / "other.csv", index=False)
+    return load_study(folder)
+
+
+def test_sessions_of_two_files_meet(tmp_path):
+    frame = drawn()
+    frame = frame[frame["session"] != 1 + frame["id"] % 10]  # one is left out by each
+    study, rules = study_of(frame, tmp_path)
+    whole = study.sessions.frame
+    (tmp_path / "apart").mkdir()
+    found = clean(apart(frame, tmp_path / "apart")).sessions.frame
+    pd.testing.assert_frame_equal(found[list(whole)], whole)
+    told = apart(frame, tmp_path / "apart", session=frame["session"] + 70).warnings
+    assert [p.what for p in told if p.file == "other.csv"] == [
+        "only 0 of 540 rows are of a client and session that own.csv (own) has, too."
+    ]
+
+
+@pytest.mark.parametrize(
+    "day, told, gap",
+    [
+        (lambda s, _: s, None, True),
+        (lambda s, _: 7 * s - 6, "in steps of 7", True),
+        (lambda s, i: 7 * s + i % 3 + s % 2, "in each client's order", False),
+    ],
+)
+def test_a_counter_of_days_counts_sessions(tmp_path, day, told, gap):
+    frame = drawn()
+    frame = frame[(frame["session"] != 5) | (frame["id"] > 0)]
+    moved = frame.assign(session=day(frame["session"], frame["id"]))
+    study, rules = study_of(moved, tmp_path)
+    found = study.sessions.frame.query("id == '0'")["session_number"].tolist()
+    assert found == [n for n in range(1, 11) if n != 5] if gap else found == [*range(1, 10)]
+    said = [p.what for p in study.warnings if p.column == "session"]
+    assert said == ([f"sessions are counted {told}: it does not go up by 1."] if told else [])
+    assert assess(study.dyads, rules=rules, finding="1")["n"].max() > 500
 
 
 @pytest.mark.parametrize(
@@ -337,9 +444,8 @@ def test_simulated_sessions_know_their_truth(tmp_path):
     kept = frame["session"] <= 4
     who, when = frame["client_id"][kept], frame["session"][kept]
     (found,) = cross_lagged([(y[kept], x[kept], who, when)])
-    found = found.paths.set_index("term")
-    for term, path in (("y_on_x", -0.2), ("x_on_y", 0.0), ("y_on_y", 0.3)):
-        assert found.loc[term, "conf_low"] < path < found.loc[term, "conf_high"]
+    errors = np.sqrt(np.diag(found.covariance))
+    assert (np.abs(found.estimate[:3] - (0.3, -0.2, 0.0)) < 1.96 * errors[:3]).all()
     assert frame["session"].value_counts().iloc[-1] < 4000  # drop-out
     write_study(simulate_study("sessions_effect", 60, 3), tmp_path / "made")
     study, rules = clean(load_study(tmp_path / "made")), read_rules(data=tmp_path / "made")
@@ -351,7 +457,7 @@ def test_errors_of_a_cross_lagged_claim_are_of_three_clients_fewer():
     frame = draw_sessions(courses()["sessions_effect"], 200, 3, 4)
     y, x = frame["symptoms"], frame["client_alliance"]
     (model,) = cross_lagged([(y, x, frame["client_id"], frame["session"])])
-    large = model.paths.set_index("term").loc["y_on_x"]
+    relative = np.sqrt(model.covariance[1, 1]) / abs(model.estimate[1])  # as of a large sample
     dyads = frame.drop_duplicates("client_id", keep="last")
     dyads.attrs["sessions"] = all_sessions(
         {"sessions": frame}, scenario_codebook("sessions_effect")
@@ -360,10 +466,8 @@ def test_errors_of_a_cross_lagged_claim_are_of_three_clients_fewer():
                   source="client_alliance", bound="lagged")  # fmt: skip
     effect, _, clients = over_time.Judge(dyads, read_rules(), "detrended").find(claim)
     assert (effect.df, clients) == (197, 200)
-    ratio = effect.conf_high - effect.conf_low
-    ratio *= large["estimate"] / effect.estimate / (large["conf_high"] - large["conf_low"])
-    assert ratio == pytest.approx(stats.t.ppf(0.975, 197) / stats.norm.ppf(0.975)
-                                  * np.sqrt(200 / 197), rel=1e-6)  # fmt: skip
+    ratio = (effect.conf_high - effect.conf_low) / 2 / abs(effect.estimate) / relative
+    assert ratio == pytest.approx(stats.t.ppf(0.975, 197) * np.sqrt(200 / 197), rel=1e-6)
 
 
 def test_both_rating_in_families_as_spss(tmp_path):
