@@ -313,7 +313,8 @@ def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, Cluster
 def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
-    `basis` is what `orthonormal` makes of the sample.
+    `basis` is what `orthonormal` makes of the sample, or that with the last rows of the way back
+    alone.
     """
     Q, back = basis
     gamma = Q.T @ sample.y
@@ -325,7 +326,7 @@ def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     gram, adjust = inside_groups(Q, sample.starts)
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
-    names = ("intercept", *sample.terms)
+    names = ("intercept", *sample.terms)[-len(back) :]
     return back @ gamma, assemble(scores, shared @ adjust, shared, back, names)
 
 

