@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import plain, word_of
-from ..study.check import as_written, parted
+from ..study.cells import parted, plain, word_of
 from ..study.codebook import ENDING
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
@@ -48,20 +47,18 @@ from .items import (
     Block,
     blocks_by_label,
     guess_block,
-    id_ends,
     informant_of,
     item_blocks,
     reversed_beside,
     without_raw,
 )
-from .layout import SHAPES, DraftTable, Layout, Part, Shape, shape_of
+from .layout import ALIKE, SHAPES, DraftTable, Layout, Part, Shape, of_other, shape_of
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
 MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
-ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
@@ -229,7 +226,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     ids = partial(DraftTable.held, name=layout.client)
     more = [t for t in rest if {*t.frame} == {*first.frame}
             and not {*map(plain, ids(first))} & {*map(plain, ids(t))}]  # fmt: skip
-    other = [t for t in more if _of_other(first, t, layout.client)]
+    other = [t for t in more if of_other(first, t, layout.client)]
     layout.questions += [say("two_ids", file=t.source.raw.file, other=first.source.raw.file)
                          for t in other]  # fmt: skip
     if more := [t for t in more if t not in other]:
@@ -257,15 +254,6 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_subscales(layout)
     _sort(layout)
     return layout
-
-
-def _of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
-    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
-    one, two = (sorted(t.held(ids)) for t in (first, table))
-    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
-    told = len(as_written(two, one)) >= ALIKE * len(two)
-    _, known, first = id_ends(pd.Series([*one, *two]))
-    return told and (unlike or known or not first)
 
 
 def _lost(table: DraftTable) -> str:

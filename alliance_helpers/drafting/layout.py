@@ -9,7 +9,7 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import as_text, plain
+from ..study.cells import as_text, as_written, plain
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
@@ -19,6 +19,7 @@ from .items import WHO, Block, id_ends, informant_of, item_blocks
 ROLE = pattern("column", "role")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
+ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
@@ -222,6 +223,15 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         if guess.type not in DATA and item_blocks(held) and _tied(table, name):
             return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
+
+
+def of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
+    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
+    one, two = (sorted(t.held(ids)) for t in (first, table))
+    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
+    told = len(as_written(two, one)) >= ALIKE * len(two)
+    _, known, first = id_ends(pd.Series([*one, *two]))
+    return told and (unlike or known or not first)
 
 
 def _doubts(table: DraftTable) -> Shape:
