@@ -180,6 +180,7 @@ def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str,
 
 def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
+    remedy = "`event: last_rated`, in each table, takes the last that everybody rated, if there is."
     when: dict[str, pd.Series] = {}
     for who, (name, rows) in _ratings(found.sessions, book).items():
         table, frame = book.tables[name], found.sessions[name]
@@ -189,9 +190,6 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
         if lost := sorted({*frame[book.client][rows]} - {*when[who].index}):
             what = f"at the session taken ({table.event}) the {word}'s rating is lacking for "
             what += f"{len(lost)} clients, who have one of another: {listed(map(repr, lost), 3)}."
-            remedy = "`event: last_rated` takes the last session that everybody rated."
-            if table.event.endswith("_rated"):
-                remedy = "No session of theirs was rated by everybody."
             yield Problem(table.file, what, remedy, column=column)
     both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
     unlike = both[both.nunique(axis=1) > 1]
@@ -199,9 +197,6 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
         told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
         what = f"for {len(unlike)} of {len(both)} clients the ratings are of different sessions: "
         what += f"for {unlike.index[0]!r} of {told}."
-        remedy = "`event: last_rated`, in each table, takes the last that everybody rated."
-        if table.event.endswith("_rated"):
-            remedy = "They have none that everybody rated: number sessions alike in both tables."
         yield Problem(table.file, what, remedy, column=column)
 
 
