@@ -9,11 +9,11 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import as_text, as_written, plain
+from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import TIME, Column, Guess, plain_name
+from .guesses import FEW, TIME, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
@@ -313,3 +313,31 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
             seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}
             said.append(say("two_of_a_dyad", file=file, **seen))
     return Shape("rating", client, settings, say("roles", column=column, **who), (*said,))
+
+
+def find_what_is_said_twice(layout: Layout) -> None:
+    """Find the columns of each table that hold what an earlier table of clients says already."""
+    earlier: list[DraftTable] = []
+    for table in layout.tables:
+        if table.occasion or table.latest or table.row == "episode":
+            continue
+        key = table.key[0]
+        for other in (t for t in earlier if key in t.guesses and key in table.guesses):
+            for name in table.guesses.keys() & other.guesses.keys() - {*layout.links, key}:
+                pair = pd.concat([_by_key(t, key, name) for t in (other, table)], axis=1).dropna()
+                if len(pair) >= FEW and (pair.iloc[:, 0] == pair.iloc[:, 1]).all():
+                    table.same.add(table.guesses[name].column)
+        earlier += [table] if table.row == "client" else []
+
+
+def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
+    """A column's cells by their row's id, numbers alike however they were written."""
+
+    def told(cell: object) -> object:
+        word = word_of(cell)
+        number = as_number(word)
+        return (word or None) if number is None else number
+
+    cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
+    cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
+    return cells.set_index(key)[name]

@@ -227,7 +227,7 @@ def apart(frame: pd.DataFrame, folder, **moved):
 def test_sessions_of_two_files_meet(tmp_path):
     frame = drawn()
     frame = frame[frame["session"] != 1 + frame["id"] % 10]  # one is left out by each
-    study, rules = study_of(frame, tmp_path)
+    study, _ = study_of(frame, tmp_path)
     whole = study.sessions.frame
     (tmp_path / "apart").mkdir()
     found = clean(apart(frame, tmp_path / "apart")).sessions.frame
