@@ -2,7 +2,8 @@
 
 The population is calibrated in `data/calibration.json` (`population`), drawn once (`draws`), and
 written down either without error or gap, or as the five raw tables that a study's data entry
-leaves. Gaps and dirt have their own random streams, one a table; what lies under them stays as drawn.
+leaves. Gaps and dirt have their own random streams, one a table; what lies under them stays as it
+was drawn.
 """
 
 from __future__ import annotations
