@@ -49,8 +49,7 @@ class Judge:
             raise found
         *found, how = found
         if not found[1] > 1e-12:
-            why = "nothing varies once the trend is taken out, or case managers are too few"
-            raise NotEstimableError(why)
+            raise NotEstimableError("nothing varies within clients once the trend is taken out")
         effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
         verdict, criterion = verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + how), float(rows["person"].nunique())

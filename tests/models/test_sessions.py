@@ -259,6 +259,16 @@ def test_errors_are_as_large_as_estimates_vary(term, how, find):
     assert 0.87 < np.sqrt((errors**2).mean()) / estimates.std() < 1.2
 
 
+def test_few_groups_tell_little_of_what_lies_between_them_and_all_of_what_lies_within():
+    data = draw(np.random.default_rng(7), 30, 6)
+    free, few = (
+        within_between(*data, trend="common", group=group).set_index("term")
+        for group in (None, data[2] % 2)
+    )
+    assert free.loc["within"].equals(few.loc["within"])
+    assert free.loc["between", "df"] > 5 and few.loc["between", "df"] == pytest.approx(1, abs=0.1)
+
+
 def test_paths_of_own_lines_and_of_differences():
     """Own lines need sessions; differences are unbiased, also with a path the other way."""
     rng = np.random.default_rng(10)
