@@ -15,7 +15,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.cross_lagged import cross_lagged
 from ..models.robust import MAX_BLOCKS, leave_one_out
-from ..models.sessions import lagged, lagged_rows, own_means, within_between
+from ..models.sessions import ALONE, away, lagged, lagged_rows, own_means, within_between
 from ..study.clean import Sessions
 from . import verdicts
 from .rules import DETRENDED, Claim, Rules
@@ -49,8 +49,7 @@ class Judge:
             raise found
         *found, how = found
         if not found[1] > 1e-12:
-            why = "nothing varies once the trend is taken out, or case managers are too few"
-            raise NotEstimableError(why)
+            raise NotEstimableError("nothing varies within clients once the trend is taken out")
         effect = verdicts.slope(*found, *bounds_of(claim, self.rules))
         verdict, criterion = verdict_of(effect, claim, self.rules)
         return effect, (verdict, criterion + how), float(rows["person"].nunique())
@@ -117,19 +116,19 @@ def _many(person, time) -> np.ndarray | None:
 
 def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estimated:
     """The slope that a claim is about, or by how much it exceeds another in size."""
-    when = rows["person"], rows["time"]
+    when, within = (rows["person"], rows["time"]), claim.kind in ("within", "between")
+    how = _own(*when) if trend == "own" and not within else ""
     if len(both) == 1:
-        within = claim.kind in ("within", "between")
         term = claim.kind if within else "before"
         row = (within_between(*both[0], *when, trend, rows.get("group")) if within
                else lagged(*both[0], *when, claim.lag, trend))  # fmt: skip
         at = [*row["term"]].index(term)
-        how = _own(*when) if trend == "own" and not within else ""
         return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), how
     parts = [lagged_rows(*pair, *when, claim.lag, trend) for pair in both]
     people = parts[0][0].person
-    free = [np.column_stack([v - own_means(v, people) for v in (now.y, *X.values())])
-            for now, X in parts]  # fmt: skip
+    free = [np.column_stack([now.y, *X.values()]) for now, X in parts]
+    if trend not in ALONE:
+        free = [away(part, people) for part in free]
 
     def difference(kept: np.ndarray) -> np.ndarray:
         one, other = (np.linalg.lstsq(part[kept, 1:], part[kept, 0])[0][[1]] for part in free)
@@ -137,7 +136,7 @@ def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estima
 
     estimates, variances, df = leave_one_out(difference, people, MAX_BLOCKS)
     best = _weakest(claim, estimates, variances)
-    return *best, df, len(people), " (jackknife over clients)"
+    return *best, df, len(people), f" (jackknife over clients){how}"
 
 
 def _weakest(claim: Claim, estimates: np.ndarray, variances: np.ndarray) -> tuple[float, float]:

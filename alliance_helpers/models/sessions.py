@@ -170,7 +170,7 @@ def within_between(y, x, person, time, trend: str = "none", group=None) -> pd.Da
         2015, Psychol Methods 20:63-83). With the trend left in, errors are the model's, with
         Satterthwaite's degrees of freedom; else they respect what one person's occasions have in
         common, those of `between` what one group's people have (CR2), with the part of the rows
-        that the occasions' means take; missing where groups are too few.
+        that the occasions' means take.
 
     Raises
     ------
@@ -338,11 +338,8 @@ def _fitted(rows: Occasions, X: dict[str, np.ndarray], trend: str) -> pd.DataFra
         order, starts, sizes = runs(np.unique(rows.group, return_inverse=True)[1])
         at = [*X].index("between") + 1
         own = replace(sample, y=free[order, 0], terms=("between",), starts=starts, sizes=sizes)
-        try:
-            errors = fit_robust(own, (Q[order], back[[at]]))[1]
-            variance[at], df[at] = errors.vcov[0, 0], errors.df[0]
-        except NotEstimableError:  # the groups are too few
-            variance[at] = df[at] = np.nan
+        errors = fit_robust(own, (Q[order], back[[at]]))[1]
+        variance[at], df[at] = errors.vcov[0, 0], errors.df[0]
     spread = np.sqrt(variance * sample.n / (sample.n - taken))
     return tidy(X, found[1:], spread[1:], df[1:], sample.n)
 
