@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import OutputError
+from .errors import OutputError, ParameterError
 from .errors import listed as named
 
 PACKAGE = Path(__file__).resolve().parent
@@ -43,6 +43,7 @@ RUN_FILE = "run.json"
 UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody will see the figures
 
 LIST = ".alliance"
+MANY = 1_000  # files of others, of which no more are looked for
 LEVELS = 3  # batch/notebooks/000001/name.ipynb
 HOLDER = re.compile(r"^pid (\d+)(?: by (\w+))?$", re.MULTILINE)
 ENTRY = re.compile(r'^([0-9a-f]{64}) (".*")$', re.MULTILINE)
@@ -130,6 +131,12 @@ def homeless(text: str) -> str:
     return text
 
 
+def refuse_odd(place: str) -> None:
+    """Refuse the name of a place that is not UTF-8, or holds a byte of zero."""
+    if "\0" in place or place.encode("utf-8", "replace").decode() != place:
+        raise ParameterError(f"{place!r} is not a name in UTF-8. Give it another.")
+
+
 def at(place: str | Path) -> Path:
     """Where a path leads, as a person wrote it or as :func:`homeless` did."""
     for mark, name in _own_names():
@@ -198,16 +205,18 @@ def is_known(file: Path, name: str, known: Mapping[str, Iterable[str]]) -> bool:
 
 
 def survey(folder: Path, known: Mapping[str, Iterable[str]]) -> tuple[list[str], list[str]]:
-    """Names of the files in a folder that are as the kit wrote them, and of all others.
+    """Names of the files in a folder that are as the kit wrote them, and of all (or MANY) others.
 
     Neither has the folder's list, nor the parts of files that a killed process left.
     """
     ours, others = [], []
-    for path in sorted(folder.rglob("*")):
+    for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if name != LIST and (path.is_symlink() or not path.is_dir()) and not is_part(path):
             (ours if is_known(path, name, known) else others).append(name)
-    return ours, others
+            if len(others) > MANY:  # somebody's home, or all of a disk
+                break
+    return sorted(ours), sorted(others)
 
 
 def refuse_others(folder: Path, others: list[str]) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from alliance_helpers.claims.over_time import Judge
 from alliance_helpers.claims.rules import Claim, read_rules
+from alliance_helpers.claims.trends import Judge
 from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.paths import ROOT

@@ -22,8 +22,8 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import READINGS, Stepwise
-from .over_time import TRENDS, Judge
 from .rules import ABSENCES, KEY, SEVERAL, Claim, Rules, read_rules, read_stress
+from .trends import TRENDS, Judge
 from .verdicts import ADJUSTED, QUICK, ClaimData, Effect
 
 COLUMNS = [

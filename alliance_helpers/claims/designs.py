@@ -17,8 +17,8 @@ import numpy as np
 from ..cohorts.courses import TREND_ONLY, courses, draw_courses
 from ..cohorts.population import DAYS, population
 from ..errors import NotEstimableError, ParameterError
-from .over_time import estimated
 from .rules import Claim, Rules
+from .trends import estimated
 from .verdicts import (
     INCONCLUSIVE,
     Complete,

@@ -314,7 +314,7 @@ OFFERED: dict[str, Callable[[Codebook], list[str]]] = {
 }
 NUMBERS: dict[str, Callable[..., None]] = {
     "conf_level": partial(require, "share"),
-    "n_perm": partial(require_whole, 0),
+    "n_perm": partial(require_whole, 0, 100_000),
     "min_cell": partial(require_whole, 0),
 }
 

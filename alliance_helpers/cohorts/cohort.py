@@ -228,10 +228,13 @@ def changed(cohort: Cohort, without: str = "", subscale: str = "", blocks: str =
                     f"without names {listed(who)}, which would tell in every result who was left "
                     "out: leave single people out by `where` in the codebook."
                 )
-            cohort = cohort.without(**left)
+            there = {n: {*map(str, cohort.dyads.get(n, ()))} for n in left}
+            asked = {n: [v for told in left[n] for v in _parts(told, there[n])] for n in left}
+            cohort = cohort.without(**asked)
         if subscale:
             cohort = cohort.using(subscale)
         chosen = _pairs(blocks, "blocks") if blocks else {}
+        chosen = {b: [*chain.from_iterable(map(_parts, told))] for b, told in chosen.items()}
         for block in chosen:
             _one_of(block, {*book.blocks, *BLOCKS}, "block")
         return cohort.with_blocks(**chosen) if chosen else cohort
@@ -250,8 +253,13 @@ def _pairs(text: str, name: str) -> dict[str, list[str]]:
         raise ParameterError(f"{name} is {text!r}; write it as column=value, value; column=value.")
     found: dict[str, list[str]] = {}
     for left, _, right in pairs:
-        found.setdefault(left.strip(), []).extend(v.strip() for v in right.split(","))
+        found.setdefault(left.strip(), []).append(right.strip())
     return found
+
+
+def _parts(text: str, whole: Iterable = ()) -> list[str]:
+    """What commas part, but for values that have a comma themselves."""
+    return [text] if text in whole else [part.strip() for part in text.split(",")]
 
 
 def _listed(values: Mapping[str, Values]) -> str:
@@ -346,8 +354,7 @@ def open_cohort(
     """
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
-    OPENED.out, OPENED.codebook, OPENED.changes = out, cohort.codebook, ()
-    OPENED.n = len(cohort.dyads)
+    vars(OPENED).update(out=out, codebook=cohort.codebook, n=len(cohort.dyads), changes=())
     return changed(cohort, without, subscale, blocks)
 
 

@@ -17,11 +17,9 @@ from math import nan
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..errors import listed
-from ..study.cells import plain, word_of
-from ..study.check import as_written, parted
+from ..study.cells import parted, plain
 from ..study.codebook import ENDING
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
@@ -35,7 +33,6 @@ from .guesses import (
     ROLES,
     Guess,
     agree,
-    as_number,
     find_roles,
     guess_columns,
     plain_name,
@@ -48,20 +45,28 @@ from .items import (
     Block,
     blocks_by_label,
     guess_block,
-    id_ends,
     informant_of,
     item_blocks,
     reversed_beside,
     without_raw,
 )
-from .layout import SHAPES, DraftTable, Layout, Part, Shape, shape_of
+from .layout import (
+    ALIKE,
+    SHAPES,
+    DraftTable,
+    Layout,
+    Part,
+    Shape,
+    find_what_is_said_twice,
+    of_other,
+    shape_of,
+)
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
 MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
-ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
@@ -229,14 +234,14 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     ids = partial(DraftTable.held, name=layout.client)
     more = [t for t in rest if {*t.frame} == {*first.frame}
             and not {*map(plain, ids(first))} & {*map(plain, ids(t))}]  # fmt: skip
-    other = [t for t in more if _of_other(first, t, layout.client)]
+    other = [t for t in more if of_other(first, t, layout.client)]
     layout.questions += [say("two_ids", file=t.source.raw.file, other=first.source.raw.file)
                          for t in other]  # fmt: skip
     if more := [t for t in more if t not in other]:
         files = listed(table.source.raw.file for table in more)
         layout.questions.append(say("others", files=files, other=first.source.raw.file))
         layout.tables = [table for table in layout.tables if table not in more]
-    _find_what_is_said_twice(layout)
+    find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)
     layout.twice = {name for name, count in counts.items() if count > 1} - layout.links
@@ -257,15 +262,6 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_subscales(layout)
     _sort(layout)
     return layout
-
-
-def _of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
-    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
-    one, two = (sorted(t.held(ids)) for t in (first, table))
-    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
-    told = len(as_written(two, one)) >= ALIKE * len(two)
-    _, known, first = id_ends(pd.Series([*one, *two]))
-    return told and (unlike or known or not first)
 
 
 def _lost(table: DraftTable) -> str:
@@ -497,31 +493,3 @@ def _into_block(
         made = layout.name(f"{name}{ending}_{value}")
         layout.derived.append((made, name + ending, value))
         blocks[kind].append(made)
-
-
-def _find_what_is_said_twice(layout: Layout) -> None:
-    """Find the columns of each table that hold what an earlier table of clients says already."""
-    earlier: list[DraftTable] = []
-    for table in layout.tables:
-        if table.occasion or table.latest or table.row == "episode":
-            continue
-        key = table.key[0]
-        for other in (t for t in earlier if key in t.guesses and key in table.guesses):
-            for name in table.guesses.keys() & other.guesses.keys() - {*layout.links, key}:
-                pair = pd.concat([_by_key(t, key, name) for t in (other, table)], axis=1).dropna()
-                if len(pair) >= FEW and (pair.iloc[:, 0] == pair.iloc[:, 1]).all():
-                    table.same.add(table.guesses[name].column)
-        earlier += [table] if table.row == "client" else []
-
-
-def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
-    """A column's cells by their row's id, numbers alike however they were written."""
-
-    def told(cell: object) -> object:
-        word = word_of(cell)
-        number = as_number(word)
-        return (word or None) if number is None else number
-
-    cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
-    cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
-    return cells.set_index(key)[name]

@@ -239,8 +239,6 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, **dates)
     if number is not None and not _names_every(levels, number):
         return _outward(as_number_guess(guess, number), number)
-    if number is None and _mostly(DATE, present):
-        return replace(guess, type="date")
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}
@@ -253,8 +251,10 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
 
 def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:
     """How nearly all of these dates are written; asked, if they are other dates by another form."""
+    if _mostly(DATE, present):
+        return {"type": "date"}
     texts = {text: n for text, n in present.items() if not DATE.fullmatch(text)}
-    if not texts or not (_mostly(MOMENT, texts) or _mostly(NAMED_MONTH, texts)):
+    if not (_mostly(MOMENT, texts) or _mostly(NAMED_MONTH, texts)):
         return {}
     cells, rows = pd.Series([*texts], dtype="str"), np.array([*texts.values()])
     read: dict[str, tuple[float, pd.Series]] = {}

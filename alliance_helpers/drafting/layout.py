@@ -9,16 +9,17 @@ from itertools import chain
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import as_text, plain
+from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import TIME, Column, Guess, plain_name
+from .guesses import FEW, TIME, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
+ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
@@ -224,6 +225,15 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
     return _doubts(table) if has_items else Shape()
 
 
+def of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
+    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
+    one, two = (sorted(t.held(ids)) for t in (first, table))
+    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
+    told = len(as_written(two, one)) >= ALIKE * len(two)
+    _, known, first = id_ends(pd.Series([*one, *two]))
+    return told and (unlike or known or not first)
+
+
 def _doubts(table: DraftTable) -> Shape:
     """What speaks against one row a dyad, though no column was found that tells the rows apart."""
     guesses = table.guesses.values()
@@ -303,3 +313,31 @@ def _rating(table: DraftTable, guess: Guess, told: dict, client: str | None) -> 
             seen = {"rows": listed(twice.index, 3), "column": cells.columns[0], "value": value}
             said.append(say("two_of_a_dyad", file=file, **seen))
     return Shape("rating", client, settings, say("roles", column=column, **who), (*said,))
+
+
+def find_what_is_said_twice(layout: Layout) -> None:
+    """Find the columns of each table that hold what an earlier table of clients says already."""
+    earlier: list[DraftTable] = []
+    for table in layout.tables:
+        if table.occasion or table.latest or table.row == "episode":
+            continue
+        key = table.key[0]
+        for other in (t for t in earlier if key in t.guesses and key in table.guesses):
+            for name in table.guesses.keys() & other.guesses.keys() - {*layout.links, key}:
+                pair = pd.concat([_by_key(t, key, name) for t in (other, table)], axis=1).dropna()
+                if len(pair) >= FEW and (pair.iloc[:, 0] == pair.iloc[:, 1]).all():
+                    table.same.add(table.guesses[name].column)
+        earlier += [table] if table.row == "client" else []
+
+
+def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
+    """A column's cells by their row's id, numbers alike however they were written."""
+
+    def told(cell: object) -> object:
+        word = word_of(cell)
+        number = as_number(word)
+        return (word or None) if number is None else number
+
+    cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
+    cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
+    return cells.set_index(key)[name]

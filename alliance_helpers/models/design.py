@@ -5,6 +5,7 @@ Checks of arguments; every message names the argument, or the term.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -43,11 +44,12 @@ def require(rule: str, **values: float) -> None:
             raise ParameterError(f"{name} is {value}; give {words}.")
 
 
-def require_whole(least: int, **values: int) -> None:
-    """Each value must be a whole number of at least `least`."""
+def require_whole(least: int, most: float = math.inf, /, **values: int) -> None:
+    """Each value must be a whole number of at least `least`, and at most `most`."""
+    of = f"of at least {least}" if math.isinf(most) else f"from {least} to {most:,}"
     for name, value in values.items():
-        if not isinstance(value, Integral) or value < least:
-            raise ParameterError(f"{name} is {value!r}; give a whole number of at least {least}.")
+        if not isinstance(value, Integral) or not least <= value <= most:
+            raise ParameterError(f"{name} is {value!r}; give a whole number {of}.")
 
 
 def require_pairs(r: float, n: float, above: int) -> None:

@@ -94,8 +94,8 @@ class Partial:
         Z = _independent(Z[self.order])
         (self.n, self.k), self.q = X.shape, Z.shape[1]
         if self.n < self.k + self.q + 4:
-            few = f"{self.n} complete dyads are too few for {self.k + self.q} variables"
-            raise NotEstimableError(few)
+            many = self.k + self.q
+            raise NotEstimableError(f"{self.n} complete dyads are too few for {many} variables")
         self.y, self.X, self.Z = standardise(y[self.order]), standardise(X[self.order]), Z
         self.df = self.n - self.q - 1 - self.k
         self.base = np.linalg.qr(np.column_stack([np.ones(self.n), Z]))[0]

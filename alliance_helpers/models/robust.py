@@ -80,9 +80,8 @@ class ClusterCovariance:
         nu = q * (q + 1) / _total_variance(own, shared)
         df2 = nu - q + 1
         if not df2 > 0:
-            needs = f"more than {q - 1} effective degrees of freedom"
-            carry = f"the {len(self.own)} groups carry {nu:.1f}"
-            raise NotEstimableError(f"A joint test of {q} terms needs {needs}; {carry}.")
+            needs = f"more than {q - 1} effective degrees of freedom, not {nu:.1f}"
+            raise NotEstimableError(f"A joint test of {q} terms needs {needs}.")
         block, vcov = np.asarray(estimate, float)[keep], self.vcov[np.ix_(keep, keep)]
         errors = np.sqrt(np.diag(vcov))
         if not (errors > 0).all() or np.linalg.cond(vcov / np.outer(errors, errors)) > 1 / SINGULAR:
@@ -314,7 +313,8 @@ def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, Cluster
 def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 
-    `basis` is what `orthonormal` makes of the sample.
+    `basis` is what `orthonormal` makes of the sample, or that with the last rows of the way back
+    alone.
     """
     Q, back = basis
     gamma = Q.T @ sample.y
@@ -326,7 +326,7 @@ def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     gram, adjust = inside_groups(Q, sample.starts)
     scores = np.add.reduceat(Q * residuals[:, None], sample.starts)
     scores, shared = (adjust @ scores[:, :, None])[:, :, 0], adjust @ gram
-    names = ("intercept", *sample.terms)
+    names = ("intercept", *sample.terms)[-len(back) :]
     return back @ gamma, assemble(scores, shared @ adjust, shared, back, names)
 
 

@@ -157,17 +157,20 @@ def within_between(y, x, person, time, trend: str = "none", group=None) -> pd.Da
     ----------
     y, x, person, time : array-like (n,)
         One row per person and occasion; rows with a missing value are dropped.
-    trend : {"none", "common", "own", "differences"}
+    trend : {"none", "line", "common", "own", "differences"}
         See :data:`TRENDS`. With `own` and `differences` only the association within is left.
+    group : array-like (n,), optional
+        Whom people belong to: a therapist; of a person who changes, the first.
 
     Returns
     -------
     DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
         `within` and `between` are slopes of y on the person's deviations from the own mean, and on
-        that mean, from a random-intercept model by REML with Satterthwaite's degrees of freedom
-        (Raudenbush & Bryk 2002; Wang & Maxwell 2015, Psychol Methods 20:63-83). `own`: pooled
-        slope of what each person's line leaves over, with a degree less for each line's two
-        parameters. `differences`: errors robust to what one person's have in common (CR2).
+        that mean, from a random-intercept model by REML (Raudenbush & Bryk 2002; Wang & Maxwell
+        2015, Psychol Methods 20:63-83). With the trend left in, errors are the model's, with
+        Satterthwaite's degrees of freedom; else they respect what one person's occasions have in
+        common, those of `between` what one group's people have (CR2), with the part of the rows
+        that the occasions' means take.
 
     Raises
     ------
@@ -201,17 +204,18 @@ def lagged(y, x, person, time, lag: int = 1, trend: str = "none") -> pd.DataFram
         As for :func:`within_between`; `time` counts occasions.
     lag : int
         Occasions between the earlier values and y; rows without the earlier occasion are dropped.
-    trend : {"none", "common", "own", "differences"}
+    trend : {"none", "line", "common", "own", "differences"}
 
     Returns
     -------
     DataFrame : term estimate std_error statistic df p_value conf_low conf_high n
-        `itself` and `before` (the earlier x), both as deviations from the person's mean; the
-        common trend has `time`. With the trend left in the errors are the model's, as most papers
-        print them; else they respect people (CR2), since what is left of a person's occasions goes
-        together. Earlier deviations from a mean that holds the later value are biased in short
-        series (Nickell 1981, Econometrica 49:1417-1426): for few occasions and many people use
-        :func:`.cross_lagged.cross_lagged`.
+        `itself` and `before` (the earlier x), both as deviations from the person's mean; a line
+        has `time`. Earlier differences hold what the later one does: they are instrumented by the
+        values before them (Anderson & Hsiao 1981, J Am Stat Assoc 76:598-606). With the trend left
+        in the errors are the model's, as most papers print them; else they respect people (CR2),
+        since what is left of a person's occasions goes together. Earlier deviations from a mean
+        that holds the later value are biased in short series (Nickell 1981, Econometrica
+        49:1417-1426): for few occasions and many people use :func:`.cross_lagged.cross_lagged`.
 
     Raises
     ------
@@ -269,8 +273,7 @@ def _ago(told: Occasions, now: Occasions, lag: int) -> np.ndarray:
 
 
 def _instrumented(y: np.ndarray, X: np.ndarray, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An outcome and predictors of which least squares make two-stage least squares, with their
-    residuals (Anderson & Hsiao 1981, J Am Stat Assoc 76:598-606)."""
+    """Outcome and predictors whose least squares are two-stage ones, with their residuals."""
     told = Z @ np.linalg.lstsq(Z, X)[0]
     return y - (X - told) @ np.linalg.lstsq(told, y)[0], told
 
@@ -288,9 +291,12 @@ def _left(rows: Occasions, trend: str) -> Occasions:
     whole = rows.both
     if trend == "differences":
         rows = _differences(rows)
-        left = rows.both - rows.both.mean(axis=0)
+        left = rows.both
     else:
-        rows = _lined(rows) if trend == "own" else rows
+        if trend == "own":
+            rows = rows.part(np.bincount(rows.person)[rows.person] > 2)
+            if len(rows.time) - 2 * len(np.unique(rows.person)) < 6:
+                raise NotEstimableError("too few people have three occasions or more")
         own = Own(rows.person, rows.time if trend == "own" else None)
         if trend in ("common", "own"):
             rows = rows.of(without_occasions(rows.both, rows.time, own))
@@ -327,22 +333,15 @@ def _fitted(rows: Occasions, X: dict[str, np.ndarray], trend: str) -> pd.DataFra
     Q, R = np.linalg.qr(free[:, 1:])
     back, taken = np.linalg.inv(R), 0 if trend == "line" else alike(rows.time).max()
     found, errors = fit_robust(replace(sample, y=free[:, 0]), (Q, back))
-    spread, df = np.diag(errors.vcov).copy(), errors.df.copy()
+    variance, df = np.diag(errors.vcov).copy(), errors.df.copy()
     if "between" in X and 0 < rows.group.max() < sample.n_groups - 1:
         order, starts, sizes = runs(np.unique(rows.group, return_inverse=True)[1])
-        of_groups = replace(sample, y=free[order, 0], starts=starts, sizes=sizes)
-        errors, at = fit_robust(of_groups, (Q[order], back))[1], [*X].index("between") + 1
-        spread[at], df[at] = errors.vcov[at, at], errors.df[at]
-    spread = np.sqrt(spread * sample.n / (sample.n - taken))
+        at = [*X].index("between") + 1
+        own = replace(sample, y=free[order, 0], terms=("between",), starts=starts, sizes=sizes)
+        errors = fit_robust(own, (Q[order], back[[at]]))[1]
+        variance[at], df[at] = errors.vcov[0, 0], errors.df[0]
+    spread = np.sqrt(variance * sample.n / (sample.n - taken))
     return tidy(X, found[1:], spread[1:], df[1:], sample.n)
-
-
-def _lined(rows: Occasions) -> Occasions:
-    """Rows of people with three occasions or more."""
-    kept = rows.part(np.bincount(rows.person)[rows.person] > 2)
-    if len(kept.time) - 2 * len(np.unique(kept.person)) < 6:
-        raise NotEstimableError("too few people have three occasions or more")
-    return kept
 
 
 def _differences(rows: Occasions) -> Occasions:

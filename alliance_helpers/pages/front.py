@@ -102,8 +102,8 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
             firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     if firm:
-        what = " or ".join(sorted(set(firm), reverse=True))
-        sure.append(f"what else is {what} stands" if weak else "no single change turns that")
+        what = f"is {' or '.join(sorted(set(firm), reverse=True))}"
+        sure.append(f"what else {what} stands" if weak else f"no single change turns what {what}")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

@@ -213,6 +213,8 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     shown = {c: rounded_n(frame[c]) for c in ("n",) if c in frame}
     for c in {"df", "n_effective"} & set(frame) if "n" in frame else ():  # n, or less some terms
         shown[c] = frame[c].mask(frame[c] % 1 == 0, frame[c] + shown["n"] - frame["n"])
+    for c in {"mean", "std"} & set(frame):  # of whole numbers their sum would give n away
+        shown[c] = frame[c].map("{:.3g}".format).astype(float)
     if "zeros_observed" in frame:
         shown["zeros_observed"] = frame["zeros_observed"].mask(lambda n: n.between(1, FEW - 1))
     for c in {"rows_raw", "rows_cleaned"} & set(frame):

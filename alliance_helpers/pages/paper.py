@@ -93,7 +93,7 @@ def export(run: str | Path, to: str | Path, template: str | Path | None = None) 
 
 
 def _is_word(file: Path) -> bool:
-    return zipfile.is_zipfile(file) and "word/styles.xml" in _unzipped(file)
+    return file.is_file() and zipfile.is_zipfile(file) and "word/styles.xml" in _unzipped(file)
 
 
 def _convert(text: str, folder: Path, styles: Path) -> None:

@@ -175,8 +175,7 @@ def interval_rows(
     across, y = ax.get_yaxis_transform(), 0.0
     beside = offset_copy(across, ax.figure, x=108, units="points")
     halo = [withStroke(linewidth=3, foreground="white")]
-    # narrower axes would bring no more of a label into the picture
-    how = {"transform": across, "va": "center", "path_effects": halo, "in_layout": False}
+    how = {"transform": across, "va": "center", "path_effects": halo}
     for name, part in groups.items():
         if name:
             ax.text(0, y + 0.05, name, weight="bold", **how)

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
-from ..paths import empty_for_a_run, held, refuse_others, survey, write_whole
+from ..paths import empty_for_a_run, held, refuse_odd, refuse_others, survey, write_whole
 from ..paths import listed as listed_in
 
 LONGEST = 300  # letters of what a notebook's error says, on one line
@@ -65,6 +65,9 @@ class _Place(click.ParamType):
         self.name = name
 
     def convert(self, value: str, param: object, ctx: object) -> str:
+        if not value:
+            self.fail("it is empty. Name a place, or leave the option out.", param, ctx)
+        refuse_odd(value)
         return os.path.expanduser(value)
 
 
@@ -353,7 +356,7 @@ def compare(one, other, as_json, page) -> None:
     result = found(one, other)
     if page:
         write_whole(Path(page), result.html())
-    click.echo(json.dumps(result.record(), indent=2) if as_json else result.text())
+    click.echo(json.dumps(vars(result), indent=2) if as_json else result.text())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +56,6 @@ class Comparison:
     verdicts: list[dict]
     estimates: int
     tables: list[str] = field(default_factory=list)
-
-    def record(self) -> dict:
-        """All of it, for JSON."""
-        return asdict(self)
 
     def text(self) -> str:
         """All of it, for a terminal."""

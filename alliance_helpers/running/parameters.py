@@ -18,7 +18,7 @@ from pathlib import Path
 from tokenize import COMMENT, generate_tokens
 
 from ..errors import CodebookError, ParameterError, listed, meant
-from ..paths import at
+from ..paths import at, refuse_odd
 from ..study.yaml_text import load_yaml, read_text
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
@@ -251,11 +251,13 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
 def absolute_places(values: Mapping[str, object]) -> dict[str, object]:
     """The same values, with the files that they name, or that a scenario brings, as paths."""
     named = {name: values[name] for name in PLACES if isinstance(values.get(name), str)}
+    for place in named.values():
+        refuse_odd(place)
     places = {n: str(at(v).absolute()) for n, v in named.items() if v}
     if values.get("scenario"):
         from ..cohorts.courses import BROUGHT, courses
 
-        if values["scenario"] in courses():
+        if values["scenario"] in [*courses()]:  # whatever its type is, which is looked at later
             places = {name: str(file) for name, file in BROUGHT.items()} | places
     return {**values, **places}
 
@@ -325,8 +327,8 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
         remedy = f"At most {MOST:,} can be." if yes else "If that is meant, add --yes."
         number = f"{count:,}" if count < 10**15 else "more than 10**15"
         raise ParameterError(
-            f"The grid asks for {number} runs, every combination of {sizes or 'nothing'}, and "
-            f"{len(runs):,} further runs. {remedy}"
+            f"The grid asks for {number} runs ({sizes or 'nothing'} combined, and {len(runs):,} "
+            f"further runs). {remedy}"
         )
     combinations = product(*axes.values()) if axes else ()
     every = [*(dict(zip(axes, values, strict=True)) for values in combinations), *runs]

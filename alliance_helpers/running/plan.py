@@ -18,7 +18,7 @@ import pandas as pd
 
 from .. import paths
 from ..claims.assess import assess
-from ..claims.rules import ROW, claims_file, read_rules, read_stress
+from ..claims.rules import ROW, chosen_values, claims_file, read_rules, read_stress
 from ..cohorts.cohort import CHANGES, open_cohort
 from ..cohorts.courses import courses
 from ..errors import ParameterError
@@ -266,14 +266,17 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
             "data need not be there yet."
         )
     there = data_of(by_name(input_hashes(parameters)))
-    synthetic = codebook_of(parameters.get("data"), parameters.get("codebook")).synthetic
+    book = codebook_of(parameters.get("data"), parameters.get("codebook"))
+    chosen_values(parameters, book, rules=read_rules(_places(parameters)[2]))
+    if there and any(parameters.get(name) for name in CHANGES):
+        open_cohort(**{n: v for n, v in parameters.items() if n in (*COHORT, *CHANGES)})
     verdicts = []
-    if synthetic and (there or parameters.get("scenario")):
+    if book.synthetic and (there or parameters.get("scenario")):
         verdicts = findings_of(plan, parameters)[[*ROW, "verdict"]].to_dict("records")
     record = {
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
         "data": there,
-        "synthetic": synthetic,
+        "synthetic": book.synthetic,
         "plan": plan,
         "digests": {part: digest(said) for part, said in plan.items()},
         "verdicts": verdicts,

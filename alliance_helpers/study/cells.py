@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow as pa
 from pandas.api import types
 
 from ..errors import Problem, listed, show
-from .codebook import Table, Variable, is_number
+from .codebook import ENDING, Table, Variable, is_number
 
 # One large block, never touched, given back: from then on glibc keeps what columns give back and
 # does not ask the system for their pages anew (mallopt(3): M_MMAP_THRESHOLD is dynamic).
@@ -106,6 +106,7 @@ MOST_STEPS = 10  # of answers: a longer range is no questionnaire's
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
+FEWEST = 10  # ids, to see what all of a table begin and end with
 ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
 
 
@@ -120,6 +121,42 @@ def as_text(value: object) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
+    """An id that ends (or begins) in who rated, 1001K or C1001, as the id alone; who, beside it."""
+    if column not in frame:
+        return frame
+    cells = frame[column].map(as_text, na_action="ignore").astype("str")
+    end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
+    forms = rf"(?i)^(?P<id>.+?)[\W_]?{end}$", rf"(?i)^{end}[\W_]?(?P<id>.+)$"
+    parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
+    who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
+    return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
+
+
+def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids that another table does not have, as it writes them: with other zeros in front.
+
+    Or within what all ids of a table begin and end with, if that is all that tells the two apart.
+
+    >>> as_written(["1", "2"], ["001", "002"]), as_written(["A", "1"], ["1", "01", "a"])
+    ({'1': '001', '2': '002'}, {})
+    """
+    lost = set(ids).difference(known)
+    apart = len(lost) == len(ids) >= max(FEWEST, len(known) / 2)
+    bare, there = (_bare(names, apart) for names in (ids, known))
+    alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
+    meant = dict(zip(there, known, strict=True)) if alone else {}
+    return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
+
+
+def _bare(names: Iterable[str], apart: bool) -> list[str]:
+    """Ids without zeros in front of a number; `apart`: nor what all of them begin or end with."""
+    for form in (r"^\D+", r"\D+\d*$") if apart else ():
+        if len({"".join(re.findall(form, name)) for name in names}) == 1:
+            names = [re.sub(form, "", name) for name in names]
+    return [re.sub(r"(?<!\d)0+(?=\d)", "", name) for name in names]
 
 
 def _text(values: pd.Series) -> pd.Series:

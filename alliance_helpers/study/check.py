@@ -7,7 +7,6 @@ numbered as a spreadsheet shows them (the header is row 1).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -25,9 +24,11 @@ from .cells import (
     Notes,
     as_log,
     as_text,
+    as_written,
     firsts,
     in_order,
     one_lower,
+    parted,
     plain,
     word_of,
 )
@@ -86,18 +87,6 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         keep &= here
     notes.rows = notes.rows[keep]
     return frame if keep.all() else frame[keep]
-
-
-def parted(frame: pd.DataFrame, column: str, endings: list[str]) -> pd.DataFrame:
-    """An id that ends (or begins) in who rated, 1001K or C1001, as the id alone; who, beside it."""
-    if column not in frame:
-        return frame
-    cells = frame[column].map(as_text, na_action="ignore").astype("str")
-    end = rf"(?P<end>{'|'.join(map(re.escape, endings))})"
-    forms = rf"(?i)^(?P<id>.+?)[\W_]?{end}$", rf"(?i)^{end}[\W_]?(?P<id>.+)$"
-    parts = max(map(cells.str.extract, forms), key=lambda told: told["end"].count())
-    who = parts["end"].str.lower().map({ending.lower(): ending for ending in endings})
-    return frame.assign(**{column: parts["id"].fillna(cells), ENDING: who})
 
 
 def _of_ids(table: Table) -> str:
@@ -191,6 +180,7 @@ def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str,
 
 def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
+    remedy = "`event: last_rated`, in each table, takes the last that everybody rated, if there is."
     when: dict[str, pd.Series] = {}
     for who, (name, rows) in _ratings(found.sessions, book).items():
         table, frame = book.tables[name], found.sessions[name]
@@ -200,9 +190,6 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
         if lost := sorted({*frame[book.client][rows]} - {*when[who].index}):
             what = f"at the session taken ({table.event}) the {word}'s rating is lacking for "
             what += f"{len(lost)} clients, who have one of another: {listed(map(repr, lost), 3)}."
-            remedy = "`event: last_rated` takes the last session that everybody rated."
-            if table.event.endswith("_rated"):
-                remedy = "No session of theirs was rated by everybody."
             yield Problem(table.file, what, remedy, column=column)
     both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
     unlike = both[both.nunique(axis=1) > 1]
@@ -210,9 +197,6 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
         told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
         what = f"for {len(unlike)} of {len(both)} clients the ratings are of different sessions: "
         what += f"for {unlike.index[0]!r} of {told}."
-        remedy = "`event: last_rated`, in each table, takes the last that everybody rated."
-        if table.event.endswith("_rated"):
-            remedy = "They have none that everybody rated: number sessions alike in both tables."
         yield Problem(table.file, what, remedy, column=column)
 
 
@@ -369,8 +353,8 @@ def _against(
         ids, lost = there, lost & ~new
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     if lost.any():
-        spelled = {_squeezed(i): i for i in base[role].dropna()}
-        close = spelled.get(_squeezed(ids[lost].iloc[0]))
+        spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
+        close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
         remedy = "Correct the id, or add the record there."
         if close:
             remedy = f"There it is written {show(close)}: write it alike."
@@ -400,37 +384,8 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
-def as_written(ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Ids that another table does not have, as it writes them: with other zeros in front.
-
-    Or within what all ids of a table begin and end with, if that is all that tells the two apart.
-
-    >>> as_written(["1", "2"], ["001", "002"]), as_written(["A", "1"], ["1", "01", "a"])
-    ({'1': '001', '2': '002'}, {})
-    """
-    lost = set(ids).difference(known)
-    apart = len(lost) == len(ids) >= max(FEWEST, len(known) / 2)
-    bare, there = (_bare(names, apart) for names in (ids, known))
-    alone = len(set(bare)) == len(bare) and len(set(there)) == len(there)
-    meant = dict(zip(there, known, strict=True)) if alone else {}
-    return {i: meant[b] for i, b in zip(ids, bare, strict=True) if i in lost and b in meant}
-
-
-def _bare(names: Iterable[str], apart: bool) -> list[str]:
-    """Ids without zeros in front of a number; `apart`: nor what all of them begin or end with."""
-    for form in (r"^\D+", r"\D+\d*$") if apart else ():
-        if len({"".join(re.findall(form, name)) for name in names}) == 1:
-            names = [re.sub(form, "", name) for name in names]
-    return [re.sub(r"(?<!\d)0+(?=\d)", "", name) for name in names]
-
-
-def _squeezed(name: str) -> str:
-    return plain(name).replace(" ", "")
-
-
 HALF = 0.5
 FIRST_ROW = 2
-FEWEST = 10  # ids, to see what all of a table begin and end with
 WRITTEN = "the id as another table writes it"
 
 

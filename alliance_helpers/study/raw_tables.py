@@ -300,6 +300,8 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
             what = "is empty" if header[0] == 1 else f"has no names in row {header[0]}"
             raise refuse(place, f"{what}.", "Put a header in the first row, the records below.")
         rows = [_trim(row) for row in cells]
+        while rows and not rows[-1]:  # a style, say, down to the last row that a sheet can have
+            rows.pop()
     names, first = joined_names(*top[:2]), header[1] + 1
     width, has, notes = len(names), "has {} cells where the header has {}.", []
     beside = max(map(len, rows), default=0) > width

@@ -97,12 +97,12 @@ def test_real_sessions_from_the_file_to_the_expected_verdicts(gad):
     assert first == (
         "A better alliance comes before less anxiety: supported by the analysis that most papers "
         "print (slope −.087, p = .013), and gone as soon as the trend that all share is taken out "
-        "(slope .003, p = .931, not supported)."
+        "(slope .010, p = .774, not supported)."
     )
     # nlme, shared/real/README.md; the verdict turns in the one respect that is named
     tables = over_time.associations(study).set_index(["analysis", "level"])["estimate"]
     assert tables["naive", "within"] == pytest.approx(-0.227624452, abs=1e-8)
-    assert tables["detrended", "within"] == pytest.approx(-0.053276060, abs=1e-8)
+    assert tables["one_line", "within"] == pytest.approx(-0.053276060, abs=1e-8)
     turned = first_change(rows, rules).set_index("claim").loc["alliance_first"]
     assert (turned["primary"], turned["other_verdict"]) == ("detrended", "supported")
     assert (turned["respect"], turned["does"]) == ("trend", "left in")
@@ -227,7 +227,7 @@ def apart(frame: pd.DataFrame, folder, **moved):
 def test_sessions_of_two_files_meet(tmp_path):
     frame = drawn()
     frame = frame[frame["session"] != 1 + frame["id"] % 10]  # one is left out by each
-    study, rules = study_of(frame, tmp_path)
+    study, _ = study_of(frame, tmp_path)
     whole = study.sessions.frame
     (tmp_path / "apart").mkdir()
     found = clean(apart(frame, tmp_path / "apart")).sessions.frame

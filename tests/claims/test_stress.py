@@ -8,9 +8,9 @@ from alliance_helpers.claims import verdicts
 from alliance_helpers.claims.as_1995 import READINGS, inclusion
 from alliance_helpers.claims.assess import COLUMNS, assess
 from alliance_helpers.claims.multiverse import multiverse
-from alliance_helpers.claims.over_time import TRENDS
 from alliance_helpers.claims.rules import read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS, _selected, all_rows
+from alliance_helpers.claims.trends import TRENDS
 from alliance_helpers.claims.verdicts import QUICK as ASSESSED
 from alliance_helpers.claims.verdicts import bounds_of
 from alliance_helpers.cohorts.cohort import open_cohort

@@ -1,6 +1,7 @@
 """What is changed about a cohort is changed in everything that comes after."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -109,6 +110,13 @@ def test_a_column_named_twice_has_both_values(cohort):
     both = changed(cohort, without="site=Site 03; site=Site 04")
     assert both.changes == changed(cohort, without="site=Site 03, Site 04").changes
     assert {"Site 03", "Site 04"}.isdisjoint(both.dyads["site"])
+
+
+def test_a_value_may_have_a_comma(cohort):
+    dyads = cohort.dyads.assign(clinic=["Berlin, Mitte", "Berlin", "Mitte"] * 67)
+    named = replace(cohort, dyads=dyads)
+    for asked, left in (("Berlin, Mitte", 67), ("Berlin, Mitte; clinic=Berlin", 134)):
+        assert f"({left} dyads fewer)" in changed(named, without=f"clinic={asked}").changes[0]
 
 
 def test_a_cohort_prints_as_a_few_lines(cohort):

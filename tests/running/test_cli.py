@@ -6,15 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from make_notebook import make_notebook
 
+from alliance_helpers import paths
 from alliance_helpers.paths import RAW, RESULTS
 from alliance_helpers.running import runner
 from alliance_helpers.running.batch import choose_notebooks
 from alliance_helpers.running.cli import main
+from alliance_helpers.study.raw_tables import read_sheet
 
 
 def alliance(*args):
@@ -244,3 +247,53 @@ def test_a_copy_of_a_notebook_is_run_only_if_it_is_named(tmp_path, monkeypatch):
         assert [p.stem for p in choose_notebooks(asked, tmp_path)] == ["04_finding"]
     (named,) = choose_notebooks(["04_finding-Copy1"], tmp_path)
     assert named.stem == "04_finding-Copy1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["check", "--data", ""], "it is empty. Name a place"),
+        (["describe", ""], "it is empty. Name a place"),
+        (["check", "--data", "Klinik-\udcfc"], "is not a name in UTF-8"),
+        (["run", "--out", "Klinik-\udcfc"], "is not a name in UTF-8"),
+        (["check", "--data", "RUN", "--codebook", "PIPE"], "is not a file"),
+        (["run", "-p", "claims", "PIPE"], "is not a file"),
+        (["batch", "PIPE", "--out", "o"], "is not a file"),
+        (["plan", "symptoms", "--claims", "PIPE"], "is not a file"),
+        (["lock", "-p", "outcome", "symptom", "--out", "o"], "did you mean 'symptoms'?"),
+        (["lock", "-p", "subscale", "bonds", "--out", "o"], "did you mean 'bond'?"),
+        (["run", "-p", "blocks", "pretreatmnt=client_age"], "did you mean 'pretreatment'?"),
+        (["run", "-p", "blocks", "pretreatment=site"], "'site' has no numbers"),
+    ],
+)
+def test_a_place_that_is_none_and_a_name_that_is_none_are_told(tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    there = {"PIPE": str(tmp_path / "pipe"), "RUN": str(tmp_path)}
+    told = alliance(*(there.get(word, word) for word in asked))
+    assert (told.exit_code, said in told.output) == (2, True), told.output
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("text", ["scenario: [[halo]]", 'data: ["na\\0mes"]'])
+def test_a_grid_of_what_no_parameter_can_be_is_told(tmp_path, text):
+    (tmp_path / "grid.yml").write_text(f"parameters: {{{text}}}")
+    told = alliance("batch", tmp_path / "grid.yml", "--out", tmp_path / "out")
+    assert (told.exit_code, "unforeseen" in told.output) == (2, False), told.output
+
+
+def test_a_folder_of_thousands_is_refused_before_all_of_it_is_seen(tmp_path, monkeypatch):
+    for n in range(30):
+        (tmp_path / f"{n}.txt").touch()
+    monkeypatch.setattr(paths, "MANY", 10)
+    assert len(paths.survey(tmp_path, {})[1]) == 11
+
+
+def test_a_style_down_to_the_last_row_of_a_sheet_is_no_record(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["id", "x"], ["a", 1], ["b", None]):
+        book.active.append(row)
+    book.active.cell(1_048_576, 1).font = openpyxl.styles.Font(bold=True)
+    book.save(tmp_path / "t.xlsx")
+    raw = read_sheet(tmp_path / "t.xlsx")
+    assert (raw.lines, len(raw.frame)) == (3, 2)

@@ -14,7 +14,7 @@ from typing import Any
 
 from alliance_helpers.cohorts.draws import draw
 from alliance_helpers.cohorts.population import made_of, read_scenarios
-from alliance_helpers.cohorts.raw_study import raw_tables
+from alliance_helpers.cohorts.simulate import raw_tables
 from alliance_helpers.errors import AllianceError, ScenarioError
 from alliance_helpers.paths import CALIBRATION, write_whole
 from alliance_helpers.study.read_codebook import read_codebook
