@@ -38,8 +38,7 @@ with without_iri_grammar():
     import nbformat
 
 NOTHING = (
-    "No findings were written: no claim can be put to this study (state your own in a findings.yml "
-    "beside the data), or a notebook failed."
+    "No findings: no claim fits this study (findings.yml can state some), or a notebook failed."
 )
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

@@ -99,6 +99,11 @@ def test_real_sessions_from_the_file_to_the_expected_verdicts(gad):
         "print (slope −.087, p = .013), and gone as soon as the trend that all share is taken out "
         "(slope .010, p = .774, not supported)."
     )
+    page = " ".join((EXAMPLE / "README.md").read_text("utf-8").split())
+    by = over_time.paths(study, rules).drop_duplicates("analysis").set_index("analysis")
+    for name in ("naive", "detrended", "one_line"):
+        slope, p = by.loc[name, ["estimate", "p_value"]]
+        assert f"{slope:.3f}, p = {p:.3f}".replace("0.", ".") in page, name
     # nlme, shared/real/README.md; the verdict turns in the one respect that is named
     tables = over_time.associations(study).set_index(["analysis", "level"])["estimate"]
     assert tables["naive", "within"] == pytest.approx(-0.227624452, abs=1e-8)
