@@ -126,8 +126,8 @@ def overview(cleaned: CleanStudy | Study, min_cell: int = 5) -> Overview:
     numbers = numbers.loc[:, numbers.count() >= min_cell]
     wanted = ["count", "mean", "std", "25%", "50%", "75%"]
     described = pd.DataFrame({n: numbers[n].describe() for n in numbers}, wanted).T
-    shown = enough_beyond(described["count"], min_cell)
-    described[wanted[3:]] = described[wanted[3:]].where(shown)
+    quartiles = described[wanted[3:]]
+    described[wanted[3:]] = quartiles.where(enough_beyond(described["count"], min_cell))
     return Overview(
         tables=pd.DataFrame(rows, columns=columns),
         changes=changes.rename("values_changed").reset_index(),

@@ -37,9 +37,7 @@ from .tables import Scorecard, then_and_now, verdict_sentences
 with without_iri_grammar():
     import nbformat
 
-NOTHING = (
-    "No findings: no claim fits this study (findings.yml can state some), or a notebook failed."
-)
+NOTHING = "No findings: no claim fits the study (state some: findings.yml), or a notebook failed."
 HIDDEN_TAGS = {"explorer", "own-hands", "scorecard", "papermill-error-cell-tag"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 180  # seconds

@@ -94,9 +94,8 @@ def refuse_without_claims(study: Study, parameters: Mapping[str, object]) -> Non
 
 def _follows(study: Study) -> bool:
     """Whether the sessions of a study tell a rating and an outcome."""
-    cleaned = clean(study)
     with contextlib.suppress(NotEstimableError):
-        return cleaned.sessions is not None and bool(pair(cleaned))
+        return bool((cleaned := clean(study)).sessions and pair(cleaned))
     return False
 
 
