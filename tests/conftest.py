@@ -73,7 +73,7 @@ def nothing_opened():
     from alliance_helpers.cohorts.cohort import OPENED
 
     yield
-    vars(OPENED).update(out="", codebook=None, n=0, changes=())
+    vars(OPENED).update(out="", codebook=None, n=0, changes=(), sessions=None)
 
 
 @contextmanager

@@ -1,19 +1,21 @@
 """Claims over time: sessions of clients -> an estimate by each treatment of the trend -> a verdict.
 
-In standard deviations within clients (between clients in those of their means), so that the bounds
+In standard deviations within clients (between clients in those of their levels), so that the bounds
 of `data/findings.yml` hold for any scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
+from ..cohorts.cohort import rounded_n
 from ..errors import NotEstimableError
-from ..models.cross_lagged import cross_lagged
+from ..models.cross_lagged import CrossLagged, cross_lagged, level_correlations
 from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..models.sessions import ALONE, away, lagged, lagged_rows, own_means, within_between
 from ..study.clean import Sessions
@@ -28,6 +30,8 @@ TRENDS = {DETRENDED: "common", "naive": "none", "one_line": "line", "own_line": 
 """The analyses of a claim over time, and what each does about the trend."""
 MANY = 10
 """Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
+FEW, LONG = 3, 30
+"""The same for levels, and the most occasions: the mean of more is the level, all but a little."""
 
 
 class Judge:
@@ -40,7 +44,7 @@ class Judge:
 
     def find(self, claim: Claim) -> tuple[Effect, tuple[str, str], float] | None:
         """Effect, verdict and criterion, number of clients; None if it has nothing to say."""
-        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))))
+        rows = measures(self.rows, self.sessions, dict.fromkeys(chain(*_pairs(claim))), "all")
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
         rows["group"] = group_of(rows, self.sessions)
@@ -74,44 +78,77 @@ def estimated(
     """What a claim over time says of the sessions of each of several studies, or why nothing.
 
     A study has `person time` and the measures by name, and may have the `group` of each person,
-    arrays (n,) without holes; of `trend` see :data:`.models.sessions.TRENDS`.
+    arrays (n,); a cross-lagged model takes rows that lack a measure, all else leaves them out. Of
+    `trend` see :data:`.models.sessions.TRENDS`.
     """
-    pairs, found, many = _pairs(claim), [], {}
-    crossed = claim.kind.startswith("precedes") and claim.lag == 1 and claim.than == "reverse"
+    pairs, found, many, between = _pairs(claim), [], {}, claim.kind == "between"
     for k, rows in enumerate(studies):
-        when = rows["person"], rows["time"]
+        told = {"group": rows["person"], **rows}
+        told = {name: np.asarray(column) for name, column in told.items()}
+        told |= {name: told[name].astype(float) for name in chain(*pairs)}
+        whole = ~np.isnan([told[name] for name in chain(*pairs)]).any(axis=0)
+        complete = {name: column[whole] for name, column in told.items()}
         try:
-            names = dict.fromkeys(chain(*pairs))
-            unit = {name: rows[name] / _spread(rows, name, claim.kind) for name in names}
-            both = [(unit[y], unit[x]) for y, x in pairs]
-            there = _many(*when) if crossed and trend == "common" else None
-            if there is not None:
-                many[k] = [np.asarray(v)[there] for v in (*both[0], *when)]
-            found.append(None if k in many else _slope(claim, both, rows, trend))
+            unit = {name: _spread(complete, name, claim.kind) for name in chain(*pairs)}
+            there = _crossed(claim, told, trend)
+            if there is None:
+                both = [(complete[y] / unit[y], complete[x] / unit[x]) for y, x in pairs]
+                *best, how = _slope(claim, both, complete, trend)
+                how += _left_out(len(whole), whole.sum(), " ({}, for want of a measure)")
+                found.append((*best, how))
+            else:
+                many[k] = [told[name][there] / unit[name] for name in pairs[0]]
+                many[k] += [told[name][there] for name in ("person", "time", "group")]
+                found.append(None)
         except NotEstimableError as error:
             found.append(error)
-    sides = (-1.0, 1.0) if len(pairs) > 1 else (0.0,)
-    contrasts = np.array([[0.0, 1.0, side, 0.0] for side in sides])
-    for k, model in zip(many, cross_lagged([*many.values()]), strict=True):
+    least = FEW if between else MANY
+    fits = partial(level_correlations, trend=trend) if between else cross_lagged
+    for k, model in zip(many, fits([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
-            variances = contrasts @ model.covariance @ contrasts.T * model.n / model.df
-            best, used = _weakest(claim, contrasts @ model.estimate, variances), len(many[k][0])
-            rare = len(studies[k]["time"]) - used
-            left = f"; {rare} sessions left out, of a number that fewer than {MANY} clients have"
-            how = f" (random-intercept cross-lagged model{left * bool(rare)})"
-            found[k] = *best, model.df, used, how
+            n, used = len(studies[k]["time"]), len(many[k][0])
+            left = _left_out(n, used, f"; {{}}, of a number that fewer than {least} clients have")
+            how = "levels of clients, " * between + "random-intercept cross-lagged model"
+            best = model if between else (*_path(claim, model), model.df)
+            found[k] = *best, used, f" ({how}{left})"
     return found
 
 
-def _many(person, time) -> np.ndarray | None:
+def _left_out(n: int, used: int, words: str) -> str:
+    """How many sessions are left out, if some are; of real records in whole fives."""
+    many = n - int(rounded_n(used, n)) or "a few"
+    return words.format(f"{many} sessions left out") if used < n else ""
+
+
+def _path(claim: Claim, model: CrossLagged) -> tuple[float, float]:
+    """The path of a cross-lagged model, or by how much it exceeds the reverse; and its error."""
+    sides = (-1.0, 1.0) if claim.kind == "precedes_more" else (0.0,)
+    contrasts = np.array([[0.0, 1.0, side, 0.0] for side in sides])
+    variances = contrasts @ model.covariance @ contrasts.T * model.n / model.df
+    return _weakest(claim, contrasts @ model.estimate, variances)
+
+
+def _crossed(claim: Claim, rows: Mapping, trend: str) -> np.ndarray | None:
     """Rows of a cross-lagged model: all but those of occasions that too few have; None if there are
-    too few people, or occasions, for one."""
-    _, at, counts = np.unique(time, return_inverse=True, return_counts=True)
-    there = (counts >= MANY)[at]
-    when, people = np.asarray(time)[there], np.asarray(person)[there]
+    too few people, or occasions, for one, or another question is asked.
+
+    Raises
+    ------
+    NotEstimableError
+        Levels are asked for, and fewer than three occasions are known.
+    """
+    between = claim.kind == "between"
+    if not between and (claim.kind == "within" or claim.lag > 1 or claim.than != "reverse"
+                        or trend != "common"):  # fmt: skip
+        return None
+    _, at, counts = np.unique(rows["time"], return_inverse=True, return_counts=True)
+    there = (counts >= (least := FEW if between else MANY))[at]
+    when, people = rows["time"][there], len(np.unique(rows["person"][there]))
     span = np.ptp(when) + 1 if there.mean() > 0.9 else 0
-    return there if span >= 3 and len(np.unique(people)) >= MANY * span else None
+    if between and len(counts) < 3:
+        raise NotEstimableError("levels cannot be told from fewer than three sessions of clients")
+    return there if 3 <= span <= LONG and people >= least * span else None
 
 
 def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estimated:
@@ -123,6 +160,7 @@ def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estima
         row = (within_between(*both[0], *when, trend, rows.get("group")) if within
                else lagged(*both[0], *when, claim.lag, trend))  # fmt: skip
         at = [*row["term"]].index(term)
+        how = " (means of clients)" if term == "between" else how
         return *(row[n].to_numpy()[at] for n in ("estimate", "std_error", "df", "n")), how
     parts = [lagged_rows(*pair, *when, claim.lag, trend) for pair in both]
     people = parts[0][0].person
@@ -164,8 +202,10 @@ def _own(person, time) -> str:
     return f" (a path the other way shifts it by up to about {share:.0%} of that, against its sign)"
 
 
-def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd.DataFrame:
-    """`person time` and some measures of sessions, as numbers, rows with all of them.
+def measures(
+    rows: pd.DataFrame, sessions: Sessions, names: Iterable[str], lack: str = "any"
+) -> pd.DataFrame:
+    """`person time` and some measures of sessions, as numbers, but rows that lack any, or all.
 
     Raises
     ------
@@ -174,9 +214,10 @@ def measures(rows: pd.DataFrame, sessions: Sessions, names: Iterable[str]) -> pd
     """
     if gone := [name for name in names if name not in rows]:
         raise NotEstimableError(f"'{gone[0]}' is not measured at each session")
-    kept = rows[[sessions.client, sessions.order, *names]].dropna()
-    if kept[sessions.client].nunique() < 3:
+    told = rows[[sessions.client, sessions.order, *names]]
+    if told.dropna()[sessions.client].nunique() < 3:
         raise NotEstimableError("fewer than three clients have sessions with all measures")
+    kept = told.dropna(subset=[*names], how=lack)
     columns = {sessions.client: "person", sessions.order: "time"}
     return kept.rename(columns=columns).reset_index(drop=True)
 

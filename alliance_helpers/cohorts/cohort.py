@@ -29,8 +29,8 @@ from ..study.clean import CleanStudy, assembled, clean
 from ..study.codebook import SHORT_OF_36, Codebook, row_variables
 from ..study.load import Study, load_study
 
-# The cohort opened last: where results go, whose words they use, its size, its changes.
-OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=())
+# The cohort opened last: where results go, whose words they use, its size, changes and sessions.
+OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=(), sessions=None)
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
 BLOCKS = ("pretreatment", "treatment", "outcome")  # that notebooks ask for by name
@@ -48,15 +48,23 @@ def followed(things: Iterable, what: str) -> tqdm:
     return tqdm(things, what, leave=False, file=sys.stdout, disable=hidden)
 
 
-def rounded_n(n):
+def _open(cohort: Cohort) -> None:
+    OPENED.codebook, OPENED.n, OPENED.changes = cohort.codebook, len(cohort.dyads), cohort.changes
+    OPENED.sessions = cohort.sessions
+
+
+def rounded_n(n, whole=None):
     """How many people a result on real records says it is of: the cohort, less whole fives.
+
+    Or how many of the `whole` number of case managers, or of sessions.
 
     Beside the cohort's size, or another result's, the number itself would say how few have no
     value. On synthetic records it is `n`.
     """
     if OPENED.codebook is None or OPENED.codebook.synthetic:
         return n
-    return OPENED.n - (OPENED.n - n) // FEW * FEW
+    whole = OPENED.n if whole is None else whole
+    return whole - (whole - n) // FEW * FEW
 
 
 def rounded_count(n):
@@ -202,7 +210,7 @@ class Cohort(CleanStudy):
 
     def _made(self, changed: Cohort, said: str) -> Cohort:
         made = replace(assembled(changed), changes=(*self.changes, said))
-        OPENED.codebook, OPENED.n, OPENED.changes = made.codebook, len(made.dyads), made.changes
+        _open(made)
         sys.stdout.write(f"{len(made.dyads):,} dyads, {said}.\n")
         return made
 
@@ -354,7 +362,8 @@ def open_cohort(
     """
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
-    vars(OPENED).update(out=out, codebook=cohort.codebook, n=len(cohort.dyads), changes=())
+    OPENED.out = out
+    _open(cohort)
     return changed(cohort, without, subscale, blocks)
 
 

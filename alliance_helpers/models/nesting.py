@@ -253,7 +253,7 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
     ----------
     y, person, group : array-like (n,)
         Rows with a missing value are dropped; without `group` people are in none. A person who
-        changes the group counts as one person in each.
+        changes the group is another person in each, but counted once.
 
     Returns
     -------
@@ -275,7 +275,8 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
     """
     rows = pd.DataFrame({"y": np.asarray(y, float), "person": np.asarray(person)})
     rows["group"] = 0 if group is None else np.asarray(group)
-    by = rows.dropna().groupby(["group", "person"], sort=False)["y"]
+    rows = rows.dropna()
+    by = rows.groupby(["group", "person"], sort=False)["y"]
     order, starts, _ = runs(pd.factorize(by.size().index.get_level_values(0))[0])
     n, means = by.size().to_numpy(float)[order], by.mean().to_numpy()[order]
     squares = float(((rows["y"] - by.transform("mean")) ** 2).sum())
@@ -296,7 +297,7 @@ def nested_shares(y, person, group=None) -> pd.DataFrame:
         logs += (N - len(n)) * np.log(rest[..., 0]) + np.log(one)
         return logs + (N - 1) * np.log(total)
 
-    return _shares(criterion, group is not None, (len(starts), len(n), N))
+    return _shares(criterion, group is not None, (len(starts), rows["person"].nunique(), N))
 
 
 def _shares(criterion, grouped: bool, sizes: tuple) -> pd.DataFrame:

@@ -331,6 +331,8 @@ def _fitted(rows: Occasions, X: dict[str, np.ndarray], trend: str) -> pd.DataFra
     whole = np.column_stack([sample.y, np.ones(sample.n), sample.X])
     free = whitened(whole, sample.starts, sample.sizes, ratio)
     Q, R = np.linalg.qr(free[:, 1:])
+    if (np.abs(np.diag(R)) <= TINY * np.linalg.norm(free[:, 1:], axis=0)).any():
+        raise NotEstimableError("what came before does not vary, or one tells the other")
     back, taken = np.linalg.inv(R), 0 if trend == "line" else alike(rows.time).max()
     found, errors = fit_robust(replace(sample, y=free[:, 0]), (Q, back))
     variance, df = np.diag(errors.vcov).copy(), errors.df.copy()

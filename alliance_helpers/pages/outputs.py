@@ -210,9 +210,19 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     """
     if OPENED.codebook is None or OPENED.codebook.synthetic:
         return frame
-    shown = {c: rounded_n(frame[c]) for c in ("n",) if c in frame}
-    for c in {"df", "n_effective"} & set(frame) if "n" in frame else ():  # n, or less some terms
-        shown[c] = frame[c].mask(frame[c] % 1 == 0, frame[c] + shown["n"] - frame["n"])
+    shown = {}
+    if "n" in frame:
+        n, told = frame["n"], OPENED.sessions
+        rows = (n > OPENED.n) & (told is not None)  # more than there are clients: sessions
+        whole = n.mask(rows, len(told.frame)).where(rows, OPENED.n) if told else OPENED.n
+        if told and told.case_manager and "level" in frame:
+            managers = told.frame[told.case_manager].nunique()
+            whole = whole.mask(frame["level"] == "case_manager", managers)
+        shown["n"] = rounded_n(n, whole)
+        people = frame.get("n_effective", n).where(rows, n)
+        for c in {"df", "n_effective"} & set(frame):  # people, or less some terms
+            more = rounded_n(people) - people
+            shown[c] = frame[c].mask(frame[c] % 1 == 0, frame[c] + more)
     for c in {"mean", "std"} & set(frame):  # of whole numbers their sum would give n away
         shown[c] = frame[c].map("{:.3g}".format).astype(float)
     if "zeros_observed" in frame:

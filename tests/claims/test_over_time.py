@@ -14,12 +14,14 @@ from alliance_helpers.claims import over_time
 from alliance_helpers.claims.assess import assess, first_change
 from alliance_helpers.claims.rules import Claim, read_rules
 from alliance_helpers.claims.views import whose_rating
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
 from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import DataError
 from alliance_helpers.models.cross_lagged import cross_lagged
 from alliance_helpers.models.nesting import nested_shares
+from alliance_helpers.pages.outputs import discreet
 from alliance_helpers.paths import ROOT
 from alliance_helpers.study.clean import all_sessions, clean
 from alliance_helpers.study.load import check, load_study
@@ -187,6 +189,35 @@ def test_rather_than_the_reverse_asks_for_the_path_itself(tmp_path, n, how):
         judge = over_time.Judge(study.dyads, rules, "detrended")
         effect, (verdict, criterion), _ = judge.find(asked)
         assert (verdict, how in criterion) == (right, True), (sign, source, effect)
+
+
+def test_sessions_with_one_of_two_measures_tell_what_they_can(tmp_path):
+    frame = drawn(200, 4, path=-0.4)
+    frame["wai"] = frame["wai"].mask(frame["bdi"] > 0.5)
+    study, rules = study_of(frame, tmp_path)
+    (model,) = cross_lagged([[frame[n] for n in ("bdi", "wai", "id", "session")]])
+    claim = next(c for c in rules.claims if c.claim == "first")
+    judge = over_time.Judge(study.dyads, rules, "detrended")
+    effect, (_, criterion), clients = judge.find(claim)
+    assert effect.estimate * judge.units(claim) == pytest.approx(model.estimate[1], rel=1e-4)
+    assert (effect.n, clients) == (800, 200) and "left out" not in criterion
+    lost = frame["wai"].isna().sum()
+    criterion = over_time.Judge(study.dyads, rules, "naive").find(claim)[1][1]
+    assert f"({lost} sessions left out, for want of a measure)" in criterion
+
+
+def test_counts_of_real_records_are_of_their_own_kind(tmp_path):
+    frame = drawn(62, 10)
+    frame.loc[frame["id"].eq(0) & frame["session"].gt(5), "therapist"] = 5  # another case manager
+    frame.loc[frame.index[:7], "wai"] = np.nan
+    study_of(frame, tmp_path)
+    study = open_cohort(str(tmp_path))
+    found = discreet(over_time.levels(study)).set_index(["term", "level"])["n"]
+    assert not study.codebook.synthetic
+    assert [*found["bdi"]] == [11, 62, 620] and [*found["wai"]] == [11, 62, 615]
+    rows = discreet(assess(study.dyads, rules=read_rules(data=tmp_path)))
+    rows = rows.set_index(["claim", "analysis"]).loc[("within", "detrended")]
+    assert (rows["n"], rows["n_effective"]) == (615, 62)
 
 
 def test_two_claims_of_one_text_have_a_sentence_each(tmp_path):

