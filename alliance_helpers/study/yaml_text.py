@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,13 +13,13 @@ import yaml
 
 from ..errors import CodebookError, Problem, meant, show
 from ..paths import DATA
+from .codebook import WORDS
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 MAX_DIGITS = 40
 IRI_GRAMMAR = "rfc3987_syntax"
-WORDS = tomllib.loads(Path(__file__).with_name("schema_words.toml").read_text(encoding="utf-8"))
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
