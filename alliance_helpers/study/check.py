@@ -181,7 +181,7 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
         table, frame = book.tables[name], found.sessions[name]
         here = frame[rows & frame.index.isin(found.tables[name].index)]
         when[who] = here.set_index(book.client)[table.time]
-        if lost := sorted({*frame[book.client][rows]} - {*when[who].index}):
+        if lost := sorted({*frame[book.client][rows].unique()} - {*when[who].index}):
             seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
             said = say("lacking", who=who.replace("_", " "), **seen)
             yield about(table, table.time, *said)
