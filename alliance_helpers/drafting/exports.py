@@ -18,7 +18,6 @@ from ..study.cells import as_text, plain
 from ..study.codebook import Table
 from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import (
-    NAMES_APART,
     RawTable,
     blank_cells,
     reachable,
@@ -100,8 +99,7 @@ def read_sources(path: Path) -> dict[str, Source]:
         files = (p for p in sorted(path.iterdir()) if p.suffix.lower() in ENDINGS and p.is_file())
         files = [p for p in files if not p.name.startswith("~$")]  # a lock of Excel
         if not files:
-            what = "holds no table that can be read."
-            raise refuse(path.name, what, f"Put files there that end in {', '.join(ENDINGS)}.")
+            raise refuse(path.name, "no_tables", known=", ".join(ENDINGS))
     places = []
     for file in files:
         sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
@@ -125,7 +123,7 @@ def read_sources(path: Path) -> dict[str, Source]:
     for source in read:
         for part in _of_tool(_three_headers(source)):
             if twice := repeated_names(part.raw.frame):
-                raise refuse(part.raw.file, f"the header has {twice} more than once.", NAMES_APART)
+                raise refuse(part.raw.file, "names_apart", twice=twice)
             name = plain_name(part.name, found)
             found[name], asked = replace(part, name=name, asked=(*part.asked, *asked)), []
     return found

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pandas.api import types
 
 from ..errors import Problem, listed, show
-from .codebook import ENDING, Table, Variable, is_number
+from .codebook import ENDING, Table, Variable, is_number, say
 
 # One large block, never touched, given back: from then on glibc keeps what columns give back and
 # does not ask the system for their pages anew (mallopt(3): M_MMAP_THRESHOLD is dynamic).
@@ -101,7 +101,6 @@ class Notes:
         self.problems.append(Problem(self.table.file, what, remedy, row, name, value, *many))
 
 
-CORRECT = "Correct the value, or list it as a missing code."
 MOST_STEPS = 10  # of answers: a longer range is no questionnaire's
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
@@ -188,17 +187,16 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     broken = np.zeros(len(x), bool)
     if v.type == "integer" and x.dtype.kind == "f":
         broken = ~(_whole(x) | wrong | coded | outside)
-    limits = f"{v.low:g} to {v.high:g}"
-    remedy = CORRECT
-    if wrong.sum() > max(NAMED, MANY * len(x)):
-        word = json.dumps(as_text(values[wrong].iloc[0])[:40], ensure_ascii=False)
-        remedy = f"Say which number each word means: `values: {{{word}: 1, ...}}`."
-    notes.wrong(v.column, wrong, values, "a number was expected.", remedy)
+    limits, many = f"{v.low:g} to {v.high:g}", max(NAMED, MANY * len(x))
+    word = json.dumps(as_text([*values[wrong], ""][0])[:40], ensure_ascii=False)
+    said = say("words_for_numbers" if wrong.sum() > many else "no_number", word=word)
+    notes.wrong(v.column, wrong, values, *said)
     if v.out_of_range == "error":
-        many = outside.sum() > max(NAMED, MANY * len(x)) and v.high - v.low <= MOST_STEPS
-        remedy = one_lower(x[outside], v.low, v.high, CORRECT) if many else CORRECT
-        notes.wrong(v.column, outside, values, f"expected {limits}.", remedy)
-    notes.wrong(v.column, broken, values, "a whole number was expected.", "Correct the value.")
+        what, remedy = say("outside", limits=limits)
+        if outside.sum() > many and v.high - v.low <= MOST_STEPS:
+            remedy = one_lower(x[outside], v.low, v.high, remedy)
+        notes.wrong(v.column, outside, values, what, remedy)
+    notes.wrong(v.column, broken, values, *say("broken"))
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
     clear = coded | outside
@@ -239,10 +237,9 @@ def _meant(values: pd.Series, v: Variable, notes: Notes) -> pd.Series:
         else:
             meant.append(None)
             unknown.setdefault(word, []).append(i)
-    what = f"`values` has no number for it (it has {listed(v.codes)})."
-    remedy = "Add it there with its number, or under `missing` if nobody answered."
+    said = say("not_in_values", codes=listed(v.codes))
     for alike in unknown.values():
-        notes.wrong(v.column, np.isin(at, alike), values.astype(object), what, remedy)
+        notes.wrong(v.column, np.isin(at, alike), values.astype(object), *said)
     return pd.Series(np.array([*meant, None], dtype=object)[at], index=values.index)
 
 
@@ -324,9 +321,8 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
         same = "same" if found == text or code in v.codes else "spelling"
         kind.append("unknown" if found is None else same)
     kinds = np.array([*kind, "blank"])[codes]
-    what = f"expected one of {', '.join(v.values[:20])}."
-    remedy = "Correct the spelling, or add the value to the codebook."
-    notes.wrong(v.column, kinds == "unknown", values.astype(object), what, remedy)
+    said = say("none_of", values=", ".join(v.values[:20]))
+    notes.wrong(v.column, kinds == "unknown", values.astype(object), *said)
     for rule in ("spelling", "missing code"):
         if rule in kind:
             mask = kinds == rule
@@ -362,14 +358,11 @@ def date(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     apart = v.name in (notes.table.time, notes.table.latest)
     dates, coded, bad = to_days(values, v.format, codes, apart)
     notes.changed(v.name, coded, values[coded].map(as_text).to_numpy(), "", "missing code")
-    remedy = "Write it as year-month-day, for example 1991-03-27."
-    if v.format:
-        remedy = f"Write it as the codebook says ({v.format})."
-    notes.wrong(v.column, bad, values, "a date was expected.", remedy)
+    said = say("no_such_date" if v.format else "no_iso_date", form=v.format)
+    notes.wrong(v.column, bad, values, *said)
     far = ((dates < DATES[0]) | (dates >= DATES[1])).to_numpy()
     if far.any():
-        what = "a date from 1850 to 2199 was expected."
-        notes.wrong(v.column, far, dates.dt.strftime("%Y-%m-%d"), what, CORRECT)
+        notes.wrong(v.column, far, dates.dt.strftime("%Y-%m-%d"), *say("far_date"))
         dates = dates.mask(far)
     return dates.to_numpy()
 
@@ -393,12 +386,11 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         cells = meant.astype("str")
     gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
     if gone.any() and not v.optional:
-        what = f"the {v.label.lower() or 'id'} is missing."
-        notes.problem(what, "Fill it in.", v.column, np.flatnonzero(gone))
+        said = say("no_id", label=v.label.lower() or "id")
+        notes.problem(*said, v.column, np.flatnonzero(gone))
     if len(cells) and cells.str.len().max() > MAX_ID:
         long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)
-        what = f"an id of at most {MAX_ID} characters was expected."
-        notes.wrong(v.column, long, cells.to_numpy(), what, "Shorten it.")
+        notes.wrong(v.column, long, cells.to_numpy(), *say("long_id", most=MAX_ID))
     return cells.mask(gone).array if gone.any() else cells.array
 
 

@@ -32,9 +32,14 @@ from .cells import (
     plain,
     word_of,
 )
-from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links
+from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links, say
 from .days import impossible
-from .raw_tables import NAMES_APART, ROW_ID, repeated_names
+from .raw_tables import ROW_ID, repeated_names
+
+
+def about(table: Table, variable: str, what: str, remedy: str) -> Problem:
+    """A problem of one column, found by the name of its variable."""
+    return Problem(table.file, what, remedy, column=table.variables[variable].column)
 
 
 def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
@@ -52,13 +57,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         column = " and ".join(table.variables[k].column for k in key)
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
-        what = "it is there already, and may stand once."
-        remedy = "Remove one of the records, or correct the id."
-        if later.sum() > max(NAMED, MANY * len(later)):
-            remedy = (
-                "If a client has several rows, say `row: rating`, `row: session` or `occasion`."
-            )
-        notes.wrong(column, later, values, what, remedy)
+        many = later.sum() > max(NAMED, MANY * len(later))
+        notes.wrong(column, later, values, *say("many_rows" if many else "again"))
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index
@@ -73,15 +73,13 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     keep = np.ones(len(frame), bool)
     for column, wanted in notes.table.where.items():
         if list(frame.columns).count(column) != 1:
-            what = "the column by which `where` keeps rows is missing, or stands there twice."
-            notes.problem(what, "Correct its name in the codebook.", column)
+            notes.problem(*say("where_column"), column)
             continue
         cells = frame[column].map(as_text, na_action="ignore").fillna("")
         here = cells.map(word_of).isin(list(map(word_of, wanted))).to_numpy()
         if not here.any():
-            what = f"`where` keeps {listed(map(repr, wanted))}, which no row holds "
-            what += f"(found: {listed(map(repr, cells.unique()))})."
-            notes.problem(what, "Correct the value in the codebook.", column)
+            told, found = (listed(map(repr, values)) for values in (wanted, cells.unique()))
+            notes.problem(*say("where_value", told=told, found=found), column)
         gone = keep & ~here
         notes.changed(column, gone, cells[gone].to_list(), "record left out", f"where {column}")
         keep &= here
@@ -99,11 +97,10 @@ def nowhere(frame: pd.DataFrame, notes: Notes) -> None:
     if name in frame and frame[name].isna().any():
         lost, column = np.flatnonzero(frame[name].isna()), notes.table.variables[name].column
         if column == ENDING:
-            what = f"its id begins or ends in none of {listed(map(repr, notes.table.suffix))}."
-            notes.problem(what, "Correct the id, or `informant`.", _of_ids(notes.table), lost)
+            ends = listed(map(repr, notes.table.suffix))
+            notes.problem(*say("no_ending", ends=ends), _of_ids(notes.table), lost)
         elif column not in {problem.column for problem in notes.problems}:
-            remedy = "Fill it in, or leave such rows out by `where`."
-            notes.problem("is blank, so its row has no place.", remedy, column, lost)
+            notes.problem(*say("no_place"), column, lost)
 
 
 def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray) -> pd.DataFrame:
@@ -137,9 +134,8 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray)
     else:
         taken = (words == event)[at]
         if not taken.any():
-            what = f"no row has the event {event!r} (found: {listed(dict.fromkeys(words[at]))})."
-            column = table.variables[table.time].column
-            notes.problem(what, "Correct `event` in the codebook.", column)
+            said = say("no_event", event=event, found=listed(dict.fromkeys(words[at])))
+            notes.problem(*said, table.variables[table.time].column)
     rule = f"{table.time} {listed(dict.fromkeys(words[at[taken]]), 3)} is taken: {said}"
     notes.changed(table.time, ~taken, words[at[~taken]], "record left out", rule)
     return frame[taken]
@@ -180,24 +176,21 @@ def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str,
 
 def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
-    remedy = "`event: last_rated`, in each table, takes the last that everybody rated, if there is."
     when: dict[str, pd.Series] = {}
     for who, (name, rows) in _ratings(found.sessions, book).items():
         table, frame = book.tables[name], found.sessions[name]
-        column, word = table.variables[table.time].column, who.replace("_", " ")
         here = frame[rows & frame.index.isin(found.tables[name].index)]
         when[who] = here.set_index(book.client)[table.time]
-        if lost := sorted({*frame[book.client][rows]} - {*when[who].index}):
-            what = f"at the session taken ({table.event}) the {word}'s rating is lacking for "
-            what += f"{len(lost)} clients, who have one of another: {listed(map(repr, lost), 3)}."
-            yield Problem(table.file, what, remedy, column=column)
+        if lost := sorted({*frame[book.client][rows].unique()} - {*when[who].index}):
+            seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
+            said = say("lacking", who=who.replace("_", " "), **seen)
+            yield about(table, table.time, *said)
     both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
     unlike = both[both.nunique(axis=1) > 1]
     if len(unlike):
         told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
-        what = f"for {len(unlike)} of {len(both)} clients the ratings are of different sessions: "
-        what += f"for {unlike.index[0]!r} of {told}."
-        yield Problem(table.file, what, remedy, column=column)
+        seen = {"n": len(unlike), "of": len(both), "first": unlike.index[0], "told": told}
+        yield about(table, table.time, *say("unlike_sessions", **seen))
 
 
 def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
@@ -210,9 +203,8 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     for value in table.suffix:
         here = _is(frame[table.occasion], value)
         if not here.any() and len(frame):
-            found = listed(map(repr, frame[table.occasion].dropna().unique()))
-            what = f"no row has {value!r} (found: {found or 'nothing'})."
-            notes.problem(what, "Correct the value in the codebook.", column)
+            found = listed(map(repr, frame[table.occasion].dropna().unique())) or "nothing"
+            notes.problem(*say("no_row", value=value, found=found), column)
         if table.rated:
             after = f"columns that end in {table.suffix[value]}"
             notes.changed(table.occasion, here, value, after, "a row for each informant")
@@ -220,9 +212,8 @@ def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
         known = frame[frame[name].notna()]
         first = known.groupby(book.client, sort=False)[name].transform("first")
         differ = frame.index.isin(known.index[(known[name] != first).to_numpy(dtype=bool)])
-        what = "other rows of the same client say another."
         column = table.variables[name].column
-        notes.wrong(column, differ, frame[name].to_numpy(), what, "Correct one of them.")
+        notes.wrong(column, differ, frame[name].to_numpy(), *say("rows_differ"))
 
 
 def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
@@ -237,13 +228,11 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     number = session_order({table.name: frame}, book)[0][table.name]
     at = np.argsort(number, kind="stable")
     people = pd.factorize(frame[client])[0][at]
-    what = f"an earlier session of the same client (by {table.time}) has a later date."
-    remedy = "Correct the date or the session; under the table's `ignore` a date is not looked at."
     for name in names:
         dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
         back[at] = dates < dates.groupby(people).cummax().groupby(people).shift()
         told = frame[name].where(back).dt.strftime("%Y-%m-%d") if back.any() else ()
-        notes.wrong(table.variables[name].column, back, told, what, remedy)
+        notes.wrong(table.variables[name].column, back, told, *say("backwards", time=table.time))
 
 
 def alike(sessions: Iterable[str], book: Codebook) -> list[str]:
@@ -295,10 +284,8 @@ def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Not
                     continue
                 x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
                 bad = ((x < low) | (x > high)) & rows
-                other = "Correct it, the scale's range or its form."
-                remedy = one_lower(x[bad], low, high, other)
-                what = f"{scale.form or scale.name} goes from {low:g} to {high:g}."
-                notes[name].wrong(v.column, bad, x, what, remedy)
+                what, other = say("beyond", form=scale.form or scale.name, low=low, high=high)
+                notes[name].wrong(v.column, bad, x, what, one_lower(x[bad], low, high, other))
 
 
 def occasions(frame: pd.DataFrame, table: Table, items: Iterable[str]) -> Iterator:
@@ -355,12 +342,8 @@ def _against(
     if lost.any():
         spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
         close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
-        remedy = "Correct the id, or add the record there."
-        if close:
-            remedy = f"There it is written {show(close)}: write it alike."
-        what = f"{home.file} does not have it."
-        column = table.variables[role].column
-        notes.wrong(column, lost, ids.to_numpy(), what, remedy)
+        said = say("other_spelling" if close else "lost", file=home.file, close=show(close))
+        notes.wrong(table.variables[role].column, lost, ids.to_numpy(), *said)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
         kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
         if len(kinds) > 1 or not (shared in joined or (table.row == "episode" and "id" in kinds)):
@@ -369,9 +352,8 @@ def _against(
         differ = np.asarray(here != there, dtype=bool) & ~(pd.isna(here) | pd.isna(there))
         if differ.any():
             other = ", ".join(dict.fromkeys(show(o) for o in there[differ][:3]))
-            column = table.variables[shared].column
-            what = f"but {home.file} says {other}."
-            notes.wrong(column, differ, here, what, "Correct one of the two.")
+            said = say("tables_differ", file=home.file, other=other)
+            notes.wrong(table.variables[shared].column, differ, here, *said)
     return frame
 
 
@@ -451,10 +433,10 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     expected = {v.column: v for v in notes.table.variables.values()}
     columns = [str(c) for c in frame.columns]
     if twice := repeated_names(frame):
-        notes.problem(f"the header has {twice} more than once.", NAMES_APART)
+        notes.problem(*say("names_apart", twice=twice))
     _header(columns, expected, notes)
     if frame.empty:
-        notes.problem("has no rows.", "Put the records under the header.")
+        notes.problem(*say("no_rows"))
     typed = {}
     for position, column in enumerate(columns):
         v = expected.get(column)
@@ -475,15 +457,10 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
         close = [folded.get(column.casefold())]
         close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
         hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
-        remedy = f"{hint}Add it, or drop it from the codebook."
-        notes.problem("the column is missing.", remedy, column)
+        notes.problem(*say("no_column", hint=hint), column)
     if len(missing) > 3:
-        what = f"{len(missing)} columns are missing: {listed(missing)}."
-        notes.problem(what, "Add them, or drop them from the codebook.", missing[0])
-    remedy = "List it in the codebook, put it under the table's `ignore`, or leave it out."
-    if 0 < len(unknown) <= 3:
-        for column in unknown:
-            notes.problem("the codebook does not know this column.", remedy, column)
-    elif unknown:
-        what = f"the codebook does not know {len(unknown)} columns: {listed(unknown)}."
-        notes.problem(what, remedy.replace("it ", "them "), unknown[0])
+        notes.problem(*say("no_columns", n=len(missing), names=listed(missing)), missing[0])
+    for column in unknown if len(unknown) <= 3 else ():
+        notes.problem(*say("unknown_column"), column)
+    if len(unknown) > 3:
+        notes.problem(*say("unknown_columns", n=len(unknown), names=listed(unknown)), unknown[0])

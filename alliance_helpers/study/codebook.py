@@ -15,7 +15,10 @@ from pathlib import Path
 
 from ..errors import NotEstimableError
 
-FORMS = tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8"))
+FORMS, WORDS = (
+    tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    for name in ("forms.toml", "words.toml")
+)
 SUBSCALES = {form: told["key"] for form, told in FORMS.items()}
 SHORT_OF_36 = {form: told["of_36"] for form, told in FORMS.items() if "of_36" in told}
 RESPONSES = {form: tuple(told["answers"]) for form, told in FORMS.items()}
@@ -26,6 +29,16 @@ KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", 
 NUMERIC = ("number", "integer")
 PICKED = ("rating", "session")  # rows of which a client has several that make one
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+def say(problem: str, /, **filled: object) -> tuple[str, str]:
+    """What is wrong, and the remedy, as `words.toml` has them.
+
+    >>> say("no_rows")
+    ('has no rows.', 'Put the records under the header.')
+    """
+    what, remedy = WORDS["say"][problem]
+    return what.format(**filled), remedy.format(**filled)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,6 @@ from .raw_tables import (
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
-UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
 BLOCK = 16 << 20
 HEAD = TAIL = 1 << 20
 SAMPLE = 10_000
@@ -98,7 +97,7 @@ def _as_utf8(path: Path, folder: Path) -> Path:
         ):
             shutil.copyfileobj(text, made)
     except UnicodeError:
-        raise refuse(path.name, "is UTF-16 text that is cut off.", "Export it again.") from None
+        raise refuse(path.name, "cut_off") from None
     return copy
 
 
@@ -111,9 +110,7 @@ def _encoding(path: Path) -> str:
             while block != b"":  # the empty one at the end tells the decoder that no more will come
                 block = file.read(BLOCK)
                 if b"\0" in block:
-                    what = "holds bytes of zero, so it is not text."
-                    remedy = "Export it as CSV, or name it by its real format."
-                    raise refuse(path.name, what, remedy)
+                    raise refuse(path.name, "zeros")
                 try:
                     text = decoder.decode(block, final=not block)
                 except UnicodeDecodeError as error:
@@ -130,13 +127,11 @@ def _encoding(path: Path) -> str:
 
 def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -> DataError:
     """Text that is UTF-8 at first, or a byte that Windows-1252 leaves undefined."""
-    what, remedy = "is UTF-8 up to here, and goes on in another encoding.", "Save it as UTF-8."
-    if encoding == "cp1252":
-        byte = error.object[error.start]
-        what = f"holds a byte that is neither UTF-8 nor Windows-1252 (0x{byte:02x})."
-    elif error.reason == "unexpected end of data":
-        what, remedy = "ends inside a letter: part of it is lost.", "Export it again."
-    return refuse(path.name, what, remedy, row=row)
+    lost = error.reason == "unexpected end of data"
+    what = (
+        "undefined_byte" if encoding == "cp1252" else "half_a_letter" if lost else "two_encodings"
+    )
+    return refuse(path.name, what, row, byte=error.object[error.start])
 
 
 def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
@@ -148,11 +143,11 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
     lines = io.StringIO(text, newline="").readlines()
     text = "".join(lines[rows[0] - 1 :])
     if 0 < len(lines) < rows[0]:
-        raise refuse(path.name, f"has no header in row {rows[0]}.", "Correct `header`.")
+        raise refuse(path.name, "no_header", first=rows[0])
     if not text.strip():
-        raise refuse(path.name, "is empty.", "Put a header and the records in it.")
+        raise refuse(path.name, "empty")
     if "\n" not in text and "\r" not in text and len(text) < HEAD:
-        raise refuse(path.name, "has no rows.", "Put the records under the header.")
+        raise refuse(path.name, "no_rows")
     best: tuple[int, int, str, list[str]] = (-1, -1, ",", [])
     for delimiter in told[1] if told else DELIMITERS:
         try:
@@ -164,22 +159,19 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
         best = max(best, found, key=lambda f: f[:2])
     not_too_wide(path.name, len(best[3]))
     if not any(best[3]):
-        what = f"has no header: {'its first row' if rows[0] == 1 else f'row {rows[0]}'} is blank."
-        raise refuse(path.name, what, "Put the columns' names in the first row.", row=rows[0])
+        which = "its first row" if rows[0] == 1 else f"row {rows[0]}"
+        raise refuse(path.name, "header_blank", rows[0], which=which)
     labels: list[str] = []
     if rows[1] > rows[0]:
         records = csv.reader(io.StringIO(text, newline=""), delimiter=best[2])
         labels = next(itertools.islice(records, 1, None), [])
         if len(labels) != len(best[3]):
-            what = f"has {len(best[3])} names in row {rows[0]}, but {len(labels)} cells below them."
-            remedy = "Correct `header` in the codebook, or export the table again."
-            raise refuse(path.name, what, remedy, row=rows[0] + 1)
+            found = {"names": len(best[3]), "first": rows[0], "cells": len(labels)}
+            raise refuse(path.name, "labels_uneven", rows[0] + 1, **found)
         third = [*zip(best[3], next(records, []), strict=False)] if rows[1] > rows[0] + 1 else []
         odd = [(name, cell) for name, cell in third if "ImportId" not in cell]
         if odd and ("RecordedDate" in best[3] or len(odd) < len(third)):
-            what = f"found {show(odd[0][1])} where Qualtrics writes ImportIds, in its third header."
-            remedy = "Correct `header` in the codebook, or export the table again."
-            raise refuse(path.name, what, remedy, rows[0] + 2, odd[0][0])
+            raise refuse(path.name, "import_ids", rows[0] + 2, odd[0][0], found=show(odd[0][1]))
     return best[2], joined_names(best[3], labels), labels, rows
 
 
@@ -220,8 +212,7 @@ def _parse(
         quotes.refuse(path, encoding, none, lines, 0 if empty else None)
         if empty:
             return numbered(none.set_axis(header, axis=1), first, path.name)
-        what = "is not a regular table (is a quotation mark left open?)."
-        raise refuse(path.name, what, "Export it again as CSV.") from None
+        raise refuse(path.name, "irregular") from None
     frame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=np.nan)}.get)
     frame.columns = header
     blank = [row for row, _, nothing in uneven if nothing]
@@ -238,7 +229,7 @@ def _parse(
     if spans or quotes.open_at_end(path, encoding):
         quotes.refuse(path, encoding, frame, lines, len(frame) + len(bad))
     if bad:
-        raise refuse_rows(path.name, bad, f"have other than {len(header)} cells.", UNEVEN)
+        raise refuse_rows(path.name, bad, "uneven_rows", n=len(header))
     return frame
 
 
@@ -351,8 +342,7 @@ class Quotes:
                     found.append((row, f"opens a quotation mark that {end}; {what}"))
                     self._ahead.extendleft(reversed(held[1:]))
         if found:
-            remedy = "Close it in its cell, or leave it out; put what it rightly holds on one line."
-            raise refuse_rows(path.name, found, "open a quotation mark as those do.", remedy)
+            raise refuse_rows(path.name, found, "quotes")
 
     def _next(self, file: Iterator[str]) -> str:
         return self._ahead.popleft() if self._ahead else next(file, "")

@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
 from .check import Examined, examine, unlike_sessions
-from .codebook import Codebook, Table, Variable
+from .codebook import Codebook, Table, Variable, say
 from .delimited import read_delimited
 from .raw_tables import (
     READERS,
@@ -159,8 +159,7 @@ def _everything(source, codebook) -> tuple[Study | None, list[Problem], list[Pro
         named = str(source) if source else "the shipped synthetic cohort"
         study, unread = read_study(place, _vouched(codebook, place), named)
         if given is None and len(study.tables) < 2:  # nothing like the shipped study
-            what, remedy = f"is missing from {place.name}.", "Draft it with `alliance describe`."
-            return None, [Problem("codebook.yml", what, remedy)], []
+            return None, [Problem("codebook.yml", *say("no_codebook", place=place.name))], []
     except CodebookError as error:
         return None, [*error.problems], []
     except DataError as error:
@@ -228,8 +227,8 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     if ending in TEXT:
         numbers = [v.column for v in variables if v.type in ("number", "integer")]
         return read_delimited(path, [v.column for v in variables], numbers, header)
-    what = f"ends in {ending!r}, which cannot be read." if ending else "has no ending."
-    raise refuse(path.name, what, f"Give one of {', '.join(ENDINGS)}.")
+    known = ", ".join(ENDINGS)
+    raise refuse(path.name, "ending" if ending else "endless", ending=ending, known=known)
 
 
 def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None]:
@@ -264,13 +263,12 @@ def _other_ending(folder: Path, table: Table) -> Path:
     if len(same) == 1:
         return same[0]
     if len(same) > 1:
-        what = f"is missing from {folder.name}, but {listed(p.name for p in same)} are there."
-        raise refuse(table.file, what, "Name one of them in the codebook.")
+        raise refuse(table.file, "alike", place=folder.name, found=listed(p.name for p in same))
     books = [p for p in found if p.suffix.lower() in EXCEL]
     if len(books) == 1 and {table.name, stem, table.sheet} & set(sheet_names(books[0])):
         return books[0]
-    what = f"is missing from {folder.name} (found: {listed(p.name for p in found) or 'nothing'})."
-    raise refuse(table.file, what, "Add the table, or drop it from the codebook.")
+    there = listed(p.name for p in found) or "nothing"
+    raise refuse(table.file, "absent", place=folder.name, found=there)
 
 
 def _complete(v: Variable, raw: RawTable) -> Variable:

@@ -21,17 +21,13 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError, Problem, listed
 from .cells import as_text
+from .codebook import WORDS, say
 
 MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
-FEWER = "Leave out columns that the codebook does not need."
-NAMES_APART = "Give each column a name of its own."
 FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
-TOTAL = re.compile(
-    r"(?i)(grand |sub)?totals?|sum(me|a|mary)?|(ins)?gesamt|means?|averages?|mw|mittel(wert)?e?"
-    r"|durchschnitt|suma|promedio|medias?|somme|moyenne|totale|totaal|gemiddelde|s\.?d\.?|std|count|anzahl"
-)
+TOTAL = re.compile(WORDS["pattern"]["total"], re.IGNORECASE)
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
 
@@ -76,13 +72,14 @@ class RawTable:
         return ", ".join(filter(None, (f"{n:,} record{'s' * (n != 1)} {lines}", self.note)))
 
 
-def refuse(file: str, what: str, remedy: str, row: int | None = None, column=None) -> DataError:
-    """One problem of a file as an error to raise."""
-    return DataError([Problem(file, what, remedy, row=row, column=column)])
+def refuse(file: str, problem: str, row: int | None = None, column=None, **filled) -> DataError:
+    """One problem of a file, as `words.toml` has it, as an error to raise."""
+    return DataError([Problem(file, *say(problem, **filled), row=row, column=column)])
 
 
-def refuse_rows(file: str, found: list[tuple[int, str]], rest: str, remedy: str) -> DataError:
+def refuse_rows(file: str, found: list[tuple[int, str]], rest: str, **filled) -> DataError:
     """What is wrong with each row, as one error; of the rows beyond SHOWN_ROWS, `rest` is said."""
+    rest, remedy = say(rest, **filled)
     problems = [Problem(file, what, remedy, row=row) for row, what in found[:SHOWN_ROWS]]
     if len(found) > SHOWN_ROWS:
         rows = tuple(row for row, _ in found[SHOWN_ROWS : SHOWN_ROWS + 3])
@@ -99,31 +96,27 @@ def reachable(path: Path) -> None:
         elif path.is_file() or not path.exists():
             path.open("rb").close()
     except FileNotFoundError:
-        remedy = "Name the folder or the file that holds the tables."
-        raise refuse(str(path), "does not exist.", remedy) from None
+        raise refuse(str(path), "no_such_place") from None
     except OSError as error:
-        remedy = "Ask for the right to read it, or name another."
-        raise refuse(path.name, f"cannot be read ({error.strerror}).", remedy) from None
+        raise refuse(path.name, "closed", why=error.strerror) from None
 
 
 def within_limits(path: Path) -> None:
     """Refuse what is not a file with something in it, or is larger than MAX_BYTES."""
     reachable(path)
     if not path.is_file():
-        raise refuse(path.name, "is not a file.", "Name a file that holds a table.")
+        raise refuse(path.name, "no_file")
     size = path.stat().st_size
     if size == 0:
-        raise refuse(path.name, "is empty.", "Put a header and the records in it.")
+        raise refuse(path.name, "empty")
     if size > MAX_BYTES:
-        what = f"has {size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:g} GB are read."
-        raise refuse(path.name, what, FEWER)
+        raise refuse(path.name, "too_large", size=size / 1e9, most=MAX_BYTES / 1e9)
 
 
 def not_too_wide(file: str, columns: int) -> None:
     """Refuse more than MAX_COLUMNS."""
     if columns > MAX_COLUMNS:
-        what = f"has {columns:,} columns or more; at most {MAX_COLUMNS:,} are read."
-        raise refuse(file, what, FEWER)
+        raise refuse(file, "too_wide", columns=columns, most=MAX_COLUMNS)
 
 
 def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFrame:
@@ -231,8 +224,7 @@ def read_labelled(path: Path) -> RawTable:
     try:
         frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
     except Exception as error:  # the parser raises bare exceptions of several kinds
-        what = f"cannot be read as {kind} ({str(error)[:80]})."
-        raise refuse(path.name, what, "Save it again, or export it as CSV.") from None
+        raise refuse(path.name, "not_labelled", kind=kind, why=str(error)[:80]) from None
     missing, ranges = {}, {}
     for column, declared in meta.missing_ranges.items():
         spans = [(d["lo"], d["hi"]) for d in declared]
@@ -254,7 +246,6 @@ MAX_RATIO = 40
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
-WIDER = "Give every column a name in the first row."
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 
@@ -286,19 +277,17 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         if sheet is None and len(names) == 1:
             sheet = names[0]
         if sheet not in names:
-            what = f"has no sheet {sheet!r}" if sheet else "has several sheets"
-            what += f" (found: {', '.join(names[:10])})."
-            raise refuse(path.name, what, "Name one as the table's `sheet` in the codebook.")
+            what, found = "no_sheet" if sheet else "sheets", ", ".join(names[:10])
+            raise refuse(path.name, what, sheet=sheet, found=found)
         place = f"{path.name} [{sheet}]" if len(names) > 1 else path.name
         page = book[sheet]
         if not hasattr(page, "iter_rows"):
-            raise refuse(place, "is a chart, not a table.", "Name a sheet that holds a table.")
+            raise refuse(place, "chart")
         page.reset_dimensions()
         cells = page.iter_rows(values_only=True, max_row=MAX_ROWS)
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:
-            what = "is empty" if header[0] == 1 else f"has no names in row {header[0]}"
-            raise refuse(place, f"{what}.", "Put a header in the first row, the records below.")
+            raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
         rows = [_trim(row) for row in cells]
         while rows and not rows[-1]:  # a style, say, down to the last row that a sheet can have
             rows.pop()
@@ -309,12 +298,11 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         rows, notes = [row[:width] for row in rows], ["left aside: what stands beside the table"]
     long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:
-        raise refuse_rows(place, long, f"have more than {width} cells.", WIDER)
+        raise refuse_rows(place, long, "long_rows", width=width)
     rows = [row + [None] * (width - len(row)) for row in rows]
     frame = pd.DataFrame(rows, columns=range(width), dtype=object).apply(_column)
     for row, column in np.argwhere(frame.isin(ERRORS))[:1]:
-        what = f"found {frame.iloc[row, column]!r}, an Excel error."
-        raise refuse(place, what, "Correct the formula, or leave the cell blank.", row + first)
+        raise refuse(place, "excel_error", row + first, found=frame.iloc[row, column])
     frame.columns = ["" if name is None else str(name).strip() for name in names]
     labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
     frame, foot = footless(numbered(frame, first, place))
@@ -351,8 +339,7 @@ def _workbook(path: Path) -> Iterator:
     except DataError:
         raise
     except Exception as error:  # openpyxl raises many kinds on a broken file
-        what = f"cannot be read as an Excel workbook ({type(error).__name__})."
-        raise refuse(path.name, what, "Save it again as .xlsx, or export it as CSV.") from None
+        raise refuse(path.name, "no_workbook", why=type(error).__name__) from None
     finally:
         if book is not None:
             book.close()
@@ -363,15 +350,13 @@ def _unpacks_within_limits(path: Path) -> None:
         with zipfile.ZipFile(path) as packed:
             parts = packed.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        what = "is not an .xlsx workbook."
-        raise refuse(path.name, what, "Save it as .xlsx (not .xls), or as CSV.") from None
+        raise refuse(path.name, "not_xlsx") from None
     size = sum(part.file_size for part in parts)
     packed_size = max(path.stat().st_size, 1)
     dense = size > SMALL and size / packed_size > MAX_RATIO
     if dense or size > MAX_UNPACKED or len(parts) > MAX_PARTS:
-        what = f"would unpack to {size / 1e6:,.0f} MB from {packed_size / 1e6:,.1f} MB "
-        what += f"({len(parts):,} parts); that is refused."
-        raise refuse(path.name, what, "Export the sheet as CSV or Parquet.")
+        sizes = {"size": size / 1e6, "packed": packed_size / 1e6, "parts": len(parts)}
+        raise refuse(path.name, "unpacks", **sizes)
 
 
 MAX_PARQUET = 32_000_000_000
@@ -391,21 +376,18 @@ def read_parquet(path: Path, categories: list[str]) -> RawTable:
         size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
         cells = 8 * meta.num_rows * meta.num_columns  # runs of one value take no room in the file
         if size > MAX_PARQUET or (cells > MAX_UNPACKED and cells > MAX_RATIO * packed):
-            what = f"would unpack to {max(size, cells) / 1e9:.1f} GB from {packed / 1e6:.1f} MB."
-            raise refuse(path.name, what, FEWER)
+            sizes = {"size": max(size, cells) / 1e9, "packed": packed / 1e6}
+            raise refuse(path.name, "parquet_unpacks", **sizes)
         for field in schema:
             if "binary" in str(field.type):
-                what, remedy = "holds bytes, not text or numbers.", "Write its values as text."
-                raise refuse(path.name, what, remedy, column=field.name)
+                raise refuse(path.name, "bytes", column=field.name)
             if pa.types.is_nested(field.type):
-                what, remedy = "holds lists or records in its cells.", "Give each value a column."
-                raise refuse(path.name, what, remedy, column=field.name)
+                raise refuse(path.name, "nested", column=field.name)
         if wanted := [c for c in categories if c in schema.names]:
             file = pq.ParquetFile(path, read_dictionary=wanted)
         data = file.read()
     except (pa.ArrowException, OSError) as error:
-        what = f"cannot be read as Parquet ({type(error).__name__})."
-        raise refuse(path.name, what, "Write it again, or export it as CSV.") from None
+        raise refuse(path.name, "no_parquet", why=type(error).__name__) from None
     frame = data.to_pandas(
         types_mapper=NARROW.get, ignore_metadata=True, split_blocks=True, self_destruct=True
     )

@@ -42,6 +42,7 @@ from .codebook import (
     links,
     role_of,
     row_variables,
+    say,
 )
 from .yaml_text import load_yaml, read_text, row_of, schema_problems
 
@@ -211,8 +212,7 @@ def _derived(name: str, entry: dict) -> Derived:
 def _rule_problems(book: Codebook, raw: dict) -> list[Problem]:
     """References that lead nowhere, and settings that contradict one another."""
     if sum(len(t.variables) for t in book.tables.values()) > MAX_VARIABLES:
-        what = f"lists more than {MAX_VARIABLES:,} variables."
-        return [Problem(book.file, what, "Leave out the columns that are not needed.")]
+        return [Problem(book.file, *say("too_many", most=MAX_VARIABLES))]
     columns = row_variables(book)
     found = [
         *_patterns(raw),
@@ -243,34 +243,28 @@ def _patterns(raw: dict) -> Iterator:
             names = expand(pattern)
             here = columns_of(pattern, settings)
             if not names or not here:
-                what = f"the numbers in {{..}} do not count up, or span over {MAX_SPAN:,}."
-                yield place, what, "Write {first..last}."
+                yield place, *say("span", most=MAX_SPAN)
             elif len(names) != len(here):
-                what = f"it names {len(names)} variables, but its column {len(here)}."
-                yield place, what, "Let both count over the same numbers."
-            wrong = [n for n in names if not NAME.fullmatch(n)]
-            if wrong:
-                what = f"{show(wrong[0])} is not a name of letters, digits and _ (64 at most)."
-                yield place, what, "Choose a plain name, and give the file's name as `column`."
+                yield place, *say("spans_unlike", names=len(names), columns=len(here))
+            if wrong := [n for n in names if not NAME.fullmatch(n)]:
+                yield place, *say("no_name", name=show(wrong[0]))
             for name, column in zip(names, here, strict=False):
                 if name in seen or column in columns:
                     again = f"variable {name!r}" if name in seen else f"column {column!r}"
-                    yield place, f"{again} is listed twice.", "Remove one of the two."
+                    yield place, *say("twice", again=again)
                     break
                 seen[name] = columns[column] = pattern
             told = {"type": "number", "range": (0, 1), "values": {}} | (settings or {})
             low, high = told["range"]
             if not low <= high:
-                yield place, f"the range {low} to {high} is empty.", "Write [lowest, highest]."
+                yield place, *say("range_empty", low=low, high=high)
             words = told["values"] if isinstance(told["values"], dict) else {"each word": ""}
             lacking = [str(word) for word, number in words.items() if not is_number(str(number))]
             if told["type"] in NUMERIC and lacking:
-                what = f"`values` of a number say no number for {listed(lacking)}."
-                yield place, what, "Write {word: number, ...}."
+                yield place, *say("no_number_for", words=listed(lacking))
             listed_ids = told["type"] == "id" and isinstance(told["values"], list)
             if listed_ids or (told["type"] == "date" and told["values"]):
-                what = f"`values` say nothing of type {told['type']} here."
-                yield place, what, "Leave them out; of an id write {as written: as meant}."
+                yield place, *say("values_idle", type=told["type"])
 
 
 def _same_names(book: Codebook, raw: Mapping) -> Iterator:
@@ -284,11 +278,10 @@ def _same_names(book: Codebook, raw: Mapping) -> Iterator:
                 if v.name not in shared and v.name != table.occasion:
                     here = [v.name + ending for ending in table.endings]
                 there = [(n, seen[n]) for n in here if seen.setdefault(n, v) is not v]
-                if there and (told := _told(book, v, *there[0], shared)):
-                    column = _quoted((settings or {}).get("column", pattern))
-                    entry = f"`{_quoted(f'{table.name}_{pattern}')}: {{column: {column}}}`"
-                    place = ("tables", table.name, "variables", str(pattern))
-                    yield place, told[0], told[1].format(entry)
+                column = _quoted((settings or {}).get("column", pattern))
+                entry = f"`{_quoted(f'{table.name}_{pattern}')}: {{column: {column}}}`"
+                if there and (told := _told(book, v, *there[0], shared, entry)):
+                    yield ("tables", table.name, "variables", str(pattern)), *told
                     break
 
 
@@ -296,21 +289,16 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else json.dumps(name[:80])
 
 
-def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[str]):
+def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[str], entry: str):
     """What is wrong with a name that two variables have, and what to write instead; or None."""
     if name in shared:
         if KINDS[v.type] == KINDS[first.type]:
             return None
-        what = f"{name!r} is of type {v.type}, but of type {first.type} in table {first.table!r}."
-        return what, "Give it the same type in every table."
+        return say("two_types", name=name, v=v, first=first)
     if all(x.name == book.tables[x.table].occasion for x in (v, first)):
         return None
-    what = f"{name!r} would stand for column {show(v.column)} of table {v.table!r} and for column "
-    what += f"{show(first.column)} of table {first.table!r}; only one of them would be used."
-    return what, (
-        "Give one of the two another name and say which column it is, here for example {}; "
-        "or put it under `ignore`, if both are the same."
-    )
+    columns = {"column": show(v.column), "other": show(first.column)}
+    return say("two_columns", name=name, v=v, first=first, entry=entry, **columns)
 
 
 def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
@@ -353,41 +341,34 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     place, row = ("tables", table.name), table.row
     for name in dict.fromkeys((*table.key, table.latest, table.occasion)):
         if name is not None and name not in table.variables:
-            what = f"there is no variable {show(name)} in this table."
-            yield place, what, "List it under variables."
+            yield place, *say("no_variable", name=show(name))
     owner = book.client if row == "episode" else getattr(book, row)
     key = [name for name in (owner, table.occasion, table.time) if name]
     if owner is None:
-        what = f"its rows are {row}s, but study > {row} is not named."
-        yield place, what, f"Name the variable that tells {row}s apart under study."
+        yield place, *say("row_unnamed", row=row)
     elif owner not in table.variables:
-        what = f"its rows are {row}s, but {owner!r} is not among its variables."
-        yield place, what, "List it, or correct `row`."
+        yield place, *say("row_unlisted", row=row, owner=owner)
     elif row != "episode" and set(table.key) != set(key):
-        what = f"rows of {row}s must be told apart by {' and '.join(map(repr, key))}."
-        yield place, what, f"Make the key [{', '.join(key)}]."
+        yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
     if any(table.variables[name].optional for name in table.key if name in table.variables):
-        yield place, "part of its key is optional.", "Leave `optional` out there."
+        yield place, *say("key_optional")
     if table.header[0] > table.header[1]:
-        yield place, "the header ends before it begins.", "Write `header: [first, last]`."
+        yield place, *say("header_backwards")
     if len({*table.suffix.values()}) < len(ROLES if table.rated else table.suffix):
-        what = "two informants, or two occasions, are told alike."
-        yield place, what, "Give each a value and a suffix of its own."
+        yield place, *say("told_alike")
     if table.duplicates == "allow" and row != "episode":
-        yield place, "duplicates can be allowed for episodes only.", "Use error or keep_latest."
+        yield place, *say("allow")
     if table.duplicates == "keep_latest" and not _is_date(table, table.latest):
-        yield place, "keep_latest needs `latest`, a variable of type date.", "Name it."
+        yield place, *say("latest")
 
 
 def _settled(raw: Mapping, book: Codebook) -> Iterator:
     """Items that are said to be reversed but are none of the scale's."""
     for name, entry in raw.get("scales", {}).items():
-        done = entry.get("reversed", "raw")
-        if isinstance(done, list) and (
-            lost := [i for i in done if i not in book.scales[name].items]
-        ):
-            what = f"{listed(map(repr, lost), 3)} is none of its items."
-            yield ("scales", name, "reversed"), what, "Name items as `items` does."
+        done = entry.get("reversed")
+        done = done if isinstance(done, list) else ()
+        if lost := [i for i in done if i not in book.scales[name].items]:
+            yield ("scales", name, "reversed"), *say("no_item", names=listed(map(repr, lost), 3))
 
 
 def _is_date(table: Table, name: str | None) -> bool:
@@ -398,55 +379,48 @@ def _scale_rules(scale: Scale) -> Iterator:
     place = ("scales", scale.name)
     numbers = [i for part in scale.keys.values() for i in part]
     n = len(scale.items)
-    if scale.form and scale.scored and n not in (1, len(SUBSCALES[scale.form])):
-        what = f"scores of the {scale.form} are its total, or {', '.join(SUBSCALES[scale.form])}."
-        yield place, what, "List one item, or these in this order."
-    elif scale.form and not scale.scored and n != N_ITEMS[scale.form]:
-        what = f"{scale.form} has {N_ITEMS[scale.form]} items, {n} are listed."
-        yield place, what, "List one column per item, in item order."
+    form = scale.form
+    if form and scale.scored and n not in (1, len(SUBSCALES[form])):
+        yield place, *say("scores", form=form, parts=", ".join(SUBSCALES[form]))
+    elif form and not scale.scored and n != N_ITEMS[form]:
+        yield place, *say("other_length", form=form, has=N_ITEMS[form], n=n)
     elif not all(1 <= abs(i) <= n for i in numbers):
-        yield place, f"an item number is outside 1 to {n}.", "Number the items from 1."
+        yield place, *say("item_outside", n=n)
     elif any(len(set(map(abs, part))) < len(part) for part in scale.keys.values()):
-        yield place, "a key lists an item twice.", "List each item once."
+        yield place, *say("key_twice")
     elif (scale.scored or min(numbers) < 0) and not all(map(math.isfinite, scale.limits)):
-        why = "a score" if scale.scored else "reversing an item"
-        what = f"{why} needs the lowest and the highest response."
-        yield place, what, "Give the scale a range, for example [1, 7]."
+        yield place, *say("limits", why="a score" if scale.scored else "reversing an item")
     if len(set(scale.items)) < n:
-        yield place, "an item is listed twice.", "List each item once."
+        yield place, *say("item_twice")
 
 
 def _days_rules(book: Codebook) -> Iterator:
     for days in book.days.values():
         place, table = ("days", days.name), book.tables.get(days.episodes)
         if table is None:
-            yield place, f"there is no table {show(days.episodes)}.", "Name one of the tables."
+            yield place, *say("no_table", name=show(days.episodes))
         elif table.row != "episode":
-            yield place, f"the rows of {table.name} are not episodes.", "Set its `row: episode`."
+            yield place, *say("no_episodes", name=table.name)
         else:
             for name in (days.admission, days.discharge):
                 if not _is_date(table, name):
-                    what = f"{show(name)} is not a date of table {table.name}."
-                    yield place, what, "Name a variable of type date there."
+                    yield place, *say("no_date", name=show(name), table=table.name)
         if days.from_years >= days.to_years:
-            yield place, "the window is empty.", "Let from_years lie before to_years."
+            yield place, *say("window_empty")
 
 
 def _study_rules(book: Codebook) -> Iterator:
     clients = {v for t in book.tables.values() if t.row == "client" for v in t.variables}
     if not clients:
-        what = "there is no table whose rows are clients."
-        yield ("tables",), what, "Give one table `row: client`."
+        yield ("tables",), *say("no_clients")
     for table in book.tables.values() if clients else ():
         name = getattr(book, table.row, None)
         if name in table.variables and name not in clients:
-            what = f"no table of clients has {name!r}, so its rows belong to nobody."
-            yield ("tables", table.name), what, "List it in a table of clients, or drop this table."
+            yield ("tables", table.name), *say("nobodys", name=name)
     ratings = [entry["alliance"] for entry in book.informants.values()]
     items = [set(book.scales[r].items if r in book.scales else (r,)) for r in ratings]
     if both := set.intersection(*items) if len(items) == 2 else set():
-        what = f"both ratings are made of {listed(sorted(both), 3)}."
-        yield ("informants",), what, "Give each informant items of their own."
+        yield ("informants",), *say("same_items", names=listed(sorted(both), 3))
 
 
 def _derived_rules(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
@@ -457,16 +431,13 @@ def _derived_rules(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
         v = columns.get(source)
         kind = v.type if v else "number"
         if source in waiting or kind in ("id", "date"):
-            what = f"nothing can be made from {source!r}."
-            yield place, what, "Take a number, a category, or what is derived further up."
+            yield place, *say("not_derived", source=source)
         elif derived.log and kind not in NUMERIC:
-            what = f"{source!r} has no logarithm: it is of type {kind}."
-            yield place, what, "Take a number."
+            yield place, *say("no_logarithm", source=source, kind=kind)
         elif value is not None and kind in NUMERIC and not is_number(value):
-            yield place, f"{source!r} is a number, and never {show(value)}.", "Give a number."
+            yield place, *say("never_number", source=source, value=show(value))
         elif value is not None and v and v.values and value not in v.values:
-            what = f"{source!r} is never {show(value)}."
-            yield place, what, f"Give one of {listed(v.values)}."
+            yield place, *say("never", source=source, value=show(value), values=listed(v.values))
         waiting.remove(derived.name)
 
 
@@ -480,6 +451,5 @@ def _made_names(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
             parts = [f"{name}_{part}" for part in keys if part != "total"]
             for made in (name, *parts, *([f"{name}_n_missing"] if keys else [])):
                 if made in taken:
-                    what = f"{made!r} is {taken[made]} already."
-                    yield (kind, name), what, "Give one of the two another name."
+                    yield (kind, name), *say("taken", made=made, what=taken[made])
                 taken.setdefault(made, f"the name {word}")

@@ -16,18 +16,13 @@ import pandas as pd
 
 from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
-from .check import WRITTEN, alike, occasions, session_order
-from .codebook import Codebook, Scale, Table, row_variables
+from .check import WRITTEN, about, alike, occasions, session_order
+from .codebook import WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
 
-TURNED = re.compile(
-    r"(?i)((?<=\d)|_)(r|rev|reversed?|inv|inverted|invertid[ao]|rec|recoded?|um|umge\w*|umk\w*)$"
-)  # 4r, 4_rev, but not 4_counselor
-TELLING = re.compile(
-    r"(?i)(.*_)?(role|rolle|rol|informant|rater|respondent|perspective|event|event_name|wave|welle"
-    r"|visit|session|sitzung|occasion|time_?point|zeitpunkt)"
-)
+TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
+TELLING = re.compile(rf"(?i)(.*_)?({WORDS['pattern']['telling']})")
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
 ENOUGH = 300  # answers, of which none is among the highest that the form offers
@@ -70,49 +65,38 @@ def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
                 continue
             told = told.dropna().drop_duplicates()[book.client]
             if several := sorted(told[told.duplicated()].unique()):
-                who = listed(map(repr, several), 3)
-                what = f"changes within {len(several)} clients: {who}."
-                remedy = "Each session counts with whom it was held; the dyad with the one taken."
-                table = book.tables[name]
-                column = table.variables[book.case_manager].column
-                yield Problem(table.file, what, remedy, column=column)
+                said = say("changes", n=len(several), who=listed(map(repr, several), 3))
+                yield about(book.tables[name], book.case_manager, *said)
 
 
 def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
     """How sessions are numbered, if not as they stand, and tables whose sessions do not meet."""
     there = {name: sessions[name] for name in alike(sessions, book)}
     numbers, how = session_order(there, book) if there else ({}, "")
-    rows = {n: {*zip(there[n][book.client], numbers[n], strict=True)} for n in there}
-    for k, (name, frame) in enumerate(sessions.items()):
-        table = book.tables[name]
-        column = table.variables[table.time].column
-        if not k and how:
-            what = f"sessions are counted {how}: it does not go up by 1."
-            yield Problem(table.file, what, "If that is wrong, give a column that counts sessions.",
-                          column=column)  # fmt: skip
-        met = len(rows.get(name, set()) & rows.get(next(iter(rows)), set()))
-        if k and met < MET * len(frame):
-            what = f"only {met} of {len(frame)} rows are of a client and session that "
-            what += f"{book.tables[next(iter(rows))].file} ({next(iter(rows))}) has, too."
-            yield Problem(table.file, what, "Let both count sessions alike.", column=column)
+    first, *others = sessions or [None]
+    if how:
+        yield about(book.tables[first], book.tables[first].time, *say("counted", how=how))
+    pair = {n: pd.MultiIndex.from_arrays([there[n][book.client], numbers[n]])
+            for n in there if others}  # fmt: skip
+    for name in others:
+        met, n = pair[name].isin(pair[first]).sum() if name in pair else 0, len(sessions[name])
+        if met < MET * n:
+            said = say("not_met", met=met, n=n, file=book.tables[first].file, table=first)
+            yield about(book.tables[name], book.tables[name].time, *said)
 
 
 def joined(log: pd.DataFrame, book: Codebook) -> Iterator[Problem]:
     """Ids that were read as another table writes them."""
     for (name, variable), rows in log[log["rule"] == WRITTEN].groupby(["table", "column"]):
         pairs = (rows["before"] + " = " + rows["after"]).unique()
-        what = f"{len(pairs)} ids are read as another table writes them: {listed(pairs, 3)}."
-        table = book.tables[name]
-        column = table.variables[variable].column
-        yield Problem(table.file, what, "If that is wrong, give them other ids.", column=column)
+        said = say("read_as", n=len(pairs), pairs=listed(pairs, 3))
+        yield about(book.tables[name], variable, *said)
 
 
 def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
     """What a run needs and the study does not have: one rating that somebody gave."""
     if not book.informants:
-        what = "names no alliance rating under `informants`, so nothing can be analysed."
-        remedy = "List the items under `scales`, and name the scale under `informants`."
-        return [Problem(book.file, what, remedy)]
+        return [Problem(book.file, *say("no_rating"))]
     none = [*_unscored(typed, book)]
     return none if len(none) == len(book.informants) else []
 
@@ -120,16 +104,13 @@ def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
 def _study(book: Codebook) -> Iterator[Problem]:
     lines = enumerate(book.text.splitlines(), 1)
     if asked := [row for row, line in lines if "# QUESTION: " in line]:
-        what = "asks what the file alone could not tell, and what a number may hang on."
-        remedy = "Answer each QUESTION, and delete it."
-        yield Problem(book.file, what, remedy, asked[0], None, None, (*asked[:3],), len(asked))
+        yield Problem(book.file, *say("asked"), asked[0], rows=(*asked[:3],), count=len(asked))
     yield from () if book.informants else lacking({}, book)
     ratings = [entry["alliance"] for entry in book.informants.values()]
     for name in ratings if len(ratings) > 1 else ():
         v = row_variables(book).get(name)
         if v and name not in book.scales and np.isinf([v.low, v.high]).any():
-            what = "has no range, so the two ratings are compared as if given on one scale."
-            yield Problem(book.file, what, "Give it the `range` that its form allows.", column=name)
+            yield Problem(book.file, *say("no_range"), column=name)
 
 
 def _unscored(typed: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
@@ -141,27 +122,25 @@ def _unscored(typed: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Proble
         told = [columns[i] for i in items if i in columns]
         here = [typed[v.table][v.name] for v in told if v.name in typed.get(v.table, ())]
         if here and not any(values.notna().any() for values in here):
-            what = f"has no answer, so the {informant.replace('_', ' ')}'s rating is lacking."
-            remedy = "Look whether its answers are listed as missing codes."
-            yield Problem(book.tables[told[0].table].file, what, remedy, column=rating)
+            said = say("no_answer", who=informant.replace("_", " "))
+            yield Problem(book.tables[told[0].table].file, *said, column=rating)
 
 
 def _rows(raw: pd.DataFrame, table: Table) -> Iterator[Problem]:
     """Rows that probably are not what the codebook says they are."""
     several = table.occasion or table.time or table.row == "episode"
-    remedy = "If it has several rows a client, say `row: rating`, `row: session` or `occasion`."
     for column in dict.fromkeys(() if several else raw.columns):
         told = TELLING.fullmatch(str(column)) and column not in table.where
         if told and raw[column].nunique() in SEVERAL:
             values = listed(map(repr, map(as_text, raw[column].dropna().unique())), 4)
-            what = f"holds {values}: it may tell several rows of one {table.row} apart."
-            yield Problem(table.file, what, remedy, column=str(column))
+            said = say("tells_apart", values=values, row=table.row)
+            yield Problem(table.file, *said, column=str(column))
     if any(v.column == ROW_ID for v in table.variables.values()):
         for column in raw.columns[:200]:
             times = raw[column].value_counts()
             if len(times) > 9 and times.max() > 1 and (times == times.max()).mean() > 0.8:
-                what = f"its values stand in {times.max()} rows each, but rows count as clients."
-                yield Problem(table.file, what, f"Make it the id. {remedy}", column=str(column))
+                said = say("rows_count", times=times.max())
+                yield Problem(table.file, *said, column=str(column))
 
 
 def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
@@ -178,8 +157,7 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
     spare = [c for c in blocks.values() if len(c) >= BLOCK and not columns & set(c)]
     if spare and table.row != "episode" and table is same[0]:
         names = listed((f"{c[0]} to {c[-1]} ({len(c)})" for c in spare), 4)
-        what = f"numbered columns that are in no scale: {names}."
-        yield Problem(table.file, what, "List them under `scales`, if they are a questionnaire.")
+        yield Problem(table.file, *say("in_no_scale", names=names))
 
 
 def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
@@ -188,10 +166,7 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
         return
     if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
-        what = f"some ids may be one person's: {same}."
-        remedy = "If so, say under its `values` which is meant: they count as different people now."
-        column = table.variables[book.case_manager].column
-        yield Problem(table.file, what, remedy, column=column)
+        yield about(table, book.case_manager, *say("one_person", same=same))
 
 
 def spelled_alike(ids) -> list[list[str]]:
@@ -221,7 +196,8 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
 
-        def told(what: str, remedy: str) -> Problem:
+        def told(problem: str, **filled) -> Problem:
+            what, remedy = say(problem, **filled)
             return Problem(table.file, f"scale {scale.name}: {what}", remedy)
 
         yield from _reversal(x, columns, [*map(str, raw.columns)], scale, told)
@@ -236,32 +212,26 @@ def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> 
     sign = np.ones(len(columns))
     for i in (i for key in scale.keys.values() for i in key):
         sign[abs(i) - 1] = np.sign(i)
-    remedy = "If the file holds them reversed already, say `reversed: done` or `reversed: [...]`."
     if negative := [columns[i] for i in against([*x.T], sign)]:
-        what = f"reversed twice, or not at all, since against the others: {listed(negative)}."
-        yield told(what, remedy)
+        yield told("against", names=listed(negative))
     if scale.settled:
         return
     if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:
-        what = f"reversed, though by their names they are so already: {listed(named)}."
-        yield told(what, f"{remedy} If not, `reversed: raw`.")
+        yield told("turned", names=listed(named))
     if beside := [c for c in present if TURNED.sub("", c) in columns and c not in columns]:
-        what = f"not used, since the items as answered are: {listed(beside)}."
-        yield told(what, "Say `reversed: raw` if that is right; else list those as its items.")
+        yield told("beside", names=listed(beside))
 
 
 def _range(x: np.ndarray, scale: Scale, told) -> Iterator[Problem]:
     """Answers that the form offers and nobody gave."""
     answers = x[~np.isnan(x)]
     low, high = scale.limits
-    if not scale.form or scale.scored or not len(answers):
-        return
-    if not np.isin(pd.unique(answers), np.arange(low, high + 1)).all():
+    steps = np.arange(low, high + 1) if scale.form and not scale.scored and len(answers) else ()
+    if not len(steps) or not np.isin(pd.unique(answers), steps).all():
         return
     beyond = np.arange(answers.max() + 1, high + 1) if len(answers) >= ENOUGH else ()
     if inside := [*skipped(answers), *beyond]:
-        what = f"nobody answers {listed(f'{v:g}' for v in inside)} of {low:g} to {high:g}."
-        yield told(what, "See whether it is another form; `values` recodes what a tool exports.")
+        yield told("nobody", steps=listed(f"{v:g}" for v in inside), low=low, high=high)
 
 
 def skipped(answers: np.ndarray) -> list[float]:
@@ -288,8 +258,7 @@ def _halves(x: np.ndarray, told) -> Iterator[Problem]:
         for word, rows in (("first", at[0]), ("last", len(x) - 1 - at[-1])):
             share = rows / len(x)
             if share > STRETCH and len(at) * np.log1p(-share) < np.log(CHANCE):
-                what = f"nobody in the {word} {share:.0%} of the rows answers {answer:g}."
-                yield told(what, "If they were answered or coded in another way, see `where`.")
+                yield told("stretch", word=word, share=share, answer=answer)
 
 
 def _groups(x: np.ndarray, rows: pd.DataFrame, scale: Scale, told) -> Iterator[Problem]:
@@ -302,10 +271,9 @@ def _groups(x: np.ndarray, rows: pd.DataFrame, scale: Scale, told) -> Iterator[P
         here = {k: (kinds == k).to_numpy() for k in kinds.unique()}
         none = {k: blank[r].mean() for k, r in here.items()}
         top = {k: x[r][~np.isnan(x[r])].max() for k, r in here.items() if none[k] < 1}
-        remedy = "If its rows are of several informants or occasions, say so (`row`, `where`)."
         if max(none.values()) == 1 and min(none.values()) < 0.5:
             lost = listed(repr(k) for k, share in none.items() if share == 1)
-            yield told(f"no row in which {name} is {lost} answers any of its items.", remedy)
+            yield told("blank_where", name=name, lost=lost)
         elif top and max(top.values()) - min(top.values()) > 1:
             spans = ", ".join(f"{t:g} where {name} is {k!r}" for k, t in top.items())
-            yield told(f"the highest answers differ: {spans}.", remedy)
+            yield told("tops_differ", spans=spans)

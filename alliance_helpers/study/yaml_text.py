@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -14,13 +13,13 @@ import yaml
 
 from ..errors import CodebookError, Problem, meant, show
 from ..paths import DATA
+from .codebook import WORDS, say
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 MAX_DIGITS = 40
 IRI_GRAMMAR = "rfc3987_syntax"
-WORDS = tomllib.loads(Path(__file__).with_name("schema_words.toml").read_text(encoding="utf-8"))
 _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -32,10 +31,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            what = "a list or mapping stands where a name belongs"
-            raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
+            raise yaml.MarkedYAMLError(problem=WORDS["yaml"]["name"], problem_mark=key.start_mark)
         if key.value in seen:
-            what = f"{_short(key.value)} stands there twice"
+            what = WORDS["yaml"]["twice"].format(_short(key.value))
             raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
         seen.add(key.value)
     return loader.construct_mapping(node, deep=True)
@@ -44,7 +42,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
     """A number in digits; YAML 1.1 would read a time of day in base 60, and 1 MB of digits too."""
     if ":" in node.value or len(node.value) > MAX_DIGITS:
-        what = f"{_short(node.value)} is no number that can be used; put text in quotes"
+        what = WORDS["yaml"]["number"].format(_short(node.value))
         raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
     whole = node.tag.endswith(":int")
     return loader.construct_yaml_int(node) if whole else loader.construct_yaml_float(node)
@@ -55,8 +53,8 @@ for _kind in ("int", "float"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
-def _refuse(file: str, what: str, remedy: str, row: int | None = None) -> CodebookError:
-    return CodebookError([Problem(file, what, remedy, row=row)])
+def _refuse(file: str, problem: str, row: int | None = None, **filled: object) -> CodebookError:
+    return CodebookError([Problem(file, *say(problem, **filled), row=row)])
 
 
 def read_text(path: Path) -> str:
@@ -69,20 +67,17 @@ def read_text(path: Path) -> str:
     """
     try:
         if path.exists() and not path.is_file():
-            raise _refuse(path.name, "is not a file.", "Put a file of text there, or nothing.")
+            raise _refuse(path.name, "no_text")
         if path.stat().st_size > MAX_BYTES:
-            what = f"is larger than {MAX_BYTES:,} bytes."
-            raise _refuse(path.name, what, "Trim it, or split it.")
+            raise _refuse(path.name, "large_text", most=MAX_BYTES)
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise _refuse(str(path), "does not exist.", "Name an existing file.") from None
+        raise _refuse(str(path), "no_such_text") from None
     except UnicodeDecodeError as error:
         row = path.read_bytes()[: error.start].count(b"\n") + 1
-        what = "holds bytes that are not UTF-8."
-        raise _refuse(path.name, what, "Save it as UTF-8.", row) from None
+        raise _refuse(path.name, "not_utf8", row) from None
     except OSError as error:
-        what = f"cannot be read ({error.strerror})."
-        raise _refuse(path.name, what, "Name a file that can be read.") from None
+        raise _refuse(path.name, "closed_text", why=error.strerror) from None
 
 
 def read_yaml(path: Path) -> tuple[dict, str]:
@@ -99,20 +94,17 @@ def load_yaml(text: str, file: str) -> dict:
     CodebookError
         Naming the file, the row and what to change.
     """
-    remedy = "Compare it with the shipped file of that name under data/."
     try:
         _bound(text, file)
         raw = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        what = f"is not valid YAML ({getattr(error, 'problem', None) or 'it cannot be parsed'})."
-        row = mark.line + 1 if mark else None
-        raise _refuse(file, what, remedy, row) from None
+        why = getattr(error, "problem", None) or "it cannot be parsed"
+        raise _refuse(file, "no_yaml", mark.line + 1 if mark else None, why=why) from None
     except (ValueError, RecursionError, OverflowError):
-        what = "holds a number or date that cannot be read."
-        raise _refuse(file, what, "Put it in quotes, or correct it.") from None
+        raise _refuse(file, "odd_number") from None
     if not isinstance(raw, dict):
-        raise _refuse(file, "is not a mapping of names to entries.", remedy)
+        raise _refuse(file, "no_mapping")
     return raw
 
 
@@ -121,16 +113,13 @@ def _bound(text: str, file: str) -> None:
     for n, event in enumerate(yaml.parse(text, Loader=_Base)):
         row = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            what = "uses a YAML anchor or alias (&name, *name)."
-            raise _refuse(file, what, "Write it out.", row)
+            raise _refuse(file, "alias", row)
         if getattr(event, "tag", None) and str(event.tag).startswith(("!", "tag:yaml.org,2002:p")):
-            what = f"uses the YAML tag {_short(event.tag)}."
-            raise _refuse(file, what, "Leave the tag out.", row)
+            raise _refuse(file, "tag", row, tag=_short(event.tag))
         depth += isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
         depth -= isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent))
         if depth > MAX_DEPTH or n > MAX_NODES:
-            what = f"is nested deeper than {MAX_DEPTH} levels, or has over {MAX_NODES:,} entries."
-            raise _refuse(file, what, "Simplify it.", row)
+            raise _refuse(file, "deep", row, depth=MAX_DEPTH, entries=MAX_NODES)
 
 
 def row_of(text: str, place: Iterable) -> int | None:
