@@ -80,9 +80,9 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
 
 def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
     """Words as numbers; `levels` are value labels of the items, by code."""
-    codes = {plain(label): float(code) for code, label in levels.items() if _is_whole(code)}
-    if levels and all(plain(word) in codes for word in words):
-        found = {levels[c]: float(c) for c in sorted(levels, key=float) if _is_whole(c)}
+    whole = _whole(levels)
+    if levels and {*map(plain, words)} <= {*whole.values()}:
+        found = {levels[code]: float(code) for code in sorted(whole, key=float)}
         return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
@@ -143,8 +143,7 @@ def _two_languages(seen: Mapping[str, str]) -> Answers | None:
 
 def read_codes(numbers: np.ndarray, levels: Mapping[str, str]) -> Answers:
     """Numbers that are not the steps themselves: told by value labels in a known order, or gaps."""
-    whole = {code: plain(label) for code, label in levels.items() if _is_whole(code)}
-    words = {c: w for c, w in whole.items() if not re.fullmatch(r"\d*", w)}
+    words = {c: w for c, w in _whole(levels).items() if not re.fullmatch(r"\d*", w)}
     fit = [(o, {c: float(n) for c, w in words.items() if (n := _number_of(w, k)) is not None})
            for o, k in _orders()]  # fmt: skip
     fit = [(o, found) for o, found in fit if words and len({*found.values()}) == len(words)]
@@ -179,9 +178,7 @@ def by_item(
     labels: Mapping[str, Mapping[str, str]],
 ) -> tuple[dict[str, Mapping[str, float]], list[str]]:
     """Items whose value labels give other numbers to codes than those of most items; questions."""
-    told = {
-        name: {k: plain(w) for k, w in of.items() if _is_whole(k)} for name, of in labels.items()
-    }
+    told = {name: _whole(levels) for name, levels in labels.items()}
     usual = dict(Counter(frozenset(here.items()) for here in told.values()).most_common(1)[0][0])
     most, own, other = read_codes(np.array([]), usual).numbers, {}, []
     codes = {word: most.get(code, float(code)) for code, word in usual.items()}
@@ -220,7 +217,7 @@ def _number_of(word: str, known: Mapping[str, int]) -> int | None:
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     """Answers that no value label names, though labels name neighbours, not some anchors."""
-    labelled = sorted(float(code) for code in levels if _is_whole(code))
+    labelled = sorted(map(float, _whole(levels)))
     unsaid = np.setdiff1d(numbers, labelled)
     if len(unsaid) == 0 or len(labelled) < 3 or min(np.diff(labelled)) > 1:
         return ""
@@ -228,5 +225,6 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
     return say("label_gaps", found=found, told=told)
 
 
-def _is_whole(code: str) -> bool:
-    return re.fullmatch(r"-?\d+", code) is not None
+def _whole(levels: Mapping[str, str]) -> dict[str, str]:
+    """The value labels of whole numbers, each as spellings are compared."""
+    return {code: plain(label) for code, label in levels.items() if re.fullmatch(r"-?\d+", code)}

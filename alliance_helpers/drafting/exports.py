@@ -16,6 +16,7 @@ import pandas as pd
 from ..errors import DataError, Problem, show
 from ..study.cells import as_text, plain
 from ..study.codebook import Table
+from ..study.codebook import say as problem
 from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import (
     RawTable,
@@ -73,6 +74,16 @@ class Source:
     who: str | None = None
     asked: tuple[str, ...] = ()
 
+    def changed(self, why: str = "", settings: Mapping | None = None, **raw: object) -> Source:
+        """The source with other contents; why, and what the codebook's settings add."""
+        settings, said = {**self.settings, **(settings or {})}, (*self.why, *filter(None, [why]))
+        return replace(self, raw=replace(self.raw, **raw), settings=settings, why=said)
+
+    def without(self, columns: list[str]) -> Source:
+        """The source without columns that nobody needs or may see."""
+        frame = self.raw.frame.drop(columns=columns)
+        return replace(self.changed(frame=frame), left_out=(*self.left_out, *columns))
+
     def rows(self, column: str, values: list, name: str, why: str, blank: bool = False) -> Source:
         """Those rows of the source in which the column holds one of the values.
 
@@ -86,9 +97,8 @@ class Source:
             frame = frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
         kept = values if values[1:] or values[0] == "" else values[0]
         where = {**self.settings.get("where", {}), column: kept}
-        raw, settings = replace(self.raw, frame=frame), {**self.settings, "where": where}
-        said, part = (*self.why, *filter(None, [why])), self.part or not blank
-        return replace(self, name=name, raw=raw, settings=settings, why=said, part=part)
+        made = self.changed(why, {"where": where}, frame=frame)
+        return replace(made, name=name, part=self.part or not blank)
 
 
 def read_sources(path: Path) -> dict[str, Source]:
@@ -178,18 +188,15 @@ def _three_headers(source: Source) -> Source:
     told = second.str.fullmatch("Start Date|Response Type")
     if not (early | ids | told).any():
         return _labels_below(source)
-    what = "found {}; ImportIds stand in row 3 of every column, and there alone."
-    wrong = ((2, second, early), (3, third, ids.any() & ~ids))
     if wrong := [
-        Problem(source.raw.file, what.format(show(cells[c])), "Export it again.", row, c)
-        for row, cells, odd in wrong
+        Problem(source.raw.file, *problem("stray_import_id", found=show(cells[c])), row, c)
+        for row, cells, odd in ((2, second, early), (3, third, ids.any() & ~ids))
         for c in cells.index[odd]
     ]:
         raise DataError(wrong)
     rows = 2 + bool(ids.any())
-    raw = replace(source.raw, frame=frame.iloc[rows - 1 :], labels={**second})
-    why = (*source.why, say("three_headers", n=rows))
-    return replace(source, raw=raw, settings={**source.settings, "header": [1, rows]}, why=why)
+    raw = {"frame": frame.iloc[rows - 1 :], "labels": {**second}}
+    return source.changed(say("three_headers", n=rows), {"header": [1, rows]}, **raw)
 
 
 def _labels_below(source: Source) -> Source:
@@ -207,9 +214,8 @@ def _labels_below(source: Source) -> Source:
     units = units and all(as_number(t) is None for t in texts)  # as none of the records would be
     if len(over) < 3 or not (over.is_unique or units):
         return source
-    raw = replace(source.raw, frame=frame.iloc[1:], labels={**told})
-    settings = {**source.settings, "header": [1, 2]}
-    return replace(source, raw=raw, settings=settings, why=(*source.why, say("labels_below")))
+    raw = {"frame": frame.iloc[1:], "labels": {**told}}
+    return source.changed(say("labels_below"), {"header": [1, 2]}, **raw)
 
 
 def _told_by(frame: pd.DataFrame, fields: pd.DataFrame) -> dict[str, pd.Series]:
@@ -235,9 +241,8 @@ def _described(source: Source, told: Mapping[str, pd.Series]) -> Source:
         choices = {code.strip(): text.strip() for code, text in pairs}
         levels |= {name: choices} if choices and not BOX.search(name) else {}
         secret += [name] if str(row.get("Identifier?", "")).strip().lower() == "y" else []
-    frame, why = source.raw.frame.drop(columns=secret), (*source.why, say("dictionary"))
-    raw = replace(source.raw, frame=frame, labels=labels, levels=levels)
-    return replace(source, raw=raw, why=why, left_out=(*source.left_out, *secret))
+    raw = {"labels": labels, "levels": levels}
+    return source.without(secret).changed(say("dictionary"), **raw)
 
 
 def _of_tool(source: Source) -> Iterator[Source]:
@@ -247,16 +252,14 @@ def _of_tool(source: Source) -> Iterator[Source]:
     seen = len(TOOLS[tool] & {*columns})
     tool = tool if seen > 2 or (tool == "redcap" and seen) else None
     if tool:
-        why = (*source.why, say("export", tool=WORDS["tools"][tool]))
-        source = _finished(replace(source, why=why), tool)
+        source = _finished(source.changed(say("export", tool=WORDS["tools"][tool])), tool)
     parts = [*_events(source)] if tool == "redcap" else [source]
     for part in parts:
         there, like = [*part.raw.frame], LIKE.get(tool, LIKE["personal"])
         added = TOOLS.get(tool, set()).difference(SENT)
         out = [c for c in there if c in added or like.search(c) or LIKE["personal"].search(c)]
         out += [c for c in there if tool and c in SENT][:-1]
-        raw = replace(part.raw, frame=part.raw.frame.drop(columns=out))
-        yield replace(part, raw=raw, left_out=(*part.left_out, *out))
+        yield part.without(out)
 
 
 def _finished(source: Source, tool: str) -> Source:
@@ -304,8 +307,7 @@ def _events(source: Source) -> Iterator[Source]:
             repeated = repeat and told[-1][0]
             name = repeated or (several[0][0] if apart else of[0] or source.name)
             if tie:  # each arm has records of its own
-                raw = replace(source.raw, frame=frame.drop(columns=record))
-                here = replace(here, raw=raw, left_out=(record,))
+                here = here.without([record])
             if several[1:]:
                 asked = say("arms", file=source.raw.file, arms=shown(told[0]))
                 here = replace(here, asked=(asked,))

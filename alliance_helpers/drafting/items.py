@@ -212,8 +212,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
+    often = [word for word in words if union[word] >= FEW]
     if n_words > n_numbers:
-        often = [word for word in words if union[word] >= FEW]
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
         if not answers.numbers and (len(often) > 11 or rare > MISTYPED * n_words):
@@ -223,7 +223,6 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             answers = read_words(often, levels)
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
-        often = [word for word in words if union[word] >= FEW]
         answers = read_words(often, levels) if often else Answers()
         if often and not answers.numbers:
             gone += often

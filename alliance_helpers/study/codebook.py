@@ -218,9 +218,8 @@ class Codebook:
             The study has no ratings by that informant.
         """
         if informant not in self.informants:
-            raise NotEstimableError(
-                f"the study has no ratings by the {informant.replace('_', ' ')}"
-            )
+            who = informant.replace("_", " ")
+            raise NotEstimableError(f"the study has no ratings by the {who}")
         return self.informants[informant]["alliance"]
 
     @property

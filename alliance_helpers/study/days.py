@@ -13,7 +13,7 @@ from pandas.api.types import is_numeric_dtype
 
 from ..errors import SHOWN, DataError, ParameterError, listed
 from .cells import Notes, to_days
-from .codebook import Table
+from .codebook import Table, say
 
 DAYS = "hospital_days"
 COLUMNS = ["client_id", "admission", "discharge"]
@@ -121,10 +121,9 @@ def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     begin, admission, bad_in = _dates(episodes["admission"])
     end, discharge, bad_out = _dates(episodes["discharge"])
     for column, bad in (("admission", bad_in), ("discharge", bad_out)):
-        remedy = "Write the date as YYYY-MM-DD."
-        notes.wrong(column, bad, episodes[column], "a date was expected.", remedy)
+        notes.wrong(column, bad, episodes[column], *say("no_day"))
     if (gone := np.flatnonzero(episodes["client_id"].isna())).size:
-        notes.problem("the client is missing.", "Fill it in.", "client_id", gone)
+        notes.problem(*say("no_id", label="client"), "client_id", gone)
     impossible(begin, end, ("admission", "discharge"), notes, bad_in)
     if notes.problems:
         raise DataError(notes.problems)
@@ -136,11 +135,10 @@ def impossible(begin: pd.Series, end: pd.Series, columns, notes: Notes, told=Fal
     early = (end < begin).to_numpy()
     for day in begin[early].drop_duplicates().sort_values():
         where = early & (begin == day).to_numpy()
-        what = f"it lies before the admission on {day.date()}."
         text = end.where(where).dt.strftime("%Y-%m-%d")
-        notes.wrong(columns[1], where, text, what, "Correct one of the two dates.")
+        notes.wrong(columns[1], where, text, *say("before_admission", day=day.date()))
     if (gone := np.flatnonzero(begin.isna() & ~np.asarray(told))).size:
-        notes.problem("the admission is missing.", "Fill it in.", columns[0], gone)
+        notes.problem(*say("no_id", label="admission"), columns[0], gone)
 
 
 def _clients(start, end) -> pd.Index | None:
@@ -157,10 +155,7 @@ def _clients(start, end) -> pd.Index | None:
 
 def _find(ids: pd.Series, clients: pd.Index) -> np.ndarray:
     if len(ids) and len(clients) and is_numeric_dtype(ids) != is_numeric_dtype(clients):
-        raise ParameterError(
-            "client_id holds numbers in one place and text in the other: the episodes have "
-            f"'{ids.iloc[0]}', the windows '{clients[0]}'. Read both as text."
-        )
+        raise ParameterError(" ".join(say("two_kinds", here=ids.iloc[0], there=clients[0])))
     return clients.get_indexer(ids)
 
 

@@ -127,10 +127,8 @@ def _encoding(path: Path) -> str:
 
 def _undecoded(path: Path, encoding: str, error: UnicodeDecodeError, row: int) -> DataError:
     """Text that is UTF-8 at first, or a byte that Windows-1252 leaves undefined."""
-    lost = error.reason == "unexpected end of data"
-    what = (
-        "undefined_byte" if encoding == "cp1252" else "half_a_letter" if lost else "two_encodings"
-    )
+    what = "half_a_letter" if error.reason == "unexpected end of data" else "two_encodings"
+    what = "undefined_byte" if encoding == "cp1252" else what
     return refuse(path.name, what, row, byte=error.object[error.start])
 
 

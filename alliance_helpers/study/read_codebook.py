@@ -304,7 +304,7 @@ def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[s
 def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
     """Names that lead nowhere, or to a variable of another type than their part asks for."""
     known = dyad_variables(book)
-    for place, names, types, what, remedy in _named(book):
+    for place, names, types, what in _named(book):
         there = columns if "items" in place else known
         if absent := [name for name in names if name is not None and name not in there]:
             close = get_close_matches(absent[0], sorted(there), n=1)
@@ -312,29 +312,24 @@ def _references(book: Codebook, columns: Mapping[str, Variable]) -> Iterator:
             yield place, f"there is no variable {listed(map(repr, absent), 3)}.", hint
         wrong = [name for name in names if name in columns and columns[name].type not in types]
         for name in wrong if "blocks" in place else wrong[:1]:
-            yield place, what.format(name, columns[name].type), remedy
+            yield place, *say(what, name=name, type=columns[name].type)
 
 
 def _named(book: Codebook) -> Iterator[tuple]:
-    """Where variables are named: place, names, types, what is wrong with others, the remedy."""
-    what, every = "{!r} is of type {}.", tuple(KINDS)
+    """Where variables are named: place, names, types, and what is wrong with others."""
     for role in ("client", "case_manager"):
-        yield ("study", role), [getattr(book, role)], ("id",), what, "Give it `type: id`."
-    yield ("study", "site"), [book.site], every, "", ""
+        yield ("study", role), [getattr(book, role)], ("id",), "id_type"
+    yield ("study", "site"), [book.site], (*KINDS,), ""
     for block, names in book.blocks.items():
-        remedy = "Take numbers; of a category, what `derived` makes."
-        yield ("blocks", block), names, NUMERIC, what, remedy
+        yield ("blocks", block), names, NUMERIC, "block_type"
     for who, entry in book.informants.items():
-        place = ("informants", who, "alliance")
-        yield place, [entry["alliance"]], NUMERIC, what, "Name a scale or a number."
+        yield ("informants", who, "alliance"), [entry["alliance"]], NUMERIC, "rating_type"
     for days in book.days.values():
-        place, other = ("days", days.name, "anchor"), "the anchor {!r} is not a date."
-        yield place, [days.anchor], ("date",), other, "Name a date of the client."
+        yield ("days", days.name, "anchor"), [days.anchor], ("date",), "anchor_type"
     for derived in book.derived.values():
-        yield ("derived", derived.name, "from"), [derived.source], every, "", ""
+        yield ("derived", derived.name, "from"), [derived.source], (*KINDS,), ""
     for scale in book.scales.values():
-        place, remedy = ("scales", scale.name, "items"), "Items are of type integer or number."
-        yield place, scale.items, NUMERIC, f"item {what}", remedy
+        yield ("scales", scale.name, "items"), scale.items, NUMERIC, "item_type"
 
 
 def _table_rules(book: Codebook, table: Table) -> Iterator:
@@ -350,16 +345,15 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, *say("row_unlisted", row=row, owner=owner)
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
-    if any(table.variables[name].optional for name in table.key if name in table.variables):
-        yield place, *say("key_optional")
-    if table.header[0] > table.header[1]:
-        yield place, *say("header_backwards")
-    if len({*table.suffix.values()}) < len(ROLES if table.rated else table.suffix):
-        yield place, *say("told_alike")
-    if table.duplicates == "allow" and row != "episode":
-        yield place, *say("allow")
-    if table.duplicates == "keep_latest" and not _is_date(table, table.latest):
-        yield place, *say("latest")
+    endings = len(ROLES if table.rated else table.suffix)
+    wrong = {
+        "key_optional": any(v.optional for name, v in table.variables.items() if name in table.key),
+        "header_backwards": table.header[0] > table.header[1],
+        "told_alike": len({*table.suffix.values()}) < endings,
+        "allow": table.duplicates == "allow" and row != "episode",
+        "latest": table.duplicates == "keep_latest" and not _is_date(table, table.latest),
+    }
+    yield from ((place, *say(rule)) for rule, broken in wrong.items() if broken)
 
 
 def _settled(raw: Mapping, book: Codebook) -> Iterator:

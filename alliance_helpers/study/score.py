@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ParameterError, no_numbers
-from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale
+from .codebook import N_ITEMS, RESPONSES, SUBSCALES, Scale, say
 
 CHUNK = 8_000  # respondents whose answers stay near the processor
 # Of more respondents than this, evenly spaced ones serve to look for items reversed wrongly.
@@ -67,16 +67,10 @@ def score_wai(
         raise ParameterError(f"Unknown form {form!r}; use one of {', '.join(SUBSCALES)}.")
     items = pd.DataFrame(items)
     if items.shape[1] != N_ITEMS[form]:
-        raise ParameterError(
-            f"{form} has {N_ITEMS[form]} items; {items.shape[1]} columns were given. "
-            "Give one column per item, in item order."
-        )
+        given = {"has": N_ITEMS[form], "given": items.shape[1]}
+        raise ParameterError(" ".join(say("other_width", form=form, **given)))
     if not allow_fractions:
-        remedy = " Correct them, or pass allow_fractions=True if they are meant."
-        columns = _columns(items)
-        _refuse(
-            items, columns, lambda x: np.isfinite(x) & (x != np.floor(x)), "are fractions", remedy
-        )
+        _refuse(items, _columns(items), lambda x: np.isfinite(x) & (x != np.floor(x)), "fractions")
     return score(items, SUBSCALES[form], RESPONSES[form], max_missing=max_missing)
 
 
@@ -119,7 +113,7 @@ def score(
     for number in (i for numbers in keys.values() for i in numbers):
         sign[abs(number) - 1] = np.sign(number)
     columns = _columns(items)
-    _refuse(items, columns, lambda x: (x < low) | (x > high), f"lie outside {low:g} to {high:g}")
+    _refuse(items, columns, lambda x: (x < low) | (x > high), "responses", low=low, high=high)
     size = {part: len(numbers) for part, numbers in parts.items()}
     weight = size if how == "sum" else dict.fromkeys(size, 1)
     scores = {part: np.empty(len(items)) for part in dict.fromkeys([*parts, "total"])}
@@ -160,36 +154,29 @@ def _columns(items: pd.DataFrame) -> list[np.ndarray]:
         values = items.iloc[:, position]
         plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
         if odd := no_numbers(values):
-            raise ParameterError(
-                f"The items hold text, categories or dates: item {position + 1} "
-                f"({items.columns[position]}) holds {odd}; give numbers, NaN where unanswered."
-            )
+            item = {"item": position + 1, "name": items.columns[position]}
+            raise ParameterError(" ".join(say("no_numbers", odd=odd, **item)))
         found.append(values.to_numpy() if plain else values.to_numpy(dtype=float, na_value=np.nan))
     return found
 
 
-def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str, remedy="") -> None:
+def _refuse(items, columns: list[np.ndarray], wrong: Callable, what: str, **filled) -> None:
     """Refuse responses that are wrong, naming the first."""
     found = [wrong(x) for x in columns]
     if any(map(np.any, found)):
         marked = np.column_stack(found)
         record, item = np.argwhere(marked)[0]
-        raise ParameterError(
-            f"{marked.sum()} responses {what}; the first is {columns[item][record]:g} in "
-            f"record {record + 1}, item {item + 1} ({items.columns[item]}).{remedy}"
-        )
+        first = {"value": columns[item][record], "record": record + 1, "item": item + 1}
+        said = say(what, n=marked.sum(), name=items.columns[item], **first, **filled)
+        raise ParameterError(" ".join(filter(None, said)))
 
 
 def _warn(columns: list[np.ndarray], sign: np.ndarray, names) -> None:
     """Name the items that run against the others."""
     negative = [f"{i + 1} ({names[i]})" for i in against(columns, sign)]
     if negative:
-        warnings.warn(
-            f"Item {', '.join(negative)}: negative correlation with the rest of the scale. "
-            "Was it reversed already, or not at all?",
-            UserWarning,
-            stacklevel=4,
-        )
+        said = " ".join(say("negative", items=", ".join(negative)))
+        warnings.warn(said, UserWarning, stacklevel=4)
 
 
 def against(columns: list[np.ndarray], sign: np.ndarray) -> np.ndarray:
