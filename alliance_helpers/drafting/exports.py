@@ -94,7 +94,7 @@ class Source:
         if blank and why:
             why = say("out", n=len(self.raw.frame) - len(frame), what=why)
         elif not blank:
-            frame = frame.drop(columns=[c for c in frame if blank_cells(frame[c]).all()])
+            frame = frame.loc[:, ~frame.apply(lambda cells: blank_cells(cells).all())]
         kept = values if values[1:] or values[0] == "" else values[0]
         where = {**self.settings.get("where", {}), column: kept}
         made = self.changed(why, {"where": where}, frame=frame)
@@ -248,7 +248,7 @@ def _described(source: Source, told: Mapping[str, pd.Series]) -> Source:
 def _of_tool(source: Source) -> Iterator[Source]:
     """Without previews and what the tool adds by itself; an event or instrument of REDCap each."""
     columns = [*source.raw.frame]
-    tool = max(TOOLS, key=lambda t: len(TOOLS[t] & {*columns}))
+    tool = max(TOOLS, key=lambda t: (len(TOOLS[t] & {*columns}), t == "redcap"))
     seen = len(TOOLS[tool] & {*columns})
     tool = tool if seen > 2 or (tool == "redcap" and seen) else None
     if tool:
@@ -259,7 +259,7 @@ def _of_tool(source: Source) -> Iterator[Source]:
         added = TOOLS.get(tool, set()).difference(SENT)
         out = [c for c in there if c in added or like.search(c) or LIKE["personal"].search(c)]
         out += [c for c in there if tool and c in SENT][:-1]
-        yield part.without(out)
+        yield part.without([*dict.fromkeys(out)])
 
 
 def _finished(source: Source, tool: str) -> Source:

@@ -334,10 +334,12 @@ def id_ends(cells: pd.Series) -> tuple[list[str], bool, bool]:
 
 
 def answered(frame: pd.DataFrame, block: Block) -> pd.DataFrame:
-    """The answers to a block as numbers."""
+    """The answers to a block as numbers; what is outside of its range is none."""
     told = dict.fromkeys(block.columns, block.answers.numbers) | block.own
     known = {c: {word_of(w): x for w, x in words.items()} for c, words in told.items()}
-    return pd.DataFrame({c: numbers(frame[c], known[c]) for c in block.columns})
+    found = pd.DataFrame({c: numbers(frame[c], known[c]) for c in block.columns})
+    low, high = block.guess.range or (-np.inf, np.inf)
+    return found.where(found.ge(low) & found.le(high))
 
 
 def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Series:

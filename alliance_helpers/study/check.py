@@ -432,7 +432,7 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The columns the codebook knows, typed, under the codebook's names."""
     expected = {v.column: v for v in notes.table.variables.values()}
     columns = [str(c) for c in frame.columns]
-    if twice := repeated_names(frame):
+    if twice := repeated_names(frame.loc[:, [not notes.table.ignores(c) for c in columns]]):
         notes.problem(*say("names_apart", twice=twice))
     _header(columns, expected, notes)
     if frame.empty:

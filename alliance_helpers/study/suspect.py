@@ -213,7 +213,7 @@ def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> 
     for i in (i for key in scale.keys.values() for i in key):
         sign[abs(i) - 1] = np.sign(i)
     if negative := [columns[i] for i in against([*x.T], sign)]:
-        yield told("against", names=listed(negative))
+        yield told("against_settled" if scale.settled else "against", names=listed(negative))
     if scale.settled:
         return
     if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:

@@ -116,3 +116,36 @@ def test_a_labelled_arm_says_who(tmp_path):
     rows["Event Name"] = rows["Event Name"].map(told)
     rows.to_csv(tmp_path / "P_DATA.csv", index=False)
     assert "whose rating" not in drafted(tmp_path)[0]
+
+
+@pytest.mark.parametrize("code", [-9, 99])
+def test_codes_of_no_answer_turn_no_items(code, tmp_path):
+    """A raw WAI-S of seven points, whole forms of some clients blank."""
+    rng = np.random.default_rng(6)
+    own = rng.normal(4.5, 1.2, (90, 1))
+    answers = (own + rng.normal(0, 0.9, (90, 12))).round().clip(1, 7)
+    answers[:, [3, 9]] = 8 - answers[:, [3, 9]]  # as they are asked
+    answers[:5] = code
+    frame = pd.DataFrame(answers.astype(int), columns=[f"wai_c{i}" for i in range(1, 13)])
+    frame.insert(0, "id", range(501, 591))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    text = describe(tmp_path)
+    assert "form: WAI-S" in text.replace('"', "")
+    assert "reversed" not in text
+    wrong = text.replace("informant: client}", "informant: client, reversed: done}")
+    told = "\n".join(check(tmp_path, parse_codebook(wrong))[1])
+    assert "Correct `reversed`, or delete it" in told
+
+
+@pytest.mark.parametrize("event", [True, False])
+def test_a_tool_s_own_column_may_stand_twice(event, tmp_path):
+    data = truth()
+    named = {"Record ID": "id", "Therapist": "who"}
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", **named)
+    frame.insert(3, "Complete?", "Complete")
+    frame.insert(len(frame.columns), "Complete?", "Complete", allow_duplicates=True)
+    frame = pd.concat([frame.assign(**{"Event Name": name}) for name in ("Intake", "End")][event:])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    text, _, found, _ = drafted(tmp_path)
+    assert "complete" not in text  # as a variable
+    assert len(found) == len(data)
