@@ -183,7 +183,7 @@ def by_item(
     most, own, other = read_codes(np.array([]), usual).numbers, {}, []
     codes = {word: most.get(code, float(code)) for code, word in usual.items()}
     for name, here in told.items():
-        found = read_codes(np.array([]), here)
+        found = read_codes(np.array([]), here) if here else Answers()
         if found.remark:
             meant = found.numbers or {code: float(code) for code in here}
         elif {*here.values()} == codes.keys():

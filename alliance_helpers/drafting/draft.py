@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import listed
 from ..study.cells import parted, plain
-from ..study.codebook import ENDING
+from ..study.codebook import ENDING, NUMERIC
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike
 from .answers import pattern, say
@@ -66,6 +66,7 @@ from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, wor
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
 MEASURE = pattern("column", "measure")
+INDICATED = pattern("column", "indicated")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
@@ -376,13 +377,12 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 same = [group for group in same if len({*map(plain, group)}) > 1]
             if same:
                 table.questions.append(_alike(column, same, held, guess))
-    table.key = tuple(called.get(name, name) for name in table.key)
-    table.occasion = called.get(table.occasion, table.occasion)
-    table.latest = called.get(table.latest, table.latest)
-    if "time" in table.settings:
-        if any(is_alliance(block, table) for block in table.blocks):
-            table.settings["event"] = "last_rated"
-        table.settings["time"] = called.get(table.settings["time"], table.settings["time"])
+    told = (*table.key, table.occasion, table.latest, table.settings.get("time"))
+    *key, table.occasion, table.latest, time = (called.get(name, name) for name in told)
+    table.key = tuple(key)
+    if time:
+        rated = any(is_alliance(block, table) for block in table.blocks)
+        table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
 
 
 def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess: Guess) -> str:
@@ -421,7 +421,7 @@ def like_codes(table: DraftTable, guess: Guess) -> bool:
 def _is_rating(guess: Guess) -> bool:
     """One number that tells an alliance, or part of it."""
     told = WAI.search(f"{guess.column} {guess.label}")
-    return told is not None and guess.type in ("integer", "number")
+    return told is not None and guess.type in NUMERIC
 
 
 def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
@@ -485,11 +485,11 @@ def _into_block(
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
         kind = "outcome"
-    if guess.type in ("integer", "number") and guess.low != guess.high and guess.role != "codes":
+    if guess.type in NUMERIC and guess.low != guess.high and guess.role != "codes":
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
     elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
-        value = next((v for v in values if v.lower() in ("female", "checked", "yes")), values[-1])
+        value = next(filter(INDICATED.fullmatch, values), values[-1])
         made = layout.name(f"{name}{ending}_{value}")
         layout.derived.append((made, name + ending, value))
         blocks[kind].append(made)

@@ -18,14 +18,7 @@ from ..study.cells import as_text, plain
 from ..study.codebook import Table
 from ..study.codebook import say as problem
 from ..study.load import ENDINGS, EXCEL, read_file
-from ..study.raw_tables import (
-    RawTable,
-    blank_cells,
-    reachable,
-    refuse,
-    repeated_names,
-    sheet_names,
-)
+from ..study.raw_tables import RawTable, blank_cells, reachable, refuse, repeated_names, sheet_names
 from .answers import WORDS, no_answer, pattern, say, shown
 from .guesses import NAMELESS, as_number, plain_name
 

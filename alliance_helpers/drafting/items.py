@@ -21,7 +21,7 @@ from .answers import Answers, by_item, label_gaps, no_answer, pattern, read_code
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 WHO = {who: pattern("who", who) for who in ROLES}
-WAI = re.compile(r"wai|alliance|allianz|alianza|alleanza|alliantie", re.IGNORECASE)
+WAI = pattern("column", "wai")
 SUBSCALE = pattern("column", "subscale")
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs

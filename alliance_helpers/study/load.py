@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
 from .check import Examined, examine, unlike_sessions
-from .codebook import Codebook, Table, Variable, say
+from .codebook import NUMERIC, Codebook, Table, Variable, say
 from .delimited import read_delimited
 from .raw_tables import (
     READERS,
@@ -225,7 +225,7 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     if ending == ".parquet":
         return read_parquet(path, [v.column for v in variables if v.type == "category"])
     if ending in TEXT:
-        numbers = [v.column for v in variables if v.type in ("number", "integer")]
+        numbers = [v.column for v in variables if v.type in NUMERIC]
         return read_delimited(path, [v.column for v in variables], numbers, header)
     known = ", ".join(ENDINGS)
     raise refuse(path.name, "ending" if ending else "endless", ending=ending, known=known)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -222,3 +223,12 @@ def test_what_is_made_has_a_name_of_its_own(more, name):
         text, more = text.replace("scales:\n", "scales:\n  " + more[9:-1] + "\n"), ""
     problems = draft_codebook(text + more)[1]
     assert sum(f"{name!r} is " in p.what for p in problems) == 1
+
+
+def test_every_sentence_of_the_words_is_said():
+    from alliance_helpers.study import codebook
+
+    rooms = Path(codebook.__file__).parents[1]
+    files = [*rooms.glob("study/*.py"), *rooms.glob("drafting/*.py")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    assert not [key for key in codebook.WORDS["say"] if f'"{key}"' not in text]
