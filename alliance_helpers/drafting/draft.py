@@ -22,7 +22,7 @@ from ..errors import listed
 from ..study.cells import parted, plain
 from ..study.codebook import ENDING, NUMERIC
 from ..study.raw_tables import READERS, ROW_ID
-from ..study.suspect import spelled_alike
+from ..study.suspect import spelled_alike, trials
 from .answers import pattern, say
 from .exports import SENT, Source, read_sources
 from .guesses import (
@@ -58,6 +58,7 @@ from .layout import (
     Part,
     Shape,
     find_what_is_said_twice,
+    leave_counters,
     of_other,
     shape_of,
 )
@@ -138,6 +139,7 @@ def _line(text: str) -> str:
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
+    leave_counters(seen)
     layout = _lay_out(seen)
     layout.questions[:0] = [asked for source in sources.values() for asked in source.asked]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
@@ -371,6 +373,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
             layout.codes |= dict.fromkeys(guess.codes)
+            if name == layout.client and (odd := trials(table.columns[column].held)):
+                table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
             held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
             same = spelled_alike(held)
             if guess.type == "category":  # which reads spellings alike that differ in signs only

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, combinations, product
 
 import pandas as pd
 
@@ -223,6 +223,36 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         if guess.type not in DATA and item_blocks(held) and _tied(table, name):
             return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
+
+
+def leave_counters(tables: list[DraftTable]) -> None:
+    """Take for no id what tables count each for itself, where another id ties other rows."""
+    for both in combinations(tables, 2):
+        ids = [[n for n, g in t.guesses.items() if g.type == "id" and (g.unique or g.rare)
+                and g.role in ("client", None)] for t in both]  # fmt: skip
+        for name, *other in product({*ids[0]} & {*ids[1]}, *ids):
+            counts = min(_counts(t, name) for t in both) > min(map(_counts, both, other))
+            if counts and name not in other and _ties_others(both, other, name):
+                for table in (t for t in tables if name in t.guesses and _counts(t, name)):
+                    table.why.append(say("counts", column=table.guesses[name].column))
+                    table.guesses[name] = replace(table.guesses[name], type="text", role=None)
+
+
+def _ties_others(both: Iterable[DraftTable], other: Iterable[str], name: str) -> bool:
+    """Whether columns of both tables hold the same, and tie other rows than those of one name."""
+    cells = map(_by_key, both, [name, name], other)
+    one, two = (held.astype("str").map(plain) for held in cells)
+    tied = one.index.intersection(two.index)
+    apart = 2 * (one[tied] != two[tied]).sum() > len(tied) >= FEW
+    return apart and len({*one} & {*two}) >= ALIKE * min(len(one), len(two))
+
+
+def _counts(table: DraftTable, name: str) -> int:
+    """Whether the cells are numbers in order: 2 if they count from about 1, else 1."""
+    column = table.columns[table.guesses[name].column]
+    number = [*column.number.values()]
+    in_order = len(number) == len(column.held) and number == sorted(number)
+    return in_order + (in_order and number[-1] <= 2 * len(number))
 
 
 def of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:

@@ -22,6 +22,7 @@ from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
+TRIAL = re.compile(rf"(?i)(?<![^\W\d_])({WORDS['pattern']['trial']})(?![^\W\d_])")
 TELLING = re.compile(rf"(?i)(.*_)?({WORDS['pattern']['telling']})")
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
@@ -161,12 +162,20 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
 
 
 def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
-    """Ids of case managers that are probably one person's, spelled differently."""
+    """Ids of trials of the form; of case managers that are probably one person's."""
+    if odd := trials(frame.get(book.client, ())):
+        yield about(table, book.client, *say("trials", ids=listed(map(repr, odd), 6)))
     if book.case_manager not in frame or table.row != "client":
         return
     if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
         yield about(table, book.case_manager, *say("one_person", same=same))
+
+
+def trials(ids) -> list[str]:
+    """Ids that speak of a trial of the form, where most do not."""
+    odd = [i for i in dict.fromkeys(map(str, ids)) if TRIAL.search(i)]
+    return odd if 2 * len(odd) < len(ids) else []
 
 
 def spelled_alike(ids) -> list[list[str]]:

@@ -3,9 +3,11 @@
 Where the informants' last sessions differ, both ratings are of the last that everybody rated.
 """
 
+import re
+
 import pandas as pd
 import pytest
-from exports_made import totals, truth
+from exports_made import C, T, totals, truth
 from layouts_made import (
     SESSIONS,
     SHEETS,
@@ -212,3 +214,32 @@ def test_answers_that_are_all_one_word_are_no_units(tmp_path):
     frame.to_csv(tmp_path / "s.csv", index=False)
     book = parse_codebook(describe(tmp_path))
     assert book.tables["s"].header == (1, 1)
+
+
+@pytest.mark.parametrize("other", ["dyad_code", "client"])
+@pytest.mark.parametrize("sorted_alike", [False, True])
+def test_files_are_joined_by_a_code_and_never_by_what_each_counts_itself(
+    other, sorted_alike, tmp_path
+):
+    """Running numbers in other orders, or begun anew where one file lacks clients."""
+    data = truth()
+    client, theirs = data[["id", *C]], data[["id", "who", *T]].iloc[2:]
+    theirs = theirs if sorted_alike else theirs.sample(frac=1, random_state=1)
+    for frame, code, name in ((client, "dyad_code", "client"), (theirs, other, "therapist")):
+        frame = frame.rename(columns={"id": code, "who": "therapist"}).reset_index(drop=True)
+        frame.columns = [re.sub(r"^[ct](\d+)$", rf"wai_{name[0]}\1", c) for c in frame]
+        frame.insert(0, "record_id", frame.index + 1)
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    text, _, found, _ = drafted(tmp_path)
+    wanted = totals(data).loc[found.index]
+    wanted.loc[["2001", "2002"], "t"] = None
+    pd.testing.assert_frame_equal(found, wanted, check_names=False)
+    assert text.count("'record_id' counts the rows of this file alone") == 2
+    assert ("was taken for" in text) == (other == "client")
+
+
+def test_numbers_that_every_file_counts_alike_are_ids(tmp_path):
+    data = truth().assign(record_id=range(1, 73))
+    data[["record_id", "id", *C]].to_csv(tmp_path / "client.csv", index=False)
+    data[["record_id", "id", *T]].iloc[::2].to_csv(tmp_path / "therapist.csv", index=False)
+    assert parse_codebook(describe(tmp_path)).client == "record_id"

@@ -110,6 +110,12 @@ def a_total(data):
     return ids(data, id="id", therapist="who").assign(wai_client_total=data[C].sum(axis=1))
 
 
+def trials_of_the_form(data):
+    frame = wide(data).astype({"id": object})
+    frame.loc[[0, 1, 40], "id"] = ["TEST", "test2", "Test Patient"]
+    return frame
+
+
 def numbers_of_nobody(data):
     """Therapists' numbers in shuffled rows, in a column whose name does not tell."""
     return wide(data).rename(columns={"therapist": "BP"}).sample(frac=1, random_state=3)
@@ -134,6 +140,7 @@ def numbers_far_apart(data):
         (unknown_words, "meh, nope, so-so, wow, yep"),
         (names_spelled_twice, "'dr meyer-"),
         (unlike_columns, "q3 hold other answers"),
+        (trials_of_the_form, "'id': are 'TEST', 'test2', 'Test Patient' trials"),
         (a_total, "what its form allows"),
         (ids_twice, "'id' stands in several rows"),
         (a_word_among_numbers, "so so stand among the answers"),

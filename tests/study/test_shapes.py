@@ -281,6 +281,21 @@ def test_names_spelled_differently_are_listed(tmp_path):
     assert not any(repr(name) in told for name in ids[3:])
 
 
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (["TEST", "test2", "Test Patient", "K001", "K002", "K003", "Testa"],
+         ["TEST", "test2", "Test Patient"]),
+        (["test 1", "test 2", "test 3"], []),
+    ],
+)  # fmt: skip
+def test_trials_of_the_form_are_told_where_most_ids_are_none(ids, told, tmp_path):
+    data = "id,x\n" + "".join(f"{i},{n}\n" for n, i in enumerate(ids))
+    found = problems(tmp_path, data, "x: {}", RATED)
+    assert [i for i in ids if repr(i) in found] == told
+    assert ("trials of the form" in found) == bool(told)
+
+
 def test_an_item_that_its_name_calls_reversed_is_told_until_settled(tmp_path):
     names = [f"x{i}" for i in range(1, 13)]
     names[3] = "x4_r"
