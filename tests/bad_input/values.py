@@ -1,5 +1,7 @@
 """Bad values: cells, ids, dates, and records against one another."""
 
+import re
+
 from .make import case, swap
 
 C = "clients.csv"
@@ -226,10 +228,11 @@ def _(files):
 
 @case(
     "date_not_as_declared",
-    "clients.csv, rows 2, 3, 4 and 3 more, column intake: found '1990-01-15', '1990-02-15', "
-    "'1990-03-15'; a date was expected. Write it as the codebook says (%d.%m.%Y).",
+    "clients.csv, rows 2, 3, 4 and 3 more, column intake: found '15/01/1990', '15/02/1990', "
+    "'15/03/1990'; a date was expected. Write it as the codebook says (%d.%m.%Y).",
 )
 def _(files):
+    files["clients.csv"] = re.sub(r"(\d{4})-(\d\d)-(\d\d)", r"\3/\2/\1", files["clients.csv"])
     files["codebook.yml"] = files["codebook.yml"].replace(
         "intake: {type: date}", 'intake: {type: date, format: "%d.%m.%Y"}'
     )
