@@ -19,7 +19,7 @@ WRONG = [
     ("06_finding_3", "method", "stepwize", "method is 'stepwise' or 'enter'"),
     ("02_descriptives", "by", "sitetype", "did you mean 'site_type'?"),
     ("02_descriptives", "by", "client_id", "no column of categories"),
-    ("02_descriptives", "min_cell", -1, "whole number from 0"),
+    ("02_descriptives", "min_cell", -1, "whole number of at least 0"),
     ("07_finding_4", "days", "nope", "known are hospital_days"),
     ("07_finding_4", "informant", "cliant", "did you mean 'client'?"),
     ("08_halo", "informant", "manager", "did you mean 'case_manager'?"),
