@@ -288,7 +288,8 @@ class Stressed:
             words = f"stands whatever the {what} of the missing, from {low:.3g} to {high:.3g}"
         case = observed if verdict == verdicts.INCONCLUSIVE else moved[theirs]
         effect, (said, criterion) = case
-        told = len(self.dyads) - int(rounded_n(n)) or f"fewer than {FEW}"
+        told = len(self.dyads) - int(rounded_n(n, len(self.dyads), self.book))
+        told = told or f"fewer than {FEW}"
         criterion += f"; dyads that lack a value: {told}; the verdict on the others {words}"
         return effect, (verdicts.INCONCLUSIVE if turned else said, criterion)
 

@@ -53,15 +53,17 @@ def _open(cohort: Cohort) -> None:
     OPENED.sessions = cohort.sessions
 
 
-def rounded_n(n, whole=None):
+def rounded_n(n, whole=None, book: Codebook | None = None):
     """How many people a result on real records says it is of: the cohort, less whole fives.
 
-    Or how many of the `whole` number of case managers, or of sessions.
+    Or how many of the `whole` number of case managers, or of sessions; of the cohort opened last,
+    unless the `book` is another's.
 
     Beside the cohort's size, or another result's, the number itself would say how few have no
     value. On synthetic records it is `n`.
     """
-    if OPENED.codebook is None or OPENED.codebook.synthetic:
+    book = book or OPENED.codebook
+    if book is None or book.synthetic:
         return n
     whole = OPENED.n if whole is None else whole
     return whole - (whole - n) // FEW * FEW
