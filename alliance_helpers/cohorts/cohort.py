@@ -312,9 +312,8 @@ def check_asked(data="", codebook="", scenario="", n_clients=201, seed=1995) -> 
         check_size(n_clients, seed)
         scenario_codebook(scenario)
         return
-    idle = [f"n_clients = {n_clients!r}"] * (n_clients != 201) + [f"seed = {seed!r}"] * (
-        seed != 1995
-    )
+    idle = [f"{n} = {v!r}" for n, v, usual in (("n_clients", n_clients, 201), ("seed", seed, 1995))
+            if v != usual]  # fmt: skip
     if idle:
         why = f"{' and '.join(idle)} would change nothing: only a simulated study has them"
         raise ParameterError(f"{why}. Name a scenario too, or leave them out.")

@@ -160,10 +160,11 @@ def _ratings(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict:
     return found
 
 
-def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str, np.ndarray]:
+def rated_by_all(
+    sessions: dict[str, pd.DataFrame], given: dict, book: Codebook
+) -> dict[str, np.ndarray]:
     """For each table, which of its rows are of a client's session that everybody rated."""
-    by = {n: [book.client, book.tables[n].time] for n in sessions}
-    given, made = _ratings(sessions, book), {}
+    by, made = {n: [book.client, book.tables[n].time] for n in sessions}, {}
     for name, frame in sessions.items():
         made[name] = np.ones(len(frame), bool)
         for there, rows in given.values() if {*by[name]} <= {*frame} else ():
@@ -177,7 +178,7 @@ def rated_by_all(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict[str,
 def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
     when: dict[str, pd.Series] = {}
-    for who, (name, rows) in _ratings(found.sessions, book).items():
+    for who, (name, rows) in found.ratings.items():
         table, frame = book.tables[name], found.sessions[name]
         here = frame[rows & frame.index.isin(found.tables[name].index)]
         when[who] = here.set_index(book.client)[table.time]
@@ -375,13 +376,15 @@ WRITTEN = "the id as another table writes it"
 class Examined:
     """Typed tables (index: row in the file), the changes made, and what cannot be used.
 
-    `sessions` holds every row of the tables of which one row of each client is taken.
+    `sessions` holds every row of the tables of which one row of each client is taken, `ratings` by
+    informant the one that has the ratings, and the rows they are in.
     """
 
     tables: dict[str, pd.DataFrame]
     log: pd.DataFrame
     problems: tuple[Problem, ...]
     sessions: dict[str, pd.DataFrame] = field(default_factory=dict)
+    ratings: dict[str, tuple[str, np.ndarray]] = field(default_factory=dict)
 
 
 def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
@@ -417,7 +420,8 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)
     sessions = {name: typed[name] for name in typed if codebook.tables[name].time}
-    rated = rated_by_all(sessions, codebook)
+    ratings = _ratings(sessions, codebook)
+    rated = rated_by_all(sessions, ratings, codebook)
     for name in sessions:
         backwards(typed[name], codebook, notes[name])
         typed[name] = picked(typed[name], codebook, notes[name], rated[name])
@@ -425,7 +429,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
-    return Examined(typed, as_log(changes), problems, sessions)
+    return Examined(typed, as_log(changes), problems, sessions, ratings)
 
 
 def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
