@@ -68,6 +68,12 @@ def no_answer(word: str) -> bool:
     return said[0] or (len(said) > 2 and all(said[1:]))
 
 
+def nobody(name: str) -> bool:
+    """Whether what stands for a name names no person."""
+    known = pattern("missing", "nobody")
+    return no_answer(name) or not plain(name) or bool(known.fullmatch(name.strip()))
+
+
 @cache
 def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
     """Every set of answers, and the number of each of its spellings."""

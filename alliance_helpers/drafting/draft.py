@@ -38,6 +38,7 @@ from .guesses import (
     plain_name,
     role_of,
     scan,
+    two_managers,
 )
 from .items import (
     WAI,
@@ -113,6 +114,8 @@ def flow(value: object) -> str:
         return f"{{{', '.join(f'{flow(k)}: {flow(v)}' for k, v in said.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return quoted(value) if isinstance(value, str) else f"{value:.15g}"
 
 
@@ -217,6 +220,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     roles = find_roles([table.guesses for table in tables]) if layout.questions else roles
     for role, name in roles.items():
         setattr(layout, role, name)
+    layout.questions += two_managers([table.guesses for table in tables], roles)
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
@@ -362,6 +366,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             or (column in SENT and table.source.left_out and name != table.latest)
         ):
             table.ignore.append(column)
+            table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
@@ -369,14 +374,21 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 n = len(table.columns[column].number)
                 table.questions.append(say("codes", column=column, n=n))
                 guess = replace(guess, role="codes")
+            for what, numbers in (("mark", False), ("kinds", True)):
+                few = guess.type == "integer" or (guess.type == "category" and not numbers)
+                if few and pattern("column", what).search(column):
+                    table.questions.append(say(what, column=column))
+                    guess = replace(guess, role="codes")
             table.questions += [guess.asked] if guess.asked else []
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
-            layout.codes |= dict.fromkeys(guess.codes)
-            if name == layout.client and (odd := trials(table.columns[column].held)):
+            layout.codes |= dict.fromkeys(guess.codes if guess.type != "id" else ())
+            people = name in (layout.client, layout.case_manager)
+            if people and (odd := trials(table.columns[column].held)):
                 table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
             held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
-            same = spelled_alike(held)
+            gone = {code if isinstance(code, str) else f"{code:g}" for code in guess.codes}
+            same = spelled_alike({text: n for text, n in held.items() if text not in gone})
             if guess.type == "category":  # which reads spellings alike that differ in signs only
                 same = [group for group in same if len({*map(plain, group)}) > 1]
             if same:
@@ -491,7 +503,9 @@ def _into_block(
         kind = "outcome"
     if guess.type in NUMERIC and guess.low != guess.high and guess.role != "codes":
         blocks[kind] += [name + ending] if name != table.settings.get("time") else []
-    elif guess.type == "category" and len(guess.values) == 2 and name not in layout.links:
+    elif guess.role == "codes" or name in layout.links:
+        return
+    elif guess.type == "category" and len(guess.values) == 2:
         values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
         value = next(filter(INDICATED.fullmatch, values), values[-1])
         made = layout.name(f"{name}{ending}_{value}")

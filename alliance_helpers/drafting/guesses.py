@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from ..errors import listed
 from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
-from .answers import WORDS, no_answer, pattern, say
+from .answers import WORDS, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
-NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
+NAMED = {who: pattern("bare_role", who) for who in ROLES}
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
@@ -51,6 +52,9 @@ ORDINALS = [re.compile(rf"\b({words})\b") for words in WORDS["time"]["ordinals"]
 MOSTLY = 0.95  # of the cells
 SOME = 20
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
+SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
+THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}")
+REPEATED = re.compile(r"(\d)\1+(\.\1+)?")  # 77, 888, 99.9
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,10 @@ class Guess:
     unique: bool = False  # whether every value stands in one row
 
     @property
-    def own_codes(self) -> list[float]:
+    def own_codes(self) -> list[float | str]:
         """Codes for no answer that may mean something in another column, as 9 among ids."""
-        return [code for code in self.codes if not isinstance(code, str) and code >= 0]
+        numbers = (c for c in self.codes if not isinstance(c, str) and c not in BELOW)
+        return [*(self.codes if self.type == "id" else numbers)]
 
     @property
     def range(self) -> tuple[float, ...]:
@@ -209,17 +214,18 @@ def role_of(name: str) -> str | None:
 
 
 def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
-    said = sorted(words & column.held.keys())
+    role = (sure := named_for(column.name)) or role_of(column.name) or role_of(column.label)
+    said = sorted(words & column.held.keys() | _unnamed(column, role))
     present = {text: n for text, n in column.held.items() if text not in said}
     total, levels = sum(present.values()), column.levels
     rare, unique = total > FEW and total - len(present) < RARE * total, total == len(present)
-    guess = Guess(column.name, "text", column.label, codes=(*said,), rare=rare, unique=unique)
+    codes = tuple(as_number(text) if text in column.number else text for text in said)
+    guess = Guess(column.name, "text", column.label, codes=codes, rare=rare, unique=unique)
     if not present:
         return guess
     if column.days:
         return replace(guess, type="date")
-    number, sure = _numbers(present), named_for(column.name)
-    role = sure or role_of(column.name) or role_of(column.label)
+    number = _numbers(present)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
     no_id = number is None or not (unique or role or ID.search(column.name))
@@ -229,16 +235,21 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
         return guess  # rows counted by whoever wrote the file: no id, nothing measured
     named = ID.search(column.name) or (role and ID.search(column.label))
+    sure = None if sure == "site" and (number is None or levels) else sure
     if role == "case_manager" and len(levels) > MOST_LEVELS:
         sure = role  # too many for a category: codes that stand for their names
     if sure or (counted and _runs_on(number)):
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
-        return replace(guess, type="id", role=role)
+        guess = replace(guess, type="id", role=role)
+        return guess if number is None or role != "case_manager" else _apart(guess, number)
     if dates:
         return replace(guess, **dates)
     if number is not None and not _names_every(levels, number):
-        return _outward(as_number_guess(guess, number), number)
+        split = [text for text in present if not text.isdigit()]
+        if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
+            guess = replace(guess, asked=say("thousands", column=column.name))
+        return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}
@@ -246,7 +257,37 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     known = 0 < len(names) <= MOST_LEVELS and few <= max(MISTYPED * total, 1)
     if levels or known:
         return replace(guess, type="category", values=names, role=role)
-    return replace(guess, type="id", role=role) if role else guess
+    if role:
+        return replace(guess, type="id", role=role)
+    signs = say("signs", column=column.name) if _mostly(SIGNED, present) else ""
+    return replace(guess, asked=signs)
+
+
+def _unnamed(column: Column, role: str | None) -> set[str]:
+    """Cells that are no answer by their value label; of case managers, by their own word, too."""
+    gone = {code for code, label in column.levels.items() if no_answer(label)}
+    gone |= {word for word in column.held if role == "case_manager" and nobody(word)}
+    return gone & column.held.keys()
+
+
+def _apart(guess: Guess, number: np.ndarray) -> Guess:
+    """With the codes that lie apart from all else, which are asked about.
+
+    A few negative numbers below all others; or what several rows hold beyond a gap wider than half
+    of what the others span. Of ids, a 0 and a digit repeated.
+    """
+    ids, (held, rows) = guess.type == "id", np.unique(number, return_counts=True)
+    below = held[held < ids]
+    odd = [*below] if len(below) <= 3 and _whole(below) and len(held) > 2 * len(below) + 2 else []
+    rest = held[held >= ids]
+    if len(rest) > 3 and not HOSPITAL_DAYS.search(guess.column):
+        at = len(rest) - 4 + int(np.diff(rest[-4:]).argmax()) + 1
+        wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
+        odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
+            not ids and rows[held == x][0] >= FEW))]  # fmt: skip
+    unsure = [f"{x:g}" for x in odd if x not in (BELOW if ids else CODES)]
+    asked = say("apart", column=guess.column, codes=listed(unsure)) if unsure else guess.asked
+    return replace(guess, codes=(*guess.codes, *map(float, odd)), asked=asked)
 
 
 def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:
@@ -362,6 +403,7 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
 
     Far is at least 2, and `apart` times what the others span.
     """
+    number = number[~np.isin(number, [c for c in guess.codes if not isinstance(c, str)])]
     codes, there = [], {*np.unique(number)}
     for code in (code for code in CODES if code in there):
         inside = number[~np.isin(number, [*codes, code, *BELOW])]
@@ -453,6 +495,14 @@ def _named(guesses: Tables, role: str, client: str | None) -> list[str]:
     elif client:
         named = [c for c in named if any({c, client} <= set(t) for t in guesses)]
     return sorted(named, key=lambda c: -len(columns[c]))
+
+
+def two_managers(guesses: Tables, roles: Mapping[str, str]) -> list[str]:
+    """The question which of several columns of one table names the case manager."""
+    first, *others = _named(guesses, "case_manager", roles.get("client")) or [None]
+    others = [c for c in others if any({c, first} <= set(t) for t in guesses)]
+    many = len(others) > 2  # items, which are named for who answers
+    return [say("two_managers", column=first, others=shown(others))] if others and not many else []
 
 
 def _from_lookups(guesses: Tables, roles: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import FEW, TIME, Column, Guess, as_number, plain_name
+from .guesses import BELOW, FEW, TIME, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
@@ -145,7 +145,7 @@ class Layout:
     @property
     def everywhere(self) -> list[float | str]:
         """Codes for no answer that can mean nothing else in any column."""
-        return [code for code in self.codes if isinstance(code, str) or code < 0]
+        return [code for code in self.codes if isinstance(code, str) or code in BELOW]
 
     @property
     def links(self) -> set[str | None]:
