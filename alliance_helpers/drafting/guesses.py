@@ -24,6 +24,7 @@ from .answers import WORDS, no_answer, pattern, say
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
+RATERS = pattern("who", "case_manager")
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
@@ -196,10 +197,12 @@ def named_for(name: str) -> str | None:
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
-    bare = re.sub(rf"{ID_WORDS}$", "", bare)
-    if bare == "t" and name.lower() != "t":  # t_id, TNR
+    several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
+    if "t" in several and name.lower() != "t":  # t_id, TNR
         return "case_manager"
-    return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
+    if any(bare[2:] and RATERS.fullmatch(bare) for bare in several):
+        return "case_manager"
+    return next((role for role, told in NAMED.items() if any(map(told.fullmatch, several))), None)
 
 
 def role_of(name: str) -> str | None:
@@ -231,7 +234,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     named = ID.search(column.name) or (role and ID.search(column.label))
     if role == "case_manager" and len(levels) > MOST_LEVELS:
         sure = role  # too many for a category: codes that stand for their names
-    if sure or (counted and _runs_on(number)):
+    twice = max(present.values()) == 2 and total > 1.6 * len(present) > SOME
+    if sure or ((counted or twice) and (number is None or _runs_on(number))):
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         return replace(guess, type="id", role=role)
