@@ -72,7 +72,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     alone = len(like) == (1 if table.row == "rating" else len(WHO))
     told = any(rater_of(other, table) for other in like)
     alike = len({re.sub(r"[\W\d_]", "", other.stem) for other in like}) == 1 or bare
-    told = alone and (told or alike) or (bare and rater_of(block, table))
+    told = (alone and (told or alike)) or (bare and rater_of(block, table))
     return bool(told or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I)))
 
 
