@@ -80,17 +80,11 @@ def items_and_scale(
     block: Block, layout: Layout, table: DraftTable
 ) -> list[tuple[str, str, Guess]]:
     """A block of numbered items as entries of a table, and the scale it seems to make."""
+    rater, wai = rater_of(block, table), is_alliance(block, table)
+    form, doubt, block = _counted(block, table) if wai else (None, "", block)
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
-    rater, wai = rater_of(block, table), is_alliance(block, table)
     words = {} if answers.numbers or guess.range else answers.words
-    first, last = _ends(block, table)
-    form, doubt = _form(block, table.frame, last - min(first, 1) + 1) if wai else (None, "")
-    if form and first < 1 and last - first < RESPONSES[form][1]:
-        steps = answers.numbers or {str(i): i for i in range(first, last + 1)}
-        steps = {told: number + 1.0 - first for told, number in steps.items()}
-        doubt = say("from_zero", first=first, form=form)
-        block = replace(block, answers=(answers := Answers(steps, form)))
     if answers.stop:
         seen = {"file": table.source.raw.file, "block": block.pattern()}
         table.questions.append(say("stop", **seen, said=answers.stop))
@@ -124,13 +118,11 @@ def items_and_scale(
             said = say("words_of", block=block.pattern(), said=answers.question)
             table.questions.append(said)
         elif wai:
-            if who and form and first > 0:
+            if who and form and not answers.numbers:
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            told = replace(answers, question=both(doubt, answers.question))
-            told = replace(block, answers=told)
-            _alliance(layout, table, told, settings, who or rater, ending)
+            _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
@@ -140,18 +132,27 @@ def items_and_scale(
     return entries
 
 
-def _ends(block: Block, table: DraftTable) -> tuple[int, int]:
-    """The lowest and highest answer, by the words' form or labels; from -2 to 2 if one is left."""
+def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
+    """A block's form, what is asked about it, and the block with its answers counted from 1.
+
+    The lowest and highest are those of the words' form or the labels; -2 and 2 if one is left.
+    """
     answers, guess = block.answers, block.guess
-    if not guess.range:
-        return 1, RESPONSES[answers.form][1] if answers.form else len(answers.words)
-    low, high = int(guess.low), ceil(guess.high)
-    if low < 0 and abs(low + high) < 2:
-        return -max(-low, high), max(-low, high)
-    if low == 1 and not answers.numbers:
+    low, high = (1, len(answers.words)) if not guess.range else (int(guess.low), ceil(guess.high))
+    if not guess.range and answers.form:
+        high = RESPONSES[answers.form][1]
+    elif low < 0 and abs(low + high) < 2:
+        low, high = -max(-low, high), max(-low, high)
+    elif low == 1 and not answers.numbers:
         labelled = {code for c in block.columns for code in table.columns[c].steps}
         high = max([high, *(i for i in range(MOST + 1) if str(i) in labelled)])
-    return low, high
+    form, doubt = _form(block, table.frame, high - min(low, 1) + 1)
+    if not form or low > 0 or high - low >= RESPONSES[form][1]:
+        return form, doubt, block
+    steps = answers.numbers or {str(i): i for i in range(low, high + 1)}
+    steps = {told: number + 1.0 - low for told, number in steps.items()}
+    asked = say("from_zero", first=low, form=form)
+    return form, asked, replace(block, answers=Answers(steps, form))
 
 
 def _form(block: Block, frame: pd.DataFrame, highest: float) -> tuple[str | None, str]:
@@ -203,6 +204,7 @@ def _alliance(
     settings: dict,
     informant: str | None,
     ending: str,
+    doubt: str = "",
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
     answers, form = block.answers, settings.get("form")
@@ -219,20 +221,18 @@ def _alliance(
         said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
         said.append(say("second", who=rater))
-    named = WAI.search(f"{block.stem} {_label(block, table)}") or "scored" in settings
-    if form and not named:
+    items = form and "scored" not in settings
+    if items and not WAI.search(f"{block.stem} {_label(block, table)}"):
         said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(say("named_form", name=other[0], high=high))
-    if answers.question:
-        said.append(answers.question)
     if form and block.guess.range not in ((), RESPONSES[form]) and not answers.numbers:
         remark += say("occur", low=block.guess.low, high=high)
     ending = "" if ending[1:] == informant else ending
     name, who = layout.name(f"{informant}_alliance{ending}"), word_for(informant, layout)
     settings = {"label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}", **settings}
     settings |= {"informant": informant} if known else {"score": "mean"}
-    layout.scales.append(Part(name, settings, remark, "; ".join(said)))
+    layout.scales.append(Part(name, settings, remark, both(*said, doubt, answers.question)))
     if known and not (unseen and informant in layout.raters):
         layout.informants.setdefault(informant, (who, name))
 
@@ -270,8 +270,10 @@ def join_parts(layout: Layout) -> None:
                 settings, said = _scored(items, top)
             if said and who not in layout.informants:
                 layout.scales = [s for s in layout.scales if s.settings["items"] not in names]
-                block = Block(stem, "", 1, (1, 2, 3), columns, answers=Answers(question=said))
-                _alliance(layout, table, block, settings, who, ending)
+                columns = tuple(column for column in columns if column in table.columns)
+                _alliance(
+                    layout, table, Block(stem, "", 1, (), columns), settings, who, ending, said
+                )
 
 
 def _by_part(patterns: list[str], guesses: tuple[Guess, ...]) -> tuple[dict, str]:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from exports_made import GERMAN_S, GERMAN_SR, C, truth
+from exports_made import GERMAN_S, GERMAN_SR, C, named, truth
 from exports_made import totals as totals_of
 from further_exports import told_in
 from odd_exports import (
@@ -199,3 +199,15 @@ def test_few_answers_do_not_tell_two_forms_apart(tmp_path):
 def test_scores_of_a_rating_are_no_predictors(tmp_path):
     subscales_alone(tmp_path, truth())
     assert "pretreatment" not in drafted(tmp_path)[1].blocks
+
+
+def test_items_of_each_subscale_are_one_rating_of_no_known_form(tmp_path):
+    data = truth()
+    parts = {"task": C[:4], "bond": C[4:8], "goal": C[8:]}
+    frame = [named(data[items], items, f"{part}{{}}") for part, items in parts.items()]
+    pd.concat([data["id"], *frame], axis=1).to_csv(tmp_path / "d.csv", index=False)
+    text, _, found, _ = drafted(tmp_path)
+    assert (
+        "QUESTION: whose rating this is was not to be seen: is it the client's?; task, goal" in text
+    )
+    assert np.allclose(found["c"].dropna(), data[C].mean(axis=1)[found["c"].notna().to_numpy()])
