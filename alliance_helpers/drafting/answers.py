@@ -88,30 +88,28 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
 
 
 def _slips(seen: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
-    """The numbers of words that a set spells nearly so: `somtimes`, `öfters`."""
+    """The numbers of words that a set spells nearly so, each with its first letter: `somtimes`."""
+
+    def nearly(one: list[str], other: list[str]) -> bool:
+        same = [word[0] for word in one] == [word[0] for word in other]
+        pairs = zip(one, other, strict=True) if same else ()
+        return same and all(get_close_matches(a, [b], 1, NEARLY) for a, b in pairs)
+
     return {key: known[told] for key in seen if key not in known for told in known
-            if _nearly(key.split(), told.split())}  # fmt: skip
-
-
-def _nearly(one: list[str], other: list[str]) -> bool:
-    """Word by word, each with its first letter: agree is no slip of disagree."""
-    pairs = [*zip(one, other, strict=False)]
-    same = len(one) == len(other) and all(a[0] == b[0] for a, b in pairs)
-    return same and all(get_close_matches(a, [b], 1, NEARLY) for a, b in pairs)
+            if nearly(key.split(), told.split())}  # fmt: skip
 
 
 def _partly(near: Iterable[tuple[dict, dict]], seen: Mapping[str, str]) -> Answers:
     """Words by the set that knows most of them; those that it does not know have no number yet."""
     order, known = max(near, key=lambda o: (len(seen.keys() & o[1]),
                                             -abs(len(o[0]["steps"]) - len(seen))))  # fmt: skip
-    told = {word: float(known[key]) for key, word in seen.items() if key in known}
-    unknown = sorted({*seen.values()} - told.keys())
-    if len(told) < max(ENOUGH, len(unknown) + 1):
-        words = dict.fromkeys(sorted(seen.values()), "?")
-        return Answers(question=say("unknown", words=", ".join(unknown)), words=words)
-    said = say("partly", words=shown(unknown), name=order["name"])
-    told = dict(sorted(told.items(), key=lambda item: item[1])) | dict.fromkeys(unknown, "?")
-    return Answers(form=order.get("form"), question=said, words=told)
+    told = sorted((known[key], word) for key, word in seen.items() if key in known)
+    unknown = sorted(word for key, word in seen.items() if key not in known)
+    enough = len(told) >= max(ENOUGH, len(unknown) + 1)
+    words = {word: float(number) if enough else "?" for number, word in told}
+    words |= dict.fromkeys(unknown, "?")
+    said = say("partly" if enough else "unknown", words=", ".join(unknown), name=order["name"])
+    return Answers(form=order.get("form") if enough else None, question=said, words=words)
 
 
 def read_words(

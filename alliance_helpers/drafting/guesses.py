@@ -24,7 +24,7 @@ from .answers import WORDS, no_answer, pattern, say
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ("client", "case_manager")}
-RATERS = pattern("who", "case_manager")
+RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
@@ -198,9 +198,7 @@ def named_for(name: str) -> str | None:
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
-    if "t" in several and name.lower() != "t":  # t_id, TNR
-        return "case_manager"
-    if any(bare[2:] and RATERS.fullmatch(bare) for bare in several):
+    if ("t" in several and name.lower() != "t") or any(map(RATERS.fullmatch, several)):  # t_id, TNR
         return "case_manager"
     return next((role for role, told in NAMED.items() if any(map(told.fullmatch, several))), None)
 
@@ -221,7 +219,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return guess
     if column.days:
         return replace(guess, type="date")
-    number, sure = _numbers(present), named_for(column.name)
+    number, sure = _numbers(present, column.number), named_for(column.name)
     role = sure or role_of(column.name) or role_of(column.label)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
@@ -329,14 +327,11 @@ def _spellings(present: Mapping[str, int]) -> tuple[list[str], int]:
     return sorted(names.values()), sum(n for n in rows.values() if n < FEW)
 
 
-def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
+def _numbers(present: Mapping[str, int], number: Mapping[str, float]) -> np.ndarray | None:
     """Every cell as a number; None unless all are, but for very few that `check` will name."""
-    number = {text: as_number(text) for text in present}
-    odd = sum(n for text, n in present.items() if number[text] is None)
-    if odd > MISTYPED * sum(present.values()):
-        return None
-    known = [text for text in present if number[text] is not None]
-    return np.repeat([number[text] for text in known], [present[text] for text in known])
+    known = [text for text in present if text in number]
+    cells = np.repeat([number[text] for text in known], [present[text] for text in known])
+    return cells if len(cells) >= (1 - MISTYPED) * sum(present.values()) else None
 
 
 def _mostly(form: re.Pattern, present: Mapping[str, int]) -> bool:

@@ -295,7 +295,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        for where, far in (("above", _far_up(cells)), ("below", _far_down(cells, block))):
+        for where, far in (("above", _far_up(cells)), ("below", _far_down(cells, len(here)))):
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
@@ -332,14 +332,12 @@ def _far_up(cells: np.ndarray) -> list[float]:
     return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
-def _far_down(cells: np.ndarray, block: Block) -> list[float]:
-    """Few numbers below 1, of which a form's steps count; or negative ones that mirror none."""
-    steps = np.unique(cells[cells >= min(BELOW)])
-    steps, top = steps[~np.isin(steps, BELOW)], cells.max(initial=0)
-    form = (1, top) in RESPONSES.values() and len(block.numbers) in N_ITEMS.values()
-    far = steps[steps < (1 if form else 0)]
-    mirrored = len(far) and -far[0] > top / 2
-    return [] if mirrored or np.isin(cells, far).mean() >= HALF else [*far]
+def _far_down(cells: np.ndarray, n: int) -> list[float]:
+    """Few numbers below 1, where the `n` items of a form count from 1; or few negative steps."""
+    top = cells.max(initial=0)
+    low = 1 if (1, top) in RESPONSES.values() and n in N_ITEMS.values() else 0
+    far = [x for x in np.unique(cells[cells < low]) if x not in BELOW]
+    return far if far and -far[0] <= top / 2 and np.isin(cells, far).mean() < HALF else []
 
 
 def _mostly_known(
