@@ -7,18 +7,22 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import listed
-from ..study.cells import plain
+from ..study.cells import plain, word_of
 from ..study.suspect import skipped
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
+NEARLY = 0.8  # so alike are two spellings of a word
+ENOUGH = 3  # words that tell which set they are of
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -44,8 +48,8 @@ class Answers:
         The form whose anchors the words are.
     remark, question, stop : str
         Why the numbers are these; what only a person can tell, and what must be told first.
-    words : tuple of str
-        Those of the cells, where no order is known.
+    words : dict
+        Those of the cells, where not all have a number: it, or a question mark.
     """
 
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -53,7 +57,12 @@ class Answers:
     remark: str = ""
     question: str = ""
     stop: str = ""
-    words: tuple[str, ...] = ()
+    words: Mapping[str, object] = field(default_factory=dict)
+
+
+def both(*said: str) -> str:
+    """What is asked, as far as there is anything, in one line."""
+    return "; ".join(filter(None, said))
 
 
 def shown(words: Iterable[str]) -> str:
@@ -84,8 +93,38 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
     )  # fmt: skip
 
 
-def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
-    """Words as numbers; `levels` are value labels of the items, by code."""
+def _slips(seen: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
+    """The numbers of words that a set spells nearly so, each with its first letter: `somtimes`."""
+
+    def nearly(one: list[str], other: list[str]) -> bool:
+        same = [word[0] for word in one] == [word[0] for word in other]
+        pairs = zip(one, other, strict=True) if same else ()
+        return same and all(get_close_matches(a, [b], 1, NEARLY) for a, b in pairs)
+
+    return {key: known[told] for key in seen if key not in known for told in known
+            if nearly(key.split(), told.split())}  # fmt: skip
+
+
+def _partly(near: Iterable[tuple[dict, dict]], seen: Mapping[str, str]) -> Answers:
+    """Words by the set that knows most of them; those that it does not know have no number yet."""
+    order, known = max(near, key=lambda o: (len(seen.keys() & o[1]),
+                                            -abs(len(o[0]["steps"]) - len(seen))))  # fmt: skip
+    told = sorted((known[key], word) for key, word in seen.items() if key in known)
+    unknown = sorted(word for key, word in seen.items() if key not in known)
+    enough = len(told) >= max(ENOUGH, len(unknown) + 1)
+    words = {word: float(number) if enough else "?" for number, word in told}
+    words |= dict.fromkeys(unknown, "?")
+    said = say("partly" if enough else "unknown", words=", ".join(unknown), name=order["name"])
+    return Answers(form=order.get("form") if enough else None, question=said, words=words)
+
+
+def read_words(
+    words: list[str], levels: Mapping[str, str], beside: Iterable[float] = ()
+) -> Answers:
+    """Words as numbers; `levels` are value labels of the items, by code.
+
+    `beside`: the numbers that other cells hold, where the words may be the ends of what is printed.
+    """
     whole = _whole(levels)
     if levels and {*map(plain, words)} <= {*whole.values()}:
         found = {levels[code]: float(code) for code in sorted(whole, key=float)}
@@ -98,28 +137,33 @@ def read_words(words: list[str], levels: Mapping[str, str]) -> Answers:
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
     fit = [(o, known) for o, known in _orders() if seen.keys() <= known.keys()]
+    free = {*range(1, ceil(max(beside, default=0)) + 2)}.difference(beside)
+    fit = [f for f in fit if beside and free == {f[1][key] for key in seen}] or fit
     if not fit and (mixed := _two_languages(seen)):
         return mixed
+    near = [] if fit else [(o, known | _slips(seen, known)) for o, known in _orders()]
+    fit = fit or [(o, known) for o, known in near if seen.keys() <= known.keys()]
     if not fit:
-        best = max((known for _, known in _orders()), key=lambda known: len(seen.keys() & known))
-        unknown = [word for key, word in seen.items() if key not in best]
-        said = say("unknown", words=", ".join(sorted(unknown)))
-        return Answers(question=said, words=(*sorted(words),))
+        return _partly(near, seen)
     fit.sort(key=lambda f: (len(f[0]["steps"]) - len({f[1][key] for key in seen}), len(f[1])))
     order, known = fit[0]
     steps = enumerate(order["steps"], order.get("first", 1))
     found = {}
     for number, step in steps:
-        here = [word for key, word in seen.items() if known[key] == number]
+        here = {word_of(word): word for word in words if known[plain(word)] == number}.values()
         found |= dict.fromkeys(here or step[:1], float(number))
     others = "; ".join(o["name"] for o, k in fit[1:] if any(k[key] != known[key] for key in seen))
     told = shown(word for word in found if word in words)
     said = say("two_sets", name=order["name"], others=others, words=told) if others else ""
-    used = len({known[key] for key in seen})
-    told = {"stop" if len(order["steps"]) > used else "question": said}
-    if used < len(seen):
-        told = {"stop": say("one_step", name=order["name"], words=shown(seen.values()))}
-    return Answers(found, order.get("form"), say("in_order", name=order["name"]), **told)
+    exact = next(known for one, known in _orders() if one is order)
+    slips = [word for key, word in seen.items() if key not in exact]
+    used, stop = len({known[key] for key in seen}), ""
+    if used < len(seen) - len(slips):
+        stop = say("one_step", name=order["name"], words=shown(seen.values()))
+    elif used < len(order["steps"]):
+        stop, said = said, ""
+    asked = both(said, slips and say("slips", words=shown(slips), name=order["name"]))
+    return Answers(found, order.get("form"), say("in_order", name=order["name"]), asked, stop)
 
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:

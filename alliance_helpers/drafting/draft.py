@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import listed
-from ..study.cells import parted, plain
+from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
@@ -43,13 +43,9 @@ from .guesses import (
 from .items import (
     WAI,
     WHO,
-    Block,
-    blocks_by_label,
-    guess_block,
+    find_blocks,
     informant_of,
-    item_blocks,
     reversed_beside,
-    without_raw,
 )
 from .layout import (
     ALIKE,
@@ -63,7 +59,13 @@ from .layout import (
     of_other,
     shape_of,
 )
-from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
+from .ratings import (
+    is_alliance,
+    items_and_scale,
+    join_parts,
+    rater_of,
+    word_for,
+)
 
 TOTAL = pattern("column", "total")
 OUTCOME = pattern("column", "outcome")
@@ -180,19 +182,11 @@ def _apart(table: DraftTable) -> list[DraftTable]:
 
 def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
-    raw, questions, blocks, unlike = source.raw, [], [], set()
+    raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
-    for block in item_blocks([column for column in raw.frame if column not in beside]):
-        told = guess_block(columns, block)
-        parts = blocks_by_label(block, raw.labels)
-        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
-        by_label = parts if all_told or isinstance(told, str) else []
-        for part in map(partial(guess_block, columns), by_label) if by_label else [told]:
-            blocks += [part] if isinstance(part, Block) else []
-        if isinstance(told, str) and not by_label:
-            unlike |= {*block.columns}
-            questions.append(say("unlike", block=block.pattern(), odd=told))
-    blocks = [without_raw(block, raw.frame, beside) for block in blocks] if beside else blocks
+    blocks, found = find_blocks(raw, columns, beside)
+    questions = [say("unlike", block=block.pattern(), odd=odd) for block, odd in found]
+    unlike = {column for block, _ in found for column in block.columns}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
@@ -266,7 +260,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     for table in (t for t in layout.tables if t.ids):
         table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
     _days(layout)
-    join_subscales(layout)
+    join_parts(layout)
     _sort(layout)
     return layout
 
@@ -279,12 +273,14 @@ def join_by_values(
     tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
 ) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
-    known = {plain(value) for t in others if name in t.guesses for value in t.held(name)}
+    known = sorted({value for t in others if name in t.guesses for value in t.held(name)})
     joined = []
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
-        told = {n: {*map(plain, table.held(n))} for n in ids}
-        shares = {n: len(known & here) / len(here) for n, here in told.items() if here}
+        told = {n: sorted(table.held(n)) for n in ids}
+        same = {n: len({*map(plain, known)} & {*map(plain, here)}) or len(as_written(here, known))
+                for n, here in told.items()}  # fmt: skip
+        shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
             found = table.guesses[best].as_id(role=role)
@@ -485,6 +481,9 @@ def _sort(layout: Layout) -> None:
     for name in sure:
         blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
+    parts = {item for scale in layout.scales if "scored" in scale.settings
+             for item in scale.settings["items"]}  # fmt: skip
+    blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}
     layout.blocks = {block: names for block, names in blocks.items() if names}
 
 

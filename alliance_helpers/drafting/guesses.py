@@ -25,6 +25,7 @@ from .answers import WORDS, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
+RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
@@ -201,10 +202,10 @@ def named_for(name: str) -> str | None:
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
-    bare = re.sub(rf"{ID_WORDS}$", "", bare)
-    if bare == "t" and name.lower() != "t":  # t_id, TNR
+    several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
+    if ("t" in several and name.lower() != "t") or any(map(RATERS.fullmatch, several)):  # t_id, TNR
         return "case_manager"
-    return next((role for role, told in NAMED.items() if told.fullmatch(bare)), None)
+    return next((role for role, told in NAMED.items() if any(map(told.fullmatch, several))), None)
 
 
 def role_of(name: str) -> str | None:
@@ -225,7 +226,7 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return guess
     if column.days:
         return replace(guess, type="date")
-    number = _numbers(present)
+    number = _numbers(present, column.number)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
     no_id = number is None or not (unique or role or ID.search(column.name))
@@ -238,7 +239,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     sure = None if sure == "site" and (number is None or levels) else sure
     if role == "case_manager" and len(levels) > MOST_LEVELS:
         sure = role  # too many for a category: codes that stand for their names
-    if sure or (counted and _runs_on(number)):
+    twice = max(present.values()) == 2 and total > 1.6 * len(present) > SOME
+    if sure or ((counted or twice) and (number is None or _runs_on(number))):
         named, levels = True, {}
     if (alone or (named and not levels)) and _whole(number):
         guess = replace(guess, type="id", role=role)
@@ -366,14 +368,11 @@ def _spellings(present: Mapping[str, int]) -> tuple[list[str], int]:
     return sorted(names.values()), sum(n for n in rows.values() if n < FEW)
 
 
-def _numbers(present: Mapping[str, int]) -> np.ndarray | None:
+def _numbers(present: Mapping[str, int], number: Mapping[str, float]) -> np.ndarray | None:
     """Every cell as a number; None unless all are, but for very few that `check` will name."""
-    number = {text: as_number(text) for text in present}
-    odd = sum(n for text, n in present.items() if number[text] is None)
-    if odd > MISTYPED * sum(present.values()):
-        return None
-    known = [text for text in present if number[text] is not None]
-    return np.repeat([number[text] for text in known], [present[text] for text in known])
+    known = [text for text in present if text in number]
+    cells = np.repeat([number[text] for text in known], [present[text] for text in known])
+    return cells if len(cells) >= (1 - MISTYPED) * sum(present.values()) else None
 
 
 def _mostly(form: re.Pattern, present: Mapping[str, int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -17,12 +17,26 @@ from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED, skipped
-from .answers import Answers, by_item, label_gaps, no_answer, pattern, read_codes, read_words, say
-from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
+from .answers import (
+    Answers,
+    both,
+    by_item,
+    label_gaps,
+    no_answer,
+    pattern,
+    read_codes,
+    read_words,
+    say,
+)
+from .guesses import BELOW, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
-WHO = {who: pattern("who", who) for who in ROLES}
+FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
+WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
+MOST = max(high for _, high in RESPONSES.values())
 WAI = pattern("column", "wai")
-SUBSCALE = pattern("column", "subscale")
+SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
+# Items, lowest and highest answer of the forms, and counted from 0.
+BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
 SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
@@ -60,8 +74,8 @@ class Block:
 
     @property
     def whole(self) -> bool:
-        """Whether the numbers count without a gap, and from 1 unless the labels do."""
-        first = self.numbers[0] if self.labelled else 1
+        """Whether the numbers count without a gap, and from 0 or 1 unless the labels do."""
+        first = self.numbers[0] if self.labelled or not self.numbers[0] else 1
         return self.numbers == tuple(range(first, first + len(self.numbers)))
 
     @property
@@ -95,6 +109,30 @@ class Block:
     def pattern(self) -> str:
         """As the codebook writes it: ``wai_c_{01..36}``, gaps included."""
         return f"{self.before}{self.span(self.numbers[0], self.numbers[-1])}{self.after}"
+
+
+def find_blocks(
+    raw: RawTable, columns: Mapping[str, Column], beside: dict[str, str]
+) -> tuple[list[Block], list[tuple[Block, str]]]:
+    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones."""
+    blocks, unlike = [], []
+    for block in item_blocks([column for column in columns if column not in beside]):
+        told = guess_block(columns, block)
+        parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
+        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
+        parts = parts if all_told or isinstance(told, str) else []
+        unlike += [(block, told)] if isinstance(told, str) and not parts else []
+        blocks += [guess_block(columns, part) for part in parts] or [told]
+    blocks = [block for block in blocks if isinstance(block, Block)]
+    taken = {*beside, *(column for block in blocks for column in block.columns)}
+    more = [guess_block(columns, b) for b in first_numbered(c for c in columns if c not in taken)]
+    blocks += [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
+    return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
+
+
+def like_a_form(block: Block) -> bool:
+    """Whether a block has as many items, and answers, as one of the forms."""
+    return block.whole and (len(block.numbers), *block.guess.range) in BARE
 
 
 def item_blocks(columns: list[str]) -> list[Block]:
@@ -135,11 +173,12 @@ def _without_subscales(columns: list[str]) -> dict[str, str]:
     """
     forms: dict[str, list[tuple[int, str, str, str]]] = {}
     for column in columns:
-        name, n = SUBSCALE.subn("", column)
-        if n == 1 and len(number := re.findall(r"\d+", name)) == 1:
-            part = SUBSCALE.search(column).group().strip("_. ").lower()
-            stem = re.sub(r"\d+", "#", name)
-            forms.setdefault(stem, []).append((int(number[0]), part, column, name))
+        told = [(part, words.sub("", column)) for part, words in SUBSCALE.items()
+                if words.search(column)]  # fmt: skip
+        for part, name in told if len(told) == 1 else ():
+            if len(number := re.findall(r"\d+", name)) == 1:
+                stem = re.sub(r"\d+", "#", name)
+                forms.setdefault(stem, []).append((int(number[0]), part, column, name))
     return {
         column: name
         for items in forms.values()
@@ -160,6 +199,33 @@ def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
             numbers, columns = block.numbers[at[0] : at[-1] + 1], block.columns[at[0] : at[-1] + 1]
             parts.append(replace(block, numbers=numbers, columns=columns, labelled=True))
     return parts
+
+
+def first_numbered(columns: Iterable[str]) -> list[Block]:
+    """Forms whose items are named by their own words behind the number: `1. I feel that ...`.
+
+    >>> [b.pattern() for b in first_numbered(f"c_{i} {'x' * i}" for i in range(1, 13))]
+    ['c_{1..12}']
+    """
+    found: dict[str, list[tuple[int, str]]] = {}
+    for column in columns:
+        if told := re.match(r"(\D*?)0*(\d{1,2})(?!\d)", column):
+            found.setdefault(told[1], []).append((int(told[2]), column))
+    blocks = [Block(before, "", 1, *zip(*sorted(items), strict=True))
+              for before, items in found.items() if len(items) in N_ITEMS.values()]  # fmt: skip
+    return [block for block in blocks if block.whole]
+
+
+def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
+    """Both informants' forms where they are numbered as one: 1 to 12 and 13 to 24."""
+    n = len(block.numbers) // 2
+    if not block.whole or len(block.numbers) not in {2 * n for n in N_ITEMS.values()}:
+        return []
+    parts = [replace(block, numbers=block.numbers[at], columns=block.columns[at], labelled=True)
+             for at in (slice(n), slice(n, None))]  # fmt: skip
+    told = [guess_block(columns, part) for part in parts]
+    unlike = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
+    return parts if WAI.search(block.stem) or len({*unlike}) == 2 else []
 
 
 def reversed_beside(raw: RawTable) -> dict[str, str]:
@@ -192,6 +258,7 @@ def running_back(block: Block, form: str | None, answers: pd.DataFrame) -> tuple
     """Positions that a form's key reverses; and of items that then run against the others."""
     back = {abs(k) - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
     sign = np.array([-1 if i in back else 1 for i in range(len(block.columns))])
+    answers = answers.fillna(dict.fromkeys(answers.columns[answers.isna().all()], 0))
     return back, {int(i) for i in against([*answers.to_numpy().T], sign)}
 
 
@@ -216,21 +283,22 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
-        if not answers.numbers and (len(often) > 11 or rare > MISTYPED * n_words):
+        known = answers.numbers or answers.form
+        if not known and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
         gone += [word for word in other if word in often]
-        if rare and not answers.numbers:
-            answers = read_words(often, levels)
         guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
-        answers = read_words(often, levels) if often else Answers()
+        beside = [x for x in number.values() if 0 < x <= MOST]
+        answers = read_words(often, levels, beside) if often else Answers()
         if often and not answers.numbers:
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        if far := _far_up(cells):
-            said.append(say("far_up", codes=", ".join(f"{x:g}" for x in far)))
-            gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
+        for where, far in (("above", _far_up(cells)), ("below", _far_down(cells, len(here)))):
+            if far:
+                said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
+                gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
         apart = 0 if len(cells) > ENOUGH else 0.5
         guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
         if guess.type == "text":
@@ -245,7 +313,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             answers = replace(read_codes(cells, levels), stop=gaps)
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
-    answers = replace(answers, question="; ".join(filter(None, (answers.question, *said))))
+    answers = replace(answers, question=both(answers.question, *said))
     return replace(block, guess=guess, answers=answers, own=own)
 
 
@@ -264,20 +332,35 @@ def _far_up(cells: np.ndarray) -> list[float]:
     return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
+def _far_down(cells: np.ndarray, n: int) -> list[float]:
+    """Few numbers below 1, where the `n` items of a form count from 1; or few negative steps."""
+    top = cells.max(initial=0)
+    low = 1 if (1, top) in RESPONSES.values() and n in N_ITEMS.values() else 0
+    far = [x for x in np.unique(cells[cells < low]) if x not in BELOW]
+    return far if far and -far[0] <= top / 2 and np.isin(cells, far).mean() < HALF else []
+
+
 def _mostly_known(
     words: list[str], levels: Mapping, union: Counter, few: float
 ) -> tuple[Answers, list[str]]:
     """Words as numbers; if a few fit nothing, the others, and which they are."""
     answers = read_words(words, levels)
     common = [word for word in words if union[word] >= max(few, FEW)]
-    if answers.numbers or not common or not read_words(common, levels).numbers:
+    if answers.numbers:
         return answers, []
-    fit = [w for w in words if w in common or read_words([*common, w], levels).numbers]
+
+    def asked(more: list[str]) -> int:
+        return [*read_words([*common, *more], levels).words.values()].count("?")
+
+    fit = [word for word in words if word in common or asked([word]) == asked([])]
     other = [word for word in words if word not in fit]
     named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
-    said, told = say("rare", n=len(other)), read_words(fit, levels)
+    told = read_words(fit, levels)
+    if named and not (told.numbers and told.numbers.keys() <= {*words}):  # it may be a step
+        told, other, named = read_words([*fit, *named], levels), [*{*other} - {*named}], []
+    said = say("rare", n=len(other)) if other else ""
     said = say("gone", words=", ".join(named)) if named else said
-    return replace(told, question="; ".join(filter(None, (told.question, said)))), other
+    return replace(told, question=both(told.question, said)), other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:
@@ -311,9 +394,9 @@ def informant_of(name: str, label: str = "") -> str | None:
     ('client', 'case_manager', None)
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?i)(^|[_.])t\d+", "", name))
-    words = set(re.split(r"[^a-z]+", split.lower()))
+    words = {*re.split(r"[\W\d_]+", split.lower())}
     words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
-    words |= {word for word in re.split(r"[^a-z]+", label.lower()) if len(word) > 3}
+    words |= {word for word in re.split(r"[\W\d_]+", label.lower()) if len(word) > 3}
     found = [who for who, told in WHO.items() if any(map(told.fullmatch, words - {""}))]
     return found[0] if len(found) == 1 else None
 

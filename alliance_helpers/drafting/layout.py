@@ -203,7 +203,8 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
              if g.role == "time" or (g.type in NUMERIC and TIME.fullmatch(g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
-        if told and (client := _tied(table, name)):
+        pairs = replace(table, guesses={n: g for n, g in free.items() if not g.unique})
+        if told and (client := _tied(table, name) or ("asked" not in told and _tied(pairs, name))):
             return _rating(table, guess, told, client)
         if told and "asked" not in told and (ids := _repeated(table)):
             if any(_tied(table, name, by) for by in (*named, *dates, *few)):
@@ -292,12 +293,14 @@ def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:
     kinds = ("category", "integer", "id", "text") if named else ("category",)
     if guess.type not in kinds or not 2 <= len({*map(plain, cells)}) <= 6:
         return {}
-    told = {who: [c for c in cells if words.fullmatch(column.levels.get(c, c))]
+    said = {c: column.levels.get(c, c) for c in cells}
+    told = {who: [c for c in cells if words.fullmatch(said[c]) or informant_of(said[c]) == who]
             for who, words in WHO.items()}  # fmt: skip
     if all(told.values()):
         return {**told, "rest": [c for c in cells if c not in chain(*told.values())]}
     if named and len(cells) == 2:
-        first, second = sorted(cells)
+        unlike = {c: (c in told["case_manager"], c not in told["client"], c) for c in cells}
+        first, second = sorted(cells, key=unlike.get)
         return {"client": [first], "case_manager": [second], "rest": [], "asked": [True]}
     return {}
 

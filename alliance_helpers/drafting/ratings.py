@@ -5,21 +5,32 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import takewhile
+from math import ceil
 
 import pandas as pd
 
+from ..errors import listed
 from ..study.cells import as_text
-from ..study.codebook import N_ITEMS, RESPONSES, SUBSCALES, expand
+from ..study.codebook import N_ITEMS, NUMERIC, RESPONSES, SUBSCALES, expand
 from ..study.suspect import TURNED
-from .answers import WORDS, Answers, pattern, say
+from .answers import WORDS, Answers, both, pattern, say
 from .guesses import Guess
-from .items import WAI, WHO, Block, answered, form_of, informant_of, running_back
+from .items import (
+    MOST,
+    SUBSCALE,
+    WAI,
+    WHO,
+    Block,
+    answered,
+    form_of,
+    informant_of,
+    like_a_form,
+    running_back,
+)
 from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
-# Items, lowest and highest answer of the forms, and counted from 0.
-BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
 PLAIN = pattern("column", "plain")
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
@@ -53,32 +64,27 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
     if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
         return True
+    like = [other for other in table.blocks if like_a_form(other)]
+    if block not in like:
+        return False
     words = re.split(r"[\W\d_]+", block.stem)
-    bare = all(PLAIN.fullmatch(word) or informant_of(word) for word in words)
-    bare = bare and (rater_of(block, table) or table.row == "rating")
-    bare = bare or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I))
-    return bool(bare) and like_a_form(block)
-
-
-def like_a_form(block: Block) -> bool:
-    """Whether a block has as many items, and answers, as one of the forms."""
-    return block.whole and (len(block.numbers), *block.guess.range) in BARE
+    bare = all(len(word) < 2 or PLAIN.fullmatch(word) or informant_of(word) for word in words)
+    alone = len(like) == (1 if table.row == "rating" else len(WHO))
+    told = any(rater_of(other, table) for other in like)
+    alike = len({re.sub(r"[\W\d_]", "", other.stem) for other in like}) == 1 or bare
+    told = (alone and (told or alike)) or (bare and rater_of(block, table))
+    return bool(told or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I)))
 
 
 def items_and_scale(
     block: Block, layout: Layout, table: DraftTable
 ) -> list[tuple[str, str, Guess]]:
     """A block of numbered items as entries of a table, and the scale it seems to make."""
+    rater, wai = rater_of(block, table), is_alliance(block, table)
+    form, doubt, block = _counted(block, table) if wai else (None, "", block)
     guess, answers = block.guess, block.answers
     layout.codes |= dict.fromkeys(guess.codes)
-    rater, wai = rater_of(block, table), is_alliance(block, table)
-    words = () if answers.numbers or guess.range else tuple(answers.words)
-    form = form_of(block, len(words) or guess.high) if wai else None
-    if form and not guess.low and guess.high < RESPONSES[form][1]:
-        steps = answers.numbers or {str(i): i for i in range(int(guess.high) + 1)}
-        steps = {told: number + 1.0 for told, number in steps.items()}
-        answers = Answers(steps, form, "", say("from_zero", form=form))
-        block = replace(block, answers=answers)
+    words = {} if answers.numbers or guess.range else answers.words
     if answers.stop:
         seen = {"file": table.source.raw.file, "block": block.pattern()}
         table.questions.append(say("stop", **seen, said=answers.stop))
@@ -92,7 +98,7 @@ def items_and_scale(
         wish = f"items_{wish}"
     pattern = layout.called(wish, table, members)
     kind = "category" if words and not form else guess.type
-    values = answers.numbers or (dict.fromkeys(words, "?") if words and form else words)
+    values = answers.numbers or (words if form and words else (*words,))
     held = Guess(pattern, kind, codes=guess.codes, values=values)
     if not held.values:
         held = replace(held, low=limits[0], high=limits[1])
@@ -112,10 +118,11 @@ def items_and_scale(
             said = say("words_of", block=block.pattern(), said=answers.question)
             table.questions.append(said)
         elif wai:
-            form = form_of(block, here.max().max()) if who and form else form
+            if who and form and not answers.numbers:
+                form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            _alliance(layout, table, block, settings, who or rater, ending)
+            _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
@@ -123,6 +130,43 @@ def items_and_scale(
                 said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
             layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
     return entries
+
+
+def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
+    """A block's form, what is asked about it, and the block with its answers counted from 1.
+
+    The lowest and highest are those of the words' form or the labels; -2 and 2 if one is left.
+    """
+    answers, guess = block.answers, block.guess
+    low, high = (1, len(answers.words)) if not guess.range else (int(guess.low), ceil(guess.high))
+    if not guess.range and answers.form:
+        high = RESPONSES[answers.form][1]
+    elif low < 0 and abs(low + high) < 2:
+        low, high = -max(-low, high), max(-low, high)
+    elif low == 1 and not answers.numbers:
+        labelled = {code for c in block.columns for code in table.columns[c].steps}
+        high = max([high, *(i for i in range(MOST + 1) if str(i) in labelled)])
+    form, doubt = _form(block, table.frame, high - min(low, 1) + 1)
+    if not form or low > 0 or high - low >= RESPONSES[form][1]:
+        return form, doubt, block
+    steps = answers.numbers or {str(i): i for i in range(low, high + 1)}
+    steps = {told: number + 1.0 - low for told, number in steps.items()}
+    asked = say("from_zero", first=low, form=form)
+    return form, asked, replace(block, answers=Answers(steps, form))
+
+
+def _form(block: Block, frame: pd.DataFrame, highest: float) -> tuple[str | None, str]:
+    """Which form a block is; what is asked, where nobody takes answers that only one form has."""
+    form, named = form_of(block, highest), NAMED_FORM.search(block.stem)
+    named = named and FORMS[named[1].lower()]
+    if form != "WAI-SR" or named == form or block.answers.form or block.answers.numbers:
+        return form, ""
+    answers, names = answered(frame, block), [block.columns[i] for i in (3, 9)]
+    odd = running_back(block, form, answers)[1]
+    back, unlike = running_back(block, "WAI-S", answers)
+    if named or (odd and odd <= back):
+        return "WAI-S", say("as_s", high=highest, names=listed(names))
+    return form, "" if unlike & back else say("s_or_sr", high=highest, names=listed(names))
 
 
 def _rows_of(table: DraftTable, value: str) -> pd.DataFrame:
@@ -160,35 +204,36 @@ def _alliance(
     settings: dict,
     informant: str | None,
     ending: str,
+    doubt: str = "",
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
-    answers, form = block.answers, settings["form"]
+    answers, form = block.answers, settings.get("form")
+    known = form or "keys" in settings
     remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
     unseen = informant is None
     if unseen:
         free = [who for who in WHO if who not in {*layout.raters, *layout.informants}]
         informant = (*free, "case_manager" if "client" in layout.informants else "client")[0]
     rater = informant.replace("_", " ")
-    if form is None:
+    if not known:
         said.append(say("no_form", n=len(block.columns)))
     if unseen:
         said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
         said.append(say("second", who=rater))
-    if form and not WAI.search(f"{block.stem} {_label(block, table)}"):
+    items = form and "scored" not in settings
+    if items and not WAI.search(f"{block.stem} {_label(block, table)}"):
         said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
     if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
         said.append(say("named_form", name=other[0], high=high))
-    if answers.question:
-        said.append(answers.question)
-    if form and not answers.numbers and block.guess.range != RESPONSES[form]:
+    if form and block.guess.range not in ((), RESPONSES[form]) and not answers.numbers:
         remark += say("occur", low=block.guess.low, high=high)
     ending = "" if ending[1:] == informant else ending
     name, who = layout.name(f"{informant}_alliance{ending}"), word_for(informant, layout)
     settings = {"label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}", **settings}
-    settings |= {"informant": informant} if form else {"score": "mean"}
-    layout.scales.append(Part(name, settings, remark, "; ".join(said)))
-    if form and not (unseen and informant in layout.raters):
+    settings |= {"informant": informant} if known else {"score": "mean"}
+    layout.scales.append(Part(name, settings, remark, both(*said, doubt, answers.question)))
+    if known and not (unseen and informant in layout.raters):
         layout.informants.setdefault(informant, (who, name))
 
 
@@ -202,25 +247,50 @@ def word_for(informant: str, layout: Layout) -> str:
     return WORDS["called"][informant][-1]
 
 
-def join_subscales(layout: Layout) -> None:
-    """Blocks of items named task, goal and bond: one rating of the alliance, by no known form."""
-    names = {part: re.compile(rf"(?i)(.*_)?{part}_score") for part in SUBSCALES["WAI-36"]}
-    parts = {part: scale for part, name in names.items() for scale in layout.scales
-             if name.fullmatch(scale.name)}  # fmt: skip
-    if len(parts) < len(names) or layout.informants:
-        return
-    patterns = [scale.settings["items"] for scale in parts.values()]
-    if not all(isinstance(p, str) and "{" in p for p in patterns):
-        return
-    keys, first = {}, 1
-    for part, items in zip(parts, map(expand, patterns), strict=True):
-        keys[part] = list(range(first, first + len(items)))
-        first += len(items)
-    spans = [g.range for t in layout.tables for n, _, g in t.variables if n in patterns and g.range]
-    layout.scales = [scale for scale in layout.scales if scale not in parts.values()]
-    name, who = layout.name("client_alliance"), word_for("client", layout)
-    settings = {"label": f"Alliance, {who.lower()}'s rating", "items": patterns, "keys": keys,
-                "range": [min(low for low, _ in spans), max(high for _, high in spans)],
-                "score": "mean", "informant": "client"}  # fmt: skip
-    layout.scales.insert(0, Part(name, settings, "", say("subscales")))
-    layout.informants["client"] = who, name
+def join_parts(layout: Layout) -> None:
+    """Items, or scores, of task, bond and goal that stand apart, as one rating of the alliance."""
+    found: dict[tuple, dict[str, tuple[str, str, Guess]]] = {}
+    for table in (t for t in layout.tables if t.of_clients):
+        for name, column, guess in table.variables:
+            for part, words in SUBSCALE.items() if guess.type in NUMERIC else ():
+                if words.search(name):
+                    stem = re.sub(r"\{.*\}", "#", words.sub("", name))
+                    found.setdefault((table, stem), {})[part] = name, column, guess
+    for (table, stem), parts in found.items():
+        whole = [parts.get(part) for part in SUBSCALE]
+        for value, ending in (table.suffix or {"": ""}).items() if all(whole) else ():
+            who = value if table.row == "rating" else informant_of(f"{stem}{ending}")
+            who = who or table.source.who or informant_of(table.name)
+            names, columns, guesses = zip(*whole, strict=True)
+            items = [name + ending for name in names]
+            if "#" in stem:
+                settings, said = _by_part(items, guesses)
+            else:
+                top = max(max(table.columns[column].number.values()) for column in columns)
+                settings, said = _scored(items, top)
+            if said and who not in layout.informants:
+                layout.scales = [s for s in layout.scales if s.settings["items"] not in names]
+                columns = tuple(column for column in columns if column in table.columns)
+                _alliance(
+                    layout, table, Block(stem, "", 1, (), columns), settings, who, ending, said
+                )
+
+
+def _by_part(patterns: list[str], guesses: tuple[Guess, ...]) -> tuple[dict, str]:
+    """Items of no known form, numbered in each subscale, as one scale."""
+    n, keys = 0, {}
+    for part, items in zip(SUBSCALE, map(expand, patterns), strict=True):
+        keys[part] = [*range(n + 1, (n := n + len(items)) + 1)]
+    low, high = zip(*(guess.range for guess in guesses), strict=True)
+    limits = [min(low), max(high)]
+    return {"items": patterns, "keys": keys, "range": limits, "score": "mean"}, say("subscales")
+
+
+def _scored(names: list[str], highest: float) -> tuple[dict, str]:
+    """The subscales of a form as sums or means, by how far they go."""
+    tops = {(form, how): RESPONSES[form][1] * (len(key["task"]) if how == "sum" else 1)
+            for how in ("mean", "sum") for form, key in reversed(SUBSCALES.items())}  # fmt: skip
+    form, how = next((told for told, top in tops.items() if highest <= top), (None, None))
+    said = say("scored", how=how, form=form, high=highest, top=tops[form, how]) if form else ""
+    score = "mean" if how == "mean" else ""
+    return {"form": form, "items": names, "scored": True, "score": score}, said

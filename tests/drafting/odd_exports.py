@@ -3,8 +3,21 @@
 import numpy as np
 import pandas as pd
 import pyreadstat
-from exports_made import SR, C, T, ids, named, numbered
-from further_exports import side_by_side
+from exports_made import (
+    GERMAN_S,
+    GERMAN_SR,
+    SPANISH_S,
+    SPANISH_SR,
+    SR,
+    SUBSCALES,
+    C,
+    S,
+    T,
+    ids,
+    named,
+    numbered,
+)
+from further_exports import side_by_side, told_in
 
 
 def rows_by_id(data, one, other, **columns):
@@ -219,7 +232,147 @@ def long_gaps(folder, data):
     long_from_zero(folder, data.assign(**data[C].replace({3: 4, 4: 6, 5: 7}) + 1))
 
 
+def wide(folder, data, told, one="wai_c{}", other="wai_t{}"):
+    side_by_side(data, one, other, told, id="id", therapist="who").to_csv(
+        folder / "d.csv", index=False
+    )
+
+
+def spelled_unlike(folder, data):
+    """A word that no set has, but for how it is spelled."""
+    wide(folder, data, told_in(data, [*GERMAN_SR[:2], "öfters", *GERMAN_SR[3:]], GERMAN_S))
+
+
+def slips_of_the_pen(folder, data):
+    told = told_in(data, SR, S)
+    for column in C[:8]:
+        told.loc[told.index[told[column] == "Sometimes"][0], column] = "somtimes"
+    wide(folder, data, told)
+
+
+def signs_around_words(folder, data):
+    told, rng = told_in(data, SR, S), np.random.default_rng(1)
+    told[C + T] = told[C + T].map(lambda w: rng.choice([w, w.upper(), f"{w}."]), "ignore")
+    wide(folder, data, told)
+
+
+def words_at_the_ends(folder, data):
+    """Numbers, but for the lowest and the highest answer."""
+    told = data.astype(object)
+    for columns, ends in ((C, {1: "Seldom", 5: "Always"}), (T, {1: "Never", 7: "Always"})):
+        told[columns] = data[columns].map(lambda x, e=ends: e.get(x, f"{x:g}"), "ignore")
+    wide(folder, data, told)
+
+
+def nobody_above_five(folder, data):
+    """A WAI-S as answered, and none of its answers 6 or 7."""
+    data[T] = data[T].where(~data[T].gt(5), 5)
+    wide(folder, data, data)
+
+
+def subscales_alone(folder, data, names=("task", "bond", "goal")):
+    right, made = data.assign(t4=8 - data["t4"], t10=8 - data["t10"]), ids(data, id="id", th="who")
+    for who, parts in SUBSCALES.items():
+        for name, numbers in zip(names, parts, strict=True):
+            items = right[[f"{who}{i}" for i in numbers]]
+            score = 4 * items.mean(axis=1).where(items.notna().mean(axis=1) >= 0.8)
+            made[f"{name}_{who}"] = score.round(4)
+    made.to_csv(folder / "d.csv", index=False)
+
+
+def subscales_in_spanish(folder, data):
+    subscales_alone(folder, data, ("Tareas", "Vínculo", "Metas"))
+
+
+def numbered_as_one(folder, data, told=None, name="wai_{}"):
+    items = (data if told is None else told)[C + T]
+    items = items.set_axis([name.format(i) for i in range(1, 25)], axis=1)
+    pd.concat([ids(data, id="id", th="who"), items], axis=1).to_csv(folder / "d.csv", index=False)
+
+
+def questions_numbered_as_one(folder, data):
+    numbered_as_one(folder, data, name="q{}")
+
+
+def words_numbered_as_one(folder, data):
+    numbered_as_one(folder, data, told_in(data, SR, S))
+
+
+def around_zero(folder, data):
+    """Answers from -2 to 2, and from -3 to 3; -9 for none."""
+    wide(folder, data, data.assign(**(data[C] - 3), **(data[T] - 4)).fillna(-9))
+
+
+def none_below(folder, data, code=-1):
+    data.loc[:20, "c3"] = np.nan
+    wide(folder, data, data.fillna(code))
+
+
+def none_is_zero(folder, data):
+    none_below(folder, data, 0)
+
+
+def statements(folder, data):
+    """Items called by what they say, alike in two files."""
+    told = told_in(data, SR, S)
+    names = [f"{i}. I feel that {'abcdefghijkl'[i - 1] * 4} is so" for i in range(1, 13)]
+    for columns, file in ((C, "Client form"), (T, "Therapist form")):
+        code = {"Dyad code": "id"} | ({"Your therapist code": "who"} if columns is T else {})
+        frame = pd.concat([ids(data, **code), told[columns].set_axis(names, axis=1)], axis=1)
+        frame.to_csv(folder / f"{file} (Responses).csv", index=False)
+
+
+def codes_and_texts(folder, data):
+    """LimeSurvey's names with the code of a question and its text."""
+    names = (f"WAI{w}[SQ{{0:03d}}]. ¿Con qué frecuencia? [Frase {{0}}]" for w in "PT")
+    frame = side_by_side(data, *names, told_in(data, SPANISH_SR, SPANISH_S), id="id", TERAP="who")
+    frame.to_csv(folder / "results.csv", index=False)
+
+
+def roles(folder, data, one="Usager", other="Intervenant", **more):
+    parts = [pd.concat([ids(data, dossier="id", th_id="who").assign(role=who),
+                        named(data[columns], C, "item {}")], axis=1)
+             for columns, who in ((C, one), (T, other))]  # fmt: skip
+    frame = pd.concat(parts).assign(**more)
+    frame.iloc[:, [*range(3, len(frame.columns)), 0, 1, 2]].to_csv(folder / "l.csv", index=False)
+
+
+def roles_in_names_of_forms(folder, data):
+    roles(folder, data, "WAI Klient/in", "WAI Behandler/in")
+
+
+def an_id_of_each_person(folder, data):
+    roles(folder, data, person=[f"X{i}" for i in range(2 * len(data))])
+
+
+def ids_set_off_in_one_file(folder, data):
+    one = pd.concat([ids(data, pid="id"), named(data[C], C, "wai_c{}")], axis=1)
+    other = pd.concat([ids(data, id="id", therapist="who"), named(data[T], T, "wai_t{}")], axis=1)
+    one.assign(pid="P-" + one["pid"].astype(str)).to_csv(folder / "a.csv", index=False)
+    other.to_csv(folder / "b.csv", index=False)
+
+
+SCORED = "sums of task, bond and goal, up to 20: the WAI-SR"
 ODD = (
+    (spelled_unlike, "'öfters': read as the words of WAI-SR, German"),
+    (slips_of_the_pen, "'somtimes': read as the words of WAI-SR, English"),
+    (signs_around_words, '"Always.": 5'),
+    (words_at_the_ends, "Never: 1, rarely: 2"),
+    (nobody_above_five, "wai_t4, wai_t10 are those that a WAI-S (1 to 7) reverses"),
+    (subscales_alone, SCORED),
+    (subscales_in_spanish, SCORED),
+    (numbered_as_one, "whose rating this is was not to be seen"),
+    (questions_numbered_as_one, "number of items and answers of the WAI-S"),
+    (words_numbered_as_one, "whose rating this is was not to be seen"),
+    (around_zero, "answers begin at -2, those of the WAI-SR at 1"),
+    (none_below, "-1 lie below all other answers"),
+    (none_is_zero, "0 lie below all other answers"),
+    (statements, "it has the words of the WAI-SR"),
+    (codes_and_texts, "WAIP[SQ001]. ¿Con qué frecuencia? [Frase 1]"),
+    (roles, "'role' holds 'Usager' and 'Intervenant' for each id"),
+    (roles_in_names_of_forms, "for each id"),
+    (an_id_of_each_person, "for each id"),
+    (ids_set_off_in_one_file, "'id' was taken for 'pid'"),
     (ids_end_behind_a_slash, "which of 'A' and 'B' is the client?"),
     (ids_end_in_a_digit, "which of '1' and '2' is the client?"),
     (codes_above, "7 lie above all other answers"),

@@ -1,15 +1,29 @@
 """Shapes that once gave wrong numbers, or a stop that nobody could lift: right now, and told."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from exports_made import C, truth
+from exports_made import GERMAN_S, GERMAN_SR, C, named, truth
 from exports_made import totals as totals_of
-from odd_exports import ODD, ids_begin, roles_of_both_sexes, side_by_side, two_arms
+from further_exports import told_in
+from odd_exports import (
+    ODD,
+    ids_begin,
+    roles_of_both_sexes,
+    side_by_side,
+    subscales_alone,
+    two_arms,
+    wide,
+)
 from test_exports import drafted
 
+from alliance_helpers.drafting.answers import read_words
 from alliance_helpers.drafting.draft import describe
-from alliance_helpers.study.load import check
+from alliance_helpers.errors import CodebookError
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import check, load_study
 from alliance_helpers.study.read_codebook import parse_codebook
 from alliance_helpers.study.suspect import skipped
 
@@ -149,3 +163,51 @@ def test_a_tool_s_own_column_may_stand_twice(event, tmp_path):
     text, _, found, _ = drafted(tmp_path)
     assert "complete" not in text  # as a variable
     assert len(found) == len(data)
+
+
+def test_one_word_of_no_set_is_asked_and_takes_one_line(tmp_path):
+    data = truth()
+    anchors = [*GERMAN_S[:5], "meistens", GERMAN_S[6]]
+    wide(tmp_path, data, told_in(data, [*GERMAN_SR[:4], "jedes Mal"], anchors))
+    with pytest.raises(CodebookError) as refused:
+        parse_codebook(describe(tmp_path))
+    assert re.findall("no number for (.*?)[.] W", str(refused.value)) == ["jedes Mal", "meistens"]
+    text = describe(tmp_path)
+    assert text.count(": of no set that is known; the others are") == 2
+    text = text.replace('jedes Mal: "?"', "jedes Mal: 5").replace('meistens: "?"', "meistens: 6")
+    dyads = clean(load_study(tmp_path, parse_codebook(text))).dyads
+    wanted = totals_of(data)
+    assert np.allclose(dyads["client_alliance"], wanted["c"], equal_nan=True)
+    assert np.allclose(dyads["case_manager_alliance"], wanted["t"], equal_nan=True)
+
+
+@pytest.mark.parametrize("word", ["somewhat disagree", "some days", "disagre"])
+def test_a_word_that_says_something_else_is_no_slip(word):
+    words = ["strongly disagree", "undecided", "agree", "strongly agree"]
+    told = read_words([*words, word], {})
+    assert (told.numbers or told.words).get(word) == {"disagre": 2, "somewhat disagree": 2}.get(
+        word, "?"
+    )
+
+
+def test_few_answers_do_not_tell_two_forms_apart(tmp_path):
+    data = truth(n=8)
+    wide(tmp_path, data, data)
+    assert "a WAI-SR (1 to 5, nothing reversed), or a WAI-S (1 to 7" in describe(tmp_path)
+
+
+def test_scores_of_a_rating_are_no_predictors(tmp_path):
+    subscales_alone(tmp_path, truth())
+    assert "pretreatment" not in drafted(tmp_path)[1].blocks
+
+
+def test_items_of_each_subscale_are_one_rating_of_no_known_form(tmp_path):
+    data = truth()
+    parts = {"task": C[:4], "bond": C[4:8], "goal": C[8:]}
+    frame = [named(data[items], items, f"{part}{{}}") for part, items in parts.items()]
+    pd.concat([data["id"], *frame], axis=1).to_csv(tmp_path / "d.csv", index=False)
+    text, _, found, _ = drafted(tmp_path)
+    assert (
+        "QUESTION: whose rating this is was not to be seen: is it the client's?; task, goal" in text
+    )
+    assert np.allclose(found["c"].dropna(), data[C].mean(axis=1)[found["c"].notna().to_numpy()])
