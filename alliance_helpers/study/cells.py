@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,6 +105,7 @@ MOST_STEPS = 10  # of answers: a longer range is no questionnaire's
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
+IN = " / "  # between a site, say, and the id that counts within it
 FEWEST = 10  # ids, to see what all of a table begin and end with
 ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
 
@@ -392,6 +393,21 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)
         notes.wrong(v.column, long, cells.to_numpy(), *say("long_id", most=MAX_ID))
     return cells.mask(gone).array if gone.any() else cells.array
+
+
+def within(typed: Mapping[str, object], v: Variable, notes: Notes) -> object:
+    """Ids that begin anew in each site, say, behind what says in which: North / 3."""
+    own = whole = pd.Series(typed[v.name], dtype="str")
+    for name in reversed(v.within):
+        whole = pd.Series(typed[name], dtype="str") + IN + whole
+    whole = whole.map(lambda i: v.codes.get(i, i), na_action="ignore").astype("str")
+    told = whole.notna().to_numpy()
+    nowhere = np.flatnonzero(own.notna() & ~told)
+    if len(nowhere):
+        notes.problem(*say("within_nothing", name=v.column, by=listed(v.within)), v.column, nowhere)
+    rule = f"counts within {listed(v.within)}"
+    notes.changed(v.name, told, own[told].to_list(), whole[told].to_list(), rule)
+    return whole.array
 
 
 def _plain_ids(cells: pd.Series, v: Variable) -> bool:

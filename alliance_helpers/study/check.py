@@ -30,6 +30,7 @@ from .cells import (
     one_lower,
     parted,
     plain,
+    within,
     word_of,
 )
 from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links, say
@@ -448,6 +449,8 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
             typed[v.name] = CHECKS[v.type](frame.iloc[:, position], v, notes)
     if ROW_ID in expected:
         typed[expected[ROW_ID].name] = pd.array(notes.rows.astype(str), dtype="str")
+    counted = [v for v in expected.values() if v.within and {v.name, *v.within} <= {*typed}]
+    typed |= {v.name: within(typed, v, notes) for v in counted}
     return pd.DataFrame(typed, index=pd.Index(notes.rows, name="row"), copy=False)
 
 

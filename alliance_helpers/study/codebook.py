@@ -47,7 +47,8 @@ class Variable:
 
     `codes` maps what a cell holds to the category, or the number, it means; `format` is how dates
     are written, if not as year-month-day. The variable's own codes for "no answer" always hold
-    (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only.
+    (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only. An id may
+    count anew `within` what other variables of its row hold.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Variable:
     out_of_range: str = "error"
     format: str | None = None
     optional: bool = False
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
