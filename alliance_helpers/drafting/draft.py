@@ -59,6 +59,7 @@ from .layout import (
     Shape,
     find_what_is_said_twice,
     leave_counters,
+    numbered_anew,
     of_other,
     shape_of,
 )
@@ -222,6 +223,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
         layout = _lay_out([largest])
         layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
+    numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
     for table in tables:  # a rating of one session says of which, as those of several do
         time = next((n for n in times if n in table.guesses), None)

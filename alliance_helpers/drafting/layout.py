@@ -11,9 +11,10 @@ import pandas as pd
 from ..errors import listed
 from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
+from ..study.suspect import begun_anew, numbered
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import FEW, TIME, Column, Guess, as_number, plain_name
+from .guesses import FEW, ROLES, TIME, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
@@ -191,7 +192,13 @@ def shape_of(table: DraftTable) -> Shape:
         guess = guesses[shape.client].as_id(role="client", unique=True)
         guesses |= {name: replace(other, unique=False) for name, other in guesses.items()}
         guesses[shape.client] = guess
+        _within(guesses, shape.client, *shape.settings.get("within", ()))
     return shape
+
+
+def _within(guesses: dict[str, Guess], name: str, *by: str) -> None:
+    guesses[name] = replace(guesses[name], within=by)
+    guesses |= {n: guesses[n].as_id() for n in by if guesses[n].type in DATA}
 
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
@@ -218,11 +225,50 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, (say("which_session"),))
+    people = [n for n, g in free.items() if (g.type, g.role) == ("id", "case_manager")][:1]
+    for by in (_places(free), people, _places(free) + people):
+        client = by and _tied(table, *by)
+        if client and numbered(*_texts(table, client, *by)):
+            told = {"column": free[client].column, "by": " and ".join(free[n].column for n in by)}
+            asked, why = (say(what, **told) for what in ("client_in", "occasion"))
+            return Shape("client", client, {"within": (*by,)}, why, (asked,))
     for name, guess in free.items():
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
         if guess.type not in DATA and item_blocks(held) and _tied(table, name):
             return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
+
+
+def _places(guesses: Mapping[str, Guess]) -> list[str]:
+    """The column of sites, which may hold numbers if its name says no more than that."""
+    return [n for n, g in guesses.items() if g.role == "site"
+            and (g.type not in DATA or ROLES["site"].fullmatch(g.column))][:1]  # fmt: skip
+
+
+def _texts(table: DraftTable, name: str, *by: str) -> list[pd.Series]:
+    """The ids of a column, and what others hold beside them, where both are there."""
+    columns = [table.guesses[n].column for n in (name, *by)]
+    cells = table.frame[columns].dropna().map(as_text)
+    return [cells[columns[0]], cells[columns[1:]].agg(" ".join, axis=1)]
+
+
+def numbered_anew(layout: Layout, tables: list[DraftTable]) -> None:
+    """Read ids of case managers that seem to begin anew in each site as such, and ask."""
+    who, asked = layout.case_manager, False
+    here = {t: site for t in tables if who in t.guesses for site in _places(t.guesses)}
+    for table, site in here.items():
+        several = begun_anew(pd.concat(_texts(table, who, site), axis=1).drop_duplicates())
+        if several and not asked:
+            asked, layout.site = True, site
+            seen = {"column": table.guesses[who].column, "n": len(several), "site": site}
+            table.questions.append(say("anew", **seen, ids=listed(several, 3)))
+    for table in (t for t in tables if asked and who in t.guesses):
+        if table in here:
+            once = not pd.concat(_texts(table, who, layout.site), axis=1).duplicated().any()
+            table.guesses[who] = replace(table.guesses[who], unique=once)
+            _within(table.guesses, who, layout.site)
+        elif layout.client in table.guesses:
+            table.same.add(table.guesses[who].column)
 
 
 def leave_counters(tables: list[DraftTable]) -> None:

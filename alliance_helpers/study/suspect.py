@@ -183,22 +183,26 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     for i in ids:  # those of one site, where they count within it
         groups.setdefault(i.rpartition(IN)[0] if table.variables[who].within else "", []).append(i)
     if pairs := [pair for group in groups.values() for pair in spelled_alike(group)]:
-        same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
+        same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
         yield about(table, who, *say("one_person", same=same))
 
 
 def begun_anew(pairs: pd.DataFrame) -> list[str]:
     """Ids (first column) that stand in several groups (second) since each seems to count its own.
 
-    Most ids do; or those of one group mostly do, and none is far above how many a group has.
+    Most ids do; or those of one group mostly do, and they are numbers of each group.
     """
     ids, group = (pairs[name] for name in pairs)
     shared = ids.duplicated(keep=False)
     several = [*ids[shared].unique()]
+    own = shared.groupby(group).mean().max() if several[1:] and numbered(ids, group) else 0
+    return several if own >= HALF or len(several) > HALF * ids.nunique() else []
+
+
+def numbered(ids: pd.Series, group: pd.Series) -> bool:
+    """Whether ids may be numbers that each group counts: none far above what a group holds."""
     highest = ids.str.extract(r"(\d+)\D*$")[0].astype(float).max()
-    counted = highest <= GAPS * group.value_counts().max()
-    some = shared.groupby(group).mean().max() if counted and len(several) > 1 else 0
-    return several if some >= HALF or len(several) > HALF * ids.nunique() else []
+    return bool(highest <= GAPS * group.value_counts().max())
 
 
 def trials(ids) -> list[str]:
@@ -218,8 +222,9 @@ def spelled_alike(ids) -> list[list[str]]:
     """
     groups, fixed = {}, {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
-        name = unicodedata.normalize("NFC", i).casefold().translate(UMLAUTS)
-        name = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name))
+        name = re.sub(r"(?<=[a-z])(?=[A-Z]$)", " ", unicodedata.normalize("NFC", i))  # TherapistB
+        name = unicodedata.normalize("NFKD", name.casefold().translate(UMLAUTS))
+        name = re.sub(r"[\u0300-\u036f]", "", name)
         words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<!\d)0+(?=\d)", "", name))
         words = words if re.search(r"\d", name) else sorted(words)
         key = re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
