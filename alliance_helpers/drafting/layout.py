@@ -14,7 +14,7 @@ from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import FEW, ROLES, TIME, Column, Guess, as_number, plain_name
+from .guesses import FEW, ROLES, TIME, Column, Guess, as_number, place_in_time, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
@@ -234,15 +234,16 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             return Shape("client", client, {"within": (*by,)}, why, (asked,))
     for name, guess in free.items():
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
-        if guess.type not in DATA and item_blocks(held) and _tied(table, name):
+        known = guess.type in DATA or guess.role  # numbers, or whose ids they are
+        if not known and item_blocks(held) and _tied(table, name):
             return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
 
 
 def _places(guesses: Mapping[str, Guess]) -> list[str]:
-    """The column of sites, which may hold numbers if its name says no more than that."""
-    return [n for n, g in guesses.items() if g.role == "site"
-            and (g.type not in DATA or ROLES["site"].fullmatch(g.column))][:1]  # fmt: skip
+    """The column of sites, which may be numbered."""
+    return [n for n, g in guesses.items()
+            if g.role == "site" or ROLES["site"].fullmatch(g.column)][:1]  # fmt: skip
 
 
 def _texts(table: DraftTable, name: str, *by: str) -> list[pd.Series]:
@@ -254,21 +255,22 @@ def _texts(table: DraftTable, name: str, *by: str) -> list[pd.Series]:
 
 def numbered_anew(layout: Layout, tables: list[DraftTable]) -> None:
     """Read ids of case managers that seem to begin anew in each site as such, and ask."""
-    who, asked = layout.case_manager, False
-    here = {t: site for t in tables if who in t.guesses for site in _places(t.guesses)}
-    for table, site in here.items():
-        several = begun_anew(pd.concat(_texts(table, who, site), axis=1).drop_duplicates())
-        if several and not asked:
-            asked, layout.site = True, site
-            seen = {"column": table.guesses[who].column, "n": len(several), "site": site}
-            table.questions.append(say("anew", **seen, ids=listed(several, 3)))
-    for table in (t for t in tables if asked and who in t.guesses):
-        if table in here:
-            once = not pd.concat(_texts(table, who, layout.site), axis=1).duplicated().any()
-            table.guesses[who] = replace(table.guesses[who], unique=once)
-            _within(table.guesses, who, layout.site)
-        elif layout.client in table.guesses:
-            table.same.add(table.guesses[who].column)
+    who, client = layout.case_manager, layout.client
+    here = [(t, *_places(t.guesses)) for t in tables if who in t.guesses]
+    pairs = {t: pd.concat(_texts(t, who, *site), axis=1) for t, *site in here if site}
+    told = {t: several for t, p in pairs.items() if (several := begun_anew(p.drop_duplicates()))}
+    for table, *site in here if told else ():
+        guess = table.guesses[who]
+        if site:
+            layout.site = site[0]
+            once = guess.unique or not pairs[table].duplicated().any()
+            table.guesses[who] = replace(guess, unique=once)
+            _within(table.guesses, who, *site)
+        elif client in table.guesses:
+            table.same.add(guess.column)
+    for table, several in [*told.items()][:1]:
+        seen = {"column": table.guesses[who].column, "n": len(several), "site": layout.site}
+        table.questions.append(say("therapist_in", **seen, ids=listed(several, 3)))
 
 
 def leave_counters(tables: list[DraftTable]) -> None:
@@ -301,13 +303,32 @@ def _counts(table: DraftTable, name: str) -> int:
     return in_order + (in_order and number[-1] <= 2 * len(number))
 
 
-def of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
-    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
-    one, two = (sorted(t.held(ids)) for t in (first, table))
-    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
-    told = len(as_written(two, one)) >= ALIKE * len(two)
-    _, known, first = id_ends(pd.Series([*one, *two]))
-    return told and (unlike or known or not first)
+def leave_others(layout: Layout) -> None:
+    """Find further tables with the first one's columns: other clients, whose rows belong there."""
+    tables = [t for t in layout.tables if t.row == "client" and layout.client in t.guesses]
+    found: dict[str, list[DraftTable]] = {}
+    for table in (t for t in tables[1:] if {*t.frame} == {*tables[0].frame}):
+        found.setdefault(_others(tables[0], table, layout.client), []).append(table)
+    for what in filter(None, found):
+        other, *files = (t.source.raw.file for t in (tables[0], *found[what]))
+        names = listed(repr(t.source.sheet or t.name) for t in (tables[0], *found[what]))
+        layout.questions.append(say(what, files=listed(files), other=other, names=names))
+    layout.tables = [table for table in layout.tables if table not in found.get("others", ())]
+
+
+def _others(first: DraftTable, table: DraftTable, client: str) -> str:
+    """What the ids of two tables with the same columns tell: of whom the second speaks."""
+    one, two = (pd.Series(sorted(t.held(client))) for t in (first, table))
+    told = [informant_of(t.name) for t in (first, table)]
+    _, known, begun = id_ends(pd.concat([one, two]))
+    unlike = len({*told} - {None}) == 2 or known or not begun
+    if unlike and len(as_written(two, one)) >= ALIKE * len(two):
+        return "two_ids"
+    if not {*map(plain, one)} & {*map(plain, two)}:
+        return "others"
+    when = [place_in_time(t.name) for t in (first, table)]
+    told += [place and (place[0] != 1 or TIME.fullmatch(place[2])) for place in when]
+    return "" if any(told) or not all(numbered(x, x.notna()) for x in (one, two)) else "anew"
 
 
 def _doubts(table: DraftTable) -> Shape:

@@ -193,10 +193,8 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     said = say("words_for_numbers" if wrong.sum() > many else "no_number", word=word)
     notes.wrong(v.column, wrong, values, *said)
     if v.out_of_range == "error":
-        what, remedy = say("outside", limits=limits)
-        if outside.sum() > many and v.high - v.low <= MOST_STEPS:
-            remedy = one_lower(x[outside], v.low, v.high, remedy)
-        notes.wrong(v.column, outside, values, what, remedy)
+        said = codes_or(x, outside, v.low, v.high, say("outside", limits=limits))
+        notes.wrong(v.column, outside, values, *said)
     notes.wrong(v.column, broken, values, *say("broken"))
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
@@ -207,12 +205,18 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     return x
 
 
-def one_lower(x: np.ndarray, low: float, high: float, otherwise: str) -> str:
-    """The remedy for values outside a range, which are answers if all are one too low."""
-    if (x != low - 1).any():
-        return otherwise
+def codes_or(x: np.ndarray, bad: np.ndarray, low: float, high: float, said: tuple) -> tuple:
+    """What is wrong with answers beyond their range, and what each reading of so few codes asks.
+
+    Answers may count from one less, if nobody gives the highest.
+    """
+    codes = np.unique(x[bad])
+    if bad.sum() < 2 or len(codes) > NAMED or high - low > MOST_STEPS:
+        return said
+    lower = codes[-1] == low - 1 and not (x == high).any()
     words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
-    return f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
+    told = {"what": said[0], "codes": listed(f"{code:g}" for code in codes), "words": words}
+    return say("one_lower" if lower else "some_codes", **told)
 
 
 def _whole(x: np.ndarray) -> np.ndarray:

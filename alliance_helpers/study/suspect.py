@@ -18,9 +18,9 @@ import pandas as pd
 from ..errors import Problem, listed
 from .cells import IN, as_text, firsts
 from .check import WRITTEN, about, alike, occasions, session_order
-from .codebook import WORDS, Codebook, Scale, Table, row_variables, say
+from .codebook import SUBSCALES, TWINS, WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
-from .score import LOOKED_AT, against
+from .score import LOOKED_AT, against, signs
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
 TRIAL = re.compile(rf"(?i)(?<![^\W\d_])({WORDS['pattern']['trial']})(?![^\W\d_])")
@@ -262,11 +262,13 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
 
 def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> Iterator[Problem]:
     """Items that run against the others, or whose names say that they are reversed already."""
-    sign = np.ones(len(columns))
-    for i in (i for key in scale.keys.values() for i in key):
-        sign[abs(i) - 1] = np.sign(i)
-    if negative := [columns[i] for i in against([*x.T], sign)]:
-        yield told("against_settled" if scale.settled else "against", names=listed(negative))
+    sign, twin = signs(scale.keys, len(columns)), TWINS.get(scale.form)
+    if len(negative := against([*x.T], sign)):
+        switched = np.flatnonzero(sign != signs(SUBSCALES[twin], len(sign))) if twin else ()
+        what = "against_form" if min(sign) > 0 else "against_either"
+        what = what if [*switched] == [*negative] else "against"
+        names = listed(columns[i] for i in negative)
+        yield told("against_settled" if scale.settled else what, names=names, other=twin)
     if scale.settled:
         return
     if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:
