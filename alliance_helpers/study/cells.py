@@ -405,12 +405,10 @@ def within(typed: Mapping[str, object], v: Variable, notes: Notes) -> object:
     for name in reversed(v.within):
         whole = pd.Series(typed[name], dtype="str") + IN + whole
     whole = whole.map(lambda i: v.codes.get(i, i), na_action="ignore").astype("str")
-    told = whole.notna().to_numpy()
-    nowhere = np.flatnonzero(own.notna() & ~told)
-    if len(nowhere):
-        notes.problem(*say("within_nothing", name=v.column, by=listed(v.within)), v.column, nowhere)
-    rule = f"counts within {listed(v.within)}"
-    notes.changed(v.name, told, own[told].to_list(), whole[told].to_list(), rule)
+    told, by = whole.notna().to_numpy(), listed(v.within)
+    notes.wrong(v.column, own.notna().to_numpy() & ~told, own, *say("within_nothing", by=by))
+    before, after = (x[told].to_list() for x in (own, whole))
+    notes.changed(v.name, told, before, after, f"counts within {by}")
     return whole.array
 
 

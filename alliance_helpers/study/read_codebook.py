@@ -297,10 +297,9 @@ def _quoted(name: str) -> str:
 def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[str], entry: str):
     """What is wrong with a name that two variables have, and what to write instead; or None."""
     if name in shared:
-        if KINDS[v.type] != KINDS[first.type]:
-            return say("two_types", name=name, v=v, first=first)
-        alike = v.within == first.within
-        return None if alike else say("two_within", name=name, first=first)
+        alike = KINDS[v.type] == KINDS[first.type]
+        what = "two_types" if not alike else "two_within" if v.within != first.within else ""
+        return say(what, name=name, v=v, first=first) if what else None
     if all(x.name == book.tables[x.table].occasion for x in (v, first)):
         return None
     columns = {"column": show(v.column), "other": show(first.column)}
@@ -343,10 +342,6 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     for name in dict.fromkeys((*table.key, table.latest, table.occasion)):
         if name is not None and name not in table.variables:
             yield place, *say("no_variable", name=show(name))
-    ids = {name for name, v in table.variables.items() if KINDS[v.type] == "id"}
-    for v in table.variables.values():
-        if v.within and (v.type != "id" or not {*v.within} <= ids - {v.name}):
-            yield (*place, "variables", v.name), *say("no_within", name=v.name)
     owner = book.client if row == "episode" else getattr(book, row)
     key = [name for name in (owner, table.occasion, table.time) if name]
     if owner is None:
@@ -356,7 +351,12 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
     endings = len(ROLES if table.rated else table.suffix)
+    counted = [v for v in table.variables.values() if v.within]
+    ids = {name for name, v in table.variables.items() if KINDS[v.type] == "id"}
     wrong = {
+        "no_within": any(
+            v.type != "id" or {*v.within} - ids | {v.name} & {*v.within} for v in counted
+        ),
         "key_optional": any(v.optional for name, v in table.variables.items() if name in table.key),
         "header_backwards": table.header[0] > table.header[1],
         "told_alike": len({*table.suffix.values()}) < endings,

@@ -179,10 +179,7 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     if several := begun_anew(told):
         seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
         yield about(table, who, *say("anew", **seen, site=site, name=who))
-    ids, groups = frame[who].dropna().unique(), {}
-    for i in ids:  # those of one site, where they count within it
-        groups.setdefault(i.rpartition(IN)[0] if table.variables[who].within else "", []).append(i)
-    if pairs := [pair for group in groups.values() for pair in spelled_alike(group)]:
+    if pairs := spelled_alike(frame[who].dropna().unique()):
         same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
         yield about(table, who, *say("one_person", same=same))
 
@@ -215,22 +212,23 @@ def spelled_alike(ids) -> list[list[str]]:
     """Names that are probably one spelled differently, each group with all of its members.
 
     Without case, signs, umlauts and zeros in front they are the same; or long, of nearly the same
-    letters, and with the same numbers and initials.
+    letters, and with the same numbers and initials. What counts within a site is alike there only.
 
     >>> spelled_alike(["T1", "T01", "t 1", "T10", "Jäger", "Jager", "JAEGER", "1-11", "11-1"])
     [['T1', 'T01', 't 1'], ['Jäger', 'JAEGER', 'Jager']]
     """
     groups, fixed = {}, {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
-        name = re.sub(r"(?<=[a-z])(?=[A-Z]$)", " ", unicodedata.normalize("NFC", i))  # TherapistB
+        site, _, name = unicodedata.normalize("NFC", i).rpartition(IN)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z]$)", " ", name)  # TherapistB
         name = unicodedata.normalize("NFKD", name.casefold().translate(UMLAUTS))
         name = re.sub(r"[\u0300-\u036f]", "", name)
         words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<!\d)0+(?=\d)", "", name))
         words = words if re.search(r"\d", name) else sorted(words)
-        key = re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
+        key = site, re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
         groups.setdefault(key, []).append(i)
-        fixed[key] = [word for word in words if word.isdigit() or len(word) == 1]
-    names = [(k, x) for k in groups if len(x := re.sub(r"[\d ]", "", k)) >= LETTERS]
+        fixed[key] = [site, *(word for word in words if word.isdigit() or len(word) == 1)]
+    names = [(k, x) for k in groups if len(x := re.sub(r"[\d ]", "", k[1])) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
         one, two = groups[a], groups[b]
         if one is not two and fixed[a] == fixed[b] and get_close_matches(x, [y], 1, ALIKE):
