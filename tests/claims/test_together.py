@@ -74,10 +74,10 @@ def test_the_first_change_is_in_one_respect_and_real(rows):
     ("verdicts", "turned"),
     [
         ({"jackknife": "supported", "negbin": "inconclusive"},
-         "days taken as negative binomial, on top of errors jackknifed over case managers"),
+         "days taken as negative binomial, on top of errors jackknifed"),
         ({"negbin": "inconclusive"}, None),  # two respects, neither tried alone
         ({"jackknife": "inconclusive", "negbin": "not_supported"},
-         "errors jackknifed over case managers"),
+         "errors jackknifed"),
         ({"negbin": "inconclusive", "jackknife": "supported", "sites": "not_supported"},
          "sites held constant"),  # what differs in one respect comes first
     ],
