@@ -278,6 +278,19 @@ def test_what_no_notebook_tells_stands_in_numbers_below_the_table(shipped_run, t
     assert [unescape(text) for text in told] == wanted and len(wanted) == 5
 
 
+def test_a_report_on_people_says_that_small_numbers_are_not_told(shipped_run, tmp_path):
+    folder, said = tmp_path / "run", "is given as that of all"
+    shutil.copytree(shipped_run.out, folder)
+    assert said not in words((folder / "report.html").read_text("utf-8"))
+    path = folder / "notebooks" / "01_data_cleaning.ipynb"
+    path.write_text(
+        path.read_text("utf-8").replace('class=\\"synthetic', 'class=\\"source'), "utf-8"
+    )
+    write_report(folder)
+    page = words((folder / "report.html").read_text("utf-8"))
+    assert said in page.split("Every claim by every analysis")[1]
+
+
 def test_text_that_leads_to_nothing_is_left_out_of_the_report(shipped_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(shipped_run.out, folder)
