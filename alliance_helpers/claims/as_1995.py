@@ -221,7 +221,8 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
             if instead["dyads"] not in tables:  # the study has no such variable
                 continue
             instead["dyads"] = tables[instead["dyads"]]
-        rows.append(row | {"changes": changes(**instead) if instead else "these data cannot tell"})
+        told = row.get("changes", "these data cannot tell")
+        rows.append(row | {"changes": changes(**instead) if instead else told})
     return pd.DataFrame(rows)
 
 

@@ -221,22 +221,22 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant verdict primary tried analysis respect does beside other_verdict`,
-        one row per claim with a primary verdict. `tried`: whether an analysis that can be so
-        compared speaks to it; from `analysis` on empty where none of them says otherwise. `beside`:
-        what else `analysis` changes, which by itself does not turn the verdict.
+        `finding claim informant verdict primary tried analysis change other_verdict`, one row per
+        claim with a primary verdict. `tried`: whether an analysis that can be so compared speaks to
+        it; from `analysis` on empty where none of them says otherwise. `change`: the respect and
+        how, and on top of what else that by itself does not turn the verdict.
     """
     rows = rules.primary_rows(findings)[[*KEY, "verdict", "analysis"]]
     rows = rows.rename(columns={"analysis": "primary"})
     said = {key: dict(zip(of["analysis"], of["verdict"], strict=True))
             for key, of in findings.groupby(KEY)}  # fmt: skip
     told = [_turning(said[f, c, i], primary) for f, c, i, _, primary in rows.to_numpy()]
-    columns = ["tried", "analysis", "respect", "does", "beside", "other_verdict"]
+    columns = ["tried", "analysis", "change", "other_verdict"]
     return rows.join(pd.DataFrame(told, rows.index, columns, dtype=object))
 
 
 def _turning(said: dict[str, str], primary: str) -> tuple:
-    """Whether a claim was tried; the analysis that turns it first, in which respect and how."""
+    """Whether a claim was tried; the analysis that turns it first, by which change, to what."""
     steps, tried = {primary: {}} | differences(said, primary), False
     for name in sorted(steps, key=lambda a: len(steps[a])):
         for respect, does in steps[name].items():
@@ -244,9 +244,10 @@ def _turning(said: dict[str, str], primary: str) -> tuple:
             before = [a for a in steps if steps[a] == rest and said[a] == said[primary]]
             tried = tried or bool(before)
             if before and said[name] != said[primary]:
-                beside = " and ".join(f"{r} {what}" for r, what in rest.items())
-                return tried, name, respect, does, beside, said[name]
-    return tried, None, None, None, None, None
+                more = " and ".join(f"{r} {what}" for r, what in rest.items())
+                change = f"{respect} {does}" + f", on top of {more}" * bool(more)
+                return tried, name, change, said[name]
+    return tried, None, None, None
 
 
 def verdict_rates(n_clients: int = 201) -> pd.DataFrame:

@@ -73,12 +73,9 @@ def association_of(
     values, groups, _ = complete(dyads, book, [book.alliance_of(informant), term, *held])
     if len(values) < 6 + len(held):
         raise NotEstimableError(f"only {len(values)} dyads are complete")
-    values = standardise(values)
-    design = np.column_stack([np.ones(len(values)), values[:, 2:]])
-    fit = np.linalg.lstsq(design, values[:, :2], rcond=None)[0]
-    rating, other = (values[:, :2] - design @ fit).T if held else values.T
+    rating, other = values[:, :2].T
     y, x = (other, rating) if term in book.blocks.get("outcome", ()) else (rating, other)
-    return relate(y, x, groups, analysis)
+    return relate(y, x, groups, analysis, Z=values[:, 2:])
 
 
 def associations(

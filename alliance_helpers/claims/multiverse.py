@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -162,8 +163,8 @@ class Multiverse:
     joint : DataFrame
         The joint test of each claim: `finding claim informant n_specifications estimate lowest
         highest expected p_value p_low p_high set_apart_by n_perm`; of days the estimates are log
-        rate ratios. `set_apart_by`: the choice that separates verdicts most, empty where all are
-        alike.
+        rate ratios. `set_apart_by`: the choice that separates verdicts most, empty where none
+        does.
     skipped : DataFrame
         Specifications that cannot be estimated, with the `reason`.
     """
@@ -225,15 +226,19 @@ def _median_p(claim: Claim, specs: pd.DataFrame) -> float:
 
 
 def set_apart_by(claim: Claim, specs: pd.DataFrame) -> str:
-    """The choice whose options differ most in their verdicts, with the median p of the furthest."""
-    usual = specs["verdict"] == specs["verdict"].mode()[0]
-    shares = {c: usual.groupby(specs[c]).mean() for c in CHOICES}
-    choice = max(shares, key=lambda c: np.ptp(shares[c]))
-    if not np.ptp(shares[choice]):
+    """The choice whose options' median p lie furthest apart, on both sides of .05; else nothing.
+
+    Of an absence that some specification supports the p of equivalence, else that of the effect.
+    """
+    absent = claim.kind in ABSENCES and (specs["verdict"] == verdicts.SUPPORTED).any()
+    p = specs["p_equivalence" if absent else "p_value"].fillna(1)
+    medians = [(c, p.groupby(specs[c]).median()) for c in CHOICES if specs["verdict"].nunique() > 1]
+    apart = [(np.ptp(m), c, m) for c, m in medians if m.min() < 0.05 <= m.max()]
+    if not apart:
         return ""
-    ends = shares[choice].idxmax(), shares[choice].idxmin()
-    told = sorted(f"{_median_p(claim, specs[specs[choice] == end]):.3f} with {end}" for end in ends)
-    of = "p of equivalence" if claim.kind in ABSENCES else "p"
+    _, choice, found = max(apart, key=itemgetter(0))
+    told = [f"{found[end]:.3f} with {end}" for end in (found.idxmin(), found.idxmax())]
+    of = "p of equivalence" if absent else "p"
     return f"{choice}: median {of} {', '.join(text.removeprefix('0') for text in told)}"
 
 

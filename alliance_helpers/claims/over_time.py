@@ -222,7 +222,7 @@ def _path(judge: Judge, claim: Claim) -> dict[str, object]:
 
 
 def headline(found: pd.DataFrame) -> list[str]:
-    """Of each of the :func:`paths` a sentence: what most papers would print, and what is left."""
+    """Of each of the :func:`paths` a sentence: with the trend left in, and what is left."""
     if "text" not in found:
         return list(found["reason"])
     said = []
@@ -233,11 +233,11 @@ def headline(found: pd.DataFrame) -> list[str]:
             said.append(f"{text.rstrip('.')}: cannot be told ({lost[0].rstrip('.')}).")
             continue
         then, now = (row["verdict"].replace("_", " ") for row in (naive, honest))
-        usual = f"{text.rstrip('.')}: {then} by the analysis that most papers print"
+        usual = f"{text.rstrip('.')}: {then} with the trend left in"
         taken = "the trend that all share is taken out"
         left = honest["estimate"] / naive["estimate"]
         if then == SUPPORTED != now:
-            turn = "and gone as soon as" if left < HALF else "but no longer sure once"
+            turn = "and less than half is left once" if left < HALF else "but no longer sure once"
             end = f"{turn} {taken}{_numbers(honest, now)}"
         else:
             again = f"and {now} still" if then == now else f"but {now}"

@@ -48,8 +48,8 @@ LEAST_DESIGN_EFFECT = 1.05
 independent are at most 2.5 % too small, and the design tells case managers from clients no more."""
 
 
-def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) -> Effect:
-    """The standardised association of two variables.
+def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20, Z=None) -> Effect:
+    """The standardised association of two variables, with the columns of `Z` held constant.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) ->
         The outcome and its predictor; which is which matters to the mixed model alone.
     groups : ndarray (n,) of case managers, or None where dyads are independent
     analysis : str
-        `as_published` gives a correlation with Fisher's intervals, `nested` and `nested_cr2` a
-        slope with t intervals.
+        `as_published` gives a correlation with Fisher's intervals, `nested` and `nested_cr2` (and
+        whatever is held constant) a slope with t intervals.
     bound : float
         Of equivalence.
 
@@ -68,9 +68,10 @@ def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20) ->
         Too few dyads, a variable that does not vary, no groups of dyads.
     """
     y, x = standardise(y), standardise(x)
-    if analysis == "as_published":
+    Z = np.empty((len(y), 0)) if Z is None else Z
+    if analysis == "as_published" and not Z.size:
         return correlation(float(x @ y) / (len(y) - 1), len(y), bound)
-    found = Partial(y, x[:, None], np.empty((len(y), 0)), groups).observed(ANALYSES[analysis])
+    found = Partial(y, x[:, None], Z, groups).observed(ANALYSES[analysis])
     return slope(found.estimate, found.std_error, found.df2, found.n, -bound, bound)
 
 

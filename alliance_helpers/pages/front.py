@@ -72,6 +72,8 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
     for claim in claims:
         about = word(claim.name or claim.term or claim.block or claim.claim, book)
         about = about if about[1:2].isupper() else about[0].lower() + about[1:]
+        if parts := rules.parts(claim):
+            about = "both" if len(parts) == 2 else f"all {len(parts)}"
         if ", " in about:  # a list has commas of its own
             about = " (".join(about.split(", ", 1)) + ")"
         said[claim.key] = TOLD["claims"].get(claim.kind, "{}").format(about)
@@ -96,14 +98,14 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
     weak, firm = {}, []
     for key in kept:
         change = now.loc[key]
-        if change["respect"]:
-            weak.setdefault(f"{change['respect']} {change['does']}", []).append(names[key])
+        if change["change"]:
+            weak.setdefault(change["change"], []).append(names[key])
         else:
             firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     if firm:
-        what = f"is {' or '.join(sorted(set(firm), reverse=True))}"
-        sure.append(f"what else {what} stands" if weak else f"no single change turns what {what}")
+        what = f"{'else ' * bool(weak)}is {' or '.join(sorted(set(firm), reverse=True))}"
+        sure.append(f"no single change turns what {what}")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

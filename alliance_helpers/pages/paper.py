@@ -150,8 +150,6 @@ def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axe
     main = rules.primary_rows(run.findings).dropna(subset=["estimate"])
     kind = main.set_index(KEY).index.map({c.key: c.kind for c in rules.claims}).to_numpy()
     slopes, days = main[np.isin(kind, ["association", "modest"])], main[kind == "rate_absence"]
-    found = [(n, pd.read_csv(run.tables[n])) for n in REGRESSIONS if n in run.tables]
-    blocks = {_caption(name, frame, book): frame for name, frame in found}
     drawn = {}
     if len(slopes):
         caption = "The primary estimates with their 95 % intervals"
@@ -160,9 +158,6 @@ def _figures(run: Run, rules: Rules, book: Codebook) -> dict[str, tuple[str, Axe
         ends = rules.bounds["rate_ratio_low"], rules.bounds["rate_ratio_high"]
         caption = "Hospital days against the bounds of what would matter"
         drawn["days"] = caption, plots.equivalence(days, *ends, log=True, codebook=book)
-    if blocks:
-        caption = "What each block adds in the hierarchical regressions"
-        drawn["added"] = caption, plots.r_squared_blocks(blocks, book)
     return drawn
 
 

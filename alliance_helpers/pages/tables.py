@@ -345,9 +345,6 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
         agree = set(then) == set(today.values())
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
-    if not isinstance(change["respect"], str):
+    if not isinstance(change["change"], str):
         return said + " No single change that was tried turns that." * change["tried"]
-    how = f"{change['respect']} {change['does']}" + f", beside {change['beside']}" * bool(
-        change["beside"]
-    )
-    return f"{said} First to turn it: {how} ({word(change['other_verdict'])})."
+    return f"{said} First to turn it: {change['change']} ({word(change['other_verdict'])})."

@@ -1,10 +1,12 @@
 """Associations by who rated the outcome: a group too small gives a reason, not an end."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 from alliance_helpers.claims.associations import halo, two_informants
 from alliance_helpers.cohorts.cohort import open_cohort
@@ -28,6 +30,27 @@ def test_what_cannot_be_estimated_has_a_reason_and_the_rest_its_estimate():
         there = found.drop(index=gone.index)
         assert np.isfinite(there["estimate"]).all()
         assert (there["reason"] == "").all()
+
+
+@pytest.mark.parametrize("analysis", ["nested", "as_published"])
+def test_the_own_view_is_held_constant_in_one_model(analysis):
+    """Standardised slopes as those beside them; statsmodels' mixed model and least squares."""
+    dyads = open_cohort().dyads
+    own, rating, manager = "case_manager_outcome", "case_manager_alliance", "case_manager_id"
+    for row in halo(dyads, analysis=analysis).partialled.to_dict("records"):
+        z = dyads[[row["term"], rating, own]].astype(float).dropna()
+        z, ids = (z - z.mean()) / z.std(), dyads.loc[z.index, manager].astype(str)
+        data = sm.add_constant(z[[rating, own]])
+        model = sm.OLS(z[row["term"]], data)
+        if analysis == "nested":
+            model = sm.MixedLM(z[row["term"]], data, groups=ids)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # its variance near the edge, which it does not quite find
+            fit = model.fit()
+        assert row["estimate"] == pytest.approx(fit.params[rating], abs=0.01), row["term"]
+        assert row["n"] == len(z)
 
 
 def test_two_traits_by_two_raters_agree_with_psych():

@@ -206,8 +206,9 @@ def test_a_verdict_is_that_of_the_median_and_no_count(every):
             median = mine["p_equivalence"].median()
             assert (verdict == "supported") is bool(median < 0.05)
             assert effect.p_equivalence == median and "median p of equivalence below 0.05;" in said
-        if mine["verdict"].nunique() == 1:
-            assert joint["set_apart_by"] == ""
+        if not joint["set_apart_by"]:
+            medians = [mine["p_equivalence"].groupby(mine[c]).median() < 0.05 for c in CHOICES]
+            assert mine["verdict"].nunique() == 1 or not any(m.nunique() > 1 for m in medians)
             continue
         choice, told = joint["set_apart_by"].split(": median p of equivalence ")
         for p, option in re.findall(r"(\.\d{3}) with ([^,]+)", told):
@@ -223,6 +224,11 @@ def test_what_sets_verdicts_apart_is_found():
     symptoms = CLAIMS["2", "symptoms", "case_manager"]
     assert set_apart_by(symptoms, specs) == "outliers: median p .010 with a, .300 with b"
     assert set_apart_by(symptoms, specs.assign(verdict="supported")) == ""
+    assert set_apart_by(symptoms, specs.assign(p_value=specs["p_value"] + 0.1)) == ""
+    absent = CLAIMS["1", "unrelated_pretreatment", "client"]
+    against = specs.replace({"verdict": {"supported": "not_supported"}}).assign(p_equivalence=0.5)
+    assert set_apart_by(absent, against) == "outliers: median p .010 with a, .300 with b"
+    assert set_apart_by(absent, specs.assign(p_equivalence=0.5)) == ""
 
 
 def test_every_form_has_twelve_different_items():

@@ -97,8 +97,8 @@ def test_real_sessions_from_the_file_to_the_expected_verdicts(gad):
     assert rows[list(expected)].round({"estimate": 6}).equals(expected)
     first = over_time.headline(over_time.paths(study, rules))[0]
     assert first == (
-        "A better alliance comes before less anxiety: supported by the analysis that most papers "
-        "print (slope −.087, p = .013), and gone as soon as the trend that all share is taken out "
+        "A better alliance comes before less anxiety: supported with the trend left in (slope "
+        "−.087, p = .013), and less than half is left once the trend that all share is taken out "
         "(slope .010, p = .774, not supported)."
     )
     page = " ".join((EXAMPLE / "README.md").read_text("utf-8").split())
@@ -112,7 +112,7 @@ def test_real_sessions_from_the_file_to_the_expected_verdicts(gad):
     assert tables["one_line", "within"] == pytest.approx(-0.053276060, abs=1e-8)
     turned = first_change(rows, rules).set_index("claim").loc["alliance_first"]
     assert (turned["primary"], turned["other_verdict"]) == ("detrended", "supported")
-    assert (turned["respect"], turned["does"]) == ("trend", "left in")
+    assert turned["change"] == "trend left in"
 
 
 def test_shares_of_the_variance_as_lme4(gad):
@@ -134,7 +134,7 @@ LME4 = {
 @pytest.mark.parametrize(
     ("how", "verdicts", "words"),
     [
-        ({"trend": 0.3}, ("supported", None), "gone as soon as"),
+        ({"trend": 0.3}, ("supported", None), "less than half is left once"),
         ({"path": -0.4}, ("supported", "supported"), "supported still once"),
         ({"path": 0.4}, ("not_supported", "not_supported"), "not supported still once"),
         ({"path": -0.4, "n": 200, "T": 4}, ("supported", "supported"), "supported still once"),
@@ -161,7 +161,7 @@ TREND = "the trend that all share is taken out"
 
 def test_a_path_is_gone_only_if_the_estimate_is():
     said = [gone(-0.3, left) for left in (-0.1499, -0.16, 0.1, -0.31)]
-    assert [("and gone as soon as" in s, "but no longer sure once" in s) for s in said] == [
+    assert [("less than half is left" in s, "but no longer sure once" in s) for s in said] == [
         (True, False), (False, True), (True, False), (False, True),
     ]  # fmt: skip
 
@@ -298,9 +298,9 @@ def test_a_counter_of_days_counts_sessions(tmp_path, day, told, gap):
     ("naive", "honest", "end"),
     [
         ("supported", "inconclusive",
-         f"supported by the analysis that most papers print (slope −12.340, p < .001), and gone as "
-         f"soon as {TREND} (slope .004, p = .900, inconclusive)."),
-        ("supported", "not_supported", f"and gone as soon as {TREND} (slope .004, p = .900, not"),
+         f"supported with the trend left in (slope −12.340, p < .001), and less than half is left "
+         f"once {TREND} (slope .004, p = .900, inconclusive)."),
+        ("supported", "not_supported", f"half is left once {TREND} (slope .004, p = .900, not"),
         ("supported", "supported", f"and supported still once {TREND} (slope .004, p = .900)."),
         ("not_supported", "not_supported", f"and not supported still once {TREND} (slope .004, p"),
         ("inconclusive", "supported", f"but supported once {TREND} (slope .004, p = .900)."),
@@ -484,7 +484,7 @@ def test_a_draft_of_real_sessions_is_used_as_it_is(gad, tmp_path):
     assert study.codebook.alliance_of("client") == "client_alliance"
     found = over_time.paths(study, rules)  # no claim is stated: both ways are asked for
     assert found["analysis"].eq("naive").sum() == 2
-    assert "gone as soon as the trend" in over_time.headline(found)[0]
+    assert "less than half is left once the trend" in over_time.headline(found)[0]
 
 
 def test_simulated_sessions_know_their_truth(tmp_path):

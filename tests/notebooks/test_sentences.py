@@ -16,16 +16,23 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from alliance_helpers.claims.assess import verdict_rates
+from alliance_helpers.claims.assess import assess, verdict_rates
 from alliance_helpers.claims.planning import plan
 from alliance_helpers.claims.rules import KEY, read_rules, read_stress
+from alliance_helpers.claims.verdicts import QUICK
 from alliance_helpers.claims.views import KAPPAS
+from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.models.inference import bayes_factor_block, bayes_factor_correlation
 from alliance_helpers.pages import plots
+from alliance_helpers.pages.front import front_page
 from alliance_helpers.pages.paper import _figures, _text
 from alliance_helpers.pages.report import read_run
+from alliance_helpers.pages.tables import then_and_now, verdict_sentences
+from alliance_helpers.paths import NOTEBOOKS
 from alliance_helpers.running.sequence import run_sequence
+from alliance_helpers.study.read_codebook import read_codebook
 
+BOOK = read_codebook()
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
 SAID = "ul.sentences li, caption, p.below, ol.below li, p.source, p.synthetic"
 FRONT = ".told li, p.sure, svg title, .answer figcaption, .scorecard small"
@@ -250,3 +257,63 @@ def test_a_plan_says_the_numbers_of_its_own_table(claim, effect, managers):
             assert lost(still, fixed) in ([], [(managers, managers)] * len(lost(still, fixed))), (
                 frame
             )
+
+
+CASELOAD = ["age", "experience", "caseload_difficulty"]
+
+
+def rate(analysis: str) -> float:
+    """How often claims about case managers' own characteristics are supported and untrue."""
+    rates = verdict_rates().query("finding == '2' and claim in @CASELOAD and not true")
+    return rates.loc[rates["analysis"] == analysis, "supported"].mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "found", "about"),
+    [
+        ("02_descriptives", "(.84 of what it would be at an alpha of .70)", 0.7**0.5, 0.84),
+        ("05_finding_2", "a two-sided 5 % test", 2 * rate("as_published"), 0.2),  # of both signs
+        ("05_finding_2", "reject in about one in five cohorts", 2 * rate("as_published"), 0.2),
+        ("09_summary", "about four times as often", rate("as_published") / rate("adjusted"), 4),
+    ],
+)
+def test_a_text_says_what_simulated_cohorts_say(name, said, found, about):
+    """The numbers that stand in a notebook itself, whatever the data."""
+    assert said in (NOTEBOOKS / f"{name}.ipynb").read_text("utf-8")
+    assert found == pytest.approx(about, rel=0.1)
+
+
+def sentences(dyads: pd.DataFrame) -> dict[tuple, list[str]]:
+    """What is said of each single claim below its notebook, in the scorecard, on the first page."""
+    rules = read_rules(book=BOOK)
+    rows, said = assess(dyads, rules=rules, analyses=("as_1995", *QUICK)), {}
+    for key, mine in rows.groupby(KEY):
+        if mine["n"].notna().any():  # not made of other claims
+            card = then_and_now(mine, rules).frame["sentence"].tolist()
+            said[key] = [*verdict_sentences(mine, rules), *card, front_page(mine, rules)]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "hangs"),
+    [
+        ("case_manager_alliance", lambda x: x + 10, lambda c: False),
+        ("symptoms", lambda x: 3 * x, lambda c: False),
+        ("case_manager_alliance", lambda x: -x,
+         lambda c: "case_manager" in c.informants and c.kind != "block_absence"),
+        ("client_outcome", lambda x: np.random.default_rng(1).permutation(x),
+         lambda c: "client_outcome" in c.variables(BOOK)),
+        ("symptoms", lambda x: x * np.nan, lambda c: "symptoms" in c.variables(BOOK)),
+        ("site", lambda x: x.where(x != "Site 03"), lambda c: True),
+    ],
+)  # fmt: skip
+def test_a_sentence_changes_with_its_data_and_with_no_other(column, change, hangs):
+    """Units are no data; what is turned round, shuffled or gone turns or takes its sentences."""
+    dyads = open_cohort().dyads
+    other = dyads.assign(**{column: change(dyads[column])}).dropna(subset=["site"])
+    first, then = sentences(dyads), sentences(other)
+    assert len(first) == 19
+    for claim in read_rules(book=BOOK).claims:
+        if claim.key in first:
+            same = [a == b for a, b in zip(first[claim.key], then.get(claim.key, ""), strict=False)]
+            assert all(same) and same if not hangs(claim) else not any(same[::2]), claim.key

@@ -60,7 +60,7 @@ def test_a_sentence_says_then_now_and_what_turns_it(findings):
 
 def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
     page = words(front_page(findings.assign(n=float("nan"), verdict="inconclusive"), RULES))
-    assert "What this design could have shown" not in page
+    assert "What such a design could have shown" not in page
 
 
 def table(**verdicts):
@@ -77,6 +77,7 @@ def table(**verdicts):
 
 AGE, BOTH = "case manager age", "case manager age and symptom severity"
 HELD = "How sure: no single change turns what is"
+ELSE = "no single change turns what else is"
 OTHER = "with pretreatment not held constant"
 ALONE = "with case managers not respected"
 
@@ -93,10 +94,7 @@ ALONE = "with case managers not respected"
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
         ({"nested_cr2": "ss"}, f"Now supported: {BOTH}."),  # two respects at once
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
-        (
-            {"nested": "is"},
-            f"How sure: {AGE} turns {OTHER}; what else is supported stands",
-        ),
+        ({"nested": "is"}, f"How sure: {AGE} turns {OTHER}; {ELSE} supported."),
         ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
         (
             {"nested": "si", "adjusted_independent": "is"},
@@ -105,13 +103,14 @@ ALONE = "with case managers not respected"
         ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
         ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
         ({"adjusted": "in", "nested": "nn"}, f"{HELD} not supported."),
-        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; what else is not supported"),
+        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; {ELSE} not supported."),
         ({"adjusted": "sn", "nested": "sn"}, f"{HELD} supported or not supported."),
         (
             {"nested": "ss", "nested_cr2": "si"},
-            "symptom severity turns with case managers respected by CR2 errors alone; what else is",
+            "symptom severity turns with case managers respected by CR2 errors alone, on top of "
+            f"pretreatment not held constant; {ELSE} supported.",
         ),
-        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; what else is supported"),
+        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; {ELSE} supported."),
     ],
 )
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
@@ -136,11 +135,11 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     rates = verdict_rates(size).query("analysis == 'adjusted' and finding == '2'")
     rates = rates[rates["claim"].isin(["age", "symptoms"])]
     true = rates[rates["scenario"] == "published"]
-    error = 100 * true["monte_carlo_error"].max()
+    error, managers = 100 * true["monte_carlo_error"].max(), {201: 45, 60: "ten"}[size]
     assert (
-        f"simulated cohorts of {size} clients (here at most {clients} have what a claim asks for) "
-        "in which the primary analysis supports a claim that is true there (Monte Carlo error at "
-        f"most {error:.1f} points)."
+        f"simulated cohorts of {size} clients of {managers} case managers (here at most {clients} "
+        "have what a claim asks for) in which the primary analysis supports a claim that is true "
+        f"there (Monte Carlo error at most {error:.1f} points)."
     ) in page
     shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
     shown = re.findall(r"(\d+) %(?! CI)", page.split("If true")[1].split("The primary est")[0])
@@ -150,7 +149,7 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     assert (
         "2 claims by 2 analyses, 4 verdicts of the same data. The primary analysis supports 1 of "
         f"the claims; of the 2 that would be untrue if nothing were related, it would support "
-        f"{said} by chance. Holm's adjustment over all of them keeps each of those supported."
+        f"{said} by chance. Holm's adjustment over all claims keeps each of those supported."
     ) in page
 
 
@@ -164,7 +163,7 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
 )
 def test_what_holm_takes_is_named(p, said):
     page = words(front_page(table(adjusted="ss").assign(p_value=p), RULES))
-    assert f"Holm's adjustment over all of them {said}" in page
+    assert f"Holm's adjustment over all claims {said}" in page
     assert "Holm's" not in words(front_page(table(adjusted="ii"), RULES))
 
 
@@ -240,8 +239,8 @@ def test_the_front_page_of_a_run_says_what_its_findings_say(shipped_run):
         word = change["verdict"].replace("_", " ")
         assert re.search(rf"\b{word}: [^;]*{re.escape(name)}", sentence.split("Now ")[1]), name
         sure = page.split(head)[1].split("How sure:")[1].split("Finding")[0]
-        if change["respect"] and word != "inconclusive":
-            turned = f"{re.escape(name)}[^;]* turns? with {change['respect']} {change['does']}"
+        if change["change"] and word != "inconclusive":
+            turned = f"{re.escape(name)}[^;]* turns? with {re.escape(change['change'])}"
             assert re.search(turned, sure), name
 
 
@@ -265,7 +264,7 @@ def test_what_no_notebook_tells_stands_in_numbers_below_the_table(shipped_run, t
     folder = tmp_path / "run"
     shutil.copytree(shipped_run.out, folder)
     whole = (folder / "report.html").read_text("utf-8")
-    assert "what no notebook of this run tells" not in whole
+    assert "claims that no list below has" not in whole
     about = json.loads((folder / "run.json").read_text("utf-8"))
     about["notebooks"] = [r for r in about["notebooks"] if r["notebook"] != "04_finding_1"]
     about["skipped"]["04_finding_1"] = "The study has no rating by the case manager."
@@ -273,10 +272,23 @@ def test_what_no_notebook_tells_stands_in_numbers_below_the_table(shipped_run, t
     write_report(folder)
     page = (folder / "report.html").read_text("utf-8")
     below = page.split('<section id="claims">')[1].split("</section>")[0]
-    told = re.findall("<li>(.*?)</li>", below.split("what no notebook of this run tells")[1])
+    told = re.findall("<li>(.*?)</li>", below.split("claims that no list below has")[1])
     findings = pd.read_csv(folder / "findings.csv", dtype={"finding": str})
     wanted = verdict_sentences(findings.query("finding == '1'"), RULES)
     assert [unescape(text) for text in told] == wanted and len(wanted) == 5
+
+
+def test_a_report_on_people_says_that_small_numbers_are_not_told(shipped_run, tmp_path):
+    folder, said = tmp_path / "run", "is given as that of all"
+    shutil.copytree(shipped_run.out, folder)
+    assert said not in words((folder / "report.html").read_text("utf-8"))
+    path = folder / "notebooks" / "01_data_cleaning.ipynb"
+    path.write_text(
+        path.read_text("utf-8").replace('class=\\"synthetic', 'class=\\"source'), "utf-8"
+    )
+    write_report(folder)
+    page = words((folder / "report.html").read_text("utf-8"))
+    assert said in page.split("Every claim by every analysis")[1]
 
 
 def test_text_that_leads_to_nothing_is_left_out_of_the_report(shipped_run, tmp_path):

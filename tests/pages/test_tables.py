@@ -448,7 +448,7 @@ MAIN = "adjusted for pretreatment, case managers respected"
         (
             {"adjusted": "s", "nested": "s", "as_published": "n"},
             f"Today, {MAIN}, it is supported. First to turn it: case managers not respected, "
-            "beside pretreatment not held constant (not supported).",
+            "on top of pretreatment not held constant (not supported).",
         ),
         (
             {"adjusted": "s", "nested": "s", "multiverse": "n"},
