@@ -9,6 +9,7 @@ values, regressions, claims and figures. The cohort it was made from stays as it
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections import Counter
@@ -34,6 +35,7 @@ OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=(), sessions=None)
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
 BLOCKS = ("pretreatment", "treatment", "outcome")  # that notebooks ask for by name
+ASSIGNED = re.compile(r"^(\w+)(?:: .+?)? = ", re.M)  # a parameter, one a line
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
 
@@ -43,9 +45,23 @@ def followed(things: Iterable, what: str) -> tqdm:
 
     That is a notebook that writes no files: in runs, batches and plain Python there is none.
     """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    hidden = bool(OPENED.out) or not hasattr(shell, "kernel")
+    hidden = bool(OPENED.out) or not hasattr(_shell(), "kernel")
     return tqdm(things, what, leave=False, file=sys.stdout, disable=hidden)
+
+
+def _shell():
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
+def _check_names(cells: list[str]) -> None:
+    """Refuse a name that the cells run so far do not declare; papermill alone only logs it.
+
+    What papermill is given stands in a cell of its own behind that of the parameters.
+    """
+    at = next((i for i, cell in enumerate(cells) if cell.startswith("# Parameters\n")), 0)
+    known, given = (ASSIGNED.findall("\n".join(part)) for part in (cells[:at], cells[at : at + 1]))
+    if "data" in known and (odd := [name for name in given if name not in known]):
+        raise ParameterError(f"There is no parameter {odd[0]!r} here; {meant(odd[0], known)}")
 
 
 def _open(cohort: Cohort) -> None:
@@ -361,6 +377,7 @@ def open_cohort(
     >>> len(cohort.dyads), cohort.raw["hospital_episodes"]
     (60, (316, 3))
     """
+    _check_names(getattr(_shell(), "user_ns", {}).get("In", []))
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
     OPENED.out = out
