@@ -53,11 +53,12 @@ def _shell():
     return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
-def _check_names(cells: list[str]) -> None:
+def check_names() -> None:
     """Refuse a name that the cells run so far do not declare; papermill alone only logs it.
 
     What papermill is given stands in a cell of its own behind that of the parameters.
     """
+    cells = getattr(_shell(), "user_ns", {}).get("In", [])
     at = next((i for i, cell in enumerate(cells) if cell.startswith("# Parameters\n")), 0)
     known, given = (ASSIGNED.findall("\n".join(part)) for part in (cells[:at], cells[at : at + 1]))
     if "data" in known and (odd := [name for name in given if name not in known]):
@@ -377,7 +378,7 @@ def open_cohort(
     >>> len(cohort.dyads), cohort.raw["hospital_episodes"]
     (60, (316, 3))
     """
-    _check_names(getattr(_shell(), "user_ns", {}).get("In", []))
+    check_names()
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
     OPENED.out = out

@@ -11,7 +11,15 @@ import pytest
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from alliance_helpers import assess, missingness, multiverse, open_cohort, reliabilities, score_wai
+from alliance_helpers import (
+    assess,
+    missingness,
+    multiverse,
+    open_cohort,
+    planning,
+    reliabilities,
+    score_wai,
+)
 from alliance_helpers.cohorts.cohort import OPENED, changed, followed
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.paths import NOTEBOOKS
@@ -147,6 +155,7 @@ def test_a_line_says_how_far_in_a_notebook_that_writes_no_files(monkeypatch, cap
         ({"outcome": "symptoms", "out": "o"}, "05_finding_2", ""),
         ({"days": "d"}, "05_finding_2", "'days' here; known are data"),
         ({"days": "d"}, "07_finding_4", ""),
+        ({"effec": 0.2}, "11_planning", "'effec' here; did you mean 'effect'"),
         ({"my_own": 3}, None, ""),  # a notebook without a cell of parameters
     ],
 )
@@ -161,4 +170,4 @@ def test_a_name_that_papermill_only_logs_is_refused(monkeypatch, tmp_path, given
     shell = SimpleNamespace(user_ns={"In": ["", *told]})
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     with pytest.raises(ParameterError, match=said) if said else nullcontext():
-        open_cohort()
+        planning.plan("symptom") if said and "11" in cells else open_cohort()
