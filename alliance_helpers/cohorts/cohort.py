@@ -54,15 +54,21 @@ def _shell():
 
 
 def check_names() -> None:
-    """Refuse a name that the cells run so far do not declare; papermill alone only logs it.
+    """Refuse a name that the cell of parameters lacks; papermill alone only logs it.
 
-    What papermill is given stands in a cell of its own behind that of the parameters.
+    What papermill is given stands in a cell of its own. A name that an earlier version of the
+    cell of parameters set is forgotten, so that one mistyped since is no old value's excuse.
     """
-    cells = getattr(_shell(), "user_ns", {}).get("In", [])
-    at = next((i for i, cell in enumerate(cells) if cell.startswith("# Parameters\n")), 0)
-    known, given = (ASSIGNED.findall("\n".join(part)) for part in (cells[:at], cells[at : at + 1]))
-    if "data" in known and (odd := [name for name in given if name not in known]):
-        raise ParameterError(f"There is no parameter {odd[0]!r} here; {meant(odd[0], known)}")
+    scope = getattr(_shell(), "user_ns", {})
+    cells = [(c.startswith("# Parameters\n"), ASSIGNED.findall(c)) for c in scope.get("In", [])]
+    own = [i for i, (given, names) in enumerate(cells) if "data" in names and not given]
+    if own:
+        known, since = cells[own[-1]][1], {n for _, names in cells[own[-1] :] for n in names}
+        for name in {n for i in own for n in cells[i][1]} - since:
+            scope.pop(name, None)
+        odd = [n for given, names in cells[own[-1] :] if given for n in names if n not in known]
+        if odd:
+            raise ParameterError(f"There is no parameter {odd[0]!r} here; {meant(odd[0], known)}")
 
 
 def _open(cohort: Cohort) -> None:

@@ -171,3 +171,14 @@ def test_a_name_that_papermill_only_logs_is_refused(monkeypatch, tmp_path, given
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     with pytest.raises(ParameterError, match=said) if said else nullcontext():
         planning.plan("symptom") if said and "11" in cells else open_cohort()
+
+
+def test_a_parameter_mistyped_in_a_second_run_is_not_its_old_value(monkeypatch):
+    """As in JupyterLab, where a kernel remembers what the cell set before it was changed."""
+    first = 'data: str = ""\noutcome: str = "symptoms"\nby: str = "site"'
+    cells = ["", first, first.replace("outcome", "outcom"), 'by = "mine"']
+    scope = {"In": cells, "outcome": "symptoms", "outcom": "symptoms", "by": "mine", "data": ""}
+    shell = SimpleNamespace(user_ns=scope)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    open_cohort()
+    assert {*scope} == {"In", "outcom", "by", "data"}  # Python: 'outcome' is not defined
