@@ -194,7 +194,7 @@ def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
 def _refuse(problems: Iterable[str]) -> None:
     """Raise, if there are problems, with all of them and where the parameters are listed."""
     if problems := list(dict.fromkeys(problems)):
-        raise ParameterError("\n".join([*problems, "All: alliance run --help-parameters"]))
+        raise ParameterError("\n".join([*problems, "`alliance run --help-parameters` lists all."]))
 
 
 def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]:
