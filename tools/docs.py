@@ -136,7 +136,7 @@ def main() -> None:
     write("index.md", readme)
     api_pages()
     benchmark_pages()
-    for name in ("site.css", "site.js"):
+    for name in ("site.css", "site.js", "iframe-worker.js"):
         shutil.copy(ROOT / "tools" / name, SITE / name)
     executed = ROOT / "build" / "executed"
     shutil.rmtree(executed, ignore_errors=True)

@@ -21,6 +21,7 @@ from jinja2 import Environment, StrictUndefined
 from joblib import Parallel, delayed
 from scipy.special import ndtr, ndtri, stdtrit
 
+from ..cohorts.cohort import check_names
 from ..cohorts.courses import TREND_ONLY, courses
 from ..cohorts.population import read_scenarios
 from ..errors import ParameterError, meant
@@ -170,6 +171,7 @@ def plan(
     >>> found.rates["truth"].tolist()
     ['assumed', 'otherwise', 'assumed', 'otherwise']
     """
+    check_names()
     rules = rules or read_rules()
     book = codebook if isinstance(codebook, Codebook) else read_codebook(codebook or None)
     asked = find_claim(claim, rules)

@@ -9,6 +9,7 @@ values, regressions, claims and figures. The cohort it was made from stays as it
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections import Counter
@@ -34,6 +35,7 @@ OPENED = SimpleNamespace(out="", codebook=None, n=0, changes=(), sessions=None)
 _kept: dict[str, CleanStudy] = {}
 FEW = 5  # people of whom no result may tell
 BLOCKS = ("pretreatment", "treatment", "outcome")  # that notebooks ask for by name
+ASSIGNED = re.compile(r"^(\w+)(?:: .+?)? = ", re.M)  # a parameter, one a line
 CHANGES = ("without", "subscale", "blocks")  # parameters of `changed`
 Values = str | float | Iterable[str | float]
 
@@ -43,9 +45,30 @@ def followed(things: Iterable, what: str) -> tqdm:
 
     That is a notebook that writes no files: in runs, batches and plain Python there is none.
     """
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    hidden = bool(OPENED.out) or not hasattr(shell, "kernel")
+    hidden = bool(OPENED.out) or not hasattr(_shell(), "kernel")
     return tqdm(things, what, leave=False, file=sys.stdout, disable=hidden)
+
+
+def _shell():
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
+def check_names() -> None:
+    """Refuse a name that the cell of parameters lacks; papermill alone only logs it.
+
+    What papermill is given stands in a cell of its own. A name that an earlier version of the
+    cell of parameters set is forgotten, so that one mistyped since is no old value's excuse.
+    """
+    scope = getattr(_shell(), "user_ns", {})
+    cells = [(c.startswith("# Parameters\n"), ASSIGNED.findall(c)) for c in scope.get("In", [])]
+    own = [i for i, (given, names) in enumerate(cells) if "data" in names and not given]
+    if own:
+        known, since = cells[own[-1]][1], {n for _, names in cells[own[-1] :] for n in names}
+        for name in {n for i in own for n in cells[i][1]} - since:
+            scope.pop(name, None)
+        odd = [n for given, names in cells[own[-1] :] if given for n in names if n not in known]
+        if odd:
+            raise ParameterError(f"There is no parameter {odd[0]!r} here; {meant(odd[0], known)}")
 
 
 def _open(cohort: Cohort) -> None:
@@ -361,6 +384,7 @@ def open_cohort(
     >>> len(cohort.dyads), cohort.raw["hospital_episodes"]
     (60, (316, 3))
     """
+    check_names()
     asked = (data, codebook, scenario, n_clients, seed)
     cohort = Cohort(**vars(_kept.pop(repr(asked), None) or clean(open_study(*asked))))
     OPENED.out = out

@@ -155,7 +155,7 @@ def write_report(folder: str | Path) -> Scorecard | None:
     if len(rows):
         told = about["parameters"]
         rules = read_rules(told.get("claims"), told.get("data"), book)
-        front, card = front_page(rows, rules), then_and_now(rows, rules)
+        front, card = front_page(rows, rules), replace(then_and_now(rows, rules), changes=())
         texts = {key: own_words(text, book) for key, text in rules.texts.items()}
         pages = "".join(s["html"] for s in sections)
         told = verdict_sentences(rows, rules)

@@ -14,6 +14,7 @@ from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change
 from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
 from ..claims.verdicts import SUPPORTED
+from ..cohorts.cohort import OPENED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
@@ -245,10 +246,12 @@ class Scorecard:
     frame: pd.DataFrame
     analyses: tuple[str, ...]
     primary: str | None = None
+    changes: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         return rendered(
             "scorecard.html.j2",
+            changes=self.changes,
             groups=self.groups(),
             wide=len(self.analyses) + 1,
             rows=self.frame.to_dict("records"),
@@ -319,7 +322,7 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     wide["sentence"] = [
         f"{_sentence(row, analyses, how)} {c.note}".rstrip() for c, row, how in rows
     ]
-    return Scorecard(wide, analyses, rules.primary_of(analyses))
+    return Scorecard(wide, analyses, rules.primary_of(analyses), OPENED.changes)
 
 
 def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:

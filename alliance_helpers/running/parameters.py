@@ -186,17 +186,15 @@ def check_parameters(values: Mapping[str, object], declared: Declared) -> None:
     Raises
     ------
     ParameterError
-        With every problem, and the parameters that there are.
+        With every problem.
     """
-    _refuse(_unfit(values.items(), declared), declared)
+    _refuse(_unfit(values.items(), declared))
 
 
-def _refuse(problems: Iterable[str], declared: Declared) -> None:
-    """Raise, if there are problems, with all of them and with what the notebooks take."""
+def _refuse(problems: Iterable[str]) -> None:
+    """Raise, if there are problems, with all of them and where the parameters are listed."""
     if problems := list(dict.fromkeys(problems)):
-        lines = [f"  {nb}: {', '.join(map(str, ps.values())) or 'none'}"
-                 for nb, ps in declared.items()]  # fmt: skip
-        raise ParameterError("\n".join([*problems, "The notebooks take:", *lines]))
+        raise ParameterError("\n".join([*problems, "`alliance run --help-parameters` lists all."]))
 
 
 def _unfit(pairs: Iterable[tuple[str, object]], declared: Declared) -> list[str]:
@@ -377,4 +375,4 @@ def check_grid(grid: Grid, declared: Declared) -> None:
     pairs: dict = {}  # of the values that fit or fail alike, the first
     for name, value in chain.from_iterable(run.items() for run in grid.runs):
         pairs.setdefault((name, type(value), bool(value)), (name, value))
-    _refuse([*problems, *_unfit(pairs.values(), declared)], declared)
+    _refuse([*problems, *_unfit(pairs.values(), declared)])

@@ -120,18 +120,17 @@ def study_nested(dyads: pd.DataFrame, book: Codebook) -> Demo:
     known = {"term": (names, next(iter(names.values()))), "informant": (informants, start)}
 
     @demonstration("study_nested", _draw, 1.35 + 0.33 * len(names), **known)
-    def shown(term: str, informant: str, way: str) -> dict:
+    def shown(term: str, informant: str) -> dict:
         rows = found[informant]
-        rows = rows.assign(respected=rows[way], wider=rows[way].map(_width) / rows["width"])
         told = dict(rows.loc[term]) | {"rows": rows, "chosen": rows.index.get_loc(term)}
         told |= {"who": book.informant_label(informant), "first": word("as_published")}
-        return told | {"how": word(way), "every": ", ".join(rows["wider"].map(figure_number))}
+        return told | {"how": word("nested"), "every": ", ".join(rows["wider"].map(figure_number))}
 
     return shown()
 
 
 def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> dict:
-    """One association with dyads as independent, and with case managers respected in two ways.
+    """One association with dyads as independent, and with case managers respected.
 
     By the slope of standardised values, so that widths of intervals can be compared; with the row
     of :func:`alliance_helpers.effective_n`, and `expected`: how many times as wide the two shares
@@ -142,9 +141,10 @@ def widened(dyads: pd.DataFrame, book: Codebook, informant: str, term: str) -> d
     n, r = len(y), float(y @ x) / (len(y) - 1)
     independent = verdicts.slope(r, np.sqrt((1 - r**2) / (n - 2)), n - 2, n, -BOUND, BOUND)
     size = effective_n(x, y, groups).iloc[0]
-    row = {"name": word(term, book), "independent": independent, **size}
-    row |= {way: relate(y, x, groups, way, BOUND) for way in ("nested", "nested_cr2")}
-    return row | {"width": _width(independent), "expected": np.sqrt(size["design_effect"])}
+    respected = relate(y, x, groups, "nested", BOUND)
+    row = {"name": word(term, book), "independent": independent, "respected": respected, **size}
+    wider = _width(respected) / _width(independent)
+    return row | {"wider": wider, "expected": np.sqrt(size["design_effect"])}
 
 
 def _width(effect: Effect) -> float:

@@ -9,6 +9,7 @@ from tools.seminar import lite
 from tools.seminar.editions import units
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PROJECTORS = (1280, 800), (1280, 720), (1024, 768)
 
 
 @pytest.mark.parametrize("unit", units([6]), ids=lambda unit: unit.stem)
@@ -55,8 +56,10 @@ def test_no_slide_is_taller_than_a_screen(chromium, tmp_path, monkeypatch, unit)
     monkeypatch.setattr(lite, "settings", start)
     file = tmp_path / "slides.html"
     file.write_text(lite.page(unit, slides=True), encoding="utf-8")
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(file.as_uri())
-    heights = "[...document.querySelectorAll('article')].map(slide => slide.offsetHeight)"
-    assert {*page.evaluate(heights)} <= {0, 800}
-    page.close()
+    for width, height in PROJECTORS:
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.goto(file.as_uri())
+        heights = "[...document.querySelectorAll('article')].map(slide => slide.offsetHeight)"
+        assert {*page.evaluate(heights)} <= {0, height}
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()

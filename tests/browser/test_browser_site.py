@@ -56,3 +56,12 @@ def test_nothing_bars_anyone_and_nothing_is_asked(width, axe, chromium):  # noqa
     page.close()
     assert [r for r in asked if not r.startswith(("file:", "data:", "blob:"))] == []
     assert not found, found
+
+
+@pytest.mark.browser
+def test_a_word_is_found_though_the_pages_are_opened_from_the_disk(chromium):
+    page = chromium.new_page()
+    page.goto((SITE / "index.html").as_uri())
+    page.get_by_role("textbox", name="Search").fill("tolerance")
+    page.locator(".md-search-result__item", has_text="Glossary").wait_for()
+    page.close()

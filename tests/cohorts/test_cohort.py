@@ -1,15 +1,28 @@
 """What is changed about a cohort is changed in everything that comes after."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
+import nbformat
 import pandas as pd
 import pytest
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
-from alliance_helpers import assess, missingness, multiverse, open_cohort, reliabilities, score_wai
+from alliance_helpers import (
+    assess,
+    missingness,
+    multiverse,
+    open_cohort,
+    planning,
+    reliabilities,
+    score_wai,
+)
 from alliance_helpers.cohorts.cohort import OPENED, changed, followed
 from alliance_helpers.errors import ParameterError
+from alliance_helpers.paths import NOTEBOOKS
 from alliance_helpers.study.codebook import SHORT_OF_36
 
 
@@ -132,3 +145,40 @@ def test_a_line_says_how_far_in_a_notebook_that_writes_no_files(monkeypatch, cap
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     assert list(followed("abc", "Claims")) == ["a", "b", "c"]
     assert ("Claims:" in capsys.readouterr().out) is bool(kernel and not out)
+
+
+@pytest.mark.parametrize(
+    ("given", "cells", "said"),
+    [
+        ({"outcom": "symptoms"}, "05_finding_2", "'outcom' here; did you mean 'outcome'"),
+        ({"outcome": "symptoms", "seeds": 3}, "05_finding_2", "'seeds' here; did you mean 'seed'"),
+        ({"outcome": "symptoms", "out": "o"}, "05_finding_2", ""),
+        ({"days": "d"}, "05_finding_2", "'days' here; known are data"),
+        ({"days": "d"}, "07_finding_4", ""),
+        ({"effec": 0.2}, "11_planning", "'effec' here; did you mean 'effect'"),
+        ({"my_own": 3}, None, ""),  # a notebook without a cell of parameters
+    ],
+)
+def test_a_name_that_papermill_only_logs_is_refused(monkeypatch, tmp_path, given, cells, said):
+    path = NOTEBOOKS / f"{cells}.ipynb" if cells else tmp_path / "own.ipynb"
+    if not cells:
+        own = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("seed = 1")])
+        nbformat.write(own, path)
+    notebook = load_notebook_node(str(path))
+    run = parameterize_notebook(notebook, given, language="python", kernel_name="python3").cells
+    told = [c.source for c in run if c.cell_type == "code"][: 3 if cells else 2]
+    shell = SimpleNamespace(user_ns={"In": ["", *told]})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with pytest.raises(ParameterError, match=said) if said else nullcontext():
+        planning.plan("symptom") if said and "11" in cells else open_cohort()
+
+
+def test_a_parameter_mistyped_in_a_second_run_is_not_its_old_value(monkeypatch):
+    """As in JupyterLab, where a kernel remembers what the cell set before it was changed."""
+    first = 'data: str = ""\noutcome: str = "symptoms"\nby: str = "site"'
+    cells = ["", first, first.replace("outcome", "outcom"), 'by = "mine"']
+    scope = {"In": cells, "outcome": "symptoms", "outcom": "symptoms", "by": "mine", "data": ""}
+    shell = SimpleNamespace(user_ns=scope)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    open_cohort()
+    assert {*scope} == {"In", "outcom", "by", "data"}  # Python: 'outcome' is not defined

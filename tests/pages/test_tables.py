@@ -408,6 +408,13 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
     assert scorecard(findings[:0], RULES).empty
 
 
+def test_the_scorecard_of_a_changed_cohort_says_what_was_changed(findings, monkeypatch):
+    assert "[" not in then_and_now(findings, RULES)._repr_html_().partition("<caption>")[2][:60]
+    monkeypatch.setattr(OPENED, "changes", ("without site <3>", "bond as the rating"))
+    said = "then and now [without site &lt;3&gt;; bond as the rating] ("
+    assert said in then_and_now(findings, RULES)._repr_html_()
+
+
 FIRST, SECOND = "as_1995", "as_1995_outcomes"
 MAIN = "adjusted for pretreatment, case managers respected"
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-from itertools import product
 
 import matplotlib.image
 import nbformat
@@ -409,8 +408,8 @@ def test_a_trend_makes_the_correlation_that_the_exercise_says():
 def test_intervals_are_compared_like_with_like(informant):
     """Both of a slope of standardised values, so that only the case managers differ."""
     demo = MADE["study_nested"]
-    for term, way in product(*(demo.controls[c].options.values() for c in ("term", "way"))):
-        row = demo.compute(term, informant, way).rows.loc[term]
+    for term in demo.controls["term"].options.values():
+        row = demo.compute(term, informant).rows.loc[term]
         x, y = stats.zscore(DYADS[[term, f"{informant}_alliance"]].dropna()).T
         slope = stats.linregress(x, y)
         reach = stats.t.ppf(0.975, len(x) - 2) * slope.stderr
@@ -429,9 +428,7 @@ def test_what_belongs_to_the_case_manager_pays_for_the_case_managers(seed):
     unlike size better, by 6 to 8 % of the width here.
     """
     cohort = open_cohort(scenario="published", n_clients=2000, seed=seed)
-    shown = widgets.study_nested(cohort.dyads, cohort.codebook).compute(
-        "symptoms", "case_manager", "nested"
-    )
+    shown = widgets.study_nested(cohort.dyads, cohort.codebook).compute("symptoms", "case_manager")
     shares, wider, expected = shown.rows[["icc_x", "wider", "expected"]].to_numpy(float).T
     assert (np.diff(shares) <= 1e-9).all()
     whole, little = shares > 0.99, shares < 0.15
