@@ -155,7 +155,7 @@ def unavailable(
 
 def _there(dyads: pd.DataFrame) -> set[str]:
     several = {SEVERAL} if "sessions" in dyads.attrs else set()
-    return {name for name in dyads if dyads[name].notna().any()} | several
+    return {*dyads.columns[dyads.notna().any()]} | several
 
 
 def rows_of(

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NotEstimableError
-from ..models.agreement import agreement, response_surface, truth_and_bias
+from ..models.agreement import response_surface, truth_and_bias
 from ..models.design import standardise
 from ..models.informants import correlation_difference, stacked
 from ..models.regression import relative_importance
@@ -224,7 +224,8 @@ def _matrix(clean: CleanStudy | pd.DataFrame, dyads: pd.DataFrame, book: Codeboo
 
     def find(first: str, second: str) -> pd.DataFrame:
         values, groups, _ = complete(dyads, book, [first, second])
-        table = agreement(*standardise(values).T, groups).loc[["pearson_r"]]
+        how = "as_published" if groups is None else "jackknife"
+        table = pd.DataFrame([vars(relate(*values.T, groups, how))])
         a, b = alphas[first], alphas[second]
         corrected = table["estimate"] / np.sqrt(a * b)
         return table.assign(alpha_first=a, alpha_second=b, corrected=corrected)

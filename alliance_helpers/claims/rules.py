@@ -17,7 +17,7 @@ from ..models.stepwise import Rule
 from ..paths import FINDINGS, at
 from ..study.codebook import Codebook, dyad_variables, own_words, row_variables
 from ..study.read_codebook import book_of
-from ..study.yaml_text import load_yaml, read_text, read_yaml, schema_problems
+from ..study.yaml_text import load_yaml, read_text, schema_problems
 
 KEY = ["finding", "claim", "informant"]
 """The columns that name a claim, as `Claim.key` does."""
@@ -281,7 +281,12 @@ def read_stress() -> dict[str, dict]:
     >>> read_stress()["bayes"]["evidence"]
     3.0
     """
-    return read_yaml(FINDINGS.with_name("stress.yml"))[0]
+    return _settings(read_text(FINDINGS.with_name("stress.yml")))
+
+
+@lru_cache(maxsize=1)
+def _settings(text: str) -> dict[str, dict]:
+    return load_yaml(text, "stress.yml")
 
 
 # What notebooks ask for unless they are told otherwise; a study that lacks it has another instead.

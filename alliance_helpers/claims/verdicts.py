@@ -57,8 +57,9 @@ def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20, Z=
         The outcome and its predictor; which is which matters to the mixed model alone.
     groups : ndarray (n,) of case managers, or None where dyads are independent
     analysis : str
-        `as_published` gives a correlation with Fisher's intervals, `nested` and `nested_cr2` (and
-        whatever is held constant) a slope with t intervals.
+        `as_published` gives a correlation with Fisher's intervals, `jackknife` one whose errors
+        respect case managers, `nested` and `nested_cr2` (and whatever is held constant) a slope
+        with t intervals.
     bound : float
         Of equivalence.
 
@@ -71,8 +72,10 @@ def relate(y, x, groups, analysis: str = "as_published", bound: float = 0.20, Z=
     Z = np.empty((len(y), 0)) if Z is None else Z
     if analysis == "as_published" and not Z.size:
         return correlation(float(x @ y) / (len(y) - 1), len(y), bound)
-    found = Partial(y, x[:, None], Z, groups).observed(ANALYSES[analysis])
-    return slope(found.estimate, found.std_error, found.df2, found.n, -bound, bound)
+    how = ANALYSES.get(analysis, analysis)
+    found = Partial(y, x[:, None], Z, groups).observed(how)
+    made_of, bounds = (fisher, ()) if how == "jackknife" else (slope, (-bound,))
+    return made_of(found.estimate, found.std_error, found.df2, found.n, *bounds, bound)
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,15 @@ def one_below_the_other(
     calls: Iterable[tuple[dict[str, str], Callable[[], pd.DataFrame]]], columns: str
 ) -> pd.DataFrame:
     """The tables that calls return, each beside its head; a `reason` where there is none."""
-    tables = []
+    tables, heads = [pd.DataFrame()], []
     for head, find in calls:
         try:
             table, reason = find(), ""
         except NotEstimableError as error:
             table, reason = pd.DataFrame(index=[0]), f"not estimable: {error}"
-        tables.append(table.assign(reason=reason, **head))
-    joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        tables.append(table)
+        heads += [head | {"reason": reason}] * len(table)
+    joined = pd.concat(tables, ignore_index=True).assign(**pd.DataFrame(heads))
     return joined.reindex(columns=columns.split())
 
 

@@ -212,10 +212,10 @@ def _statistics(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     rows, columns, error = _mean_squares(x, y)
     icc_a1 = (rows - error) / (rows + error + 2 * (columns - error) / len(x))
     icc_c1 = (rows - error) / (rows + error)
-    bias, reach = (x - y).mean(), LIMITS_Z * (x - y).std(ddof=1)
-    xx, xy, yy = _second_moments(x, y)
+    bias, reach = (x - y).mean(), LIMITS_Z * np.sqrt(2 * error)
+    xx, xy, yy = of_ratings = _second_moments(x, y)
     ccc = 2 * xy / (xx + yy + bias**2)
-    r, rho = _pearson(x, y), _pearson(*rankdata([x, y], axis=1))
+    r, rho = (_pearson(*m) for m in (of_ratings, _second_moments(*rankdata([x, y], axis=1))))
     return np.array([r, rho, icc_a1, icc_c1, ccc, bias, bias - reach, bias + reach])
 
 
@@ -225,8 +225,7 @@ def _second_moments(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     return x @ x / len(x), x @ y / len(x), y @ y / len(x)
 
 
-def _pearson(x, y) -> float:
-    xx, xy, yy = _second_moments(x, y)
+def _pearson(xx: float, xy: float, yy: float) -> float:
     return np.clip(xy / np.sqrt(xx * yy), -1, 1)
 
 

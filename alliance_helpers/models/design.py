@@ -65,7 +65,7 @@ def require_table(data, *columns) -> None:
     """The data must be a table that has none of the columns twice."""
     if not isinstance(data, pd.DataFrame):
         raise ParameterError(f"data must be a DataFrame; a {type(data).__name__} was given.")
-    names = set(data.columns[data.columns.duplicated()])
+    names = () if data.columns.is_unique else {*data.columns[data.columns.duplicated()]}
     if twice := [f"'{name}'" for name in dict.fromkeys(columns) if name in names]:
         many = f"more than one column {', '.join(twice)}"
         raise ParameterError(f"The data have {many}: rename all but one.")
@@ -78,6 +78,7 @@ def complete_columns(data, numeric, cluster) -> tuple[np.ndarray, np.ndarray | N
     """
     used = dict.fromkeys([*numeric] if cluster is None else [*numeric, cluster])
     require_table(data, *used)
+    data = pd.DataFrame(data)  # without `attrs`, which pandas copies with every column
     problems, there = [], {c: data[c] for c in used if c in data.columns}
     for column in used:
         if column not in there:

@@ -175,22 +175,26 @@ def interval_rows(
     across, y = ax.get_yaxis_transform(), 0.0
     beside = offset_copy(across, ax.figure, x=108, units="points")
     halo = [withStroke(linewidth=3, foreground="white")]
-    how = {"transform": across, "va": "center", "path_effects": halo}
+    how = {"transform": across, "va": "center", "path_effects": halo, "in_layout": False}
+    drawn = []
     for name, part in groups.items():
         if name:
             ax.text(0, y + 0.05, name, weight="bold", **how)
             y += HEADING
-        for term, mine in part.groupby("term", sort=False):
+        terms = {}
+        for row in part.itertuples(index=False):
+            terms.setdefault(row.term, []).append(row)
+        for term, mine in terms.items():
             ax.text(0, y, capital(word(term, codebook)), **how)
             y += LABEL
-            for row in mine.itertuples(index=False):
-                _interval(ax, row, y, bool(analyses) and row.analysis != analyses[0])
+            for row in mine:
+                drawn.append((row, y, bool(analyses) and row.analysis != analyses[0]))
                 text = f"{form(row.estimate)} [{form(row.conf_low)}, {form(row.conf_high)}]"
-                ax.text(
-                    1, y, text, transform=beside, ha="right", va="center_baseline", fontsize=9.5
-                )
+                ax.text(1, y, text, transform=beside, ha="right", va="center_baseline",
+                        fontsize=9.5, in_layout=len(drawn) == 1)  # fmt: skip
                 y += ROW
             y += GAP
+    _intervals(ax, drawn)
     ax.set_ylim(max(depth - 0.1, 0.5), -0.25)
     without_side(ax)
     if form is coefficient:
@@ -207,16 +211,26 @@ def interval_rows(
     return finished(ax, heading, about)
 
 
-def _interval(ax: Axes, row, y: float, hollow: bool) -> None:
-    style = look(row.informant)
-    ax.plot([row.conf_low, row.conf_high], [y, y], color=style.color, lw=1.5, zorder=3)
-    low, high = getattr(row, "low_90", np.nan), getattr(row, "high_90", np.nan)
-    if np.isfinite(low) and np.isfinite(high):
-        ax.plot([low, high], [y, y], color=style.color, lw=4.2, zorder=3, solid_capstyle="butt")
-    ax.plot(row.estimate, y, style.marker, ms=7.5, zorder=4, **_face(style.color, hollow))
-    if np.isfinite(truth := getattr(row, "truth", np.nan)):
-        ends = [y - 0.7 * ROW, y + 0.7 * ROW]
-        ax.plot([truth, truth], ends, color=INK, lw=1.6, ls=(0, (3, 1.5)), zorder=2)
+THIN, THICK = (1.5, "projecting"), (4.2, "butt")
+
+
+def _intervals(ax: Axes, drawn: list[tuple]) -> None:
+    """Rows at their heights, hollow or not; what looks alike is one line, for speed."""
+    lines, points, none = {}, {}, (np.nan, np.nan)
+    for row, y, hollow in drawn:
+        style = look(row.informant)
+        narrow = getattr(row, "low_90", np.nan), getattr(row, "high_90", np.nan)
+        for how, (low, high) in ((THIN, (row.conf_low, row.conf_high)), (THICK, narrow)):
+            lines.setdefault((*how, style.color), []).extend([(low, y), (high, y), none])
+        points.setdefault((style, hollow), []).append((row.estimate, y))
+        if np.isfinite(truth := getattr(row, "truth", np.nan)):
+            ends = [y - 0.7 * ROW, y + 0.7 * ROW]
+            ax.plot([truth, truth], ends, color=INK, lw=1.6, ls=(0, (3, 1.5)), zorder=2)
+    for (lw, cap, color), at in lines.items():
+        ax.plot(*zip(*at, strict=True), color=color, lw=lw, solid_capstyle=cap, zorder=3)
+    for (style, hollow), at in points.items():
+        face = _face(style.color, hollow)
+        ax.plot(*zip(*at, strict=True), style.marker, ms=7.5, zorder=4, **face)
 
 
 def _face(color: str, hollow: bool) -> dict:

@@ -121,10 +121,11 @@ def test_size_at_the_shape_of_the_study():
     for seed in range(cohorts):
         data = _nested([7, seed], 0.3)
         respecting += permutation_test(data, "y", BLOCKS, "manager", 199).iloc[0]["p_value"] <= 0.05
-        free += permutation_test(data, "y", BLOCKS, None, 199).iloc[0]["p_value"] <= 0.05
+        if seed < cohorts / 4:
+            free += permutation_test(data, "y", BLOCKS, None, 199).iloc[0]["p_value"] <= 0.05
     # Three Monte Carlo errors of 5 % over 600 cohorts: 2.7 %.
     assert respecting / cohorts < 0.077
-    assert free / cohorts > 0.20
+    assert free / (cohorts / 4) > 0.20
 
 
 def test_bad_input():

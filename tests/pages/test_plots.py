@@ -288,7 +288,11 @@ def test_every_interval_is_drawn_and_said(name, dyads):
     gap.loc[len(gap) - 1, ["estimate", "conf_low", "conf_high"]] = np.nan
     gap.loc[len(gap) - 1, "term"] = "hospital_days"
     ax = draw(gap, *args[1:], **more)
-    drawn = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines}
+    drawn = {
+        ends
+        for line in ax.lines
+        for ends in itertools.pairwise(np.round(line.get_xdata(), 9).tolist())
+    }
     alt = ax.figure.get_label()
     assert "Hospital" not in alt  # nothing is known about it
     for row in args[0].itertuples():

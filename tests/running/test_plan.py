@@ -107,7 +107,7 @@ def other_code(folder: Path, patch) -> None:
 
 def other_stress(_, patch) -> None:
     settings = plan.read_stress()
-    settings["imputed"]["m"] = 5
+    settings = settings | {"imputed": settings["imputed"] | {"m": 5}}
     patch.setattr(plan, "read_stress", lambda: settings)
 
 
