@@ -76,14 +76,16 @@ class Design:
 
 @dataclass(frozen=True)
 class Engine:
-    """All that turns random numbers into a verdict on one claim: it, and how many variables and
-    covariates it has.
+    """All that turns random numbers into a verdict on one claim: it, how many variables and
+    covariates it has, and which of the two measures that it relates are ratings (over time of
+    what comes earlier, and later).
     """
 
     claim: Claim
     rules: Rules
     tested: tuple[str, ...]
     held: int
+    rated: tuple[bool, bool]
 
     def verdicts(self, design: Design, cohorts: int, seed: Sequence[int]) -> Counter:
         """How many cohorts get each verdict.
@@ -103,7 +105,7 @@ class Engine:
     def prepared(self, design: Design):
         """What all cohorts of a design are drawn from: a course, or the roots of covariances."""
         try:
-            return (_course if self.claim.over_time else self._roots)(self.claim, design)
+            return (self._course if self.claim.over_time else self._roots)(self.claim, design)
         except np.linalg.LinAlgError:
             why = (
                 "beside what a measure keeps of its own earlier value it would explain more than "
@@ -116,11 +118,12 @@ class Engine:
             ) from None
 
     def observed(self, design: Design) -> float:
-        """The effect as it is observed with ratings of that reliability."""
-        if self.claim.kind == "rate_absence":
+        """The effect as it is observed with ratings of that reliability; levels are without it."""
+        kind = self.claim.kind
+        if kind == "rate_absence":
             return design.effect ** np.sqrt(design.reliability)
-        squared = self.claim.kind == "modest" or self.claim.kind.startswith("block")
-        return design.effect * design.reliability ** (1 if squared else 0.5)
+        once = 1 if kind.startswith("block") else sum(self.rated) / 2
+        return design.effect * design.reliability ** (0 if kind == "between" else once)
 
     def _roots(self, claim: Claim, design: Design) -> list[np.ndarray]:
         """What makes normal draws of case managers, and of clients, into ratings and variables."""
@@ -150,6 +153,23 @@ class Engine:
             for level, own in ((apart, share), (inside, 1 - share))
         ]
 
+    def _course(self, claim: Claim, design: Design) -> dict:
+        """The scenario over time of a trend and nothing else, with the effect of the claim; its
+        alliance is a rating, if there is one.
+        """
+        course, effect = courses()[TREND_ONLY], claim.direction * design.effect
+        free = [
+            design.reliability if rating else 1 for rating in (any(self.rated), all(self.rated))
+        ]
+        course |= {"clients_of_a_case_manager": design.clients, "reliability": free}
+        if claim.kind in ("within", "between"):
+            course[claim.kind] = course[claim.kind] | {"correlation": effect}
+        else:
+            sides = ("symptoms", "alliance")[:: 1 if self.rated == (False, True) else -1]
+            course["paths"] = course["paths"] | {"_before_".join(sides): effect}
+        draw_courses(course, design.clients, np.random.default_rng(0), 2)  # one that cannot be
+        return course
+
     def _once(self, design: Design, roots, rng, cohorts: int) -> Iterator[Effect | None]:
         analysis = "adjusted" if design.clients > 1 else "adjusted_independent"
         for _ in range(cohorts):
@@ -174,12 +194,12 @@ class Engine:
         return values[kept], groups, np.flatnonzero(kept), self.tested
 
     def _over_time(self, design: Design, course, rng, cohorts: int) -> Iterator[Effect | None]:
-        studies = []
+        studies, rating_last = [], self.rated == (False, True)
         for _ in range(cohorts):
             values, there = draw_courses(course, design.n, rng, design.sessions)
             there &= rng.random(there.shape) >= design.missing
             person, time = np.nonzero(there.T)
-            earlier, later = values[time, person].T
+            earlier, later = values[time, person].T[:: -1 if rating_last else 1]
             studies.append({"person": person, "time": time, "earlier": earlier, "later": later,
                             "group": person // design.clients})  # fmt: skip
         asked = replace(self.claim, source="earlier", term="later")
@@ -204,15 +224,3 @@ def _days(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         for name in DAYS
     )
     return np.column_stack([days, np.log1p(before), site_type])
-
-
-def _course(claim: Claim, design: Design) -> dict:
-    """The scenario over time of a trend and nothing else, with the effect of the claim."""
-    course, effect = courses()[TREND_ONLY], claim.direction * design.effect
-    course |= {"clients_of_a_case_manager": design.clients, "reliability": design.reliability}
-    if claim.kind in ("within", "between"):
-        course[claim.kind] = course[claim.kind] | {"correlation": effect}
-    else:
-        course["paths"] = course["paths"] | {"alliance_before_symptoms": effect}
-    draw_courses(course, design.clients, np.random.default_rng(0), 2)  # an effect that cannot be
-    return course

@@ -187,7 +187,7 @@ def plan(
     if level not in ("both", "within"):
         problems.append(f"level is {level!r}; choose both or within.")
     engine, shares = _engine(asked, rules, book)
-    problems += _misfits(engine, shares["other_share"], pretreatment, level)
+    problems += _misfits(engine, shares["other_share"], quality, level)
     if problems:
         raise ParameterError("\n".join(problems))
     truths = {"assumed": effect, "otherwise": contrary(asked, rules, effect)}
@@ -258,10 +258,13 @@ def _engine(claim: Claim, rules: Rules, book: Codebook) -> tuple[Engine, dict]:
     held = 0 if none else len(rules.held_constant(claim, book, True))
     if claim.composite:
         claim, tested = replace(claim, composite={}, term="composite"), ("composite",)
-    return Engine(claim, rules, tested, held), shares
+    ratings = [book.alliance_of(i) for i in book.informants]
+    rated = [name in ratings for name in (claim.source, claim.term)]
+    rated = rated if claim.over_time else (True, claim.kind == "modest")
+    return Engine(claim, rules, tested, held, tuple(rated)), shares
 
 
-def _misfits(engine: Engine, other_share: float, pretreatment: float, level: str) -> list[str]:
+def _misfits(engine: Engine, other_share: float, quality: dict, level: str) -> list[str]:
     """What of a claim is not simulated, and what would change nothing for it."""
     claim, told = engine.claim, []
     if claim.block and not engine.tested:
@@ -269,8 +272,10 @@ def _misfits(engine: Engine, other_share: float, pretreatment: float, level: str
     if claim.lag > 1 or claim.than != "reverse":
         told += ["is not what is simulated, the path from one session to the next (lag: 1) and its "
                  "reverse (than: reverse); state such a claim, and plan that."]  # fmt: skip
-    if pretreatment and not engine.held:
-        told += [f"holds no pretreatment constant; leave out pretreatment {pretreatment:g}."]
+    if (held := quality["pretreatment"]) and not engine.held:
+        told += [f"holds no pretreatment constant; leave out pretreatment {held:g}."]
+    if (told_of := quality["reliability"]) < 1 and not any(engine.rated):
+        told += [f"relates no ratings; leave out reliability {told_of:g}."]
     about = {claim.over_time: "sessions of clients", other_share == 1: "case managers' own traits",
              claim.kind == "rate_absence": "days, drawn with one ratio"}.get(True)  # fmt: skip
     if level == "within" and about:

@@ -14,7 +14,7 @@ from ..cohorts.cohort import FEW
 from ..errors import CodebookError, ParameterError, Problem, meant
 from ..models.design import require, require_whole
 from ..models.stepwise import Rule
-from ..paths import FINDINGS, at
+from ..paths import COURSES, FINDINGS, at
 from ..study.codebook import Codebook, dyad_variables, own_words, row_variables
 from ..study.read_codebook import book_of
 from ..study.yaml_text import load_yaml, read_text, schema_problems
@@ -255,11 +255,20 @@ def left_out(rules: Rules, book: Codebook) -> list[str]:
     """What to tell of claims that ask for what the codebook does not have."""
     lacking = unanswerable(rules, book)
     if lacking and not rules.own:
-        n, all_n = len(rules.claims) - len(lacking), len(rules.claims)
-        return [f"Of the {all_n} shipped claims, {n} can be put to this study. State your own in a "
-                "findings.yml beside the data."]  # fmt: skip
+        told = [_speaks(rules, book, "shipped claims", "this study")]
+        if any(table.time for table in book.tables.values()):
+            example, where = read_rules(COURSES / "findings.yml"), "data/over_time/findings.yml"
+            told += [f"{_speaks(example, book, f'claims over time in {where}', 'its sessions')} "
+                     "Where they tell a rating and an outcome, notebook 10_over_time asks which "
+                     "comes first."]  # fmt: skip
+        return [*told, "State your own in a findings.yml beside the data."]
     told = "Claim {!r} will be left out: the study has no {}."
     return [rules.told(told.format(claim.claim, ", no ".join(gone))) for claim, gone in lacking]
+
+
+def _speaks(rules: Rules, book: Codebook, which: str, what: str) -> str:
+    n = len(rules.claims) - len(unanswerable(rules, book))
+    return f"Of the {len(rules.claims)} {which}, {n} can be put to {what}."
 
 
 def _lost_parts(claims: tuple[Claim, ...]) -> list[str]:

@@ -19,6 +19,7 @@ from ..models.cross_lagged import CrossLagged, cross_lagged, level_correlations
 from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..models.sessions import ALONE, away, lagged, lagged_rows, own_means, within_between
 from ..study.clean import Sessions
+from ..study.codebook import Codebook
 from . import verdicts
 from .rules import DETRENDED, Claim, Rules
 from .verdicts import Effect, bounds_of, verdict_of
@@ -41,6 +42,7 @@ class Judge:
         self.rules, self.trend = rules, TRENDS[analysis]
         self.sessions: Sessions = dyads.attrs.get("sessions")
         self.rows = self.sessions.of(dyads[self.sessions.client]) if self.sessions else None
+        self.book: Codebook | None = dyads.attrs.get("codebook")
 
     def find(self, claim: Claim) -> tuple[Effect, tuple[str, str], float] | None:
         """Effect, verdict and criterion, number of clients; None if it has nothing to say."""
@@ -48,7 +50,7 @@ class Judge:
         if claim.kind == "between" and self.trend in ("own", "differences"):
             return None
         rows["group"] = group_of(rows, self.sessions)
-        (found,) = estimated(claim, [rows], self.trend)
+        (found,) = estimated(claim, [rows], self.trend, self.book)
         if isinstance(found, NotEstimableError):
             raise found
         *found, how = found
@@ -73,7 +75,10 @@ def _pairs(claim: Claim) -> list[tuple[str, str]]:
 
 
 def estimated(
-    claim: Claim, studies: Sequence[Mapping[str, np.ndarray]], trend: str = "common"
+    claim: Claim,
+    studies: Sequence[Mapping[str, np.ndarray]],
+    trend: str = "common",
+    book: Codebook | None = None,
 ) -> list[Estimated | NotEstimableError]:
     """What a claim over time says of the sessions of each of several studies, or why nothing.
 
@@ -94,7 +99,7 @@ def estimated(
             if there is None:
                 both = [(complete[y] / unit[y], complete[x] / unit[x]) for y, x in pairs]
                 *best, how = _slope(claim, both, complete, trend)
-                how += _left_out(len(whole), whole.sum(), " ({}, for want of a measure)")
+                how += _left_out(len(whole), whole.sum(), " ({}, for want of a measure)", book)
                 found.append((*best, how))
             else:
                 many[k] = [told[name][there] / unit[name] for name in pairs[0]]
@@ -108,16 +113,16 @@ def estimated(
         found[k] = model
         if not isinstance(model, NotEstimableError):
             n, used = len(studies[k]["time"]), len(many[k][0])
-            left = _left_out(n, used, f"; {{}}, of a number that fewer than {least} clients have")
+            words = f"; {{}}, of a number that fewer than {least} clients have"
             how = "levels of clients, " * between + "random-intercept cross-lagged model"
             best = model if between else (*_path(claim, model), model.df)
-            found[k] = *best, used, f" ({how}{left})"
+            found[k] = *best, used, f" ({how}{_left_out(n, used, words, book)})"
     return found
 
 
-def _left_out(n: int, used: int, words: str) -> str:
+def _left_out(n: int, used: int, words: str, book: Codebook | None) -> str:
     """How many sessions are left out, if some are; of real records in whole fives."""
-    many = n - int(rounded_n(used, n)) or "a few"
+    many = n - int(rounded_n(used, n, book) if book else used) or "a few"
     return words.format(f"{many} sessions left out") if used < n else ""
 
 

@@ -98,7 +98,7 @@ def draw_sessions(truth: Mapping[str, Any], n: int, seed: int, T: int | None = N
 def draw_courses(truth: Mapping, n: int, rng, T: int) -> tuple[np.ndarray, np.ndarray]:
     """Alliance and symptoms (T, n, 2) as each client would have them, and who is there (T, n).
 
-    In standard deviations within clients; with a `reliability` the alliance is rated with error.
+    In standard deviations within clients; with a `reliability` of each they are rated with error.
     """
     paths = np.eye(2) * truth["within"]["itself"]
     paths[0, 1] = truth["paths"]["symptoms_before_alliance"]
@@ -120,6 +120,5 @@ def draw_courses(truth: Mapping, n: int, rng, T: int) -> tuple[np.ndarray, np.nd
     odds = logit(truth["stop"]) + truth["stop_with_symptoms"] * within[..., 1]
     stops = rng.random((T, n)) < expit(odds)
     there = np.cumsum(stops, axis=0) - stops == 0
-    if truth.get("reliability", 1) < 1:
-        values[..., 0] += np.sqrt(1 / truth["reliability"] - 1) * rng.normal(size=(T, n))
-    return values, there
+    error = np.sqrt(1 / np.array(truth.get("reliability", (1, 1))) - 1)
+    return values + error * rng.normal(size=(T, n, 2)), there

@@ -20,7 +20,9 @@ STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0
 paths, and roots of the covariances between people, at first, and of what is new."""
 SLOW = 15
 """Steps after which Fisher's scoring gives way to Newton's."""
-CELLS_AT_ONCE = 1 << 17
+DONE = 1e-10
+SCORED = 3
+CELLS_AT_ONCE = 1 << 13
 """Cells of covariance matrices of the studies that are fitted side by side."""
 
 
@@ -87,7 +89,7 @@ def cross_lagged(studies: Sequence[tuple]) -> list[CrossLagged | NotEstimableErr
     >>> found.estimate.shape, found.n
     ((4,), 60)
     """
-    return _fitted(studies, _Study.model)
+    return _fitted(studies, _models)
 
 
 def level_correlations(studies: Sequence[tuple], trend: str = "common") -> list:
@@ -120,7 +122,7 @@ def level_correlations(studies: Sequence[tuple], trend: str = "common") -> list:
     >>> bool(found > 0.9), df
     (True, 199)
     """
-    return _fitted(studies, _Study.levels, trend)
+    return _fitted(studies, _levels, trend)
 
 
 def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> list:
@@ -134,10 +136,11 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
     there = [k for k, one in enumerate(found) if isinstance(one, _Study)]
     for width in {found[k].width for k in there}:
         alike = [k for k in there if found[k].width == width]
-        cells = sum(found[k].patterns.there.size * width for k in alike)
+        cells = sum(found[k].first.sum() for k in alike) * width**2
         for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
-            for k, *best in zip(few, *_best([found[k] for k in few]), strict=True):
-                found[k] = found[k].lost(*best[1:]) or told(found[k], *best)
+            panels = _Panels([found[k] for k in few])
+            for k, model in zip(few, told(panels, *_best(panels)), strict=True):
+                found[k] = model
     return found
 
 
@@ -162,31 +165,22 @@ def _wide(y, x, person, time, group=None) -> tuple[np.ndarray, np.ndarray]:
     return wide[known], groups[known]
 
 
-def _patterns(z: np.ndarray, there: np.ndarray) -> SimpleNamespace:
-    """A row for each pattern of what is missing: `there` (p, 2T) is not; `people` (p,) of them;
-    `sums` (p, 2T) and `products` (p, 2T, 2T) of their values, 0 where missing."""
-    text = np.ascontiguousarray(there).view(f"S{there.shape[1]}").ravel()  # a row of bytes as one
-    _, first, of, people = np.unique(text, True, True, True)
-    rows = [z[of == k] for k in range(len(first))]
-    sums, products = (
-        np.array(made) for made in zip(*((r.sum(axis=0), r.T @ r) for r in rows), strict=True)
-    )
-    return SimpleNamespace(there=there[first], people=people * 1.0, sums=sums, products=products)
-
-
 class _Study:
-    """What the likelihood needs of people's values: their `patterns`, in standard deviations."""
+    """What the likelihood needs of people's values, in standard deviations: `z` and what is
+    `there`, 0 and False where missing, and who is the `first` of a chain of people of whom each
+    has the beginning of what that one has.
+    """
 
     def __init__(self, wide: np.ndarray, groups: np.ndarray, trend: str) -> None:
-        (self.n, self.width), self.there, self.groups = wide.shape, ~np.isnan(wide), groups
+        (self.n, self.width), there = wide.shape, ~np.isnan(wide)
         if self.n < 10:
             raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least ten")
-        if ((counts := self.there.sum(axis=0)) < 3)[counts > 0].any():
+        if ((counts := there.sum(axis=0)) < 3)[counts > 0].any():
             raise NotEstimableError("an occasion has fewer than three people: leave it out")
         away = wide - np.nansum(wide, axis=0) / np.maximum(counts, 1)
         self.scale = np.array([np.nanstd(away[:, k::2]) for k in (0, 1)])
-        whole = (there := self.there.reshape(self.n, -1, 2)).all(axis=2, keepdims=True)
-        own = np.where(whole, away.reshape(there.shape), 0.0)
+        whole = (both := there.reshape(self.n, -1, 2)).all(axis=2, keepdims=True)
+        own = np.where(whole, away.reshape(both.shape), 0.0)
         own -= whole * own.sum(axis=1, keepdims=True) / np.maximum(whole.sum(axis=1), 1)[:, None]
         if (
             not (self.scale > 0).all()
@@ -199,89 +193,69 @@ class _Study:
             line = np.vander(np.linspace(-1, 1, T), 1 + (trend == "line"))
             self.means = np.kron(line, np.eye(2))
             away = wide - np.tile(np.nanmean(wide.reshape(-1, 2), axis=0), T)
-        self.constant = (self.there @ np.log(2 * np.pi * scales**2)).sum()
-        self.z = np.where(self.there, away / scales, 0.0)
-        self.patterns = _patterns(self.z, self.there)
+        self.constant = (there @ np.log(2 * np.pi * scales**2)).sum()
+        order = np.lexsort(~there.T[::-1])
+        self.groups, self.there = groups[order], there[order]
+        self.z = np.where(there, away / scales, 0.0)[order]
+        begun = np.logical_or.accumulate(self.there[:, ::-1], axis=1)[:, ::-1]
+        own = (self.there != np.roll(self.there, 1, axis=0) & begun).any(axis=1)
+        self.first = own | (np.arange(self.n) == 0)
 
-    def lost(self, deviance: float, hessian: np.ndarray) -> NotEstimableError | None:
-        """Why there is no model."""
-        values = np.linalg.eigvalsh(hessian)
-        if np.isfinite(deviance) and values[0] > 1e-8 * values[-1]:
-            return None
-        return NotEstimableError(
-            "the cross-lagged model has no well-defined maximum on these data: too few people "
-            "or occasions, or nothing stable between people"
-        )
 
-    def model(self, theta: np.ndarray, deviance: float, hessian: np.ndarray) -> CrossLagged:
-        """The model with these parameters in standard deviations."""
-        units = self.scale[:, None] / self.scale
-        paths = theta[:4].reshape(2, 2) * units
-        covariance = 2 * np.linalg.inv(hessian)[:4, :4] * np.outer(units, units)
-        llf = -(deviance + self.constant) / 2
-        return CrossLagged(paths.ravel(), covariance, llf, self.n)
+def _models(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
+    """The model of each study with these parameters in standard deviations, or why none."""
+    found, bends = [], panels.curvature(theta)
+    for study, at, deviance, bend in zip(panels.studies, theta, value, bends, strict=True):
+        if lost := _lost(deviance, bend):
+            found.append(lost)
+            continue
+        units = study.scale[:, None] / study.scale
+        paths = at[:4].reshape(2, 2) * units
+        covariance = 2 * np.linalg.inv(bend)[:4, :4] * np.outer(units, units)
+        llf = -(deviance + study.constant) / 2
+        found.append(CrossLagged(paths.ravel(), covariance, llf, study.n))
+    return found
 
-    def levels(self, theta: np.ndarray, *_) -> tuple[float, float, int]:
-        """Correlation of the levels, its error and degrees of freedom.
 
-        Of the slope, a b / (b^2 + c^2) with the root a, b, c of the levels' covariance.
-        """
-        (a, b, c), x = theta[4:7], np.hypot(*theta[5:7])
+def _levels(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
+    """Correlation of the levels, its error and degrees of freedom, of each study; or why none.
+
+    Of the slope, a b / (b^2 + c^2) with the root a, b, c of the levels' covariance.
+    """
+    now, found, start, people = panels.at(theta), [], 0, (panels.block, panels.slot)
+    moved, shells = panels.frames(now)
+    pull = (now.white[:, None] @ moved * now.white[:, None]).sum(axis=-1).swapaxes(1, 2)
+    pull = (panels.there @ np.diagonal(moved, 0, 2, 3).swapaxes(1, 2) - pull)[people]
+    own = (panels.there @ shells.reshape(*shells.shape[:2], -1))[people]
+    for study, deviance, at in zip(panels.studies, value, theta, strict=True):
+        order = np.argsort(study.groups)
+        first = np.flatnonzero(np.diff(study.groups[order], prepend=-1))
+        pulls, owns = (np.add.reduceat(part[start + order], first) for part in (pull, own))
+        start, owns = start + study.n, owns.reshape(-1, *shells.shape[2:])
+        whole = owns.sum(axis=0)
+        (a, b, c), x = at[4:7], np.hypot(*at[5:7])
+        least = min(abs(a), x, *abs(at[[10, 12]]))  # of levels, and of what is new
+        size = np.sqrt(np.maximum(np.diag(whole), 1e-300))
+        if lost := _lost(deviance if least > 1e-3 else np.inf, whole / np.outer(size, size)):
+            found.append(lost)
+            continue
         slope = np.array([b, a - 2 * a * (b / x) ** 2, -2 * a * b * c / x**2]) / (x * abs(a))
-        mean = _Panels([self]).likelihood(theta[None])[3][0]
-        z, groups = np.where(self.there, self.z - mean, 0.0), np.unique(self.groups)
-        parts = _Panels([SimpleNamespace(patterns=_patterns(z[rows], self.there[rows]),
-                                         means=self.means[:, :0])
-                         for rows in (self.groups == g for g in groups)])  # fmt: skip
-        at = np.tile(theta, (len(groups), 1))
-        _, pull, inverse, _ = parts.likelihood(at)
-        own = parts.information(at, inverse)
-        steps = np.linalg.solve(own.sum(axis=0) - own, pull[..., None])[:, 4:7, 0] @ slope
-        many = len(groups)  # without a group means are many / (many - 1) as far from it
+        steps = np.linalg.solve(whole - owns, pulls[..., None])[:, 4:7, 0] @ slope
+        many = len(first)  # without a group means are many / (many - 1) as far from it
         error = np.sqrt(many / (many - 1) * (steps @ steps))
-        return np.sign(a) * b / x, error, many - 1
+        found.append((np.sign(a) * b / x, error, many - 1))
+    return found
 
 
-def _parts(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Paths (..., 2, 2) and roots of covariances (..., 3, 2, 2), for every row of theta."""
-    rows = theta.shape[:-1]
-    roots = np.zeros((*rows, 3, 2, 2), theta.dtype)
-    roots[..., [0, 1, 1], [0, 0, 1]] = theta[..., 4:].reshape(*rows, 3, 3)
-    return theta[..., :4].reshape(*rows, 2, 2), roots
-
-
-def _covariance(theta: np.ndarray, T: int) -> np.ndarray:
-    """Of all occasions; one for every row of theta."""
-    paths, roots = _parts(theta)
-    levels = roots @ roots.swapaxes(-1, -2)
-    blocks = np.empty((T, T, *paths.shape), theta.dtype)
-    now = levels[..., 1, :, :]
-    for t in range(T):
-        later = blocks[t, t] = now
-        for s in range(t + 1, T):
-            later = blocks[s, t] = np.einsum("...ij,...jk->...ik", paths, later)
-            blocks[t, s] = later.swapaxes(-1, -2)
-        now = paths @ now @ paths.swapaxes(-1, -2) + levels[..., 2, :, :]
-    made = np.moveaxis(blocks + levels[..., 0, :, :], (0, 1), (-4, -2))
-    return made.reshape(*theta.shape[:-1], 2 * T, 2 * T)
-
-
-def _gradient(theta: np.ndarray, sigma: np.ndarray, pull: np.ndarray) -> np.ndarray:
-    """Of the sum of `pull` times the covariance, from the last occasion back to the first."""
-    (paths, roots), T = _parts(theta), sigma.shape[-1] // 2
-    back, between = paths.swapaxes(1, 2), roots[:, 0] @ roots[:, 0].swapaxes(1, 2)
-    pull, inside = (m.reshape(-1, T, 2, T, 2).transpose(1, 3, 0, 2, 4) for m in (pull, sigma))
-    inside = inside - between
-    rest, level, new, about = np.zeros_like(pull[0]), 0.0, 0.0, 0.0
-    for s in reversed(range(T)):
-        rest = 2 * pull[s, : s + 1] + back @ rest[: s + 1]
-        own = rest[s] - pull[s, s]
-        level = (own + own.swapaxes(1, 2)) / 2 + back @ level @ paths if s < T - 1 else own
-        if s:
-            about = about + (rest[:s] @ inside[s - 1, :s].swapaxes(2, 3)).sum(axis=0)
-            about, new = about + 2 * level @ paths @ inside[s - 1, s - 1], new + level
-    made = 2 * np.stack([pull.sum(axis=(0, 1)), level, new], axis=1) @ roots
-    return np.concatenate([about.reshape(-1, 4), made[..., [0, 1, 1], [0, 0, 1]].reshape(-1, 9)], 1)
+def _lost(deviance: float, bend: np.ndarray) -> NotEstimableError | None:
+    """Why there is no model."""
+    values = np.linalg.eigvalsh(bend)
+    if np.isfinite(deviance) and values[0] > 1e-8 * values[-1]:
+        return None
+    return NotEstimableError(
+        "the cross-lagged model has no well-defined maximum on these data: too few people "
+        "or occasions, or nothing stable between people"
+    )
 
 
 def _downhill(slope: np.ndarray, bend: np.ndarray) -> np.ndarray:
@@ -292,90 +266,160 @@ def _downhill(slope: np.ndarray, bend: np.ndarray) -> np.ndarray:
     return step / np.maximum(abs(step).max(axis=1, keepdims=True), 1)
 
 
-def _best(studies: Sequence[_Study]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parameters (s, 13) of the largest likelihoods, minus twice their logarithms, and curvatures.
+def _learned(bend: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The bend that a step has shown, where it is that of a valley (BFGS)."""
+    told, seen = (bend @ step[..., None])[..., 0], (change * step).sum(axis=1)
+    seen, valley = np.where(seen > 0, seen, 1)[:, None, None], (seen > 0)[:, None, None]
+    made = change[:, :, None] * change[:, None] / seen
+    made -= told[:, :, None] * told[:, None] / (told * step).sum(axis=1)[:, None, None]
+    return bend + valley * made
 
-    Fisher's scoring from the better of two starts, where that is slow Newton's steps; a step that
-    goes too far is halved, and a study that is done leaves the stack.
+
+def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters (s, 13) of the largest likelihoods, and minus twice their logarithms.
+
+    Fisher's scoring from the better of two starts, then quasi-Newton steps; one that goes too far
+    is halved, and a study that is done leaves the stack.
     """
-    panels, left = _Panels(studies), np.arange(len(studies))
+    left = np.arange(len(panels.studies))
     starts = np.repeat(np.array(STARTS, float)[:, None], len(left), axis=1)
-    at = starts[np.argmin([panels.likelihood(start)[0] for start in starts], axis=0), left]
-    value, slope, inverse, _ = panels.likelihood(at)
-    bend = panels.information(at, inverse)
+    at = starts[np.argmin([panels.at(start).value for start in starts], axis=0), left]
+    now = panels.at(at)
+    value, slope, bend = now.value, now.slope, panels.information(now)
     step, best, least = _downhill(slope, bend), at.copy(), value.copy()
     for turn in range(100):
-        ahead, steeper, inverse, _ = panels.likelihood(at + step)
-        better = ahead <= value + 1e-12 * abs(value)
+        ahead = panels.at(at + step)
+        better = ahead.value <= value + 1e-12 * abs(value)
         done = abs((slope * step).sum(axis=1)) < 1e-12
+        told = (panels.information(ahead) if turn < SCORED
+                else _learned(bend, step, ahead.slope - slope))  # fmt: skip
         at[better] += step[better]
-        value[better], slope[better] = ahead[better], steeper[better]
+        value[better], slope[better] = ahead.value[better], ahead.slope[better]
+        bend[better] = told[better]
         best[left], least[left] = at, value
         if done.all():
             break
-        if better.any():
-            bent = panels.information(at, inverse) if turn < SLOW else panels.curvature(at)
-            bend[better] = bent[better]
         step = np.where(better[:, None], _downhill(slope, bend), step / 2)
-        at, value, slope, bend, step, left = (
-            a[~done] for a in (at, value, slope, bend, step, left)
-        )
-        panels = _Panels([studies[k] for k in left])
-    return best, least, _Panels(studies).curvature(best)
+        if done.any():
+            panels = _Panels([s for s, out in zip(panels.studies, done, strict=True) if not out])
+            at, value, slope, bend, step, left = (
+                a[~done] for a in (at, value, slope, bend, step, left)
+            )
+    return best, least
 
 
 class _Panels:
-    """Studies of as many occasions side by side: their patterns, and the study of each."""
+    """Studies of as many occasions side by side, their people in blocks of a chain each.
+
+    `z` and `there` (blocks, people, 2T), and the `study` of each block; people's own `block` and
+    `slot` in it. What the first of a block has is `whole`: the covariance of all others is the
+    beginning of that, and so is its root.
+    """
 
     def __init__(self, studies: Sequence[_Study]) -> None:
-        self.study = np.repeat(np.arange(len(studies)), [len(s.patterns.people) for s in studies])
+        self.studies, self.means = studies, studies[0].means
+        z, there, first = (
+            np.concatenate([getattr(s, name) for s in studies]) for name in ("z", "there", "first")
+        )
+        most = -(-len(z) // first.sum())
+        slot = np.arange(len(z)) - np.flatnonzero(first)[np.cumsum(first) - 1]
+        begins, self.slot = slot % most == 0, slot % most
+        self.block = np.cumsum(begins) - 1
+        self.z = np.zeros((self.block[-1] + 1, most, z.shape[1]))
+        self.there = self.z > 0
+        self.z[self.block, self.slot], self.there[self.block, self.slot] = z, there
+        self.study = np.repeat(np.arange(len(studies)), [s.n for s in studies])[begins]
         self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        self.there, self.people, self.sums, self.products = (
-            np.concatenate([getattr(s.patterns, name) for s in studies])
-            for name in ("there", "people", "sums", "products")
-        )
-        never = ~np.logical_or.reduceat(self.there, self.first)
+        self.counts, self.whole = self.there.sum(axis=1) * 1.0, self.there[:, 0]
+        never = ~np.logical_or.reduceat(self.whole, self.first)
         self.never = never[:, None] * np.eye(never.shape[1])  # no one has this: no mean to find
-        self.means = studies[0].means
 
-    def likelihood(self, theta: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Minus twice the log-likelihoods, the means of the occasions at their best; gradients;
-        the inverse covariances of the patterns, 0 where missing; and those means.
+    def summed(self, blocks: np.ndarray) -> np.ndarray:
+        """Of each study."""
+        return np.add.reduceat(blocks, self.first)
+
+    def at(self, theta: np.ndarray) -> SimpleNamespace:
+        """Minus twice the log-likelihoods, the means of the occasions at their best, as `value`;
+        its `slope`; people's values in a frame in which the covariance is 1 (`white`), and what
+        turns them to it.
         """
-        of, n, k = self.study, self.people, self.there.shape[1]
-        sigma, both = _covariance(theta, k // 2), self.there[:, :, None] & self.there[:, None]
-        own = np.where(both, sigma[of], np.eye(k))
-        sign, log = np.linalg.slogdet(own)
-        own[~(sign > 0)], log[~(sign > 0)] = np.eye(k), np.inf
-        inverse = np.where(both, np.linalg.inv(own), 0.0)
-        b = np.add.reduceat((inverse @ self.sums[..., None])[..., 0], self.first)
-        weight = np.add.reduceat(n[:, None, None] * inverse, self.first)
+        of, both = self.study, self.whole[:, :, None] & self.whole[:, None]
+        parts, sigma = _covariance(theta, self.z.shape[2] // 2)
+        own = np.where(both, sigma[of], unit := np.eye(both.shape[1]))
+        tiny = 1e-12 * own.max(axis=(1, 2), keepdims=True)  # one that is singular has a root too
+        root = np.linalg.cholesky(own + tiny * unit)
+        turn = np.linalg.inv(root) * self.whole[:, :, None]
+        back = turn.swapaxes(1, 2)
+        white = self.there * (self.z @ back)
+        weight = self.summed(back @ (self.counts[:, :, None] * turn))
+        pull = self.summed((white.sum(axis=1)[:, None] @ turn)[:, 0])
         turned = self.means.T @ (weight + self.never) @ self.means
-        mean = (self.means @ np.linalg.solve(turned, self.means.T @ b[..., None]))[..., 0]
-        value = np.add.reduceat(n * log + (inverse * self.products).sum(axis=(1, 2)), self.first)
-        away = mean[of, :, None] * (self.sums - n[:, None] * mean[of] / 2)[:, None]
-        left = inverse @ (self.products - away - away.swapaxes(1, 2)) @ inverse
-        slope = _gradient(theta, sigma, weight - np.add.reduceat(left, self.first))
-        return value - (b * mean).sum(axis=1), slope, inverse, mean
+        mean = self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None])
+        white -= self.there * (turn @ mean[of]).swapaxes(1, 2)
+        log = 2 * np.log(np.diagonal(root, 0, 1, 2))
+        value = self.summed((self.counts * log).sum(axis=1) + (white**2).sum(axis=(1, 2)))
+        far = white @ turn
+        slope = _gradient(*parts, weight - self.summed(far.swapaxes(1, 2) @ far))
+        return SimpleNamespace(value=value, slope=slope, white=white, turn=turn, parts=parts)
 
-    def information(self, theta: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-        """What the curvature is expected to be, with the inverses that `likelihood` found.
-
-        The covariance is a polynomial of theta, so that its derivatives are the imaginary parts of
-        tiny imaginary steps (Squire & Trapp 1998, SIAM Rev 40:110-112).
+    def frames(self, now: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of the covariance (blocks, 13, 2T, 2T) in the blocks' frames; and what each
+        column (blocks, 2T, 13, 13) adds to the information of those who have it.
         """
-        steps = 1e-20j * np.eye(theta.shape[1])
-        moved = _covariance(theta[:, None] + steps, self.there.shape[1] // 2).imag / 1e-20
-        turned = inverse[:, None] @ moved[self.study]
-        one, other = (m.reshape(*m.shape[:2], -1) for m in (turned, turned.swapaxes(2, 3)))
-        made = self.people[:, None, None] * (one @ other.swapaxes(1, 2))
-        return np.add.reduceat(made, self.first)
+        moved = _moved(*(part[self.study] for part in now.parts), now.turn)
+        width = moved.shape[-1]
+        before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
+        rows = moved.swapaxes(1, 2) * before[:, None]
+        return moved, rows @ rows.swapaxes(2, 3)
 
-    def curvature(self, at: np.ndarray, step: float = 1e-4) -> np.ndarray:
-        """Second derivatives, by central differences of the gradient."""
-        ahead, behind = (
-            np.stack([self.likelihood(at + s)[1] for s in way * step * np.eye(at.shape[1])], 1)
-            for way in (1, -1)
-        )
-        found = (ahead - behind) / (2 * step)
-        return (found + found.swapaxes(1, 2)) / 2
+    def information(self, now: SimpleNamespace) -> np.ndarray:
+        """What the curvature is expected to be."""
+        return self.summed((self.counts[:, :, None, None] * self.frames(now)[1]).sum(axis=1))
+
+    def curvature(self, at: np.ndarray, step: float = 1e-6) -> np.ndarray:
+        """Second derivatives, by differences of the gradient."""
+        here = self.at(at).slope
+        found = np.stack([self.at(at + s).slope - here for s in step * np.eye(at.shape[1])], 1)
+        return (found + found.swapaxes(1, 2)) / (2 * step)
+
+
+def _covariance(theta: np.ndarray, T: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Of all occasions; and its parts: roots (..., 3, 2, 2) of the covariances of levels, at first
+    and of what is new; how far what is new reaches (2T, 2T); the covariance within people.
+    """
+    roots, width = np.zeros((len(theta), 3, 2, 2)), 2 * T
+    roots[..., [0, 1, 1], [0, 0, 1]] = theta[:, 4:].reshape(-1, 3, 3)
+    blocks = np.stack([theta[:, :4].reshape(-1, 2, 2), roots[:, 1], roots[:, 2]])
+    at = np.array([np.eye(T, k=-1), np.diag(np.arange(T) == 0), np.diag(np.arange(T) > 0)])
+    back, first, new = np.einsum("kts,knij->kntisj", at, blocks).reshape(3, -1, width, width)
+    reach = np.linalg.inv(np.eye(width) - back)
+    new = reach @ (first + new)
+    within = new @ new.swapaxes(1, 2)
+    levels = np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
+    return (roots, reach, within), within + levels
+
+
+def _gradient(roots, reach, within, pull: np.ndarray) -> np.ndarray:
+    """Of the sum of `pull` times the covariance."""
+    shape = (len(pull), (T := pull.shape[1] // 2), 2, T, 2)
+    new = reach.swapaxes(1, 2) @ pull
+    paths = np.einsum("nsisj->nij", (new @ within).reshape(shape)[:, 1:, :, :-1])
+    new = np.einsum("nsisj->nsij", (new @ reach).reshape(shape))
+    made = [pull.reshape(shape).sum(axis=(1, 3)), new[:, 0], new[:, 1:].sum(axis=1)]
+    made = (np.stack(made, axis=1) @ roots)[..., [0, 1, 1], [0, 0, 1]]
+    return 2 * np.concatenate([paths.reshape(-1, 4), made.reshape(-1, 9)], axis=1)
+
+
+def _moved(roots, reach, within, turn: np.ndarray) -> np.ndarray:
+    """Derivatives of the covariance (n, 13, 2T, 2T) in the frame that `turn` turns it to."""
+    level, reach, within = (
+        made.reshape(*made.shape[:2], -1, 2).transpose(0, 3, 1, 2)
+        for made in (turn, turn @ reach, turn @ within)
+    )
+    made = [reach[:, [0, 0, 1, 1], :, 1:] @ within[:, [0, 1, 0, 1], :, :-1].swapaxes(2, 3)]
+    level = level.sum(axis=3, keepdims=True)
+    for k, left in enumerate((level, reach[..., :1], reach[..., 1:])):
+        right = np.einsum("npis,npq->nqsi", left, roots[:, k])
+        made.append(left[:, [0, 1, 1]] @ right[:, [0, 0, 1]])
+    made = np.concatenate(made, axis=1)
+    return made + made.swapaxes(2, 3)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from alliance_helpers.claims import over_time
 from alliance_helpers.claims.assess import assess, first_change
-from alliance_helpers.claims.rules import Claim, read_rules
+from alliance_helpers.claims.rules import Claim, left_out, read_rules
 from alliance_helpers.claims.views import whose_rating
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.courses import courses, draw_sessions, scenario_codebook
@@ -203,7 +203,18 @@ def test_sessions_with_one_of_two_measures_tell_what_they_can(tmp_path):
     assert (effect.n, clients) == (800, 200) and "left out" not in criterion
     lost = frame["wai"].isna().sum()
     criterion = over_time.Judge(study.dyads, rules, "naive").find(claim)[1][1]
-    assert f"({lost} sessions left out, for want of a measure)" in criterion
+    assert lost % 5 and f"({lost // 5 * 5} sessions left out, for want of a measure)" in criterion
+
+
+def test_a_study_of_sessions_is_told_what_claims_over_time_can_be_put_to_it(tmp_path):
+    study, rules = study_of(drawn(), tmp_path)
+    said = " ".join(left_out(read_rules(), study.codebook))
+    assert "Of the 5 claims over time in data/over_time/findings.yml, 0 can be put to its" in said
+    said = left_out(read_rules(), scenario_codebook("sessions_none"))
+    assert "findings.yml, 5 can be put to its sessions." in said[1]
+    assert left_out(rules, study.codebook) == [] and not any(
+        "over time" in line for line in left_out(read_rules(), replace(study.codebook, tables={}))
+    )
 
 
 def test_counts_of_real_records_are_of_their_own_kind(tmp_path):

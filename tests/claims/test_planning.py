@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.assess import assess
 from alliance_helpers.claims.planning import (
     VERDICTS,
     Plan,
@@ -18,11 +20,14 @@ from alliance_helpers.claims.planning import (
     readings,
 )
 from alliance_helpers.claims.rules import read_rules
+from alliance_helpers.cohorts.courses import TREND_ONLY, courses, draw_sessions, scenario_codebook
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.models.inference import two_one_sided
-from alliance_helpers.paths import ROOT
+from alliance_helpers.paths import COURSES, ROOT
+from alliance_helpers.study.clean import all_sessions
 
 RULES = read_rules()
+OTHER = ROOT / "examples" / "gad_sessions" / "codebook.yml"
 CHECK = pd.read_csv(ROOT / "benchmarks" / "plan_check.csv").set_index("claim")
 
 
@@ -85,6 +90,27 @@ def test_unreliable_ratings_and_missing_clients_cost_what_they_must():
     half = plan("age", 0.3, "60", "4", missing=0.5, cohorts=400, jobs=1).rates.iloc[0]
     assert half["n"] == 240
     assert half["supported"] == pytest.approx(few["supported"], abs=0.05 + noise)
+
+
+def test_over_time_the_rating_is_unreliable_whichever_comes_first():
+    """Against `assess` on sessions whose ratings are given an error here; with it in the symptoms,
+    72 % would be supported."""
+    rules, book = read_rules(COURSES / "findings.yml"), scenario_codebook(TREND_ONLY)
+    planned = plan("symptoms_first", 0.5, "30", "5", "3", 0.3, cohorts=300, rules=rules,
+                   codebook=book, jobs=1).rates["supported"][0]  # fmt: skip
+    only = replace(rules, claims=(find_claim("symptoms_first", rules),))
+    truth, said = courses()[TREND_ONLY], []
+    paths = {"alliance_before_symptoms": 0, "symptoms_before_alliance": -0.5}
+    error = truth["alliance"]["sd"] * np.sqrt(1 / 0.3 - 1)
+    for seed in range(150):
+        frame = draw_sessions(truth | {"paths": paths}, 150, seed, 3)
+        frame["client_alliance"] += error * np.random.default_rng([9, seed]).normal(size=len(frame))
+        dyads = frame.drop_duplicates("client_id", keep="last")
+        dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book)
+        said += [*assess(dyads, book, only, ["detrended"])["verdict"]]
+    share = np.mean([verdict == "supported" for verdict in said])
+    noise = np.sqrt(share * (1 - share) * (1 / 150 + 1 / 300))
+    assert planned == pytest.approx(share, abs=3 * noise)
 
 
 def test_the_smallest_design_and_the_paragraph():
@@ -165,6 +191,7 @@ def test_every_number_of_the_paragraph_is_the_plans(claim, how):
         ({"claim": "alliance_first", "sessions": "2"}, "sessions is 2"),
         ({"claim": "alliance_first", "effect": 0.95}, "0.95 cannot be, beside what a"),
         ({"claim": "alliance_first", "pretreatment": 0.2}, "first' holds no pretreatment"),
+        ({"claim": "alliance_first", "reliability": 0.8, "codebook": OTHER}, "relates no r"),
         ({"claim": "alliance_first", "level": "within"}, "is of sessions of clients: level within"),
         ({"claim": "4/hospital_days/client", "level": "within"}, "is of days, drawn with one"),
         ({"claim": "age", "level": "within"}, "is of case managers' own traits: level"),

@@ -372,6 +372,17 @@ def test_errors_of_levels_are_as_large_as_they_vary(how):
     assert (estimate, error) == pytest.approx(found[0, :2], rel=1e-3) and "levels of" in said
 
 
+def test_levels_that_only_one_measure_has_do_not_correlate_with_an_error_beyond_all_bounds():
+    """Where y has none the error once was as large as 1e28."""
+    rng, studies = np.random.default_rng(16), []
+    for _ in range(60):
+        _, x, person, time, group = few_sessions(rng, 40, 4, 0.0)
+        studies.append((rng.normal(size=len(x)), x, person, time, group))
+    found = level_correlations(studies)
+    told = [one for one in found if not isinstance(one, NotEstimableError)]
+    assert 10 < len(told) < 60 and all(error < 1e4 for _, error, _ in told)
+
+
 def test_levels_are_not_asked_of_two_sessions_and_means_of_many_are_levels():
     claim = Claim("1", "a", "between", "client", term="y", source="x", sign="negative")
     y, x, person, time, _ = few_sessions(np.random.default_rng(14), 60, 40, 0.0)
