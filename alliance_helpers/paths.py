@@ -41,6 +41,7 @@ VERDICT_RATES = DATA / "verdict_rates.csv"
 EVERY_RUN = (CODEBOOK, FINDINGS, DATA / "stress.yml", VERDICT_RATES)  # reads these
 RUN_FILE = "run.json"
 UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody will see the figures
+HELD_VARIABLE = "ALLIANCE_HELD"  # the folder that this process or one above it holds
 
 LIST = ".alliance"
 MANY = 1_000  # files of others, of which no more are looked for
@@ -172,13 +173,18 @@ def is_part(path: Path) -> bool:
 
 
 def _enter_if_held(path: Path, part: Path) -> None:
-    """Put a file on the list of the folder it is in, if a process holds that folder."""
+    """Put a file on the list of the folder it is in, if a process holds that folder.
+
+    What such a process started, and that lives on when it was killed, writes nothing any more.
+    """
     folder = next((f for f in list(path.parents)[:LEVELS] if (f / LIST).is_file()), None)
     if folder is not None:
         with (folder / LIST).open("rb") as file:
             free = _lock(file, shared=True)
         if not free:
             enter(folder, {path.relative_to(folder).as_posix(): sha256(part)})
+        elif os.environ.get(HELD_VARIABLE) == str(folder):
+            raise OutputError(f"The process that wrote to {folder} has ended. Run it again.")
 
 
 def enter(folder: Path, files: Mapping[str, str]) -> None:
@@ -293,9 +299,11 @@ def held(folder: Path, by: str, made: bool = False) -> Iterator[None]:
         before = file.seek(0, os.SEEK_END)
         begun = before + file.write(f"\npid {os.getpid()} by {by}\n".encode("ascii"))
         file.flush()
+    os.environ[HELD_VARIABLE] = str(folder)
     try:
         yield
     finally:
+        os.environ.pop(HELD_VARIABLE, None)
         with contextlib.suppress(OSError):
             if file.seek(0, os.SEEK_END) == begun:
                 file.truncate(before)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -211,6 +213,40 @@ def test_the_lock_of_a_killed_process_forbids_nothing(out):
     assert (out / LIST).exists()
     run(out)
     assert (out / "tables" / "a.csv").read_text() == "seed\n1\n"
+
+
+ORPHANS = """
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from alliance_helpers.paths import held, write_whole
+out = Path({out!r})
+if len(sys.argv) == 1:
+    with held(out, "run"):
+        children = [subprocess.Popen([sys.executable, __file__, str(n)]) for n in range(3)]
+        while True:
+            write_whole(out / "run.json", str(time.time()))
+for n in range(200):
+    write_whole(out / "tables" / f"{{sys.argv[1]}}_{{n}}.csv", "x" * 100_000)
+    time.sleep(0.005)
+"""
+
+
+def test_what_a_killed_run_leaves_running_writes_no_file_that_nobody_knows(out, tmp_path):
+    """Eight kills, each at another moment; the folder is used again each time."""
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS.format(out=str(out)))
+    for kill in range(8):
+        parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE)
+        while not list(out.glob("tables/?_*.csv")):
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.1))
+        parent.kill()
+        parent.stderr.read()  # until the last of its children has ended
+        assert (run(out, seed=kill) / "run.json").is_file()
+        assert not list(out.glob("tables/?_*.csv"))
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(out, monkeypatch):
