@@ -41,10 +41,12 @@ VERDICT_RATES = DATA / "verdict_rates.csv"
 EVERY_RUN = (CODEBOOK, FINDINGS, DATA / "stress.yml", VERDICT_RATES)  # reads these
 RUN_FILE = "run.json"
 UNSEEN_VARIABLE = "ALLIANCE_UNSEEN"  # of the environment; not empty: nobody will see the figures
+HELD_VARIABLE = "ALLIANCE_HELD"  # the folder that this process or one above it holds
 
 LIST = ".alliance"
 MANY = 1_000  # files of others, of which no more are looked for
 LEVELS = 3  # batch/notebooks/000001/name.ipynb
+LONGEST, LONGEST_PART = 4_000, 255  # bytes of a path, and of a name in it, that systems take
 HOLDER = re.compile(r"^pid (\d+)(?: by (\w+))?$", re.MULTILINE)
 ENTRY = re.compile(r'^([0-9a-f]{64}) (".*")$', re.MULTILINE)
 PART = re.compile(r"\..+\.(bib|csv|docx|html|ipynb|json|lock|parquet|pdf|png|svg|tex)\.\d+\.part")
@@ -109,6 +111,18 @@ def write_whole(
             part.unlink()
 
 
+def not_there(path: str | Path) -> Path:
+    """A file's place, unless something stands there, which no command is asked to replace.
+
+    Raises
+    ------
+    OutputError
+    """
+    if os.path.lexists(path):
+        raise OutputError(f"{path} exists already. Name another file.")
+    return Path(path)
+
+
 def _flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
@@ -132,16 +146,19 @@ def homeless(text: str) -> str:
 
 
 def refuse_odd(place: str) -> None:
-    """Refuse the name of a place that is not UTF-8, or holds a byte of zero."""
-    if "\0" in place or place.encode("utf-8", "replace").decode() != place:
+    """Refuse the name of a place that is not UTF-8, holds a byte of zero, or is too long."""
+    name = place.encode("utf-8", "replace")
+    if "\0" in place or name.decode() != place:
         raise ParameterError(f"{place!r} is not a name in UTF-8. Give it another.")
+    if len(name) > LONGEST or max(map(len, name.split(b"/"))) > LONGEST_PART:
+        raise ParameterError(f"{place[:40]!r}... is too long for a name. Give it another.")
 
 
 def at(place: str | Path) -> Path:
     """Where a path leads, as a person wrote it or as :func:`homeless` did."""
     for mark, name in _own_names():
         place = str(place).replace(mark, name)
-    return Path(place).expanduser()
+    return Path(os.path.expanduser(place))
 
 
 def _own_names() -> list[tuple[str, str]]:
@@ -172,13 +189,18 @@ def is_part(path: Path) -> bool:
 
 
 def _enter_if_held(path: Path, part: Path) -> None:
-    """Put a file on the list of the folder it is in, if a process holds that folder."""
+    """Put a file on the list of the folder it is in, if a process holds that folder.
+
+    What such a process started, and that lives on when it was killed, writes nothing any more.
+    """
     folder = next((f for f in list(path.parents)[:LEVELS] if (f / LIST).is_file()), None)
     if folder is not None:
         with (folder / LIST).open("rb") as file:
             free = _lock(file, shared=True)
         if not free:
             enter(folder, {path.relative_to(folder).as_posix(): sha256(part)})
+        elif os.environ.get(HELD_VARIABLE) == str(folder):
+            raise OutputError(f"The process that wrote to {folder} has ended. Run it again.")
 
 
 def enter(folder: Path, files: Mapping[str, str]) -> None:
@@ -191,7 +213,7 @@ def enter(folder: Path, files: Mapping[str, str]) -> None:
 def listed(folder: Path) -> Known:
     """Names on a folder's list, each with every digest that the kit has written it with."""
     known: Known = {}
-    with contextlib.suppress(FileNotFoundError):
+    if (folder / LIST).is_file():
         text = (folder / LIST).read_text(encoding="ascii", errors="replace")
         for digest, name in ENTRY.findall(text):
             known.setdefault(json.loads(name), set()).add(digest)
@@ -286,16 +308,18 @@ def held(folder: Path, by: str, made: bool = False) -> Iterator[None]:
     OutputError
         Another process holds the folder, or it cannot be written.
     """
-    new = made or not folder.exists()
     with told(folder):
+        new = made or not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked_list(folder)
         before = file.seek(0, os.SEEK_END)
         begun = before + file.write(f"\npid {os.getpid()} by {by}\n".encode("ascii"))
         file.flush()
+    os.environ[HELD_VARIABLE] = str(folder)
     try:
         yield
     finally:
+        os.environ.pop(HELD_VARIABLE, None)
         with contextlib.suppress(OSError):
             if file.seek(0, os.SEEK_END) == begun:
                 file.truncate(before)

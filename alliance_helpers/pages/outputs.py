@@ -210,19 +210,21 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     """
     if OPENED.codebook is None or OPENED.codebook.synthetic:
         return frame
-    shown = {}
-    if "n" in frame:
-        n, told = frame["n"], OPENED.sessions
+    shown, n, told = {}, frame.get("n"), OPENED.sessions
+    half = (OPENED.n if n is None else n) / 2
+    if n is None and "df" in frame:
+        n = frame["df"] + len(frame)  # of one model, whose terms these are
+    if n is not None:
         rows = (n > OPENED.n) & (told is not None)  # more than there are clients: sessions
         whole = n.mask(rows, len(told.frame)).where(rows, OPENED.n) if told else OPENED.n
         if told and told.case_manager and "level" in frame:
             managers = told.frame[told.case_manager].nunique()
             whole = whole.mask(frame["level"] == "case_manager", managers)
-        shown["n"] = rounded_n(n, whole)
+        shown = {"n": rounded_n(n, whole)} if "n" in frame else {}
         people = frame.get("n_effective", n).where(rows, n)
-        for c in {"df", "n_effective"} & set(frame):  # people, or less some terms
-            more = rounded_n(people) - people
-            shown[c] = frame[c].mask(frame[c] % 1 == 0, frame[c] + more)
+        for c in {"df", "df2", "n_effective"} & set(frame):
+            less = (frame[c] % 1 == 0) & (frame[c] > half)  # people less some terms, not groups
+            shown[c] = frame[c].mask(less, frame[c] + rounded_n(people) - people)
     for c in {"mean", "std"} & set(frame):  # of whole numbers their sum would give n away
         shown[c] = frame[c].map("{:.3g}".format).astype(float)
     if "zeros_observed" in frame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 
 from ..claims.rules import OFFERED
 from ..claims.views import QUARTILES, enough_beyond
-from ..cohorts.cohort import rounded_count
+from ..cohorts.cohort import FEW, rounded_count
 from ..errors import NotEstimableError, ParameterError
 from ..models.nesting import icc
 from ..study.codebook import Codebook
@@ -98,7 +100,9 @@ def table_one(
     codebook : Codebook
         Gives labels and units; variables of its `days` are shown by median and quartiles.
     by : str
-        Column of groups; dyads without a value are a group `not known`. Empty: all together.
+        Column of groups; dyads without a value are a group `not known`. Empty: all together. Of
+        real records, groups that are not the study's own, as those who lack a rating, are counted
+        in whole fives: beside the numbers of missing values their sizes would tell of few.
     min_cell : int
         Counts from 1 to below this are shown as `<5`. What they would follow from is `withheld`:
         other counts, means of few people, quartiles beyond which few lie, and everything about a
@@ -135,7 +139,9 @@ def table_one(
     groups, small = divided(dyads, codebook, by, min_cell)
     sizes = np.array([[mask.sum() for mask in groups.values()]])
     head = {"variable": "Dyads", "level": "n", "missing": ""}
-    rows = [head | _counts(sizes[0], small[0], groups, min_cell)]
+    own = codebook.synthetic or by in (*OFFERED["by"](codebook), "every")
+    count = rounded_count if own else lambda n: round(n / FEW) * FEW
+    rows = [head | _counts(sizes[0], small[0], groups, min_cell, count)]
     for name in columns:
         values = dyads[name]
         label, unit = codebook.describe(name)
@@ -143,7 +149,7 @@ def table_one(
         missing = f"<{min_cell}" if 0 < gone < min_cell else f"{rounded_count(gone):,}"
         head = {"variable": label, "missing": missing}
         if _is_category(values.dropna()):
-            made = _category_rows(values, groups, min_cell)
+            made = _category_rows(values, groups, min_cell, count)
         else:
             skewed = name in codebook.days
             how = "median (quartiles)" if skewed else "mean (SD)"
@@ -194,7 +200,7 @@ def _is_category(values: pd.Series) -> bool:
     return bool(indicator or not pd.api.types.is_numeric_dtype(values))
 
 
-def _category_rows(values: pd.Series, groups: dict, min_cell: int) -> list[dict]:
+def _category_rows(values: pd.Series, groups: dict, min_cell: int, count: Callable) -> list[dict]:
     """One row per level with counts and percentages; of an indicator the row of 1."""
     binary = pd.api.types.is_numeric_dtype(values)
     levels = [0, 1] if binary else sorted(values.dropna().unique(), key=str)
@@ -204,22 +210,27 @@ def _category_rows(values: pd.Series, groups: dict, min_cell: int) -> list[dict]
     hidden = suppressed(counts, min_cell)
     return [
         {"level": "n (%)" if binary else f"{level}, n (%)"}
-        | _counts(counts[at], hidden[at], groups, min_cell, counts.sum(axis=0))
+        | _counts(counts[at], hidden[at], groups, min_cell, count, counts.sum(axis=0))
         for at, level in enumerate(levels)
         if not (binary and level == 0)
     ]
 
 
-def _counts(counts, hidden, groups: dict, min_cell: int, of=None) -> dict[str, str]:
+def _counts(counts, hidden, groups: dict, min_cell: int, count: Callable, of=None) -> dict:
     """Counts of one row as text, the total first, with percentages `of` the group sizes."""
     full, hidden = np.append(counts.sum(), counts), np.roll(hidden, 1)
-    sizes = np.zeros_like(full) if of is None else np.append(of.sum(), of)
+    shown, sizes = [count(n) for n in full], [0] * len(full)
+    if of is None:  # the cohort's size is known; what rounding leaves goes to the largest group
+        shown[0] = full[0]
+        if count is not rounded_count:
+            shown[full[1:].argmax() + 1] += full[0] - sum(shown[1:])
+    else:
+        sizes = [count(n) for n in (of.sum(), *of)]
     cells = []
-    for count, hide, size in zip(full, hidden, sizes, strict=True):
-        shown = count if count == full[0] and of is None else rounded_count(count)
-        share = f" ({100 * shown / size:.0f} %)" if size else ""
-        small = f"<{min_cell}" if 0 < count < min_cell else WITHHELD
-        cells.append(small if hide else f"{shown:,}{share}")
+    for n, told, hide, size in zip(full, shown, hidden, sizes, strict=True):
+        share = f" ({100 * told / size:.0f} %)" if size else ""
+        small = f"<{min_cell}" if 0 < n < min_cell else WITHHELD
+        cells.append(small if hide else f"{told:,}{share}")
     return dict(zip(["Overall", *groups], cells, strict=True))
 
 

@@ -22,7 +22,7 @@ from .. import paths
 from ..claims.rules import Rules, chosen_values, read_rules
 from ..cohorts.cohort import CHANGES, check_asked
 from ..cohorts.courses import scenario_codebook
-from ..errors import AllianceError, OutputError, ParameterError, RunError
+from ..errors import AllianceError, OutputError, ParameterError, RunError, listed
 from ..study.codebook import Codebook
 from . import runner
 from .batch_page import TABLES, BatchSummary, parameter_table, write_page, write_tables
@@ -35,6 +35,7 @@ from .station import COHORT, open_station
 from .workers import connect_dask, run_on_dask, run_tasks
 
 PLAN = "batch.json"
+LONGEST = 1_000_000  # seconds that a notebook may be given
 SLACK = 120  # seconds that workers may take to start
 NOTEBOOK, VERSION = "the notebook ", "the version of "  # begin names in a fingerprint
 WRONG = 20  # problems of a grid that are told
@@ -54,11 +55,11 @@ def choose_notebooks(names: Sequence[str], folder: Path = paths.NOTEBOOKS) -> li
     if not numbered:
         raise ParameterError(f"There are no notebooks in {folder}.")
     asked = {name.removesuffix(".ipynb") for name in names}
-    fits = {path: asked & {path.stem, path.stem.split("_")[0] * (path in numbered)}
+    fits = {path: asked & {path.stem, path.stem.split("_")[0] if path in numbered else path.stem}
             for path in available}  # fmt: skip
     if unknown := asked.difference(*fits.values()):
-        known = ", ".join(path.stem for path in available)
-        raise ParameterError(f"There is no notebook {', '.join(unknown)}; there are {known}.")
+        gone, known = listed(sorted(unknown)) or "''", ", ".join(path.stem for path in available)
+        raise ParameterError(f"There is no notebook {gone}; there are {known}.")
     if names:
         return [path for path in available if fits[path]]
     return [path for path in numbered if path.stem != PLANNING]
@@ -301,10 +302,6 @@ class BatchFolder:
             return unsealed(path.read_text("utf-8", "replace"))
         return None
 
-    def plan(self) -> Fingerprint | None:
-        """What the batch in the folder depends on; None if that is not whole."""
-        return self._read(self.path / PLAN)
-
     def is_done(self, run: int) -> bool:
         """Whether a run need not be run again."""
         return (self.load(run) or {}).get("status") == "done"
@@ -386,9 +383,10 @@ def run_batch(
         Runs could not go on, for example because the disk is full; what is done is kept.
     """
     started = time.perf_counter()
-    if keep not in runner.KEEP or jobs < 1 or not timeout > 0:
+    if keep not in runner.KEEP or jobs < 1 or not 0 < timeout <= LONGEST:
         raise ParameterError(
-            f"keep must be one of {', '.join(runner.KEEP)}, jobs at least 1 and timeout above 0."
+            f"keep must be one of {', '.join(runner.KEEP)}, jobs at least 1 and timeout above 0 "
+            f"and at most {LONGEST:,} seconds."
         )
     grid = read_grid(Path(grid_path), yes)
     chosen = choose_notebooks(notebooks or grid.notebooks, Path(folder))

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import AllianceError, CodebookError, DataError, OutputError, ParameterError, listed
-from ..paths import empty_for_a_run, held, refuse_odd, refuse_others, survey, write_whole
-from ..paths import listed as listed_in
+from .. import paths
+from ..errors import AllianceError, CodebookError, DataError, ParameterError, listed
 
 LONGEST = 300  # letters of what a notebook's error says, on one line
 
@@ -67,7 +66,7 @@ class _Place(click.ParamType):
     def convert(self, value: str, param: object, ctx: object) -> str:
         if not value:
             self.fail("it is empty. Name a place, or leave the option out.", param, ctx)
-        refuse_odd(value)
+        paths.refuse_odd(value)
         return os.path.expanduser(value)
 
 
@@ -85,6 +84,8 @@ def _asked(pairs: tuple[tuple[str, str], ...], **options: str | None) -> dict[st
 
     parameters = parse_parameters(pairs, all_parameters(main_notebooks()))
     given = {name: value for name, value in options.items() if value}
+    if len(parameters) < len(pairs):
+        raise ParameterError("A parameter is given twice: give each -p NAME once.")
     for name in ("out", *given):
         if name in parameters:
             raise ParameterError(f"Give {name} as --{name}, not as -p {name}.")
@@ -131,8 +132,8 @@ def run(data, codebook, out, jobs, pairs, show_rows, pdf) -> None:
     study = checked_study(parameters)
     refuse_without_claims(study, parameters)
     skip = skipped(study.codebook)
-    for told in study.warnings:
-        click.echo(f"Warning: {told}", err=True)
+    for warning in study.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     with tqdm(
         total=len(main_notebooks()) - len(skip), desc="Notebooks", unit="", leave=False
     ) as bar:
@@ -194,16 +195,14 @@ def describe(path, out) -> None:
     from ..drafting.draft import describe as draft
     from ..study.read_codebook import parse_codebook
 
+    target = paths.not_there(out) if out else None
     text = draft(path)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        target = Path(out)
-        if os.path.lexists(target):
-            raise OutputError(f"{target} exists already. Name another file.")
-        write_whole(target, text)
+    if target:
+        paths.write_whole(target, text)
         click.echo(f"Draft codebook: {target}. Confirm each line marked as a guess.")
-    parse_codebook(text, Path(out or "the draft").name)
+    else:
+        click.echo(text, nl=False)
+    parse_codebook(text, target.name if target else "the draft")
 
 
 @main.command()
@@ -247,8 +246,7 @@ def batch(grid, out, jobs, dask, resume, yes, notebooks, keep, timeout) -> None:
         Path(grid), Path(out), jobs, dask, resume, yes, chosen, keep=keep, timeout=timeout
     )
     if done.damaged:
-        told = f"{listed(done.damaged)}: lost or damaged; discarded, and done again."
-        click.echo(told, err=True)
+        click.echo(f"{listed(done.damaged)}: lost or damaged; discarded, and done again.", err=True)
     found = done.out / "findings.csv"
     where = f"Findings: {found}" if found.is_file() else "No findings: 09_summary writes them."
     click.echo(
@@ -321,7 +319,8 @@ def plan(claim, claims, codebook, out, **asked) -> None:
 
     folder = Path(out).absolute() if out else None
     if folder:
-        refuse_others(folder, survey(folder, listed_in(folder))[1])
+        with paths.held(folder, "plan"):  # and gone again, if it was not there
+            paths.refuse_others(folder, paths.survey(folder, paths.listed(folder))[1])
     found = planned(claim, rules=read_rules(claims), codebook=codebook, **asked)
     click.echo(f"{found.table.to_string(index=False)}\n\n{found.paragraph}")
     if folder:
@@ -332,12 +331,12 @@ def plan(claim, claims, codebook, out, **asked) -> None:
         drawn = save_figure(plots.design_grid(found.rates, found.right, found.wanted), "plan", "")
         parts = {"table": pretty(found.table, caption=found.caption).html,
                  "figure": figure_html(drawn.png, drawn.alt, drawn.width)}  # fmt: skip
-        with held(folder, "plan"):
-            empty_for_a_run(folder)
+        with paths.held(folder, "plan"):
+            paths.empty_for_a_run(folder)
             write_csv(found.rates, folder / "plan.csv")
-            write_whole(folder / "plan.png", drawn.png)
+            paths.write_whole(folder / "plan.png", drawn.png)
             page = rendered("plan.html.j2", paragraph=found.paragraph, **parts)
-            write_whole(folder / "plan.html", page)
+            paths.write_whole(folder / "plan.html", page)
         click.echo(f"Plan: {folder / 'plan.html'}")
 
 
@@ -353,9 +352,10 @@ def compare(one, other, as_json, page) -> None:
     """
     from .compare import compare as found
 
+    target = paths.not_there(page) if page else None
     result = found(one, other)
-    if page:
-        write_whole(Path(page), result.html())
+    if target:
+        paths.write_whole(target, result.html())
     click.echo(json.dumps(vars(result), indent=2) if as_json else result.text())
 
 

@@ -19,21 +19,9 @@ from ..claims.rules import ROW
 from ..errors import AllianceError, ParameterError, listed
 from ..pages.printing import counted, rendered, word
 from ..pages.report import Run, read_run
-from .batch import PLAN, BatchFolder, changes
+from . import plan as plans
+from .batch import PLAN, changes
 from .parameters import PLACES, absolute_places
-from .plan import (
-    OUTSIDE,
-    VALUES,
-    by_name,
-    by_row,
-    data_of,
-    differences,
-    findings_of,
-    input_hashes,
-    side_by_side,
-    unlike,
-    with_one,
-)
 
 JOINT = "several together"
 UNEXPLAINED = "not found by rerunning here: versions of the kit or its libraries, or data not there"
@@ -85,18 +73,18 @@ def compare(one: str | Path, other: str | Path) -> Comparison:
     if any(batches):
         raise ParameterError(f"Of {one} and {other} one is a batch, the other is not.")
     a, b = read_run(one), read_run(other)
-    if unlike(a.plan, b.plan):
+    if plans.unlike(a.plan, b.plan):
         raise ParameterError(
             f"{one} and {other} are runs of unlike studies: most columns are others."
         )
     causes = causes_of(a, b)
-    found, other_found = (by_row(run.findings) for run in (a, b))
+    found, other_found = (plans.by_row(run.findings) for run in (a, b))
     rerun = _reruns(a, b, causes) if causes else {}
     everything = rerun.pop("", None)
     for cause in causes:
         alone = rerun.get(cause["place"])
         cause["alone"] = "" if alone is None else _changed(found.loc[alone.index], alone)
-    rows = side_by_side(found, other_found)
+    rows = plans.side_by_side(found, other_found)
     flipped = rows[rows["verdict"] != rows["verdict_other"]]
     verdicts = [
         dict(zip(ROW, key, strict=True))
@@ -111,13 +99,13 @@ def compare(one: str | Path, other: str | Path) -> Comparison:
 
 def causes_of(a: Run, b: Run) -> list[dict]:
     """Each difference in what two runs were asked: `place one other`, "" for nothing."""
-    causes, parts = [], list(differences(a.plan, b.plan))
+    causes, parts = [], list(plans.differences(a.plan, b.plan))
     for part in dict.fromkeys(place[0] for place, _, _ in parts):
         inside = [found for found in parts if found[0][0] == part]
         if len(inside) > MANY:
             inside = [((part,), f"{len(inside)} differences", "")]
         causes += [{"place": " > ".join(p), "one": x, "other": y, "at": p} for p, x, y in inside]
-    if data_of(a.about["inputs_sha256"]) != data_of(b.about["inputs_sha256"]):
+    if plans.data_of(a.about["inputs_sha256"]) != plans.data_of(b.about["inputs_sha256"]):
         causes.append({"place": "data", "one": "its rows", "other": "other rows", "at": ("data",)})
     mine, theirs = (run.about["versions"] for run in (a, b))
     causes += [
@@ -130,14 +118,15 @@ def causes_of(a: Run, b: Run) -> list[dict]:
 
 def _moved(rows: pd.DataFrame) -> pd.Series:
     """Where an estimate or n is not the same on both sides."""
-    pairs = [(rows[c].to_numpy(float), rows[f"{c}_other"].to_numpy(float)) for c in VALUES[1:]]
-    same = [np.isclose(x, y, rtol=0, atol=SMALL, equal_nan=True) for x, y in pairs]
-    return pd.Series(~np.logical_and(*same), rows.index)
+    mine, theirs = (rows[[f"{c}{end}" for c in plans.VALUES[1:]]].astype(float).to_numpy()
+                    for end in ("", "_other"))  # fmt: skip
+    same = np.isclose(mine, theirs, rtol=0, atol=SMALL, equal_nan=True)
+    return pd.Series(~same.all(axis=1), rows.index)
 
 
 def _changed(one: pd.DataFrame, other: pd.DataFrame) -> str:
     """How much differs between two tables of findings, in words."""
-    rows = side_by_side(one, other)
+    rows = plans.side_by_side(one, other)
     verdicts = int((rows["verdict"] != rows["verdict_other"]).sum())
     return f"{verdicts} verdicts, {int(_moved(rows).sum())} estimates or n"
 
@@ -146,18 +135,18 @@ def _reruns(a: Run, b: Run, causes: list[dict]) -> dict[str, pd.DataFrame]:
     """Findings of run A with each difference taken over by itself, and with all of them ("")."""
     asked = [absolute_places(run.about["parameters"]) for run in (a, b)]
     there = [_still_there(run, parameters) for run, parameters in zip((a, b), asked, strict=True)]
-    plans = {
-        cause["place"]: (with_one(a.plan, b.plan, cause["at"]), 0)
+    asking = {
+        cause["place"]: (plans.with_one(a.plan, b.plan, cause["at"]), 0)
         for cause in causes
-        if cause["at"][0] not in OUTSIDE
+        if cause["at"][0] not in plans.OUTSIDE
     }
-    plans |= {"data": (a.plan, 1)} if any(c["place"] == "data" for c in causes) else {}
-    plans |= {"": (b.plan, 1)} | {c["place"]: (a.plan, 0) for c in causes if c["at"] == ("kit",)}
+    asking |= {"data": (a.plan, 1)} if any(c["place"] == "data" for c in causes) else {}
+    asking |= {"": (b.plan, 1)} | {c["place"]: (a.plan, 0) for c in causes if c["at"] == ("kit",)}
     found = {}
-    for place, (plan, whose) in plans.items():
+    for place, (plan, whose) in asking.items():
         if there[whose]:
             try:
-                found[place] = by_row(findings_of(plan, asked[whose]))
+                found[place] = plans.by_row(plans.findings_of(plan, asked[whose]))
             except AllianceError:  # the one without the other makes no study
                 continue
     return found
@@ -166,7 +155,7 @@ def _reruns(a: Run, b: Run, causes: list[dict]) -> dict[str, pd.DataFrame]:
 def _still_there(run: Run, parameters: Mapping[str, object]) -> bool:
     """Whether the data of a run are as they were."""
     try:
-        return data_of(by_name(input_hashes(parameters))) == data_of(run.about["inputs_sha256"])
+        return plans.data_there(parameters) == plans.data_of(run.about["inputs_sha256"])
     except (AllianceError, OSError):
         return False
 
@@ -184,47 +173,39 @@ def _blamed(key: tuple, verdict: str, causes: list, rerun: dict, everything) -> 
     return " or ".join(own) if own else JOINT if together else UNEXPLAINED
 
 
-@dataclass(frozen=True)
-class _Batch:
+def _batch(folder: Path) -> tuple[dict[str, str], pd.DataFrame, pd.DataFrame]:
     """A batch's fingerprint, what each of its runs was asked, and their findings."""
-
-    plan: dict[str, str]
-    asked: pd.DataFrame
-    rows: pd.DataFrame
-
-    @classmethod
-    def read(cls, folder: Path) -> _Batch:
-        try:
-            plan = BatchFolder(folder).plan()
-            runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
-            found = pd.read_parquet(folder / "findings.parquet")
-        except (OSError, ValueError):
-            plan = None
-        if plan is None:
-            raise ParameterError(f"The batch in {folder} is damaged, or has no findings.")
-        asked = runs.set_index("run").loc[:, :"status"].drop(columns="status")
-        one = [c for c in asked if c in PLACES and asked[c].nunique() == 1]  # the plan says what
-        told = asked.drop(columns=one).apply(
-            lambda run: json.dumps(run[run != ""].to_dict(), sort_keys=True), axis=1
-        )
-        found = found.assign(asked=found["run"].astype(str).map(told))
-        return cls(plan, asked, found.set_index(["asked", *ROW])[VALUES])
+    try:
+        plan = plans.unsealed((folder / PLAN).read_text("utf-8", "replace"))
+        runs = pd.read_csv(folder / "runs.csv", dtype=str, keep_default_na=False)
+        found = pd.read_parquet(folder / "findings.parquet")
+    except (OSError, ValueError):
+        plan = None
+    if plan is None:
+        raise ParameterError(f"The batch in {folder} is damaged, or has no findings.")
+    asked = runs.set_index("run").loc[:, :"status"].drop(columns="status")
+    one = [c for c in asked if c in PLACES and asked[c].nunique() == 1]  # the plan says what
+    told = asked.drop(columns=one).apply(
+        lambda run: json.dumps(run[run != ""].to_dict(), sort_keys=True), axis=1
+    )
+    found = found.assign(asked=found["run"].astype(str).map(told))
+    return plan, asked, found.set_index(["asked", *ROW])[plans.VALUES]
 
 
 def _of_batches(one: Path, other: Path) -> Comparison:
     """Verdicts claim by claim; runs of the same parameters differ by what they depend on alone."""
-    a, b = _Batch.read(one), _Batch.read(other)
-    if not set(a.rows.droplevel(0).index) & set(b.rows.droplevel(0).index):
+    (plan, asked, rows), (other_plan, other_asked, other_rows) = map(_batch, (one, other))
+    if not set(rows.droplevel(0).index) & set(other_rows.droplevel(0).index):
         raise ParameterError(f"{one} and {other} are of unlike studies: they share no claim.")
     grid = []
-    for name in dict.fromkeys([*a.asked, *b.asked]):
-        values = [sorted(set(side.asked.get(name, ()))) for side in (a, b)]
+    for name in dict.fromkeys([*asked, *other_asked]):
+        values = [sorted(set(side.get(name, ()))) for side in (asked, other_asked)]
         if values[0] != values[1]:
             x, y = (listed(v, most=5) for v in values)
             grid.append({"place": f"the grid > {name}", "one": x, "other": y})
-    causes = [{"place": c, "one": "", "other": ""} for c in changes(a.plan, b.plan)]
+    causes = [{"place": c, "one": "", "other": ""} for c in changes(plan, other_plan)]
     causes = [c for c in causes if not c["place"].startswith("the grid")]
-    rows = side_by_side(a.rows, b.rows)
+    rows = plans.side_by_side(rows, other_rows)
     alone = (rows["verdict"] == "") | (rows["verdict_other"] == "")  # a run of one batch only
     flipped = ~alone & (rows["verdict"] != rows["verdict_other"])
     verdicts = []

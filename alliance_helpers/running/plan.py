@@ -238,6 +238,11 @@ def input_files(parameters: Mapping[str, object]) -> list[Path]:
     return list(dict.fromkeys([*tables, book, claims]))
 
 
+def data_there(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The digests of the data that parameters name, by the files' names."""
+    return data_of(by_name(input_hashes(parameters)))
+
+
 def data_of(digests: Mapping[str, str]) -> dict[str, str]:
     """Of the digests of what a run reads, those of the data: the plan holds what the others say."""
     return {n: d for n, d in digests.items() if Path(n).suffix not in PLANNED}
@@ -257,15 +262,13 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     ------
     ParameterError, CodebookError, OutputError
     """
-    to, plan = Path(to), plan_of(parameters)
-    if to.exists():
-        raise ParameterError(f"{to} exists already: a lock is not written twice. Name another.")
+    to, plan = paths.not_there(to), plan_of(parameters)
     if not to.absolute().parent.is_dir():
         raise ParameterError(
             f"There is no folder {to.parent}: make it, and put the study's codebook into it. The "
             "data need not be there yet."
         )
-    there = data_of(by_name(input_hashes(parameters)))
+    there = data_there(parameters)
     book = codebook_of(parameters.get("data"), parameters.get("codebook"))
     chosen_values(parameters, book, rules=read_rules(_places(parameters)[2]))
     if there and any(parameters.get(name) for name in CHANGES):
@@ -339,7 +342,7 @@ def deviations(parameters: Mapping[str, object]) -> dict | None:
     if path is None:
         return None
     record, done = read_lock(path), plan_of(parameters)
-    planned, data = record["plan"], data_of(by_name(input_hashes(parameters)))
+    planned, data = record["plan"], data_there(parameters)
     if unlike(planned, done):
         raise ParameterError(
             f"{path} locks the plan of another study: most columns are others. Take it away, or "

@@ -201,13 +201,13 @@ def run_sequence(
     parameters, skip = absolute_places(parameters), dict(skip or {})
     notebooks = [path for path in main_notebooks() if path.stem not in skip]
     check_parameters(parameters | {"out": ""}, all_parameters(notebooks))
+    read = input_hashes(parameters)  # before anything is made of what stands in the files
     refuse_subtraction([parameters])
     plan, lock = plan_of(parameters), deviations(parameters)
     folder = Path(out).absolute() if out else _new_folder()
     values = parameters | {"out": str(folder)}
     with paths.held(folder, "run", made=not out):
         paths.empty_for_a_run(folder)
-        read = input_hashes(parameters)
         records = run_notebooks(notebooks, folder / "notebooks", values, jobs, progress)
         records = spoiled(records, paths.altered(read))
         about = {

@@ -142,9 +142,11 @@ def connect_dask(address: str) -> Any:
     """
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise ParameterError("--dask needs Dask: pip install 'alliance-kit[dask]'.") from None
     try:
+        get_address_host_port(address, strict=True)  # a client without one would wait at its end
         client = Client(address, timeout=ANSWER, set_as_default=False)
         there = client.run(versions)
     except (OSError, ValueError, ImportError) as error:

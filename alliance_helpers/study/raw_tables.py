@@ -7,6 +7,7 @@ keeps limits, since a small one may unpack to far more.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import re
 import zipfile
@@ -222,9 +223,12 @@ def read_labelled(path: Path) -> RawTable:
     within_limits(path)
     kind, reader = READERS[path.suffix.lower()]
     try:
-        frame, meta = getattr(pyreadstat, reader)(str(path), user_missing=True)
+        source, stated = (str(path), -1) if reader == "read_dta" else _every_case(path)
+        frame, meta = getattr(pyreadstat, reader)(source, user_missing=True)
     except Exception as error:  # the parser raises bare exceptions of several kinds
         raise refuse(path.name, "not_labelled", kind=kind, why=str(error)[:80]) from None
+    if stated >= 0 and stated != len(frame):
+        raise refuse(path.name, "cases", stated=stated, held=len(frame))
     missing, ranges = {}, {}
     for column, declared in meta.missing_ranges.items():
         spans = [(d["lo"], d["hi"]) for d in declared]
@@ -239,6 +243,15 @@ def read_labelled(path: Path) -> RawTable:
     }
     has = numbered(frame, 1, path.name)
     return RawTable(has, labels, levels, missing, ranges, path.name, "", len(frame), "row")
+
+
+def _every_case(path: Path) -> tuple[io.BytesIO, int]:
+    """An SPSS file that says nothing of its number of cases, so that all are read; the number."""
+    content, place = bytearray(path.read_bytes()), slice(80, 84)
+    order = "little" if content[64:65] > b"\0" else "big"  # of the layout, a 2 or 3
+    stated = int.from_bytes(content[place], order, signed=True)
+    content[place] = b"\xff" * 4
+    return io.BytesIO(content), stated
 
 
 MAX_UNPACKED = 500_000_000

@@ -1,5 +1,6 @@
 """Batches: the same findings whatever happens on the way, and every failure with its reason."""
 
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from make_notebook import FINDINGS, SUMMARY, make_notebook
 from alliance_helpers.errors import OutputError, ParameterError, RunError
 from alliance_helpers.paths import RAW, UNSEEN_VARIABLE
 from alliance_helpers.running import batch, station
+from alliance_helpers.running.workers import connect_dask
 
 HERE = Path(__file__).parent
 # What a run may meet: the file named FAULTS holds the words that are in force.
@@ -353,6 +355,14 @@ def test_a_dask_cluster_brings_the_same_bytes_and_survives_a_killed_worker(
     killer.join()
     assert summary.exit_code == 0
     assert contents(place / "out") == undisturbed
+
+
+def test_an_address_without_a_port_leaves_no_client_that_waits_at_its_end():
+    client = pytest.importorskip("distributed").Client
+    before = sum(type(x) is client for x in gc.get_objects())
+    with pytest.raises(ParameterError, match="answers at nonsense within"):
+        connect_dask("nonsense")
+    assert sum(type(x) is client for x in gc.get_objects()) <= before
 
 
 def test_a_scheduler_that_dies_stops_the_batch_which_is_resumed_without_it(

@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,8 @@ def out(tmp_path, monkeypatch):
 
     def notebooks(paths, folder, values, *_):
         write_whole(folder / "01_a.ipynb", "{}")
-        write_whole(Path(values["out"]) / "tables" / "a.csv", f"seed\n{values['seed']}\n")
-        if values["seed"] == 1:
+        write_whole(Path(values["out"]) / "tables" / "a.csv", f"seed\n{values.get('seed')}\n")
+        if values.get("seed") == 1:
             write_whole(Path(values["out"]) / "tables" / "only_1.csv", "x")
         return [NotebookRun("01_a", "done", 0.1)]
 
@@ -72,6 +74,20 @@ def test_a_run_states_what_it_wrote_and_replaces_it(out):
     with pytest.raises(ParameterError, match="'many'"):
         run(out, seed="many")
     assert (out / "tables" / "a.csv").read_text() == "seed\n2\n"
+
+
+def test_what_changes_while_the_plan_is_made_fails_the_run(out, tmp_path, monkeypatch):
+    folder = write_study(simulate_study("published", 20, 1), tmp_path / "study")
+    planned = sequence.plan_of
+
+    def then_changed(parameters):
+        with (folder / "case_managers.csv").open("a") as file:
+            file.write("\n")
+        return planned(parameters)
+
+    monkeypatch.setattr(sequence, "plan_of", then_changed)
+    (record,) = sequence.run_sequence({"data": str(folder)}, out).records
+    assert (record.status, record.error_name) == ("failed", "InputChanged")
 
 
 def own_folders(out):
@@ -211,6 +227,40 @@ def test_the_lock_of_a_killed_process_forbids_nothing(out):
     assert (out / LIST).exists()
     run(out)
     assert (out / "tables" / "a.csv").read_text() == "seed\n1\n"
+
+
+ORPHANS = """
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from alliance_helpers.paths import held, write_whole
+out = Path({out!r})
+if len(sys.argv) == 1:
+    with held(out, "run"):
+        child = subprocess.Popen([sys.executable, __file__, "child"])
+        while True:
+            write_whole(out / "run.json", str(time.time()))
+for n in range(200):
+    write_whole(out / "tables" / f"child_{{n}}.csv", "x" * 100_000)
+    time.sleep(0.005)
+"""
+
+
+def test_what_a_killed_run_leaves_running_writes_no_file_that_nobody_knows(out, tmp_path):
+    """Eight kills, each at another moment; the folder is used again each time."""
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS.format(out=str(out)))
+    for kill in range(8):
+        parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE)
+        while not list(out.glob("tables/child_*.csv")):
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.1))
+        parent.kill()
+        parent.stderr.read()  # until its child has ended
+        assert (run(out, seed=kill) / "run.json").is_file()
+        assert not list(out.glob("tables/child_*.csv"))
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(out, monkeypatch):

@@ -89,19 +89,21 @@ def shown(real):
 
 def asked(folder, real, name, **values):
     """A grid on the real study."""
-    grid = {"data": [str(real)], "by": ["site", "site_type", "diagnosis"]} | values
+    grid = {"data": [str(real)]} | values
     (folder / f"{name}.yml").write_text(json.dumps({"parameters": grid}))
     return folder / f"{name}.yml"
 
 
 @pytest.fixture(scope="module")
 def subgroups(real):
-    """Everything that a batch over its subgroups writes."""
-    grid = asked(real.parents[1], real, "grid", without=["", "site=Site 03"])
-    notebooks = ["02_descriptives", "09_summary"]
-    done = run_batch(grid, real.parents[1] / "batch", 1, keep="all", notebooks=notebooks)
-    assert (done.done, done.runs) == (6, 6)
-    return done.out
+    """Everything that batches over its subgroups write; the findings are the same of each `by`."""
+    parts, out = {"without": ["", "site=Site 03"]}, real.parents[1] / "batches"
+    groups = {"by": ["site", "site_type", "diagnosis"]} | parts
+    for name, more, runs in (("02_descriptives", groups, 6), ("09_summary", parts, 2)):
+        grid = asked(real.parents[1], real, name, **more)
+        done = run_batch(grid, out / name, 1, keep="all", notebooks=[name])
+        assert (done.done, done.runs) == (runs, runs)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +267,7 @@ def test_no_count_of_fewer_than_five_by_subtraction(real, results, subgroups):
 def tables_one(folder) -> list[pd.DataFrame]:
     """Table 1 of each run of a batch, as its notebook shows it."""
     found = []
-    for path in sorted(folder.glob("notebooks/*/02_*.ipynb")):
+    for path in sorted(folder.glob("*/notebooks/*/02_*.ipynb")):
         cells = nbformat.read(path, as_version=4).cells
         pages = [
             o.data.get("text/html", "") for c in cells for o in c.get("outputs", ()) if "data" in o
@@ -283,7 +285,7 @@ def test_no_small_group_from_the_tables_of_a_batch(real, subgroups):
     """Sizes of groups as unknowns, every number that is shown as an equation: none is solved."""
     dyads = open_cohort(str(real)).dyads
     every = dyads.groupby(["site", "site_type", "diagnosis"]).size().reset_index(name="size")
-    equations, small = [], []
+    equations, small, shares = [], [], 0
     for run, table in enumerate(tables_one(subgroups)):
         by = ("site", "site_type", "diagnosis")[run // 2]
         part = every["site"] != ("Site 03" if run % 2 else "")
@@ -295,14 +297,52 @@ def test_no_small_group_from_the_tables_of_a_batch(real, subgroups):
                 equations.append(inside)
             elif cell.isdigit():
                 assert int(cell) % 5 == 0
+                told = table[group].str.extract(r"^(\d+) \((\d+) %\)$").dropna().astype(int)
+                assert told[1].tolist() == [round(100 * n / int(cell)) for n in told[0]]
+                shares += len(told)
             if 0 < every.loc[inside, "size"].sum() < 5:
                 assert not cell.isdigit()
                 small.append(inside)
     known = np.array(equations, float)
     rank = np.linalg.matrix_rank(known)
     assert len(small) >= 2
+    assert shares >= 2
     for group in small:
         assert np.linalg.matrix_rank(np.vstack([known, group])) > rank
+
+
+def test_degrees_of_freedom_fit_the_number_that_is_told(results):
+    """With the number of terms they would tell how many have no value; those of groups stay."""
+    of_blocks, of_groups = 0, set()
+    for path in (results / "tables").glob("*.csv"):
+        table = pd.read_csv(path)
+        if "df2" in table:
+            models = table.groupby(table.get("outcome", table["block"] != ""))
+            terms = models["df1"].cumsum() + 1
+            assert (table["n"] - terms == table["df2"]).all(), path.name
+            of_blocks += len(table)
+        elif "df" in table and "n" not in table:
+            assert ((193 - (table["df"] + len(table))) % 5 == 0).all(), path.name
+        elif "df" in table:
+            whole = table["df"][(table["df"] % 1 == 0) & (table["df"] < table["n"] / 2)]
+            of_groups |= {*whole} if path.stem == "finding_1" else set()
+    assert of_blocks > 5
+    managers = pd.read_csv(results / "tables" / "one_with_many.csv")["n_groups"]
+    assert of_groups == {managers[0] - 1}
+
+
+def test_those_who_lack_a_rating_are_not_counted_beside_those_who_lack_one(results):
+    """Who lacks either rating, less who lacks the one, would be how few lack the other."""
+    read = {"dtype": str, "keep_default_na": False, "index_col": "variable"}
+    one, attrition = (pd.read_csv(results / "tables" / f"{n}.csv", **read)
+                      for n in ("table_1", "attrition"))  # fmt: skip
+    every, lack, rest = attrition.loc["Dyads", ["Overall", "a rating missing", "every rating"]]
+    assert int(every) == int(lack) + int(rest)
+    ratings = one.loc[one.index.str.startswith("Alliance"), "missing"]
+    assert sorted(ratings) == ["7", "<5"]
+    rounded = 2 * (int(lack) % 5 == 0)
+    sizes = range(int(lack) - rounded, int(lack) + rounded + 1)
+    assert len([n for n in range(1, 5) if any(7 <= size <= 7 + n for size in sizes)]) > 1
 
 
 @pytest.mark.parametrize("left_out", ["site=Site 01", "site=Site 02", "diagnosis=other"])

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from alliance_helpers import paths
 from alliance_helpers.cohorts.simulate import simulate_study, write_study
-from alliance_helpers.errors import ParameterError
+from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.pages.report import Run
 from alliance_helpers.running import plan, runner
 from alliance_helpers.running.cli import main
@@ -348,7 +348,7 @@ def test_a_lock_says_when_it_was_made(tmp_path):
 def test_a_bad_lock_is_refused(tmp_path):
     data = study(tmp_path / "data")
     file = lock({"data": str(data)}, data / LOCK)
-    with pytest.raises(ParameterError, match="not written twice"):
+    with pytest.raises(OutputError, match="exists already"):
         lock({"data": str(data)}, file)
     with pytest.raises(ParameterError, match="no folder"):
         lock({"data": str(tmp_path / "dat")}, tmp_path / "dat" / LOCK)
@@ -396,6 +396,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     done = CliRunner().invoke(main, ["compare", str(one), str(tmp_path / "empty")])
     assert done.exit_code == 2 and "has no run.json" in done.stderr
+    done = CliRunner().invoke(main, ["compare", *[str(one)] * 2, "--page", str(one / "run.json")])
+    assert done.exit_code == 2 and "run.json exists already" in done.stderr
     about = json.loads((one / "run.json").read_text())
     about["plan"]["codebook"]["tables"] = {"other": {"variables": {"mood": {}, "sleep": {}}}}
     (tmp_path / "empty" / "run.json").write_text(json.dumps(about))

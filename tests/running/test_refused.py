@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from bad_input import CASES, good, write
 from click.testing import CliRunner
 
 from alliance_helpers.running import station
 from alliance_helpers.running.cli import main
+from alliance_helpers.study import load
 
 LIMIT = 5  # seconds of the processor
 GOOD = good()
@@ -105,7 +107,10 @@ GRIDS = {
     "nobody to leave out": "runs: [{without: site=Atlantis}]",
     "a block of nothing": "runs: [{blocks: pretreatment=shoe_size}]",
     "a column of no categories": "runs: [{by: client_age}]",
+    "a notebook without a name": "notebooks: ['']\nruns: [{scenario: halo}]",
+    "data longer than a name": f"runs: [{{data: {'x' * 5000}}}]",
 }
+HALO = "runs: [{scenario: halo}]"
 OPTIONS = {
     "a parameter of no name": ["run", "-p", "sead", "1"],
     "a share above one": ["run", "-p", "conf_level", "1.5"],
@@ -116,7 +121,17 @@ OPTIONS = {
     "jobs of none": ["run", "--jobs", "0"],
     "a run that is none": ["export", "nowhere", "--to", "OUT"],
     "two runs that are none": ["compare", "nowhere", "elsewhere"],
+    "a draft in the place of a file": ["describe", "halo.yml", "--out", "halo.yml"],
+    "a comparison in the place of a file": ["compare", "one", "other", "--page", "halo.yml"],
     "nothing to describe": ["describe", "nowhere"],
+    "data of a name too long": ["check", "--data", "x" * 300],
+    "results in a path too long": ["run", "--out", "x/" * 3000],
+    "results in a file": ["plan", "symptoms", "--cohorts", "10", "--out", "halo.yml/x"],
+    "the home of nobody": ["check", "--data", "~nobody-at-all/x"],
+    "a parameter given twice": ["run", "-p", "n_perm", "20", "-p", "n_perm", "30"],
+    "notebooks of no name": ["batch", "halo.yml", "--out", "OUT", "--notebooks", ","],
+    "no end of time": ["batch", "halo.yml", "--out", "OUT", "--timeout", "inf"],
+    "a scheduler without a port": ["batch", "halo.yml", "--out", "OUT", "--dask", "nonsense"],
 }
 COUNT = len(CASES) + len(SHAPES) + len(CLAIMS) + len(GRIDS) + len(OPTIONS)
 
@@ -172,6 +187,7 @@ def commands(folder: Path):
     for name, text in GRIDS.items():
         grid.write_text(text)
         yield name, ["batch", str(grid), "--out", out], ""
+    Path("halo.yml").write_text(HALO)
     for name, arguments in OPTIONS.items():
         yield name, [out if word == "OUT" else word for word in arguments], ""
 
@@ -183,11 +199,26 @@ def says(done, known: str, folder: Path) -> bool:
     return headed and not done.stdout and "\n".join(map(str.strip, lines)) == known
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """What reading a study brought, which each command after the first takes from here."""
+    found, really = {}, load._everything
+
+    def once(*asked):
+        key = repr(asked)
+        if key not in found:
+            found[key] = really(*asked)
+        return found[key]
+
+    monkeypatch.setattr(load, "_everything", once)
+    return found
+
+
 def test_there_are_two_hundred():
     assert COUNT >= 200
 
 
-def test_every_bad_input_ends_in_a_message_soon_and_leaves_nothing(tmp_path, monkeypatch):
+def test_every_bad_input_ends_in_a_message_soon_and_leaves_nothing(tmp_path, monkeypatch, read):
     monkeypatch.setenv(station.COLD_VARIABLE, "1")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.chdir(tmp_path)
@@ -197,6 +228,8 @@ def test_every_bad_input_ends_in_a_message_soon_and_leaves_nothing(tmp_path, mon
         monkeypatch.setattr(f"alliance_helpers.running.{runs}", lambda *_: ran.append(1))
     wrong, inputs = [], set()
     for name, arguments, known in commands(tmp_path):
+        if arguments[0] == "check":  # the first of a study's commands
+            read.clear()
         started = time.process_time()
         done = CliRunner().invoke(main, arguments, prog_name="alliance")
         seconds = time.process_time() - started
@@ -210,6 +243,7 @@ def test_every_bad_input_ends_in_a_message_soon_and_leaves_nothing(tmp_path, mon
             wrong.append((name, arguments[0], done.exit_code, seconds, done.output[-300:]))
         ran.clear()
     assert wrong == []
+    assert Path("halo.yml").read_text() == HALO
     assert len(inputs) == COUNT
 
 

@@ -225,6 +225,21 @@ def test_check_tells_records_beside_lines(kind, size, tmp_path):
     assert CliRunner().invoke(main, [*command, "--json"]).output == "[]\n"
 
 
+@pytest.mark.parametrize("how", [{}, {"compress": True}, {"row_compress": True}])
+@pytest.mark.parametrize("stated", [-1, 0, 3, 4, 2**31 - 1])
+def test_rows_that_the_header_of_an_spss_file_does_not_count_are_told(tmp_path, how, stated):
+    path = tmp_path / "t.sav"
+    pyreadstat.write_sav(pd.DataFrame({"id": list("abc"), "x": [1.0, 2, 3]}), path, **how)
+    content = bytearray(path.read_bytes())
+    content[80:84] = stated.to_bytes(4, "little", signed=True)
+    path.write_bytes(content)
+    if stated in (-1, 3):  # not known while it was written, or right
+        assert read_file(path).frame["x"].tolist() == [1, 2, 3]
+        return
+    with pytest.raises(DataError, match=f"t.sav: says that it has {stated:,} cases, and holds 3"):
+        read_file(path)
+
+
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
 @pytest.mark.parametrize("name", ["findings.yml", "codebook.yml"])
 def test_what_lies_in_a_file_s_place_is_no_reason_to_take_the_shipped_one(tmp_path, kind, name):
