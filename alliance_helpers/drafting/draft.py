@@ -59,7 +59,8 @@ from .layout import (
     Shape,
     find_what_is_said_twice,
     leave_counters,
-    of_other,
+    leave_others,
+    numbered_anew,
     shape_of,
 )
 from .ratings import is_alliance, items_and_scale, join_subscales, rater_of, word_for
@@ -222,6 +223,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
         layout = _lay_out([largest])
         layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
+    numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
     for table in tables:  # a rating of one session says of which, as those of several do
         time = next((n for n in times if n in table.guesses), None)
@@ -231,19 +233,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
     layout.questions += [_lost(table) for table in tables if table not in layout.tables]
-    first, *rest = [
-        t for t in layout.tables if t.row == "client" and layout.client in t.guesses
-    ] or [None]
-    ids = partial(DraftTable.held, name=layout.client)
-    more = [t for t in rest if {*t.frame} == {*first.frame}
-            and not {*map(plain, ids(first))} & {*map(plain, ids(t))}]  # fmt: skip
-    other = [t for t in more if of_other(first, t, layout.client)]
-    layout.questions += [say("two_ids", file=t.source.raw.file, other=first.source.raw.file)
-                         for t in other]  # fmt: skip
-    if more := [t for t in more if t not in other]:
-        files = listed(table.source.raw.file for table in more)
-        layout.questions.append(say("others", files=files, other=first.source.raw.file))
-        layout.tables = [table for table in layout.tables if table not in more]
+    leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
     counts = Counter(n for t in rows for n, g in t.guesses.items() if g.column not in t.same)

@@ -67,6 +67,7 @@ class Guess:
     format: str = ""
     asked: str = ""  # what only a person can tell
     role: str | None = None
+    within: tuple[str, ...] = ()  # what an id begins anew in
     rare: bool = False  # whether so few rows repeat a value that a later form corrects an earlier
     unique: bool = False  # whether every value stands in one row
 

@@ -11,9 +11,10 @@ import pandas as pd
 from ..errors import listed
 from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
+from ..study.suspect import begun_anew, numbered
 from .answers import pattern, say, shown
 from .exports import Source
-from .guesses import FEW, TIME, Column, Guess, as_number, plain_name
+from .guesses import FEW, ROLES, TIME, Column, Guess, as_number, place_in_time, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
@@ -191,7 +192,13 @@ def shape_of(table: DraftTable) -> Shape:
         guess = guesses[shape.client].as_id(role="client", unique=True)
         guesses |= {name: replace(other, unique=False) for name, other in guesses.items()}
         guesses[shape.client] = guess
+        _within(guesses, shape.client, *shape.settings.get("within", ()))
     return shape
+
+
+def _within(guesses: dict[str, Guess], name: str, *by: str) -> None:
+    guesses[name] = replace(guesses[name], within=by)
+    guesses |= {n: guesses[n].as_id() for n in by if guesses[n].type in DATA}
 
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
@@ -218,11 +225,52 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             why = say("sessions", column=free[client].column, by=free[time].column)
             settings = {"time": time, "event": "last"}
             return Shape("session", client, settings, why, (say("which_session"),))
+    people = [n for n, g in free.items() if (g.type, g.role) == ("id", "case_manager")][:1]
+    for by in (_places(free), people, _places(free) + people):
+        client = by and _tied(table, *by)
+        if client and numbered(*_texts(table, client, *by)):
+            told = {"column": free[client].column, "by": " and ".join(free[n].column for n in by)}
+            asked, why = (say(what, **told) for what in ("client_in", "occasion"))
+            return Shape("client", client, {"within": (*by,)}, why, (asked,))
     for name, guess in free.items():
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
-        if guess.type not in DATA and item_blocks(held) and _tied(table, name):
+        known = guess.type in DATA or guess.role  # numbers, or whose ids they are
+        if not known and item_blocks(held) and _tied(table, name):
             return Shape(questions=(say("answers", column=guess.column),))
     return _doubts(table) if has_items else Shape()
+
+
+def _places(guesses: Mapping[str, Guess]) -> list[str]:
+    """The column of sites, which may be numbered."""
+    return [n for n, g in guesses.items()
+            if g.role == "site" or ROLES["site"].fullmatch(g.column)][:1]  # fmt: skip
+
+
+def _texts(table: DraftTable, name: str, *by: str) -> list[pd.Series]:
+    """The ids of a column, and what others hold beside them, where both are there."""
+    columns = [table.guesses[n].column for n in (name, *by)]
+    cells = table.frame[columns].dropna().map(as_text)
+    return [cells[columns[0]], cells[columns[1:]].agg(" ".join, axis=1)]
+
+
+def numbered_anew(layout: Layout, tables: list[DraftTable]) -> None:
+    """Read ids of case managers that seem to begin anew in each site as such, and ask."""
+    who, client = layout.case_manager, layout.client
+    here = [(t, *_places(t.guesses)) for t in tables if who in t.guesses]
+    pairs = {t: pd.concat(_texts(t, who, *site), axis=1) for t, *site in here if site}
+    told = {t: several for t, p in pairs.items() if (several := begun_anew(p.drop_duplicates()))}
+    for table, *site in here if told else ():
+        guess = table.guesses[who]
+        if site:
+            layout.site = site[0]
+            once = guess.unique or not pairs[table].duplicated().any()
+            table.guesses[who] = replace(guess, unique=once)
+            _within(table.guesses, who, *site)
+        elif client in table.guesses:
+            table.same.add(guess.column)
+    for table, several in [*told.items()][:1]:
+        seen = {"column": table.guesses[who].column, "n": len(several), "site": layout.site}
+        table.questions.append(say("therapist_in", **seen, ids=listed(several, 3)))
 
 
 def leave_counters(tables: list[DraftTable]) -> None:
@@ -255,13 +303,32 @@ def _counts(table: DraftTable, name: str) -> int:
     return in_order + (in_order and number[-1] <= 2 * len(number))
 
 
-def of_other(first: DraftTable, table: DraftTable, ids: str) -> bool:
-    """Whether the ids of two tables are the same, but for what tells whose answers they are."""
-    one, two = (sorted(t.held(ids)) for t in (first, table))
-    unlike = len({informant_of(t.name) for t in (first, table)} - {None}) == 2
-    told = len(as_written(two, one)) >= ALIKE * len(two)
-    _, known, first = id_ends(pd.Series([*one, *two]))
-    return told and (unlike or known or not first)
+def leave_others(layout: Layout) -> None:
+    """Find further tables with the first one's columns: other clients, whose rows belong there."""
+    tables = [t for t in layout.tables if t.row == "client" and layout.client in t.guesses]
+    found: dict[str, list[DraftTable]] = {}
+    for table in (t for t in tables[1:] if {*t.frame} == {*tables[0].frame}):
+        found.setdefault(_others(tables[0], table, layout.client), []).append(table)
+    for what in filter(None, found):
+        other, *files = (t.source.raw.file for t in (tables[0], *found[what]))
+        names = listed(repr(t.source.sheet or t.name) for t in (tables[0], *found[what]))
+        layout.questions.append(say(what, files=listed(files), other=other, names=names))
+    layout.tables = [table for table in layout.tables if table not in found.get("others", ())]
+
+
+def _others(first: DraftTable, table: DraftTable, client: str) -> str:
+    """What the ids of two tables with the same columns tell: of whom the second speaks."""
+    one, two = (pd.Series(sorted(t.held(client))) for t in (first, table))
+    told = [informant_of(t.name) for t in (first, table)]
+    _, known, begun = id_ends(pd.concat([one, two]))
+    unlike = len({*told} - {None}) == 2 or known or not begun
+    if unlike and len(as_written(two, one)) >= ALIKE * len(two):
+        return "two_ids"
+    if not {*map(plain, one)} & {*map(plain, two)}:
+        return "others"
+    when = [place_in_time(t.name) for t in (first, table)]
+    told += [place and (place[0] != 1 or TIME.fullmatch(place[2])) for place in when]
+    return "" if any(told) or not all(numbered(x, x.notna()) for x in (one, two)) else "anew"
 
 
 def _doubts(table: DraftTable) -> Shape:

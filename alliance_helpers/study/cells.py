@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,6 +105,7 @@ MOST_STEPS = 10  # of answers: a longer range is no questionnaire's
 MANY = 0.05  # of the cells: text that stands in more of them is no slip, and means something
 DATES = pd.Timestamp("1850-01-01"), pd.Timestamp("2200-01-01")
 MAX_ID = 200
+IN = " / "  # between a site, say, and the id that counts within it
 FEWEST = 10  # ids, to see what all of a table begin and end with
 ISO = r"\d{4}-\d\d-\d\d([T ].*)?"
 
@@ -192,10 +193,8 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     said = say("words_for_numbers" if wrong.sum() > many else "no_number", word=word)
     notes.wrong(v.column, wrong, values, *said)
     if v.out_of_range == "error":
-        what, remedy = say("outside", limits=limits)
-        if outside.sum() > many and v.high - v.low <= MOST_STEPS:
-            remedy = one_lower(x[outside], v.low, v.high, remedy)
-        notes.wrong(v.column, outside, values, what, remedy)
+        said = codes_or(x, outside, v.low, v.high, say("outside", limits=limits))
+        notes.wrong(v.column, outside, values, *said)
     notes.wrong(v.column, broken, values, *say("broken"))
     for marked, rule in ((coded, "missing code"), (outside, f"outside {limits}")):
         notes.changed(v.name, marked, values[marked].to_list(), "", rule)
@@ -206,12 +205,18 @@ def number(values: pd.Series, v: Variable, notes: Notes) -> np.ndarray:
     return x
 
 
-def one_lower(x: np.ndarray, low: float, high: float, otherwise: str) -> str:
-    """The remedy for values outside a range, which are answers if all are one too low."""
-    if (x != low - 1).any():
-        return otherwise
+def codes_or(x: np.ndarray, bad: np.ndarray, low: float, high: float, said: tuple) -> tuple:
+    """What is wrong with answers beyond their range, and what each reading of so few codes asks.
+
+    Answers may count from one less, if nobody gives the highest.
+    """
+    codes = np.unique(x[bad])
+    if bad.sum() < 2 or len(codes) > NAMED or high - low > MOST_STEPS:
+        return said
+    lower = codes[-1] == low - 1 and not (x == high).any()
     words = ", ".join(f"{i:g}: {i + 1:g}" for i in np.arange(low - 1, high))
-    return f"If answers count from {low - 1:g}, say `values: {{{words}}}`."
+    told = {"what": said[0], "codes": listed(f"{code:g}" for code in codes), "words": words}
+    return say("one_lower" if lower else "some_codes", **told)
 
 
 def _whole(x: np.ndarray) -> np.ndarray:
@@ -392,6 +397,19 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)
         notes.wrong(v.column, long, cells.to_numpy(), *say("long_id", most=MAX_ID))
     return cells.mask(gone).array if gone.any() else cells.array
+
+
+def within(typed: Mapping[str, object], v: Variable, notes: Notes) -> object:
+    """Ids that begin anew in each site, say, behind what says in which: North / 3."""
+    own = whole = pd.Series(typed[v.name], dtype="str")
+    for name in reversed(v.within):
+        whole = pd.Series(typed[name], dtype="str") + IN + whole
+    whole = whole.map(lambda i: v.codes.get(i, i), na_action="ignore").astype("str")
+    told, by = whole.notna().to_numpy(), listed(v.within)
+    notes.wrong(v.column, own.notna().to_numpy() & ~told, own, *say("within_nothing", by=by))
+    before, after = (x[told].to_list() for x in (own, whole))
+    notes.changed(v.name, told, before, after, f"counts within {by}")
+    return whole.array
 
 
 def _plain_ids(cells: pd.Series, v: Variable) -> bool:

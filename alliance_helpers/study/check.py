@@ -25,11 +25,12 @@ from .cells import (
     as_log,
     as_text,
     as_written,
+    codes_or,
     firsts,
     in_order,
-    one_lower,
     parted,
     plain,
+    within,
     word_of,
 )
 from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links, say
@@ -58,7 +59,11 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         cells = frame[key].astype(object).fillna("").astype(str)
         values = cells.agg(", ".join, axis=1).to_numpy()
         many = later.sum() > max(NAMED, MANY * len(later))
-        notes.wrong(column, later, values, *say("many_rows" if many else "again"))
+        ids = [v.name for v in table.variables.values() if KINDS[v.type] == "id"]
+        by = (n for n in ids if n in frame and not frame.duplicated([*key, n]).any())
+        own = next(by, None) if many else None
+        what = "own_rows" if own else "many_rows" if many else "again"
+        notes.wrong(column, later, values, *say(what, own=own, key=key[0]))
         return frame
     kept = frame.sort_values(table.latest, kind="stable", na_position="first")
     kept = kept.drop_duplicates(key, keep="last").index
@@ -285,8 +290,8 @@ def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Not
                     continue
                 x = frame[v.name].to_numpy(dtype=float, na_value=np.nan)
                 bad = ((x < low) | (x > high)) & rows
-                what, other = say("beyond", form=scale.form or scale.name, low=low, high=high)
-                notes[name].wrong(v.column, bad, x, what, one_lower(x[bad], low, high, other))
+                said = say("beyond", form=scale.form or scale.name, low=low, high=high)
+                notes[name].wrong(v.column, bad, x, *codes_or(x, bad, low, high, said))
 
 
 def occasions(frame: pd.DataFrame, table: Table, items: Iterable[str]) -> Iterator:
@@ -448,6 +453,8 @@ def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
             typed[v.name] = CHECKS[v.type](frame.iloc[:, position], v, notes)
     if ROW_ID in expected:
         typed[expected[ROW_ID].name] = pd.array(notes.rows.astype(str), dtype="str")
+    counted = [v for v in expected.values() if v.within and {v.name, *v.within} <= {*typed}]
+    typed |= {v.name: within(typed, v, notes) for v in counted}
     return pd.DataFrame(typed, index=pd.Index(notes.rows, name="row"), copy=False)
 
 

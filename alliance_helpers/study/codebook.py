@@ -23,6 +23,7 @@ SUBSCALES = {form: told["key"] for form, told in FORMS.items()}
 SHORT_OF_36 = {form: told["of_36"] for form, told in FORMS.items() if "of_36" in told}
 RESPONSES = {form: tuple(told["answers"]) for form, told in FORMS.items()}
 N_ITEMS = {form: sum(map(len, key.values())) for form, key in SUBSCALES.items()}
+TWINS = {a: b for a, n in N_ITEMS.items() for b in N_ITEMS if a != b and n == N_ITEMS[b]}
 MAX_SPAN = 1_000
 # Types of a link that can be held against one another.
 KINDS = {"id": "id", "category": "id", "number": "number", "integer": "number", "date": "date"}
@@ -47,7 +48,8 @@ class Variable:
 
     `codes` maps what a cell holds to the category, or the number, it means; `format` is how dates
     are written, if not as year-month-day. The variable's own codes for "no answer" always hold
-    (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only.
+    (`missing`, `missing_ranges`); the study's (`study_missing`) outside its range only. An id may
+    count anew `within` what other variables of its row hold.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Variable:
     out_of_range: str = "error"
     format: str | None = None
     optional: bool = False
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,11 @@ def _but(entry: Mapping, *without: str) -> dict:
     return {name: value for name, value in entry.items() if name not in without}
 
 
+def _several(told: object) -> tuple:
+    """What may be written as one, or as a list."""
+    return tuple(told) if isinstance(told, (list, tuple)) else (told,)
+
+
 def _table(name: str, entry: dict, missing: tuple) -> Table:
     occasion, variables = entry.get("occasion") or {}, {}
     header = entry.get("header", 1)
@@ -146,7 +151,7 @@ def _table(name: str, entry: dict, missing: tuple) -> Table:
         ignore=tuple(name for pattern in entry.get("ignore", ()) for name in expand(pattern)),
         header=tuple(header if isinstance(header, list) else [header] * 2),
         where={
-            column: tuple(map(str, kept if isinstance(kept, list) else [kept]))
+            column: tuple(map(str, _several(kept)))
             for column, kept in entry.get("where", {}).items()
         },
         rated=bool(rated),
@@ -176,13 +181,13 @@ def _variable(name: str, table: str, column: str, settings: dict, missing: tuple
         codes=codes,
         missing=tuple(settings.get("missing", ())),
         study_missing=missing,
-        **_but(settings, "column", "range", "values", "missing"),
+        within=_several(settings.get("within", ())),
+        **_but(settings, "column", "range", "values", "missing", "within"),
     )
 
 
 def _scale(name: str, entry: dict, tables: dict[str, Table]) -> Scale:
-    listed_items = entry["items"] if isinstance(entry["items"], list) else [entry["items"]]
-    items = tuple(item for pattern in listed_items for item in expand(pattern))
+    items = tuple(item for pattern in _several(entry["items"]) for item in expand(pattern))
     form = entry.get("form")
     keys = entry.get("keys") or SUBSCALES.get(form) or {"total": list(range(1, len(items) + 1))}
     low, high = entry.get("range") or RESPONSES.get(form) or limits_of(items, tables)
@@ -292,9 +297,9 @@ def _quoted(name: str) -> str:
 def _told(book: Codebook, v: Variable, name: str, first: Variable, shared: set[str], entry: str):
     """What is wrong with a name that two variables have, and what to write instead; or None."""
     if name in shared:
-        if KINDS[v.type] == KINDS[first.type]:
-            return None
-        return say("two_types", name=name, v=v, first=first)
+        alike = KINDS[v.type] == KINDS[first.type]
+        what = "two_types" if not alike else "two_within" if v.within != first.within else ""
+        return say(what, name=name, v=v, first=first) if what else None
     if all(x.name == book.tables[x.table].occasion for x in (v, first)):
         return None
     columns = {"column": show(v.column), "other": show(first.column)}
@@ -346,7 +351,10 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
     endings = len(ROLES if table.rated else table.suffix)
+    ids = {name for name, v in table.variables.items() if KINDS[v.type] == "id"}
+    counted = [v for v in table.variables.values() if v.within]
     wrong = {
+        "no_within": any(v.type != "id" or not {*v.within} <= ids - {v.name} for v in counted),
         "key_optional": any(v.optional for name, v in table.variables.items() if name in table.key),
         "header_backwards": table.header[0] > table.header[1],
         "told_alike": len({*table.suffix.values()}) < endings,

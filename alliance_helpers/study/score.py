@@ -109,9 +109,7 @@ def score(
         raise ParameterError(f"max_missing is {max_missing}; give a share from 0 to below 1.")
     low, high = limits
     parts = {part: numbers for part, numbers in keys.items() if part != "total"} or keys
-    sign = np.zeros(items.shape[1])
-    for number in (i for numbers in keys.values() for i in numbers):
-        sign[abs(number) - 1] = np.sign(number)
+    sign = signs(keys, items.shape[1])
     columns = _columns(items)
     _refuse(items, columns, lambda x: (x < low) | (x > high), "responses", low=low, high=high)
     size = {part: len(numbers) for part, numbers in parts.items()}
@@ -138,6 +136,14 @@ def score(
         scores["total"][rows] = total if how == "sum" else total / sum(size.values())
     _warn(columns, sign, items.columns)
     return pd.DataFrame(scores | {"n_missing": n_missing}, index=items.index, copy=False)
+
+
+def signs(keys: dict[str, list[int]], n: int) -> np.ndarray:
+    """For each of n items 1, or -1 if a key reverses it, or 0 if none has it."""
+    sign = np.zeros(n)
+    for number in (i for numbers in keys.values() for i in numbers):
+        sign[abs(number) - 1] = np.sign(number)
+    return sign
 
 
 def _mean(total: np.ndarray, answered: np.ndarray, k: int, max_missing: float) -> np.ndarray:

@@ -7,6 +7,7 @@ looks wrong and the line of the codebook that settles it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import combinations
@@ -15,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from ..errors import Problem, listed
-from .cells import as_text, firsts, plain
+from .cells import IN, as_text, firsts
 from .check import WRITTEN, about, alike, occasions, session_order
-from .codebook import WORDS, Codebook, Scale, Table, row_variables, say
+from .codebook import SUBSCALES, TWINS, WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
-from .score import LOOKED_AT, against
+from .score import LOOKED_AT, against, signs
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
 TRIAL = re.compile(rf"(?i)(?<![^\W\d_])({WORDS['pattern']['trial']})(?![^\W\d_])")
@@ -32,6 +33,8 @@ SEVERAL = range(2, 13)
 MET = 0.5  # of a table's sessions, that the first table has
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
+UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+HALF, GAPS = 0.5, 1.5
 
 
 def suspicions(
@@ -59,15 +62,19 @@ def suspicions(
 def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
     """Clients who are seen by another case manager later on."""
     for name, frame in sessions.items():
-        if book.case_manager in frame:
-            pair = frame[[book.client, book.case_manager]]
-            told = pair.iloc[np.union1d(*(firsts(pair[name]) for name in pair))]
-            if told[book.client].is_unique:
-                continue
-            told = told.dropna().drop_duplicates()[book.client]
-            if several := sorted(told[told.duplicated()].unique()):
-                said = say("changes", n=len(several), who=listed(map(repr, several), 3))
-                yield about(book.tables[name], book.case_manager, *said)
+        told = _pairs(frame, book.client, book.case_manager)[book.client]
+        if several := sorted(told[told.duplicated()].unique()):
+            said = say("changes", n=len(several), who=listed(map(repr, several), 3))
+            yield about(book.tables[name], book.case_manager, *said)
+
+
+def _pairs(frame: pd.DataFrame, *names: str | None) -> pd.DataFrame:
+    """What two columns hold side by side, each pair once; nothing if one is not there."""
+    if not {*names} <= {*frame}:
+        return pd.DataFrame(columns=names, dtype="str")
+    pair = frame[[*names]]
+    changed = np.union1d(*(firsts(pair[name]) for name in pair))
+    return pair.iloc[changed].dropna().drop_duplicates()
 
 
 def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
@@ -162,14 +169,37 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
 
 
 def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
-    """Ids of trials of the form; of case managers that are probably one person's."""
+    """Ids of trials of the form; of case managers that are probably one person's, or several's."""
     if odd := trials(frame.get(book.client, ())):
         yield about(table, book.client, *say("trials", ids=listed(map(repr, odd), 6)))
-    if book.case_manager not in frame or table.row != "client":
+    who, site = book.case_manager, book.site
+    if who not in frame or table.row != "client":
         return
-    if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
-        same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
-        yield about(table, book.case_manager, *say("one_person", same=same))
+    told = _pairs(frame, who, site)
+    if several := begun_anew(told):
+        seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
+        yield about(table, who, *say("anew", **seen, site=site, name=who))
+    if pairs := spelled_alike(frame[who].dropna().unique()):
+        same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
+        yield about(table, who, *say("one_person", same=same))
+
+
+def begun_anew(pairs: pd.DataFrame) -> list[str]:
+    """Ids (first column) that stand in several groups (second) since each seems to count its own.
+
+    Most ids do; or those of one group mostly do, and they are numbers of each group.
+    """
+    ids, group = (pairs[name] for name in pairs)
+    shared = ids.duplicated(keep=False)
+    several = [*ids[shared].unique()]
+    own = shared.groupby(group).mean().max() if several[1:] and numbered(ids, group) else 0
+    return several if own >= HALF or len(several) > HALF * ids.nunique() else []
+
+
+def numbered(ids: pd.Series, group: pd.Series) -> bool:
+    """Whether ids may be numbers that each group counts: none far above what a group holds."""
+    highest = ids.str.extract(r"(\d+)\D*$")[0].astype(float).max()
+    return bool(highest <= GAPS * group.value_counts().max())
 
 
 def trials(ids) -> list[str]:
@@ -179,20 +209,32 @@ def trials(ids) -> list[str]:
 
 
 def spelled_alike(ids) -> list[list[str]]:
-    """Names that are probably one spelled differently, each group with all of its members."""
-    groups: dict[str, list[str]] = {}
+    """Names that are probably one spelled differently, each group with all of its members.
+
+    Without case, signs, umlauts and zeros in front they are the same; or long, of nearly the same
+    letters, and with the same numbers and initials. What counts within a site is alike there only.
+
+    >>> spelled_alike(["T1", "T01", "t 1", "T10", "Jäger", "Jager", "JAEGER", "1-11", "11-1"])
+    [['T1', 'T01', 't 1'], ['Jäger', 'JAEGER', 'Jager']]
+    """
+    groups, fixed = {}, {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
-        words = plain(i).split()
-        words = words if re.search(r"\d", i) else sorted(words)
-        groups.setdefault("".join(words), []).append(i)
-    names = [(k, re.sub(r"[\W\d_]", "", k)) for k in groups]
-    names = [k for k in names if len(k[1]) >= LETTERS]
+        site, _, name = unicodedata.normalize("NFC", i).rpartition(IN)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z]$)", " ", name)  # TherapistB
+        name = unicodedata.normalize("NFKD", name.casefold().translate(UMLAUTS))
+        name = re.sub(r"[\u0300-\u036f]", "", name)
+        words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<!\d)0+(?=\d)", "", name))
+        words = words if re.search(r"\d", name) else sorted(words)
+        key = site, re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
+        groups.setdefault(key, []).append(i)
+        fixed[key] = [site, *(word for word in words if word.isdigit() or len(word) == 1)]
+    names = [(k, x) for k in groups if len(x := re.sub(r"[\d ]", "", k[1])) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
-        same = re.sub(r"\D+", " ", a) == re.sub(r"\D+", " ", b)
         one, two = groups[a], groups[b]
-        if same and one is not two and get_close_matches(x, [y], 1, ALIKE):
-            groups |= {k: [*one, *two] for k, same in groups.items() if same in (one, two)}
-    return [[*group] for group in dict.fromkeys(map(tuple, groups.values())) if len(group) > 1]
+        if one is not two and fixed[a] == fixed[b] and get_close_matches(x, [y], 1, ALIKE):
+            one += two
+            groups |= {k: one for k, group in groups.items() if group is two}
+    return [group for group in {id(g): g for g in groups.values()}.values() if len(group) > 1]
 
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
@@ -218,11 +260,13 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
 
 def _reversal(x, columns: list[str], present: list[str], scale: Scale, told) -> Iterator[Problem]:
     """Items that run against the others, or whose names say that they are reversed already."""
-    sign = np.ones(len(columns))
-    for i in (i for key in scale.keys.values() for i in key):
-        sign[abs(i) - 1] = np.sign(i)
-    if negative := [columns[i] for i in against([*x.T], sign)]:
-        yield told("against_settled" if scale.settled else "against", names=listed(negative))
+    sign, twin = signs(scale.keys, len(columns)), TWINS.get(scale.form)
+    if len(negative := against([*x.T], sign)):
+        switched = np.flatnonzero(sign != signs(SUBSCALES[twin], len(sign))) if twin else ()
+        what = "against_form" if min(sign) > 0 else "against_either"
+        what = what if [*switched] == [*negative] else "against"
+        names = listed(columns[i] for i in negative)
+        yield told("against_settled" if scale.settled else what, names=names, other=twin)
     if scale.settled:
         return
     if named := [c for c, s in zip(columns, sign, strict=True) if s < 0 and TURNED.search(c)]:

@@ -333,6 +333,95 @@ def a_sheet_for_each_site(folder, data):
         sheet(folder, frame.iloc[rows], name=site)
 
 
+def at_sites(data, sites=("North", "South", "East")):
+    """The truth with a site for each therapist; numbers of these and of clients in each site."""
+    n = len(sites)
+    site = ((data["who"] - 1) * n // data["who"].max()).map(dict(enumerate(sites)))
+    data = data.assign(site=site)
+    data["own"] = data.groupby("site")["who"].transform(lambda x: pd.factorize(x)[0] + 1)
+    data["here"] = data.groupby("site").cumcount() + 1
+    return data.assign(his=data.groupby("who").cumcount() + 1)
+
+
+def both(data, **columns):
+    return forms(data, phq_post="phq").drop(columns=["id", "therapist"]).set_axis(
+        [*CLIENT, *THERAPIST, "phq_post"], axis=1).join(ids(data, **columns))  # fmt: skip
+
+
+def numbered_therapists(folder, data):
+    frame = both(at_sites(data), id="id", clinic="site", therapist="own")
+    frame.to_csv(folder / "s.csv", index=False)
+
+
+def lettered_therapists(folder, data):
+    data = at_sites(data)
+    data["own"] = data["own"].map(lambda i: "ABCDEFGH"[i - 1])
+    frame = both(data, id="id", Klinik="site", Therapeut="own")
+    frame.to_csv(folder / "s.csv", sep=";", index=False)
+
+
+def sites_of_unlike_size(folder, data):
+    small = data["who"] < 4
+    data = data.assign(site=small.map({True: "A", False: "B"}),
+                       own=data["who"].where(small, data["who"] - 3))  # fmt: skip
+    both(data, id="id", clinic="site", therapist="own").to_csv(folder / "s.csv", index=False)
+
+
+def numbered_sites(folder, data):
+    both(at_sites(data, (1, 2, 3)), Patient="here", site="site", Therapeut="own").to_csv(
+        folder / "s.csv", sep=";", index=False
+    )
+
+
+def clients_of_each_therapist(folder, data):
+    both(data.assign(his=data.groupby("who").cumcount() + 1), client="his", therapist="who").to_csv(
+        folder / "s.csv", index=False
+    )
+
+
+def clients_of_each_site_s_therapist(folder, data):
+    both(at_sites(data), client="his", therapist="own", clinic="site").to_csv(
+        folder / "s.csv", index=False
+    )
+
+
+def a_table_of_therapists(folder, data):
+    data = at_sites(data)
+    both(data, id="id", clinic="site", therapist="own").to_csv(folder / "clients.csv", index=False)
+    once = data.drop_duplicates("who")
+    told = ids(once, clinic="site", therapist="own").assign(experience=range(len(once)))
+    told.to_csv(folder / "therapists.csv", index=False)
+
+
+def a_file_without_sites(folder, data):
+    frame = both(at_sites(data), id="id", clinic="site", therapist="own")
+    frame.drop(columns=THERAPIST).to_csv(folder / "clients.csv", index=False)
+    frame[["id", "therapist", *THERAPIST]].to_csv(folder / "therapists.csv", index=False)
+
+
+def sessions_at_sites(folder, data):
+    rows = at_sessions(data).merge(ids(at_sites(data), patient_id="id", clinic="site", own="own"))
+    rows.assign(therapist=rows.pop("own")).to_csv(folder / "s.csv", index=False)
+
+
+def therapists_at_two_sites(folder, data):
+    """A few of them; their numbers are everywhere their own."""
+    data = at_sites(data)
+    data.loc[data["who"].isin([3, 9, 17]) & (data.index % 2 == 0), "site"] = "West"
+    both(data, id="id", clinic="site", therapist="who").to_csv(folder / "s.csv", index=False)
+
+
+def a_file_for_each_site(folder, data):
+    """Clients and therapists numbered from 1 in each."""
+    for site, rows in at_sites(data).groupby("site"):
+        both(rows, id="here", therapist="own").to_csv(folder / f"{site}.csv", index=False)
+
+
+ANEW = (
+    numbered_therapists, lettered_therapists, sites_of_unlike_size, numbered_sites,
+    clients_of_each_therapist, clients_of_each_site_s_therapist, a_table_of_therapists,
+    a_file_without_sites, sessions_at_sites,
+)  # fmt: skip
 SESSIONS = (
     last_unrated, last_of_each_differs, a_file_of_each, roles_of_unlike_sessions, rated_once,
     rated_once_in_two_files, no_show, session_words, many_session_words, ordinal_words,

@@ -5,26 +5,33 @@ Where the informants' last sessions differ, both ratings are of the last that ev
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from exports_made import C, T, totals, truth
 from layouts_made import (
+    ANEW,
     SESSIONS,
     SHEETS,
     THERAPIST,
+    a_file_for_each_site,
     a_file_of_each,
     a_sheet_for_each_site,
     a_total_row,
     ambiguous_dates,
     at_sessions,
+    at_sites,
+    both,
     forms,
     last_of_each_differs,
     lies_mich,
     names_again,
     notes_and_blocks,
     notes_below,
+    numbered_therapists,
     session_words,
     sheet,
+    therapists_at_two_sites,
     three_headers,
 )
 from test_exports import drafted
@@ -89,6 +96,63 @@ def test_who_never_rated_together_is_kept_and_told(tmp_path):
     told = [note for note in check(tmp_path, book)[1] if "rating is lacking for 1 clients" in note]
     assert told
     assert all("that everybody rated, if there is" in note for note in told)
+
+
+def of_each(values, who):
+    """How many clients each therapist has, and their mean rating, the therapists in any order."""
+    told = values.groupby([*who]).agg(["size", "mean"]).round(6)
+    return told.sort_values(["size", "mean"]).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("made", ANEW, ids=lambda made: made.__name__)
+def test_numbers_that_begin_anew_are_other_people_s_and_it_is_asked(made, tmp_path):
+    data = truth()
+    made(tmp_path, data)
+    text, book, found, dyads = drafted(tmp_path)
+    wanted = totals(data)
+    assert "does each count its own" in text
+    assert "names items" not in text
+    assert len(found) == len(wanted)
+    pairs = [x[["c", "t"]].sort_values(["c", "t"]).to_numpy() for x in (found, wanted)]
+    np.testing.assert_allclose(*pairs)
+    theirs = of_each(found["c"], dyads[book.case_manager])
+    pd.testing.assert_frame_equal(theirs, of_each(wanted["c"], data["who"]))
+    assert not any("several of" in note for note in check(tmp_path, book)[1])
+
+
+def test_therapists_who_begin_anew_are_told_unless_few_work_at_two_sites(tmp_path):
+    numbered_therapists(tmp_path, truth())
+    plainly = parse_codebook(describe(tmp_path).replace(", within: [clinic]", ""))
+    (told,) = [note for note in check(tmp_path, plainly)[1] if "several of" in note]
+    assert "column therapist: 6 of 6 ids stand in several of 'clinic' (1, 2, 3, 4, 5, 6)" in told
+    assert "say `within: clinic` of 'therapist'" in told
+    therapists_at_two_sites(tmp_path, truth())
+    text = describe(tmp_path)
+    assert "within" not in text
+    assert not any("several of" in note for note in check(tmp_path, parse_codebook(text))[1])
+
+
+def test_a_file_for_each_site_stops_until_their_rows_are_one_table(tmp_path):
+    data = truth()
+    a_file_for_each_site(tmp_path, data)
+    stops = [line for line in describe(tmp_path).splitlines() if "# STOP: " in line]
+    assert len(stops) == 1
+    assert "North.csv, South.csv: found the same columns as in East.csv, and the same" in stops[0]
+    assert "with a further column named site" in stops[0]
+    parts = [(p, pd.read_csv(p)) for p in tmp_path.iterdir()]
+    for path, _ in parts:
+        path.unlink()
+    pd.concat(part.assign(site=path.stem) for path, part in parts).to_csv(tmp_path / "all.csv")
+    _, book, found, dyads = drafted(tmp_path)
+    theirs = of_each(found["c"], dyads[book.case_manager])
+    pd.testing.assert_frame_equal(theirs, of_each(totals(data)["c"], data["who"]))
+
+
+def test_files_named_for_a_time_or_an_informant_are_the_same_clients(tmp_path):
+    data = at_sites(truth())
+    for name in ("pre", "post"):
+        both(data.assign(id=range(72)), id="id").to_csv(tmp_path / f"{name}.csv", index=False)
+    assert "STOP" not in describe(tmp_path).split("study:")[0].replace("before a STOP", "")
 
 
 @pytest.mark.parametrize("made", SHEETS, ids=lambda made: made.__name__)

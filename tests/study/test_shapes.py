@@ -1,5 +1,6 @@
 """Files in the shapes of survey tools: read as the codebook says, or warned of, or refused."""
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pyreadstat
@@ -217,7 +218,8 @@ def test_an_answer_that_the_form_does_not_have(tmp_path):
     assert "rows 2, 3, 4 and 6 more, column x1: found '0'; WAI-SR goes from 1 to 5." in told
     assert "`values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}`" in told
     told = problems(tmp_path, data, '"x{1..12}": {type: integer, range: [1, 5]}', scale)
-    assert "expected 1 to 5. If answers count from 0, say `values: {0: 1, 1: 2," in told
+    assert "expected 1 to 5. Where 0 means no answer, say `missing: [0]`; if answers count" in told
+    assert "from 0, `values: {0: 1, 1: 2," in told
     recoded = '"x{1..12}": {values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}}'
     assert "column" not in problems(tmp_path, data, recoded, scale)
 
@@ -267,18 +269,114 @@ def test_what_is_warned_of(data, more, told, tmp_path):
     assert ("Warning" in found) == bool(told)
 
 
-def test_names_spelled_differently_are_listed(tmp_path):
-    ids = ["Dr. Anna Müller", "müller, anna dr", "Dr. Anna Mueller", "T 1", "T2", "T12", "Weber"]
+@pytest.mark.parametrize(
+    ("ids", "groups"),
+    [
+        (["Dr. Anna Müller", "müller, anna dr", "Dr. Anna Mueller", "T 1", "T2", "T12", "Weber"],
+         [[0, 1, 2]]),
+        (["T01", "T1", "t1", "T 1", "T-01", "T10", "T11"], [[0, 1, 2, 3, 4]]),
+        (["Bär", "BAER", "Ba\u0308r", "1-11", "11-1", "José", "Jose"], [[0, 1, 2], [5, 6]]),
+        ([f"Therapist {x}" for x in "ABCDEFGHIJKLMNOPQRSTUVW"], []),
+        ([f"Therapist{x}" for x in "ABC"] + ["A. Schmidt", "B. Schmidt"], []),
+        ([f"Kollege{x}" for x in "abcdefghijklmnopqrstuvw"], [[*range(23)]]),
+    ],
+)  # fmt: skip
+def test_names_spelled_differently_are_listed(ids, groups, tmp_path):
     data = "id,th,x\n" + "".join(f'{i},"{t}",{i}\n' for i, t in enumerate(ids))
-    more = "informants: {client: {alliance: x}}"
-    text = SMALL.format("th: {type: id}, x: {}", more).replace(
-        "client: id}", "client: id, case_manager: th}"
-    )
     (tmp_path / "t.csv").write_text(data)
+    (tmp_path / "codebook.yml").write_text(MANAGED.format("th: {type: id}, x: {}", RATED))
+    told = [note for note in check(tmp_path)[1] if "one person's" in note]
+    same = "; ".join(" = ".join(repr(ids[i]) for i in group) for group in groups)
+    assert [f"one person's: {same}. If so" in note for note in told] == [True] * bool(groups)
+
+
+CLINICS = "id,site,th,x\n" + "".join(f"{i},{'AB'[i % 2]},{i % 6 // 2},{i}\n" for i in range(24))
+
+
+@pytest.mark.parametrize(
+    ("data", "th", "told"),
+    [
+        (CLINICS, "", "column th: 3 of 3 ids stand in several of 'site' (0, 1, 2)"),
+        (CLINICS, ", within: site", ""),
+        (CLINICS, ", within: x", "name ids or categories"),
+        (CLINICS, ", within: th", "name ids or categories"),
+        (CLINICS, ", within: there", "name ids or categories"),
+        (CLINICS.replace("3,B,", "3,,"), ", within: site",
+         "rows 5, 15, 25, column th: found '1', '0', '2'; counts within site, which is blank"),
+        (CLINICS.replace(",2,", ",02,", 1), ", within: site", "'A / 02' = 'A / 2'."),
+        (CLINICS.replace(",2,", ",02,", 1), ", within: site, values: {\"02\": 2}", ""),
+        (CLINICS.replace(",2,", ",02,", 1), ", within: site, values: {A / 02: A / 2}", ""),
+    ],
+)  # fmt: skip
+def test_an_id_counts_within_each_site(data, th, told, tmp_path):
+    (tmp_path / "t.csv").write_text(data)
+    text = MANAGED.replace("case_manager: th", "case_manager: th, site: site")
+    variables = f"site: {{type: category}}, th: {{type: id{th}}}, x: {{}}"
+    (tmp_path / "codebook.yml").write_text(text.format(variables, RATED))
+    found, notes = check(tmp_path)
+    if told:
+        assert told in "\n".join(map(str, [*found, *notes]))
+    else:
+        assert not [note for note in [*found, *notes] if "column th" in str(note)]
+        made = clean(load_study(tmp_path))
+        assert {*made.dyads["th"]} == {f"{s} / {t}" for s in "AB" for t in "012"}
+        assert made.log["rule"].eq("counts within site").sum() == 24
+
+
+def test_an_id_counts_alike_in_every_table(tmp_path):
+    text = SMALL.format("site: {type: category}, th: {type: id, within: site}, x: {}", RATED)
+    other = "  u: {file: u.csv, key: [id], variables: {id: {type: id}, th: {type: id}}}\n"
+    text = text.replace("client: id}", "client: id, case_manager: th}")
+    with pytest.raises(CodebookError, match="'th' counts within other variables here than in"):
+        parse_codebook(text.replace("informants", other + "informants"))
+
+
+def test_clients_that_each_therapist_numbers(tmp_path):
+    """The remedy that is told settles it."""
+    (tmp_path / "t.csv").write_text(
+        "id,th,x\n" + "".join(f"{i // 6},T{i % 6},{i}\n" for i in range(24))
+    )
+    text = MANAGED.format("th: {type: id}, x: {}", RATED)
     (tmp_path / "codebook.yml").write_text(text)
-    (told, *_) = check(tmp_path)[1]
-    assert all(repr(name) in told for name in ids[:3])
-    assert not any(repr(name) in told for name in ids[3:])
+    told = str(check(tmp_path)[0][0])
+    assert "if each 'th' counts its own, `within: th` of 'id'" in told
+    text = text.replace("id: {type: id}", "id: {type: id, within: th}", 1)
+    (tmp_path / "codebook.yml").write_text(text)
+    assert len(clean(load_study(tmp_path)).dyads) == 24
+
+
+@pytest.mark.parametrize(
+    ("codes", "told", "settled"),
+    [
+        ([1, 2, 3, 4, 5, 0, 0], "`missing: [0]`; if they are answers", "missing: [0]"),
+        ([1, 2, 3, 4, 5, 6, 8, 8], "`missing: [6, 8]`; if they are answers", "missing: [6, 8]"),
+        ([0, 0, 1, 2, 3, 4], "`missing: [0]`; if answers count from 0, `values: {0: 1, 1: 2, 2:",
+         "values: {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}"),
+        ([1, 2, 3, 4, 5, 6], "Correct the value, or list it as a missing code", "missing: [6]"),
+    ],
+)  # fmt: skip
+def test_codes_beside_the_answers_have_one_remedy(codes, told, settled, tmp_path):
+    data = "id,x\n" + "".join(f"{i},{code}\n" for i, code in enumerate(codes))
+    assert told in problems(tmp_path, data, "x: {type: integer, range: [1, 5]}", RATED)
+    assert "x" not in problems(tmp_path, data, f"x: {{range: [1, 5], {settled}}}", RATED).split()
+
+
+def test_a_form_that_is_its_twin_by_its_items(tmp_path):
+    """Nobody answers above 5; the remedy that is told settles it, both ways."""
+    x = np.random.default_rng(4).integers(0, 3, (60, 1)) + np.arange(60)[:, None] % 2 + 1
+    x = np.clip(x + np.random.default_rng(5).integers(0, 2, (60, 12)), 1, 5)
+    x[:, [3, 9]] = 6 - x[:, [3, 9]]
+    names = [f"x{i}" for i in range(1, 13)]
+    frame = pd.DataFrame(x, columns=names).rename_axis("id")
+    variables = '"x{1..12}": {type: integer, range: [1, 5]}'
+    for right, wrong in (("WAI-S", "WAI-SR"), ("WAI-SR", "WAI-S")):
+        forms = [f'scales: {{s: {{form: {f}, items: "x{{1..12}}"}}}}\n' for f in (wrong, right)]
+        more = [form + RATED.replace("x}", "s}") for form in forms]
+        told, settled = (problems(tmp_path, frame.to_csv(), variables, text) for text in more)
+        assert "against the others: x4, x10" in told
+        assert f"`form: {right}`" in told
+        assert "against" not in settled
+        frame[["x4", "x10"]] = 6 - frame[["x4", "x10"]]
 
 
 @pytest.mark.parametrize(
