@@ -351,12 +351,10 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
     endings = len(ROLES if table.rated else table.suffix)
-    counted = [v for v in table.variables.values() if v.within]
     ids = {name for name, v in table.variables.items() if KINDS[v.type] == "id"}
+    counted = [v for v in table.variables.values() if v.within]
     wrong = {
-        "no_within": any(
-            v.type != "id" or {*v.within} - ids | {v.name} & {*v.within} for v in counted
-        ),
+        "no_within": any(v.type != "id" or not {*v.within} <= ids - {v.name} for v in counted),
         "key_optional": any(v.optional for name, v in table.variables.items() if name in table.key),
         "header_backwards": table.header[0] > table.header[1],
         "told_alike": len({*table.suffix.values()}) < endings,

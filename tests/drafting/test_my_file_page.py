@@ -26,6 +26,7 @@ READ = (  # dyads of each pair, and what its first row holds, read by hand
     (5, {"bdi": 21}),
     (4, {"c_1": 3, "t_2": 6}),
     (5, {"therapist": "Anna Schmidt", "gaf": 61}),
+    (5, {"therapist": "North / 1", "patient": "North / 1", "gaf": 61}),
     (5, {"therapist_alliance_goal": 20}),
 )
 

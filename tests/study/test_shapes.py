@@ -302,7 +302,7 @@ CLINICS = "id,site,th,x\n" + "".join(f"{i},{'AB'[i % 2]},{i % 6 // 2},{i}\n" for
         (CLINICS, ", within: th", "name ids or categories"),
         (CLINICS, ", within: there", "name ids or categories"),
         (CLINICS.replace("3,B,", "3,,"), ", within: site",
-         "rows 5, 15, 25, column th: found '1', '0', '2'; counts within site, which is blank here. Fill"),
+         "rows 5, 15, 25, column th: found '1', '0', '2'; counts within site, which is blank"),
         (CLINICS.replace(",2,", ",02,", 1), ", within: site", "'A / 02' = 'A / 2'."),
         (CLINICS.replace(",2,", ",02,", 1), ", within: site, values: {\"02\": 2}", ""),
         (CLINICS.replace(",2,", ",02,", 1), ", within: site, values: {A / 02: A / 2}", ""),
