@@ -27,6 +27,7 @@ MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
 FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
+ODD = 0.1  # of a column's cells, that are not like the others
 TOTAL = re.compile(WORDS["pattern"]["total"], re.IGNORECASE)
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
@@ -144,28 +145,67 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
 
 
 def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The records without names that stand among them again, totals and notes at the end.
-
-    A note fills a cell or two, after a blank row or with a word where only numbers stand.
-    """
-    end = len(frame)
-    for at in range(end - 1, max(end - FOOT, 0), -1):
-        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
-                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
-        column, word = cells[0]
-        above = frame.iloc[:at, column]
-        total = TOTAL.fullmatch(word) and not (above == word).any()
-        if not total and (len(cells) > NOTE or frame.shape[1] <= 2 * NOTE):
-            break
-        odd = pd.to_numeric(pd.Series([word, *above.dropna()]), errors="coerce").isna()
-        if total or frame.index[at] - frame.index[at - 1] > 1 or (odd[0] and odd.sum() == 1):
-            end = at
-    kept = np.arange(len(frame)) < end
+    """The records without names that stand among them again, totals, headings and notes."""
+    kept = np.ones(len(frame), bool)
+    kept[[*_beside_records(frame)]] = False
     again = np.flatnonzero(frame.iloc[1:, 0] == frame.columns[0]) + 1 if frame.shape[1] else ()
     for at in again:  # but for what a tool writes right below the names
         kept[at] &= not (frame.iloc[at] == frame.columns).all()
     rows = listed(frame.index[~kept], 3)
     return frame[kept] if rows else frame, f"no records, left aside: row {rows}" if rows else ""
+
+
+def _beside_records(frame: pd.DataFrame) -> Iterator[int]:
+    """Where notes stand, and what sums up the records.
+
+    A note fills a cell or two, after a blank row or with a word where only numbers stand. What sums
+    up is called so; or its id is a word or nothing, and one measure makes all of its numbers.
+    """
+    tail, ids = len(frame), frame.iloc[:, :1].squeeze(axis=1)
+    words = np.flatnonzero(_kinds(ids) == 0)[:FOOT] if (_kinds(ids.head()) > 0).any() else ()
+    for at in sorted({*words, *range(len(frame))[-FOOT:]} - {0}, reverse=True):
+        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
+                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
+        column, word = cells[0]
+        few, above = len(cells) <= NOTE < frame.shape[1] / 2, frame.iloc[:at, column]
+        records = _records(frame.iloc[:, column] if few else ids, at)
+        beside = TOTAL.fullmatch(word) and not (above == word).any()
+        beside = beside or (
+            records is not None and (few or _sums_up(frame.iloc[at], frame[records]))
+        )
+        if not beside and word == str(at) and word not in {*above.map(as_text)}:  # how many
+            sums = len(cells) == 1 or _sums_up(frame.iloc[at], frame[:at])
+            beside = sums and as_text(above.iloc[-1]) != str(at - 1)
+        tail = at if at == tail - 1 and (few or beside) else tail
+        if beside or (tail == at and frame.index[at] - frame.index[at - 1] > 1):
+            yield from range(at, len(frame) if tail == at else at + 1)
+
+
+def _kinds(cells: pd.Series) -> np.ndarray:
+    """2 for a number, 1 for what holds one, 0 for a word, -1 for nothing."""
+    number = pd.to_numeric(cells, errors="coerce").notna()
+    digit = cells.astype("str").str.contains(r"\d", na=False)
+    return np.select([blank_cells(cells), number, digit], [-1, 2, 1], 0)
+
+
+def _records(cells: pd.Series, at: int) -> np.ndarray | None:
+    """Which cells are as nearly all of a column are, if one is not: a word, or blank."""
+    if _kinds(cells.iloc[[at]])[0] >= _kinds(cells.head()).max():
+        return None
+    kinds = _kinds(cells)
+    like = kinds > kinds[at]
+    return like if (~like).sum() <= max(1, ODD * len(like)) else None
+
+
+def _sums_up(row: pd.Series, records: pd.DataFrame) -> bool:
+    """Whether one measure of the records makes nearly all numbers of a row, as rounded there."""
+    at = np.flatnonzero(pd.to_numeric(row, errors="coerce").notna())
+    x = records.iloc[:, at].apply(pd.to_numeric, errors="coerce")
+    at, x = at[x.notna().any()], x.loc[:, x.notna().any()]
+    told = pd.to_numeric(row.iloc[at]).to_numpy(float)
+    made = x.agg(["min", "max", "mean", "median", "std", "count", "sum"]).to_numpy()
+    near = np.abs([*made, made[1] - made[0]] - told) <= np.where(told % 1 == 0, 0.5, 0.05)
+    return len(at) > NOTE and near.mean(axis=1).max() >= 1 - ODD
 
 
 def joined_names(names: list, below: Sequence = ()) -> list:

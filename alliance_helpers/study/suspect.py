@@ -18,7 +18,7 @@ from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
 from .check import WRITTEN, about, alike, occasions, session_order
 from .codebook import WORDS, Codebook, Scale, Table, row_variables, say
-from .raw_tables import ROW_ID
+from .raw_tables import ODD, ROW_ID
 from .score import LOOKED_AT, against
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
@@ -51,6 +51,7 @@ def suspicions(
         found += _rows(raw[name], table)
         found += _blocks(raw[name], table, book)
         found += _alike(frame, table, book)
+        found += _unlike(frame, table, book)
         for scale in book.scales.values():
             found += _items(raw[name], frame, table, scale)
     return tuple(found)
@@ -170,6 +171,18 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
     if pairs := spelled_alike(frame[book.case_manager].dropna().unique()):
         same = listed((" = ".join(map(repr, pair)) for pair in pairs), 6)
         yield about(table, book.case_manager, *say("one_person", same=same))
+
+
+def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
+    """Ids of clients that are words, where nearly all others hold a number."""
+    if table.row != "client" or book.client not in frame:
+        return
+    ids = frame[book.client].dropna()
+    words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
+    if 0 < len(words) <= ODD * len(ids):
+        said = say("odd_ids", ids=listed(map(repr, words), 6))
+        rows, column = (*words.index[:3],), table.variables[book.client].column
+        yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))
 
 
 def trials(ids) -> list[str]:
