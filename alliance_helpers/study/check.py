@@ -48,23 +48,40 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow" or in_order(frame, key):
         return frame
-    told = frame[key].notna().all(axis=1)
-    repeated = frame.duplicated(key, keep=False) & told
-    if not repeated.any():
+    frame = _fullest(frame, key, notes)
+    told = frame[key].notna().all(axis=1).to_numpy()
+    later = frame.duplicated(key).to_numpy() & told
+    if not later.any():
         return frame
+    column = " and ".join(table.variables[k].column for k in key)
+    cells = frame[key].astype(object).fillna("").astype(str)
+    values = cells.agg(", ".join, axis=1).to_numpy()
     if table.duplicates == "error" or table.latest not in frame:
-        later = (frame.duplicated(key) & told).to_numpy()
-        column = " and ".join(table.variables[k].column for k in key)
-        cells = frame[key].astype(object).fillna("").astype(str)
-        values = cells.agg(", ".join, axis=1).to_numpy()
         many = later.sum() > max(NAMED, MANY * len(later))
         notes.wrong(column, later, values, *say("many_rows" if many else "again"))
         return frame
-    kept = frame.sort_values(table.latest, kind="stable", na_position="first")
-    kept = kept.drop_duplicates(key, keep="last").index
-    gone = (repeated & ~frame.index.isin(kept)).to_numpy()
+    last = frame.sort_values(table.latest, kind="stable", na_position="first")
+    last = frame.index.isin(last.drop_duplicates(key, keep="last").index)
+    tied = frame.duplicated([*key, table.latest]).to_numpy() & told & last
+    said = say("tied", date=table.variables[table.latest].column)
+    notes.wrong(column, tied, values, *said)
+    gone = told & ~last
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
     notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
+    return frame[~gone]
+
+
+def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
+    """The table without records that say nothing which another of the same key does not say."""
+    rows = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
+    full = rows.loc[rows.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    full = full.drop_duplicates(key)
+    at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(rows[key]))
+    same = ((rows == full.iloc[at].set_axis(rows.index)) | rows.isna()).all(axis=1)
+    gone = frame.index.isin(rows.index[same].difference(full.index))
+    ids = frame[key[0]][gone].to_list()
+    notes.changed(key[0], gone, ids, "record left out", "another of the same key says as much")
+    notes.rows = notes.rows[~gone]
     return frame[~gone]
 
 
@@ -302,6 +319,19 @@ def _is(values: pd.Series, value: str) -> np.ndarray:
     return (values == value).to_numpy(dtype=bool, na_value=False)
 
 
+def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
+    """Another column of the same ids in another order: lists that stand beside one another."""
+    known = notes.table.variables
+    ids = [n for n in frame if known[n].type == "id" and n != client and client in frame]
+    for name in (n for n in ids if frame[n].head(99).isin(frame[client]).any()):
+        pair = frame[[client, name]].dropna()
+        one, two = ({*cells} for _, cells in pair.items())
+        apart = (pair[client] != pair[name]) & pair.isin(one & two).all(axis=1)
+        if apart.any() and len(one & two) >= SAME * max(len(one), len(two)):
+            seen = {"other": known[name].column, "n": apart.sum(), "of": len(pair)}
+            notes.problem(*say("side_by_side", **seen), known[client].column)
+
+
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
     """Stays without an admission, or that end before they begin."""
     for days in codebook.days.values():
@@ -367,7 +397,7 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
-HALF = 0.5
+HALF, SAME = 0.5, 0.9
 FIRST_ROW = 2
 WRITTEN = "the id as another table writes it"
 
@@ -416,6 +446,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())
             nowhere(frame, notes[name])
             typed[name] = frame
+            side_by_side(frame, codebook.client, notes[name])
             turned(frame, codebook, notes[name])
             stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)

@@ -286,13 +286,26 @@ MAX_RATIO = 40
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
+MAX_TOP = 1_000  # rows, in which a sheet has a cell or none
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 
 def sheet_names(path: Path) -> list[str]:
-    """The sheets of a workbook, in order."""
+    """The sheets of a workbook that hold something, in order; if none does, all."""
     with _workbook(path) as book:
-        return list(book.sheetnames)
+        return _filled(book)
+
+
+def _filled(book) -> list[str]:
+    """The sheets but those without a cell, which Excel adds by itself."""
+    found = []
+    for name in book.sheetnames:
+        rows = [name]
+        if hasattr(page := book[name], "iter_rows"):
+            page.reset_dimensions()
+            rows = page.iter_rows(values_only=True, max_row=MAX_TOP)
+        found += [name] if any(map(_trim, rows)) else []
+    return found or book.sheetnames
 
 
 def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
@@ -313,17 +326,16 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         Not a workbook, too large once unpacked, no such sheet, cells that hold an Excel error.
     """
     with _workbook(path) as book:
-        names = book.sheetnames
+        names = _filled(book)
         if sheet is None and len(names) == 1:
             sheet = names[0]
-        if sheet not in names:
+        if sheet not in book.sheetnames:
             what, found = "no_sheet" if sheet else "sheets", ", ".join(names[:10])
             raise refuse(path.name, what, sheet=sheet, found=found)
         place = f"{path.name} [{sheet}]" if len(names) > 1 else path.name
         page = book[sheet]
         if not hasattr(page, "iter_rows"):
             raise refuse(place, "chart")
-        page.reset_dimensions()
         cells = page.iter_rows(values_only=True, max_row=MAX_ROWS)
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:

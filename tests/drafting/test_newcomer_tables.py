@@ -2,11 +2,12 @@
 
 import pandas as pd
 import pytest
-from exports_made import truth
+from exports_made import C, T, truth
 from layouts_made import forms
 
 from alliance_helpers.drafting.draft import describe
-from alliance_helpers.study.load import check, read_file
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook
 
 
@@ -76,3 +77,61 @@ def test_a_client_whose_id_is_a_word_is_kept(name, tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     assert len(read_file(tmp_path / "t.csv").frame) == 72
     assert "holds words" not in checked(tmp_path)
+
+
+def stopped(folder, text=None):
+    return "\n".join(map(str, check(folder, parse_codebook(text or describe(folder)))[0]))
+
+
+def side_by_side(folder, other="patient", order=-1):
+    """Two lists in one sheet, each with an id; the second in another order."""
+    frame = table()
+    second = frame[["id", *T]][::order].rename(columns={"id": other}).reset_index(drop=True)
+    pd.concat([frame[["id", "therapist", *C]], second], axis=1).to_csv(
+        folder / "t.csv", index=False
+    )
+
+
+@pytest.mark.parametrize("other", ["patient", "client_id_t", "code"])
+def test_two_lists_side_by_side_are_no_dyads(other, tmp_path):
+    side_by_side(tmp_path, other)
+    text = describe(tmp_path)
+    told = stopped(tmp_path, text)
+    assert "'id'" in told or "column id" in told
+    assert f"{other}" in told
+    assert "in 72 of 72 rows another: two lists, side by side? Put each list in a file" in told
+    side_by_side(tmp_path, other, 1)
+    assert "side by side" not in stopped(tmp_path, text)
+
+
+@pytest.mark.parametrize("second", ["blank", "same", "other"])
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_client_twice_counts_once_if_that_changes_nothing(second, dated, tmp_path):
+    """Of the same date, too: what is blank replaces no answer, and what differs is a problem."""
+    frame = table().assign(**({"completed": "2024-01-05"} if dated else {}))
+    again = frame[3:5].copy()
+    if second != "same":
+        again[C] = None if second == "blank" else frame.loc[[8, 9], C].to_numpy()
+    pd.concat([frame, again]).to_csv(tmp_path / "t.csv", index=False)
+    text = describe(tmp_path)
+    if second == "other":
+        assert "rows 74, 75, column id: found '2004', '2005'; it is there" in stopped(
+            tmp_path, text
+        )
+        return
+    cleaned = clean(load_study(tmp_path, parse_codebook(text)))
+    gone = cleaned.log[cleaned.log["after"] == "record left out"]
+    assert [*gone["row"]] == [74, 75]
+    assert [*gone["before"]] == ["2004", "2005"]
+    assert [*cleaned.items("client_alliance").iloc[:, 0]] == [*frame["c1"]]
+
+
+@pytest.mark.parametrize("names", [["Data", "Sheet2", "Sheet3"], ["Sheet1", "Data"]])
+def test_sheets_without_a_cell_are_skipped(names, tmp_path):
+    frame = table()
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        for name in names:
+            (frame if name == "Data" else frame.iloc[:0, :0]).to_excel(
+                book, sheet_name=name, index=False
+            )
+    assert "t.xlsx: 72 records in 73 rows" in checked(tmp_path)
