@@ -370,10 +370,15 @@ def _against(
         notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
         ids, lost = there, lost & ~new
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
-    if lost.any():
+    own = role in table.key and table.row != "episode"
+    if own and table.variables[role].optional:
+        notes.changed(role, at < 0, ids[at < 0].to_list(), "record left out", f"not in {home.file}")
+        notes.rows, frame, at = notes.rows[at >= 0], frame[at >= 0], at[at >= 0]
+    elif lost.any():
         spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
         close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
-        said = say("other_spelling" if close else "lost", file=home.file, close=show(close))
+        kind = "other_spelling" if close else "lost_rows" if own else "lost"
+        said = say(kind, file=home.file, close=show(close))
         notes.wrong(table.variables[role].column, lost, ids.to_numpy(), *said)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
         kinds = {KINDS[t.variables[shared].type] for t in (table, home)}

@@ -174,9 +174,13 @@ def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Proble
 
 
 def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
-    """Ids of clients that are words, where nearly all others hold a number."""
+    """Ids of clients that are words among numbers; case managers named in the first row alone."""
     if table.row != "client" or book.client not in frame:
         return
+    named = frame[book.case_manager].dropna() if book.case_manager in frame else ()
+    if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
+        said = say("merged", n=len(frame) - len(named), of=len(frame))
+        yield about(table, book.case_manager, *said)
     ids = frame[book.client].dropna()
     words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
     if 0 < len(words) <= ODD * len(ids):

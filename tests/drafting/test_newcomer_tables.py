@@ -6,6 +6,7 @@ from exports_made import C, T, truth
 from layouts_made import forms
 
 from alliance_helpers.drafting.draft import describe
+from alliance_helpers.errors import CodebookError
 from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import check, load_study, read_file
 from alliance_helpers.study.read_codebook import parse_codebook
@@ -135,3 +136,42 @@ def test_sheets_without_a_cell_are_skipped(names, tmp_path):
                 book, sheet_name=name, index=False
             )
     assert "t.xlsx: 72 records in 73 rows" in checked(tmp_path)
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_clients_whom_the_first_table_lacks_are_left_out_by_one_line(optional, tmp_path):
+    frame = table()
+    frame[["id", *C]][:68].to_csv(tmp_path / "a.csv", index=False)
+    frame[["id", "therapist", *T]].to_csv(tmp_path / "b.csv", index=False)
+    text = describe(tmp_path)
+    first, second = text.split('file: "b.csv"')
+    if not optional:
+        told = "b.csv, rows 70, 71, 72 and 1 more, column id: found '2069', '2070', '2071'; a.csv"
+        assert told in (found := stopped(tmp_path, text))
+        assert "or leave such rows out: `optional: true` here." in found
+        with pytest.raises(CodebookError, match="part of its key is optional"):
+            parse_codebook(
+                first.replace("{type: id}", "{type: id, optional: true}") + text[len(first) :]
+            )
+        return
+    second = second.replace("id: {type: id}", "id: {type: id, optional: true}", 1)
+    book = parse_codebook(f'{first}file: "b.csv"{second}')
+    assert "b: 4 left out (not in a.csv)" in check(tmp_path, book)[1]
+    assert len(clean(load_study(tmp_path, book)).dyads) == 68
+
+
+def test_therapists_named_in_the_first_row_alone_are_asked_about(tmp_path):
+    frame = table()
+    frame["therapist"] = [f"T{who}" for who in frame["therapist"]]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    text = describe(tmp_path).replace(
+        "therapist: {type: id}", "therapist: {type: id, optional: true}"
+    )
+    book = parse_codebook(text)
+    assert "no name stands twice" not in "\n".join(check(tmp_path, book)[1])
+    frame["therapist"] = frame["therapist"].mask(frame["therapist"].duplicated())
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert "therapist: is blank in 54 of 72 rows, and no name" in "\n".join(
+        check(tmp_path, book)[1]
+    )
+    assert "54 of 72 clients none is named" in clean(load_study(tmp_path, book)).source
