@@ -53,6 +53,8 @@ class RawTable:
         How the file was read, if that was not plain.
     lines : int
         How many lines the file has; rows of a sheet, records that another format declares.
+    beside : tuple of str
+        The other sheets that have the same header, as `file` gives them.
     """
 
     frame: pd.DataFrame
@@ -64,6 +66,7 @@ class RawTable:
     note: str = ""
     lines: int = 0
     unit: str = "line"
+    beside: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -341,12 +344,17 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         if not top or not top[0]:
             raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
         rows = [_trim(row) for row in cells]
+        pages = {n: book[n] for n in names if n != sheet and hasattr(book[n], "iter_rows")}
+        tops = {
+            n: [*map(_trim, p.iter_rows(1, header[1], values_only=True))] for n, p in pages.items()
+        }
+        beside = tuple(f"{path.name} [{n}]" for n, t in tops.items() if t[header[0] - 1 :] == top)
         while rows and not rows[-1]:  # a style, say, down to the last row that a sheet can have
             rows.pop()
     names, first = joined_names(*top[:2]), header[1] + 1
     width, has, notes = len(names), "has {} cells where the header has {}.", []
-    beside = max(map(len, rows), default=0) > width
-    if beside and all(r[width] is None for r in rows if len(r) > width):  # after a blank column
+    wider = max(map(len, rows), default=0) > width
+    if wider and all(r[width] is None for r in rows if len(r) > width):  # after a blank column
         rows, notes = [row[:width] for row in rows], ["left aside: what stands beside the table"]
     long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:
@@ -359,7 +367,8 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
     labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
     frame, foot = footless(numbered(frame, first, place))
     note = ", ".join(filter(None, (*notes, foot)))
-    return RawTable(frame, labels, file=place, note=note, lines=first - 1 + len(rows), unit="row")
+    n = first - 1 + len(rows)
+    return RawTable(frame, labels, file=place, note=note, lines=n, unit="row", beside=beside)
 
 
 def _column(cells: pd.Series) -> pd.Series:

@@ -346,12 +346,10 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
     home = next((t for t in book.tables.values() if t.row == "client" and not t.occasion), table)
-    may = {book.client} if home is not table and row != "episode" else ()
+    whole = {*table.key} - ({book.client} if home is not table and row != "episode" else set())
     endings = len(ROLES if table.rated else table.suffix)
     wrong = {
-        "key_optional": any(
-            table.variables[k].optional for k in {*table.key}.difference(may) & {*table.variables}
-        ),
+        "key_optional": any(v.optional for name, v in table.variables.items() if name in whole),
         "header_backwards": table.header[0] > table.header[1],
         "told_alike": len({*table.suffix.values()}) < endings,
         "allow": table.duplicates == "allow" and row != "episode",

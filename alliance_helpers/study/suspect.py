@@ -18,7 +18,7 @@ from ..errors import Problem, listed
 from .cells import as_text, firsts, plain
 from .check import WRITTEN, about, alike, occasions, session_order
 from .codebook import WORDS, Codebook, Scale, Table, row_variables, say
-from .raw_tables import ODD, ROW_ID
+from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
@@ -183,7 +183,7 @@ def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Probl
         yield about(table, book.case_manager, *said)
     ids = frame[book.client].dropna()
     words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
-    if 0 < len(words) <= ODD * len(ids):
+    if 0 < 10 * len(words) <= len(ids):
         said = say("odd_ids", ids=listed(map(repr, words), 6))
         rows, column = (*words.index[:3],), table.variables[book.client].column
         yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))

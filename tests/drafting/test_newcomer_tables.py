@@ -1,5 +1,7 @@
 """Tables as a newcomer keeps them: rows that are no clients, two lists side by side."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from exports_made import C, T, truth
@@ -8,7 +10,7 @@ from layouts_made import forms
 from alliance_helpers.drafting.draft import describe
 from alliance_helpers.errors import CodebookError
 from alliance_helpers.study.clean import clean
-from alliance_helpers.study.load import check, load_study, read_file
+from alliance_helpers.study.load import check, load_study, read_file, read_study
 from alliance_helpers.study.read_codebook import parse_codebook
 
 
@@ -175,3 +177,17 @@ def test_therapists_named_in_the_first_row_alone_are_asked_about(tmp_path):
         check(tmp_path, book)[1]
     )
     assert "54 of 72 clients none is named" in clean(load_study(tmp_path, book)).source
+
+
+def test_sheets_of_the_same_columns_that_are_not_read_are_told(tmp_path):
+    """Once the STOP of the draft is deleted, too; not where each sheet is a table."""
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        for i, name in enumerate(["North", "South", "West"]):
+            table()[24 * i : 24 * i + 24].to_excel(book, sheet_name=name, index=False)
+    lines = describe(tmp_path).splitlines()
+    book = parse_codebook("\n".join(line for line in lines if "# STOP: " not in line))
+    told = "\n".join(check(tmp_path, book)[1])
+    assert "t.xlsx [North]: 2 more sheets of the file have the same columns, and are not" in told
+    (main,) = book.tables.values()
+    several = {n: replace(main, name=n, sheet=n) for n in ("North", "South", "West")}
+    assert not read_study(tmp_path, replace(book, tables=several))[0].unread
