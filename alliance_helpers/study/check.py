@@ -49,15 +49,15 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     key = [k for k in table.key if k in frame]
     if len(key) < len(table.key) or table.duplicates == "allow" or in_order(frame, key):
         return frame
-    told = frame[key].notna().all(axis=1)
-    repeated = frame.duplicated(key, keep=False) & told
-    if not repeated.any():
+    frame = _fullest(frame, key, notes)
+    told = frame[key].notna().all(axis=1).to_numpy()
+    later = frame.duplicated(key).to_numpy() & told
+    if not later.any():
         return frame
+    column = " and ".join(table.variables[k].column for k in key)
+    cells = frame[key].astype(object).fillna("").astype(str)
+    values = cells.agg(", ".join, axis=1).to_numpy()
     if table.duplicates == "error" or table.latest not in frame:
-        later = (frame.duplicated(key) & told).to_numpy()
-        column = " and ".join(table.variables[k].column for k in key)
-        cells = frame[key].astype(object).fillna("").astype(str)
-        values = cells.agg(", ".join, axis=1).to_numpy()
         many = later.sum() > max(NAMED, MANY * len(later))
         ids = [v.name for v in table.variables.values() if KINDS[v.type] == "id"]
         by = (n for n in ids if n in frame and not frame.duplicated([*key, n]).any())
@@ -65,11 +65,28 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         what = "own_rows" if own else "many_rows" if many else "again"
         notes.wrong(column, later, values, *say(what, own=own, key=key[0]))
         return frame
-    kept = frame.sort_values(table.latest, kind="stable", na_position="first")
-    kept = kept.drop_duplicates(key, keep="last").index
-    gone = (repeated & ~frame.index.isin(kept)).to_numpy()
+    last = frame.sort_values(table.latest, kind="stable", na_position="first")
+    last = frame.index.isin(last.drop_duplicates(key, keep="last").index)
+    tied = frame.duplicated([*key, table.latest]).to_numpy() & told & last
+    said = say("tied", date=table.variables[table.latest].column)
+    notes.wrong(column, tied, values, *said)
+    gone = told & ~last
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
     notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
+    return frame[~gone]
+
+
+def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
+    """The table without records that say nothing which another of the same key does not say."""
+    rows = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
+    full = rows.loc[rows.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    full = full.drop_duplicates(key)
+    at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(rows[key]))
+    same = ((rows == full.iloc[at].set_axis(rows.index)) | rows.isna()).all(axis=1)
+    gone = frame.index.isin(rows.index[same].difference(full.index))
+    ids = frame[key[0]][gone].to_list()
+    notes.changed(key[0], gone, ids, "record left out", "another of the same key says as much")
+    notes.rows = notes.rows[~gone]
     return frame[~gone]
 
 
@@ -307,6 +324,19 @@ def _is(values: pd.Series, value: str) -> np.ndarray:
     return (values == value).to_numpy(dtype=bool, na_value=False)
 
 
+def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
+    """Another column of the same ids in another order: lists that stand beside one another."""
+    known = notes.table.variables
+    ids = [n for n in frame if known[n].type == "id" and n != client and client in frame]
+    for name in (n for n in ids if frame[n].head(99).isin(frame[client]).any()):
+        pair = frame[[client, name]].dropna()
+        one, two = ({*cells} for _, cells in pair.items())
+        apart = (pair[client] != pair[name]) & pair.isin(one & two).all(axis=1)
+        if apart.any() and len(one & two) >= SAME * max(len(one), len(two)):
+            seen = {"other": known[name].column, "n": apart.sum(), "of": len(pair)}
+            notes.problem(*say("side_by_side", **seen), known[client].column)
+
+
 def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
     """Stays without an admission, or that end before they begin."""
     for days in codebook.days.values():
@@ -345,10 +375,15 @@ def _against(
         notes.changed(role, new, ids[new].to_list(), there[new].to_list(), WRITTEN)
         ids, lost = there, lost & ~new
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
-    if lost.any():
+    own = role in table.key and table.row != "episode"
+    if own and table.variables[role].optional:
+        notes.changed(role, at < 0, ids[at < 0].to_list(), "record left out", f"not in {home.file}")
+        notes.rows, frame, at = notes.rows[at >= 0], frame[at >= 0], at[at >= 0]
+    elif lost.any():
         spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
         close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
-        said = say("other_spelling" if close else "lost", file=home.file, close=show(close))
+        kind = "other_spelling" if close else "lost_rows" if own else "lost"
+        said = say(kind, file=home.file, close=show(close))
         notes.wrong(table.variables[role].column, lost, ids.to_numpy(), *said)
     for shared in sorted((set(frame) & set(base.columns)) - {role}):
         kinds = {KINDS[t.variables[shared].type] for t in (table, home)}
@@ -372,7 +407,7 @@ def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
-HALF = 0.5
+HALF, SAME = 0.5, 0.9
 FIRST_ROW = 2
 WRITTEN = "the id as another table writes it"
 
@@ -421,6 +456,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
                 notes[name] = replace(notes[name], rows=frame.index.to_numpy())
             nowhere(frame, notes[name])
             typed[name] = frame
+            side_by_side(frame, codebook.client, notes[name])
             turned(frame, codebook, notes[name])
             stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)

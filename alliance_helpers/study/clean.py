@@ -314,6 +314,8 @@ def _groups(dyads: pd.DataFrame, book: Codebook, source: str) -> tuple[Codebook,
     if len(clients) > 1 and clients.max() > 1:
         return book, source
     why = "every case manager has one client" if len(clients) > 1 else "there is one case manager"
+    blank = len(dyads) - clients.sum()
+    why += f", but for {blank} of {len(dyads)} clients none is named" if blank else ""
     why = own_words(f"{why}: dyads taken as independent", book)
     return replace(book, case_manager=None), f"{source} ({why})"
 

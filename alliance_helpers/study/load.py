@@ -51,6 +51,8 @@ class Study:
     notes : tuple of str
         Of each file that was read: how many records, and lines if it is text; delimiter, encoding
         and decimal comma, where those were not plain.
+    unread : tuple of Problem
+        Sheets that no table reads, though they have the header of one that is read.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -58,6 +60,7 @@ class Study:
     source: str
     truth: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    unread: tuple[Problem, ...] = ()
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{n} {len(t):,} x {t.shape[1]}" for n, t in self.tables.items())
@@ -74,7 +77,7 @@ class Study:
         found, book = self.examined, self.codebook
         told = (f(found.sessions, book) for f in (counted, changes))
         later = chain(*told, unlike_sessions(found, book), joined(found.log, book))
-        return (*suspicions(self.tables, found.tables, book), *later)
+        return (*self.unread, *suspicions(self.tables, found.tables, book), *later)
 
 
 def load_study(
@@ -194,7 +197,10 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
         tables[name] = replace(tables[name], file=found.file, variables=variables)
     frames = {name: found.frame for name, found in raw.items()}
     notes = tuple(f"{found.file}: {found.told}" for found in raw.values())
-    return Study(frames, replace(book, tables=tables), named, notes=notes), problems
+    left = {name: {*found.beside} - {f.file for f in raw.values()} for name, found in raw.items()}
+    unread = tuple(Problem(raw[name].file, *say("unread", n=len(sheets)))
+                   for name, sheets in left.items() if sheets)  # fmt: skip
+    return Study(frames, replace(book, tables=tables), named, notes=notes, unread=unread), problems
 
 
 def read_file(path: Path, table: Table | None = None, sheet: str | None = None) -> RawTable:

@@ -28,6 +28,7 @@ MAX_BYTES = 8_000_000_000
 MAX_COLUMNS = 20_000
 SHOWN_ROWS = 20
 FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
+ODD = 0.1  # of a column's cells, that are not like the others
 TOTAL = re.compile(WORDS["pattern"]["total"], re.IGNORECASE)
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
@@ -53,6 +54,8 @@ class RawTable:
         How the file was read, if that was not plain.
     lines : int
         How many lines the file has; rows of a sheet, records that another format declares.
+    beside : tuple of str
+        The other sheets that have the same header, as `file` gives them.
     """
 
     frame: pd.DataFrame
@@ -64,6 +67,7 @@ class RawTable:
     note: str = ""
     lines: int = 0
     unit: str = "line"
+    beside: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -145,28 +149,67 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
 
 
 def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The records without names that stand among them again, totals and notes at the end.
-
-    A note fills a cell or two, after a blank row or with a word where only numbers stand.
-    """
-    end = len(frame)
-    for at in range(end - 1, max(end - FOOT, 0), -1):
-        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
-                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
-        column, word = cells[0]
-        above = frame.iloc[:at, column]
-        total = TOTAL.fullmatch(word) and not (above == word).any()
-        if not total and (len(cells) > NOTE or frame.shape[1] <= 2 * NOTE):
-            break
-        odd = pd.to_numeric(pd.Series([word, *above.dropna()]), errors="coerce").isna()
-        if total or frame.index[at] - frame.index[at - 1] > 1 or (odd[0] and odd.sum() == 1):
-            end = at
-    kept = np.arange(len(frame)) < end
+    """The records without names that stand among them again, totals, headings and notes."""
+    kept = np.ones(len(frame), bool)
+    kept[[*_beside_records(frame)]] = False
     again = np.flatnonzero(frame.iloc[1:, 0] == frame.columns[0]) + 1 if frame.shape[1] else ()
     for at in again:  # but for what a tool writes right below the names
         kept[at] &= not (frame.iloc[at] == frame.columns).all()
     rows = listed(frame.index[~kept], 3)
     return frame[kept] if rows else frame, f"no records, left aside: row {rows}" if rows else ""
+
+
+def _beside_records(frame: pd.DataFrame) -> Iterator[int]:
+    """Where notes stand, and what sums up the records.
+
+    A note fills a cell or two, after a blank row or with a word where only numbers stand. What sums
+    up is called so; or its id is a word or nothing, and one measure makes all of its numbers.
+    """
+    tail, ids = len(frame), frame.iloc[:, :1].squeeze(axis=1)
+    words = np.flatnonzero(_kinds(ids) == 0)[:FOOT] if (_kinds(ids.head()) > 0).any() else ()
+    for at in sorted({*words, *range(len(frame))[-FOOT:]} - {0}, reverse=True):
+        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
+                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
+        column, word = cells[0]
+        few, above = len(cells) <= NOTE < frame.shape[1] / 2, frame.iloc[:at, column]
+        records = _records(frame.iloc[:, column] if few else ids, at)
+        beside = TOTAL.fullmatch(word) and not (above == word).any()
+        beside = beside or (
+            records is not None and (few or _sums_up(frame.iloc[at], frame[records]))
+        )
+        if not beside and word == str(at) and word not in {*above.map(as_text)}:  # how many
+            sums = len(cells) == 1 or _sums_up(frame.iloc[at], frame[:at])
+            beside = sums and as_text(above.iloc[-1]) != str(at - 1)
+        tail = at if at == tail - 1 and (few or beside) else tail
+        if beside or (tail == at and frame.index[at] - frame.index[at - 1] > 1):
+            yield from range(at, len(frame) if tail == at else at + 1)
+
+
+def _kinds(cells: pd.Series) -> np.ndarray:
+    """2 for a number, 1 for what holds one, 0 for a word, -1 for nothing."""
+    number = pd.to_numeric(cells, errors="coerce").notna()
+    digit = cells.astype("str").str.contains(r"\d", na=False)
+    return np.select([blank_cells(cells), number, digit], [-1, 2, 1], 0)
+
+
+def _records(cells: pd.Series, at: int) -> np.ndarray | None:
+    """Which cells are as nearly all of a column are, if one is not: a word, or blank."""
+    if _kinds(cells.iloc[[at]])[0] >= _kinds(cells.head()).max():
+        return None
+    kinds = _kinds(cells)
+    like = kinds > kinds[at]
+    return like if (~like).sum() <= max(1, ODD * len(like)) else None
+
+
+def _sums_up(row: pd.Series, records: pd.DataFrame) -> bool:
+    """Whether one measure of the records makes nearly all numbers of a row, as rounded there."""
+    at = np.flatnonzero(pd.to_numeric(row, errors="coerce").notna())
+    x = records.iloc[:, at].apply(pd.to_numeric, errors="coerce")
+    at, x = at[x.notna().any()], x.loc[:, x.notna().any()]
+    told = pd.to_numeric(row.iloc[at]).to_numpy(float)
+    made = x.agg(["min", "max", "mean", "median", "std", "count", "sum"]).to_numpy()
+    near = np.abs([*made, made[1] - made[0]] - told) <= np.where(told % 1 == 0, 0.5, 0.05)
+    return len(at) > NOTE and near.mean(axis=1).max() >= 1 - ODD
 
 
 def joined_names(names: list, below: Sequence = ()) -> list:
@@ -259,13 +302,26 @@ MAX_RATIO = 40
 MAX_PARTS = 2_000
 SMALL = 10_000_000
 MAX_ROWS = 1_048_576
+MAX_TOP = 1_000  # rows, in which a sheet has a cell or none
 ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!")
 
 
 def sheet_names(path: Path) -> list[str]:
-    """The sheets of a workbook, in order."""
+    """The sheets of a workbook that hold something, in order; if none does, all."""
     with _workbook(path) as book:
-        return list(book.sheetnames)
+        return _filled(book)
+
+
+def _filled(book) -> list[str]:
+    """The sheets but those without a cell, which Excel adds by itself."""
+    found = []
+    for name in book.sheetnames:
+        rows = [name]
+        if hasattr(page := book[name], "iter_rows"):
+            page.reset_dimensions()
+            rows = page.iter_rows(values_only=True, max_row=MAX_TOP)
+        found += [name] if any(map(_trim, rows)) else []
+    return found or book.sheetnames
 
 
 def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
@@ -286,28 +342,32 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         Not a workbook, too large once unpacked, no such sheet, cells that hold an Excel error.
     """
     with _workbook(path) as book:
-        names = book.sheetnames
+        names = _filled(book)
         if sheet is None and len(names) == 1:
             sheet = names[0]
-        if sheet not in names:
+        if sheet not in book.sheetnames:
             what, found = "no_sheet" if sheet else "sheets", ", ".join(names[:10])
             raise refuse(path.name, what, sheet=sheet, found=found)
         place = f"{path.name} [{sheet}]" if len(names) > 1 else path.name
         page = book[sheet]
         if not hasattr(page, "iter_rows"):
             raise refuse(place, "chart")
-        page.reset_dimensions()
         cells = page.iter_rows(values_only=True, max_row=MAX_ROWS)
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:
             raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
         rows = [_trim(row) for row in cells]
+        pages = {n: book[n] for n in names if n != sheet and hasattr(book[n], "iter_rows")}
+        tops = {
+            n: [*map(_trim, p.iter_rows(1, header[1], values_only=True))] for n, p in pages.items()
+        }
+        beside = tuple(f"{path.name} [{n}]" for n, t in tops.items() if t[header[0] - 1 :] == top)
         while rows and not rows[-1]:  # a style, say, down to the last row that a sheet can have
             rows.pop()
     names, first = joined_names(*top[:2]), header[1] + 1
     width, has, notes = len(names), "has {} cells where the header has {}.", []
-    beside = max(map(len, rows), default=0) > width
-    if beside and all(r[width] is None for r in rows if len(r) > width):  # after a blank column
+    wider = max(map(len, rows), default=0) > width
+    if wider and all(r[width] is None for r in rows if len(r) > width):  # after a blank column
         rows, notes = [row[:width] for row in rows], ["left aside: what stands beside the table"]
     long = [(i, has.format(len(r), width)) for i, r in enumerate(rows, first) if len(r) > width]
     if long:
@@ -320,7 +380,8 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
     labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
     frame, foot = footless(numbered(frame, first, place))
     note = ", ".join(filter(None, (*notes, foot)))
-    return RawTable(frame, labels, file=place, note=note, lines=first - 1 + len(rows), unit="row")
+    n = first - 1 + len(rows)
+    return RawTable(frame, labels, file=place, note=note, lines=n, unit="row", beside=beside)
 
 
 def _column(cells: pd.Series) -> pd.Series:

@@ -350,12 +350,14 @@ def _table_rules(book: Codebook, table: Table) -> Iterator:
         yield place, *say("row_unlisted", row=row, owner=owner)
     elif row != "episode" and set(table.key) != set(key):
         yield place, *say("key", row=row, by=" and ".join(map(repr, key)), key=", ".join(key))
+    home = next((t for t in book.tables.values() if t.row == "client" and not t.occasion), table)
+    whole = {*table.key} - ({book.client} if home is not table and row != "episode" else set())
     endings = len(ROLES if table.rated else table.suffix)
     ids = {name for name, v in table.variables.items() if KINDS[v.type] == "id"}
     counted = [v for v in table.variables.values() if v.within]
     wrong = {
         "no_within": any(v.type != "id" or not {*v.within} <= ids - {v.name} for v in counted),
-        "key_optional": any(v.optional for name, v in table.variables.items() if name in table.key),
+        "key_optional": any(v.optional for name, v in table.variables.items() if name in whole),
         "header_backwards": table.header[0] > table.header[1],
         "told_alike": len({*table.suffix.values()}) < endings,
         "allow": table.duplicates == "allow" and row != "episode",

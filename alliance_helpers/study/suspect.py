@@ -54,6 +54,7 @@ def suspicions(
         found += _rows(raw[name], table)
         found += _blocks(raw[name], table, book)
         found += _alike(frame, table, book)
+        found += _unlike(frame, table, book)
         for scale in book.scales.values():
             found += _items(raw[name], frame, table, scale)
     return tuple(found)
@@ -200,6 +201,22 @@ def numbered(ids: pd.Series, group: pd.Series) -> bool:
     """Whether ids may be numbers that each group counts: none far above what a group holds."""
     highest = ids.str.extract(r"(\d+)\D*$")[0].astype(float).max()
     return bool(highest <= GAPS * group.value_counts().max())
+
+
+def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
+    """Ids of clients that are words among numbers; case managers named in the first row alone."""
+    if table.row != "client" or book.client not in frame:
+        return
+    named = frame[book.case_manager].dropna() if book.case_manager in frame else ()
+    if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
+        said = say("merged", n=len(frame) - len(named), of=len(frame))
+        yield about(table, book.case_manager, *said)
+    ids = frame[book.client].dropna()
+    words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
+    if 0 < 10 * len(words) <= len(ids):
+        said = say("odd_ids", ids=listed(map(repr, words), 6))
+        rows, column = (*words.index[:3],), table.variables[book.client].column
+        yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))
 
 
 def trials(ids) -> list[str]:
