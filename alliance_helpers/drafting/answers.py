@@ -36,6 +36,15 @@ def say(what: str, /, **filled: object) -> str:
     return WORDS["say"][what].format(**filled)
 
 
+TIME = pattern("column", "time")
+PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
+          for i, name in ((3, "after"), (2, "end"), (0, "start"))}  # fmt: skip
+UNITS = [(days, pattern("time", unit)) for unit, days in
+         (("week", 7), ("month", 30.4), ("year", 365))]  # fmt: skip
+ORDINALS = [re.compile(rf"\b({words})\b") for words in WORDS["time"]["ordinals"]]
+SOME = 20
+
+
 @dataclass(frozen=True)
 class Answers:
     """What the answers to a block of items mean.
@@ -278,3 +287,42 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
 def _whole(levels: Mapping[str, str]) -> dict[str, str]:
     """The value labels of whole numbers, each as spellings are compared."""
     return {code: plain(label) for code, label in levels.items() if re.fullmatch(r"-?\d+", code)}
+
+
+def place_in_time(text: str) -> tuple[int, float, str] | None:
+    """Where a cell stands in order: its phase, its number, and of what; None if it does not say.
+
+    >>> place_in_time("Session 10"), place_in_time("dritte Sitzung"), place_in_time("intake")
+    ((1, 10.0, 'session'), (1, 3.0, 'sitzung'), (0, 0.0, ''))
+    """
+    words = plain(text)
+    phase = next((i for i, told in PHASES.items() if told.search(words)), 1)
+    for i, told in enumerate(ORDINALS, 1):
+        words = told.sub(str(i), words)
+    numbers = re.findall(r"\d+", words)
+    if len(numbers) > 1 or (not numbers and phase == 1):
+        return None
+    of = re.sub(r"\d+", " ", PHASES[phase].sub(" ", words) if phase in PHASES else words)
+    return phase, float((*numbers, 0)[0]), " ".join(of.split())
+
+
+def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
+    """Type and values of cells that name sessions or events; nothing if their order is not told."""
+    if len(present) < 2 or not all(map(place_in_time, [*present][:SOME])):
+        return {}  # without a look at every text that is free
+    told = {text: place_in_time(text) for text in present}
+    if None in told.values():
+        return {}
+    of = {what for _, _, what in told.values()}
+    place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))
+             for text, (phase, number, what) in told.items()}  # fmt: skip
+    counted = any(phase == 1 for phase, _ in place.values())
+    named = TIME.fullmatch(column) or any(TIME.fullmatch(what) for what in of if what[1:])
+    often = sorted(present, key=lambda text: (place[text], -present[text]))
+    if not (named or not counted) or len({*place.values()}) < len({*told.values()}):
+        return {}
+    role = "time" if counted else None
+    if len(of) == 1 and {phase for phase, _ in place.values()} == {1}:
+        return {"type": "integer", "values": {t: told[t][1] for t in often}, "role": role}
+    once = {place[text]: text for text in reversed(often)}
+    return {"type": "category", "values": [*once.values()][::-1], "role": role}

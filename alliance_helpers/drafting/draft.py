@@ -15,8 +15,6 @@ from dataclasses import replace
 from math import nan
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import listed
 from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC
@@ -26,7 +24,6 @@ from .answers import pattern, say
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
-    FEW,
     ID,
     RESERVED,
     ROLES,
@@ -48,6 +45,7 @@ from .items import (
 )
 from .layout import (
     ALIKE,
+    OUTCOME,
     SHAPES,
     DraftTable,
     Layout,
@@ -56,6 +54,7 @@ from .layout import (
     find_what_is_said_twice,
     leave_counters,
     leave_others,
+    like_codes,
     numbered_anew,
     shape_of,
 )
@@ -68,10 +67,7 @@ from .ratings import (
 )
 
 TOTAL = pattern("column", "total")
-OUTCOME = pattern("column", "outcome")
-MEASURE = pattern("column", "measure")
 INDICATED = pattern("column", "indicated")
-PEOPLE = 8  # numbers of so few may be the steps of a rating
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
@@ -395,28 +391,6 @@ def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess:
     known = guess.values if guess.type == "category" else ()
     values = json.dumps({name: name for name in known} | meant, ensure_ascii=False)
     return say("alike", column=column, names=names, values=values)
-
-
-def like_codes(table: DraftTable, guess: Guess) -> bool:
-    """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
-
-    In rows side by side; or they count from 1 without a gap; or they lie far apart.
-    """
-    cells, number = table.frame[guess.column], table.columns[guess.column].number
-    if not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
-        return False
-    if table.row != "client":  # each client once
-        cells = cells[~table.frame[table.guesses[table.key[0]].column].duplicated()]
-    cells = cells.dropna().astype("str").to_numpy(object)
-    codes, n = np.sort([*number.values()]), len(number)
-    if 1 + (cells[1:] != cells[:-1]).sum() <= 1.1 * n:
-        return True
-    said = f"{guess.column} {guess.label}"
-    if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
-        return False
-    odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
-    apart = odd and np.ptp(codes) > PEOPLE * n and min(Counter(cells).values()) > 1
-    return bool(apart or (codes[0] == 1 and codes[-1] == n))
 
 
 def _is_rating(guess: Guess) -> bool:

@@ -6,18 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, combinations, product
 
+import numpy as np
 import pandas as pd
 
 from ..errors import listed
 from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
-from .answers import pattern, say, shown
+from .answers import TIME, pattern, place_in_time, say, shown
 from .exports import Source
-from .guesses import BELOW, FEW, ROLES, TIME, Column, Guess, as_number, place_in_time, plain_name
+from .guesses import BEFORE, BELOW, FEW, ROLES, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
+OUTCOME = pattern("column", "outcome")
+MEASURE = pattern("column", "measure")
+PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
 ALIKE = 0.8  # so many ids of one column must be among another's to join the two
@@ -441,3 +445,25 @@ def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
     cells = table.frame[[table.guesses[n].column for n in (key, name)]].map(told, "ignore")
     cells = cells.astype(object).set_axis([key, name], axis=1).dropna().drop_duplicates(key)
     return cells.set_index(key)[name]
+
+
+def like_codes(table: DraftTable, guess: Guess) -> bool:
+    """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
+
+    In rows side by side; or they count from 1 without a gap; or they lie far apart.
+    """
+    cells, number = table.frame[guess.column], table.columns[guess.column].number
+    if not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
+        return False
+    if table.row != "client":  # each client once
+        cells = cells[~table.frame[table.guesses[table.key[0]].column].duplicated()]
+    cells = cells.dropna().astype("str").to_numpy(object)
+    codes, n = np.sort([*number.values()]), len(number)
+    if 1 + (cells[1:] != cells[:-1]).sum() <= 1.1 * n:
+        return True
+    said = f"{guess.column} {guess.label}"
+    if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
+        return False
+    odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
+    apart = odd and np.ptp(codes) > PEOPLE * n and min(Counter(cells).values()) > 1
+    return bool(apart or (codes[0] == 1 and codes[-1] == n))

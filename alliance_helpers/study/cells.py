@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pandas.api import types
 
 from ..errors import Problem, listed, show
@@ -425,3 +426,12 @@ CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {
     "date": date,
     "id": identifier,
 }
+
+
+def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
+    """Position of each id among others, -1 where it is not; quick if both are in step."""
+    asked, known = pa.array(ids.astype("str")), pa.array(among.astype("str"))
+    if len(asked) == len(known) and pc.all(pc.equal(asked, known), skip_nulls=False).as_py():
+        return np.arange(len(asked))
+    found = pc.index_in(asked, value_set=known, skip_nulls=True)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)

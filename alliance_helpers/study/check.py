@@ -13,8 +13,6 @@ from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import Problem, listed, show
 from .cells import (
@@ -29,6 +27,7 @@ from .cells import (
     firsts,
     in_order,
     parted,
+    place,
     plain,
     within,
     word_of,
@@ -396,15 +395,6 @@ def _against(
             said = say("tables_differ", file=home.file, other=other)
             notes.wrong(table.variables[shared].column, differ, here, *said)
     return frame
-
-
-def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
-    """Position of each id among others, -1 where it is not; quick if both are in step."""
-    asked, known = pa.array(ids.astype("str")), pa.array(among.astype("str"))
-    if len(asked) == len(known) and pc.all(pc.equal(asked, known), skip_nulls=False).as_py():
-        return np.arange(len(asked))
-    found = pc.index_in(asked, value_set=known, skip_nulls=True)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
 HALF, SAME = 0.5, 0.9

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, Problem
-from .cells import Change, as_log, in_order
-from .check import alike, place, session_order
+from .cells import Change, as_log, in_order, place
+from .check import alike, session_order
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
