@@ -74,6 +74,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
     """The table without records that say nothing which another of the same key does not say."""
     rows = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
+    if rows.empty:
+        return frame
     full = rows.loc[rows.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
     full = full.drop_duplicates(key)
     at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(rows[key]))
@@ -480,9 +482,10 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
     known = {*expected, *table.where}
     unknown = [c for c in dict.fromkeys(present) if not (c in known or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
-    for what, columns in (("no_column", missing), ("unknown_column", unknown)):
+    told = ("no_column", "no_columns", missing), ("unknown_column", "unknown_columns", unknown)
+    for what, several, columns in told:
         if len(columns) > 3:
-            notes.problem(*say(f"{what}s", n=len(columns), names=listed(columns)), columns[0])
+            notes.problem(*say(several, n=len(columns), names=listed(columns)), columns[0])
         for column in columns if len(columns) <= 3 else ():
             close = [folded.get(column.casefold())]
             close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
