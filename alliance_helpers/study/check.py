@@ -33,7 +33,7 @@ from .cells import (
     word_of,
 )
 from .codebook import ENDING, KINDS, NUMERIC, Codebook, Table, links, say
-from .days import impossible
+from .days import stays
 from .raw_tables import ROW_ID, repeated_names
 
 
@@ -78,6 +78,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
 def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
     """The table without records that say nothing which another of the same key does not say."""
     rows = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
+    if rows.empty:
+        return frame
     full = rows.loc[rows.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
     full = full.drop_duplicates(key)
     at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(rows[key]))
@@ -336,19 +338,6 @@ def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
             notes.problem(*say("side_by_side", **seen), known[client].column)
 
 
-def stays(frame: pd.DataFrame, codebook: Codebook, notes: Notes) -> None:
-    """Stays without an admission, or that end before they begin."""
-    for days in codebook.days.values():
-        if days.episodes != notes.table.name or not {days.admission, days.discharge} <= set(frame):
-            continue
-        begin, end = frame[days.admission], frame[days.discharge]
-        if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
-            return
-        columns = [notes.table.variables[name].column for name in (days.admission, days.discharge)]
-        impossible(begin, end, columns, notes)
-        return
-
-
 def across(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
     """Ids that lead nowhere, and values that two tables tell differently."""
     for role, kind in ((book.client, "client"), (book.case_manager, "case_manager")):
@@ -490,14 +479,12 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
     known = {*expected, *table.where}
     unknown = [c for c in dict.fromkeys(present) if not (c in known or table.ignores(c))]
     folded = {c.casefold(): c for c in unknown}
-    for column in missing if len(missing) <= 3 else ():
-        close = [folded.get(column.casefold())]
-        close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
-        hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
-        notes.problem(*say("no_column", hint=hint), column)
-    if len(missing) > 3:
-        notes.problem(*say("no_columns", n=len(missing), names=listed(missing)), missing[0])
-    for column in unknown if len(unknown) <= 3 else ():
-        notes.problem(*say("unknown_column"), column)
-    if len(unknown) > 3:
-        notes.problem(*say("unknown_columns", n=len(unknown), names=listed(unknown)), unknown[0])
+    told = ("no_column", "no_columns", missing), ("unknown_column", "unknown_columns", unknown)
+    for what, several, columns in told:
+        if len(columns) > 3:
+            notes.problem(*say(several, n=len(columns), names=listed(columns)), columns[0])
+        for column in columns if len(columns) <= 3 else ():
+            close = [folded.get(column.casefold())]
+            close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
+            hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
+            notes.problem(*say(what, hint=hint), column)

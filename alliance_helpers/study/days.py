@@ -13,7 +13,7 @@ from pandas.api.types import is_numeric_dtype
 
 from ..errors import SHOWN, DataError, ParameterError, listed
 from .cells import Notes, to_days
-from .codebook import Table, say
+from .codebook import Codebook, Table, say
 
 DAYS = "hospital_days"
 COLUMNS = ["client_id", "admission", "discharge"]
@@ -128,6 +128,19 @@ def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if notes.problems:
         raise DataError(notes.problems)
     return admission, np.where(end.isna(), GOING_ON, discharge)
+
+
+def stays(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
+    """Stays without an admission, or that end before they begin."""
+    for days in book.days.values():
+        if days.episodes != notes.table.name or not {days.admission, days.discharge} <= set(frame):
+            continue
+        begin, end = frame[days.admission], frame[days.discharge]
+        if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
+            return
+        columns = [notes.table.variables[name].column for name in (days.admission, days.discharge)]
+        impossible(begin, end, columns, notes)
+        return
 
 
 def impossible(begin: pd.Series, end: pd.Series, columns, notes: Notes, told=False) -> None:

@@ -150,9 +150,11 @@ def numbered(frame: pd.DataFrame, first: int, file: str, rows=None) -> pd.DataFr
 
 def footless(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The records without names that stand among them again, totals, headings and notes."""
+    if not frame.shape[1]:
+        return frame, ""
     kept = np.ones(len(frame), bool)
     kept[[*_beside_records(frame)]] = False
-    again = np.flatnonzero(frame.iloc[1:, 0] == frame.columns[0]) + 1 if frame.shape[1] else ()
+    again = np.flatnonzero(frame.iloc[1:, 0] == frame.columns[0]) + 1
     for at in again:  # but for what a tool writes right below the names
         kept[at] &= not (frame.iloc[at] == frame.columns).all()
     rows = listed(frame.index[~kept], 3)
@@ -165,8 +167,9 @@ def _beside_records(frame: pd.DataFrame) -> Iterator[int]:
     A note fills a cell or two, after a blank row or with a word where only numbers stand. What sums
     up is called so; or its id is a word or nothing, and one measure makes all of its numbers.
     """
-    tail, ids = len(frame), frame.iloc[:, :1].squeeze(axis=1)
-    words = np.flatnonzero(_kinds(ids) == 0)[:FOOT] if (_kinds(ids.head()) > 0).any() else ()
+    tail, ids, words = len(frame), frame.iloc[:, 0], ()
+    if not pd.api.types.is_numeric_dtype(ids) and (_kinds(ids.head()) > 0).any():
+        words = np.flatnonzero(~ids.astype("str").str.contains(r"\d", na=True))[:FOOT]
     for at in sorted({*words, *range(len(frame))[-FOOT:]} - {0}, reverse=True):
         cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
                  if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
