@@ -260,7 +260,9 @@ def labels_with_a_gap(folder, data):
 
 def a_dyad_of_two_clients(folder, data):
     rows = three_roles(data, folder).query("role != 'supervisor'")
-    again = rows.query("dyad == 2003 and role == 'patient'")
+    again = rows.query("dyad == 2003 and role == 'patient'").copy()
+    answer = again.columns[-1]
+    again[answer] = again[answer] % 5 + 1
     pd.concat([rows, again]).to_csv(folder / "data.csv", index=False)
 
 
