@@ -392,7 +392,8 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         cells = meant.astype("str")
     gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
     if gone.any() and not v.optional:
-        said = say("no_id", label=v.label.lower() or "id")
+        known = "no_id" if v.name in notes.table.key else "no_id_here"
+        said = say(known, label=v.label.lower() or "id")
         notes.problem(*said, v.column, np.flatnonzero(gone))
     if len(cells) and cells.str.len().max() > MAX_ID:
         long = (cells.str.len() > MAX_ID).to_numpy(dtype=bool, na_value=False)

@@ -102,7 +102,8 @@ swap(
     C,
     "C1,T1",
     "C1,",
-    "clients.csv, row 2, column therapist_id: the therapist is missing. Fill it in.",
+    "clients.csv, row 2, column therapist_id: the therapist is missing. Fill it in, or write "
+    "`optional: true` where nobody knows.",
 )
 swap(
     "duplicated_client",
