@@ -104,8 +104,9 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
             firm.append(WORDS[change["verdict"]])
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     if firm:
-        what = f"{'else ' * bool(weak)}is {' or '.join(sorted(set(firm), reverse=True))}"
-        sure.append(f"no single change turns what {what}")
+        what = " or ".join(sorted(set(firm), reverse=True))
+        other = f"nothing else that is {what} turns"
+        sure.append(other if weak else f"no single change turns what is {what}")
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

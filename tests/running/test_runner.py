@@ -88,7 +88,8 @@ def test_what_only_the_robustness_notebooks_found_stands_in_the_findings(tmp_pat
 def test_wrong_parameters_start_nothing(tmp_path, monkeypatch):
     make_notebook(tmp_path / "01_a.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr(runner, "NOTEBOOKS", tmp_path)
-    with pytest.raises(ParameterError, match=r"(?s)'sead'.*seed = 'x' is of type str.*seed: int"):
+    told = r"(?s)'sead'; did you mean 'seed'.*seed = 'x' is of type str"
+    with pytest.raises(ParameterError, match=told):
         run_sequence({"sead": 1, "seed": "x"}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "ran").exists()

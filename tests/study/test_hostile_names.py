@@ -175,6 +175,7 @@ def test_claims_stay_as_they_were_written(hostile):
 
     done = CliRunner().invoke(main, ["check", "--data", str(hostile[0])])
     told = done.output.splitlines()
-    assert told[0] == "No problems found, but 2 things to look at."  # answers made up unreversed
-    assert told[3:] == ["study.csv: 60 records in 61 lines"]
+    # answers are made up unreversed, and case managers without regard to sites
+    assert told[0] == "No problems found, but 3 things to look at."
+    assert told[4:] == ["study.csv: 60 records in 61 lines"]
     assert read_rules(data=hostile[0]).claims[2].text == "=cmd()"
