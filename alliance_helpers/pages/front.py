@@ -105,8 +105,8 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
     sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
     if firm:
         what = " or ".join(sorted(set(firm), reverse=True))
-        other = f"nothing else that is {what} turns"
-        sure.append(other if weak else f"no single change turns what is {what}")
+        whole = f"no single change turns what is {what}"
+        sure.append("no other decided claim turns" if weak else whole)
     alike = set(verdicts)
     return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
 

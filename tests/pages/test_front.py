@@ -76,7 +76,7 @@ def table(**verdicts):
 
 
 AGE, BOTH = "case manager age", "case manager age and symptom severity"
-ELSE = "nothing else that is"
+ELSE = "no other decided claim turns."
 HELD = "How sure: no single change turns what is"
 OTHER = "with pretreatment not held constant"
 ALONE = "with case managers not respected"
@@ -94,7 +94,7 @@ ALONE = "with case managers not respected"
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
         ({"nested_cr2": "ss"}, f"Now supported: {BOTH}."),  # two respects at once
         ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
-        ({"nested": "is"}, f"How sure: {AGE} turns {OTHER}; {ELSE} supported turns."),
+        ({"nested": "is"}, f"How sure: {AGE} turns {OTHER}; {ELSE}"),
         ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
         (
             {"nested": "si", "adjusted_independent": "is"},
@@ -103,14 +103,14 @@ ALONE = "with case managers not respected"
         ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
         ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
         ({"adjusted": "in", "nested": "nn"}, f"{HELD} not supported."),
-        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; {ELSE} not supported turns."),
+        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; {ELSE}"),
         ({"adjusted": "sn", "nested": "sn"}, f"{HELD} supported or not supported."),
         (
             {"nested": "ss", "nested_cr2": "si"},
             "symptom severity turns with case managers respected by CR2 errors alone, on top of "
-            f"pretreatment not held constant; {ELSE} supported turns.",
+            f"pretreatment not held constant; {ELSE}",
         ),
-        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; {ELSE} supported turns."),
+        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; {ELSE}"),
     ],
 )
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
