@@ -31,6 +31,7 @@ from alliance_helpers.pages.tables import then_and_now, verdict_sentences
 from alliance_helpers.paths import NOTEBOOKS
 from alliance_helpers.running.sequence import run_sequence
 from alliance_helpers.study.read_codebook import read_codebook
+from alliance_helpers.teaching.nothing import noise_edge
 
 BOOK = read_codebook()
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
@@ -275,6 +276,7 @@ def rate(analysis: str) -> float:
         ("05_finding_2", "a two-sided 5 % test", 2 * rate("as_published"), 0.2),  # of both signs
         ("05_finding_2", "reject in about one in five cohorts", 2 * rate("as_published"), 0.2),
         ("09_summary", "about four times as often", rate("as_published") / rate("adjusted"), 4),
+        ("robustness_stress", "one noise variable in twenty comes back", noise_edge(0.05), 0.5),
     ],
 )
 def test_a_text_says_what_simulated_cohorts_say(name, said, found, about):
