@@ -327,8 +327,8 @@ def _is(values: pd.Series, value: str) -> np.ndarray:
 
 def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
     """Another column of the same ids in another order: lists that stand beside one another."""
-    known = notes.table.variables
-    ids = [n for n in frame if known[n].type == "id" and n != client and client in frame]
+    known, once = notes.table.variables, notes.table.row == "client" and client in frame
+    ids = [n for n in frame if known[n].type == "id" and n != client and once]
     for name in (n for n in ids if frame[client].isin(frame[n].head(99)).any()):
         pair = frame[[client, name]].dropna()
         one, two = ({*cells} for _, cells in pair.items())
