@@ -36,6 +36,7 @@ def say(what: str, /, **filled: object) -> str:
     return WORDS["say"][what].format(**filled)
 
 
+NOBODY = pattern("missing", "nobody")
 TIME = pattern("column", "time")
 PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
           for i, name in ((3, "after"), (2, "end"), (0, "start"))}  # fmt: skip
@@ -88,8 +89,7 @@ def no_answer(word: str) -> bool:
 
 def nobody(name: str) -> bool:
     """Whether what stands for a name names no person."""
-    known = pattern("missing", "nobody")
-    return no_answer(name) or not plain(name) or bool(known.fullmatch(name.strip()))
+    return no_answer(name) or not plain(name) or bool(NOBODY.fullmatch(name.strip()))
 
 
 @cache

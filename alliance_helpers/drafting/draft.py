@@ -68,6 +68,7 @@ from .ratings import (
 
 TOTAL = pattern("column", "total")
 INDICATED = pattern("column", "indicated")
+MARK, KINDS = (pattern("column", what) for what in ("mark", "kinds"))
 
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
@@ -355,9 +356,9 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 n = len(table.columns[column].number)
                 table.questions.append(say("codes", column=column, n=n))
                 guess = replace(guess, role="codes")
-            for what, numbers in (("mark", False), ("kinds", True)):
-                few = guess.type == "integer" or (guess.type == "category" and not numbers)
-                if few and pattern("column", what).search(column):
+            for what, words, types in (("mark", MARK, ("integer", "category")),
+                                       ("kinds", KINDS, ("integer",))):  # fmt: skip
+                if guess.type in types and words.search(column):
                     table.questions.append(say(what, column=column))
                     guess = replace(guess, role="codes")
             table.questions += [guess.asked] if guess.asked else []

@@ -18,10 +18,8 @@ from .design import aligned, as_floats
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
 paths, and roots of the covariances between people, at first, and of what is new."""
-SLOW = 15
-"""Steps after which Fisher's scoring gives way to Newton's."""
-DONE = 1e-10
 SCORED = 3
+"""Steps of Fisher's scoring, after which the curvature is learned from the slopes (BFGS)."""
 CELLS_AT_ONCE = 1 << 13
 """Cells of covariance matrices of the studies that are fitted side by side."""
 
