@@ -28,6 +28,7 @@ from PIL import Image
 
 from alliance_helpers.paths import write_whole
 from alliance_helpers.teaching.demos import Choose, Demo
+from alliance_helpers.teaching.exercises import is_share, replies
 
 from . import command
 from .editions import SOURCE, units, web
@@ -40,8 +41,9 @@ NEXT = "</article><article>"  # a slide ends, another begins
 
 def ask(name: str, expected: object, **how: object) -> SimpleNamespace:
     """An exercise, as the page's script checks it."""
-    how |= {"expected": expected, "traps": list((how.get("traps") or {}).items())}
-    html = f'<div class="ask" data-name="{name}">{embedded(how)}</div>'
+    choices = how.pop("choices", ())
+    told = {"choices": choices, "share": is_share(expected), "replies": replies(expected, **how)}
+    html = f'<div class="ask" data-name="{name}">{embedded(told)}</div>'
     return SimpleNamespace(_repr_html_=lambda: html)
 
 
