@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import permutations
 
 import matplotlib.image
 import nbformat
@@ -499,3 +500,14 @@ def test_text_in_figures_has_contrast(demo):
         for text in filter(Text.get_text, named):
             box = text.get_window_extent()
             assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
+
+
+@EVERY
+def test_a_title_lies_over_its_own_panel(demo):
+    """It does not run into the numbers or the title of the panel beside it."""
+    demo.picture()
+    for ax, other in permutations(demo.figure.axes, 2):
+        title = ax.title.get_window_extent().padded(6)  # pixels
+        texts = other.title, other.xaxis.label, other.yaxis.label, *other.get_yticklabels()
+        named = filter(Text.get_text, texts)
+        assert not [t for t in named if t.get_window_extent().overlaps(title)], ax.get_title()
