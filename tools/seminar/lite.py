@@ -35,7 +35,7 @@ from .editions import SOURCE, units, web
 
 MOST = 60  # settings of a demonstration; beyond, one control moves at a time
 COLORS = 48  # of a picture: a quarter of its size
-HERE = Path(__file__).parent
+HERE, LOOK = Path(__file__).parent, SOURCE / "voila" / "templates" / "alliance"
 NEXT = "</article><article>"  # a slide ends, another begins
 
 
@@ -52,12 +52,9 @@ def page(path: Path, slides: bool = False) -> str:
     names: dict = {}
     cells = web(nbformat.read(path, as_version=4)).cells
     parts = [part for cell in cells for part in shown(cell, names)]
-    look = SOURCE / "voila" / "templates" / "alliance" / "seminar.css"
-    template = Environment(loader=FileSystemLoader(HERE)).get_template("lite.html.j2")
-    return template.render(
-        title=path.stem.replace("_", " ").capitalize(), parts=parts,
-        css=look.read_text(encoding="utf-8"), slides=slides,
-    )  # fmt: skip
+    template = Environment(loader=FileSystemLoader([HERE, LOOK])).get_template("lite.html.j2")
+    title = path.stem.replace("_", " ").capitalize()
+    return template.render(title=title, parts=parts, slides=slides)
 
 
 def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
