@@ -86,6 +86,7 @@ class Dyads:
         items = {item for scale in self.book.scales.values() for item in scale.items}
         wanted = {name for names in self.book.blocks.values() for name in names}
         wanted |= {derived.source for derived in self.book.derived.values()}
+        wanted |= {entry["alliance"] for entry in self.book.informants.values()}
         hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
         columns: dict[str, object] = {}
         for frame, ending, rows in self.parts:
