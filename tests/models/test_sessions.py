@@ -293,9 +293,31 @@ def test_late_and_skipped_occasions_leave_a_cross_lagged_model():
     gap = {name: values[time != 2] for name, values in study.items()}
     first, second, third = estimated(claim, [study, late, gap])
     assert second[0] == pytest.approx(first[0], abs=0.01) and second[3] == first[3] == len(y)
-    said = "; 2 sessions left out, of a number that fewer than 10 clients have)"
+    said = "; 2 sessions left out, of a number that fewer than 3 clients have)"
     assert said in second[4] and "left out" not in first[4] + third[4]
     assert abs(third[0] + 0.3) < 3 * third[1] and third[1] > first[1]
+
+
+def test_studies_of_different_lengths_are_fitted_beside_each_other():
+    four, five, lost = (simulated(60, T, 0.2, 0.0, T) for T in (4, 5, 2))
+    studies = [columns_of(data) for data in (four, five, lost, five, four)]
+    found, alone = cross_lagged(studies), [cross_lagged([study])[0] for study in studies]
+    assert isinstance(found.pop(2), NotEstimableError) and alone.pop(2)
+    for one, by_itself in zip(found, alone, strict=True):
+        assert one.estimate == pytest.approx(by_itself.estimate, abs=1e-6)
+
+
+def test_a_path_the_other_way_is_none_of_this_way_however_few_the_sessions():
+    """The earlier deviation from a mean of five sessions holds the later value: with clients' means
+    taken out the mean of such cohorts is .08, and 10 % of claims are supported."""
+    rng, studies = np.random.default_rng(12), []
+    for _ in range(200):
+        y, x, person, time = draw(rng, 49, 5, paths=(0.0, -0.25))
+        studies.append({"person": person, "time": time, "y": y, "x": x})
+    claim = Claim("1", "a", "precedes", "client", term="y", source="x", sign="positive")
+    estimates, errors = np.array([found[:2] for found in estimated(claim, studies)]).T
+    assert abs(estimates.mean()) < 3 * estimates.std() / np.sqrt(200) < 0.04
+    assert 0.85 < np.sqrt((errors**2).mean()) / estimates.std() < 1.15
 
 
 @pytest.mark.parametrize(
