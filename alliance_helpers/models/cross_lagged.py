@@ -173,7 +173,7 @@ class _Study:
     def __init__(self, wide: np.ndarray, groups: np.ndarray, trend: str) -> None:
         (self.n, self.width), there = wide.shape, ~np.isnan(wide)
         if self.n < PEOPLE:
-            raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least {PEOPLE}")
+            raise NotEstimableError(f"{self.n} people: a cross-lagged model needs {PEOPLE} or more")
         if ((counts := there.sum(axis=0)) < 3)[counts > 0].any():
             raise NotEstimableError("an occasion has fewer than three people: leave it out")
         away = wide - np.nansum(wide, axis=0) / np.maximum(counts, 1)
