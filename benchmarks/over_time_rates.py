@@ -4,9 +4,9 @@ python -m benchmarks.over_time_rates [COHORTS]   writes benchmarks/over_time_rat
 
 Cohorts of 50 clients with up to 10 sessions and of 200 with up to 4 (a cross-lagged model with
 random intercepts), and of 20 with up to 10 (few clients, many sessions: a multilevel lagged model),
-by the scenarios of data/over_time/scenarios.yml, in streams of 50 cohorts. `coverage` is the share of 95 %
-intervals that hold the true path, in standard deviations within clients as drawn; `bias` is the
-mean distance from it.
+by the scenarios of data/over_time/scenarios.yml, in streams of 50 cohorts. `coverage` is the share
+of 95 % intervals that hold the true path, in standard deviations within clients as drawn; `bias` is
+the mean distance from it.
 """
 
 from __future__ import annotations

