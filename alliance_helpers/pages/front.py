@@ -89,9 +89,9 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
     keys = [c.key for c in claims]
     verdicts = now.loc[keys, "verdict"]
     read = {k: then[k] == SUPPORTED for k in keys if k in then}
-    gone = [names[k] for k, reported in read.items() if not reported]
-    reported = "reported" + f", but not {listed(gone)}" * bool(gone)
-    said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
+    there, gone = ([names[k] for k, one in read.items() if one is yes] for yes in (True, False))
+    but = f" only {listed(there)}" if len(gone) > len(there) else f", but not {listed(gone)}"
+    said = {"then": "reported" + but * bool(gone) if there else "not reported" * bool(gone)}
     parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
     said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
     kept = [k for k in keys if verdicts[k] != INCONCLUSIVE and now.loc[k, "tried"]]
