@@ -38,7 +38,10 @@ SOURCES = (
     "informant block source terms estimate conf_low conf_high share first last noise p_value p_low "
     "p_high r_squared n reason"
 )
-SLOPES = "block informant term estimate std_error df p_value conf_low conf_high rating_corrected n reason"
+SLOPES = (
+    "block informant term estimate std_error df p_value conf_low conf_high rating_corrected n "
+    "reason"
+)
 MATRIX = (
     "pair first_rating second_rating estimate conf_low conf_high p_value n alpha_first "
     "alpha_second corrected reason"

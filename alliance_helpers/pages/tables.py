@@ -13,7 +13,7 @@ import pandas as pd
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change
 from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
-from ..claims.verdicts import SUPPORTED
+from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
 from ..cohorts.cohort import FEW, OPENED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
@@ -274,22 +274,24 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
 
     Of a change of verdict the reason is told only where a single respect is it.
     """
-    then = [row[a] for a in READINGS if isinstance(row.get(a), str)]
+    then = {a: row[a] for a in READINGS if isinstance(row.get(a), str)}
+    told = {a: verdict for a, verdict in then.items() if verdict != INCONCLUSIVE}
     today = {a: row[a] for a in analyses if a not in READINGS and isinstance(row[a], str)}
     if not today:
         return "Not assessed."
-    start = ""
-    if then:
-        found = [word(a) for a in READINGS if row.get(a) == SUPPORTED]
-        start = "The method of 1995 reports it" if len(found) == len(then) else (
+    start = "The method of 1995 cannot be applied" * bool(then)  # for want of dyads
+    if told:
+        found = [word(a) for a in told if told[a] == SUPPORTED]
+        start = "The method of 1995 reports it" if len(found) == len(told) else (
             f"Reported {found[0][0].lower()}{found[0][1:]} only" if found
             else "The method of 1995 does not report it"
         )  # fmt: skip
+        start += " by the one reading that can be applied" * (len(told) < len(then))
     today_said = f"{start}; today" if start else "Today"
     main = change["primary"] if change["primary"] in today else next(iter(today))
     verdict = word(today[main])
     if len(set(today.values())) == 1:
-        agree = set(then) == set(today.values())
+        agree = set(then.values()) == set(today.values()) == {*told.values()}
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["change"], str):

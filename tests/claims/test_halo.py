@@ -102,8 +102,9 @@ def test_slopes_were_the_ratings_free_of_error():
     """Each slope over the square root of its rating's alpha, by hand; the difference is theirs."""
     study = open_cohort()
     known = pd.read_csv(REFERENCE).set_index(["statistic", "term"])["value"]["alpha"]
-    table = two_informants(study).slopes.set_index(["term", "informant"])
-    wide, free = (table[c].unstack() for c in ("estimate", "rating_corrected"))
+    table = two_informants(study).slopes
+    columns = "estimate", "rating_corrected"
+    wide, free = (table.pivot_table(c, "term", "informant") for c in columns)
     for informant in ("client", "case_manager"):
         wanted = wide[informant] / np.sqrt(known[f"{informant}_alliance"])
         np.testing.assert_allclose(free[informant], wanted, rtol=1e-9)

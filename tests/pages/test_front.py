@@ -25,7 +25,7 @@ def row(finding, claim, informant, analysis, verdict, *numbers):
     names = ("estimate", "conf_low", "conf_high", "p_value", "p_equivalence")
     made = dict.fromkeys(names) | dict(zip(names, numbers, strict=False))
     head = {"finding": finding, "claim": claim, "informant": informant, "analysis": analysis}
-    return head | {"verdict": verdict, "n": 190.0} | made
+    return head | {"verdict": verdict, "n": 190.0, "criterion": "a rule"} | made
 
 
 @pytest.fixture
@@ -89,6 +89,8 @@ ALONE = "with case managers not respected"
         ({"as_1995": "ss"}, f"Then reported. Now supported: {BOTH}."),
         ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
         ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
+        ({"as_1995": "is"}, f"Then reported. Now supported: {BOTH}."),  # too few dyads for one
+        ({"as_1995": "ii"}, f"Then not estimable. Now supported: {BOTH}."),
         ({}, f"rating. Now supported: {BOTH}."),
         ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD} supported."),
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
@@ -175,9 +177,10 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     chance = rates.query("scenario == 'no_association'")["supported"].sum()
     said = f"{chance:.1f}" if chance >= 0.05 else "fewer than 0.1"
     assert (
-        "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. The primary analysis supports 1 of "
-        f"the claims; of the 2 that would be untrue if nothing were related, it would support "
-        f"{said} by chance. Holm's adjustment over all claims keeps each of those supported."
+        "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. "
+        "The primary analysis supports 1 of the claims; of the 2 that would be untrue if nothing "
+        f"were related, it would support {said} by chance in cohorts of {size}. Holm's adjustment "
+        "over all claims keeps each of those supported."
     ) in page
 
 
@@ -201,7 +204,7 @@ def test_what_holm_takes_is_named(p, said):
         ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
         ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
         ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
-        ("ni", "in", "The other, in which the alliance explains each outcome, reports the same on"),
+        ("si", "nn", f"each outcome, it would no longer have reported: {AGE}."),
         ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
     ],
 )  # fmt: skip
@@ -209,6 +212,16 @@ def test_what_then_hangs_on_follows_both_readings(first, other, said):
     page = words(front_page(table(as_1995=first, as_1995_outcomes=other, adjusted="ii"), RULES))
     assert said in page
     assert "hangs on" not in words(front_page(table(as_1995=first, adjusted="ii"), RULES))
+    untold = table(as_1995="ni", as_1995_outcomes="in", adjusted="ii")
+    assert "hangs on" not in words(front_page(untold, RULES))  # no claim has both
+
+
+def test_what_cannot_be_estimated_is_not_called_open():
+    findings = table(adjusted="ii", nested="ii")
+    assert "(not estimable)" not in words(front_page(findings, RULES))
+    findings.loc[[0, 2], "criterion"] = "not estimable: a variable does not vary"
+    said = f"Now inconclusive: {AGE} (not estimable) and symptom severity."
+    assert said in words(front_page(findings, RULES))
 
 
 def test_marks_and_titles_of_the_figure_are_those_of_the_rows():

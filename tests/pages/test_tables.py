@@ -436,6 +436,12 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ({FIRST: "n", "nested": "n"}, "of 1995 does not report it, and today all agree."),
         ({FIRST: "s", "nested": "i"}, "of 1995 reports it; today it is inconclusive."),
         ({FIRST: "n", "nested": "i"}, "of 1995 does not report it; today it is inconclusive."),
+        ({FIRST: "i", "nested": "i"}, "of 1995 cannot be applied; today it is inconclusive."),
+        ({FIRST: "i", SECOND: "i", "nested": "s"}, "cannot be applied; today it is supported."),
+        (
+            {FIRST: "i", SECOND: "s", "nested": "s"},
+            "reports it by the one reading that can be applied; today it is supported.",
+        ),
         ({FIRST: "s", SECOND: "s", "nested": "s"}, "of 1995 reports it, and today all agree."),
         (
             {FIRST: "s", SECOND: "n", "nested": "s"},
