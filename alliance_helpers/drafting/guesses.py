@@ -20,8 +20,10 @@ from pandas.api import types
 
 from ..errors import listed
 from ..study.cells import as_text, plain, word_of
+from ..study.codebook import RESPONSES
 from ..study.raw_tables import RawTable
-from .answers import SOME, WORDS, in_order, no_answer, nobody, pattern, say, shown
+from ..study.suspect import skipped
+from .answers import SOME, WORDS, anchors, in_order, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
@@ -48,6 +50,9 @@ MOSTLY = 0.95  # of the cells
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
 THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}")
+HALF = 0.5
+SHORTEST = 3
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 REPEATED = re.compile(r"(\d)\1+(\.\1+)?")  # 77, 888, 99.9
 
 
@@ -110,8 +115,9 @@ class Column:
 
     @cached_property
     def steps(self) -> dict[str, str]:
-        """The value labels of answers."""
-        return {code: label for code, label in self.levels.items() if not no_answer(label)}
+        """The value labels of answers; where there are none, what the name or the label tells."""
+        steps = {code: label for code, label in self.levels.items() if not no_answer(label)}
+        return steps if self.levels else anchors(f"{self.name} {self.label}")
 
 
 def scan(raw: RawTable) -> dict[str, Column]:
@@ -270,20 +276,49 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
     """With the codes that lie apart from all else, which are asked about.
 
     A few negative numbers below all others; or what several rows hold beyond a gap wider than half
-    of what the others span. Of ids, a 0 and a digit repeated.
+    of what the others span; 8 or 9 above the steps of a rating, 0 below them or far below all. Of
+    ids, a 0 and a digit repeated.
     """
     ids, (held, rows) = guess.type == "id", np.unique(number, return_counts=True)
     below = held[held < ids]
     odd = [*below] if len(below) <= 3 and _whole(below) and len(held) > 2 * len(below) + 2 else []
-    rest = held[held >= ids]
+    rest, steps = held[held >= ids], []
     if len(rest) > 3 and not HOSPITAL_DAYS.search(guess.column):
         at = len(rest) - 4 + int(np.diff(rest[-4:]).argmax()) + 1
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
-    unsure = [f"{x:g}" for x in odd if x not in (BELOW if ids else CODES)]
-    asked = say("apart", column=guess.column, codes=listed(unsure)) if unsure else guess.asked
-    return replace(guess, codes=(*guess.codes, *map(float, odd)), asked=asked)
+        steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
+        kept = ~np.isin(held, [*odd, *steps])
+        steps += [0] if not ids and _zero_apart(held[kept], rows[kept]) else []
+    unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
+    said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
+    codes = *guess.codes, *map(float, [*odd, *steps])
+    return replace(guess, codes=codes, asked=said if unsure else guess.asked)
+
+
+def _zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether a 0 is rare below steps from 1 to 5 or 7, or far below numbers that lie close."""
+    if len(held) < FEW or held[0] != 0:
+        return False
+    low, top = held[1], held[-1]
+    steps = len(held) == top + 1 and rows[0] * {5: 2, 7: 1}.get(top, np.inf) < max(rows)
+    return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
+
+
+def far_up(cells: np.ndarray) -> list[float]:
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
+    steps = np.unique(cells)
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
+        return []
+    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:

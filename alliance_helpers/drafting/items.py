@@ -16,7 +16,7 @@ from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
-from ..study.suspect import TURNED, skipped
+from ..study.suspect import TURNED
 from .answers import (
     Answers,
     both,
@@ -28,7 +28,19 @@ from .answers import (
     read_words,
     say,
 )
-from .guesses import BELOW, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
+from .guesses import (
+    BELOW,
+    FEW,
+    HALF,
+    MISTYPED,
+    RARE,
+    SHORTEST,
+    Column,
+    Guess,
+    as_number,
+    as_number_guess,
+    far_up,
+)
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
@@ -37,15 +49,12 @@ WAI = pattern("column", "wai")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
 # Items, lowest and highest answer of the forms, and counted from 0.
 BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
-SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
 )
-HALF = 0.5
-TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
@@ -254,9 +263,14 @@ def without_raw(block: Block, frame: pd.DataFrame, beside: dict[str, str]) -> Bl
     return replace(block, columns=tuple(used.get(c, c) for c in block.columns))
 
 
+def reversed_by(form: str | None) -> set[int]:
+    """Positions that a form's key reverses."""
+    return {-k - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+
+
 def running_back(block: Block, form: str | None, answers: pd.DataFrame) -> tuple[set, set]:
     """Positions that a form's key reverses; and of items that then run against the others."""
-    back = {abs(k) - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+    back = reversed_by(form)
     sign = np.array([-1 if i in back else 1 for i in range(len(block.columns))])
     answers = answers.fillna(dict.fromkeys(answers.columns[answers.isna().all()], 0))
     return back, {int(i) for i in against([*answers.to_numpy().T], sign)}
@@ -295,7 +309,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        for where, far in (("above", _far_up(cells)), ("below", _far_down(cells, len(here)))):
+        for where, far in (("above", far_up(cells)), ("below", _far_down(cells, len(here)))):
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
@@ -315,21 +329,6 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         guess = replace(guess, low=min(told), high=max(told))
     answers = replace(answers, question=both(answers.question, *said))
     return replace(block, guess=guess, answers=answers, own=own)
-
-
-def _far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
-
-    Or of one, if those steps are all that a form has: 7 above 1 to 5.
-    """
-    steps = np.unique(cells)
-    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
-    near, far = steps[:size], steps[size:]
-    form = (low, near[-1]) in TOPS and skipped(cells)
-    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
-        return []
-    apart = far[0] - near[-1] > 2 or form
-    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _far_down(cells: np.ndarray, n: int) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from itertools import takewhile
@@ -25,6 +26,7 @@ from .items import (
     form_of,
     informant_of,
     like_a_form,
+    reversed_by,
     running_back,
 )
 from .layout import DraftTable, Layout, Part
@@ -32,6 +34,7 @@ from .layout import DraftTable, Layout, Part
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 PLAIN = pattern("column", "plain")
+UNUSUAL = 0.45  # of the way from the lowest to the highest answer: few alliances are rated so low
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
 
@@ -122,6 +125,7 @@ def items_and_scale(
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
+            doubt = both(doubt, _mirrored(block, form, here, limits))
             _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
@@ -195,6 +199,17 @@ def _turned(
     what = "reversed_by_name" if odd else "reversed_already"
     table.questions.append(say(what, names=", ".join(names)))
     return {"reversed": "done" if back and turned == back else listed}
+
+
+def _mirrored(block: Block, form: str | None, answers: pd.DataFrame, limits: tuple) -> str:
+    """What is asked of answers whose mean is below the middle, if no word tells their order."""
+    plain = answers.iloc[:, [*{*range(answers.shape[1])} - reversed_by(form)]]
+    mean, (low, high) = plain.melt()["value"].mean(), map(int, limits)
+    told = block.answers.form or block.answers.numbers
+    if told or not mean < low + UNUSUAL * (high - low):
+        return ""
+    values = {str(i): low + high - i for i in range(low, high + 1)}
+    return say("low", mean=mean, low=low, high=high, values=json.dumps(values))
 
 
 def _alliance(
