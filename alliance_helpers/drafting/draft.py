@@ -20,7 +20,7 @@ from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import pattern, say
+from .answers import PHASES, TIME, both, pattern, say
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
@@ -37,6 +37,7 @@ from .guesses import (
     two_managers,
 )
 from .items import (
+    SUBSCALE,
     WAI,
     WHO,
     find_blocks,
@@ -182,8 +183,9 @@ def _look(source: Source) -> DraftTable:
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
     blocks, found = find_blocks(raw, columns, beside)
-    questions = [say("unlike", block=block.pattern(), odd=odd) for block, odd in found]
-    unlike = {column for block, _ in found for column in block.columns}
+    questions = [say("unlike" if odd else "waves", block=block.pattern(), odd=odd)
+                 for block, odd in found if odd or not WAI.search(block.stem)]  # fmt: skip
+    unlike = {column for block, odd in found for column in block.columns if odd}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
@@ -439,6 +441,7 @@ def _sort(layout: Layout) -> None:
         for name, _, guess in [] if out else table.variables:
             for ending in table.suffix.values() or [""] if "{" not in name else []:
                 _into_block(layout, blocks, table, name, ending, guess)
+    _whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
@@ -451,14 +454,40 @@ def _sort(layout: Layout) -> None:
     layout.blocks = {block: names for block, names in blocks.items() if names}
 
 
+def _is_whole(name: str, label: str) -> bool:
+    """Whether a rating says that it is a whole one; or says but whose it is, and when."""
+    told = f"{name} {label}"
+    if any(words.search(told) for words in SUBSCALE.values()):
+        return False
+    words = re.split(r"[\W\d_]+", WAI.sub("_", name))
+    known = (TOTAL, TIME, *PHASES.values())
+    return bool(TOTAL.search(told)) or all(
+        len(word) < 3 or informant_of(word) or any(p.fullmatch(word) for p in known)
+        for word in words
+    )
+
+
+def _whole_ratings(layout: Layout) -> None:
+    """Ratings given as one number, where an informant has no items; the last of several times."""
+    for told, found in layout.totals.items():
+        free = [who for who in WHO if who not in {*layout.informants, *layout.totals}]
+        who, (table, name) = told or (*free, None)[0], found[-1]
+        if who and who not in layout.informants:
+            layout.informants[who] = (word_for(who, layout), name)
+            names, rater = listed(name for _, name in found), who.replace("_", " ")
+            said = [say("whole", name=name)]
+            said += [say("which_time", names=names)] if found[1:] else []
+            said += [] if told else [say("whose", who=rater)]
+            table.questions.append(both(*said))
+
+
 def _into_block(
     layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
 ) -> None:
     who = informant_of(name + ending) or informant_of("", guess.label)
     if _is_rating(guess):
-        if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
-            layout.informants[who] = (word_for(who, layout), name + ending)
-            table.questions.append(say("whole", name=name + ending))
+        if _is_whole(f"{name}{ending}", guess.label):
+            layout.totals.setdefault(who, []).append((table, name + ending))
         return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"

@@ -23,7 +23,7 @@ from ..study.cells import as_text, plain, word_of
 from ..study.codebook import RESPONSES
 from ..study.raw_tables import RawTable
 from ..study.suspect import skipped
-from .answers import SOME, WORDS, anchors, in_order, no_answer, nobody, pattern, say, shown
+from .answers import SOME, TIME, WORDS, anchors, in_order, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
@@ -170,13 +170,13 @@ def guess_columns(
 
 
 def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
-    """Words that stand for no answer: where most cells are numbers, in several rows."""
+    """Words that stand for no answer: where most cells are numbers, in several rows, or known."""
     counts: Counter[str] = Counter()
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
-    return {word for word, count in counts.items() if count >= FEW}
+    return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
 
 
 @cache
@@ -215,7 +215,8 @@ def role_of(name: str) -> str | None:
 
 
 def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
-    role = (sure := named_for(column.name)) or role_of(column.name) or role_of(column.label)
+    sure = named_for(column.name) or {"case_manager": "case_manager"}.get(named_for(column.label))
+    role = sure or role_of(column.name) or role_of(column.label)
     said = sorted(words & column.held.keys() | _unnamed(column, role))
     present = {text: n for text, n in column.held.items() if text not in said}
     total, levels = sum(present.values()), column.levels
@@ -394,6 +395,7 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
     """
     number = number[~np.isin(number, [c for c in guess.codes if not isinstance(c, str)])]
     codes, there = [], {*np.unique(number)}
+    there -= {9} if TIME.fullmatch(guess.column) else set()  # the ninth session
     for code in (code for code in CODES if code in there):
         inside = number[~np.isin(number, [*codes, code, *BELOW])]
         if len(inside):

@@ -46,11 +46,11 @@ FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
 MOST = max(high for _, high in RESPONSES.values())
 WAI = pattern("column", "wai")
+ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
-# Items, lowest and highest answer of the forms, and counted from 0.
-BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
+MOST_STEPS = 10  # of an answer; a number beyond is a total, if each column goes there
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
@@ -123,9 +123,18 @@ class Block:
 def find_blocks(
     raw: RawTable, columns: Mapping[str, Column], beside: dict[str, str]
 ) -> tuple[list[Block], list[tuple[Block, str]]]:
-    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones."""
+    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones.
+
+    Or with none, where they hold one number at several times, as totals, and no items.
+    """
     blocks, unlike = [], []
     for block in item_blocks([column for column in columns if column not in beside]):
+        tops = [max(columns[c].number.values(), default=0) for c in block.columns]
+        if len(tops) - 1 in N_ITEMS.values() and tops[-1] > 2 * max(tops[:-1]):  # their total
+            block = replace(block, numbers=block.numbers[:-1], columns=block.columns[:-1])
+        elif len(tops) < min(N_ITEMS.values()) and min(tops) > MOST_STEPS:
+            unlike.append((block, ""))
+            continue
         told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
         all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
@@ -140,8 +149,11 @@ def find_blocks(
 
 
 def like_a_form(block: Block) -> bool:
-    """Whether a block has as many items, and answers, as one of the forms."""
-    return block.whole and (len(block.numbers), *block.guess.range) in BARE
+    """Whether a block has as many items as one of the forms, and answers that fit it."""
+    low, high = block.guess.range or (0, 0)
+    tops = {most - (not low) for form, (_, most) in RESPONSES.items()
+            if N_ITEMS[form] == len(block.numbers)}  # fmt: skip
+    return block.whole and low >= 0 and (high in tops or (low > 0 and high == MOST - 1))
 
 
 def item_blocks(columns: list[str]) -> list[Block]:
@@ -309,7 +321,9 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        for where, far in (("above", far_up(cells)), ("below", _far_down(cells, len(here)))):
+        none = len(here) in N_ITEMS.values() and cells.max(initial=0) == MOST + 1
+        above = far_up(cells) or ([MOST + 1.0] if none else [])
+        for where, far in (("above", above), ("below", _far_down(cells, len(here)))):
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
@@ -393,6 +407,7 @@ def informant_of(name: str, label: str = "") -> str | None:
     ('client', 'case_manager', None)
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?i)(^|[_.])t\d+", "", name))
+    split, label = (ABOUT.sub("", said) for said in (split, label))
     words = {*re.split(r"[\W\d_]+", split.lower())}
     words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
     words |= {word for word in re.split(r"[\W\d_]+", label.lower()) if len(word) > 3}

@@ -140,6 +140,7 @@ class Layout:
     days: Part | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    totals: dict[str | None, list[tuple[DraftTable, str]]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
     shape: str = ""
     questions: list[str] = field(default_factory=list)

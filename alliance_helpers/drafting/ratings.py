@@ -17,6 +17,7 @@ from ..study.suspect import TURNED
 from .answers import WORDS, Answers, both, pattern, say
 from .guesses import Guess
 from .items import (
+    ABOUT,
     MOST,
     SUBSCALE,
     WAI,
@@ -56,8 +57,8 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
 
 def _named(block: Block, table: DraftTable) -> str | None:
     """Whose a block is by its name, or a form's by where it differs from another of its length."""
-    n, stem = len(block.numbers), block.stem
-    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == n]
+    n, stem = len(block.numbers), ABOUT.sub("", block.stem)
+    like = [ABOUT.sub("", b.stem) for b in table.blocks if b is not block and len(b.numbers) == n]
     like = like if n in N_ITEMS.values() else []
     pairs = ([*takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False))] for other in like)
     return informant_of(stem) or informant_of(stem[max(map(len, pairs), default=0) :])
@@ -70,7 +71,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     like = [other for other in table.blocks if like_a_form(other)]
     if block not in like:
         return False
-    words = re.split(r"[\W\d_]+", block.stem)
+    words = re.split(r"[\W\d_]+", ABOUT.sub("", block.stem))
     bare = all(len(word) < 2 or PLAIN.fullmatch(word) or informant_of(word) for word in words)
     alone = len(like) == (1 if table.row == "rating" else len(WHO))
     told = any(rater_of(other, table) for other in like)
