@@ -142,9 +142,12 @@ def _line(text: str) -> str:
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
-    leave_counters(seen)
+    tied = leave_counters(seen)
     layout = _lay_out(seen)
-    layout.questions[:0] = [asked for source in sources.values() for asked in source.asked]
+    layout.questions[:0] = [
+        *tied,
+        *(asked for source in sources.values() for asked in source.asked),
+    ]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 

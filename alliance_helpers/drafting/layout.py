@@ -280,26 +280,41 @@ def numbered_anew(layout: Layout, tables: list[DraftTable]) -> None:
         table.questions.append(say("therapist_in", **seen, ids=listed(several, 3)))
 
 
-def leave_counters(tables: list[DraftTable]) -> None:
-    """Take for no id what tables count each for itself, where another id ties other rows."""
+def leave_counters(tables: list[DraftTable]) -> list[str]:
+    """Take for no id what tables count each for itself, where another id ties other rows.
+
+    Or what ties few of them. Where both could tie them and neither counts, that is asked.
+    """
+    asked: dict[tuple[str, str], str] = {}
     for both in combinations(tables, 2):
         ids = [[n for n, g in t.guesses.items() if g.type == "id" and (g.unique or g.rare)
                 and g.role in ("client", None)] for t in both]  # fmt: skip
         for name, *other in product({*ids[0]} & {*ids[1]}, *ids):
-            counts = min(_counts(t, name) for t in both) > min(map(_counts, both, other))
-            if counts and name not in other and _ties_others(both, other, name):
-                for table in (t for t in tables if name in t.guesses and _counts(t, name)):
-                    table.why.append(say("counts", column=table.guesses[name].column))
+            tied = None if name in other else _ties_others(both, other, name)
+            if tied is None:
+                continue
+            here, there = (min(map(_counts, both, names)) for names in ([name, name], other))
+            for table in (t for t in tables if name in t.guesses and (not tied or here > there)):
+                if not tied or _counts(table, name):
+                    column = table.guesses[name].column
+                    table.why.append(say("counts" if tied else "apart_ids", column=column))
                     table.guesses[name] = replace(table.guesses[name], type="text", role=None)
+            if tied and here == there and {*other} - {name}:
+                names = sorted({name, *other})
+                told = {"one": names[0], "other": names[-1], "tables": listed(t.name for t in both)}
+                asked[names[0], names[-1]] = say("two_ties", **told)
+    return [*asked.values()]
 
 
-def _ties_others(both: Iterable[DraftTable], other: Iterable[str], name: str) -> bool:
-    """Whether columns of both tables hold the same, and tie other rows than those of one name."""
+def _ties_others(both: Iterable[DraftTable], other: Iterable[str], name: str) -> int | None:
+    """How many rows a name ties, if columns of both tables hold the same and tie other rows."""
     cells = map(_by_key, both, [name, name], other)
     one, two = (held.astype("str").map(plain) for held in cells)
-    tied = one.index.intersection(two.index)
+    tied, n = one.index.intersection(two.index), min(len(one), len(two))
     apart = 2 * (one[tied] != two[tied]).sum() > len(tied) >= FEW
-    return apart and len({*one} & {*two}) >= ALIKE * min(len(one), len(two))
+    few = len(tied) < (1 - ALIKE) * n and n >= FEW
+    same = len({*one} & {*two}) >= ALIKE * n
+    return (0 if few else len(tied)) if same and (apart or few) else None
 
 
 def _counts(table: DraftTable, name: str) -> int:
