@@ -338,6 +338,12 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     called = {}
     for name, guess in guesses.items():
         column = guess.column
+        held = table.columns[column].held
+        free = column not in inside and column != roles and not layout.case_manager
+        if free and name not in layout.links and like_codes(table, guess):
+            kind = "numbers" if guess.type == "integer" else "names"
+            table.questions.append(say("codes", column=column, n=len(held), kind=kind))
+            guess = replace(guess, role="codes")
         if column in blocks:
             table.variables += items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
@@ -354,13 +360,11 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         ):
             table.ignore.append(column)
             table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
+            if n := sum(n for text, n in held.items() if MARK.search(text)):
+                table.questions.append(say("marked", column=column, n=n))
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
-            if guess.type == "integer" and not layout.case_manager and like_codes(table, guess):
-                n = len(table.columns[column].number)
-                table.questions.append(say("codes", column=column, n=n))
-                guess = replace(guess, role="codes")
             for what, words, types in (("mark", MARK, ("integer", "category")),
                                        ("kinds", KINDS, ("integer",))):  # fmt: skip
                 if guess.type in types and words.search(column):
@@ -373,7 +377,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             people = name in (layout.client, layout.case_manager)
             if people and (odd := trials(table.columns[column].held)):
                 table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
-            held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
+            held = held if name in (layout.case_manager, layout.site) else {}
             gone = {code if isinstance(code, str) else f"{code:g}" for code in guess.codes}
             same = spelled_alike({text: n for text, n in held.items() if text not in gone})
             if guess.type == "category":  # which reads spellings alike that differ in signs only
@@ -451,6 +455,14 @@ def _sort(layout: Layout) -> None:
     for name in sure:
         blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
+    times: dict[str, list[tuple[int, str]]] = {}
+    for name in (*blocks["pretreatment"], *blocks["outcome"]):
+        if told := re.fullmatch(r"(.*\D)(\d+)", name):
+            times.setdefault(told[1], []).append((int(told[2]), name))
+    for first, *others in map(sorted, times.values()):
+        if others and first[1] in blocks["outcome"]:  # phq1 of phq1 and phq2
+            blocks["outcome"].remove(first[1])
+            blocks["pretreatment"].append(first[1])
     parts = {item for scale in layout.scales if "scored" in scale.settings
              for item in scale.settings["items"]}  # fmt: skip
     blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}

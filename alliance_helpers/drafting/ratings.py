@@ -34,6 +34,7 @@ from .layout import DraftTable, Layout, Part
 
 OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
+LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
 PLAIN = pattern("column", "plain")
 UNUSUAL = 0.45  # of the way from the lowest to the highest answer: few alliances are rated so low
 LIKE = "number of items and answers"
@@ -47,7 +48,7 @@ def _label(block: Block, table: DraftTable) -> str:
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
     of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
-    letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
+    letter = not informant_of(LETTER.sub("_", WAI.sub("_", block.stem)))
     other = own and of_file and own != of_file
     if letter and other and {_named(b, table) for b in table.blocks} == {own}:
         own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
@@ -56,12 +57,20 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
 
 
 def _named(block: Block, table: DraftTable) -> str | None:
-    """Whose a block is by its name, or a form's by where it differs from another of its length."""
+    """Whose a block is by its name, or a form's by where it differs from another of its length.
+
+    Not if a letter each tells two such of one informant: C and P, of a counsellor or a client.
+    """
     n, stem = len(block.numbers), ABOUT.sub("", block.stem)
     like = [ABOUT.sub("", b.stem) for b in table.blocks if b is not block and len(b.numbers) == n]
     like = like if n in N_ITEMS.values() else []
-    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False))] for other in like)
-    return informant_of(stem) or informant_of(stem[max(map(len, pairs), default=0) :])
+    same = [sum(1 for _ in takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False)))
+            for other in like]  # fmt: skip
+    told = informant_of(stem) or informant_of(stem[max(same, default=0) :])
+    for at, other in zip(same, like, strict=True):
+        if stem[at + 1 :] == other[at + 1 :] and told == informant_of(other[at : at + 1]):
+            return None
+    return told
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
