@@ -141,7 +141,9 @@ def read_words(
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
-        if len(set(found.values())) == len(found):
+        near = max(found.values()) <= 1 + max(beside, default=99)
+        if near and len(set(found.values())) == len(found):
+            found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import listed
 from ..study.cells import as_written, parted, plain
-from ..study.codebook import ENDING, NUMERIC
+from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
 from .answers import PHASES, TIME, both, pattern, say
@@ -367,7 +367,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
             for what, words, types in (("mark", MARK, ("integer", "category")),
                                        ("kinds", KINDS, ("integer",))):  # fmt: skip
-                if guess.type in types and words.search(column):
+                cells = held if what == "mark" and guess.type == "category" else ()
+                if guess.type in types and any(map(words.search, (column, *cells))):
                     table.questions.append(say(what, column=column))
                     guess = replace(guess, role="codes")
             table.questions += [guess.asked] if guess.asked else []
@@ -463,8 +464,9 @@ def _sort(layout: Layout) -> None:
         if others and first[1] in blocks["outcome"]:  # phq1 of phq1 and phq2
             blocks["outcome"].remove(first[1])
             blocks["pretreatment"].append(first[1])
-    parts = {item for scale in layout.scales if "scored" in scale.settings
-             for item in scale.settings["items"]}  # fmt: skip
+    items = [scale.settings["items"] for scale in layout.scales]
+    items = [item for some in items for item in ([some] if isinstance(some, str) else some)]
+    parts = {name for item in items for name in expand(item)}
     blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}
     layout.blocks = {block: names for block, names in blocks.items() if names}
 

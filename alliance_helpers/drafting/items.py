@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -18,6 +18,7 @@ from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
+    NUMBERED,
     Answers,
     both,
     by_item,
@@ -46,6 +47,7 @@ FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
 MOST = max(high for _, high in RESPONSES.values())
 WAI = pattern("column", "wai")
+OF_OTHERS = pattern("column", "of_others")  # my therapist, in the client's form
 ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
 ENOUGH = 200  # answers, among which each step of a scale occurs
@@ -143,8 +145,10 @@ def find_blocks(
         blocks += [guess_block(columns, part) for part in parts] or [told]
     blocks = [block for block in blocks if isinstance(block, Block)]
     taken = {*beside, *(column for block in blocks for column in block.columns)}
-    more = [guess_block(columns, b) for b in first_numbered(c for c in columns if c not in taken)]
-    blocks += [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
+    more = [guess_block(columns, block) for block in unnumbered(columns, taken)]
+    more = [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
+    blocks += [replace(b, answers=replace(b.answers, question=both(b.answers.question,
+               say("as_they_stand")))) for b in more]  # fmt: skip
     return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
 
 
@@ -222,19 +226,27 @@ def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
     return parts
 
 
-def first_numbered(columns: Iterable[str]) -> list[Block]:
-    """Forms whose items are named by their own words behind the number: `1. I feel that ...`.
+def unnumbered(columns: Mapping[str, Column], taken: set[str]) -> Iterator[Block]:
+    """Forms whose items are called by what they say: neighbours that hold the same few answers."""
 
-    >>> [b.pattern() for b in first_numbered(f"c_{i} {'x' * i}" for i in range(1, 13))]
-    ['c_{1..12}']
-    """
-    found: dict[str, list[tuple[int, str]]] = {}
-    for column in columns:
-        if told := re.match(r"(\D*?)0*(\d{1,2})(?!\d)", column):
-            found.setdefault(told[1], []).append((int(told[2]), column))
-    blocks = [Block(before, "", 1, *zip(*sorted(items), strict=True))
-              for before, items in found.items() if len(items) in N_ITEMS.values()]  # fmt: skip
-    return [block for block in blocks if block.whole]
+    def kind(name: str) -> str:
+        column = columns[name]
+        few = name not in taken and 2 <= len(column.held) <= MOST + 1
+        if not few or sum(column.held.values()) < 2 * len(column.held):
+            return ""
+        if len(column.number) < len(column.held) / 2:
+            return "words"
+        steps = all(x % 1 == 0 and 0 <= x <= MOST for x in column.number.values())
+        return "steps" if steps and len(name.split()) > 3 else ""
+
+    for told, run in groupby(columns, kind):
+        names, parts = [*run] if told else [], [*N_ITEMS.values()]
+        for n in {n for n in parts if len(names) in (n, 2 * n)}:
+            for items in (names[:n], names[n:])[: len(names) // n]:
+                of = [informant_of(word) for name in items for word in OF_OTHERS.findall(name)]
+                of = [who for who in WHO if who not in of] if any(of) else []
+                before = f"{of[0]}_item_" if len(of) == 1 else "item_"
+                yield Block(before, "", 1, (*range(1, n + 1),), (*items,))
 
 
 def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
@@ -305,7 +317,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
-    often = [word for word in words if union[word] >= FEW]
+    often = [w for w in words if union[w] >= FEW or all(map(NUMBERED.fullmatch, words))]
     if n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)

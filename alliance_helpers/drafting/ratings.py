@@ -19,6 +19,7 @@ from .guesses import Guess
 from .items import (
     ABOUT,
     MOST,
+    OF_OTHERS,
     SUBSCALE,
     WAI,
     WHO,
@@ -32,7 +33,6 @@ from .items import (
 )
 from .layout import DraftTable, Layout, Part
 
-OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
 PLAIN = pattern("column", "plain")
