@@ -141,7 +141,9 @@ def read_words(
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
-        if len(set(found.values())) == len(found):
+        near = max(found.values()) <= 1 + max(beside, default=99)
+        if near and len(set(found.values())) == len(found):
+            found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
@@ -238,7 +240,8 @@ def by_item(
 ) -> tuple[dict[str, Mapping[str, float]], list[str]]:
     """Items whose value labels give other numbers to codes than those of most items; questions."""
     told = {name: _whole(levels) for name, levels in labels.items()}
-    usual = dict(Counter(frozenset(here.items()) for here in told.values()).most_common(1)[0][0])
+    usual = Counter(frozenset(here.items()) for here in told.values() if here)
+    usual = dict(usual.most_common(1)[0][0]) if usual else {}
     most, own, other = read_codes(np.array([]), usual).numbers, {}, []
     codes = {word: most.get(code, float(code)) for code, word in usual.items()}
     for name, here in told.items():
@@ -272,6 +275,33 @@ def _number_of(word: str, known: Mapping[str, int]) -> int | None:
     """The number of a word, or of the longest that it begins with: seldom true for me."""
     begun = [told for told in known if f"{word} ".startswith(f"{told} ")]
     return known[max(begun, key=len)] if begun else None
+
+
+@cache
+def _anchor_words() -> re.Pattern:
+    """Numbers, and the words of all sets, the longer first."""
+    words = {w for order in WORDS["answers"] for step in order["steps"] for w in step}
+    words = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"(?i)(?<!\w)(?:(-?\d{{1,2}})|({words}))(?!\w)")
+
+
+def anchors(text: str) -> dict[str, str]:
+    """Numbers of answers and their words, as a label or a heading tells them.
+
+    >>> anchors("Item 3 (1 = always ... 7 = never)"), anchors("3. selten (5) bis immer (1)")
+    ({'1': 'always', '7': 'never'}, {'5': 'selten', '1': 'immer'})
+    """
+    if len(re.findall(r"\d+", text)) < 2:
+        return {}
+    found = [*_anchor_words().finditer(text)]
+    kinds = "".join("n" if match[1] else "w" for match in found)
+    after = bool(re.search(r"[^\W\d]\s*[=(\[]\s*\d", text))
+    after &= not re.search(r"\d\s*=\s*[^\W\d]", text)
+    for behind in (after, not after):
+        if run := re.search("(wn){2,}" if behind else "(nw){2,}", kinds):
+            told = [match[0] for match in found[slice(*run.span())]]
+            return dict(zip(told[behind::2], told[not behind :: 2], strict=True))
+    return {}
 
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:

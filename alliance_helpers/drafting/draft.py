@@ -17,10 +17,10 @@ from pathlib import Path
 
 from ..errors import listed
 from ..study.cells import as_written, parted, plain
-from ..study.codebook import ENDING, NUMERIC
+from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import pattern, say
+from .answers import PHASES, TIME, both, pattern, say
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
@@ -37,6 +37,7 @@ from .guesses import (
     two_managers,
 )
 from .items import (
+    SUBSCALE,
     WAI,
     WHO,
     find_blocks,
@@ -141,9 +142,12 @@ def _line(text: str) -> str:
 def lay_out(sources: dict[str, Source]) -> Layout:
     """Put the guesses about every table together."""
     seen = [part for source in sources.values() for part in _apart(_look(source))]
-    leave_counters(seen)
+    tied = leave_counters(seen)
     layout = _lay_out(seen)
-    layout.questions[:0] = [asked for source in sources.values() for asked in source.asked]
+    layout.questions[:0] = [
+        *tied,
+        *(asked for source in sources.values() for asked in source.asked),
+    ]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 
@@ -182,8 +186,9 @@ def _look(source: Source) -> DraftTable:
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
     blocks, found = find_blocks(raw, columns, beside)
-    questions = [say("unlike", block=block.pattern(), odd=odd) for block, odd in found]
-    unlike = {column for block, _ in found for column in block.columns}
+    questions = [say("unlike" if odd else "waves", block=block.pattern(), odd=odd)
+                 for block, odd in found if odd or not WAI.search(block.stem)]  # fmt: skip
+    unlike = {column for block, odd in found for column in block.columns if odd}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
@@ -333,6 +338,12 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     called = {}
     for name, guess in guesses.items():
         column = guess.column
+        held = table.columns[column].held
+        free = column not in inside and column != roles and not layout.case_manager
+        if free and name not in layout.links and like_codes(table, guess):
+            kind = "numbers" if guess.type == "integer" else "names"
+            table.questions.append(say("codes", column=column, n=len(held), kind=kind))
+            guess = replace(guess, role="codes")
         if column in blocks:
             table.variables += items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
@@ -349,16 +360,15 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         ):
             table.ignore.append(column)
             table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
+            if n := sum(n for text, n in held.items() if MARK.search(text)):
+                table.questions.append(say("marked", column=column, n=n))
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
-            if guess.type == "integer" and not layout.case_manager and like_codes(table, guess):
-                n = len(table.columns[column].number)
-                table.questions.append(say("codes", column=column, n=n))
-                guess = replace(guess, role="codes")
             for what, words, types in (("mark", MARK, ("integer", "category")),
                                        ("kinds", KINDS, ("integer",))):  # fmt: skip
-                if guess.type in types and words.search(column):
+                cells = held if what == "mark" and guess.type == "category" else ()
+                if guess.type in types and any(map(words.search, (column, *cells))):
                     table.questions.append(say(what, column=column))
                     guess = replace(guess, role="codes")
             table.questions += [guess.asked] if guess.asked else []
@@ -368,7 +378,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             people = name in (layout.client, layout.case_manager)
             if people and (odd := trials(table.columns[column].held)):
                 table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
-            held = table.columns[column].held if name in (layout.case_manager, layout.site) else {}
+            held = held if name in (layout.case_manager, layout.site) else {}
             gone = {code if isinstance(code, str) else f"{code:g}" for code in guess.codes}
             same = spelled_alike({text: n for text, n in held.items() if text not in gone})
             if guess.type == "category":  # which reads spellings alike that differ in signs only
@@ -439,16 +449,53 @@ def _sort(layout: Layout) -> None:
         for name, _, guess in [] if out else table.variables:
             for ending in table.suffix.values() or [""] if "{" not in name else []:
                 _into_block(layout, blocks, table, name, ending, guess)
+    _whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
     for name in sure:
         blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
-    parts = {item for scale in layout.scales if "scored" in scale.settings
-             for item in scale.settings["items"]}  # fmt: skip
+    times: dict[str, list[tuple[int, str]]] = {}
+    for name in (*blocks["pretreatment"], *blocks["outcome"]):
+        if told := re.fullmatch(r"(.*\D)(\d+)", name):
+            times.setdefault(told[1], []).append((int(told[2]), name))
+    for first, *others in map(sorted, times.values()):
+        if others and first[1] in blocks["outcome"]:  # phq1 of phq1 and phq2
+            blocks["outcome"].remove(first[1])
+            blocks["pretreatment"].append(first[1])
+    items = [scale.settings["items"] for scale in layout.scales]
+    items = [item for some in items for item in ([some] if isinstance(some, str) else some)]
+    parts = {name for item in items for name in expand(item)}
     blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}
     layout.blocks = {block: names for block, names in blocks.items() if names}
+
+
+def _is_whole(name: str, label: str) -> bool:
+    """Whether a rating says that it is a whole one; or says but whose it is, and when."""
+    told = f"{name} {label}"
+    if any(words.search(told) for words in SUBSCALE.values()):
+        return False
+    words = re.split(r"[\W\d_]+", WAI.sub("_", name))
+    known = (TOTAL, TIME, *PHASES.values())
+    return bool(TOTAL.search(told)) or all(
+        len(word) < 3 or informant_of(word) or any(p.fullmatch(word) for p in known)
+        for word in words
+    )
+
+
+def _whole_ratings(layout: Layout) -> None:
+    """Ratings given as one number, where an informant has no items; the last of several times."""
+    for told, found in layout.totals.items():
+        free = [who for who in WHO if who not in {*layout.informants, *layout.totals}]
+        who, (table, name) = told or (*free, None)[0], found[-1]
+        if who and who not in layout.informants:
+            layout.informants[who] = (word_for(who, layout), name)
+            names, rater = listed(name for _, name in found), who.replace("_", " ")
+            said = [say("whole", name=name)]
+            said += [say("which_time", names=names)] if found[1:] else []
+            said += [] if told else [say("whose", who=rater)]
+            table.questions.append(both(*said))
 
 
 def _into_block(
@@ -456,9 +503,8 @@ def _into_block(
 ) -> None:
     who = informant_of(name + ending) or informant_of("", guess.label)
     if _is_rating(guess):
-        if who not in (None, *layout.informants) and TOTAL.search(f"{name} {guess.label}"):
-            layout.informants[who] = (word_for(who, layout), name + ending)
-            table.questions.append(say("whole", name=name + ending))
+        if _is_whole(f"{name}{ending}", guess.label):
+            layout.totals.setdefault(who, []).append((table, name + ending))
         return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"
     kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"

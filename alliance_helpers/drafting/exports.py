@@ -240,9 +240,9 @@ def _described(source: Source, told: Mapping[str, pd.Series]) -> Source:
 
 def _of_tool(source: Source) -> Iterator[Source]:
     """Without previews and what the tool adds by itself; an event or instrument of REDCap each."""
-    columns = [*source.raw.frame]
-    tool = max(TOOLS, key=lambda t: (len(TOOLS[t] & {*columns}), t == "redcap"))
-    seen = len(TOOLS[tool] & {*columns})
+    columns = {*map(_code, source.raw.frame)}
+    tool = max(TOOLS, key=lambda t: (len(TOOLS[t] & columns), t == "redcap"))
+    seen = len(TOOLS[tool] & columns)
     tool = tool if seen > 2 or (tool == "redcap" and seen) else None
     if tool:
         source = _finished(source.changed(say("export", tool=WORDS["tools"][tool])), tool)
@@ -250,15 +250,21 @@ def _of_tool(source: Source) -> Iterator[Source]:
     for part in parts:
         there, like = [*part.raw.frame], LIKE.get(tool, LIKE["personal"])
         added = TOOLS.get(tool, set()).difference(SENT)
-        out = [c for c in there if c in added or like.search(c) or LIKE["personal"].search(c)]
-        out += [c for c in there if tool and c in SENT][:-1]
+        out = [c for c in there if _code(c) in added or any(
+            words.search(_code(c)) for words in (like, LIKE["personal"]))]  # fmt: skip
+        out += [c for c in there if tool and _code(c) in SENT][:-1]
         yield part.without([*dict.fromkeys(out)])
+
+
+def _code(column: str) -> str:
+    """A column's name without the question's text behind it: `lastpage. Letzte Seite`."""
+    return column.partition(". ")[0]
 
 
 def _finished(source: Source, tool: str) -> Source:
     """Those responses that a person gave, and finished."""
     frame, levels = source.raw.frame, source.raw.levels
-    for column in ("Status", "Finished") if tool == "qualtrics" else ():
+    for column in {"qualtrics": ("Status", "Finished"), "sosci": ("FINISHED",)}.get(tool, ()):
         cells = frame[column].dropna().map(as_text).unique() if column in frame else []
         said = {cell: levels.get(column, {}).get(cell, cell) for cell in cells}
         kept = [c for c, told in said.items() if plain(told) in WORDS["finished"]["yes"]]
@@ -267,7 +273,7 @@ def _finished(source: Source, tool: str) -> Source:
         if 0 < len(kept) < len(said):
             word = "of previews or tests" if column == "Status" else "unfinished"
             source = source.rows(column, kept, source.name, word, blank=True)
-    when, page = (next((c for c in frame if c in WORDS["finished"][w]), None)
+    when, page = (next((c for c in frame if _code(c) in WORDS["finished"][w]), None)
                   for w in ("sent", "page"))  # fmt: skip
     if tool == "limesurvey" and when and page:
         sent = ~blank_cells(frame[when])

@@ -20,8 +20,10 @@ from pandas.api import types
 
 from ..errors import listed
 from ..study.cells import as_text, plain, word_of
+from ..study.codebook import RESPONSES
 from ..study.raw_tables import RawTable
-from .answers import SOME, WORDS, in_order, no_answer, nobody, pattern, say, shown
+from ..study.suspect import skipped
+from .answers import SOME, TIME, WORDS, anchors, in_order, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
@@ -48,6 +50,9 @@ MOSTLY = 0.95  # of the cells
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
 THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}")
+HALF = 0.5
+SHORTEST = 3
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 REPEATED = re.compile(r"(\d)\1+(\.\1+)?")  # 77, 888, 99.9
 
 
@@ -110,8 +115,9 @@ class Column:
 
     @cached_property
     def steps(self) -> dict[str, str]:
-        """The value labels of answers."""
-        return {code: label for code, label in self.levels.items() if not no_answer(label)}
+        """The value labels of answers; where there are none, what the name or the label tells."""
+        steps = {code: label for code, label in self.levels.items() if not no_answer(label)}
+        return steps if self.levels else anchors(f"{self.name} {self.label}")
 
 
 def scan(raw: RawTable) -> dict[str, Column]:
@@ -164,13 +170,13 @@ def guess_columns(
 
 
 def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
-    """Words that stand for no answer: where most cells are numbers, in several rows."""
+    """Words that stand for no answer: where most cells are numbers, in several rows, or known."""
     counts: Counter[str] = Counter()
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
-    return {word for word, count in counts.items() if count >= FEW}
+    return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
 
 
 @cache
@@ -209,7 +215,8 @@ def role_of(name: str) -> str | None:
 
 
 def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
-    role = (sure := named_for(column.name)) or role_of(column.name) or role_of(column.label)
+    sure = named_for(column.name) or {"case_manager": "case_manager"}.get(named_for(column.label))
+    role = sure or role_of(column.name) or role_of(column.label)
     said = sorted(words & column.held.keys() | _unnamed(column, role))
     present = {text: n for text, n in column.held.items() if text not in said}
     total, levels = sum(present.values()), column.levels
@@ -270,20 +277,49 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
     """With the codes that lie apart from all else, which are asked about.
 
     A few negative numbers below all others; or what several rows hold beyond a gap wider than half
-    of what the others span. Of ids, a 0 and a digit repeated.
+    of what the others span; 8 or 9 above the steps of a rating, 0 below them or far below all. Of
+    ids, a 0 and a digit repeated.
     """
     ids, (held, rows) = guess.type == "id", np.unique(number, return_counts=True)
     below = held[held < ids]
     odd = [*below] if len(below) <= 3 and _whole(below) and len(held) > 2 * len(below) + 2 else []
-    rest = held[held >= ids]
+    rest, steps = held[held >= ids], []
     if len(rest) > 3 and not HOSPITAL_DAYS.search(guess.column):
         at = len(rest) - 4 + int(np.diff(rest[-4:]).argmax()) + 1
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
-    unsure = [f"{x:g}" for x in odd if x not in (BELOW if ids else CODES)]
-    asked = say("apart", column=guess.column, codes=listed(unsure)) if unsure else guess.asked
-    return replace(guess, codes=(*guess.codes, *map(float, odd)), asked=asked)
+        steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
+        kept = ~np.isin(held, [*odd, *steps])
+        steps += [0] if not ids and _zero_apart(held[kept], rows[kept]) else []
+    unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
+    said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
+    codes = *guess.codes, *map(float, [*odd, *steps])
+    return replace(guess, codes=codes, asked=said if unsure else guess.asked)
+
+
+def _zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether a 0 is rare below steps from 1 to 5 or 7, or far below numbers that lie close."""
+    if len(held) < FEW or held[0] != 0:
+        return False
+    low, top = held[1], held[-1]
+    steps = len(held) == top + 1 and rows[0] * {5: 2, 7: 1}.get(top, np.inf) < max(rows)
+    return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
+
+
+def far_up(cells: np.ndarray) -> list[float]:
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
+    steps = np.unique(cells)
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
+        return []
+    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:
@@ -359,6 +395,7 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
     """
     number = number[~np.isin(number, [c for c in guess.codes if not isinstance(c, str)])]
     codes, there = [], {*np.unique(number)}
+    there -= {9} if TIME.fullmatch(guess.column) else set()  # the ninth session
     for code in (code for code in CODES if code in there):
         inside = number[~np.isin(number, [*codes, code, *BELOW])]
         if len(inside):

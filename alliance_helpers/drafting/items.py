@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -16,8 +16,9 @@ from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
-from ..study.suspect import TURNED, skipped
+from ..study.suspect import TURNED
 from .answers import (
+    NUMBERED,
     Answers,
     both,
     by_item,
@@ -28,24 +29,34 @@ from .answers import (
     read_words,
     say,
 )
-from .guesses import BELOW, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
+from .guesses import (
+    BELOW,
+    FEW,
+    HALF,
+    MISTYPED,
+    RARE,
+    SHORTEST,
+    Column,
+    Guess,
+    as_number,
+    as_number_guess,
+    far_up,
+)
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
 MOST = max(high for _, high in RESPONSES.values())
 WAI = pattern("column", "wai")
+OF_OTHERS = pattern("column", "of_others")  # my therapist, in the client's form
+ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
-# Items, lowest and highest answer of the forms, and counted from 0.
-BARE = {(12, 1, 5), (12, 1, 7), (36, 1, 7), (12, 0, 4), (12, 0, 6), (36, 0, 6)}
-SHORTEST = 3
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
+MOST_STEPS = 10  # of an answer; a number beyond is a total, if each column goes there
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
 )
-HALF = 0.5
-TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 PAIRS = 0.25  # of the ids without their ends must stand there again
 
 
@@ -114,9 +125,18 @@ class Block:
 def find_blocks(
     raw: RawTable, columns: Mapping[str, Column], beside: dict[str, str]
 ) -> tuple[list[Block], list[tuple[Block, str]]]:
-    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones."""
+    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones.
+
+    Or with none, where they hold one number at several times, as totals, and no items.
+    """
     blocks, unlike = [], []
     for block in item_blocks([column for column in columns if column not in beside]):
+        tops = [max(columns[c].number.values(), default=0) for c in block.columns]
+        if len(tops) - 1 in N_ITEMS.values() and tops[-1] > 2 * max(tops[:-1]):  # their total
+            block = replace(block, numbers=block.numbers[:-1], columns=block.columns[:-1])
+        elif len(tops) < min(N_ITEMS.values()) and min(tops) > MOST_STEPS:
+            unlike.append((block, ""))
+            continue
         told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
         all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
@@ -125,14 +145,19 @@ def find_blocks(
         blocks += [guess_block(columns, part) for part in parts] or [told]
     blocks = [block for block in blocks if isinstance(block, Block)]
     taken = {*beside, *(column for block in blocks for column in block.columns)}
-    more = [guess_block(columns, b) for b in first_numbered(c for c in columns if c not in taken)]
-    blocks += [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
+    more = [guess_block(columns, block) for block in unnumbered(columns, taken)]
+    more = [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
+    blocks += [replace(b, answers=replace(b.answers, question=both(b.answers.question,
+               say("as_they_stand")))) for b in more]  # fmt: skip
     return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
 
 
 def like_a_form(block: Block) -> bool:
-    """Whether a block has as many items, and answers, as one of the forms."""
-    return block.whole and (len(block.numbers), *block.guess.range) in BARE
+    """Whether a block has as many items as one of the forms, and answers that fit it."""
+    low, high = block.guess.range or (0, 0)
+    tops = {most - (not low) for form, (_, most) in RESPONSES.items()
+            if N_ITEMS[form] == len(block.numbers)}  # fmt: skip
+    return block.whole and low >= 0 and (high in tops or (low > 0 and high == MOST - 1))
 
 
 def item_blocks(columns: list[str]) -> list[Block]:
@@ -201,19 +226,27 @@ def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
     return parts
 
 
-def first_numbered(columns: Iterable[str]) -> list[Block]:
-    """Forms whose items are named by their own words behind the number: `1. I feel that ...`.
+def unnumbered(columns: Mapping[str, Column], taken: set[str]) -> Iterator[Block]:
+    """Forms whose items are called by what they say: neighbours that hold the same few answers."""
 
-    >>> [b.pattern() for b in first_numbered(f"c_{i} {'x' * i}" for i in range(1, 13))]
-    ['c_{1..12}']
-    """
-    found: dict[str, list[tuple[int, str]]] = {}
-    for column in columns:
-        if told := re.match(r"(\D*?)0*(\d{1,2})(?!\d)", column):
-            found.setdefault(told[1], []).append((int(told[2]), column))
-    blocks = [Block(before, "", 1, *zip(*sorted(items), strict=True))
-              for before, items in found.items() if len(items) in N_ITEMS.values()]  # fmt: skip
-    return [block for block in blocks if block.whole]
+    def kind(name: str) -> str:
+        column = columns[name]
+        few = name not in taken and 2 <= len(column.held) <= MOST + 1
+        if not few or sum(column.held.values()) < 2 * len(column.held):
+            return ""
+        if len(column.number) < len(column.held) / 2:
+            return "words"
+        steps = all(x % 1 == 0 and 0 <= x <= MOST for x in column.number.values())
+        return "steps" if steps and len(name.split()) > 3 else ""
+
+    for told, run in groupby(columns, kind):
+        names, parts = [*run] if told else [], [*N_ITEMS.values()]
+        for n in {n for n in parts if len(names) in (n, 2 * n)}:
+            for items in (names[:n], names[n:])[: len(names) // n]:
+                of = [informant_of(word) for name in items for word in OF_OTHERS.findall(name)]
+                of = [who for who in WHO if who not in of] if any(of) else []
+                before = f"{of[0]}_item_" if len(of) == 1 else "item_"
+                yield Block(before, "", 1, (*range(1, n + 1),), (*items,))
 
 
 def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
@@ -254,9 +287,14 @@ def without_raw(block: Block, frame: pd.DataFrame, beside: dict[str, str]) -> Bl
     return replace(block, columns=tuple(used.get(c, c) for c in block.columns))
 
 
+def reversed_by(form: str | None) -> set[int]:
+    """Positions that a form's key reverses."""
+    return {-k - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+
+
 def running_back(block: Block, form: str | None, answers: pd.DataFrame) -> tuple[set, set]:
     """Positions that a form's key reverses; and of items that then run against the others."""
-    back = {abs(k) - 1 for part in SUBSCALES.get(form, {}).values() for k in part if k < 0}
+    back = reversed_by(form)
     sign = np.array([-1 if i in back else 1 for i in range(len(block.columns))])
     answers = answers.fillna(dict.fromkeys(answers.columns[answers.isna().all()], 0))
     return back, {int(i) for i in against([*answers.to_numpy().T], sign)}
@@ -279,7 +317,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     n_numbers, n_words = (sum(union[t] for t in texts) for texts in (number, words))
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
-    often = [word for word in words if union[word] >= FEW]
+    often = [w for w in words if union[w] >= FEW or all(map(NUMBERED.fullmatch, words))]
     if n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
@@ -295,7 +333,9 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             gone += often
             answers = Answers(question=say("gone", words=", ".join(often)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        for where, far in (("above", _far_up(cells)), ("below", _far_down(cells, len(here)))):
+        none = len(here) in N_ITEMS.values() and cells.max(initial=0) == MOST + 1
+        above = far_up(cells) or ([MOST + 1.0] if none else [])
+        for where, far in (("above", above), ("below", _far_down(cells, len(here)))):
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
@@ -315,21 +355,6 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         guess = replace(guess, low=min(told), high=max(told))
     answers = replace(answers, question=both(answers.question, *said))
     return replace(block, guess=guess, answers=answers, own=own)
-
-
-def _far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
-
-    Or of one, if those steps are all that a form has: 7 above 1 to 5.
-    """
-    steps = np.unique(cells)
-    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
-    near, far = steps[:size], steps[size:]
-    form = (low, near[-1]) in TOPS and skipped(cells)
-    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
-        return []
-    apart = far[0] - near[-1] > 2 or form
-    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _far_down(cells: np.ndarray, n: int) -> list[float]:
@@ -394,6 +419,7 @@ def informant_of(name: str, label: str = "") -> str | None:
     ('client', 'case_manager', None)
     """
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"(?i)(^|[_.])t\d+", "", name))
+    split, label = (ABOUT.sub("", said) for said in (split, label))
     words = {*re.split(r"[\W\d_]+", split.lower())}
     words |= {re.sub(r"^wai(sr|s)?|wai(sr|s)?$", "", word) for word in words}
     words |= {word for word in re.split(r"[\W\d_]+", label.lower()) if len(word) > 3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,12 +17,13 @@ from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
 from .answers import TIME, pattern, place_in_time, say, shown
 from .exports import Source
-from .guesses import BEFORE, BELOW, FEW, ROLES, Column, Guess, as_number, plain_name
+from .guesses import BEFORE, BELOW, FEW, MOST_LEVELS, ROLES, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
 OUTCOME = pattern("column", "outcome")
 MEASURE = pattern("column", "measure")
+INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
@@ -140,6 +142,7 @@ class Layout:
     days: Part | None = None
     derived: list[tuple[str, str, str]] = field(default_factory=list)
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    totals: dict[str | None, list[tuple[DraftTable, str]]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
     shape: str = ""
     questions: list[str] = field(default_factory=list)
@@ -279,26 +282,41 @@ def numbered_anew(layout: Layout, tables: list[DraftTable]) -> None:
         table.questions.append(say("therapist_in", **seen, ids=listed(several, 3)))
 
 
-def leave_counters(tables: list[DraftTable]) -> None:
-    """Take for no id what tables count each for itself, where another id ties other rows."""
+def leave_counters(tables: list[DraftTable]) -> list[str]:
+    """Take for no id what tables count each for itself, where another id ties other rows.
+
+    Or what ties few of them. Where both could tie them and neither counts, that is asked.
+    """
+    asked: dict[tuple[str, str], str] = {}
     for both in combinations(tables, 2):
         ids = [[n for n, g in t.guesses.items() if g.type == "id" and (g.unique or g.rare)
                 and g.role in ("client", None)] for t in both]  # fmt: skip
         for name, *other in product({*ids[0]} & {*ids[1]}, *ids):
-            counts = min(_counts(t, name) for t in both) > min(map(_counts, both, other))
-            if counts and name not in other and _ties_others(both, other, name):
-                for table in (t for t in tables if name in t.guesses and _counts(t, name)):
-                    table.why.append(say("counts", column=table.guesses[name].column))
+            tied = None if name in other else _ties_others(both, other, name)
+            if tied is None:
+                continue
+            here, there = (min(map(_counts, both, names)) for names in ([name, name], other))
+            for table in (t for t in tables if name in t.guesses and (not tied or here > there)):
+                if not tied or _counts(table, name):
+                    column = table.guesses[name].column
+                    table.why.append(say("counts" if tied else "apart_ids", column=column))
                     table.guesses[name] = replace(table.guesses[name], type="text", role=None)
+            if tied and here == there and {*other} - {name}:
+                names = sorted({name, *other})
+                told = {"one": names[0], "other": names[-1], "tables": listed(t.name for t in both)}
+                asked[names[0], names[-1]] = say("two_ties", **told)
+    return [*asked.values()]
 
 
-def _ties_others(both: Iterable[DraftTable], other: Iterable[str], name: str) -> bool:
-    """Whether columns of both tables hold the same, and tie other rows than those of one name."""
+def _ties_others(both: Iterable[DraftTable], other: Iterable[str], name: str) -> int | None:
+    """How many rows a name ties, if columns of both tables hold the same and tie other rows."""
     cells = map(_by_key, both, [name, name], other)
     one, two = (held.astype("str").map(plain) for held in cells)
-    tied = one.index.intersection(two.index)
+    tied, n = one.index.intersection(two.index), min(len(one), len(two))
     apart = 2 * (one[tied] != two[tied]).sum() > len(tied) >= FEW
-    return apart and len({*one} & {*two}) >= ALIKE * min(len(one), len(two))
+    few = len(tied) < (1 - ALIKE) * n and n >= FEW
+    same = len({*one} & {*two}) >= ALIKE * n
+    return (0 if few else len(tied)) if same and (apart or few) else None
 
 
 def _counts(table: DraftTable, name: str) -> int:
@@ -448,13 +466,28 @@ def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
     return cells.set_index(key)[name]
 
 
+def _initials(held: Mapping[str, int]) -> bool:
+    """Whether texts may be people's initials or names: of several rows each; not of men and women.
+
+    >>> _initials({"A": 20, "B": 16}), _initials({"F": 20, "M": 16}), _initials({"yes": 9, "no": 9})
+    (True, False, False)
+    """
+    again, letters = sum(n for n in held.values() if n > 1), all(map(INITIALS.fullmatch, held))
+    few = len(held) > 2 or {*held} == {"A", "B"}
+    return 2 * len(held) < again > 0.8 * sum(held.values()) and (
+        len(held) > MOST_LEVELS or (letters and few and not {*held} <= {*"MFWDXHV"})
+    )
+
+
 def like_codes(table: DraftTable, guess: Guess) -> bool:
     """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
 
     In rows side by side; or they count from 1 without a gap; or they lie far apart.
     """
     cells, number = table.frame[guess.column], table.columns[guess.column].number
-    if not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
+    if guess.type in ("category", "text"):
+        return table.of_clients and _initials(table.columns[guess.column].held)
+    if guess.type != "integer" or not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
         return False
     if table.row != "client":  # each client once
         cells = cells[~table.frame[table.guesses[table.key[0]].column].duplicated()]

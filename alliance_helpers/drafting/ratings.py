@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from itertools import takewhile
@@ -16,7 +17,9 @@ from ..study.suspect import TURNED
 from .answers import WORDS, Answers, both, pattern, say
 from .guesses import Guess
 from .items import (
+    ABOUT,
     MOST,
+    OF_OTHERS,
     SUBSCALE,
     WAI,
     WHO,
@@ -25,13 +28,15 @@ from .items import (
     form_of,
     informant_of,
     like_a_form,
+    reversed_by,
     running_back,
 )
 from .layout import DraftTable, Layout, Part
 
-OF_OTHERS = pattern("column", "of_others")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
+LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
 PLAIN = pattern("column", "plain")
+UNUSUAL = 0.45  # of the way from the lowest to the highest answer: few alliances are rated so low
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
 
@@ -43,7 +48,7 @@ def _label(block: Block, table: DraftTable) -> str:
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
     of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
-    letter = len(re.sub(r"[\W\d_]", "", block.stem)) == 1
+    letter = not informant_of(LETTER.sub("_", WAI.sub("_", block.stem)))
     other = own and of_file and own != of_file
     if letter and other and {_named(b, table) for b in table.blocks} == {own}:
         own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
@@ -52,12 +57,20 @@ def rater_of(block: Block, table: DraftTable) -> str | None:
 
 
 def _named(block: Block, table: DraftTable) -> str | None:
-    """Whose a block is by its name, or a form's by where it differs from another of its length."""
-    n, stem = len(block.numbers), block.stem
-    like = [b.stem for b in table.blocks if b is not block and len(b.numbers) == n]
+    """Whose a block is by its name, or a form's by where it differs from another of its length.
+
+    Not if a letter each tells two such of one informant: C and P, of a counsellor or a client.
+    """
+    n, stem = len(block.numbers), ABOUT.sub("", block.stem)
+    like = [ABOUT.sub("", b.stem) for b in table.blocks if b is not block and len(b.numbers) == n]
     like = like if n in N_ITEMS.values() else []
-    pairs = ([*takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False))] for other in like)
-    return informant_of(stem) or informant_of(stem[max(map(len, pairs), default=0) :])
+    same = [sum(1 for _ in takewhile(lambda p: p[0] == p[1], zip(stem, other, strict=False)))
+            for other in like]  # fmt: skip
+    told = informant_of(stem) or informant_of(stem[max(same, default=0) :])
+    for at, other in zip(same, like, strict=True):
+        if stem[at + 1 :] == other[at + 1 :] and told == informant_of(other[at : at + 1]):
+            return None
+    return told
 
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
@@ -67,7 +80,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     like = [other for other in table.blocks if like_a_form(other)]
     if block not in like:
         return False
-    words = re.split(r"[\W\d_]+", block.stem)
+    words = re.split(r"[\W\d_]+", ABOUT.sub("", block.stem))
     bare = all(len(word) < 2 or PLAIN.fullmatch(word) or informant_of(word) for word in words)
     alone = len(like) == (1 if table.row == "rating" else len(WHO))
     told = any(rater_of(other, table) for other in like)
@@ -122,6 +135,7 @@ def items_and_scale(
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
+            doubt = both(doubt, _mirrored(block, form, here, limits))
             _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
@@ -195,6 +209,17 @@ def _turned(
     what = "reversed_by_name" if odd else "reversed_already"
     table.questions.append(say(what, names=", ".join(names)))
     return {"reversed": "done" if back and turned == back else listed}
+
+
+def _mirrored(block: Block, form: str | None, answers: pd.DataFrame, limits: tuple) -> str:
+    """What is asked of answers whose mean is below the middle, if no word tells their order."""
+    plain = answers.iloc[:, [*{*range(answers.shape[1])} - reversed_by(form)]]
+    mean, (low, high) = plain.melt()["value"].mean(), map(int, limits)
+    told = block.answers.form or block.answers.numbers
+    if told or not mean < low + UNUSUAL * (high - low):
+        return ""
+    values = {str(i): low + high - i for i in range(low, high + 1)}
+    return say("low", mean=mean, low=low, high=high, values=json.dumps(values))
 
 
 def _alliance(
