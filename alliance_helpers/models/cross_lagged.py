@@ -18,8 +18,8 @@ from .design import aligned, as_floats
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
 paths, and roots of the covariances between people, at first, and of what is new."""
-SCORED = 3
-"""Steps of Fisher's scoring, after which the curvature is learned from the slopes (BFGS)."""
+SCORED = 1
+"""Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
 CELLS_AT_ONCE = 1 << 13
