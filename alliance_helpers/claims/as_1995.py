@@ -42,7 +42,7 @@ INCLUSION = "block term inclusion same_sign noise_inclusion beta beta_all_in p_a
 MODELS = "model n_terms frequency as_full_sample"
 PROCEDURE = (
     "n n_terms r_squared r_squared_corrected tested r_squared_tested p_value p_low p_high "
-    "r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected"
+    "r_squared_noise any_selected_noise"
 )
 
 
@@ -240,11 +240,10 @@ class Reselection(Tables):
         often.
     procedure : DataFrame
         `informant outcome n n_terms r_squared r_squared_corrected tested r_squared_tested p_value
-        p_low p_high r_squared_noise any_selected_noise r_squared_all_in r_squared_all_in_corrected
-        reason`. Could each procedure have found as much in noise, and what is left of it in new
-        clients? The final model's R-squared and what optimism leaves of it; a permutation test (of
-        a rating's model as a whole, of an outcome's what the alliance adds); the same with every
-        candidate in.
+        p_low p_high r_squared_noise any_selected_noise reason`. Could each procedure have found as
+        much in noise, and what is left of it in new clients? The final model's R-squared and what
+        optimism leaves of it; a permutation test (of a rating's model as a whole, of an outcome's
+        what the alliance adds).
     """
 
     inclusion: pd.DataFrame
@@ -298,8 +297,6 @@ def reselection(
         noise = test[["p_value", "p_low", "p_high", "r_squared_noise", "any_selected_noise"]]
         row = table.loc["stepwise"].to_dict() | noise.to_dict()
         row |= {"tested": tested or "every_block", "r_squared_tested": test["r_squared"]}
-        row["r_squared_all_in"] = table.loc["enter", "r_squared"]
-        row["r_squared_all_in_corrected"] = table.loc["enter", "r_squared_corrected"]
         return pd.DataFrame([row])
 
     return Reselection(

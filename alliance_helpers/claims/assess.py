@@ -22,7 +22,7 @@ from ..study.codebook import Codebook
 from ..study.read_codebook import book_of
 from . import verdicts
 from .as_1995 import READINGS, Stepwise
-from .rules import ABSENCES, KEY, SEVERAL, Claim, Rules, read_rules, read_stress
+from .rules import ABSENCES, KEY, ROW, SEVERAL, Claim, Rules, read_rules, read_stress
 from .trends import TRENDS, Judge
 from .verdicts import ADJUSTED, QUICK, ClaimData, Effect
 
@@ -30,6 +30,8 @@ COLUMNS = [
     "finding", "claim", "analysis", "informant", "term", "estimate", "conf_low", "conf_high",
     "p_value", "n", "criterion", "verdict", "p_equivalence", "df", "n_effective",
 ]  # fmt: skip
+UNTOLD = "not estimable: "
+"""How a criterion begins that gives the reason why there is no estimate."""
 LARGE = 110  # clients: from here on a study is nearer to 201 than to 60, on a logarithmic scale
 Found = tuple[Effect, tuple[str, str], float]
 """An estimate, its verdict and criterion, and how many independent dyads it rests on."""
@@ -178,7 +180,7 @@ def rows_of(
             else:
                 found = find(claim)
         except NotEstimableError as error:
-            reason = "not estimable: " + re.sub("^([Nn]ot estimable: )+", "", str(error))
+            reason = UNTOLD + re.sub("^([Nn]ot estimable: )+", "", str(error))
             found = None, (verdicts.INCONCLUSIVE, reason), np.nan
         if found is None:
             continue
@@ -206,6 +208,20 @@ def differences(analyses: Iterable[str], primary: str) -> dict[str, dict[str, st
     return found
 
 
+def estimable(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
+    """The rows that rest on estimates: not those with the reason why there is none, nor those made
+    of such and left open by it.
+    """
+    rows = [*findings[[*ROW, "verdict", "criterion"]].itertuples(index=False, name=None)]
+    gone = {row[:4] for row in rows if str(row[-1]).startswith(UNTOLD)}
+    parts = {claim.key: [part.key for part in rules.parts(claim)] for claim in rules.claims}
+    for *key, analysis, verdict, _ in rows:
+        of = parts.get(tuple(key), ()) if verdict == verdicts.INCONCLUSIVE else ()
+        if any((*part, analysis) in gone for part in of):
+            gone.add((*key, analysis))
+    return findings[[row[:4] not in gone for row in rows]]
+
+
 def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """The first single respect in which each claim's primary verdict gives way.
 
@@ -222,15 +238,16 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     -------
     DataFrame
         `finding claim informant verdict primary tried analysis change other_verdict`, one row per
-        claim with a primary verdict. `tried`: whether an analysis that can be so compared speaks to
-        it; from `analysis` on empty where none of them says otherwise. `change`: the respect and
-        how, and on top of what else that by itself does not turn the verdict.
+        claim with a primary verdict. `tried`: whether an analysis that can be so compared, and be
+        estimated, speaks to it; from `analysis` on empty where none of them says otherwise.
+        `change`: the respect and how, and on top of what else that by itself does not turn the
+        verdict.
     """
     rows = rules.primary_rows(findings)[[*KEY, "verdict", "analysis"]]
     rows = rows.rename(columns={"analysis": "primary"})
     said = {key: dict(zip(of["analysis"], of["verdict"], strict=True))
-            for key, of in findings.groupby(KEY)}  # fmt: skip
-    told = [_turning(said[f, c, i], primary) for f, c, i, _, primary in rows.to_numpy()]
+            for key, of in estimable(findings, rules).groupby(KEY)}  # fmt: skip
+    told = [_turning(said.get((f, c, i), {}), primary) for f, c, i, _, primary in rows.to_numpy()]
     columns = ["tried", "analysis", "change", "other_verdict"]
     return rows.join(pd.DataFrame(told, rows.index, columns, dtype=object))
 
@@ -238,6 +255,8 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 def _turning(said: dict[str, str], primary: str) -> tuple:
     """Whether a claim was tried; the analysis that turns it first, by which change, to what."""
     steps, tried = {primary: {}} | differences(said, primary), False
+    if primary not in said:  # nothing that could be turned
+        return tried, None, None, None
     for name in sorted(steps, key=lambda a: len(steps[a])):
         for respect, does in steps[name].items():
             rest = {r: what for r, what in steps[name].items() if r != respect}
@@ -302,7 +321,7 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     Returns
     -------
     dict
-        `claims analyses rows`: single claims with a primary verdict, analyses, and the verdicts of
+        `claims analyses rows`: single claims with a primary estimate, analyses, and the verdicts of
         these. `supported`: claims that the primary analysis supports. `untrue`: of the claims so
         many that are untrue where nothing is related (`no_association`); `expected`: how many of
         them the primary analysis would support there by chance, in cohorts of the nearest size.
@@ -311,8 +330,8 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     """
     primary = rules.primary_of(set(findings["analysis"]))
     kinds = {c.key: c.kind for c in rules.claims}
-    rows = rules.primary_rows(findings).set_index(KEY)
-    rows = rows[[kinds.get(key, "all_of") != "all_of" for key in rows.index]]
+    rows = estimable(rules.primary_rows(findings), rules).set_index(KEY)
+    rows = rows.loc[[key for key in rows.index if kinds.get(key, "all_of") != "all_of"]]
     absent = [kinds[key] in ABSENCES for key in rows.index]
     p = rows["p_equivalence"].where(absent, rows["p_value"]).astype(float)
     supported = rows["verdict"] == "supported"
@@ -321,7 +340,7 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     nothing = nothing.query("scenario == 'no_association' and not true")
     nothing = nothing[nothing["analysis"] == primary].set_index(KEY)["supported"]
     expected = nothing[nothing.index.isin(rows.index)]
-    verdicts = findings.set_index(KEY).index.isin(rows.index)
+    verdicts = estimable(findings, rules).set_index(KEY).index.isin(rows.index)
     told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": verdicts.sum()}
     told |= {"supported": int(supported.sum()), "lost": rows.index[lost].tolist()}
     return told | {"untrue": len(expected), "expected": float(expected.sum())}

@@ -216,7 +216,6 @@ def equivalence_power(
     low: float,
     high: float,
     codebook: Codebook | None = None,
-    heading: str = "How often a test of this precision shows an absence",
     ax: Axes | None = None,
 ) -> Axes:
     """Chance that an equivalence test supports an absence, over the true rate ratio.
@@ -229,13 +228,13 @@ def equivalence_power(
         The bounds; between them is shaded.
     codebook : Codebook, optional
         Labels of the informants.
-    heading : str
     ax : Axes, optional
 
     Returns
     -------
     Axes
     """
+    heading = "How often a test of this precision shows an absence"
     if table.empty:
         return nothing(ax, heading, "No rate ratio could be estimated.")
     ax, said = canvas(ax, 4.2), []

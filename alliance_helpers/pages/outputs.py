@@ -80,7 +80,6 @@ def save_table(
     frame: pd.DataFrame | PrettyTable,
     name: str,
     out: str | Path | None = None,
-    codebook: Codebook | None = None,
     coarse: bool = False,
     **how,
 ) -> None:
@@ -93,9 +92,8 @@ def save_table(
     name : str
         Letters, digits, `_` and `-`.
     out : path, optional
-        The run's folder, by default that of the cohort opened; with "" nothing is written.
-    codebook : Codebook, optional
-        Gives the labels; by default that of the cohort opened.
+        The run's folder, by default that of the cohort opened, whose codebook gives the labels;
+        with "" nothing is written.
     coarse : bool
         Its rows differ by few people: of real records give n in whole fives, and two digits.
     **how
@@ -122,7 +120,7 @@ def save_table(
       n
     201
     """
-    out, book = _of_the_cohort(out, codebook)
+    out = OPENED.out if out is None else out
     whole = frame.frame if isinstance(frame, PrettyTable) else discreet(frame, coarse)
     if out:
         write_csv(whole, _target(out, "tables", name, ".csv"))
@@ -133,13 +131,11 @@ def save_table(
         if len(whole) > SHOWN_ROWS:
             caption += f" (the first {SHOWN_ROWS} of {len(whole):,} rows)"
         caption = _with_changes(caption)
-        frame = pretty(whole.head(SHOWN_ROWS), book, caption=caption, **how)
+        frame = pretty(whole.head(SHOWN_ROWS), OPENED.codebook, caption=caption, **how)
     display(frame)
 
 
-def save_figure(
-    ax: Axes | Figure, name: str, out: str | Path | None = None, codebook: Codebook | None = None
-) -> Picture:
+def save_figure(ax: Axes | Figure, name: str, out: str | Path | None = None) -> Picture:
     """Write `out/figures/name.png`, close the figure, and return the picture for display.
 
     Parameters
@@ -148,8 +144,6 @@ def save_figure(
         What a function of `plots` returned; the label of its figure is the alt text.
     name, out
         As in :func:`save_table`.
-    codebook : Codebook, optional
-        For its words for clients and case managers; by default that of the cohort opened.
 
     Returns
     -------
@@ -168,7 +162,7 @@ def save_figure(
     >>> save_figure(ax, "points", out="").alt
     'Two points.'
     """
-    out, codebook = _of_the_cohort(out, codebook)
+    out, codebook = OPENED.out if out is None else out, OPENED.codebook
     figure = ax if isinstance(ax, Figure) else ax.figure
     target = _target(out, "figures", name, ".png") if out else None
     alt = own_words(figure.get_label(), codebook)
@@ -252,13 +246,6 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     write_whole(path, lambda part: safe.to_csv(part, index=False, lineterminator="\n"))
 
 
-def _of_the_cohort(
-    out: str | Path | None, codebook: Codebook | None
-) -> tuple[str | Path, Codebook | None]:
-    """What was given, and otherwise what `open_cohort` was told."""
-    return OPENED.out if out is None else out, codebook or OPENED.codebook
-
-
 def _with_changes(caption: str) -> str:
     """A caption that says what was changed about the cohort."""
     return f"{caption} [{'; '.join(OPENED.changes)}]" if OPENED.changes else caption
@@ -335,7 +322,7 @@ def save_record(
     --------
     >>> save_record(open_cohort())  # nothing is written without a folder
     """
-    out, _ = _of_the_cohort(out, None)
+    out = OPENED.out if out is None else out
     if not out:
         return
     if isinstance(result, pd.DataFrame):

@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 
 from .. import paths
 from ..claims.as_1995 import READINGS
+from ..claims.assess import estimable
 from ..claims.rules import KEY, Claim, Rules, read_stress
 from ..errors import OutputError, ParameterError
 from ..study.codebook import Codebook, own_words
@@ -177,7 +178,7 @@ def _text(run: Run, rules: Rules, book: Codebook, figures: dict[str, tuple[str, 
     findings, analyses = run.findings, set(run.findings["analysis"])
     rows = rules.primary_rows(findings).set_index(KEY, drop=False).to_dict("index")
     told = [c for c in rules.claims if c.key in rows]
-    readings = findings[findings["analysis"].isin(READINGS)]
+    readings = estimable(findings[findings["analysis"].isin(READINGS)], rules)
     then = readings.groupby(KEY)["verdict"].agg(tuple).to_dict()
     claims = [
         {

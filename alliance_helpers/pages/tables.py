@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.assess import first_change
+from ..claims.assess import estimable, first_change
 from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
-from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
+from ..claims.verdicts import SUPPORTED
 from ..cohorts.cohort import FEW, OPENED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
@@ -258,12 +258,14 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     if findings.empty:
         raise NotEstimableError("no claim can be put to this study")
     rules, analyses = rules or read_rules(), tuple(dict.fromkeys(findings["analysis"]))
-    wide = findings.pivot_table("verdict", KEY, "analysis", "last").reindex(columns=analyses)
-    claims = [claim for claim in rules.claims if claim.key in wide.index]
+    told, known = estimable(findings, rules), set(findings.set_index(KEY).index)
+    said = dict(zip(told[ROW].itertuples(False, None), told["verdict"], strict=True))
+    claims = [claim for claim in rules.claims if claim.key in known]
     changes = first_change(findings, rules).set_index(KEY).reindex([c.key for c in claims])
     rows = []
     for claim, how in zip(claims, changes.to_dict("records"), strict=True):
-        row = {"finding": claim.finding, "text": claim.text} | wide.loc[claim.key].to_dict()
+        row = {"finding": claim.finding, "text": claim.text}
+        row |= {a: said.get((*claim.key, a), np.nan) for a in analyses}
         rows.append(row | {"sentence": f"{_sentence(row, analyses, how)} {claim.note}".rstrip()})
     frame = pd.DataFrame(rows, columns=["finding", "text", *analyses, "sentence"])
     return Scorecard(frame, analyses, rules.primary_of(analyses), OPENED.changes)
@@ -274,24 +276,26 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
 
     Of a change of verdict the reason is told only where a single respect is it.
     """
-    then = {a: row[a] for a in READINGS if isinstance(row.get(a), str)}
-    told = {a: verdict for a, verdict in then.items() if verdict != INCONCLUSIVE}
+    then = [row[a] for a in READINGS if isinstance(row.get(a), str)]
     today = {a: row[a] for a in analyses if a not in READINGS and isinstance(row[a], str)}
-    if not today:
+    main, start = change["primary"], ""
+    if not (today or isinstance(main, str)):
         return "Not assessed."
-    start = "The method of 1995 cannot be applied" * bool(then)  # for want of dyads
-    if told:
-        found = [word(a) for a in told if told[a] == SUPPORTED]
-        start = "The method of 1995 reports it" if len(found) == len(told) else (
+    if then:
+        found = [word(a) for a in READINGS if row.get(a) == SUPPORTED]
+        start = "The method of 1995 reports it" if len(found) == len(then) else (
             f"Reported {found[0][0].lower()}{found[0][1:]} only" if found
             else "The method of 1995 does not report it"
         )  # fmt: skip
-        start += " by the one reading that can be applied" * (len(told) < len(then))
+        one = len(then) < len([a for a in READINGS if a in analyses])
+        start += " by the one reading that can be estimated" * one
     today_said = f"{start}; today" if start else "Today"
-    main = change["primary"] if change["primary"] in today else next(iter(today))
+    if isinstance(main, str) and main not in today:
+        return f"{today_said}, {word(main).lower()}, it cannot be estimated."
+    main = main if main in today else next(iter(today))
     verdict = word(today[main])
     if len(set(today.values())) == 1:
-        agree = set(then.values()) == set(today.values()) == {*told.values()}
+        agree = set(then) == set(today.values()) and " by the one " not in start
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["change"], str):

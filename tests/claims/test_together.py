@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from alliance_helpers.claims.assess import (
     assess,
     differences,
+    estimable,
     first_change,
     multiplicity,
     verdict_rates,
@@ -89,6 +90,24 @@ def test_an_analysis_of_two_respects_is_compared_with_the_one_between(rows, verd
     found = first_change(pd.concat([days, *more], ignore_index=True), RULES).iloc[0]
     assert found["change"] == turned
     assert found["tried"] is (verdicts != {"negbin": "inconclusive"})
+
+
+def test_what_cannot_be_estimated_turns_nothing(rows):
+    """Nor does a claim made of others that is open for want of a part; one refuted part is said."""
+    days = rows.query("finding == '4' and analysis == 'adjusted'").assign(verdict="supported")
+    imputed = days.assign(analysis="imputed").reset_index(drop=True)
+    imputed.loc[0, ["verdict", "criterion"]] = "inconclusive", "not estimable: too few"
+    imputed.loc[2, "verdict"] = "inconclusive"
+
+    def turned(more) -> list:
+        found = pd.concat([days, more], ignore_index=True)
+        return first_change(found, RULES)["change"].notna().tolist()
+
+    assert turned(imputed) == [False, False, False]
+    assert len(estimable(pd.concat([days, imputed]), RULES)) == 4
+    assert turned(imputed.assign(criterion="a rule")) == [True, False, True]
+    imputed.loc[1:, "verdict"] = "not_supported"
+    assert turned(imputed) == [False, True, True]
 
 
 def test_a_claim_about_pretreatment_is_not_adjusted_for_it(rows):

@@ -64,10 +64,14 @@ def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
 
 
 def table(**verdicts):
-    """Findings of two claims by each analysis; without a letter the analysis is silent."""
-    told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
+    """Findings of two claims by each analysis; without a letter the analysis is silent, and by a
+    dash it says why there is no estimate.
+    """
+    told = {"s": "supported", "n": "not_supported", "i": "inconclusive", "-": "inconclusive"}
+    why = {"criterion": "not estimable: a variable does not vary"}
     made = [
         row("2", claim, "case_manager", analysis, told[letter], -0.3, -0.4, -0.2, 0.001, 0.9)
+        | (why if letter == "-" else {})
         for analysis, letters in verdicts.items()
         for claim, letter in zip(("age", "symptoms"), letters, strict=True)
         if letter != " "
@@ -89,8 +93,12 @@ ALONE = "with case managers not respected"
         ({"as_1995": "ss"}, f"Then reported. Now supported: {BOTH}."),
         ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
         ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
-        ({"as_1995": "is"}, f"Then reported. Now supported: {BOTH}."),  # too few dyads for one
-        ({"as_1995": "ii"}, f"Then not estimable. Now supported: {BOTH}."),
+        ({"as_1995": "-s"}, f"Then reported. Now supported: {BOTH}."),  # too few dyads for one
+        ({"adjusted": "s-", "nested": "is"}, f"Now supported: {AGE}; not estimable: symptom"),
+        ({"adjusted": "s-", "nested": "is"}, f"How sure: {AGE} turns {OTHER}."),
+        ({"nested": "-s"}, f"Now supported: {BOTH}. {HELD} supported."),  # nothing turns age
+        ({"nested": "--"}, f"Now supported: {BOTH}."),
+        ({"adjusted": "--", "nested": "ss"}, f"Now not estimable: {BOTH}."),
         ({}, f"rating. Now supported: {BOTH}."),
         ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD} supported."),
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
@@ -204,7 +212,7 @@ def test_what_holm_takes_is_named(p, said):
         ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
         ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
         ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
-        ("si", "nn", f"each outcome, it would no longer have reported: {AGE}."),
+        ("s-", "nn", f"each outcome, it would no longer have reported: {AGE}."),
         ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
     ],
 )  # fmt: skip
@@ -212,16 +220,8 @@ def test_what_then_hangs_on_follows_both_readings(first, other, said):
     page = words(front_page(table(as_1995=first, as_1995_outcomes=other, adjusted="ii"), RULES))
     assert said in page
     assert "hangs on" not in words(front_page(table(as_1995=first, adjusted="ii"), RULES))
-    untold = table(as_1995="ni", as_1995_outcomes="in", adjusted="ii")
+    untold = table(as_1995="n-", as_1995_outcomes="-n", adjusted="ii")
     assert "hangs on" not in words(front_page(untold, RULES))  # no claim has both
-
-
-def test_what_cannot_be_estimated_is_not_called_open():
-    findings = table(adjusted="ii", nested="ii")
-    assert "(not estimable)" not in words(front_page(findings, RULES))
-    findings.loc[[0, 2], "criterion"] = "not estimable: a variable does not vary"
-    said = f"Now inconclusive: {AGE} (not estimable) and symptom severity."
-    assert said in words(front_page(findings, RULES))
 
 
 def test_marks_and_titles_of_the_figure_are_those_of_the_rows():

@@ -436,11 +436,19 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ({FIRST: "n", "nested": "n"}, "of 1995 does not report it, and today all agree."),
         ({FIRST: "s", "nested": "i"}, "of 1995 reports it; today it is inconclusive."),
         ({FIRST: "n", "nested": "i"}, "of 1995 does not report it; today it is inconclusive."),
-        ({FIRST: "i", "nested": "i"}, "of 1995 cannot be applied; today it is inconclusive."),
-        ({FIRST: "i", SECOND: "i", "nested": "s"}, "cannot be applied; today it is supported."),
+        ({FIRST: "-", "nested": "i"}, "Today it is inconclusive."),
         (
-            {FIRST: "i", SECOND: "s", "nested": "s"},
-            "reports it by the one reading that can be applied; today it is supported.",
+            {FIRST: "-", SECOND: "s", "nested": "s"},
+            "reports it by the one reading that can be estimated; today it is supported.",
+        ),
+        (
+            {FIRST: "n", "adjusted": "-", "nested": "s"},
+            f"does not report it; today, {MAIN}, it cannot be estimated.",
+        ),
+        ({"adjusted": "-"}, f"Today, {MAIN}, it cannot be estimated."),
+        (  # what cannot be estimated turns nothing
+            {FIRST: "s", "adjusted": "s", "nested": "-", "rank": "s"},
+            "The method of 1995 reports it, and today all agree.",
         ),
         ({FIRST: "s", SECOND: "s", "nested": "s"}, "of 1995 reports it, and today all agree."),
         (
@@ -484,10 +492,12 @@ MAIN = "adjusted for pretreatment, case managers respected"
     ],
 )
 def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdicts, said):
-    words = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
+    words = {"s": "supported", "n": "not_supported", "i": "inconclusive", "-": "inconclusive"}
     rows = pd.DataFrame({"finding": "1", "claim": "modest", "informant": "both", "n": 201,
                          "analysis": [*verdicts], "verdict": [*verdicts.values()]})  # fmt: skip
+    rows["criterion"] = rows["verdict"].map({"-": "not estimable: too few"}).fillna("a rule")
     rows = rows.replace({"verdict": words}).reset_index(drop=True)
+    verdicts = {a: v for a, v in verdicts.items() if v != "-"}
     card = then_and_now(rows, RULES)
     sentence = card.frame["sentence"][0]
     assert sentence.endswith(said) and ("turn" in sentence) is ("turn" in said)
@@ -499,6 +509,7 @@ def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdic
     cells = re.findall(
         r'<td class="v \w* (\w+)"><span aria-hidden="true">(.)</span>.*?>(.*?)<', page
     )
+    order = [a for a in order if a in verdicts]
     assert cells == [(words[verdicts[a]], *marks[verdicts[a]].split(" ", 1)) for a in order]
     for letter, mark in marks.items():
         assert f"{mark}, " in page.split("<thead>")[0]
