@@ -106,8 +106,7 @@ def api_pages() -> None:
         parts = [f"# {room}: reference", f"{about}. Examples begin with:", BEGIN]
         for name, (file, answers) in names.items():
             parts += [f"## {name}", f"*{answers[0].upper()}{answers[1:]}.*"]
-            if file:
-                parts.append(f"::: alliance_helpers.{room}.{file}.{name}")
+            parts.append(f"::: alliance_helpers.{room}.{f'{file}.' * bool(file)}{name}")
             for inside, made in [] if file else vars(getattr(alliance_helpers, name)).items():
                 home = getattr(made, "__module__", "")
                 here = home.startswith(f"alliance_helpers.{room}") and inside[0] != "_"

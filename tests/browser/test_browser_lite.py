@@ -85,7 +85,9 @@ def test_a_page_without_python_answers_as_python_does(chromium, tmp_path):
 
 
 @pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.stem)
-def test_no_slide_is_taller_than_a_screen(chromium, tmp_path, monkeypatch, unit):
+def test_no_slide_is_taller_than_a_screen(chromium, tmp_path, monkeypatch, axe, unit):  # noqa: F811
+    """And all of it can be reached by keyboard, also on a phone."""
+
     def start(demo):
         controls = demo.controls.values()
         return [tuple(lite.values(control).index(control.value) for control in controls)]
@@ -99,4 +101,6 @@ def test_no_slide_is_taller_than_a_screen(chromium, tmp_path, monkeypatch, unit)
         heights = "[...document.querySelectorAll('article')].map(slide => slide.offsetHeight)"
         assert {*page.evaluate(heights)} <= {0, height}
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        wrong = [barred(page, axe, width) for width in WIDTHS.values()]
         page.close()
+    assert wrong == [[], []]

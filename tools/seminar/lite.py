@@ -71,7 +71,11 @@ def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:
         names["exercises"] = SimpleNamespace(ask=ask)
     value = eval(ast.unparse(last.value), names) if asked else None
     table = getattr(value, "_repr_html_", None)
-    return [f'<div class="output">{table()}</div>'] if table else []
+    if not table:
+        return []
+    html = table()
+    scrolls = ' tabindex="0" role="group" aria-label="Table"' if "<table" in html else ""
+    return [f'<div class="output"{scrolls}>{html}</div>']
 
 
 def written(markdown: str) -> str:
