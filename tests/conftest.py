@@ -8,35 +8,47 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import engine
 
 # Before NumPy is loaded, whose threads would only wait for two workers on two processors.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A busy machine is no failure; CI draws the same examples each time, a desk draws new ones.
-settings.register_profile("kit", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile(
+    "kit",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("kit")
 engine.MAX_SHRINKING_SECONDS //= 15  # what fails is made smaller for 20 seconds, not for 300
 
 # The files that take longest, in the order in which they begin.
 LONGEST = (
     "test_browser_seminar",
-    "test_confidentiality",
     "test_notebooks",
     "test_batch",
-    "test_parts_missing",
+    "test_confidentiality",
+    "test_sentences",
+    "test_bad_studies",
+    "test_stress",
     "test_wheel",
     "test_runner",
-    "test_sentences",
-    "test_shared_cohort",
-    "test_stress",
+    "test_parts_missing",
     "test_browser_report",
+    "test_exports",
+    "test_findings",
+    "test_plan",
+    "test_traps",
     "test_refused",
     "test_any_input",
-    "test_cli",
-    "test_traps",
+    "test_examples",
+    "test_layouts",
+    "test_planning",
     "test_kernels",
+    "test_cli",
+    "test_odd_exports",
 )
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [

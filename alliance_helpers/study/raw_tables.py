@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -170,19 +171,23 @@ def _beside_records(frame: pd.DataFrame) -> Iterator[int]:
     tail, ids, words = len(frame), frame.iloc[:, 0], ()
     if not pd.api.types.is_numeric_dtype(ids) and (_kinds(ids.head()) > 0).any():
         words = np.flatnonzero(~ids.astype("str").str.contains(r"\d", na=True))[:FOOT]
-    for at in sorted({*words, *range(len(frame))[-FOOT:]} - {0}, reverse=True):
-        cells = [(j, text) for j, cell in enumerate(frame.iloc[at].array)
-                 if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
+    first, rows = range(len(frame))[:5], sorted({*words, *range(len(frame))[-FOOT:]} - {0})[::-1]
+    kinds = cache(lambda column: _kinds(frame.iloc[[*first, *rows], column]))
+    for i, cells in enumerate(frame.iloc[rows].to_numpy(object)):
+        at, cells = rows[i], [(j, text) for j, cell in enumerate(cells)
+                              if not pd.isna(cell) and (text := as_text(cell))]  # fmt: skip
         column, word = cells[0]
-        few, above = len(cells) <= NOTE < frame.shape[1] / 2, frame.iloc[:at, column]
-        records = _records(frame.iloc[:, column] if few else ids, at)
-        beside = TOTAL.fullmatch(word) and not (above == word).any()
-        beside = beside or (
-            records is not None and (few or _sums_up(frame.iloc[at], frame[records]))
-        )
-        if not beside and word == str(at) and word not in {*above.map(as_text)}:  # how many
+        few = len(cells) <= NOTE < frame.shape[1] / 2
+        of = column if few else 0
+        unlike = kinds(of)[len(first) + i] < kinds(of)[: len(first)].max()
+        records = _records(frame.iloc[:, of], at) if unlike else None
+        beside = TOTAL.fullmatch(word) and not (frame.iloc[:at, column] == word).any()
+        if not beside and records is not None:
+            beside = few or _sums_up(frame.iloc[at], frame[records])
+        above = frame.iloc[:at, column].map(as_text) if word == str(at) and not beside else ()
+        if len(above) and word not in {*above}:  # how many
             sums = len(cells) == 1 or _sums_up(frame.iloc[at], frame[:at])
-            beside = sums and as_text(above.iloc[-1]) != str(at - 1)
+            beside = sums and above.iloc[-1] != str(at - 1)
         tail = at if at == tail - 1 and (few or beside) else tail
         if beside or (tail == at and frame.index[at] - frame.index[at - 1] > 1):
             yield from range(at, len(frame) if tail == at else at + 1)
@@ -197,8 +202,6 @@ def _kinds(cells: pd.Series) -> np.ndarray:
 
 def _records(cells: pd.Series, at: int) -> np.ndarray | None:
     """Which cells are as nearly all of a column are, if one is not: a word, or blank."""
-    if _kinds(cells.iloc[[at]])[0] >= _kinds(cells.head()).max():
-        return None
     kinds = _kinds(cells)
     like = kinds > kinds[at]
     return like if (~like).sum() <= max(1, ODD * len(like)) else None

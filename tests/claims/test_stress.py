@@ -124,7 +124,7 @@ def test_ranks_do_not_see_how_a_rating_is_stretched(dyads, rows):
 @pytest.mark.parametrize("analysis", ["rank", "jackknife", "negbin", "capped", "hurdle"])
 def test_large_cohorts_tell_scenarios_apart(analysis):
     """With many clients a true claim is supported and an effect on days is not an absence."""
-    n, asked = (1500, None) if analysis == "rank" else (700, "4")
+    n, asked = (1000, None) if analysis == "rank" else (700, "4")
     published = stress(simulate_dyads("published", n, 5), analyses=[analysis], finding=asked)
     days = stress(simulate_dyads("hospital_effect", n, 5), analyses=[analysis], finding="4")
     found = published[published["claim"] != "all_seven"]
@@ -137,7 +137,7 @@ def test_large_cohorts_tell_scenarios_apart(analysis):
 
 
 def test_selection_finds_strong_terms_and_not_noise():
-    rows = stress(simulate_dyads("published", 2000, 5), analyses=["selection"], finding="2")
+    rows = stress(simulate_dyads("published", 600, 5), analyses=["selection"], finding="2")
     assert rows.set_index("claim").loc["own_outcome", "verdict"] == "supported"
     none = stress(simulate_dyads("no_association", 201, 5), analyses=["selection"])
     none = none[none["estimate"].notna()]

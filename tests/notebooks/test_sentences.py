@@ -285,6 +285,13 @@ def test_a_text_says_what_simulated_cohorts_say(name, said, found, about):
     assert found == pytest.approx(about, rel=0.1)
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped dyads, and what is said of them."""
+    dyads = open_cohort().dyads
+    return dyads, sentences(dyads)
+
+
 def sentences(dyads: pd.DataFrame) -> dict[tuple, list[str]]:
     """What is said of each single claim below its notebook, in the scorecard, on the first page."""
     rules = read_rules(book=BOOK)
@@ -309,11 +316,11 @@ def sentences(dyads: pd.DataFrame) -> dict[tuple, list[str]]:
         ("site", lambda x: x.where(x != "Site 03"), lambda c: True),
     ],
 )  # fmt: skip
-def test_a_sentence_changes_with_its_data_and_with_no_other(column, change, hangs):
+def test_a_sentence_changes_with_its_data_and_with_no_other(column, change, hangs, shipped):
     """Units are no data; what is turned round, shuffled or gone turns or takes its sentences."""
-    dyads = open_cohort().dyads
+    dyads, first = shipped
     other = dyads.assign(**{column: change(dyads[column])}).dropna(subset=["site"])
-    first, then = sentences(dyads), sentences(other)
+    then = sentences(other)
     assert len(first) == 19
     for claim in read_rules(book=BOOK).claims:
         if claim.key in first:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 from bad_input import good
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alliance_helpers.drafting.draft import describe
@@ -16,7 +16,7 @@ from alliance_helpers.study.clean import clean
 from alliance_helpers.study.load import Study, check, load_study
 from alliance_helpers.study.read_codebook import draft_codebook, parse_codebook
 
-EXAMPLES = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=80)
 NASTY = [
     "", " ", "-9", "0", "7", "8", "1e400", "-inf", "nan", "NA", "1,5", "1_000", "٣", "１", "=1+1",
     '"', "'", ";", "\t", "C1", "c 01", "T2", "1990-02-30", "1990-01-15T10:00Z", "9999-12-31",

@@ -108,7 +108,7 @@ def _items(d):
 SMALL = read_stress()
 SMALL = SMALL | {
     "imputed": SMALL["imputed"] | {"m": 2},
-    "selection": SMALL["selection"] | {"n_boot": 20, "doublings": 1},
+    "selection": SMALL["selection"] | {"n_boot": 10, "doublings": 1},
     "multiverse": SMALL["multiverse"] | {"n_perm": 9, "doublings": 1},
 }
 SHORT = dict.fromkeys(("jackknife", "negbin", "capped", "hurdle"), "4") | {"multiverse": "3"}
@@ -128,11 +128,11 @@ HELPERS = {
     "stepwise": _regression("stepwise", None),
     "enter": _regression("enter", None),
     "enter, clustered": _regression("enter", KEYS),
-    "bootstrap_selection": _selection(bootstrap_selection, n_boot=20),
-    "selected_models": _selection(selected_models, n_boot=20),
-    "optimism_corrected_r2": _selection(optimism_corrected_r2, n_boot=20),
-    "permutation_test": _selection(permutation_test, n_perm=19),
-    "reselection": lambda d: reselection(d, n_boot=20, n_perm=19),
+    "bootstrap_selection": _selection(bootstrap_selection, n_boot=10),
+    "selected_models": _selection(selected_models, n_boot=10),
+    "optimism_corrected_r2": _selection(optimism_corrected_r2, n_boot=10),
+    "permutation_test": _selection(permutation_test, n_perm=9),
+    "reselection": lambda d: reselection(d, n_boot=10, n_perm=9),
     **{
         f"count_regression, {family}": lambda d, family=family: count_regression(
             d, DAYS, [CLIENT, CM], family, cluster=None if family == "zinb" else KEYS
@@ -148,7 +148,7 @@ HELPERS = {
     "score_wai": lambda d: score_wai(_items(d), "WAI-S"),
     "associations": lambda d: associations(d, BOOK, "nested"),
     "halo": halo,
-    "information_sources": lambda d: information_sources(d, BOOK, n_boot=20, n_noise=9),
+    "information_sources": lambda d: information_sources(d, BOOK, n_boot=10, n_noise=9),
     "bayes_factors": lambda d: bayes_factors(d, BOOK),
     "whose_rating": lambda d: whose_rating(d, BOOK),
     "two_informants": two_informants,

@@ -42,9 +42,15 @@ def teacher(folder):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Where the server without places may write."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def full(folder):
     """A server whose places are all taken: it has none."""
-    with seminar(tmp_path_factory.mktemp("server"), 0) as url:
+    with seminar(folder, 0) as url:
         yield url
 
 
@@ -116,38 +122,37 @@ def test_a_kernel_runs_nothing_that_a_visitor_sends(tmp_path):
     assert not mark.exists()
 
 
-def test_answers_are_counted_for_the_teacher_alone(tmp_path):
+def test_answers_are_counted_for_the_teacher_alone(full, folder):
     """Of exercises that there are, from a page of this server; nothing on the disk."""
-    with seminar(tmp_path, 0) as url:
-        address = teacher(tmp_path)
-        before = sorted(tmp_path.rglob("*"))
-        cookies = urllib.request.HTTPCookieProcessor()
-        page = urllib.request.build_opener(cookies)
-        page.open(f"{url}/", timeout=60).close()
-        token = next(c.value for c in cookies.cookiejar if c.name == "_xsrf")
+    address = teacher(folder)
+    before = sorted(folder.rglob("*"))
+    cookies = urllib.request.HTTPCookieProcessor()
+    page = urllib.request.build_opener(cookies)
+    page.open(f"{full}/", timeout=60).close()
+    token = next(c.value for c in cookies.cookiejar if c.name == "_xsrf")
 
-        def told(exercise, said, unit=UNITS[0], _xsrf=token):
-            form = urllib.parse.urlencode(locals()).encode()
-            try:
-                return page.open(f"{url}/voila/api/answers", form, timeout=60).status
-            except urllib.error.HTTPError as error:
-                return error.code
+    def told(exercise, said, unit=UNITS[0], _xsrf=token):
+        form = urllib.parse.urlencode(locals()).encode()
+        try:
+            return page.open(f"{full}/voila/api/answers", form, timeout=60).status
+        except urllib.error.HTTPError as error:
+            return error.code
 
-        assert "No answer yet" in answer(address)[1]
-        given = ("Not yet", "Right", "Right", "right by now")
-        assert [told("1.1", said) for said in given] == [204] * 4
-        assert told("2.3", "noise") == 204
-        wrong = [("9.9", "Right"), ("1.1", "noise"), ("1.1", "<b>"), ("2.3", "Right"),
-                 ("1.1", "Right", "../x"), ("9.9", "right by now")]  # fmt: skip
-        assert [told(*given) for given in wrong] == [400] * 6
-        assert told("1.1", "Right", _xsrf="x") == 403
-        text = " ".join(re.sub("<[^>]+>", " ", answer(address)[1]).split())
-        assert "1.1 Right 2 Close 0 Not yet 1 1 of 3" in text
-        assert "2.3 same 0 unchanged 0 noise ✓ 1 0 of 1" in text
-        assert answer(address[:-1])[0] == 404
-        assert answer(address, "evil.example")[0] == 403
-        assert sorted(tmp_path.rglob("*")) == before
-        assert "Not yet" not in (tmp_path / "log.txt").read_text()
+    assert "No answer yet" in answer(address)[1]
+    given = ("Not yet", "Right", "Right", "right by now")
+    assert [told("1.1", said) for said in given] == [204] * 4
+    assert told("2.3", "noise") == 204
+    wrong = [("9.9", "Right"), ("1.1", "noise"), ("1.1", "<b>"), ("2.3", "Right"),
+             ("1.1", "Right", "../x"), ("9.9", "right by now")]  # fmt: skip
+    assert [told(*given) for given in wrong] == [400] * 6
+    assert told("1.1", "Right", _xsrf="x") == 403
+    text = " ".join(re.sub("<[^>]+>", " ", answer(address)[1]).split())
+    assert "1.1 Right 2 Close 0 Not yet 1 1 of 3" in text
+    assert "2.3 same 0 unchanged 0 noise ✓ 1 0 of 1" in text
+    assert answer(address[:-1])[0] == 404
+    assert answer(address, "evil.example")[0] == 403
+    assert sorted(folder.rglob("*")) == before
+    assert "Not yet" not in (folder / "log.txt").read_text()
 
 
 def test_a_slider_that_was_moved_past_its_end_is_told_where_that_is():
