@@ -427,12 +427,12 @@ def within(typed: Mapping[str, object], v: Variable, notes: Notes) -> object:
 def _plain_ids(cells: pd.Series, v: Variable) -> bool:
     """Whether these are ids as they should be: none blank, with a space, long, a code, a float."""
     text = pa.array(cells)
-    size, whole = pc.utf8_length(text), pc.equal(pc.utf8_trim_whitespace(text), text)
-    plain = pc.and_(whole, pc.and_(pc.greater(size, 0), pc.less_equal(size, MAX_ID)))
-    if not pc.all(plain, skip_nulls=False).as_py():
-        return False
-    float_like = pc.any(pc.match_substring_regex(text, r"^[0-9]+\.0$")).as_py()
-    return not (float_like or _no_answer(cells, v).any())
+    plain = pc.and_(
+        pc.equal(pc.utf8_trim_whitespace(text), text), pc.less_equal(pc.utf8_length(text), MAX_ID)
+    )
+    odd = pc.match_substring_regex(text, r"^([0-9]+\.0)?$")
+    right = pc.all(pc.and_not(plain, odd), skip_nulls=False).as_py()
+    return bool(right) and not _no_answer(cells, v).any()
 
 
 CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {

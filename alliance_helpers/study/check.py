@@ -144,8 +144,8 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray)
     end, _, by = event.partition("_")
     said = event
     if end in ("first", "last") and by in ("", "rated"):
-        order, plain = _clock(frame, table)
-        if plain and notes.in_order and table.key == (book.client, table.time):
+        order, as_it_is = _clock(frame, table), table.key == (book.client, table.time)
+        if as_it_is and notes.in_order and order.dtype == frame[table.time].dtype:
             rows = firsts(client)
             rows = rows if end == "first" else np.append(rows[1:], len(frame)) - 1
         else:
@@ -173,57 +173,30 @@ def _ends(client: pd.Series, order, rated: np.ndarray, end: str) -> np.ndarray:
     return told[~client.iloc[told].duplicated(keep=end)]
 
 
-def _ratings(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict:
-    """For each informant who rates sessions, the table of the ratings, and the rows they are in."""
-    found = {}
+def _ratings(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, dict]:
+    """For each informant who rates sessions, the table of the ratings, and the rows they are in.
+
+    And for each table, which of its rows are of a client's session that everybody rated.
+    """
+    by = {name: [book.client, book.tables[name].time] for name in sessions}
+    found, by_all = {}, {}
     for who, entry in book.informants.items():
         scale = book.scales.get(entry["alliance"])
         items = [*scale.items] if scale else [entry["alliance"]]
         for name, frame in sessions.items():
-            if {*items, book.client, book.tables[name].time} <= {*frame}:
+            if {*items, *by[name]} <= {*frame}:
                 rated = np.zeros(len(frame), bool)
                 for item in items:  # the first few tell of nearly every row
                     rated = rated if rated.all() else rated | frame[item].notna().to_numpy()
                 found[who] = name, rated
-    return found
-
-
-def rated_by_all(
-    sessions: dict[str, pd.DataFrame], given: dict, book: Codebook
-) -> dict[str, np.ndarray]:
-    """For each table, which of its rows are of a client's session that everybody rated."""
-    by, made = {n: [book.client, book.tables[n].time] for n in sessions}, {}
     for name, frame in sessions.items():
-        made[name] = np.ones(len(frame), bool)
-        for there, rows in given.values() if {*by[name]} <= {*frame} else ():
+        by_all[name] = np.ones(len(frame), bool)
+        for there, rows in found.values() if {*by[name]} <= {*frame} else ():
             if name != there:
                 pairs = pd.MultiIndex.from_frame(sessions[there].loc[rows, by[there]])
                 rows = pd.MultiIndex.from_frame(frame[by[name]]).isin(pairs)
-            made[name] &= rows
-    return made
-
-
-def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
-    """Ratings that are taken from different sessions, or lacking in the one that is taken."""
-    when: dict[str, pd.Series] = {}
-    for who, (name, rows) in found.ratings.items():
-        table = book.tables[name]
-        rated = found.sessions[name].loc[rows, [book.client, table.time]]
-        taken = np.isin(rated.index, found.tables[name].index)
-        when[who] = rated[taken].set_index(book.client)[table.time]
-        seen = rated[book.client].iloc[firsts(rated[book.client])]
-        if lost := sorted({*seen[place(seen, when[who].index) < 0].dropna()}):
-            seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
-            said = say("lacking", who=who.replace("_", " "), **seen)
-            yield about(table, table.time, *said)
-    if len(when) < 2:
-        return
-    both = pd.concat(when, axis=1, join="inner")
-    unlike = both[both.nunique(axis=1) > 1]
-    if len(unlike):
-        told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
-        seen = {"n": len(unlike), "of": len(both), "first": unlike.index[0], "told": told}
-        yield about(table, table.time, *say("unlike_sessions", **seen))
+            by_all[name] &= rows
+    return found, by_all
 
 
 def turned(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
@@ -258,7 +231,7 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     names = [n for n in frame if table.variables[n].type == "date" and n not in own]
     if not names:
         return
-    at = pd.Series(_clock(frame, table)[0].array).sort_values(kind="stable").index
+    at = _clock(frame, table).reset_index(drop=True).sort_values(kind="stable").index
     people = pd.factorize(frame[client])[0][at]
     for name in names:
         dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
@@ -273,11 +246,11 @@ def alike(sessions: Iterable[str], book: Codebook) -> list[str]:
     return [name for name, kind in kinds.items() if kind == next(iter(kinds.values()))]
 
 
-def _clock(frame: pd.DataFrame, table: Table) -> tuple[pd.Series, bool]:
-    """What tells a row's time, so that it sorts: words as the codebook lists them; as it stands?"""
+def _clock(frame: pd.DataFrame, table: Table) -> pd.Series:
+    """What tells a row's time, so that it sorts: words as numbers, if the codebook lists them."""
     time, variable = frame[table.time], table.variables[table.time]
     listed = {v: i for i, v in enumerate(variable.values)} if KINDS[variable.type] == "id" else {}
-    return time.map(listed).astype(float) if listed else time, not listed
+    return time.map(listed).astype(float) if listed else time
 
 
 def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, str]:
@@ -289,14 +262,18 @@ def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[di
     parts = {}
     for name, frame in sessions.items():
         table = book.tables[name]
-        variable, (time, _) = table.variables[table.time], _clock(frame, table)
+        variable, time = table.variables[table.time], _clock(frame, table)
         time = time.astype(float) if variable.type in NUMERIC else time
         told = {"client": frame[book.client].array, "time": time.array}
         parts[name] = pd.DataFrame(told, copy=False)
     rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
     number, how = rows["time"], ""
     if variable.type == "integer":
-        steps = _steps(rows)
+        heads = firsts(rows["client"])
+        steps = np.delete(np.diff(rows["time"]), heads[1:] - 1)
+        if not ((steps > 0).all() and rows["client"].iloc[heads].is_unique):
+            once = rows.sort_values([*rows]).drop_duplicates()
+            steps = np.delete(np.diff(once["time"]), firsts(once["client"])[1:] - 1)
         if (steps == 1).sum() < HALF * len(steps):
             usual = pd.Series(steps[steps > 0]).mode().min()
             how = "in each client's order"
@@ -307,15 +284,6 @@ def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[di
     number = number.to_numpy(float)
     ends = np.cumsum([len(part) for part in parts.values()])
     return dict(zip(parts, np.split(number, ends[:-1]), strict=True)), how
-
-
-def _steps(rows: pd.DataFrame, in_order: bool = False) -> np.ndarray:
-    """From each time of a client to the next; rows are put in order if they are not."""
-    heads = firsts(rows["client"])
-    steps = np.delete(np.diff(rows["time"]), heads[1:] - 1)
-    if in_order or ((steps > 0).all() and rows["client"].iloc[heads].is_unique):
-        return steps
-    return _steps(rows.sort_values([*rows]).drop_duplicates(), in_order=True)
 
 
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
@@ -460,8 +428,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             stays(frame, codebook, notes[name])
     answers(typed, codebook, notes)
     sessions = {name: typed[name] for name in typed if codebook.tables[name].time}
-    ratings = _ratings(sessions, codebook)
-    rated = rated_by_all(sessions, ratings, codebook)
+    ratings, rated = _ratings(sessions, codebook)
     for name in sessions:
         backwards(typed[name], codebook, notes[name])
         typed[name] = picked(typed[name], codebook, notes[name], rated[name])

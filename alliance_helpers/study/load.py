@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from os.path import lexists
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pandas as pd
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
 from .cells import LEFT_OUT
-from .check import Examined, examine, unlike_sessions
+from .check import Examined, examine
 from .codebook import NUMERIC, Codebook, Table, Variable, say
 from .delimited import read_delimited
 from .raw_tables import (
@@ -28,7 +27,7 @@ from .raw_tables import (
     sheet_names,
 )
 from .read_codebook import draft_codebook, read_codebook
-from .suspect import changes, counted, joined, suspicions
+from .suspect import suspicions
 from .yaml_text import read_text
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -76,10 +75,7 @@ class Study:
     @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
-        found, book = self.examined, self.codebook
-        told = (f(found.sessions, book) for f in (counted, changes))
-        later = chain(*told, unlike_sessions(found, book), joined(found.changes, book))
-        return (*self.unread, *suspicions(self.tables, found.tables, book), *later)
+        return (*self.unread, *suspicions(self.tables, self.examined, self.codebook))
 
 
 def load_study(
@@ -191,8 +187,7 @@ def read_study(place: Path, book: Codebook, named: str = "") -> tuple[Study, lis
     raw, problems = {}, []
     for name, table in book.tables.items():
         try:
-            path, sheet = _place(place, table, book)
-            raw[name] = read_file(path, table, sheet)
+            raw[name] = read_file(_place(place, table, book), table, table.sheet)
         except DataError as error:
             problems += error.problems
     tables = dict(book.tables)
@@ -229,7 +224,7 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     variables = table.variables.values() if table else ()
     header = table.header if table else (1, 1)
     if ending in EXCEL:
-        return read_sheet(path, sheet, header)
+        return read_sheet(path, sheet, header, (table.name, Path(table.file).stem) if table else ())
     if ending in READERS:
         return read_labelled(path)
     if ending == ".parquet":
@@ -241,8 +236,8 @@ def read_file(path: Path, table: Table | None = None, sheet: str | None = None) 
     raise refuse(path.name, "ending" if ending else "endless", ending=ending, known=known)
 
 
-def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None]:
-    """File and sheet of one table; another ending than the codebook's is taken if it is there."""
+def _place(source: Path, table: Table, book: Codebook) -> Path:
+    """The file of one table; another ending than the codebook's is taken if it is there."""
     folder = source if source.is_dir() else source.parent
     path = folder / table.file
     if source.is_file() and table.file != source.name:
@@ -250,13 +245,7 @@ def _place(source: Path, table: Table, book: Codebook) -> tuple[Path, str | None
         same = table.name == _main_table(source, book)
         if not lookup and (same or source.suffix.lower() in EXCEL):
             path = source
-    if not path.is_file():
-        path = _other_ending(folder, table)
-    if path.suffix.lower() not in EXCEL:
-        return path, None
-    names = sheet_names(path)
-    wanted = (table.sheet, table.name, Path(table.file).stem)
-    return path, next((n for n in wanted if n in names), table.sheet)
+    return path if path.is_file() else _other_ending(folder, table)
 
 
 def _main_table(source: Path, book: Codebook) -> str:

@@ -7,8 +7,8 @@ keeps limits, since a small one may unpack to far more.
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
+import mmap
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -294,13 +294,17 @@ def read_labelled(path: Path) -> RawTable:
     return RawTable(has, labels, levels, missing, ranges, path.name, "", len(frame), "row")
 
 
-def _every_case(path: Path) -> tuple[io.BytesIO, int]:
-    """An SPSS file that says nothing of its number of cases, so that all are read; the number."""
-    content, place = bytearray(path.read_bytes()), slice(80, 84)
+def _every_case(path: Path) -> tuple[mmap.mmap, int]:
+    """An SPSS file that says nothing of its number of cases, so that all are read; the number.
+
+    Only the page that is written to is copied, and the file stays as it is.
+    """
+    with path.open("rb") as file:
+        content, place = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), slice(80, 84)
     order = "little" if content[64:65] > b"\0" else "big"  # of the layout, a 2 or 3
     stated = int.from_bytes(content[place], order, signed=True)
-    content[place] = b"\xff" * 4
-    return io.BytesIO(content), stated
+    content[place] = b"\xff" * len(content[place])
+    return content, stated
 
 
 MAX_UNPACKED = 500_000_000
@@ -330,7 +334,7 @@ def _filled(book) -> list[str]:
     return found or book.sheetnames
 
 
-def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
+def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) -> RawTable:
     """One sheet; formulas count by their stored result.
 
     Parameters
@@ -338,7 +342,7 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
     path : path
         An .xlsx or .xlsm workbook; macros and links in it are never followed.
     sheet : str, optional
-        By default the only sheet.
+        By default the first that is called as in `named`, or the only sheet.
     header : (first, last), optional
         Rows of the header; the names stand in the first, labels in the second if there is one.
 
@@ -349,6 +353,7 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
     """
     with _workbook(path) as book:
         names = _filled(book)
+        sheet = next((n for n in (sheet, *named) if n in names), sheet)
         if sheet is None and len(names) == 1:
             sheet = names[0]
         if sheet not in book.sheetnames:

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import Problem, listed
-from .cells import IN, Change, as_text, firsts
-from .check import WRITTEN, about, alike, occasions, session_order
+from .cells import IN, Change, as_text, firsts, place
+from .check import WRITTEN, Examined, about, alike, occasions, session_order
 from .codebook import SUBSCALES, TWINS, WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against, signs
@@ -41,29 +41,32 @@ HALF, GAPS = 0.5, 1.5
 
 
 def suspicions(
-    raw: dict[str, pd.DataFrame], typed: dict[str, pd.DataFrame], book: Codebook
+    raw: dict[str, pd.DataFrame], examined: Examined, book: Codebook
 ) -> tuple[Problem, ...]:
     """Warnings about a study whose tables fit its codebook, one for each thing that looks wrong.
 
     Parameters
     ----------
-    raw, typed : dict of DataFrame
-        The tables as they came, and as the codebook reads them.
+    raw : dict of DataFrame
+        The tables as they came.
+    examined : Examined
+        The same as the codebook reads them.
     book : Codebook
     """
-    found = [*_study(book), *_unscored(typed, book)]
-    for name, frame in typed.items():
+    found = [*_study(book), *_unscored(examined.tables, book)]
+    for name, frame in examined.tables.items():
         table = book.tables[name]
         found += _rows(raw[name], table)
         found += _blocks(raw[name], table, book)
-        found += _alike(frame, table, book)
-        found += _unlike(frame, table, book)
+        found += _ids(frame, table, book)
         for scale in book.scales.values():
             found += _items(raw[name], frame, table, scale)
-    return tuple(found)
+    for warn in (_counted, _changes):
+        found += warn(examined.sessions, book)
+    return (*found, *_unlike_sessions(examined, book), *_joined(examined.changes, book))
 
 
-def changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+def _changes(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
     """Clients who are seen by another case manager later on."""
     for name, frame in sessions.items():
         told = _pairs(frame, book.client, book.case_manager)[book.client]
@@ -80,7 +83,7 @@ def _pairs(frame: pd.DataFrame, *names: str | None) -> pd.DataFrame:
     return pair.iloc[firsts(*(pair[n] for n in names))].dropna().drop_duplicates()
 
 
-def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+def _counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
     """How sessions are numbered, if not as they stand, and tables whose sessions do not meet."""
     there = {name: sessions[name] for name in alike(sessions, book)}
     numbers, how = session_order(there, book) if there else ({}, "")
@@ -96,7 +99,30 @@ def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
             yield about(book.tables[name], book.tables[name].time, *said)
 
 
-def joined(changes: list[Change], book: Codebook) -> Iterator[Problem]:
+def _unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
+    """Ratings that are taken from different sessions, or lacking in the one that is taken."""
+    when: dict[str, pd.Series] = {}
+    for who, (name, rows) in found.ratings.items():
+        table = book.tables[name]
+        rated = found.sessions[name].loc[rows, [book.client, table.time]]
+        taken = np.isin(rated.index, found.tables[name].index)
+        when[who] = rated[taken].set_index(book.client)[table.time]
+        seen = rated[book.client].iloc[firsts(rated[book.client])]
+        if lost := sorted({*seen[place(seen, when[who].index) < 0].dropna()}):
+            seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
+            said = say("lacking", who=who.replace("_", " "), **seen)
+            yield about(table, table.time, *said)
+    if len(when) < 2:
+        return
+    both = pd.concat(when, axis=1, join="inner")
+    unlike = both[both.nunique(axis=1) > 1]
+    if len(unlike):
+        told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
+        seen = {"n": len(unlike), "of": len(both), "first": unlike.index[0], "told": told}
+        yield about(table, table.time, *say("unlike_sessions", **seen))
+
+
+def _joined(changes: list[Change], book: Codebook) -> Iterator[Problem]:
     """Ids that were read as another table writes them."""
     read = (c for c in changes if c.rule == WRITTEN)
     for c in sorted(read, key=lambda c: (c.table, c.column)):
@@ -172,20 +198,33 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
         yield Problem(table.file, *say("in_no_scale", names=names))
 
 
-def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
-    """Ids of trials of the form; of case managers that are probably one person's, or several's."""
-    if odd := trials(frame[book.client].to_list() if book.client in frame else ()):
-        yield about(table, book.client, *say("trials", ids=listed(map(repr, odd), 6)))
-    who, site = book.case_manager, book.site
-    if who not in frame or table.row != "client":
+def _ids(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
+    """Ids of clients that speak of a trial of the form, or are words among numbers.
+
+    And case managers who are probably one person, or several, or named in the first row alone.
+    """
+    client, who, site = book.client, book.case_manager, book.site
+    ids = frame[client] if client in frame else pd.Series(dtype="str")
+    if odd := trials(ids.to_list()):
+        yield about(table, client, *say("trials", ids=listed(map(repr, odd), 6)))
+    if table.row != "client":
         return
-    told = _pairs(frame, who, site)
-    if len(told) and (several := begun_anew(told)):
-        seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
-        yield about(table, who, *say("anew", **seen, site=site, name=who))
-    if pairs := spelled_alike(frame[who].dropna().unique()):
-        same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
-        yield about(table, who, *say("one_person", same=same))
+    if who in frame:
+        told, named = _pairs(frame, who, site), frame[who].dropna()
+        if len(told) and (several := begun_anew(told)):
+            seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
+            yield about(table, who, *say("anew", **seen, site=site, name=who))
+        if pairs := spelled_alike(named.unique()):
+            same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
+            yield about(table, who, *say("one_person", same=same))
+        if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
+            yield about(table, who, *say("merged", n=len(frame) - len(named), of=len(frame)))
+    ids = ids.dropna()
+    words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
+    if 0 < 10 * len(words) <= len(ids):
+        said = say("odd_ids", ids=listed(map(repr, words), 6))
+        rows, column = (*words.index[:3],), table.variables[client].column
+        yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))
 
 
 def begun_anew(pairs: pd.DataFrame) -> list[str]:
@@ -204,22 +243,6 @@ def numbered(ids: pd.Series, group: pd.Series) -> bool:
     """Whether ids may be numbers that each group counts: none far above what a group holds."""
     highest = ids.str.extract(r"(\d+)\D*$")[0].astype(float).max()
     return bool(highest <= GAPS * group.value_counts().max())
-
-
-def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
-    """Ids of clients that are words among numbers; case managers named in the first row alone."""
-    if table.row != "client" or book.client not in frame:
-        return
-    named = frame[book.case_manager].dropna() if book.case_manager in frame else ()
-    if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
-        said = say("merged", n=len(frame) - len(named), of=len(frame))
-        yield about(table, book.case_manager, *said)
-    ids = frame[book.client].dropna()
-    words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
-    if 0 < 10 * len(words) <= len(ids):
-        said = say("odd_ids", ids=listed(map(repr, words), 6))
-        rows, column = (*words.index[:3],), table.variables[book.client].column
-        yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))
 
 
 def trials(ids: Iterable[str]) -> list[str]:
