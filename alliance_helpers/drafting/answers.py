@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import listed
 from ..study.cells import plain, word_of
+from ..study.codebook import RESPONSES
 from ..study.suspect import skipped
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -44,6 +45,14 @@ UNITS = [(days, pattern("time", unit)) for unit, days in
          (("week", 7), ("month", 30.4), ("year", 365))]  # fmt: skip
 ORDINALS = [re.compile(rf"\b({words})\b") for words in WORDS["time"]["ordinals"]]
 SOME = 20
+FEW = 5  # a category is named only if the column has at least this many rows per category
+MOST_LEVELS = 12
+INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
+HALF = 0.5
+SHORTEST = 3
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
+BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -88, -77, -66, -9, -8, -7)
+CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
 
 
 @dataclass(frozen=True)
@@ -139,10 +148,11 @@ def read_words(
         found = {levels[code]: float(code) for code in sorted(whole, key=float)}
         return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
-    if all(numbered.values()):
+    top = 1 + max(beside, default=99)
+    numbered = {word: m for word, m in numbered.items() if not m or float(m[1]) <= top}
+    if numbered and all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
-        near = max(found.values()) <= 1 + max(beside, default=99)
-        if near and len(set(found.values())) == len(found):
+        if len(set(found.values())) == len(found):
             found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
@@ -278,11 +288,13 @@ def _number_of(word: str, known: Mapping[str, int]) -> int | None:
 
 
 @cache
-def _anchor_words() -> re.Pattern:
-    """Numbers, and the words of all sets, the longer first."""
+def _pairs() -> tuple[re.Pattern, re.Pattern]:
+    """A number and a word of any set, in either order, with what stands between them."""
     words = {w for order in WORDS["answers"] for step in order["steps"] for w in step}
     words = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    return re.compile(rf"(?i)(?<!\w)(?:(-?\d{{1,2}})|({words}))(?!\w)")
+    number, word, between = r"(?P<n>\d{1,2})", f"(?P<w>{words})", r"(?P<b>[^\w,;/]{1,4})"
+    both = f"{number}{between}{word}", f"{word}{between}{number}"
+    return tuple(re.compile(rf"(?i)(?<!\w){told}(?!\w)") for told in both)
 
 
 def anchors(text: str) -> dict[str, str]:
@@ -293,15 +305,10 @@ def anchors(text: str) -> dict[str, str]:
     """
     if len(re.findall(r"\d+", text)) < 2:
         return {}
-    found = [*_anchor_words().finditer(text)]
-    kinds = "".join("n" if match[1] else "w" for match in found)
-    after = bool(re.search(r"[^\W\d]\s*[=(\[]\s*\d", text))
-    after &= not re.search(r"\d\s*=\s*[^\W\d]", text)
-    for behind in (after, not after):
-        if run := re.search("(wn){2,}" if behind else "(nw){2,}", kinds):
-            told = [match[0] for match in found[slice(*run.span())]]
-            return dict(zip(told[behind::2], told[not behind :: 2], strict=True))
-    return {}
+    read = [[*told.finditer(text)] for told in _pairs()]
+    read = [found for found in read if len(found) > 1]
+    found = min(read, key=lambda f: sum(len(match["b"]) for match in f) / len(f), default=())
+    return {match["n"]: match["w"] for match in found}
 
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
@@ -317,6 +324,43 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
 def _whole(levels: Mapping[str, str]) -> dict[str, str]:
     """The value labels of whole numbers, each as spellings are compared."""
     return {code: plain(label) for code, label in levels.items() if re.fullmatch(r"-?\d+", code)}
+
+
+def zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether a 0 is rare below steps from 1 to 5 or 7, or far below numbers that lie close."""
+    if len(held) < FEW or held[0] != 0:
+        return False
+    low, top = held[1], held[-1]
+    steps = len(held) == top + 1 and rows[0] * {5: 2, 7: 1}.get(top, np.inf) < max(rows)
+    return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
+
+
+def far_up(cells: np.ndarray) -> list[float]:
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
+    steps = np.unique(cells)
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
+        return []
+    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
+
+
+def initials(held: Mapping[str, int]) -> bool:
+    """Whether texts may be people's initials or names: of several rows each; not of men and women.
+
+    >>> initials({"A": 20, "B": 16}), initials({"F": 20, "M": 16}), initials({"yes": 9, "no": 9})
+    (True, False, False)
+    """
+    again, letters = sum(n for n in held.values() if n > 1), all(map(INITIALS.fullmatch, held))
+    few = len(held) > 2 or {*held} == {"A", "B"}
+    return 2 * len(held) < again > 0.8 * sum(held.values()) and (
+        len(held) > MOST_LEVELS or (letters and few and not {*held} <= {*"MFWDXHV"})
+    )
 
 
 def place_in_time(text: str) -> tuple[int, float, str] | None:

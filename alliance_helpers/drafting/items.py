@@ -18,10 +18,14 @@ from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
+    BELOW,
+    HALF,
     NUMBERED,
+    SHORTEST,
     Answers,
     both,
     by_item,
+    far_up,
     label_gaps,
     no_answer,
     pattern,
@@ -29,19 +33,7 @@ from .answers import (
     read_words,
     say,
 )
-from .guesses import (
-    BELOW,
-    FEW,
-    HALF,
-    MISTYPED,
-    RARE,
-    SHORTEST,
-    Column,
-    Guess,
-    as_number,
-    as_number_guess,
-    far_up,
-)
+from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
@@ -329,9 +321,11 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     else:
         beside = [x for x in number.values() if 0 < x <= MOST]
         answers = read_words(often, levels, beside) if often else Answers()
-        if often and not answers.numbers:
-            gone += often
-            answers = Answers(question=say("gone", words=", ".join(often)))
+        read = {*map(word_of, answers.numbers)}
+        if left := [word for word in often if word_of(word) not in read]:
+            gone += left
+            answers = answers if read else Answers()
+            said.append(say("gone", words=", ".join(left)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
         none = len(here) in N_ITEMS.values() and cells.max(initial=0) == MOST + 1
         above = far_up(cells) or ([MOST + 1.0] if none else [])
