@@ -36,6 +36,7 @@ SEVERAL = range(2, 13)
 MET = 0.5  # of a table's sessions, that the first table has
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
+TITLES = "dr prof dipl psych med phil phd msc mag lic herr frau hr fr mr mrs ms sr sra dra".split()
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 HALF, GAPS = 0.5, 1.5
 
@@ -214,7 +215,7 @@ def _ids(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]
         if len(told) and (several := begun_anew(told)):
             seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
             yield about(table, who, *say("anew", **seen, site=site, name=who))
-        if pairs := spelled_alike(named.unique()):
+        if pairs := spelled_alike(named.unique(), people=True):
             same = "; ".join(" = ".join(map(repr, pair)) for pair in pairs)
             yield about(table, who, *say("one_person", same=same))
         if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
@@ -253,14 +254,17 @@ def trials(ids: Iterable[str]) -> list[str]:
     return odd if 2 * len(odd) < len(ids) else []
 
 
-def spelled_alike(ids) -> list[list[str]]:
+def spelled_alike(ids, people: bool = False) -> list[list[str]]:
     """Names that are probably one spelled differently, each group with all of its members.
 
     Without case, signs, umlauts and zeros in front they are the same; or long, of nearly the same
     letters, and with the same numbers and initials. What counts within a site is alike there only.
+    Of `people`, the family name alone, an initial or a title make no other name, if one has it.
 
     >>> spelled_alike(["T1", "T01", "t 1", "T10", "Jäger", "Jager", "JAEGER", "1-11", "11-1"])
     [['T1', 'T01', 't 1'], ['Jäger', 'JAEGER', 'Jager']]
+    >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "Weber"], True)
+    [['Anna Schmidt', 'Dr. Schmidt']]
     """
     groups, fixed = {}, {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
@@ -269,6 +273,7 @@ def spelled_alike(ids) -> list[list[str]]:
         name = unicodedata.normalize("NFKD", name.casefold().translate(UMLAUTS))
         name = re.sub(r"[\u0300-\u036f]", "", name)
         words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<!\d)0+(?=\d)", "", name))
+        words = [w for w in words if not people or w not in TITLES] or words
         words = words if re.search(r"\d", name) else sorted(words)
         key = site, re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
         groups.setdefault(key, []).append(i)
@@ -279,7 +284,22 @@ def spelled_alike(ids) -> list[list[str]]:
         if one is not two and fixed[a] == fixed[b] and get_close_matches(x, [y], 1, ALIKE):
             one += two
             groups |= {k: one for k, group in groups.items() if group is two}
+    for a in sorted(groups, key=lambda key: -len(key[1])) if people else ():
+        longer = [b for b in groups if groups[b] is not groups[a] and b[0] == a[0]]
+        fits = {id(groups[b]): groups[b] for b in longer if _part_of(a[1].split(), b[1].split())}
+        if len(fits) == 1 and (one := [*fits.values()][0]):
+            one += groups[a]
+            groups |= {k: one for k, group in groups.items() if group is groups[a]}
     return [group for group in {id(g): g for g in groups.values()}.values() if len(group) > 1]
+
+
+def _part_of(short: list[str], name: list[str]) -> bool:
+    """Whether the words of a short name are the other's, one of them whole, or initials of them."""
+    same = [word for word in short if word in name]
+    first = {word[0] for word in name if word not in same}
+    initials = all(len(word) == 1 and word in first for word in short if word not in same)
+    shorter = sum(map(len, short)) < sum(map(len, name))
+    return shorter and initials and max(map(len, same), default=0) > 1
 
 
 def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Problem]:
