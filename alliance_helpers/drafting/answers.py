@@ -139,10 +139,11 @@ def read_words(
         found = {levels[code]: float(code) for code in sorted(whole, key=float)}
         return Answers(found, remark=say("labelled"))
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
-    if all(numbered.values()):
+    top = 1 + max(beside, default=99)
+    numbered = {word: m for word, m in numbered.items() if not m or float(m[1]) <= top}
+    if numbered and all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
-        near = max(found.values()) <= 1 + max(beside, default=99)
-        if near and len(set(found.values())) == len(found):
+        if len(set(found.values())) == len(found):
             found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
@@ -278,11 +279,13 @@ def _number_of(word: str, known: Mapping[str, int]) -> int | None:
 
 
 @cache
-def _anchor_words() -> re.Pattern:
-    """Numbers, and the words of all sets, the longer first."""
+def _pairs() -> tuple[re.Pattern, re.Pattern]:
+    """A number and a word of any set, in either order, with what stands between them."""
     words = {w for order in WORDS["answers"] for step in order["steps"] for w in step}
     words = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    return re.compile(rf"(?i)(?<!\w)(?:(-?\d{{1,2}})|({words}))(?!\w)")
+    number, word, between = r"(?P<n>\d{1,2})", f"(?P<w>{words})", r"(?P<b>[^\w,;/]{1,4})"
+    both = f"{number}{between}{word}", f"{word}{between}{number}"
+    return tuple(re.compile(rf"(?i)(?<!\w){told}(?!\w)") for told in both)
 
 
 def anchors(text: str) -> dict[str, str]:
@@ -293,15 +296,10 @@ def anchors(text: str) -> dict[str, str]:
     """
     if len(re.findall(r"\d+", text)) < 2:
         return {}
-    found = [*_anchor_words().finditer(text)]
-    kinds = "".join("n" if match[1] else "w" for match in found)
-    after = bool(re.search(r"[^\W\d]\s*[=(\[]\s*\d", text))
-    after &= not re.search(r"\d\s*=\s*[^\W\d]", text)
-    for behind in (after, not after):
-        if run := re.search("(wn){2,}" if behind else "(nw){2,}", kinds):
-            told = [match[0] for match in found[slice(*run.span())]]
-            return dict(zip(told[behind::2], told[not behind :: 2], strict=True))
-    return {}
+    read = [[*told.finditer(text)] for told in _pairs()]
+    read = [found for found in read if len(found) > 1]
+    found = min(read, key=lambda f: sum(len(match["b"]) for match in f) / len(f), default=())
+    return {match["n"]: match["w"] for match in found}
 
 
 def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:

@@ -36,14 +36,7 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import (
-    SUBSCALE,
-    WAI,
-    WHO,
-    find_blocks,
-    informant_of,
-    reversed_beside,
-)
+from .items import SUBSCALE, WAI, WHO, find_blocks, informant_of, reversed_beside
 from .layout import (
     ALIKE,
     OUTCOME,
@@ -59,13 +52,7 @@ from .layout import (
     numbered_anew,
     shape_of,
 )
-from .ratings import (
-    is_alliance,
-    items_and_scale,
-    join_parts,
-    rater_of,
-    word_for,
-)
+from .ratings import is_alliance, items_and_scale, join_parts, rater_of, word_for
 
 TOTAL = pattern("column", "total")
 INDICATED = pattern("column", "indicated")

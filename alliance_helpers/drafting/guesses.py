@@ -199,7 +199,7 @@ def named_for(name: str) -> str | None:
     >>> named_for("TCODE"), named_for("T")
     ('case_manager', None)
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.partition(". ")[0])
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])

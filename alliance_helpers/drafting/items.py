@@ -329,9 +329,11 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     else:
         beside = [x for x in number.values() if 0 < x <= MOST]
         answers = read_words(often, levels, beside) if often else Answers()
-        if often and not answers.numbers:
-            gone += often
-            answers = Answers(question=say("gone", words=", ".join(often)))
+        read = {*map(word_of, answers.numbers)}
+        if left := [word for word in often if word_of(word) not in read]:
+            gone += left
+            answers = answers if read else Answers()
+            said.append(say("gone", words=", ".join(left)))
         cells = np.repeat([*number.values()], [union[t] for t in number])
         none = len(here) in N_ITEMS.values() and cells.max(initial=0) == MOST + 1
         above = far_up(cells) or ([MOST + 1.0] if none else [])
