@@ -384,7 +384,7 @@ def test_words_win_over_numbers_that_run_against_them(form, tmp_path):
     turned = [form.format(word=word, number=5 - i) for i, word in enumerate(SR)]
     wide(data, named(words(data, C, turned), C, "wai_c{}")).to_csv(tmp_path / "d.csv", index=False)
     text = describe(tmp_path)
-    assert "QUESTION: the codes are not 1 to 5: renumbered as labelled" in text
+    assert "QUESTION: the codes are not 1 to 5 in that order: renumbered" in text
     found = clean(load_study(tmp_path, parse_codebook(text))).items("client_alliance")
     assert np.array_equal(found.to_numpy(float), data[C].to_numpy(float), equal_nan=True)
 
