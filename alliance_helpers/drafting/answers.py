@@ -23,6 +23,8 @@ WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding=
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
 NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
+MOST = 0.95  # of the cells
+MOST_STEPS = 9
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -100,6 +102,19 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
                  for w in step})
         for order in WORDS["answers"]
     )  # fmt: skip
+
+
+def sets_of(held: Mapping[str, int], number: Mapping[str, float], codes: Iterable) -> set[str]:
+    """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
+    held = {t: n for t, n in held.items() if number.get(t) not in codes and not no_answer(t)}
+    tests = {order["name"]: known.keys() for order, known in _orders()}
+    enough, found = MOST * sum(held.values()), set()
+    if sum(n for text, n in held.items() if number.get(text) in range(11)) >= enough > 0:
+        return {"steps"}
+    for name, known in tests.items():
+        if sum(n for text, n in held.items() if plain(text) in known) >= enough > 0:
+            found.add(name)
+    return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 
 def _slips(seen: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:

@@ -217,6 +217,8 @@ def _alliance(
     rater = informant.replace("_", " ")
     if not known:
         said.append(say("no_form", n=len(block.columns)))
+    if not block.told:
+        said.append(say("place", last=block.columns[-1], first=block.columns[0]))
     if unseen:
         said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
