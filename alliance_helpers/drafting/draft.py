@@ -39,6 +39,7 @@ from .guesses import (
 from .items import (
     WAI,
     WHO,
+    Block,
     find_blocks,
     informant_of,
     reversed_beside,
@@ -64,6 +65,7 @@ from .ratings import (
     join_parts,
     rater_of,
     word_for,
+    worded,
 )
 
 TOTAL = pattern("column", "total")
@@ -182,6 +184,10 @@ def _look(source: Source) -> DraftTable:
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
     blocks, found = find_blocks(raw, columns, beside)
+    taken = {c for block in (*blocks, *(block for block, _ in found)) for c in block.columns}
+    for block, told in worded(columns, {*beside, *taken}):
+        blocks += [told] if isinstance(told, Block) else []
+        found += [(block, told)] if isinstance(told, str) else []
     questions = [say("unlike", block=block.pattern(), odd=odd) for block, odd in found]
     unlike = {column for block, _ in found for column in block.columns}
     inside = {column: block.guess for block in blocks for column in block.columns}
@@ -436,8 +442,10 @@ def _sort(layout: Layout) -> None:
     blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
     for table in layout.tables:
         out = table.row in ("episode", "site") or table.occasion
-        for name, _, guess in [] if out else table.variables:
-            for ending in table.suffix.values() or [""] if "{" not in name else []:
+        items = {column for block in table.blocks for column in block.columns}
+        for name, column, guess in [] if out else table.variables:
+            single = "{" not in name and column not in items
+            for ending in table.suffix.values() or [""] if single else []:
                 _into_block(layout, blocks, table, name, ending, guess)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)

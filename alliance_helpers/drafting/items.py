@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ..study.cells import plain, word_of
-from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SHORT_OF_36, SUBSCALES
+from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED, skipped
 from .answers import (
-    NO_ANSWER,
-    WORDS,
     Answers,
     both,
     by_item,
@@ -29,20 +27,8 @@ from .answers import (
     read_codes,
     read_words,
     say,
-    sets_of,
 )
-from .guesses import (
-    BELOW,
-    CODES,
-    FEW,
-    MISTYPED,
-    RARE,
-    Column,
-    Guess,
-    as_number,
-    as_number_guess,
-    plain_name,
-)
+from .guesses import BELOW, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
@@ -58,15 +44,6 @@ ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins wit
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
 )
-FEWEST = 5  # neighbours that are a block by their answers alone
-BEGUN = re.compile(r"\W*(?:\d+\W+)?(.{3,}?)\s*(?:\[| - |: |\? )")  # of all items of a grid
-MINE = pattern("column", "mine")
-ITEMS = {int(i): re.compile(words, re.IGNORECASE) for i, words in WORDS["items"].items()}
-PLACES = {
-    form: {abs(i): abs(k) for part in parts for i, k in zip(parts[part], key[part], strict=True)}
-    for form, parts in SHORT_OF_36.items()
-    for key in [SUBSCALES[form]]
-}  # of a short form's items, by their numbers among the 36
 HALF = 0.5
 TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 PAIRS = 0.25  # of the ids without their ends must stand there again
@@ -152,10 +129,6 @@ def find_blocks(
     taken = {*beside, *(column for block in blocks for column in block.columns)}
     more = [guess_block(columns, b) for b in first_numbered(c for c in columns if c not in taken)]
     blocks += [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
-    taken |= {column for block, _ in unlike for column in block.columns}
-    taken |= {column for block in blocks for column in block.columns}
-    more = [guess_block(columns, b) for b in worded([columns[c] for c in columns if c not in taken])]
-    blocks += [b for b in more if isinstance(b, Block)]
     return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
 
 
@@ -243,73 +216,6 @@ def first_numbered(columns: Iterable[str]) -> list[Block]:
     blocks = [Block(before, "", 1, *zip(*sorted(items), strict=True))
               for before, items in found.items() if len(items) in N_ITEMS.values()]  # fmt: skip
     return [block for block in blocks if block.whole]
-
-
-def worded(columns: list[Column]) -> list[Block]:
-    """Columns named by statements: a form's, by words of its items; else neighbours alike."""
-    text = {c.name: c.label if len(c.label.split()) >= SHORTEST else c.name for c in columns}
-    begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
-    often = Counter(begun.values())
-    common = {name: said for name, said in begun.items() if often[said] >= SHORTEST}
-    stated = [(i, c) for i, c in enumerate(columns)
-              if (c.name in common or len(text[c.name].split()) >= SHORTEST)
-              and (_item(text[c.name]) or sets_of(c.held, c.number, CODES))]  # fmt: skip
-    who = pd.Series([speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
-    parts = zip(stated, [(common.get(c.name, ""), w or "") for (_, c), w in zip(stated, who)])
-    blocks = []
-    for (begin, _), part in groupby(parts, lambda both: both[1]):
-        part = [here for here, _ in part]
-        forms = [*_by_words(part, text)]
-        known = {c.name for _, items in forms for c in items}
-        runs = _alike([(i, c) for i, c in part if c.name not in known])
-        for form, items in [*forms, *(("", run) for run in runs)]:
-            names, n = [c.name for c in items], len(items)
-            said = speaker(text[name] for name in names)
-            stem = form and f"wai_{form[4:].lower()}" or plain_name(begin or "statement")[:20]
-            letter = {"client": "_c", "case_manager": "_t", None: ""}[said]
-            own = [int(number[0]) for name in names if (number := re.search(r"\d+", name))]
-            told = bool(form) or own == [*range(own[0], own[0] + n)] if own else bool(form)
-            blocks.append(Block(f"{stem}{letter}_", "", 1, (*range(1, n + 1),), (*names,), told=told))
-    return blocks
-
-
-def speaker(texts: Iterable[str]) -> str | None:
-    """Who says all of these: the client, if they speak of my therapist."""
-    about = {informant_of(word) for text in texts for word in MINE.findall(text)} - {None}
-    return next((who for who in WHO if {who} == {*WHO} - about), None)
-
-
-def _item(text: str) -> int | None:
-    return next((i for i, words in ITEMS.items() if words.search(text)), None)
-
-
-def _by_words(part: list[tuple[int, Column]], text: Mapping[str, str]) -> Iterator:
-    """Short forms of which each item is there once, by words of it, and their columns in order."""
-    found: list[dict[int, Column]] = [{}]
-    for _, column in part:
-        if number := _item(text[column.name]):
-            found += [{}] if number in found[-1] else []
-            found[-1][number] = column
-    for items in found:
-        for form, place in PLACES.items():
-            if place.keys() == items.keys():
-                yield form, [items[i] for i in sorted(place, key=place.get)]
-
-
-def _alike(part: list[tuple[int, Column]]) -> Iterator[list[Column]]:
-    """Stretches of neighbours that share one set of answers."""
-    run, shared, last = [], set(), -1
-    for at, column in [*part, (-1, None)]:
-        here = sets_of(column.held, column.number, CODES) if column else set()
-        if at != last + 1 or not shared & here:
-            held = Counter(answer for c in run for answer in {*map(plain, c.held)} - NO_ANSWER)
-            tops = [max({*c.number.values()}.difference(CODES), default=0) for c in run]
-            often = [answer for answer, n in held.items() if n > 1]
-            if len(run) >= FEWEST and SHORTEST <= len(often) and 2 * min(tops) >= max(tops):
-                yield run
-            run, shared = [], here
-        run += [column] if here else []
-        shared, last = shared & here, at
 
 
 def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
