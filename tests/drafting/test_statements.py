@@ -49,7 +49,7 @@ def said(data, columns, names, answers=None):
 
 
 def in_grids(folder, data):
-    """Google Forms: the question before each statement; the client's words, a therapist's 1 to 7."""
+    """Google Forms: the question before each statement; one in words, the other 1 to 7."""
     one = [f"How often is it so? [{text}]" for text in OF_CLIENT]
     other = [f"Think of this client [{text}]" for text in OF_THERAPIST]
     client = ids(data, **{"Your client code": "id", "How old are you?": "age"})
@@ -167,8 +167,8 @@ def yes_or_no(data):
 
 def counts(data):
     rng = np.random.default_rng(3)
-    return pd.DataFrame({f"Number of {word} so far": rng.integers(0, most, len(data))
-                         for word, most in [*zip("abcde", (3, 9, 3, 9, 4), strict=True)]})  # fmt: skip
+    return pd.DataFrame({f"Number of {word} here": rng.integers(0, most, len(data))
+                         for word, most in zip("abcde", (3, 9, 3, 9, 4), strict=True)})  # fmt: skip
 
 
 def unlike_words(data):
