@@ -121,6 +121,9 @@ def find_blocks(
     for block in item_blocks([column for column in columns if column not in beside]):
         told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
+        if isinstance(told, str):
+            known = {column for part in parts for column in part.columns}
+            parts += [part for part in _forms_apart(block) if known.isdisjoint(part.columns)]
         all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
         parts = parts if all_told or isinstance(told, str) else []
         unlike += [(block, told)] if isinstance(told, str) and not parts else []
@@ -228,6 +231,14 @@ def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
     told = [guess_block(columns, part) for part in parts]
     unlike = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
     return parts if WAI.search(block.stem) or len({*unlike}) == 2 else []
+
+
+def _forms_apart(block: Block) -> list[Block]:
+    """Stretches as long as a form between gaps in the numbers: V31 to V42, V51 to V62."""
+    runs = [[*run] for _, run in groupby(range(len(block.numbers)), lambda i: block.numbers[i] - i)]
+    return [replace(block, numbers=block.numbers[run[0] : run[-1] + 1],
+                    columns=block.columns[run[0] : run[-1] + 1], labelled=True)
+            for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]  # fmt: skip
 
 
 def reversed_beside(raw: RawTable) -> dict[str, str]:
