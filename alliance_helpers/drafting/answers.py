@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
@@ -25,6 +25,7 @@ NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
 MOST = 0.95  # of the cells
 MOST_STEPS = 9
+TEN = 10  # the highest number that stands for an answer where a word may stand for none
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -86,6 +87,7 @@ def no_answer(word: str) -> bool:
     """Whether a cell's word stands for no answer, in any of the languages known."""
     parts = [word, *re.split(r"[/,;()]", word)]
     said = [(plain(part) or part.strip().casefold()) in NO_ANSWER for part in parts]
+    said[0] |= plain(word).startswith("user missing")  # as Castor writes them, with a code
     return said[0] or (len(said) > 2 and all(said[1:]))
 
 
@@ -156,7 +158,7 @@ def read_words(
     numbered = {word: NUMBERED.fullmatch(word) for word in words}
     if all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
-        if len(set(found.values())) == len(found):
+        if len(set(found.values())) == len(found) and (max(found.values()) <= TEN or not beside):
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
@@ -188,6 +190,21 @@ def read_words(
         stop, said = said, ""
     asked = both(said, slips and say("slips", words=shown(slips), name=order["name"]))
     return Answers(found, order.get("form"), say("in_order", name=order["name"]), asked, stop)
+
+
+def numbered_step(word: str) -> bool:
+    """Whether a cell is a word of a known set with its number, and tells of nobody: 1 - seldom."""
+    bare = plain(re.sub(r"[\d()=:.-]", " ", word))
+    return NUMBERED.fullmatch(word) is not None and any(bare in known for _, known in _orders())
+
+
+def with_numbers(answers: Answers, beside: Iterable[float]) -> Answers:
+    """With the numbers that cells hold beside words, where the words do not span them."""
+    told, beside = {*answers.numbers.values()}, {x for x in beside if x in range(TEN + 1)}
+    if not told or not any(x < min(told) or x > max(told) for x in beside):
+        return answers
+    every = {**{f"{x:g}": x for x in beside}, **answers.numbers}
+    return replace(answers, numbers=dict(sorted(every.items(), key=lambda pair: pair[1])))
 
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:

@@ -23,12 +23,14 @@ from .answers import (
     by_item,
     label_gaps,
     no_answer,
+    numbered_step,
     pattern,
     read_codes,
     read_words,
     say,
+    with_numbers,
 )
-from .guesses import BELOW, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
+from .guesses import BELOW, CODES, FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
@@ -293,6 +295,7 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     often = [word for word in words if union[word] >= FEW]
+    often += [word for word in words if often and word not in often and numbered_step(word)]
     if n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
@@ -324,6 +327,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if guess.type == "integer" and not often:
             gaps = label_gaps(cells, levels)
             answers = replace(read_codes(cells, levels), stop=gaps)
+    if often:
+        answers = with_numbers(answers, {*number.values()}.difference(guess.codes, CODES))
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     answers = replace(answers, question=both(answers.question, *said))
