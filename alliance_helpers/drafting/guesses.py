@@ -21,7 +21,7 @@ from pandas.api import types
 from ..errors import listed
 from ..study.cells import as_text, plain, word_of
 from ..study.raw_tables import RawTable
-from .answers import SOME, WORDS, in_order, no_answer, nobody, pattern, say, shown
+from .answers import SOME, TIME, WORDS, in_order, no_answer, nobody, pattern, say, shown
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
@@ -245,6 +245,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
+        if TIME.fullmatch(column.name) and number.min() >= 0:  # no count is a missing code
+            return _outward(as_number_guess(guess, number, np.inf), number)
         return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:
