@@ -10,7 +10,7 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -270,17 +270,32 @@ def join_by_values(
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
         told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(plain, known)} & {*map(plain, here)}) or len(as_written(here, known))
+        same = {n: len({*map(_typed, known)} & {*map(_typed, here)}) or len(as_written(here, known))
                 for n, here in told.items()}  # fmt: skip
         shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role)
+            found = table.guesses[best].as_id(role=role, values=_as_typed(told[best], known) or ())
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
             joined.append(say("joined", **shown, share=shares[best]))
+            joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
     return joined
+
+
+def _typed(name: str) -> str:
+    """An id whatever signs, case and zeros it was typed with: K-07 is k7."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+
+
+def _as_typed(here: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids as others write them, where they differ in signs or case; if each can be but one."""
+    there = {_typed(name): name for name in known}
+    if len(there) < len({*known}) or len({*map(_typed, here)}) < len({*here}):
+        return {}
+    alike = {name: there.get(_typed(name), name) for name in here}
+    return {name: meant for name, meant in alike.items() if name not in {*known, meant}}
 
 
 def _place(table: DraftTable, layout: Layout) -> bool:

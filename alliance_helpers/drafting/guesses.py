@@ -27,6 +27,7 @@ ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
 RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
+ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
 BEFORE = pattern("column", "before")
@@ -83,7 +84,8 @@ class Guess:
 
     def as_id(self, **also) -> Guess:
         """The same column as what tells rows apart, which has no range and no categories."""
-        return replace(self, type="id", low=np.nan, high=np.nan, values=(), **also)
+        values = self.values if self.type == "id" else ()
+        return replace(self, type="id", low=np.nan, high=np.nan, **{"values": values, **also})
 
 
 Columns = dict[str, Guess]
@@ -193,7 +195,7 @@ def named_for(name: str) -> str | None:
     >>> named_for("TCODE"), named_for("T")
     ('case_manager', None)
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", ID_OF.sub("", name))
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
