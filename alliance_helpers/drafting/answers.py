@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
@@ -23,6 +23,9 @@ WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding=
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
 NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
+MOST = 0.95  # of the cells
+MOST_STEPS = 9
+TEN = 10  # the highest number that stands for an answer where a word may stand for none
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -84,6 +87,7 @@ def no_answer(word: str) -> bool:
     """Whether a cell's word stands for no answer, in any of the languages known."""
     parts = [word, *re.split(r"[/,;()]", word)]
     said = [(plain(part) or part.strip().casefold()) in NO_ANSWER for part in parts]
+    said[0] |= plain(word).startswith("user missing")  # as Castor writes them, with a code
     return said[0] or (len(said) > 2 and all(said[1:]))
 
 
@@ -100,6 +104,19 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
                  for w in step})
         for order in WORDS["answers"]
     )  # fmt: skip
+
+
+def sets_of(held: Mapping[str, int], number: Mapping[str, float], codes: Iterable) -> set[str]:
+    """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
+    held = {t: n for t, n in held.items() if number.get(t) not in codes and not no_answer(t)}
+    tests = {order["name"]: known.keys() for order, known in _orders()}
+    enough, found = MOST * sum(held.values()), set()
+    if sum(n for text, n in held.items() if number.get(text) in range(11)) >= enough > 0:
+        return {"steps"}
+    for name, known in tests.items():
+        if sum(n for text, n in held.items() if plain(text) in known) >= enough > 0:
+            found.add(name)
+    return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 
 def _slips(seen: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
@@ -144,7 +161,6 @@ def read_words(
     if numbered and all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
         if len(set(found.values())) == len(found):
-            found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
@@ -176,6 +192,15 @@ def read_words(
         stop, said = said, ""
     asked = both(said, slips and say("slips", words=shown(slips), name=order["name"]))
     return Answers(found, order.get("form"), say("in_order", name=order["name"]), asked, stop)
+
+
+def with_numbers(answers: Answers, beside: Iterable[float]) -> Answers:
+    """With the numbers that cells hold beside words, where the words do not span them."""
+    told, beside = {*answers.numbers.values()}, {x for x in beside if x in range(TEN + 1)}
+    if not told or not any(x < min(told) or x > max(told) for x in beside):
+        return answers
+    every = {**{f"{x:g}": x for x in beside}, **answers.numbers}
+    return replace(answers, numbers=dict(sorted(every.items(), key=lambda pair: pair[1])))
 
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:

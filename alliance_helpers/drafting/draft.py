@@ -10,7 +10,7 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -36,7 +36,7 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import SUBSCALE, WAI, WHO, find_blocks, informant_of, reversed_beside
+from .items import SUBSCALE, WAI, WHO, Block, find_blocks, informant_of, reversed_beside
 from .layout import (
     ALIKE,
     OUTCOME,
@@ -52,7 +52,7 @@ from .layout import (
     numbered_anew,
     shape_of,
 )
-from .ratings import is_alliance, items_and_scale, join_parts, rater_of, word_for
+from .ratings import is_alliance, items_and_scale, join_parts, rater_of, word_for, worded
 
 TOTAL = pattern("column", "total")
 INDICATED = pattern("column", "indicated")
@@ -173,6 +173,10 @@ def _look(source: Source) -> DraftTable:
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
     blocks, found = find_blocks(raw, columns, beside)
+    taken = {c for block in (*blocks, *(block for block, _ in found)) for c in block.columns}
+    for block, told in worded(columns, {*beside, *taken}):
+        blocks += [told] if isinstance(told, Block) else []
+        found += [(block, told)] if isinstance(told, str) else []
     questions = [say("unlike" if odd else "waves", block=block.pattern(), odd=odd)
                  for block, odd in found if odd or not WAI.search(block.stem)]  # fmt: skip
     unlike = {column for block, odd in found for column in block.columns if odd}
@@ -256,17 +260,32 @@ def join_by_values(
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
         told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(plain, known)} & {*map(plain, here)}) or len(as_written(here, known))
+        same = {n: len({*map(_typed, known)} & {*map(_typed, here)}) or len(as_written(here, known))
                 for n, here in told.items()}  # fmt: skip
         shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role)
+            found = table.guesses[best].as_id(role=role, values=_as_typed(told[best], known) or ())
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
             joined.append(say("joined", **shown, share=shares[best]))
+            joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
     return joined
+
+
+def _typed(name: str) -> str:
+    """An id whatever signs, case and zeros it was typed with: K-07 is k7."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+
+
+def _as_typed(here: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids as others write them, where they differ in signs or case; if each can be but one."""
+    there = {_typed(name): name for name in known}
+    if len(there) < len({*known}) or len({*map(_typed, here)}) < len({*here}):
+        return {}
+    alike = {name: there.get(_typed(name), name) for name in here}
+    return {name: meant for name, meant in alike.items() if name not in {*known, meant}}
 
 
 def _place(table: DraftTable, layout: Layout) -> bool:

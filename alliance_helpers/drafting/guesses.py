@@ -29,10 +29,11 @@ ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
 RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
+ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
 BEFORE = pattern("column", "before")
-BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -88, -77, -66, -9, -8, -7)
+BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -96, -95, -88, -77, -66, -9, -8, -7)
 CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
 MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
@@ -88,7 +89,8 @@ class Guess:
 
     def as_id(self, **also) -> Guess:
         """The same column as what tells rows apart, which has no range and no categories."""
-        return replace(self, type="id", low=np.nan, high=np.nan, values=(), **also)
+        values = self.values if self.type == "id" else ()
+        return replace(self, type="id", low=np.nan, high=np.nan, **{"values": values, **also})
 
 
 Columns = dict[str, Guess]
@@ -199,7 +201,7 @@ def named_for(name: str) -> str | None:
     >>> named_for("TCODE"), named_for("T")
     ('case_manager', None)
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.partition(". ")[0])
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", ID_OF.sub("", name.partition(". ")[0]))
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
@@ -252,6 +254,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
+        if TIME.fullmatch(column.name) and number.min() >= 0:  # no count is a missing code
+            return _outward(as_number_guess(guess, number, np.inf), number)
         return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:
