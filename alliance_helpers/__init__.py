@@ -67,7 +67,6 @@ pages: From results to tables, figures and files
   bullets                  outputs      sentences as a list
   table_one                table_one    who took part, by site or another column
   reliabilities            tables       the reliability of every score
-  missingness              tables       what is missing, by variable
   verdict_sentences        tables       each claim and its verdicts as a sentence
   joint_tests              tables       could all specifications together be chance
   then_and_now             tables       the same as a page, with what they say together

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import engine
+
+# Before NumPy is loaded, whose threads would only wait for two workers on two processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A busy machine is no failure; CI draws the same examples each time, a desk draws new ones.
 settings.register_profile("kit", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("kit")
+engine.MAX_SHRINKING_SECONDS //= 15  # what fails is made smaller for 20 seconds, not for 300
 
 # The files that take longest, in the order in which they begin.
 LONGEST = (

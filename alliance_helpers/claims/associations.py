@@ -21,7 +21,7 @@ import pandas as pd
 from ..errors import NotEstimableError
 from ..models.agreement import response_surface, truth_and_bias
 from ..models.design import standardise
-from ..models.informants import correlation_difference, stacked
+from ..models.informants import stacked
 from ..models.regression import relative_importance
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
@@ -38,10 +38,9 @@ SOURCES = (
     "informant block source terms estimate conf_low conf_high share first last noise p_value p_low "
     "p_high r_squared n reason"
 )
-SLOPES = "block informant term estimate std_error df p_value conf_low conf_high n reason"
-CORRELATIONS = (
-    "block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective "
-    "corrected_client corrected_case_manager corrected_difference reason"
+SLOPES = (
+    "block informant term estimate std_error df p_value conf_low conf_high rating_corrected n "
+    "reason"
 )
 MATRIX = (
     "pair first_rating second_rating estimate conf_low conf_high p_value n alpha_first "
@@ -342,12 +341,8 @@ class TwoInformants(Tables):
     slopes : DataFrame
         `block informant term`, then the tidy columns of `informants.stacked`, one variable at a
         time; `informant` is `client`, `case_manager` or `difference` (case manager less client).
-    differences : DataFrame
-        `block term r_client r_case_manager estimate conf_low conf_high p_value n n_effective`;
-        `estimate` is the case manager's correlation less the client's, tested at the effective n.
-        `corrected_client corrected_case_manager corrected_difference`: the same were the ratings
-        free of error (r / sqrt(alpha), Spearman 1904), since a less reliable rating goes less with
-        everything; NaN without items.
+        `rating_corrected`: the same were the ratings free of error (over sqrt(alpha), Spearman
+        1904), since a less reliable rating goes less with everything; NaN without items.
     pulls : DataFrame
         `informant block term directional_bias truth_force estimate conf_low conf_high p_value n`:
         truth and bias with each informant as the judge and the other as the reference. How far the
@@ -363,7 +358,6 @@ class TwoInformants(Tables):
     """
 
     slopes: pd.DataFrame
-    differences: pd.DataFrame
     pulls: pd.DataFrame
     surfaces: pd.DataFrame
 
@@ -394,14 +388,9 @@ def two_informants(
     pair = pd.DataFrame({"client": client, "case_manager": case_manager}).astype(float)
 
     def slopes(term: str) -> pd.DataFrame:
-        return stacked(pair, dyads[[term]], groups)
-
-    def difference(term: str) -> pd.DataFrame:
-        row = correlation_difference(dyads[term], case_manager, client, groups)
-        own, other = row["r_first"] / roots["case_manager"], row["r_second"] / roots["client"]
-        corrected = {"corrected_case_manager": own, "corrected_client": other}
-        row = row.rename(columns={"r_first": "r_case_manager", "r_second": "r_client"})
-        return row.assign(**corrected, corrected_difference=own - other)
+        table = stacked(pair, dyads[[term]], groups)
+        free = table["estimate"] / table["informant"].map(roots)
+        return table.assign(rating_corrected=free.fillna(free[1] - free[0]))
 
     def pull(term: str, judge: str, reference: str) -> pd.DataFrame:
         x = dyads[term].astype(float)
@@ -424,7 +413,6 @@ def two_informants(
     sides = ("client", "case_manager"), ("case_manager", "client")
     return TwoInformants(
         one_below_the_other([(h, partial(slopes, h["term"])) for h in heads], SLOPES),
-        one_below_the_other([(h, partial(difference, h["term"])) for h in heads], CORRELATIONS),
         one_below_the_other(
             [(h | {"informant": s[0]}, partial(pull, h["term"], *s)) for s in sides for h in heads],
             PULLS,

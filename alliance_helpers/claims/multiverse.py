@@ -397,10 +397,11 @@ class Collector:
             row = joint_test(np.concatenate(medians), directed, looks)
             settled = len(_possible(claim, specs, self.rules, row, self.settings)) == 1
             if settled or len(medians) >= 2 ** (looks - 1):
-                ends = specs["estimate"].agg(["min", "max"])
-                low, high = np.log(ends) if claim.kind == "rate_absence" else ends
-                told = {"lowest": low, "highest": high, "set_apart_by": set_apart_by(claim, specs)}
-                return row | told | {"n_specifications": len(fits)}
+                told = specs["estimate"].agg(["median", "min", "max"])  # of the full fits
+                told = np.log(told) if claim.kind == "rate_absence" else told
+                row |= zip(("estimate", "lowest", "highest"), told, strict=True)
+                row["set_apart_by"] = set_apart_by(claim, specs)
+                return row | {"n_specifications": len(fits)}
             parts = range(len(medians), 2 * len(medians))
             medians += [_medians(fits, self.shuffles([self.seed, part]))[1:] for part in parts]
 

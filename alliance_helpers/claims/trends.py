@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..cohorts.cohort import rounded_n
 from ..errors import NotEstimableError
-from ..models.cross_lagged import CrossLagged, cross_lagged, level_correlations
+from ..models.cross_lagged import PEOPLE, CrossLagged, cross_lagged, level_correlations
 from ..models.robust import MAX_BLOCKS, leave_one_out
 from ..models.sessions import ALONE, away, lagged, lagged_rows, own_means, within_between
 from ..study.clean import Sessions
@@ -29,10 +29,10 @@ Estimated = tuple[float, float, float, int, str]
 TRENDS = {DETRENDED: "common", "naive": "none", "one_line": "line", "own_line": "own",
           "differences": "differences"}  # fmt: skip
 """The analyses of a claim over time, and what each does about the trend."""
-MANY = 10
-"""Clients for each of three occasions or more from which on a cross-lagged model is fitted."""
 FEW, LONG = 3, 30
-"""The same for levels, and the most occasions: the mean of more is the level, all but a little."""
+"""Clients for each of three occasions or more from which on a cross-lagged model is fitted, and the
+most occasions: of more the mean is the level, and the earlier deviation from it unbiased, all but a
+little."""
 
 
 class Judge:
@@ -63,7 +63,7 @@ class Judge:
     def units(self, claim: Claim) -> float:
         """What makes of a path in standard deviations one in the measures' own units."""
         rows = measures(self.rows, self.sessions, [claim.term, claim.source])
-        return _spread(rows, claim.term) / _spread(rows, claim.source)
+        return spread(rows, claim.term) / spread(rows, claim.source)
 
 
 def _pairs(claim: Claim) -> list[tuple[str, str]]:
@@ -94,7 +94,7 @@ def estimated(
         whole = ~np.isnan([told[name] for name in chain(*pairs)]).any(axis=0)
         complete = {name: column[whole] for name, column in told.items()}
         try:
-            unit = {name: _spread(complete, name, claim.kind) for name in chain(*pairs)}
+            unit = {name: spread(complete, name, claim.kind) for name in chain(*pairs)}
             there = _crossed(claim, told, trend)
             if there is None:
                 both = [(complete[y] / unit[y], complete[x] / unit[x]) for y, x in pairs]
@@ -107,13 +107,12 @@ def estimated(
                 found.append(None)
         except NotEstimableError as error:
             found.append(error)
-    least = FEW if between else MANY
     fits = partial(level_correlations, trend=trend) if between else cross_lagged
     for k, model in zip(many, fits([*many.values()]), strict=True):
         found[k] = model
         if not isinstance(model, NotEstimableError):
             n, used = len(studies[k]["time"]), len(many[k][0])
-            words = f"; {{}}, of a number that fewer than {least} clients have"
+            words = f"; {{}}, of a number that fewer than {FEW} clients have"
             how = "levels of clients, " * between + "random-intercept cross-lagged model"
             best = model if between else (*_path(claim, model), model.df)
             found[k] = *best, used, f" ({how}{_left_out(n, used, words, book)})"
@@ -148,12 +147,12 @@ def _crossed(claim: Claim, rows: Mapping, trend: str) -> np.ndarray | None:
                         or trend != "common"):  # fmt: skip
         return None
     _, at, counts = np.unique(rows["time"], return_inverse=True, return_counts=True)
-    there = (counts >= (least := FEW if between else MANY))[at]
+    there = (counts >= FEW)[at]
     when, people = rows["time"][there], len(np.unique(rows["person"][there]))
     span = np.ptp(when) + 1 if there.mean() > 0.9 else 0
     if between and len(counts) < 3:
         raise NotEstimableError("levels cannot be told from fewer than three sessions of clients")
-    return there if 3 <= span <= LONG and people >= least * span else None
+    return there if 3 <= span <= LONG and people >= max(FEW * span, PEOPLE) else None
 
 
 def _slope(claim: Claim, both: list[tuple], rows: Mapping, trend: str) -> Estimated:
@@ -227,7 +226,7 @@ def measures(
     return kept.rename(columns=columns).reset_index(drop=True)
 
 
-def _spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
+def spread(rows: Mapping[str, np.ndarray], name: str, kind: str = "within") -> float:
     """Standard deviation of a measure within clients, or of clients' means."""
     _, first, codes = np.unique(rows["person"], return_index=True, return_inverse=True)
     values = np.asarray(rows[name])

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import listed
 from ..study.cells import plain, word_of
+from ..study.codebook import RESPONSES
 from ..study.suspect import skipped
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -26,6 +27,7 @@ ENOUGH = 3  # words that tell which set they are of
 MOST = 0.95  # of the cells
 MOST_STEPS = 9
 TEN = 10  # the highest number that stands for an answer where a word may stand for none
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -47,6 +49,14 @@ UNITS = [(days, pattern("time", unit)) for unit, days in
          (("week", 7), ("month", 30.4), ("year", 365))]  # fmt: skip
 ORDINALS = [re.compile(rf"\b({words})\b") for words in WORDS["time"]["ordinals"]]
 SOME = 20
+FEW = 5  # a category is named only if the column has at least this many rows per category
+MOST_LEVELS = 12
+INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
+HALF = 0.5
+SHORTEST = 3
+TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
+BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -96, -95, -88, -77, -66, -9, -8, -7)
+CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
 
 
 @dataclass(frozen=True)
@@ -340,6 +350,69 @@ def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
 def _whole(levels: Mapping[str, str]) -> dict[str, str]:
     """The value labels of whole numbers, each as spellings are compared."""
     return {code: plain(label) for code, label in levels.items() if re.fullmatch(r"-?\d+", code)}
+
+
+def zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether a 0 is rare below steps from 1 to 5 or 7, or far below numbers that lie close."""
+    if len(held) < FEW or held[0] != 0:
+        return False
+    low, top = held[1], held[-1]
+    steps = len(held) == top + 1 and rows[0] * {5: 2, 7: 1}.get(top, np.inf) < max(rows)
+    return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
+
+
+def far_up(cells: np.ndarray) -> list[float]:
+    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+
+    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    """
+    steps = np.unique(cells)
+    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    near, far = steps[:size], steps[size:]
+    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
+        return []
+    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
+    apart = far[0] - near[-1] > 2 or form
+    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
+
+
+def initials(held: Mapping[str, int]) -> bool:
+    """Whether texts may be people's initials or names: of several rows each; not of men and women.
+
+    >>> initials({"A": 20, "B": 16}), initials({"F": 20, "M": 16}), initials({"yes": 9, "no": 9})
+    (True, False, False)
+    """
+    again, letters = sum(n for n in held.values() if n > 1), all(map(INITIALS.fullmatch, held))
+    few = len(held) > 2 or {*held} == {"A", "B"}
+    return 2 * len(held) < again > 0.8 * sum(held.values()) and (
+        len(held) > MOST_LEVELS or (letters and few and not {*held} <= {*"MFWDXHV"})
+    )
+
+
+@cache
+def as_number(text: str) -> float | None:
+    """A cell's number, with a point or a comma; None where it is none.
+
+    >>> as_number("3,5"), as_number("12?")
+    (3.5, None)
+    """
+    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
+    return number if np.isfinite(number) else None
+
+
+def typed(name: str) -> str:
+    """An id whatever signs, case and zeros it was typed with: K-07 is k7."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+
+
+def as_typed(here: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids as others write them, where they differ in signs or case; if each can be but one."""
+    there = {typed(name): name for name in known}
+    if len(there) < len({*known}) or len({*map(typed, here)}) < len({*here}):
+        return {}
+    alike = {name: there.get(typed(name), name) for name in here}
+    return {name: meant for name, meant in alike.items() if name not in {*known, meant}}
 
 
 def place_in_time(text: str) -> tuple[int, float, str] | None:

@@ -10,7 +10,7 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import PHASES, TIME, both, pattern, say
+from .answers import as_typed, pattern, say, typed
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
@@ -36,7 +36,7 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import SUBSCALE, WAI, WHO, Block, find_blocks, informant_of, reversed_beside
+from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside
 from .layout import (
     ALIKE,
     OUTCOME,
@@ -52,9 +52,16 @@ from .layout import (
     numbered_anew,
     shape_of,
 )
-from .ratings import is_alliance, items_and_scale, join_parts, rater_of, word_for, worded
+from .ratings import (
+    is_alliance,
+    is_whole,
+    items_and_scale,
+    join_parts,
+    rater_of,
+    whole_ratings,
+    worded,
+)
 
-TOTAL = pattern("column", "total")
 INDICATED = pattern("column", "indicated")
 MARK, KINDS = (pattern("column", what) for what in ("mark", "kinds"))
 
@@ -260,32 +267,18 @@ def join_by_values(
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
         told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(_typed, known)} & {*map(_typed, here)}) or len(as_written(here, known))
+        same = {n: len({*map(typed, known)} & {*map(typed, here)}) or len(as_written(here, known))
                 for n, here in told.items()}  # fmt: skip
         shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role, values=_as_typed(told[best], known) or ())
+            found = table.guesses[best].as_id(role=role, values=as_typed(told[best], known) or ())
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
             joined.append(say("joined", **shown, share=shares[best]))
             joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
     return joined
-
-
-def _typed(name: str) -> str:
-    """An id whatever signs, case and zeros it was typed with: K-07 is k7."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
-
-
-def _as_typed(here: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Ids as others write them, where they differ in signs or case; if each can be but one."""
-    there = {_typed(name): name for name in known}
-    if len(there) < len({*known}) or len({*map(_typed, here)}) < len({*here}):
-        return {}
-    alike = {name: there.get(_typed(name), name) for name in here}
-    return {name: meant for name, meant in alike.items() if name not in {*known, meant}}
 
 
 def _place(table: DraftTable, layout: Layout) -> bool:
@@ -371,12 +364,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         else:
             if _is_rating(guess):
                 guess = replace(guess, low=nan, high=nan)  # the form's range is asked for
-            for what, words, types in (("mark", MARK, ("integer", "category")),
-                                       ("kinds", KINDS, ("integer",))):  # fmt: skip
-                cells = held if what == "mark" and guess.type == "category" else ()
-                if guess.type in types and any(map(words.search, (column, *cells))):
-                    table.questions.append(say(what, column=column))
-                    guess = replace(guess, role="codes")
+            guess = _of_kinds(table, guess, held)
             table.questions += [guess.asked] if guess.asked else []
             called[name] = layout.called(name, table)
             table.variables.append((called[name], column, guess))
@@ -397,6 +385,17 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     if time:
         rated = any(is_alliance(block, table) for block in table.blocks)
         table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
+
+
+def _of_kinds(table: DraftTable, guess: Guess, held: Mapping[str, int]) -> Guess:
+    """The guess as no predictor, where it may mark rows or number kinds, which is asked."""
+    for what, words, types in (("mark", MARK, ("integer", "category")),
+                               ("kinds", KINDS, ("integer",))):  # fmt: skip
+        cells = held if what == "mark" and guess.type == "category" else ()
+        if guess.type in types and any(map(words.search, (guess.column, *cells))):
+            table.questions.append(say(what, column=guess.column))
+            guess = replace(guess, role="codes")
+    return guess
 
 
 def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess: Guess) -> str:
@@ -455,7 +454,7 @@ def _sort(layout: Layout) -> None:
         for name, _, guess in [] if out else table.variables:
             for ending in table.suffix.values() or [""] if "{" not in name else []:
                 _into_block(layout, blocks, table, name, ending, guess)
-    _whole_ratings(layout)
+    whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
@@ -477,39 +476,12 @@ def _sort(layout: Layout) -> None:
     layout.blocks = {block: names for block, names in blocks.items() if names}
 
 
-def _is_whole(name: str, label: str) -> bool:
-    """Whether a rating says that it is a whole one; or says but whose it is, and when."""
-    told = f"{name} {label}"
-    if any(words.search(told) for words in SUBSCALE.values()):
-        return False
-    words = re.split(r"[\W\d_]+", WAI.sub("_", name))
-    known = (TOTAL, TIME, *PHASES.values())
-    return bool(TOTAL.search(told)) or all(
-        len(word) < 3 or informant_of(word) or any(p.fullmatch(word) for p in known)
-        for word in words
-    )
-
-
-def _whole_ratings(layout: Layout) -> None:
-    """Ratings given as one number, where an informant has no items; the last of several times."""
-    for told, found in layout.totals.items():
-        free = [who for who in WHO if who not in {*layout.informants, *layout.totals}]
-        who, (table, name) = told or (*free, None)[0], found[-1]
-        if who and who not in layout.informants:
-            layout.informants[who] = (word_for(who, layout), name)
-            names, rater = listed(name for _, name in found), who.replace("_", " ")
-            said = [say("whole", name=name)]
-            said += [say("which_time", names=names)] if found[1:] else []
-            said += [] if told else [say("whose", who=rater)]
-            table.questions.append(both(*said))
-
-
 def _into_block(
     layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
 ) -> None:
     who = informant_of(name + ending) or informant_of("", guess.label)
     if _is_rating(guess):
-        if _is_whole(f"{name}{ending}", guess.label):
+        if is_whole(f"{name}{ending}", guess.label):
             layout.totals.setdefault(who, []).append((table, name + ending))
         return  # an alliance is no predictor of itself
     about = table.row == "case_manager" or ending == "_case_manager"

@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain, count
 from math import ceil, floor
 
@@ -20,10 +20,26 @@ from pandas.api import types
 
 from ..errors import listed
 from ..study.cells import as_text, plain, word_of
-from ..study.codebook import RESPONSES
 from ..study.raw_tables import RawTable
-from ..study.suspect import skipped
-from .answers import SOME, TIME, WORDS, anchors, in_order, no_answer, nobody, pattern, say, shown
+from .answers import (
+    BELOW,
+    CODES,
+    FEW,
+    MOST_LEVELS,
+    SOME,
+    TIME,
+    WORDS,
+    anchors,
+    as_number,
+    far_up,
+    in_order,
+    no_answer,
+    nobody,
+    pattern,
+    say,
+    shown,
+    zero_apart,
+)
 
 ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")}
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
@@ -33,27 +49,19 @@ ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
 BEFORE = pattern("column", "before")
-BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -96, -95, -88, -77, -66, -9, -8, -7)
-CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
-MOST_LEVELS = 12
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 RARE = 0.05  # of the rows
 MANY = 50  # rows enough for whole numbers that are all different to be no measurement
-FEW = 5  # a category is named only if the column has at least this many rows per category
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"}
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}")  # a date in any order
 NAMED_MONTH = re.compile(r"(?i)\d{1,2}([-. ]*)[a-z]{3,9}\1\d{2,4}(\D.*)?|[a-z]{3,9} \d.*")
 NAMELESS = re.compile(r"unnamed \d+")
 DAYS, CLOCKS = (WORDS["time"][name] for name in ("days", "clocks"))
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MOSTLY = 0.95  # of the cells
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
 THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}")
-HALF = 0.5
-SHORTEST = 3
-TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 REPEATED = re.compile(r"(\d)\1+(\.\1+)?")  # 77, 888, 99.9
 
 
@@ -181,18 +189,6 @@ def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
     return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
 
 
-@cache
-def as_number(text: str) -> float | None:
-    """A cell's number, with a point or a comma; None where it is none.
-
-    >>> as_number("3,5"), as_number("12?")
-    (3.5, None)
-    """
-    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
-    number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
-    return number if np.isfinite(number) else None
-
-
 def named_for(name: str) -> str | None:
     """Whose id a column holds for sure by its name: nothing but the role and words for an id.
 
@@ -295,35 +291,11 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
         steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
-        steps += [0] if not ids and _zero_apart(held[kept], rows[kept]) else []
+        steps += [0] if not ids and zero_apart(held[kept], rows[kept]) else []
     unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
     said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
     codes = *guess.codes, *map(float, [*odd, *steps])
     return replace(guess, codes=codes, asked=said if unsure else guess.asked)
-
-
-def _zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
-    """Whether a 0 is rare below steps from 1 to 5 or 7, or far below numbers that lie close."""
-    if len(held) < FEW or held[0] != 0:
-        return False
-    low, top = held[1], held[-1]
-    steps = len(held) == top + 1 and rows[0] * {5: 2, 7: 1}.get(top, np.inf) < max(rows)
-    return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
-
-
-def far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
-
-    Or of one, if those steps are all that a form has: 7 above 1 to 5.
-    """
-    steps = np.unique(cells)
-    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
-    near, far = steps[:size], steps[size:]
-    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
-        return []
-    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
-    apart = far[0] - near[-1] > 2 or form
-    return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
 def _dates(present: Mapping[str, int], name: str) -> dict[str, object]:

@@ -18,10 +18,15 @@ from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
+    BELOW,
+    CODES,
+    HALF,
     NUMBERED,
+    SHORTEST,
     Answers,
     both,
     by_item,
+    far_up,
     label_gaps,
     no_answer,
     pattern,
@@ -30,20 +35,7 @@ from .answers import (
     say,
     with_numbers,
 )
-from .guesses import (
-    BELOW,
-    CODES,
-    FEW,
-    HALF,
-    MISTYPED,
-    RARE,
-    SHORTEST,
-    Column,
-    Guess,
-    as_number,
-    as_number_guess,
-    far_up,
-)
+from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}

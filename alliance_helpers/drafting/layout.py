@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,15 +14,14 @@ from ..errors import listed
 from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
-from .answers import TIME, pattern, place_in_time, say, shown
+from .answers import BELOW, TIME, initials, pattern, place_in_time, say, shown
 from .exports import Source
-from .guesses import BEFORE, BELOW, FEW, MOST_LEVELS, ROLES, Column, Guess, as_number, plain_name
+from .guesses import BEFORE, FEW, ROLES, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
 OUTCOME = pattern("column", "outcome")
 MEASURE = pattern("column", "measure")
-INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
@@ -466,19 +464,6 @@ def _by_key(table: DraftTable, key: str, name: str) -> pd.Series:
     return cells.set_index(key)[name]
 
 
-def _initials(held: Mapping[str, int]) -> bool:
-    """Whether texts may be people's initials or names: of several rows each; not of men and women.
-
-    >>> _initials({"A": 20, "B": 16}), _initials({"F": 20, "M": 16}), _initials({"yes": 9, "no": 9})
-    (True, False, False)
-    """
-    again, letters = sum(n for n in held.values() if n > 1), all(map(INITIALS.fullmatch, held))
-    few = len(held) > 2 or {*held} == {"A", "B"}
-    return 2 * len(held) < again > 0.8 * sum(held.values()) and (
-        len(held) > MOST_LEVELS or (letters and few and not {*held} <= {*"MFWDXHV"})
-    )
-
-
 def like_codes(table: DraftTable, guess: Guess) -> bool:
     """Whether whole numbers seem to stand for people: several rows each, as a measure's are not.
 
@@ -486,7 +471,7 @@ def like_codes(table: DraftTable, guess: Guess) -> bool:
     """
     cells, number = table.frame[guess.column], table.columns[guess.column].number
     if guess.type in ("category", "text"):
-        return table.of_clients and _initials(table.columns[guess.column].held)
+        return table.of_clients and initials(table.columns[guess.column].held)
     if guess.type != "integer" or not table.of_clients or not FEW <= len(number) <= len(cells) / 2:
         return False
     if table.row != "client":  # each client once

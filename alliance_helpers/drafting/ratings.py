@@ -16,8 +16,19 @@ from ..errors import listed
 from ..study.cells import as_text, plain
 from ..study.codebook import N_ITEMS, NUMERIC, RESPONSES, SHORT_OF_36, SUBSCALES, expand
 from ..study.suspect import TURNED
-from .answers import NO_ANSWER, WORDS, Answers, both, pattern, say, sets_of
-from .guesses import CODES, Column, Guess, plain_name
+from .answers import (
+    CODES,
+    NO_ANSWER,
+    PHASES,
+    TIME,
+    WORDS,
+    Answers,
+    both,
+    pattern,
+    say,
+    sets_of,
+)
+from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
     MOST,
@@ -36,6 +47,7 @@ from .items import (
 )
 from .layout import DraftTable, Layout, Part
 
+TOTAL = pattern("column", "total")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
 PLAIN = pattern("column", "plain")
@@ -410,3 +422,30 @@ def _scored(names: list[str], highest: float) -> tuple[dict, str]:
     said = say("scored", how=how, form=form, high=highest, top=tops[form, how]) if form else ""
     score = "mean" if how == "mean" else ""
     return {"form": form, "items": names, "scored": True, "score": score}, said
+
+
+def is_whole(name: str, label: str) -> bool:
+    """Whether a rating says that it is a whole one; or says but whose it is, and when."""
+    told = f"{name} {label}"
+    if any(words.search(told) for words in SUBSCALE.values()):
+        return False
+    words = re.split(r"[\W\d_]+", WAI.sub("_", name))
+    known = (TOTAL, TIME, *PHASES.values())
+    return bool(TOTAL.search(told)) or all(
+        len(word) < 3 or informant_of(word) or any(p.fullmatch(word) for p in known)
+        for word in words
+    )
+
+
+def whole_ratings(layout: Layout) -> None:
+    """Ratings given as one number, where an informant has no items; the last of several times."""
+    for told, found in layout.totals.items():
+        free = [who for who in WHO if who not in {*layout.informants, *layout.totals}]
+        who, (table, name) = told or (*free, None)[0], found[-1]
+        if who and who not in layout.informants:
+            layout.informants[who] = (word_for(who, layout), name)
+            names, rater = listed(name for _, name in found), who.replace("_", " ")
+            said = [say("whole", name=name)]
+            said += [say("which_time", names=names)] if found[1:] else []
+            said += [] if told else [say("whose", who=rater)]
+            table.questions.append(both(*said))

@@ -20,6 +20,8 @@ STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0
 paths, and roots of the covariances between people, at first, and of what is new."""
 SCORED = 3
 """Steps of Fisher's scoring, after which the curvature is learned from the slopes (BFGS)."""
+PEOPLE = 10
+"""Of fewer no model is told."""
 CELLS_AT_ONCE = 1 << 13
 """Cells of covariance matrices of the studies that are fitted side by side."""
 
@@ -125,15 +127,14 @@ def level_correlations(studies: Sequence[tuple], trend: str = "common") -> list:
 
 def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> list:
     """What is told of each study's best parameters, or why nothing."""
-    found: list = []
-    for study in studies:
+    found, there = [], {}
+    for k, study in enumerate(studies):
         try:
             found.append(_Study(*_wide(*study), trend))
+            there.setdefault(found[k].width, []).append(k)
         except NotEstimableError as error:
             found.append(error)
-    there = [k for k, one in enumerate(found) if isinstance(one, _Study)]
-    for width in {found[k].width for k in there}:
-        alike = [k for k in there if found[k].width == width]
+    for width, alike in there.items():
         cells = sum(found[k].first.sum() for k in alike) * width**2
         for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
             panels = _Panels([found[k] for k in few])
@@ -171,8 +172,8 @@ class _Study:
 
     def __init__(self, wide: np.ndarray, groups: np.ndarray, trend: str) -> None:
         (self.n, self.width), there = wide.shape, ~np.isnan(wide)
-        if self.n < 10:
-            raise NotEstimableError(f"{self.n} people: a cross-lagged model needs at least ten")
+        if self.n < PEOPLE:
+            raise NotEstimableError(f"{self.n} people: a cross-lagged model needs {PEOPLE} or more")
         if ((counts := there.sum(axis=0)) < 3)[counts > 0].any():
             raise NotEstimableError("an occasion has fewer than three people: leave it out")
         away = wide - np.nansum(wide, axis=0) / np.maximum(counts, 1)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change, multiplicity, nearest_design, verdict_rates
 from ..claims.rules import KEY, Claim, Rules
-from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
+from ..claims.verdicts import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
 
@@ -41,13 +41,15 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     changes = first_change(findings, rules).set_index(KEY)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
+    unable = main.index[main["criterion"].astype(str).str.startswith("not estimable")]
+    named = names | {k: f"{names[k]} (not estimable)" for k in unable}
     clients = int(main["n"].fillna(0).max())  # 0: too few for any claim
     then = by_claim[READINGS[0]]["verdict"].to_dict() if READINGS[0] in by_claim else {}
     rates, n = ({}, 0) if rules.own or not clients else _rates(findings, primary)
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
-        | _sentence(list(mine), names, then, changes)
+        | _sentence(list(mine), named, then, changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
     rows, before = [], None
@@ -88,10 +90,12 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
     """Then, now, how sure: of one finding."""
     keys = [c.key for c in claims]
     verdicts = now.loc[keys, "verdict"]
-    read = {k: then[k] == SUPPORTED for k in keys if k in then}
-    gone = [names[k] for k, reported in read.items() if not reported]
-    reported = "reported" + f", but not {listed(gone)}" * bool(gone)
-    said = {"then": "not reported" if read and not any(read.values()) else reported * bool(read)}
+    read = {k: then[k] == SUPPORTED for k in keys if then.get(k, INCONCLUSIVE) != INCONCLUSIVE}
+    there, gone = ([names[k] for k, one in read.items() if one is yes] for yes in (True, False))
+    but = f" only {listed(there)}" if len(gone) > len(there) else f", but not {listed(gone)}"
+    said = {"then": "not estimable" * any(k in then for k in keys)}
+    if read:
+        said = {"then": "reported" + but * bool(gone) if there else "not reported"}
     parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in MARKS]
     said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
     kept = [k for k in keys if verdicts[k] != INCONCLUSIVE and now.loc[k, "tried"]]
@@ -112,14 +116,16 @@ def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.
 
 
 def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, str] | None:
-    """What the other reading of 1995 reports too, and no longer; None without both readings."""
+    """What the other reading of 1995 reports too, and no longer; nothing without both readings."""
     if not {*READINGS} <= set(by_claim):
         return None
-    first, other = (by_claim[a]["verdict"] == SUPPORTED for a in READINGS)
-    keys = [c.key for c in claims if c.key in first.index and c.key in other.index]
-    return {
-        "more": listed([names[k] for k in keys if other[k] and not first[k]]),
-        "less": listed([names[k] for k in keys if first[k] and not other[k]]),
+    first, other = (by_claim[a]["verdict"].to_dict() for a in READINGS)
+    told = [(c.key, first.get(c.key), other.get(c.key)) for c in claims]
+    told = [(k, *both) for k, *both in told if {*both} <= {SUPPORTED, NOT_SUPPORTED}]
+    ways = {"more": (NOT_SUPPORTED, SUPPORTED), "less": (SUPPORTED, NOT_SUPPORTED)}
+    return told and {
+        name: listed([names[k] for k, *both in told if (*both,) == way])
+        for name, way in ways.items()
     }
 
 

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from ..cohorts.cohort import FEW, OPENED, rounded_count, rounded_n
+from ..cohorts.cohort import FEW, OPENED, rounded_n
 from ..errors import ParameterError, listed
 from ..paths import homeless, unseen, write_whole
 from ..study.clean import CleanStudy
@@ -234,9 +234,6 @@ def discreet(frame: pd.DataFrame, coarse: bool = False) -> pd.DataFrame:
     if "values_changed" in frame:
         few = frame["values_changed"].between(1, FEW - 1)
         shown["values_changed"] = frame["values_changed"].astype(object).mask(few, f"<{FEW}")
-    if OPENED.changes and "n_missing" in frame:
-        shown["n_missing"] = rounded_count(frame["n_missing"])
-        shown["share_missing"] = shown["n_missing"] / OPENED.n
     if coarse:
         shown |= {c: frame[c].map("{:.2g}".format).astype(float)
                   for c in frame.select_dtypes("float") if c != "n"}  # fmt: skip

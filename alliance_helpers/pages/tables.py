@@ -1,4 +1,4 @@
-"""Tables for readers: verdicts, reliabilities, missing values, then and now."""
+"""Tables for readers: verdicts, reliabilities, then and now."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pandas as pd
 from ..claims.as_1995 import READINGS
 from ..claims.assess import first_change
 from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
-from ..claims.verdicts import SUPPORTED
-from ..cohorts.cohort import OPENED
+from ..claims.verdicts import INCONCLUSIVE, SUPPORTED
+from ..cohorts.cohort import FEW, OPENED
 from ..errors import NotEstimableError
 from ..models.reliability import reliability
 from ..study.clean import CleanStudy
@@ -22,8 +22,7 @@ from ..study.codebook import Codebook
 from . import printing
 from .printing import MARKS, WORDS, coefficient, figure_number, p_words, rendered, word
 
-HEAD = ["finding", "text", "informant"]
-RELIABILITY = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r"
+RELIABILITY = "n_items n alpha alpha_low alpha_high omega_total lowest_item_rest_r share_unanswered"
 
 
 def reliabilities(clean: CleanStudy) -> pd.DataFrame:
@@ -32,8 +31,8 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `scale subscale informant`, the columns of `reliability.reliability`, and `reason` where
-        nothing can be estimated. `subscale` is `total` for all items of a scale.
+        `scale subscale informant`, the columns of `reliability.reliability`, `share_unanswered`,
+        and `reason` where nothing can be estimated. `subscale` is `total` for all items of a scale.
 
     Examples
     --------
@@ -41,6 +40,7 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
     True
     """
     rows, cluster = [], clean.dyads.get(clean.codebook.case_manager)
+    few = 1 if clean.codebook.synthetic else FEW
     if cluster is not None:
         cluster = cluster.to_numpy() if cluster.nunique() > 2 else None
     for scale in clean.codebook.scales.values():
@@ -53,76 +53,21 @@ def reliabilities(clean: CleanStudy) -> pd.DataFrame:
         for part, numbers in keys.items():
             row = {"scale": scale.name, "subscale": part, "informant": scale.informant}
             try:
-                found = reliability(items, numbers, cluster).iloc[0]
-                rows.append(row | dict(found) | {"reason": ""})
+                row |= dict(reliability(items, numbers, cluster).iloc[0])
+                rows.append(
+                    row | {"share_unanswered": _unanswered(items, numbers, few), "reason": ""}
+                )
             except NotEstimableError as error:
                 rows.append(row | {"reason": str(error)})
     return pd.DataFrame(rows, columns=f"scale subscale informant {RELIABILITY} reason".split())
 
 
-def missingness(clean: CleanStudy, min_cell: int = 5) -> pd.DataFrame:
-    """How much is missing: answers to the items of a scale, and values of a dyad's variables.
-
-    Returns
-    -------
-    DataFrame
-        `term kind n n_missing share_missing share_items_missing`, most missing first. `n_missing`
-        counts dyads without a value, after prorating (NaN, as the shares, where it is below
-        `min_cell` and not 0); `share_items_missing` is the share of single answers that are missing
-        (NaN for a variable that is no scale).
-
-    Examples
-    --------
-    >>> int(missingness(open_cohort())["n"].max())
-    201
-    """
-    dyads, book = clean.dyads, clean.codebook
-    scales = [s for s in book.scales if s in dyads]
-    listed = [v for names in book.blocks.values() for v in names if v in dyads]
-    names = list(dict.fromkeys([*scales, *listed]))
-    table = pd.DataFrame({"term": names, "kind": "variable", "n": len(dyads)}).set_index("term")
-    table.loc[scales, "kind"] = "scale"
-    table["n_missing"] = dyads[names].isna().sum().astype("Int64")
-    table["share_missing"] = dyads[names].isna().mean()
-    items = {name: clean.items(name).isna().to_numpy().mean() for name in scales}
-    table = table.assign(share_items_missing=pd.Series(items, dtype=float)).reset_index()
-    shares = ["share_missing", "share_items_missing"]
-    few = table["n_missing"].between(1, min_cell - 1)
-    table.loc[few, ["n_missing", *shares]] = np.nan
-    return table.sort_values(shares, ascending=False, kind="stable", ignore_index=True)
-
-
-def scorecard(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
-    """One row per claim, one column per analysis, the verdict in each cell.
-
-    Parameters
-    ----------
-    findings : DataFrame
-        As `assess` returns it.
-    rules : Rules
-        Gives the order and the text of the claims.
-
-    Returns
-    -------
-    DataFrame
-        `finding text informant`, then the analyses in their order; NaN where an analysis does not
-        speak to a claim.
-
-    Examples
-    --------
-    >>> from alliance_helpers import assess, open_cohort, read_rules
-    >>> dyads = open_cohort().dyads
-    >>> rules = read_rules()
-    >>> rows = assess(dyads, rules=rules, finding="1")
-    >>> scorecard(rows, rules).shape[0] > 0
-    True
-    """
-    analyses = list(dict.fromkeys(findings["analysis"]))
-    verdicts = findings.pivot_table("verdict", KEY, "analysis", "last")
-    claims = [claim for claim in rules.claims if claim.key in verdicts.index]
-    head = [(claim.finding, claim.text, claim.informant) for claim in claims]
-    card = verdicts.reindex(columns=analyses).loc[[claim.key for claim in claims]]
-    return pd.DataFrame(head, columns=HEAD, dtype=object).join(card.reset_index(drop=True))
+def _unanswered(items: pd.DataFrame, numbers: Sequence[int], few: int) -> float:
+    """The share of answers left out by those who gave any; NaN where fewer than `few` did so."""
+    gaps = items.iloc[:, [abs(k) - 1 for k in numbers]].isna()
+    gaps = gaps[~gaps.all(axis=1)]
+    told = not 0 < gaps.any(axis=1).sum() < few
+    return float(gaps.to_numpy().mean()) if told else np.nan
 
 
 def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
@@ -295,7 +240,7 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     findings : DataFrame
         As `assess` returns it, or findings.csv.
     rules : Rules, optional
-        The shipped claims by default.
+        The shipped claims by default; they give the order and the texts.
 
     Raises
     ------
@@ -312,17 +257,16 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
     """
     if findings.empty:
         raise NotEstimableError("no claim can be put to this study")
-    rules = rules or read_rules()
-    wide = scorecard(findings, rules)
-    analyses = tuple(wide.columns.drop(HEAD))
-    known = set(findings.set_index(KEY).index)
-    claims = [claim for claim in rules.claims if claim.key in known]
+    rules, analyses = rules or read_rules(), tuple(dict.fromkeys(findings["analysis"]))
+    wide = findings.pivot_table("verdict", KEY, "analysis", "last").reindex(columns=analyses)
+    claims = [claim for claim in rules.claims if claim.key in wide.index]
     changes = first_change(findings, rules).set_index(KEY).reindex([c.key for c in claims])
-    rows = zip(claims, wide.to_dict("records"), changes.to_dict("records"), strict=True)
-    wide["sentence"] = [
-        f"{_sentence(row, analyses, how)} {c.note}".rstrip() for c, row, how in rows
-    ]
-    return Scorecard(wide, analyses, rules.primary_of(analyses), OPENED.changes)
+    rows = []
+    for claim, how in zip(claims, changes.to_dict("records"), strict=True):
+        row = {"finding": claim.finding, "text": claim.text} | wide.loc[claim.key].to_dict()
+        rows.append(row | {"sentence": f"{_sentence(row, analyses, how)} {claim.note}".rstrip()})
+    frame = pd.DataFrame(rows, columns=["finding", "text", *analyses, "sentence"])
+    return Scorecard(frame, analyses, rules.primary_of(analyses), OPENED.changes)
 
 
 def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
@@ -330,22 +274,24 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
 
     Of a change of verdict the reason is told only where a single respect is it.
     """
-    then = [row[a] for a in READINGS if isinstance(row.get(a), str)]
+    then = {a: row[a] for a in READINGS if isinstance(row.get(a), str)}
+    told = {a: verdict for a, verdict in then.items() if verdict != INCONCLUSIVE}
     today = {a: row[a] for a in analyses if a not in READINGS and isinstance(row[a], str)}
     if not today:
         return "Not assessed."
-    start = ""
-    if then:
-        found = [word(a) for a in READINGS if row.get(a) == SUPPORTED]
-        start = "The method of 1995 reports it" if len(found) == len(then) else (
+    start = "The method of 1995 cannot be applied" * bool(then)  # for want of dyads
+    if told:
+        found = [word(a) for a in told if told[a] == SUPPORTED]
+        start = "The method of 1995 reports it" if len(found) == len(told) else (
             f"Reported {found[0][0].lower()}{found[0][1:]} only" if found
             else "The method of 1995 does not report it"
         )  # fmt: skip
+        start += " by the one reading that can be applied" * (len(told) < len(then))
     today_said = f"{start}; today" if start else "Today"
     main = change["primary"] if change["primary"] in today else next(iter(today))
     verdict = word(today[main])
     if len(set(today.values())) == 1:
-        agree = set(then) == set(today.values())
+        agree = set(then.values()) == set(today.values()) == {*told.values()}
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["change"], str):

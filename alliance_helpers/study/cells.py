@@ -25,6 +25,7 @@ from .codebook import ENDING, Table, Variable, is_number, say
 np.empty(3_500_000)
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
+LEFT_OUT = "record left out"
 NAMED = 3  # rows of a repeated problem that are named one by one
 
 
@@ -55,10 +56,13 @@ def as_log(changes: list[Change]) -> pd.DataFrame:
     return pd.DataFrame(made, columns=LOG, copy=False)
 
 
-def firsts(values: pd.Series) -> np.ndarray:
-    """Where a row's value is not that of the row before."""
-    cells = values.array
-    return np.flatnonzero(np.append(True, np.asarray(cells[1:] != cells[:-1]))[: len(cells)])
+def firsts(*columns: pd.Series) -> np.ndarray:
+    """Where a row's value is not that of the row before, in one of these columns."""
+    new = np.zeros(len(columns[0]), bool)
+    new[:1] = True
+    for cells in (values.array for values in columns):
+        new[1:] |= np.asarray(cells[1:] != cells[:-1])
+    return np.flatnonzero(new)
 
 
 def in_order(frame: pd.DataFrame, names: Sequence[str]) -> bool:
@@ -79,12 +83,18 @@ class Notes:
     rows: np.ndarray
     changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    in_order: bool = False  # by the table's key, no two rows alike
 
     def changed(self, name: str, mask: np.ndarray, before, after, rule: str) -> None:
         """Note values that were changed: `before` and `after` hold one entry per marked row."""
         if mask.any():
             rows = self.rows[mask]
             self.changes.append(Change(self.table.name, name, rule, rows, before, after))
+
+    def left_out(self, name: str, gone: np.ndarray, before, rule: str) -> None:
+        """Note records that are left out; `rows` is without them from then on."""
+        self.changed(name, gone, before, LEFT_OUT, rule)
+        self.rows = self.rows[~gone]
 
     def wrong(self, column: str, mask: np.ndarray, values, what: str, remedy: str) -> None:
         """Note one problem that the marked rows of a column share; `what` follows the values."""
@@ -416,8 +426,13 @@ def within(typed: Mapping[str, object], v: Variable, notes: Notes) -> object:
 
 def _plain_ids(cells: pd.Series, v: Variable) -> bool:
     """Whether these are ids as they should be: none blank, with a space, long, a code, a float."""
-    short = _text(cells) is cells and cells.str.len().max() <= MAX_ID
-    return short and not (cells.str.fullmatch(r"[0-9]+\.0").any() or _no_answer(cells, v).any())
+    text = pa.array(cells)
+    size, whole = pc.utf8_length(text), pc.equal(pc.utf8_trim_whitespace(text), text)
+    plain = pc.and_(whole, pc.and_(pc.greater(size, 0), pc.less_equal(size, MAX_ID)))
+    if not pc.all(plain, skip_nulls=False).as_py():
+        return False
+    float_like = pc.any(pc.match_substring_regex(text, r"^[0-9]+\.0$")).as_py()
+    return not (float_like or _no_answer(cells, v).any())
 
 
 CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {

@@ -8,7 +8,7 @@ numbered as a spreadsheet shows them (the header is row 1).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import numpy as np
@@ -17,10 +17,11 @@ import pandas as pd
 from ..errors import Problem, listed, show
 from .cells import (
     CHECKS,
+    LEFT_OUT,
     MANY,
     NAMED,
+    Change,
     Notes,
-    as_log,
     as_text,
     as_written,
     codes_or,
@@ -46,7 +47,10 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The table with each record once: an earlier duplicate is left out, or it is a problem."""
     table = notes.table
     key = [k for k in table.key if k in frame]
-    if len(key) < len(table.key) or table.duplicates == "allow" or in_order(frame, key):
+    if len(key) < len(table.key) or table.duplicates == "allow":
+        return frame
+    if in_order(frame, key):
+        notes.in_order = True
         return frame
     frame = _fullest(frame, key, notes)
     told = frame[key].notna().all(axis=1).to_numpy()
@@ -71,7 +75,7 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     notes.wrong(column, tied, values, *said)
     gone = told & ~last
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
-    notes.changed(table.latest, gone, before, "record left out", "an earlier duplicate")
+    notes.left_out(table.latest, gone, before, "an earlier duplicate")
     return frame[~gone]
 
 
@@ -86,8 +90,7 @@ def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
     same = ((rows == full.iloc[at].set_axis(rows.index)) | rows.isna()).all(axis=1)
     gone = frame.index.isin(rows.index[same].difference(full.index))
     ids = frame[key[0]][gone].to_list()
-    notes.changed(key[0], gone, ids, "record left out", "another of the same key says as much")
-    notes.rows = notes.rows[~gone]
+    notes.left_out(key[0], gone, ids, "another of the same key says as much")
     return frame[~gone]
 
 
@@ -104,7 +107,7 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
             told, found = (listed(map(repr, values)) for values in (wanted, cells.unique()))
             notes.problem(*say("where_value", told=told, found=found), column)
         gone = keep & ~here
-        notes.changed(column, gone, cells[gone].to_list(), "record left out", f"where {column}")
+        notes.changed(column, gone, cells[gone].to_list(), LEFT_OUT, f"where {column}")
         keep &= here
     notes.rows = notes.rows[keep]
     return frame if keep.all() else frame[keep]
@@ -134,16 +137,15 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray)
     table, event = notes.table, notes.table.event
     if not table.time or not {book.client, table.time} <= set(frame):
         return frame
-    time, client = frame[table.time], frame[book.client]
-    at, levels = pd.factorize(time)
+    client = frame[book.client]
+    at, levels = pd.factorize(frame[table.time])
     words = [as_text(level).removesuffix(" 00:00:00") for level in levels]
     words = np.array([*words, ""], dtype=object)
     end, _, by = event.partition("_")
     said = event
     if end in ("first", "last") and by in ("", "rated"):
-        rank = {v: i for i, v in enumerate(table.variables[table.time].values)}
-        order = time.map(rank) if time.dtype == "str" and rank else time
-        if order is time and in_order(frame, [book.client, table.time]):
+        order, plain = _clock(frame, table)
+        if plain and notes.in_order and table.key == (book.client, table.time):
             rows = firsts(client)
             rows = rows if end == "first" else np.append(rows[1:], len(frame)) - 1
         else:
@@ -160,7 +162,7 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray)
             said = say("no_event", event=event, found=listed(dict.fromkeys(words[at])))
             notes.problem(*said, table.variables[table.time].column)
     rule = f"{table.time} {listed(dict.fromkeys(words[at[taken]]), 3)} is taken: {said}"
-    notes.changed(table.time, ~taken, words[at[~taken]], "record left out", rule)
+    notes.left_out(table.time, ~taken, words[at[~taken]], rule)
     return frame[taken]
 
 
@@ -179,7 +181,10 @@ def _ratings(sessions: dict[str, pd.DataFrame], book: Codebook) -> dict:
         items = [*scale.items] if scale else [entry["alliance"]]
         for name, frame in sessions.items():
             if {*items, book.client, book.tables[name].time} <= {*frame}:
-                found[who] = name, frame[items].notna().any(axis=1).to_numpy()
+                rated = np.zeros(len(frame), bool)
+                for item in items:  # the first few tell of nearly every row
+                    rated = rated if rated.all() else rated | frame[item].notna().to_numpy()
+                found[who] = name, rated
     return found
 
 
@@ -202,14 +207,18 @@ def unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
     when: dict[str, pd.Series] = {}
     for who, (name, rows) in found.ratings.items():
-        table, frame = book.tables[name], found.sessions[name]
-        here = frame[rows & frame.index.isin(found.tables[name].index)]
-        when[who] = here.set_index(book.client)[table.time]
-        if lost := sorted({*frame[book.client][rows].unique()} - {*when[who].index}):
+        table = book.tables[name]
+        rated = found.sessions[name].loc[rows, [book.client, table.time]]
+        taken = np.isin(rated.index, found.tables[name].index)
+        when[who] = rated[taken].set_index(book.client)[table.time]
+        seen = rated[book.client].iloc[firsts(rated[book.client])]
+        if lost := sorted({*seen[place(seen, when[who].index) < 0].dropna()}):
             seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
             said = say("lacking", who=who.replace("_", " "), **seen)
             yield about(table, table.time, *said)
-    both = pd.concat(when, axis=1, join="inner") if len(when) > 1 else pd.DataFrame()
+    if len(when) < 2:
+        return
+    both = pd.concat(when, axis=1, join="inner")
     unlike = both[both.nunique(axis=1) > 1]
     if len(unlike):
         told = " and ".join(as_text(x).removesuffix(" 00:00:00") for x in unlike.iloc[0])
@@ -246,11 +255,10 @@ def backwards(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     if not table.time or not {client, table.time} <= set(frame):
         return
     own = {table.time, table.latest}
-    names = [n for n in frame.select_dtypes("datetime") if n not in own]
+    names = [n for n in frame if table.variables[n].type == "date" and n not in own]
     if not names:
         return
-    number = session_order({table.name: frame}, book)[0][table.name]
-    at = np.argsort(number, kind="stable")
+    at = pd.Series(_clock(frame, table)[0].array).sort_values(kind="stable").index
     people = pd.factorize(frame[client])[0][at]
     for name in names:
         dates, back = frame[name].iloc[at], np.zeros(len(frame), bool)
@@ -265,6 +273,13 @@ def alike(sessions: Iterable[str], book: Codebook) -> list[str]:
     return [name for name, kind in kinds.items() if kind == next(iter(kinds.values()))]
 
 
+def _clock(frame: pd.DataFrame, table: Table) -> tuple[pd.Series, bool]:
+    """What tells a row's time, so that it sorts: words as the codebook lists them; as it stands?"""
+    time, variable = frame[table.time], table.variables[table.time]
+    listed = {v: i for i, v in enumerate(variable.values)} if KINDS[variable.type] == "id" else {}
+    return time.map(listed).astype(float) if listed else time, not listed
+
+
 def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, str]:
     """The number of the session in each row of tables that count alike; how, if not as it stands.
 
@@ -274,27 +289,33 @@ def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[di
     parts = {}
     for name, frame in sessions.items():
         table = book.tables[name]
-        time, variable = frame[table.time], table.variables[table.time]
-        events = variable.type == "category" and {v: i for i, v in enumerate(variable.values)}
-        time = time.map(events) if events else time
-        counts = variable.type == "integer" or bool(events)
-        time = time.to_numpy(dtype=float, na_value=np.nan) if counts else time.array
-        parts[name] = pd.DataFrame({"client": frame[book.client].array, "time": time})
+        variable, (time, _) = table.variables[table.time], _clock(frame, table)
+        time = time.astype(float) if variable.type in NUMERIC else time
+        told = {"client": frame[book.client].array, "time": time.array}
+        parts[name] = pd.DataFrame(told, copy=False)
     rows = pd.concat(parts.values(), keys=parts) if len(parts) > 1 else parts[name]
     number, how = rows["time"], ""
     if variable.type == "integer":
-        once = rows if in_order(rows, [*rows]) else rows.sort_values([*rows]).drop_duplicates()
-        steps = np.diff(once["time"])[once["client"].array[1:] == once["client"].array[:-1]]
-        usual = pd.Series(steps[steps > 0]).mode().min()
-        if usual > 1 and (steps % usual == 0).all():
-            number, how = (number - number.min()) / usual + 1, f"in steps of {usual:g}"
-        elif usual > 1 or (steps == 1).sum() < HALF * len(steps):
+        steps = _steps(rows)
+        if (steps == 1).sum() < HALF * len(steps):
+            usual = pd.Series(steps[steps > 0]).mode().min()
             how = "in each client's order"
+            if usual > 1 and (steps % usual == 0).all():
+                number, how = (number - number.min()) / usual + 1, f"in steps of {usual:g}"
     if variable.type != "integer" or how.endswith("order"):
         number = rows.groupby("client", sort=False)["time"].rank("dense")
     number = number.to_numpy(float)
     ends = np.cumsum([len(part) for part in parts.values()])
     return dict(zip(parts, np.split(number, ends[:-1]), strict=True)), how
+
+
+def _steps(rows: pd.DataFrame, in_order: bool = False) -> np.ndarray:
+    """From each time of a client to the next; rows are put in order if they are not."""
+    heads = firsts(rows["client"])
+    steps = np.delete(np.diff(rows["time"]), heads[1:] - 1)
+    if in_order or ((steps > 0).all() and rows["client"].iloc[heads].is_unique):
+        return steps
+    return _steps(rows.sort_values([*rows]).drop_duplicates(), in_order=True)
 
 
 def answers(typed: dict[str, pd.DataFrame], book: Codebook, notes: dict[str, Notes]) -> None:
@@ -329,7 +350,8 @@ def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
     """Another column of the same ids in another order: lists that stand beside one another."""
     known, once = notes.table.variables, notes.table.row == "client" and client in frame
     ids = [n for n in frame if known[n].type == "id" and n != client and once]
-    for name in (n for n in ids if frame[client].isin(frame[n].head(99)).any()):
+    people = frame[client].iloc[firsts(frame[client])] if ids else ()
+    for name in (n for n in ids if (place(frame[n].head(99), people) >= 0).any()):
         pair = frame[[client, name]].dropna()
         one, two = ({*cells} for _, cells in pair.items())
         apart = (pair[client] != pair[name]) & pair.isin(one & two).all(axis=1)
@@ -365,8 +387,8 @@ def _against(
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     own = role in table.key and table.row != "episode"
     if own and table.variables[role].optional:
-        notes.changed(role, at < 0, ids[at < 0].to_list(), "record left out", f"not in {home.file}")
-        notes.rows, frame, at = notes.rows[at >= 0], frame[at >= 0], at[at >= 0]
+        notes.left_out(role, at < 0, ids[at < 0].to_list(), f"not in {home.file}")
+        frame, at = frame[at >= 0], at[at >= 0]
     elif lost.any():
         spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
         close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
@@ -393,14 +415,14 @@ WRITTEN = "the id as another table writes it"
 
 @dataclass(frozen=True)
 class Examined:
-    """Typed tables (index: row in the file), the changes made, and what cannot be used.
+    """Typed tables (index: row in the file), every change made, and what cannot be used.
 
     `sessions` holds every row of the tables of which one row of each client is taken, `ratings` by
     informant the one that has the ratings, and the rows they are in.
     """
 
     tables: dict[str, pd.DataFrame]
-    log: pd.DataFrame
+    changes: list[Change]
     problems: tuple[Problem, ...]
     sessions: dict[str, pd.DataFrame] = field(default_factory=dict)
     ratings: dict[str, tuple[str, np.ndarray]] = field(default_factory=dict)
@@ -430,9 +452,7 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
             frame = kept(frame, notes[name]) if table.where else frame
             if any(v.column == ENDING for v in table.variables.values()):
                 frame = parted(frame, _of_ids(table), [*table.suffix])
-            for step in (_typed, duplicates):
-                frame = step(frame, notes[name])
-                notes[name] = replace(notes[name], rows=frame.index.to_numpy())
+            frame = duplicates(_typed(frame, notes[name]), notes[name])
             nowhere(frame, notes[name])
             typed[name] = frame
             side_by_side(frame, codebook.client, notes[name])
@@ -445,18 +465,18 @@ def examine(tables: dict[str, pd.DataFrame], codebook: Codebook) -> Examined:
     for name in sessions:
         backwards(typed[name], codebook, notes[name])
         typed[name] = picked(typed[name], codebook, notes[name], rated[name])
-        notes[name] = replace(notes[name], rows=typed[name].index.to_numpy())
     across(typed, codebook, notes)
     changes = [change for note in notes.values() for change in note.changes]
     problems = tuple(problem for note in notes.values() for problem in note.problems)
-    return Examined(typed, as_log(changes), problems, sessions, ratings)
+    return Examined(typed, changes, problems, sessions, ratings)
 
 
 def _typed(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The columns the codebook knows, typed, under the codebook's names."""
     expected = {v.column: v for v in notes.table.variables.values()}
     columns = [str(c) for c in frame.columns]
-    if twice := repeated_names(frame.loc[:, [not notes.table.ignores(c) for c in columns]]):
+    ours = [not notes.table.ignores(c) for c in columns]
+    if twice := repeated_names(frame.iloc[:0].loc[:, ours]):
         notes.problem(*say("names_apart", twice=twice))
     _header(columns, expected, notes)
     if frame.empty:

@@ -86,6 +86,7 @@ class Dyads:
         items = {item for scale in self.book.scales.values() for item in scale.items}
         wanted = {name for names in self.book.blocks.values() for name in names}
         wanted |= {derived.source for derived in self.book.derived.values()}
+        wanted |= {entry["alliance"] for entry in self.book.informants.values()}
         hidden = {self.book.client, *(t.occasion for t in self.book.tables.values())}
         columns: dict[str, object] = {}
         for frame, ending, rows in self.parts:
@@ -272,14 +273,13 @@ def clean(study: Study) -> CleanStudy:
     examined = study.examined
     if examined.problems:
         raise DataError(examined.problems)
-    book, tables, changes = study.codebook, dict(examined.tables), []
+    book, tables, changes = study.codebook, dict(examined.tables), [*examined.changes]
     for name in {d.episodes for d in book.days.values()} & set(tables):
         tables[name], merged = _merge(tables[name], name, book)
         changes.append(merged)
-    log = pd.concat([examined.log, as_log(changes)], ignore_index=True) if changes else examined.log
-    raw = {name: table.shape for name, table in study.tables.items()}
-    blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
-    return assembled(replace(blank, session_tables=examined.sessions))
+    raw, log = {name: table.shape for name, table in study.tables.items()}, as_log(changes)
+    told = (book, study.source, raw, study.warnings, examined.sessions)
+    return assembled(CleanStudy(pd.DataFrame(), log, tables, *told))
 
 
 def assembled(study: CleanStudy) -> CleanStudy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -12,6 +13,7 @@ import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
+from .cells import LEFT_OUT
 from .check import Examined, examine, unlike_sessions
 from .codebook import NUMERIC, Codebook, Table, Variable, say
 from .delimited import read_delimited
@@ -76,7 +78,7 @@ class Study:
         """What is allowed and yet probably wrong (computed once)."""
         found, book = self.examined, self.codebook
         told = (f(found.sessions, book) for f in (counted, changes))
-        later = chain(*told, unlike_sessions(found, book), joined(found.log, book))
+        later = chain(*told, unlike_sessions(found, book), joined(found.changes, book))
         return (*self.unread, *suspicions(self.tables, found.tables, book), *later)
 
 
@@ -143,8 +145,10 @@ def check(source=None, codebook=None) -> tuple[list[Problem], tuple[str, ...]]:
     study, in_codebook, in_data = _everything(source, codebook)
     if study is None or in_codebook or in_data:
         return [*in_codebook, *in_data], ()
-    gone = study.examined.log.query("after == 'record left out'").groupby(["table", "rule"]).size()
-    out = (f"{table}: {n:,} left out ({rule})" for (table, rule), n in gone.items())
+    gone: Counter = Counter()
+    for c in (c for c in study.examined.changes if c.after is LEFT_OUT):
+        gone[c.table, c.rule] += len(c.rows)
+    out = (f"{table}: {n:,} left out ({rule})" for (table, rule), n in sorted(gone.items()))
     return [], (*(f"Warning: {told}" for told in study.warnings), *study.notes, *out)
 
 

@@ -359,7 +359,7 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:
             raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
-        rows = [_trim(row) for row in cells]
+        rows, hidden = [_trim(row) for row in cells], _hidden_rows(page)
         pages = {n: book[n] for n in names if n != sheet and hasattr(book[n], "iter_rows")}
         tops = {
             n: [*map(_trim, p.iter_rows(1, header[1], values_only=True))] for n, p in pages.items()
@@ -382,9 +382,19 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1)) -> RawTable:
     frame.columns = ["" if name is None else str(name).strip() for name in names]
     labels = dict(zip(frame.columns, map(as_text, top[1]), strict=False)) if top[1:] else {}
     frame, foot = footless(numbered(frame, first, place))
-    note = ", ".join(filter(None, (*notes, foot)))
+    notes += [foot] if foot else []
+    if unseen := frame.index.intersection(hidden).tolist():
+        notes.append(f"read though the sheet hides it: row {listed(unseen, 3)}")
+    note = ", ".join(notes)
     n = first - 1 + len(rows)
     return RawTable(frame, labels, file=place, note=note, lines=n, unit="row", beside=beside)
+
+
+def _hidden_rows(page) -> list[int]:
+    """Numbers of the rows that a sheet does not show, by a filter or by hand."""
+    with page._get_source() as source:
+        rows = re.findall(rb"<row\b[^>]*\bhidden=.(?:1|true)\b[^>]*", source.read())
+    return [int(number) for row in rows for number in re.findall(rb"\br=.(\d+)", row)]
 
 
 def _column(cells: pd.Series) -> pd.Series:

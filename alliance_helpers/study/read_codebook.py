@@ -422,6 +422,9 @@ def _study_rules(book: Codebook) -> Iterator:
         if name in table.variables and name not in clients:
             yield ("tables", table.name), *say("nobodys", name=name)
     ratings = [entry["alliance"] for entry in book.informants.values()]
+    for block in ("pretreatment", "treatment", "outcome"):
+        if both := [name for name in book.blocks.get(block, ()) if name in ratings]:
+            yield ("blocks", block), *say("rating_beside", names=listed(map(repr, both), 3))
     items = [set(book.scales[r].items if r in book.scales else (r,)) for r in ratings]
     if both := set.intersection(*items) if len(items) == 2 else set():
         yield ("informants",), *say("same_items", names=listed(sorted(both), 3))

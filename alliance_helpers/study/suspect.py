@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import Problem, listed
-from .cells import IN, as_text, firsts
+from .cells import IN, Change, as_text, firsts
 from .check import WRITTEN, about, alike, occasions, session_order
 from .codebook import SUBSCALES, TWINS, WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against, signs
 
 TURNED = re.compile(rf"(?i)((?<=\d)|_)({WORDS['pattern']['turned']})$")  # 4_rev, not 4_counselor
-TRIAL = re.compile(rf"(?i)(?<![^\W\d_])({WORDS['pattern']['trial']})(?![^\W\d_])")
+SPEAKS = WORDS["pattern"]["trial"]
+TRIAL = re.compile(rf"(?i)(?<![^\W\d_])({SPEAKS})(?![^\W\d_])")
 TELLING = re.compile(rf"(?i)(.*_)?({WORDS['pattern']['telling']})")
 NUMBERED = re.compile(r"(.*?\D)0*(\d{1,3})\]?")
 BLOCK = 6  # numbered columns side by side are a questionnaire, not a list
@@ -74,8 +77,7 @@ def _pairs(frame: pd.DataFrame, *names: str | None) -> pd.DataFrame:
     if not {*names} <= {*frame}:
         return pd.DataFrame(columns=names, dtype="str")
     pair = frame[[*names]]
-    changed = np.union1d(*(firsts(pair[name]) for name in pair))
-    return pair.iloc[changed].dropna().drop_duplicates()
+    return pair.iloc[firsts(*(pair[n] for n in names))].dropna().drop_duplicates()
 
 
 def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
@@ -94,12 +96,13 @@ def counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Probl
             yield about(book.tables[name], book.tables[name].time, *said)
 
 
-def joined(log: pd.DataFrame, book: Codebook) -> Iterator[Problem]:
+def joined(changes: list[Change], book: Codebook) -> Iterator[Problem]:
     """Ids that were read as another table writes them."""
-    for (name, variable), rows in log[log["rule"] == WRITTEN].groupby(["table", "column"]):
-        pairs = (rows["before"] + " = " + rows["after"]).unique()
+    read = (c for c in changes if c.rule == WRITTEN)
+    for c in sorted(read, key=lambda c: (c.table, c.column)):
+        pairs = [*dict.fromkeys(map(" = ".join, zip(c.before, c.after, strict=True)))]
         said = say("read_as", n=len(pairs), pairs=listed(pairs, 3))
-        yield about(book.tables[name], variable, *said)
+        yield about(book.tables[c.table], c.column, *said)
 
 
 def lacking(typed: dict[str, pd.DataFrame], book: Codebook) -> list[Problem]:
@@ -171,13 +174,13 @@ def _blocks(raw: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem
 
 def _alike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]:
     """Ids of trials of the form; of case managers that are probably one person's, or several's."""
-    if odd := trials(frame.get(book.client, ())):
+    if odd := trials(frame[book.client].to_list() if book.client in frame else ()):
         yield about(table, book.client, *say("trials", ids=listed(map(repr, odd), 6)))
     who, site = book.case_manager, book.site
     if who not in frame or table.row != "client":
         return
     told = _pairs(frame, who, site)
-    if several := begun_anew(told):
+    if len(told) and (several := begun_anew(told)):
         seen = {"n": len(several), "of": told[who].nunique(), "ids": listed(several, 6)}
         yield about(table, who, *say("anew", **seen, site=site, name=who))
     if pairs := spelled_alike(frame[who].dropna().unique()):
@@ -219,9 +222,11 @@ def _unlike(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Probl
         yield Problem(table.file, *said, rows[0], column, rows=rows, count=len(words))
 
 
-def trials(ids) -> list[str]:
+def trials(ids: Iterable[str]) -> list[str]:
     """Ids that speak of a trial of the form, where most do not."""
-    odd = [i for i in dict.fromkeys(map(str, ids)) if TRIAL.search(i)]
+    text = pa.array(ids, pa.string(), from_pandas=True)
+    some = text.filter(pc.match_substring_regex(text, SPEAKS, ignore_case=True))  # nearly never any
+    odd = [i for i in some.unique().to_pylist() if TRIAL.search(i)]
     return odd if 2 * len(odd) < len(ids) else []
 
 

@@ -66,18 +66,29 @@ def check(answer, expected, within=0.0, hint="", traps=None, choices=(), why="")
     'Right: 0.301.'
     """
     given = _given(answer, expected, choices, hint)
-    shown = f"{given:.4g}" if isinstance(given, float) else str(given)
-    if _same(given, expected, within):
-        return Right(f"Right: {shown}. {why}".rstrip())
-    shown = shown if isinstance(given, float) else repr(given)
-    for said, value in (traps or {}).items():
-        if _same(given, value, within):
-            raise NotYetError(f"Not yet: {shown}. {said}")
-    if _rounded(given, expected):
-        raise NotYetError(f"Close: one more decimal than {shown}.")
-    if _share(expected) and _same(given / 100, expected, within):
-        raise NotYetError(f"Not yet: {shown}. Write it as a share, between 0 and 1.")
-    raise NotYetError(f"Not yet: {shown}. {hint}".rstrip())
+    shown = f"{float(f'{given:.4g}'):g}" if isinstance(given, float) else given
+    told = replies(expected, within, hint, traps, why)
+    said = next(text for text, *about in told if _meets(given, *about)).replace("{}", shown, 1)
+    if not said.startswith("Right"):
+        raise NotYetError(said)
+    return Right(said)
+
+
+def replies(expected, within=0.0, hint="", traps=None, why="") -> list[tuple]:
+    """What an answer is told: the first whose condition it meets, also where there is no Python.
+
+    Each is a text with a place for the answer, the value it is for (None: any), how far from that
+    an answer may lie, and from how many decimals on the value, rounded to as many, is taken for it
+    (0: never). What is expected, rounded, comes before known mistakes but those of one decimal.
+    """
+    close = "Close: one more decimal than {}.", expected, 0
+    wrong = [(f"Not yet: {{}}. {said}", value, within, 2) for said, value in (traps or {}).items()]
+    share = "Not yet: {}. Write it as a share, between 0 and 1."
+    return [
+        (f"Right: {{}}. {why}".rstrip(), expected, within, 0), (*close, 2), *wrong, (*close, 1),
+        *([(share, 100 * expected, 100 * within, 0)] if is_share(expected) else ()),
+        (f"Not yet: {{}}. {hint}".rstrip(), None, 0, 0),
+    ]  # fmt: skip
 
 
 def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object) -> VBox:
@@ -91,9 +102,8 @@ def ask(name: str, expected: object, choices: Sequence[str] = (), **how: object)
     def look(_event: object = None) -> None:
         text = str(box.value).strip()
         try:
-            answer = text or None
-            if text and isinstance(expected, Real):
-                answer = _number(text, _share(expected))
+            number = text and isinstance(expected, Real)
+            answer = _number(text, is_share(expected)) if number else text or None
             said = check(answer, expected, choices=choices, **how)._repr_html_()
         except NotYetError as problem:
             said = f'<div role="status">{escape(str(problem))}</div>'
@@ -121,21 +131,16 @@ def _given(answer: object, expected: object, choices: Sequence[str], hint: str) 
     return float(answer)
 
 
-def _same(given: float | str, value: object, within: float) -> bool:
-    if isinstance(value, str) or isinstance(given, str):
-        return str(given).lower() == str(value).lower()
+def _meets(given: float | str, value: object, within: float, least: int) -> bool:
+    if value is None or isinstance(value, str) or isinstance(given, str):
+        return value is None or str(given).lower() == str(value).lower()
+    decimals = len(f"{given:.10f}".rstrip("0").partition(".")[2])
+    if given and 0 < least <= decimals:
+        within = max(within, 0.5 / 10**decimals)
     return abs(given - float(value)) <= within * (1 + 1e-9)
 
 
-def _rounded(given: float | str, expected: object) -> bool:
-    """Whether a number with decimals is the expected one, rounded to as many."""
-    if isinstance(given, str) or not given:
-        return False
-    decimals = len(f"{given:.10f}".rstrip("0").partition(".")[2])
-    return decimals > 0 and _same(given, expected, 0.5 / 10**decimals)
-
-
-def _share(expected: object) -> bool:
+def is_share(expected: object) -> bool:
     """Whether a number below 1 is asked for, which some write as a percentage."""
     return isinstance(expected, Real) and 0 < abs(expected) < 1
 

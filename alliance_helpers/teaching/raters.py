@@ -62,7 +62,7 @@ def _agreed(client: np.ndarray, case_manager: np.ndarray) -> dict:
 def _scatter(s: SimpleNamespace, limits: tuple[float, float], ax: Axes, rows: bool = True) -> None:
     plots.paired_scatter(s.client, s.case_manager, s.table, "rating", rows, limits, ax)
     ax.get_legend().remove()
-    ax.set_title("Dashed: equal ratings; lines: means")
+    ax.set_title("Dashed: equal ratings\nLines: means")
 
 
 def _draw_pairs(s: SimpleNamespace, left: Axes, right: Axes) -> None:
@@ -97,7 +97,7 @@ def study_pairs(dyads: pd.DataFrame, show_rows: bool = True) -> Demo:
     def draw(s: SimpleNamespace, left: Axes, right: Axes) -> None:
         _scatter(s, s.limits, left, show_rows)
         plots.bland_altman(s.client, s.case_manager, s.table, "rating", show_rows, right)
-        right.set(xlim=s.limits, ylim=(-s.reach, s.reach))
+        right.set(xlim=s.limits, ylim=(-s.reach, s.reach), title="Bands: how sure\neach line is")
 
     @demonstration("study_pairs", draw)
     def shown(part: str, forgiven: int) -> dict:

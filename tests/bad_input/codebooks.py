@@ -468,6 +468,13 @@ book(
     "items of their own.",
 )
 book(
+    "codebook_rating_among_outcomes",
+    "[age, woman]",
+    "[age, client_alliance]",
+    "codebook.yml, row 44: at blocks > pretreatment: 'client_alliance' is an alliance rating "
+    "(informants). Take it out of this block.",
+)
+book(
     "codebook_same_name_in_two_tables",
     "      experience: {type: number",
     "      age: {type: number, column: experience",

@@ -153,9 +153,9 @@ def test_explorer_of_a_main_notebook(chromium, laboratory, name):
     assert_sound(watched)
 
 
-@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 6), ("05_finding_2", 6)])
+@pytest.mark.parametrize(("name", "shown"), [("02_descriptives", 5), ("05_finding_2", 6)])
 def test_one_line_changes_every_result_of_a_notebook(chromium, laboratory, name, shown):
-    """Reliabilities and missingness; regressions and claims: each table and figure says so."""
+    """Who took part and reliabilities; regressions and claims: each table and figure says so."""
     watched = open_lab(chromium, laboratory(name), 0, subscale="bond")
     results = watched.page.locator(".jp-OutputArea-output")
     captions = results.locator("caption, figcaption").all_inner_texts()

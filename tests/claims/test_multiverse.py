@@ -128,6 +128,14 @@ def test_joint_test_finds_what_is_there_and_not_what_is_not():
     assert (none.joint["p_value"] > 0.05).mean() > 0.8
 
 
+def test_the_joint_test_tells_the_median_of_the_specifications(every):
+    """Permutations take shortcuts; what is told of the data are the fits, as in findings.csv."""
+    told = every.joint.set_index("claim")
+    ends = every.specifications.groupby("claim")["estimate"].agg(["median", "min", "max"])
+    ends = ends.set_axis(["estimate", "lowest", "highest"], axis=1)
+    pd.testing.assert_frame_equal(told[ends.columns].astype(float).sort_index(), ends)
+
+
 @pytest.mark.parametrize("seed", [2, 3])
 def test_no_seed_decides_a_verdict(study, seed):
     """Functioning, whose p is about .04: by 200 permutations one seed said .065."""

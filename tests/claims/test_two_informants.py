@@ -21,9 +21,8 @@ def test_tables_hold_every_variable_and_the_same_difference(dyads):
     found = two_informants(dyads)
     wide = found.slopes.pivot_table("estimate", "term", "informant")
     np.testing.assert_allclose(wide["difference"], wide["case_manager"] - wide["client"])
-    differences = found.differences.set_index("term")
     # One variable at a time a standardised slope is a correlation.
-    np.testing.assert_allclose(wide["client"], differences.loc[wide.index, "r_client"])
+    np.testing.assert_allclose(wide["client"], dyads[wide.index].corrwith(dyads["client_alliance"]))
     pulls = found.pulls
     assert set(pulls["term"]) == set(wide.index) and len(pulls) == 2 * len(wide)
     shift = pulls.groupby("informant")["directional_bias"].first()
@@ -33,13 +32,13 @@ def test_tables_hold_every_variable_and_the_same_difference(dyads):
 def test_what_cannot_be_told_has_a_reason(dyads):
     copied = dyads.assign(case_manager_alliance=dyads["client_alliance"])
     found = two_informants(copied)
-    for table in (found.differences, found.pulls, found.surfaces):
+    for table in (found.pulls, found.surfaces):
         assert table["reason"].str.startswith("not estimable: ").all() and len(table)
 
 
 def test_a_study_without_case_managers_or_outcomes(dyads):
     found = two_informants(dyads.drop(columns="case_manager_id"), replace(BOOK, case_manager=None))
-    for table in (found.slopes, found.differences, found.pulls, found.surfaces):
+    for table in (found.slopes, found.pulls, found.surfaces):
         assert table["estimate"].notna().all() and len(table)
     assert two_informants(dyads, replace(BOOK, blocks={})).slopes.empty
 

@@ -22,7 +22,7 @@ from alliance_helpers.claims.rules import read_stress
 from alliance_helpers.pages.printing import COLUMNS as COLUMN_WORDS
 from alliance_helpers.pages.printing import WORDS as VALUE_WORDS
 from alliance_helpers.pages.table_one import table_one
-from alliance_helpers.pages.tables import scorecard
+from alliance_helpers.pages.tables import then_and_now
 from alliance_helpers.paths import LIST, NOTEBOOKS
 from alliance_helpers.running.runner import PLANNING, main_notebooks, run_notebook
 from alliance_helpers.running.sequence import run_sequence
@@ -196,7 +196,7 @@ def test_own_hands_08():
 
 def test_own_hands_09():
     names = played("09_summary")
-    card = scorecard(names["rows"], names["rules"])
+    card = then_and_now(names["rows"], names["rules"]).frame
     for analysis, counted in names["counts"].iterrows():
         assert card[analysis].value_counts().to_dict() == counted[counted > 0].to_dict()
 

@@ -36,7 +36,7 @@ from alliance_helpers.teaching.nothing import noise_edge
 BOOK = read_codebook()
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
 SAID = "ul.sentences li, caption, p.below, ol.below li, p.source, p.synthetic"
-FRONT = ".told li, p.sure, svg title, .answer figcaption, .scorecard small"
+FRONT = ".told li, p.lead, p.sure, svg title, .answer figcaption, .scorecard small"
 OF_NO_TABLE = ("days: observed", "test of this precision")  # see tests/pages/test_plots.py
 
 

@@ -25,7 +25,7 @@ def row(finding, claim, informant, analysis, verdict, *numbers):
     names = ("estimate", "conf_low", "conf_high", "p_value", "p_equivalence")
     made = dict.fromkeys(names) | dict(zip(names, numbers, strict=False))
     head = {"finding": finding, "claim": claim, "informant": informant, "analysis": analysis}
-    return head | {"verdict": verdict, "n": 190.0} | made
+    return head | {"verdict": verdict, "n": 190.0, "criterion": "a rule"} | made
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_sentence_says_then_now_and_what_turns_it(findings):
         "supported: symptom severity; inconclusive: case manager age. "
         "How sure: symptom severity turns with pretreatment not held constant."
     ) in page
-    assert page.count("How sure") == 1  # nothing was changed about hospital days
+    assert page.count("How sure:") == 1  # nothing was changed about hospital days
 
 
 def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
@@ -89,6 +89,8 @@ ALONE = "with case managers not respected"
         ({"as_1995": "ss"}, f"Then reported. Now supported: {BOTH}."),
         ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
         ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
+        ({"as_1995": "is"}, f"Then reported. Now supported: {BOTH}."),  # too few dyads for one
+        ({"as_1995": "ii"}, f"Then not estimable. Now supported: {BOTH}."),
         ({}, f"rating. Now supported: {BOTH}."),
         ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD} supported."),
         ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
@@ -123,9 +125,36 @@ def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said
     assert sentence.startswith(": the case manager's rating. ")
 
 
+CLAIMS = ["age", "experience", "symptoms", "living_skills"]
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("ssss", "Then reported. Now"),
+        ("nsss", f"Then reported, but not {AGE}. Now"),
+        ("nsns", f"Then reported, but not {BOTH}. Now"),
+        ("nnsn", "Then reported only symptom severity. Now"),
+        ("nnnn", "Then not reported. Now"),
+    ],
+)
+def test_the_fewer_are_named_of_what_was_reported_and_what_was_not(then, said):
+    verdicts = {"as_1995": then, "adjusted": "iiii"}
+    told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
+    rows = [
+        row("2", claim, "case_manager", analysis, told[letter], -0.1, -0.3, 0.1, 0.3, 0.2)
+        for analysis, letters in verdicts.items()
+        for claim, letter in zip(CLAIMS, letters, strict=True)
+    ]
+    page = words(front_page(pd.DataFrame(rows), RULES))
+    assert said in page
+    assert page.startswith("Then : what the method of 1995 gives on these data")
+
+
 def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
-    assert "Finding 2. Now" in words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
+    page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
+    assert "Finding 2. Now" in page and page.startswith("Now :")
 
 
 @pytest.mark.parametrize(("clients", "size"), [(190, 201), (111, 201), (109, 60), (47, 60)])
@@ -139,7 +168,8 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     assert (
         f"simulated cohorts of {size} clients of {managers} case managers (here at most {clients} "
         "have what a claim asks for) in which the primary analysis supports a claim that is true "
-        f"there (Monte Carlo error at most {error:.1f} points)."
+        "there, its effect as large as data/scenarios.yml assumes (Monte Carlo error at most "
+        f"{error:.1f} points)."
     ) in page
     shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
     shown = re.findall(r"(\d+) %(?! CI)", page.split("If true")[1].split("The primary est")[0])
@@ -147,9 +177,10 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     chance = rates.query("scenario == 'no_association'")["supported"].sum()
     said = f"{chance:.1f}" if chance >= 0.05 else "fewer than 0.1"
     assert (
-        "2 claims by 2 analyses, 4 verdicts of the same data. The primary analysis supports 1 of "
-        f"the claims; of the 2 that would be untrue if nothing were related, it would support "
-        f"{said} by chance. Holm's adjustment over all claims keeps each of those supported."
+        "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. "
+        "The primary analysis supports 1 of the claims; of the 2 that would be untrue if nothing "
+        f"were related, it would support {said} by chance in cohorts of {size}. Holm's adjustment "
+        "over all claims keeps each of those supported."
     ) in page
 
 
@@ -173,7 +204,7 @@ def test_what_holm_takes_is_named(p, said):
         ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
         ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
         ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
-        ("ni", "in", "The other, in which the alliance explains each outcome, reports the same on"),
+        ("si", "nn", f"each outcome, it would no longer have reported: {AGE}."),
         ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
     ],
 )  # fmt: skip
@@ -181,6 +212,16 @@ def test_what_then_hangs_on_follows_both_readings(first, other, said):
     page = words(front_page(table(as_1995=first, as_1995_outcomes=other, adjusted="ii"), RULES))
     assert said in page
     assert "hangs on" not in words(front_page(table(as_1995=first, adjusted="ii"), RULES))
+    untold = table(as_1995="ni", as_1995_outcomes="in", adjusted="ii")
+    assert "hangs on" not in words(front_page(untold, RULES))  # no claim has both
+
+
+def test_what_cannot_be_estimated_is_not_called_open():
+    findings = table(adjusted="ii", nested="ii")
+    assert "(not estimable)" not in words(front_page(findings, RULES))
+    findings.loc[[0, 2], "criterion"] = "not estimable: a variable does not vary"
+    said = f"Now inconclusive: {AGE} (not estimable) and symptom severity."
+    assert said in words(front_page(findings, RULES))
 
 
 def test_marks_and_titles_of_the_figure_are_those_of_the_rows():

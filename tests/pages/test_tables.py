@@ -19,9 +19,7 @@ from alliance_helpers.pages.printing import WORDS, pretty
 from alliance_helpers.pages.table_one import suppressed, table_one
 from alliance_helpers.pages.tables import (
     joint_tests,
-    missingness,
     reliabilities,
-    scorecard,
     statistics,
     then_and_now,
     verdict_sentences,
@@ -301,15 +299,24 @@ def test_a_scale_that_cannot_be_estimated_says_why(clean, monkeypatch):
     assert "at least 4" in rows.loc["living_skills", "reason"]
 
 
-def test_missingness_counts_dyads_and_answers(clean):
-    rows = missingness(clean, min_cell=0).set_index("term")
-    assert rows.loc["client_age", ["n", "n_missing", "share_missing"]].tolist() == [80, 4, 0.05]
-    assert rows.loc["client_alliance", "share_missing"] == 2 / 80
-    assert rows.loc["client_alliance", "share_items_missing"] == pytest.approx(8 / (80 * 36))
-    assert np.isnan(rows.loc["client_age", "share_items_missing"])
-    assert rows["share_missing"].is_monotonic_decreasing
-    few = missingness(clean).set_index("term").loc["client_alliance"]
-    assert few[["n_missing", "share_missing", "share_items_missing"]].isna().all()
+def test_unanswered_is_the_share_of_answers_left_out_unless_it_tells_of_few(clean, monkeypatch):
+    """Eight people left one item of *bond* out; who left all out is no answerer."""
+    whole = clean.items("client_alliance")
+
+    def share(without: int, nobody: int, synthetic: bool = False) -> pd.Series:
+        items = whole.copy()
+        items.iloc[without:8, 0] = 3  # of eight so many are left
+        items.iloc[80 - nobody :] = np.nan
+        scales = {"client_alliance": BOOK.scales["client_alliance"]}
+        study = replace(clean, codebook=replace(BOOK, synthetic=synthetic, scales=scales))
+        monkeypatch.setattr(type(clean), "items", lambda self, scale: items)
+        return reliabilities(study).set_index("subscale")["share_unanswered"]
+
+    assert share(8, 0)["task"] == 0
+    assert share(8, 10)["bond"] == pytest.approx(8 / (70 * 12))
+    assert share(8, 10)["total"] == pytest.approx(8 / (70 * 36))
+    assert share(4, 0)[["bond", "total"]].isna().all() and share(4, 0)["goal"] == 0
+    assert share(4, 0, synthetic=True)["bond"] == pytest.approx(4 / (80 * 12))
 
 
 def finding(number, claim, informant, analysis, verdict, *figures):
@@ -399,13 +406,16 @@ def test_a_claim_that_cannot_be_estimated_says_why(findings):
 
 
 def test_scorecard_is_in_the_order_of_the_claims(findings):
-    card = scorecard(findings, RULES)
-    assert card.columns.tolist() == ["finding", "text", "informant", "as_published", "nested"]
+    made = then_and_now(findings, RULES)
+    card = made.frame
+    assert card.columns.tolist()[:-1] == ["finding", "text", *made.analyses]
+    assert made.analyses == ("as_published", "nested")
     assert card["finding"].tolist() == ["1", "1", "2", "4", "4"]
     age = card[card["text"].str.startswith("Older")].iloc[0]
     assert (age["as_published"], age["nested"]) == ("supported", "inconclusive")
     assert pd.isna(card.loc[0, "nested"])
-    assert scorecard(findings[:0], RULES).empty
+    with pytest.raises(NotEstimableError, match="no claim can be put to this study"):
+        then_and_now(findings[:0], RULES)
 
 
 def test_the_scorecard_of_a_changed_cohort_says_what_was_changed(findings, monkeypatch):
@@ -426,6 +436,12 @@ MAIN = "adjusted for pretreatment, case managers respected"
         ({FIRST: "n", "nested": "n"}, "of 1995 does not report it, and today all agree."),
         ({FIRST: "s", "nested": "i"}, "of 1995 reports it; today it is inconclusive."),
         ({FIRST: "n", "nested": "i"}, "of 1995 does not report it; today it is inconclusive."),
+        ({FIRST: "i", "nested": "i"}, "of 1995 cannot be applied; today it is inconclusive."),
+        ({FIRST: "i", SECOND: "i", "nested": "s"}, "cannot be applied; today it is supported."),
+        (
+            {FIRST: "i", SECOND: "s", "nested": "s"},
+            "reports it by the one reading that can be applied; today it is supported.",
+        ),
         ({FIRST: "s", SECOND: "s", "nested": "s"}, "of 1995 reports it, and today all agree."),
         (
             {FIRST: "s", SECOND: "n", "nested": "s"},

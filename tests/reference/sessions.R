@@ -29,13 +29,13 @@ model_of <- function(T, vy, vx, ratio) {
   lines <- c(lines, "iy ~~ 0*p1 + 0*q1", "ix ~~ 0*p1 + 0*q1", sprintf("difference := b*%.15g - c/%.15g", ratio, ratio))
   paste(lines, collapse = "\n")
 }
-for (name in c("PSID7682", "wagepan", if (file.exists(file.path(args[1], "gad5.csv"))) "gad5")) {
+for (name in c("PSID7682", "wagepan", if (file.exists(file.path(args[1], "gad.csv"))) c("gad5", "gad"))) {
   d <- read.csv(file.path(args[1], paste0(name, ".csv")))
   d$time <- d$time - min(d$time) + 1; T <- max(d$time)
   w <- reshape(d, idvar = "person", timevar = "time", direction = "wide", sep = "")
   full <- d[complete.cases(d), ]; ratio <- within_sd(full$x, full$person) / within_sd(full$y, full$person)
   fit <- lavaan(model_of(T, var(d$y, na.rm = TRUE), var(d$x, na.rm = TRUE), ratio), w, missing = "fiml", fixed.x = FALSE, meanstructure = TRUE,
-                information = "observed", baseline = FALSE, check.gradient = FALSE, control = list(rel.tol = 1e-10, iter.max = 5000))
+                information = "observed", baseline = FALSE, h1 = FALSE, check.gradient = FALSE, control = list(rel.tol = 1e-14, x.tol = 1e-12, iter.max = 5000))
   e <- parameterEstimates(fit)
   for (label in c("a", "b", "c", "d", "vy", "vx", "cxy", "f1", "f2", "n1", "n2")) {
     row <- e[e$label == label, ][1, ]

@@ -32,7 +32,7 @@ informants: {{client: {{alliance: c}}, case_manager: {{alliance: m}}}}
 """
 
 
-def cleaned(client):
+def cleaned(client, book=BOOK):
     rng = np.random.default_rng(3)
     high = 5 if client == "WAI-SR" else 7
     items = {f"c{i}": rng.integers(1, high + 1, 40) for i in range(1, 13)}
@@ -40,7 +40,7 @@ def cleaned(client):
     frame = pd.DataFrame({"id": [f"p{i}" for i in range(40)], **items})
     frame["sex"] = ["male"] * 3 + ["female"] * 37
     frame["rare"] = [1.5, 2.5, 3.5] + [None] * 37
-    return clean(Study({"t": frame}, parse_codebook(BOOK.format(client=client)), "a test"))
+    return clean(Study({"t": frame}, parse_codebook(book.format(client=client)), "a test"))
 
 
 def test_unlike_forms_become_percentages():
@@ -70,6 +70,13 @@ def test_the_shipped_ratings_stay_sums():
     assert agreement(client, manager, groups).loc["bias", "estimate"] == pytest.approx(
         (client - manager).mean()
     )
+
+
+def test_an_item_of_a_scale_can_be_a_rating():
+    book = BOOK.replace("case_manager: {{alliance: m}}", "case_manager: {{alliance: m3}}")
+    made = cleaned("WAI-SR", book)
+    assert "m4" not in made.dyads
+    assert ratings(made.dyads, made.codebook)[1].notna().all()
 
 
 def test_the_summary_of_dyads_tells_no_small_count():

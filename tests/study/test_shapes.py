@@ -433,6 +433,7 @@ def test_dates_of_a_workbook_beside_text_and_codes_of_spss_that_are_text(tmp_pat
     workbook = openpyxl.Workbook()
     for row in (["id", "day"], [1, pd.Timestamp("2024-03-02")], [2, "04.03.2024"]):
         workbook.active.append(row)
+    workbook.active.row_dimensions[3].hidden = True
     workbook.save(tmp_path / "t.xlsx")
     pyreadstat.write_sav(
         pd.DataFrame({"id": ["1", "2"], "x": ["99", "3"]}), tmp_path / "s.sav",
@@ -441,6 +442,7 @@ def test_dates_of_a_workbook_beside_text_and_codes_of_spss_that_are_text(tmp_pat
     (tmp_path / "codebook.yml").write_text(TWO)
     dyads = clean(load_study(tmp_path)).dyads
     assert [d.day for d in dyads["day"]] == [2, 4]
+    assert "read though the sheet hides it: row 3" in " ".join(check(tmp_path)[1])
     assert dyads["x"].isna().to_list() == [True, False]
 
 

@@ -31,8 +31,8 @@ def handed_in(released, path, answered):
     nbformat.write(notebook, path)
 
 
-def test_three_students_from_release_to_marks(tmp_path):
-    """All right, one of three right, nothing answered; and what is no submission is named."""
+def test_three_students_from_release_to_marks(tmp_path, capfd):
+    """All right, one of three right, nothing answered; what is no submission is named; no noise."""
     course = Course(tmp_path / "class", [6])
     with pytest.raises(ParameterError, match="class is no course yet: make course NAME="):
         course.grade()
@@ -56,6 +56,7 @@ def test_three_students_from_release_to_marks(tmp_path):
         "ben": (1, 5, "done"),
         "cleo": (0, 5, "done"),
     }
+    assert capfd.readouterr().err == ""
     feedback = (course.root / "feedback" / "ben" / UNIT / f"{UNIT}.html").read_text()
     assert "No answer yet." in feedback
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*', feedback), "asks another host"

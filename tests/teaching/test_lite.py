@@ -33,7 +33,7 @@ def test_a_unit_is_one_file_with_the_demonstrations_own_words():
         for (name, control), at in zip(held.controls.items(), first.split(","), strict=True)
     }
     assert moving["states"][first]["text"] == held.text(**chosen)
-    assert [how["expected"] for how in asked][::2] == [0.1, "weaken"]
-    assert all(how["why"] and how["hint"] for how in asked)
+    assert [how["replies"][0][1] for how in asked][::2] == [0.1, "weaken"]
+    assert [how["share"] for how in asked] == [True, True, False]
     # slides: before the first heading there is none; one for each heading and figure
     assert html.count("<article>") == 1 + 9 and "scroll-snap" in html

@@ -99,9 +99,25 @@ def test_every_mistake_gets_the_sentence_meant_for_it(name):
             check(None, **how)
         assert how.get("traps"), f"{cell} expects no mistake"
         for said, wrong in how["traps"].items():
-            with pytest.raises(NotYetError) as error:
-                check(wrong, **how)
-            assert str(error.value).endswith(said), cell
+            for written in as_written(wrong):
+                with pytest.raises(NotYetError) as error:
+                    check(written, **how)
+                assert str(error.value).endswith(said), (cell, written)
+        for written in as_written(how["expected"]):
+            assert told(written, how).startswith(("Right: ", "Close: ")), (cell, written)
+
+
+def as_written(value):
+    """An answer as it was computed, and with two and three decimals."""
+    rounded = [] if isinstance(value, str) else [round(float(value), d) for d in (2, 3)]
+    return [value, *(x for x in rounded if x)]
+
+
+def told(answer, how):
+    try:
+        return check(answer, **how)
+    except NotYetError as problem:
+        return str(problem)
 
 
 def test_what_the_units_draw_is_drawn_before_the_first_visitor_comes():
@@ -175,6 +191,7 @@ def marks_nothing(cell) -> bool:
 
 
 NUMBER = {"expected": 0.30, "within": 0.01, "hint": "Look again.", "traps": {"That is r.": 0.5}}
+ALIKE = {"expected": 0.1764, "within": 0.0015, "traps": {"That is r.": 0.1833, "Half.": 0.1}}
 WORD = {"expected": "noise", "choices": ("same", "noise"), "traps": {"Compare.": "same"}}
 
 
@@ -203,7 +220,13 @@ def test_a_word_is_right(answer):
         ("a third", NUMBER, "A number is wanted here, not 'a third'. Look again."),
         (True, NUMBER, "A number is wanted here, not True. Look again."),
         (float("nan"), NUMBER, "The answer is not a number (NaN): is a value missing? Look again."),
-        ("same", WORD, "Not yet: 'same'. Compare."),
+        (0.183, ALIKE, "Not yet: 0.183. That is r."),
+        (0.18, ALIKE, "Close: one more decimal than 0.18."),  # both are, rounded
+        (0.18, ALIKE | {"traps": {"That is r.": 0.18}}, "Close: one more decimal than 0.18."),
+        (0.18, ALIKE | {"expected": 0.17}, "Not yet: 0.18. That is r."),
+        (0.2, ALIKE, "Close: one more decimal than 0.2."),
+        (0.2, ALIKE | {"expected": 0.17, "traps": {"One step.": 0.2}}, "Not yet: 0.2. One step."),
+        ("same", WORD, "Not yet: same. Compare."),
         ("other", WORD, "'other' is none of the answers: same, noise."),
     ],
 )

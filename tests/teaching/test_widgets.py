@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import permutations
 
 import matplotlib.image
 import nbformat
@@ -495,7 +496,18 @@ def test_text_in_figures_has_contrast(demo):
             assert contrast(to_hex(text.get_color()), paper) >= 4.5, text.get_text()
     page = demo.figure.bbox
     for ax in demo.figure.axes:
-        named = (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels())
+        named = (ax._left_title, ax.xaxis.label, ax.yaxis.label, *ax.get_yticklabels())
         for text in filter(Text.get_text, named):
             box = text.get_window_extent()
             assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
+
+
+@EVERY
+def test_a_title_lies_over_its_own_panel(demo):
+    """It does not run into the numbers or the title of the panel beside it."""
+    demo.picture()
+    for ax, other in permutations(demo.figure.axes, 2):
+        title = ax._left_title.get_window_extent().padded(6)  # pixels
+        texts = other._left_title, other.xaxis.label, other.yaxis.label, *other.get_yticklabels()
+        named = filter(Text.get_text, texts)
+        assert not [t for t in named if t.get_window_extent().overlaps(title)], ax.get_title()

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from alliance_helpers.errors import OutputError, ParameterError
 from alliance_helpers.paths import write_whole
+from alliance_helpers.running.kernels import PROVISIONER, PROVISIONER_VARIABLE
+from alliance_helpers.running.station import close_station, open_station
 
 from . import command
 from .editions import CODE_STUB, SOURCE, TEXT_STUB, drawn, folded, instructor, units
@@ -59,7 +62,9 @@ class Course:
         """nbgrader, configured as the course's own file says."""
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
+        from sqlalchemy.exc import SAWarning
 
+        warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own queries
         # nbgrader calls programs that stand beside this one.
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if not (self.root / SETTINGS).is_file():
@@ -113,10 +118,15 @@ class Course:
 
     def grade(self) -> Path:
         """Autograde, write each student's feedback, and `marks.csv`."""
-        for folder in sorted((self.root / "submitted").glob("*/unit_*")):
-            student, unit = folder.parts[-2:]
-            told(self.api.autograde(unit, student, force=True))
-            told(self.api.generate_feedback(unit, student, force=True))
+        os.environ.setdefault(PROVISIONER_VARIABLE, PROVISIONER)
+        open_station()
+        try:
+            for folder in sorted((self.root / "submitted").glob("*/unit_*")):
+                student, unit = folder.parts[-2:]
+                told(self.api.autograde(unit, student, force=True))
+                told(self.api.generate_feedback(unit, student, force=True))
+        finally:
+            close_station()
         return self.marks()
 
     def marks(self) -> Path:

@@ -28,20 +28,22 @@ from PIL import Image
 
 from alliance_helpers.paths import write_whole
 from alliance_helpers.teaching.demos import Choose, Demo
+from alliance_helpers.teaching.exercises import is_share, replies
 
 from . import command
 from .editions import SOURCE, units, web
 
 MOST = 60  # settings of a demonstration; beyond, one control moves at a time
 COLORS = 48  # of a picture: a quarter of its size
-HERE = Path(__file__).parent
+HERE, LOOK = Path(__file__).parent, SOURCE / "voila" / "templates" / "alliance"
 NEXT = "</article><article>"  # a slide ends, another begins
 
 
 def ask(name: str, expected: object, **how: object) -> SimpleNamespace:
     """An exercise, as the page's script checks it."""
-    how |= {"expected": expected, "traps": list((how.get("traps") or {}).items())}
-    html = f'<div class="ask" data-name="{name}">{embedded(how)}</div>'
+    choices = how.pop("choices", ())
+    told = {"choices": choices, "share": is_share(expected), "replies": replies(expected, **how)}
+    html = f'<div class="ask" data-name="{name}">{embedded(told)}</div>'
     return SimpleNamespace(_repr_html_=lambda: html)
 
 
@@ -50,12 +52,9 @@ def page(path: Path, slides: bool = False) -> str:
     names: dict = {}
     cells = web(nbformat.read(path, as_version=4)).cells
     parts = [part for cell in cells for part in shown(cell, names)]
-    look = SOURCE / "voila" / "templates" / "alliance" / "seminar.css"
-    template = Environment(loader=FileSystemLoader(HERE)).get_template("lite.html.j2")
-    return template.render(
-        title=path.stem.replace("_", " ").capitalize(), parts=parts,
-        css=look.read_text(encoding="utf-8"), slides=slides,
-    )  # fmt: skip
+    template = Environment(loader=FileSystemLoader([HERE, LOOK])).get_template("lite.html.j2")
+    title = path.stem.replace("_", " ").capitalize()
+    return template.render(title=title, parts=parts, slides=slides)
 
 
 def shown(cell: nbformat.NotebookNode, names: dict) -> list[str]:

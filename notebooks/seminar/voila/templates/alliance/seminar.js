@@ -1,5 +1,4 @@
 // The controls of ipywidgets that the units use, as plain HTML, and their line to the kernel.
-"use strict";
 const session = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
 const drawn = [];  // promises of the first figures
 const models = new Map();  // id -> {name, state, views: functions that show a change}
@@ -7,13 +6,6 @@ const queue = [];  // what the kernel has not been told yet; of a control only t
 let socket, asking, waiting = null, lost = 0;
 
 const said = text => { document.getElementById("state").textContent = text; };
-
-function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 function send(type, content, metadata = {}) {
   const header = { msg_id: `${session}-${send.count++}`, msg_type: type, username: "", session,
@@ -84,18 +76,6 @@ function slider(id, state, { kind = "numbers", low, high, step, read, write, wor
   return made;
 }
 
-// Answers stay in this browser, by page and box, over a reload.
-const place = label => `${location.pathname}#${label}`;
-const answers = () => [...document.querySelectorAll(".answer input, .answer select, .essay")];
-const label = box => box.ariaLabel ?? box.labels[0].textContent;
-
-function remembered(box, id, read) {
-  const put = () => { localStorage.setItem(place(label(box)), box.value); if (id) change(id, read()); };
-  box.addEventListener(box.tagName === "SELECT" ? "change" : "input", put);
-  const before = localStorage.getItem(place(label(box)));
-  if (before) { box.value = before; if (id) change(id, read()); }
-}
-
 // The teacher sees how often an answer was given first, and how many are right by now: no names.
 function count(reply) {
   const box = reply.closest(".alliance-exercise");
@@ -112,14 +92,6 @@ function once(what, exercise, said) {
   sessionStorage.setItem(key, "told");
   post("answers", { unit, exercise, said });
 }
-
-document.getElementById("download").addEventListener("click", () => {
-  const text = [document.title, ...answers().map(box => `${label(box)}: ${box.value}`)].join("\n\n");
-  const link = make("a", { href: URL.createObjectURL(new Blob([text + "\n"])),
-    download: `${document.title}.txt` });
-  link.click();
-  URL.revokeObjectURL(link.href);
-});
 
 const number = digits => (id, state) => slider(id, state, {
   low: state.min, high: state.max, step: state.step,
@@ -152,7 +124,7 @@ const VIEWS = {
   },
   TextModel: (id, state) => {
     const input = make("input", { type: "text", id: `c-${id}`, autocomplete: "off" });
-    queueMicrotask(() => remembered(input, id, () => ({ value: input.value })));
+    queueMicrotask(() => remember(input, () => change(id, { value: input.value })));
     input.addEventListener("keydown", event => {
       if (event.key === "Enter") input.closest(".row").querySelector("button").click();
     });
@@ -161,7 +133,7 @@ const VIEWS = {
   DropdownModel: (id, state) => {
     const input = make("select", { id: `c-${id}` },
       ...state._options_labels.map(name => make("option", {}, name)));
-    queueMicrotask(() => remembered(input, id, () => ({ index: input.selectedIndex })));
+    queueMicrotask(() => remember(input, () => change(id, { index: input.selectedIndex })));
     return make("span", { class: "answer" }, make("label", { for: input.id }, state.description), input);
   },
   HTMLModel: (id, state) => {
@@ -226,7 +198,7 @@ document.addEventListener("click", ({ target }) => {
   if (target.matches(".alliance-figure")) target.parentElement.classList.toggle("large");
 });
 
-document.querySelectorAll(".essay").forEach(box => remembered(box));
+document.querySelectorAll(".essay").forEach(box => remember(box));
 document.getElementById("with-code").addEventListener("change",
   event => document.body.classList.toggle("with-code", event.target.checked));
 for (const wrong of ["error", "unhandledrejection"])
