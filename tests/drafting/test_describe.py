@@ -242,11 +242,11 @@ def test_a_name_with_two_meanings_is_two_names(tmp_path):
     ids = [f"p{i}" for i in range(30)]
     numbers = {"id": ids, "score": range(30), "x": np.arange(30) % 7}
     pd.DataFrame(numbers).to_csv(tmp_path / "a.csv", index=False)
-    letters = {"id": ids, "score": ["A", "B"] * 15, "when": ["1990-01-02"] * 30}
+    letters = {"id": ids, "score": ["F", "M"] * 15, "when": ["1990-01-02"] * 30}
     pd.DataFrame(letters).to_csv(tmp_path / "b.csv", index=False)
     book = parse_codebook(describe(tmp_path))
     assert {name for block in book.blocks.values() for name in block} == {
-        "a_score", "b_score_b", "x"
+        "a_score", "b_score_m", "x"
     }  # fmt: skip
     dyads = clean(load_study(tmp_path, book)).dyads
     assert dyads["a_score"].to_list() == [*range(30)]
