@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
@@ -24,6 +24,10 @@ WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding=
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
 NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
+MOST = 0.95  # of the cells
+MOST_STEPS = 9
+TEN = 10  # the highest number that stands for an answer where a word may stand for none
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
@@ -51,7 +55,7 @@ INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
 HALF = 0.5
 SHORTEST = 3
 TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
-BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -88, -77, -66, -9, -8, -7)
+BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -96, -95, -88, -77, -66, -9, -8, -7)
 CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
 
 
@@ -93,6 +97,7 @@ def no_answer(word: str) -> bool:
     """Whether a cell's word stands for no answer, in any of the languages known."""
     parts = [word, *re.split(r"[/,;()]", word)]
     said = [(plain(part) or part.strip().casefold()) in NO_ANSWER for part in parts]
+    said[0] |= plain(word).startswith("user missing")  # as Castor writes them, with a code
     return said[0] or (len(said) > 2 and all(said[1:]))
 
 
@@ -109,6 +114,19 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
                  for w in step})
         for order in WORDS["answers"]
     )  # fmt: skip
+
+
+def sets_of(held: Mapping[str, int], number: Mapping[str, float], codes: Iterable) -> set[str]:
+    """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
+    held = {t: n for t, n in held.items() if number.get(t) not in codes and not no_answer(t)}
+    tests = {order["name"]: known.keys() for order, known in _orders()}
+    enough, found = MOST * sum(held.values()), set()
+    if sum(n for text, n in held.items() if number.get(text) in range(11)) >= enough > 0:
+        return {"steps"}
+    for name, known in tests.items():
+        if sum(n for text, n in held.items() if plain(text) in known) >= enough > 0:
+            found.add(name)
+    return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 
 def _slips(seen: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
@@ -153,7 +171,6 @@ def read_words(
     if numbered and all(numbered.values()):
         found = {word: float(match[1]) for word, match in numbered.items()}
         if len(set(found.values())) == len(found):
-            found |= {f"{x:g}": x for x in beside if x not in found.values()}
             found = dict(sorted(found.items(), key=lambda item: item[1]))
             return _backwards(found, levels) or Answers(found, remark=say("numbered"))
     seen = {plain(word): word for word in reversed(words)}
@@ -185,6 +202,15 @@ def read_words(
         stop, said = said, ""
     asked = both(said, slips and say("slips", words=shown(slips), name=order["name"]))
     return Answers(found, order.get("form"), say("in_order", name=order["name"]), asked, stop)
+
+
+def with_numbers(answers: Answers, beside: Iterable[float]) -> Answers:
+    """With the numbers that cells hold beside words, where the words do not span them."""
+    told, beside = {*answers.numbers.values()}, {x for x in beside if x in range(TEN + 1)}
+    if not told or not any(x < min(told) or x > max(told) for x in beside):
+        return answers
+    every = {**{f"{x:g}": x for x in beside}, **answers.numbers}
+    return replace(answers, numbers=dict(sorted(every.items(), key=lambda pair: pair[1])))
 
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:
@@ -361,6 +387,32 @@ def initials(held: Mapping[str, int]) -> bool:
     return 2 * len(held) < again > 0.8 * sum(held.values()) and (
         len(held) > MOST_LEVELS or (letters and few and not {*held} <= {*"MFWDXHV"})
     )
+
+
+@cache
+def as_number(text: str) -> float | None:
+    """A cell's number, with a point or a comma; None where it is none.
+
+    >>> as_number("3,5"), as_number("12?")
+    (3.5, None)
+    """
+    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
+    return number if np.isfinite(number) else None
+
+
+def typed(name: str) -> str:
+    """An id whatever signs, case and zeros it was typed with: K-07 is k7."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain(name).replace(" ", ""))
+
+
+def as_typed(here: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Ids as others write them, where they differ in signs or case; if each can be but one."""
+    there = {typed(name): name for name in known}
+    if len(there) < len({*known}) or len({*map(typed, here)}) < len({*here}):
+        return {}
+    alike = {name: there.get(typed(name), name) for name in here}
+    return {name: meant for name, meant in alike.items() if name not in {*known, meant}}
 
 
 def place_in_time(text: str) -> tuple[int, float, str] | None:

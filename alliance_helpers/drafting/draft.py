@@ -20,7 +20,7 @@ from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import pattern, say
+from .answers import as_typed, pattern, say, typed
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
@@ -36,7 +36,7 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import WAI, WHO, find_blocks, informant_of, reversed_beside
+from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside
 from .layout import (
     ALIKE,
     OUTCOME,
@@ -59,6 +59,7 @@ from .ratings import (
     join_parts,
     rater_of,
     whole_ratings,
+    worded,
 )
 
 INDICATED = pattern("column", "indicated")
@@ -179,6 +180,10 @@ def _look(source: Source) -> DraftTable:
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
     blocks, found = find_blocks(raw, columns, beside)
+    taken = {c for block in (*blocks, *(block for block, _ in found)) for c in block.columns}
+    for block, told in worded(columns, {*beside, *taken}):
+        blocks += [told] if isinstance(told, Block) else []
+        found += [(block, told)] if isinstance(told, str) else []
     questions = [say("unlike" if odd else "waves", block=block.pattern(), odd=odd)
                  for block, odd in found if odd or not WAI.search(block.stem)]  # fmt: skip
     unlike = {column for block, odd in found for column in block.columns if odd}
@@ -262,16 +267,17 @@ def join_by_values(
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
         told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(plain, known)} & {*map(plain, here)}) or len(as_written(here, known))
+        same = {n: len({*map(typed, known)} & {*map(typed, here)}) or len(as_written(here, known))
                 for n, here in told.items()}  # fmt: skip
         shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
         if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role)
+            found = table.guesses[best].as_id(role=role, values=as_typed(told[best], known) or ())
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
             shown = {"table": table.name, "column": found.column, "name": name}
             joined.append(say("joined", **shown, share=shares[best]))
+            joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
     return joined
 
 

@@ -108,7 +108,8 @@ def read_sources(path: Path) -> dict[str, Source]:
         sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
         places += [(file, sheet) for sheet in (sheets if len(sheets) > 1 else [None])]
     tables = [p for p in places if not LEGEND.fullmatch(plain(p[1] or p[0].stem))] or places
-    others = [say("legend", name=s or f.name) for f, s in places if (f, s) not in tables]
+    legends = [place for place in places if place not in tables]
+    others = [say("legend", name=sheet or file.name) for file, sheet in legends]
     read, found = [], {}
     for file, sheet in tables:
         raw, settings, why = _below_titles(file, sheet)
@@ -123,7 +124,11 @@ def read_sources(path: Path) -> dict[str, Source]:
             seen = {"file": fields.file, "row": names.index[0], "found": shown(names)}
             asked.append(say("other_dictionary", column=FIELDS, **seen))
         read = [_described(*both) if both[1] else both[0] for both in zip(read, told, strict=True)]
+    explained = [_with_header(file, sheet, 1, 1) for file, sheet in legends]
+    explained = [raw.frame for raw in explained if isinstance(raw, RawTable)]
     for source in read:
+        for legend in explained:
+            source = _explained(source, legend)
         for part in _of_tool(_three_headers(source)):
             if twice := repeated_names(part.raw.frame):
                 raise refuse(part.raw.file, "names_apart", twice=twice)
@@ -238,6 +243,19 @@ def _described(source: Source, told: Mapping[str, pd.Series]) -> Source:
     return source.without(secret).changed(say("dictionary"), **raw)
 
 
+def _explained(source: Source, legend: pd.DataFrame) -> Source:
+    """With labels from a table that names most of its columns, and what each is beside them."""
+    names, own = {*source.raw.frame}, source.raw.labels
+    for column in legend:
+        told = legend[legend[column].isin(names)].drop(columns=column).dropna(axis=1, how="all")
+        if 2 * len(told) > len(names) and told.shape[1]:
+            texts = told.fillna("").map(as_text)
+            best = max(texts, key=lambda c: (texts[c].nunique(), texts[c].str.len().sum()))
+            labels = dict(zip(legend.loc[told.index, column], texts[best], strict=True))
+            return source.changed(labels={**labels, **own})
+    return source
+
+
 def _of_tool(source: Source) -> Iterator[Source]:
     """Without previews and what the tool adds by itself; an event or instrument of REDCap each."""
     columns = {*map(_code, source.raw.frame)}
@@ -273,6 +291,11 @@ def _finished(source: Source, tool: str) -> Source:
         if 0 < len(kept) < len(said):
             word = "of previews or tests" if column == "Status" else "unfinished"
             source = source.rows(column, kept, source.name, word, blank=True)
+    for column, kept in WORDS["finished"]["kept"].items() if tool == "unipark" else ():
+        held = {*frame[column].dropna().map(as_text)} if column in frame else set()
+        if held - {*kept} and (there := [code for code in kept if code in held]):
+            word = "of previews or tests" if column == "tester" else "unfinished"
+            source = source.rows(column, there, source.name, word, blank=True)
     when, page = (next((c for c in frame if _code(c) in WORDS["finished"][w]), None)
                   for w in ("sent", "page"))  # fmt: skip
     if tool == "limesurvey" and when and page:

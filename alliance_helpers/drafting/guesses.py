@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain, count
 from math import ceil, floor
 
@@ -30,6 +30,7 @@ from .answers import (
     TIME,
     WORDS,
     anchors,
+    as_number,
     far_up,
     in_order,
     no_answer,
@@ -44,6 +45,7 @@ ROLES = {who: pattern("role", who) for who in ("client", "case_manager", "site")
 NAMED = {who: pattern("bare_role", who) for who in ROLES}
 RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
+ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
 BEFORE = pattern("column", "before")
@@ -56,7 +58,6 @@ MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}")  # a 
 NAMED_MONTH = re.compile(r"(?i)\d{1,2}([-. ]*)[a-z]{3,9}\1\d{2,4}(\D.*)?|[a-z]{3,9} \d.*")
 NAMELESS = re.compile(r"unnamed \d+")
 DAYS, CLOCKS = (WORDS["time"][name] for name in ("days", "clocks"))
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 MOSTLY = 0.95  # of the cells
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
@@ -96,7 +97,8 @@ class Guess:
 
     def as_id(self, **also) -> Guess:
         """The same column as what tells rows apart, which has no range and no categories."""
-        return replace(self, type="id", low=np.nan, high=np.nan, values=(), **also)
+        values = self.values if self.type == "id" else ()
+        return replace(self, type="id", low=np.nan, high=np.nan, **{"values": values, **also})
 
 
 Columns = dict[str, Guess]
@@ -187,18 +189,6 @@ def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
     return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
 
 
-@cache
-def as_number(text: str) -> float | None:
-    """A cell's number, with a point or a comma; None where it is none.
-
-    >>> as_number("3,5"), as_number("12?")
-    (3.5, None)
-    """
-    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
-    number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
-    return number if np.isfinite(number) else None
-
-
 def named_for(name: str) -> str | None:
     """Whose id a column holds for sure by its name: nothing but the role and words for an id.
 
@@ -207,7 +197,7 @@ def named_for(name: str) -> str | None:
     >>> named_for("TCODE"), named_for("T")
     ('case_manager', None)
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.partition(". ")[0])
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", ID_OF.sub("", name.partition(". ")[0]))
     words = re.split(r"[^a-zäöüíé]+", split.lower())
     bare = "_".join(w for w in words if w and not re.fullmatch(ID_WORDS, w))
     several = dict.fromkeys([bare, re.sub(rf"^(cod|id|nr)|{ID_WORDS}$", "", bare)])
@@ -260,6 +250,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
+        if TIME.fullmatch(column.name) and number.min() >= 0:  # no count is a missing code
+            return _outward(as_number_guess(guess, number, np.inf), number)
         return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:

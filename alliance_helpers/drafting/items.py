@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -19,6 +19,7 @@ from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
     BELOW,
+    CODES,
     HALF,
     NUMBERED,
     SHORTEST,
@@ -32,6 +33,7 @@ from .answers import (
     read_codes,
     read_words,
     say,
+    with_numbers,
 )
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
@@ -57,7 +59,8 @@ class Block:
     """Columns whose names differ in one number only: one questionnaire, or part of one.
 
     `columns` may hold one that says by its name that it is reversed, where the plain one is
-    missing; `answers` and `guess` are what all of them hold, `own` what other codes of one mean.
+    missing; `answers` and `guess` are what all of them hold, `own` what other codes of one mean;
+    `told`: whether names or words say which item each is.
     """
 
     before: str
@@ -69,6 +72,7 @@ class Block:
     guess: Guess = field(default_factory=lambda: Guess("", "integer"))
     answers: Answers = field(default_factory=Answers)
     own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    told: bool = True
 
     @property
     def stem(self) -> str:
@@ -131,16 +135,14 @@ def find_blocks(
             continue
         told = guess_block(columns, block)
         parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
+        if isinstance(told, str):
+            known = {column for part in parts for column in part.columns}
+            parts += [part for part in _forms_apart(block) if known.isdisjoint(part.columns)]
         all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
         parts = parts if all_told or isinstance(told, str) else []
         unlike += [(block, told)] if isinstance(told, str) and not parts else []
         blocks += [guess_block(columns, part) for part in parts] or [told]
     blocks = [block for block in blocks if isinstance(block, Block)]
-    taken = {*beside, *(column for block in blocks for column in block.columns)}
-    more = [guess_block(columns, block) for block in unnumbered(columns, taken)]
-    more = [b for b in more if isinstance(b, Block) and (b.answers.form or like_a_form(b))]
-    blocks += [replace(b, answers=replace(b.answers, question=both(b.answers.question,
-               say("as_they_stand")))) for b in more]  # fmt: skip
     return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
 
 
@@ -218,29 +220,6 @@ def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
     return parts
 
 
-def unnumbered(columns: Mapping[str, Column], taken: set[str]) -> Iterator[Block]:
-    """Forms whose items are called by what they say: neighbours that hold the same few answers."""
-
-    def kind(name: str) -> str:
-        column = columns[name]
-        few = name not in taken and 2 <= len(column.held) <= MOST + 1
-        if not few or sum(column.held.values()) < 2 * len(column.held):
-            return ""
-        if len(column.number) < len(column.held) / 2:
-            return "words"
-        steps = all(x % 1 == 0 and 0 <= x <= MOST for x in column.number.values())
-        return "steps" if steps and len(name.split()) > 3 else ""
-
-    for told, run in groupby(columns, kind):
-        names, parts = [*run] if told else [], [*N_ITEMS.values()]
-        for n in {n for n in parts if len(names) in (n, 2 * n)}:
-            for items in (names[:n], names[n:])[: len(names) // n]:
-                of = [informant_of(word) for name in items for word in OF_OTHERS.findall(name)]
-                of = [who for who in WHO if who not in of] if any(of) else []
-                before = f"{of[0]}_item_" if len(of) == 1 else "item_"
-                yield Block(before, "", 1, (*range(1, n + 1),), (*items,))
-
-
 def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
     """Both informants' forms where they are numbered as one: 1 to 12 and 13 to 24."""
     n = len(block.numbers) // 2
@@ -251,6 +230,14 @@ def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
     told = [guess_block(columns, part) for part in parts]
     unlike = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
     return parts if WAI.search(block.stem) or len({*unlike}) == 2 else []
+
+
+def _forms_apart(block: Block) -> list[Block]:
+    """Stretches as long as a form between gaps in the numbers: V31 to V42, V51 to V62."""
+    runs = [[*run] for _, run in groupby(range(len(block.numbers)), lambda i: block.numbers[i] - i)]
+    return [replace(block, numbers=block.numbers[run[0] : run[-1] + 1],
+                    columns=block.columns[run[0] : run[-1] + 1], labelled=True)
+            for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]  # fmt: skip
 
 
 def reversed_beside(raw: RawTable) -> dict[str, str]:
@@ -345,6 +332,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         if guess.type == "integer" and not often:
             gaps = label_gaps(cells, levels)
             answers = replace(read_codes(cells, levels), stop=gaps)
+    if often:
+        answers = with_numbers(answers, {*number.values()}.difference(guess.codes, CODES))
     if told := answers.numbers.values():
         guess = replace(guess, low=min(told), high=max(told))
     answers = replace(answers, question=both(answers.question, *said))

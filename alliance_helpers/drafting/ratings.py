@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 from math import ceil
 
 import pandas as pd
 
 from ..errors import listed
-from ..study.cells import as_text
-from ..study.codebook import N_ITEMS, NUMERIC, RESPONSES, SUBSCALES, expand
+from ..study.cells import as_text, plain
+from ..study.codebook import N_ITEMS, NUMERIC, RESPONSES, SHORT_OF_36, SUBSCALES, expand
 from ..study.suspect import TURNED
-from .answers import PHASES, TIME, WORDS, Answers, both, pattern, say
-from .guesses import Guess
+from .answers import (
+    CODES,
+    NO_ANSWER,
+    PHASES,
+    TIME,
+    WORDS,
+    Answers,
+    both,
+    pattern,
+    say,
+    sets_of,
+)
+from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
     MOST,
@@ -26,6 +39,7 @@ from .items import (
     Block,
     answered,
     form_of,
+    guess_block,
     informant_of,
     like_a_form,
     reversed_by,
@@ -40,6 +54,92 @@ PLAIN = pattern("column", "plain")
 UNUSUAL = 0.45  # of the way from the lowest to the highest answer: few alliances are rated so low
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
+
+MINE = pattern("column", "mine")
+BEGUN = re.compile(r"\W*(?:\d+\W+)?(.{3,}?)\s*(?:\[| - |: |\? )")  # as all items of a grid do
+ITEMS = {int(i): re.compile(words, re.IGNORECASE) for i, words in WORDS["items"].items()}
+PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
+                 for i, k in zip(of, SUBSCALES[form][part], strict=True)}
+          for form, parts in SHORT_OF_36.items()}  # fmt: skip
+STATED = 3  # words of a name that say something
+FEWEST = 5  # neighbours that are a block by their answers alone
+
+
+def worded(
+    columns: Mapping[str, Column], taken: set[str]
+) -> Iterator[tuple[Block, Block | str | None]]:
+    """Blocks of columns named by statements, and what they are found to be, or why they are none.
+
+    The short forms, by words of their items, in order; failing that, neighbours that share one set
+    of answers, as they stand in the file.
+    """
+    text = {c.name: c.label if len(c.label.split()) >= STATED else c.name
+            for c in columns.values() if c.name not in taken}  # fmt: skip
+    begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
+    often = Counter(begun.values())
+    sets = {name: sets_of(columns[name].held, columns[name].number, CODES) for name in text}
+    said = {name for name in text  # by words of the name, or of the answers
+            if often[begun.get(name)] >= STATED or len(text[name].split()) >= STATED
+            or sets[name] - {"steps", "words"}}  # fmt: skip
+    stated = [(i, c) for i, c in enumerate(columns.values())
+              if c.name in said and (_item(text[c.name]) or sets[c.name])]  # fmt: skip
+    who = pd.Series([_speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
+    told = {c.name: (begun[c.name] if often[begun.get(c.name)] >= STATED else "", w or "")
+            for (_, c), w in zip(stated, who, strict=True)}  # fmt: skip
+    for (beginning, _), part in groupby(stated, lambda both: told[both[1].name]):
+        part = [*part]
+        forms = [*_by_words([c.name for _, c in part], text)]
+        known = {name for _, names in forms for name in names}
+        runs = _alike([(i, c) for i, c in part if c.name not in known])
+        for form, names in [*forms, *(("", run) for run in runs)]:
+            stem = f"wai_{form[4:].lower()}" if form else plain_name(beginning or "item")[:20]
+            stem += {"client": "_c_", "case_manager": "_t_", None: "_"}[
+                _speaker(map(text.get, names))
+            ]
+            own = [*map(int, re.findall(r"^\D*(\d+)", "\n".join(names), re.MULTILINE))]
+            sure = bool(form) or [i - own[0] for i in own] == [*range(len(names))]
+            block = Block(stem, "", 1, (*range(1, len(names) + 1),), (*names,), told=sure)
+            yield block, guess_block(columns, block)
+
+
+def _speaker(texts: Iterable[str]) -> str | None:
+    """Who says all of these: the client, if they speak of my therapist."""
+    about = {informant_of(word) for text in texts for word in MINE.findall(text)} - {None}
+    return next((who for who in WHO if {who} == {*WHO} - about), None)
+
+
+def _item(text: str) -> int | None:
+    """The item whose words these are, by its number in the 36-item form."""
+    return next((i for i, words in ITEMS.items() if words.search(text)), None)
+
+
+def _by_words(names: list[str], text: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Short forms of which each item is there once, by words of it, and their columns in order."""
+    found: list[dict[int, str]] = [{}]
+    for name in names:
+        if item := _item(text[name]):
+            found += [{}] if item in found[-1] else []
+            found[-1][item] = name
+    for items in found:
+        for form, place in PLACES.items():
+            if place.keys() == items.keys():
+                yield form, [items[i] for i in sorted(place, key=place.get)]
+
+
+def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
+    """Stretches of neighbours that share one set of answers."""
+    run, shared, last = [], set(), -1
+    for at, column in [*part, (-1, None)]:
+        here = sets_of(column.held, column.number, CODES) if column else set()
+        if at != last + 1 or not shared & here:
+            held = Counter(answer for c in run for answer in {*map(plain, c.held)} - NO_ANSWER)
+            tops = [max({*c.number.values()}.difference(CODES), default=0) for c in run]
+            several = sum(n > 1 for n in held.values())
+            if len(run) >= FEWEST and several >= STATED and 2 * min(tops) >= max(tops):
+                yield [c.name for c in run]
+            run, shared = [], here
+        run += [column] if here else []
+        shared, last = shared & here, at
 
 
 def _label(block: Block, table: DraftTable) -> str:
@@ -243,6 +343,8 @@ def _alliance(
     rater = informant.replace("_", " ")
     if not known:
         said.append(say("no_form", n=len(block.columns)))
+    if not block.told:
+        said.append(say("as_they_stand"))
     if unseen:
         said.append(say("whose", who=rater))
     elif form and informant in layout.informants:
