@@ -229,7 +229,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             why = say("sessions", column=table.guesses[layout.client].column, by=time)
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
+    lost = [table.source.raw.file for table in tables if table not in layout.tables]
+    layout.questions += [say("lost", file=file) for file in lost]
     leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
@@ -252,10 +253,6 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_parts(layout)
     _sort(layout)
     return layout
-
-
-def _lost(table: DraftTable) -> str:
-    return say("lost", file=table.source.raw.file)
 
 
 def join_by_values(
@@ -374,8 +371,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
             held = held if name in (layout.case_manager, layout.site) else {}
             gone = {code if isinstance(code, str) else f"{code:g}" for code in guess.codes}
-            there = [text for text in held if text not in gone]
-            same = spelled_alike(there, people=name == layout.case_manager)
+            there = (text for text in held if text not in gone)
+            same = spelled_alike([*there], people=name == layout.case_manager)
             if guess.type == "category":  # which reads spellings alike that differ in signs only
                 same = [group for group in same if len({*map(plain, group)}) > 1]
             if same:

@@ -36,7 +36,7 @@ SEVERAL = range(2, 13)
 MET = 0.5  # of a table's sessions, that the first table has
 STRETCH, CHANCE = 0.1, 1e-6  # of the rows; that such a stretch is nothing but chance
 ALIKE, MOST_IDS, LETTERS = 0.85, 300, 5
-TITLES = "dr prof dipl psych med phil phd msc mag lic herr frau hr fr mr mrs ms sr sra dra".split()
+TITLES = re.compile(r"dr|dra|prof|dipl|psych|phd|msc|mag|lic|herr|frau|hr|fr|mr|mrs|ms|sr|sra")
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 HALF, GAPS = 0.5, 1.5
 
@@ -266,17 +266,18 @@ def spelled_alike(ids, people: bool = False) -> list[list[str]]:
     >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "Weber"], True)
     [['Anna Schmidt', 'Dr. Schmidt']]
     """
-    groups, fixed = {}, {}
+    groups, fixed, parts = {}, {}, {}
     for i in map(str, ids if len(ids) <= MOST_IDS else ()):
         site, _, name = unicodedata.normalize("NFC", i).rpartition(IN)
         name = re.sub(r"(?<=[a-z])(?=[A-Z]$)", " ", name)  # TherapistB
         name = unicodedata.normalize("NFKD", name.casefold().translate(UMLAUTS))
         name = re.sub(r"[\u0300-\u036f]", "", name)
         words = re.findall(r"[^\W\d_]+|\d+", re.sub(r"(?<!\d)0+(?=\d)", "", name))
-        words = [w for w in words if not people or w not in TITLES] or words
+        words = [w for w in words if not people or not TITLES.fullmatch(w)] or words
         words = words if re.search(r"\d", name) else sorted(words)
         key = site, re.sub(r"(?<!\d) | (?!\d)", "", " ".join(words))
         groups.setdefault(key, []).append(i)
+        parts[key] = words
         fixed[key] = [site, *(word for word in words if word.isdigit() or len(word) == 1)]
     names = [(k, x) for k in groups if len(x := re.sub(r"[\d ]", "", k[1])) >= LETTERS]
     for (a, x), (b, y) in combinations(names, 2):
@@ -286,8 +287,8 @@ def spelled_alike(ids, people: bool = False) -> list[list[str]]:
             groups |= {k: one for k, group in groups.items() if group is two}
     for a in sorted(groups, key=lambda key: -len(key[1])) if people else ():
         longer = [b for b in groups if groups[b] is not groups[a] and b[0] == a[0]]
-        fits = {id(groups[b]): groups[b] for b in longer if _part_of(a[1].split(), b[1].split())}
-        if len(fits) == 1 and (one := [*fits.values()][0]):
+        fits = {id(groups[b]): groups[b] for b in longer if _part_of(parts[a], parts[b])}
+        for one in fits.values() if len(fits) == 1 else ():
             one += groups[a]
             groups |= {k: one for k, group in groups.items() if group is groups[a]}
     return [group for group in {id(g): g for g in groups.values()}.values() if len(group) > 1]
