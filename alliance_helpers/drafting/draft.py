@@ -218,7 +218,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.questions += [_lost(table) for table in seen if table is not largest]
+        lost = [table.source.raw.file for table in seen if table is not largest]
+        layout.questions += [say("lost", file=file) for file in lost]
         return layout
     numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
