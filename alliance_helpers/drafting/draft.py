@@ -372,8 +372,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
                 table.questions.append(say("trials", column=column, ids=listed(map(repr, odd), 6)))
             held = held if name in (layout.case_manager, layout.site) else {}
             gone = {code if isinstance(code, str) else f"{code:g}" for code in guess.codes}
-            there = (text for text in held if text not in gone)
-            same = spelled_alike([*there], people=name == layout.case_manager)
+            same = spelled_alike([t for t in held if t not in gone], name == layout.case_manager)
             if guess.type == "category":  # which reads spellings alike that differ in signs only
                 same = [group for group in same if len({*map(plain, group)}) > 1]
             if same:

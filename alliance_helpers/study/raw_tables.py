@@ -207,6 +207,7 @@ def _records(cells: pd.Series, at: int) -> np.ndarray | None:
     return like if (~like).sum() <= max(1, ODD * len(like)) else None
 
 
+@np.errstate(invalid="ignore")  # of 1e400
 def _sums_up(row: pd.Series, records: pd.DataFrame) -> bool:
     """Whether one measure of the records makes nearly all numbers of a row, as rounded there."""
     at = np.flatnonzero(pd.to_numeric(row, errors="coerce").notna())

@@ -164,6 +164,7 @@ TABLE = st.lists(st.tuples(NAME, st.lists(CELL, min_size=1, max_size=12) | CYCLE
 @example(tables=[[("\u9999", [f"p{i}" for i in range(30)])], [("'", ["A", "B"])]], n=10)
 @example(tables=[[("", ["INFINITY"]), ("00", ["1e400"]), ("", [""]), ("0", ["", "-9"])]], n=2)
 @example(tables=[[("", [""]), ("", ["x"]), ("00", ["y"]), ("", [""]), ("0", ["", "-9"])]], n=2)
+@example(tables=[[("", ["\x8e", "-51", "", ""]), ("", ["1", "2"]), ("", ["x", "y"])]], n=18)
 @example(tables=[[("00", ["-9", "1", "4"])], [("id", ["", "-9"]), ("1", ["1", "2"])]], n=3)
 def test_any_study_can_be_described(tables, n, tmp_path_factory):
     folder = tmp_path_factory.mktemp("any")
