@@ -7,7 +7,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 import yaml
-from exports_made import SR, C, S, T, ids, limesurvey, named, numbered, totals, truth
+from exports_made import SR, C, S, T, ids, limesurvey, long_roles, named, numbered, totals, truth
 from further_exports import side_by_side
 from test_exports import drafted
 
@@ -290,6 +290,25 @@ def test_a_code_beside_the_steps_of_a_rating_is_asked_about(name, held, code, tm
 def test_an_honest_number_is_no_code(name, held, tmp_path):
     text, variable = rating(tmp_path, name, held)
     assert "apart from all else" not in text and "missing" not in variable
+
+
+def test_one_person_without_symptoms_is_no_code(tmp_path):
+    data, held = truth(), np.resize(np.arange(4, 20), 72)
+    held[30] = 0
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    for name in ("phq9", "gaf"):
+        frame.assign(**{name: held}).to_csv(tmp_path / "d.csv", index=False)
+        assert ("apart from all else" in describe(tmp_path)) == (name == "gaf")
+
+
+def test_answers_of_two_roles_are_low_by_their_own_form(tmp_path):
+    data = truth()
+    data[C] = (data[C] - 1).clip(lower=1)
+    long_roles(tmp_path, data)
+    text = describe(tmp_path)
+    assert text.count("lower than alliances mostly") == 1 and "of 1 to 5, lower" in text
+    long_roles(tmp_path, truth())
+    assert "lower than alliances mostly" not in describe(tmp_path)
 
 
 def test_rare_words_of_no_answer_leave_a_number(tmp_path):
