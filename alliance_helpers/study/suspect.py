@@ -263,7 +263,7 @@ def spelled_alike(ids, people: bool = False) -> list[list[str]]:
 
     >>> spelled_alike(["T1", "T01", "t 1", "T10", "Jäger", "Jager", "JAEGER", "1-11", "11-1"])
     [['T1', 'T01', 't 1'], ['Jäger', 'JAEGER', 'Jager']]
-    >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "PWP 1", "PWP 10"], True)
+    >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "P 1", "P 10"], True)
     [['Anna Schmidt', 'Dr. Schmidt']]
     """
     groups, fixed, parts = {}, {}, {}
