@@ -237,7 +237,7 @@ def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
     for name in numbers:
         if list(frame.columns).count(name) == 1:
             comma = frame[name].str.fullmatch(COMMA_NUMBER)
-            point = frame[name].str.contains(".", regex=False)
+            point = frame[name].str.fullmatch(r"\s*[-+]?\d*\.\d+\s*")
             if comma.any() and not point.any():
                 swapped = frame[name].str.replace(",", ".", regex=False)
                 changed[name] = frame[name].where(~comma, swapped)
