@@ -181,13 +181,13 @@ def guess_columns(
 
 
 def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
-    """Words that stand for no answer: where most cells are numbers, in several rows, or known."""
+    """Words for no answer: where most cells are numbers, in several rows, known, or a sign."""
     counts: Counter[str] = Counter()
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
-    return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
+    return {w for w, n in counts.items() if n >= FEW or no_answer(w) or not plain(w)}
 
 
 def named_for(name: str) -> str | None:

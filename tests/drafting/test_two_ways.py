@@ -311,11 +311,12 @@ def test_answers_of_two_roles_are_low_by_their_own_form(tmp_path):
     assert "lower than alliances mostly" not in describe(tmp_path)
 
 
-def test_rare_words_of_no_answer_leave_a_number(tmp_path):
+@pytest.mark.parametrize("word", ["k.A.", "-"])
+def test_rare_words_of_no_answer_leave_a_number(word, tmp_path):
     data = truth()
     frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
     cells = data["phq"].astype(object)
-    cells[[3, 9, 20]] = "k.A."
+    cells[[3, 9, 20]] = word
     frame.assign(phq_nach=cells).to_csv(tmp_path / "d.csv", index=False)
     _, book, _, dyads = drafted(tmp_path)
     assert book.blocks["outcome"] == ("phq_nach",) and dyads["phq_nach"].count() == 69
