@@ -36,8 +36,8 @@ from .raw_tables import (
     within_limits,
 )
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t|])[\"]?\r?\n")
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
 BLOCK = 16 << 20
 HEAD = TAIL = 1 << 20

@@ -178,6 +178,12 @@ def test_a_decimal_comma_in_a_cell_of_text_is_a_number(tmp_path):
         load_study(tmp_path, parse_codebook(text))
 
 
+def test_bars_may_separate_cells(tmp_path):
+    (tmp_path / "people.txt").write_text("id|sex|mood\na|Female|2\nb|Male|3\n")
+    raw = read_file(tmp_path / "people.txt")
+    assert raw.note == "cells separated by bars" and raw.frame["mood"].to_list() == ["2", "3"]
+
+
 def test_a_point_in_a_word_leaves_decimal_commas(tmp_path):
     text = LABELLED.replace("people.sav", "people.csv")
     text = text.replace("integer, range: [1, 5]", 'number, missing: ["k. A."]')
