@@ -335,3 +335,18 @@ def test_a_remark_that_a_row_is_not_to_be_used_is_asked_about(tmp_path):
     said = {3: "bitte ausschließen", 9: "consent withdrawn", 20: "moved", 30: "late"}
     frame.assign(Bemerkung=pd.Series(said)).to_csv(tmp_path / "d.csv", index=False)
     assert "'Bemerkung' may say of 2 rows that they are not to be used" in describe(tmp_path)
+
+
+def test_pilot_rows_and_remarks_are_asked_about_and_left_out_by_one_line(tmp_path):
+    data = truth()
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    marks = {"phase": ["pilot"] * 6 + ["main"] * 66, "note": ["excluded"] * 6 + [""] * 66}
+    for name, mark in marks.items():
+        frame.assign(**{name: mark}).to_csv(tmp_path / "d.csv", index=False)
+        text = describe(tmp_path)
+        assert f"'{name}' may say which rows are not to be used" in text and '`""` for a' in text
+        assert name not in yaml.safe_load(text)["blocks"].get("pretreatment", ())
+        where = f"    where: {{{name}: {mark[-1]!r}}}\n    row: client "
+        book = parse_codebook(text.replace("    row: client ", where))
+        named = {"client_alliance": "c", "case_manager_alliance": "t"}
+        same_totals(clean(load_study(tmp_path, book)).dyads.rename(columns=named), totals(data)[6:])
