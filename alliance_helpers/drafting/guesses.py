@@ -48,6 +48,7 @@ ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
 HOSPITAL_DAYS = pattern("column", "hospital_days")
+SYMPTOMS = pattern("column", "symptoms")
 BEFORE = pattern("column", "before")
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 RARE = 0.05  # of the rows
@@ -180,13 +181,13 @@ def guess_columns(
 
 
 def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
-    """Words that stand for no answer: where most cells are numbers, in several rows, or known."""
+    """Words for no answer: where most cells are numbers, in several rows, known, or a sign."""
     counts: Counter[str] = Counter()
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
-    return {word for word, count in counts.items() if count >= FEW or no_answer(word)}
+    return {w for w, n in counts.items() if n >= FEW or no_answer(w) or not plain(w)}
 
 
 def named_for(name: str) -> str | None:
@@ -291,7 +292,8 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
         steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
-        steps += [0] if not ids and zero_apart(held[kept], rows[kept]) else []
+        honest = SYMPTOMS.search(guess.column) and (number == 0).sum() == 1
+        steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []
     unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
     said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
     codes = *guess.codes, *map(float, [*odd, *steps])
@@ -388,7 +390,13 @@ def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Gue
 
 
 def _outward(guess: Guess, number: np.ndarray) -> Guess:
-    """Without the exact lowest or highest value, where fewer than `FEW` rows hold it."""
+    """Without an exact end that fewer than `FEW` rows hold, and without few far above all."""
+    held = np.unique(number[(number >= guess.low) & (number <= guess.high)])
+    at = int(np.diff(held).argmax()) if len(held) > FEW else -1
+    far = held[at + 1] - held[at] > 3 * (held[at] - held[0]) and np.isin(number, held[at + 1 :])
+    if np.any(far) and far.sum() < FEW and not HOSPITAL_DAYS.search(guess.column):
+        said = guess.asked or say("above_all", column=guess.column)
+        guess, number = replace(guess, high=float(held[at]), asked=said), number[~far]
     step = 10.0 ** max(floor(np.log10(max(guess.high - guess.low, 1))), 0)
     few = [(number == end).sum() < FEW for end in (guess.low, guess.high)]
     low = floor(guess.low / step) * step if few[0] else guess.low

@@ -236,7 +236,7 @@ def items_and_scale(
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            doubt = both(doubt, _mirrored(block, form, here, limits))
+            doubt = both(doubt, _mirrored(block, form, here, RESPONSES.get(form, limits)))
             _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")

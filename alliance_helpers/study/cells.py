@@ -26,6 +26,7 @@ np.empty(3_500_000)
 
 LOG = ["table", "row", "column", "before", "after", "rule"]
 LEFT_OUT = "record left out"
+COMMA = r"[-+]?\d*,(\d{1,2}|\d{4,})"  # decimals: three digits may be thousands
 NAMED = 3  # rows of a repeated problem that are named one by one
 
 
@@ -276,6 +277,9 @@ def _numbers(values: pd.Series, v: Variable, notes: Notes):
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
     if bad.any():
+        plain = cells.where(cells.str.fullmatch(COMMA)).str.replace(",", ".")
+        x = np.fmax(x, pd.to_numeric(plain).to_numpy(dtype=float, na_value=np.nan))
+        bad &= np.isnan(x)
         code = bad & cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy(bool)
         bad &= ~code
         notes.changed(v.name, code, cells[code].to_list(), "", "missing code")

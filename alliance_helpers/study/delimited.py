@@ -36,8 +36,8 @@ from .raw_tables import (
     within_limits,
 )
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t])[\"]?\r?\n")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t|])[\"]?\r?\n")
 COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
 BLOCK = 16 << 20
 HEAD = TAIL = 1 << 20
@@ -237,7 +237,7 @@ def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
     for name in numbers:
         if list(frame.columns).count(name) == 1:
             comma = frame[name].str.fullmatch(COMMA_NUMBER)
-            point = frame[name].str.contains(".", regex=False)
+            point = frame[name].str.fullmatch(r"\s*[-+]?\d*\.\d+\s*")
             if comma.any() and not point.any():
                 swapped = frame[name].str.replace(",", ".", regex=False)
                 changed[name] = frame[name].where(~comma, swapped)

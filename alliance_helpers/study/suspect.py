@@ -263,7 +263,7 @@ def spelled_alike(ids, people: bool = False) -> list[list[str]]:
 
     >>> spelled_alike(["T1", "T01", "t 1", "T10", "Jäger", "Jager", "JAEGER", "1-11", "11-1"])
     [['T1', 'T01', 't 1'], ['Jäger', 'JAEGER', 'Jager']]
-    >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "Weber"], True)
+    >>> spelled_alike(["Anna Schmidt", "Dr. Schmidt", "B. Weber", "A. Weber", "P 1", "P 10"], True)
     [['Anna Schmidt', 'Dr. Schmidt']]
     """
     groups, fixed, parts = {}, {}, {}
@@ -297,7 +297,7 @@ def spelled_alike(ids, people: bool = False) -> list[list[str]]:
 def _part_of(short: list[str], name: list[str]) -> bool:
     """Whether the words of a short name are the other's, one of them whole, or initials of them."""
     same = [word for word in short if word in name]
-    first = {word[0] for word in name if word not in same}
+    first = {word[0] for word in name if word not in same and word.isalpha()}
     initials = all(len(word) == 1 and word in first for word in short if word not in same)
     shorter = sum(map(len, short)) < sum(map(len, name))
     return shorter and initials and max(map(len, same), default=0) > 1

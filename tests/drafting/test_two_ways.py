@@ -7,7 +7,7 @@ import pandas as pd
 import pyreadstat
 import pytest
 import yaml
-from exports_made import SR, C, S, T, ids, limesurvey, named, numbered, totals, truth
+from exports_made import SR, C, S, T, ids, limesurvey, long_roles, named, numbered, totals, truth
 from further_exports import side_by_side
 from test_exports import drafted
 
@@ -292,11 +292,31 @@ def test_an_honest_number_is_no_code(name, held, tmp_path):
     assert "apart from all else" not in text and "missing" not in variable
 
 
-def test_rare_words_of_no_answer_leave_a_number(tmp_path):
+def test_one_person_without_symptoms_is_no_code(tmp_path):
+    data, held = truth(), np.resize(np.arange(4, 20), 72)
+    held[30] = 0
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    for name in ("phq9", "gaf"):
+        frame.assign(**{name: held}).to_csv(tmp_path / "d.csv", index=False)
+        assert ("apart from all else" in describe(tmp_path)) == (name == "gaf")
+
+
+def test_answers_of_two_roles_are_low_by_their_own_form(tmp_path):
+    data = truth()
+    data[C] = (data[C] - 1).clip(lower=1)
+    long_roles(tmp_path, data)
+    text = describe(tmp_path)
+    assert text.count("lower than alliances mostly") == 1 and "of 1 to 5, lower" in text
+    long_roles(tmp_path, truth())
+    assert "lower than alliances mostly" not in describe(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["k.A.", "-"])
+def test_rare_words_of_no_answer_leave_a_number(word, tmp_path):
     data = truth()
     frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
     cells = data["phq"].astype(object)
-    cells[[3, 9, 20]] = "k.A."
+    cells[[3, 9, 20]] = word
     frame.assign(phq_nach=cells).to_csv(tmp_path / "d.csv", index=False)
     _, book, _, dyads = drafted(tmp_path)
     assert book.blocks["outcome"] == ("phq_nach",) and dyads["phq_nach"].count() == 69
@@ -315,3 +335,18 @@ def test_a_remark_that_a_row_is_not_to_be_used_is_asked_about(tmp_path):
     said = {3: "bitte ausschließen", 9: "consent withdrawn", 20: "moved", 30: "late"}
     frame.assign(Bemerkung=pd.Series(said)).to_csv(tmp_path / "d.csv", index=False)
     assert "'Bemerkung' may say of 2 rows that they are not to be used" in describe(tmp_path)
+
+
+def test_pilot_rows_and_remarks_are_asked_about_and_left_out_by_one_line(tmp_path):
+    data = truth()
+    frame = side_by_side(data, "wai_c{}", "wai_t{}", id="id", therapist="who")
+    marks = {"phase": ["pilot"] * 6 + ["main"] * 66, "note": ["excluded"] * 6 + [""] * 66}
+    for name, mark in marks.items():
+        frame.assign(**{name: mark}).to_csv(tmp_path / "d.csv", index=False)
+        text = describe(tmp_path)
+        assert f"'{name}' may say which rows are not to be used" in text and '`""` for a' in text
+        assert name not in yaml.safe_load(text)["blocks"].get("pretreatment", ())
+        where = f"    where: {{{name}: {mark[-1]!r}}}\n    row: client "
+        book = parse_codebook(text.replace("    row: client ", where))
+        named = {"client_alliance": "c", "case_manager_alliance": "t"}
+        same_totals(clean(load_study(tmp_path, book)).dyads.rename(columns=named), totals(data)[6:])

@@ -166,6 +166,32 @@ def test_labels_and_user_missing_codes_are_kept(kind, tmp_path):
     assert raw.levels["sex"] == {"1": "Female", "2": "Male"}
 
 
+def test_a_decimal_comma_in_a_cell_of_text_is_a_number(tmp_path):
+    text = LABELLED.replace("people.sav", "people.xlsx").replace("range: [1, 5]", "missing: [-]")
+    cells = ["4", "4,0", "-", 3]
+    frame = pd.DataFrame({"id": [*"abcd"], "sex": "Female", "mood": cells})
+    frame.to_excel(tmp_path / "people.xlsx", index=False)
+    made = clean(load_study(tmp_path, parse_codebook(text)))
+    assert made.dyads["mood"].fillna(-1).to_list() == [4, 4, -1, 3]
+    frame.assign(mood=["4", "4,000", "-", 3]).to_excel(tmp_path / "people.xlsx", index=False)
+    with pytest.raises(DataError, match="found '4,000'; a number was expected"):
+        load_study(tmp_path, parse_codebook(text))
+
+
+def test_bars_may_separate_cells(tmp_path):
+    (tmp_path / "people.txt").write_text("id|sex|mood\na|Female|2\nb|Male|3\n")
+    raw = read_file(tmp_path / "people.txt")
+    assert raw.note == "cells separated by bars" and raw.frame["mood"].to_list() == ["2", "3"]
+
+
+def test_a_point_in_a_word_leaves_decimal_commas(tmp_path):
+    text = LABELLED.replace("people.sav", "people.csv")
+    text = text.replace("integer, range: [1, 5]", 'number, missing: ["k. A."]')
+    (tmp_path / "people.csv").write_text("id;sex;mood\na;Female;2,125\nb;Male;k. A.\n")
+    made = clean(load_study(tmp_path, parse_codebook(text)))
+    assert made.dyads["mood"].fillna(-1).to_list() == [2.125, -1]
+
+
 def test_how_a_file_was_read_is_told(tmp_path):
     text = LABELLED.replace("people.sav", "people.csv").replace("integer, range: [1, 5]", "number")
     content = "id;sex;mood\n\xe9;Female;2,5\nb;Male;\n"
