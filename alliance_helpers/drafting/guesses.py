@@ -47,8 +47,7 @@ RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID_OF = pattern("column", "id_of")
 ID = pattern("column", "id")
-HOSPITAL_DAYS = pattern("column", "hospital_days")
-SYMPTOMS = pattern("column", "symptoms")
+HOSPITAL_DAYS, SYMPTOMS = (pattern("column", what) for what in ("hospital_days", "symptoms"))
 BEFORE = pattern("column", "before")
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 RARE = 0.05  # of the rows
@@ -75,6 +74,7 @@ class Guess:
     label: str = ""
     low: float = np.nan
     high: float = np.nan
+    beyond: str = ""  # what is made of numbers outside
     values: Sequence[str] | Mapping[str, object] = ()
     codes: tuple[float | str, ...] = ()
     format: str = ""
@@ -395,8 +395,8 @@ def _outward(guess: Guess, number: np.ndarray) -> Guess:
     at = int(np.diff(held).argmax()) if len(held) > FEW else -1
     far = held[at + 1] - held[at] > 3 * (held[at] - held[0]) and np.isin(number, held[at + 1 :])
     if np.any(far) and far.sum() < FEW and not HOSPITAL_DAYS.search(guess.column):
-        said = guess.asked or say("above_all", column=guess.column)
-        guess, number = replace(guess, high=float(held[at]), asked=said), number[~far]
+        said, number = guess.asked or say("above_all", column=guess.column), number[~far]
+        guess = replace(guess, high=float(held[at]), beyond="missing", asked=said)
     step = 10.0 ** max(floor(np.log10(max(guess.high - guess.low, 1))), 0)
     few = [(number == end).sum() < FEW for end in (guess.low, guess.high)]
     low = floor(guess.low / step) * step if few[0] else guess.low

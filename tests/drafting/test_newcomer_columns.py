@@ -7,7 +7,8 @@ import yaml
 
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.drafting.draft import describe
-from alliance_helpers.study.load import check
+from alliance_helpers.study.clean import clean
+from alliance_helpers.study.load import load_study
 
 N = 90
 RNG = np.random.default_rng(3)
@@ -123,9 +124,11 @@ def test_a_therapist_called_test_is_asked_about(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "slip"), [("phq_post", 155), ("age", 345)])
-def test_a_slip_is_asked_about_and_named_by_check_alone(tmp_path, name, slip):
+def test_a_slip_is_asked_about_and_named_in_the_log_alone(tmp_path, name, slip):
     values = RNG.permutation(np.resize(np.arange(18 if name == "age" else 0, 23), N))
     text, variables = draft_of(tmp_path, table(**{name: with_some(values, slip, 1)}))
     assert f"'{name}' holds a number far above all others" in text and str(slip) not in text
     assert variables[name]["range"][1] <= 30
-    assert [f"found '{slip}'" in str(problem) for problem in check(tmp_path)[0]] == [True]
+    made = clean(load_study(tmp_path))
+    assert made.log[["column", "before"]].to_numpy().tolist() == [[name, str(slip)]]
+    assert made.dyads[name].count() == N - 1
