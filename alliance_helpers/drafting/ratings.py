@@ -234,9 +234,10 @@ def items_and_scale(
         elif wai:
             if who and form and not answers.numbers:
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
+                limits = RESPONSES.get(form) or guess.range
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            doubt = both(doubt, _mirrored(block, form, here, RESPONSES.get(form, limits)))
+            doubt = both(doubt, _mirrored(block, form, here, limits))
             _alliance(layout, table, block, settings, who or rater, ending, doubt)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
