@@ -49,6 +49,7 @@ LEVELS = 3  # batch/notebooks/000001/name.ipynb
 LONGEST, LONGEST_PART = 4_000, 255  # bytes of a path, and of a name in it, that systems take
 HOLDER = re.compile(r"^pid (\d+)(?: by (\w+))?$", re.MULTILINE)
 ENTRY = re.compile(r'^([0-9a-f]{64}) (".*")$', re.MULTILINE)
+PICTURE = re.compile("([A-Za-z0-9+/]{1000,})")  # as letters of base64; no path is so long
 PART = re.compile(r"\..+\.(bib|csv|docx|html|ipynb|json|lock|parquet|pdf|png|svg|tex)\.\d+\.part")
 Known = dict[str, set[str]]
 
@@ -137,9 +138,11 @@ def homeless(text: str) -> str:
 
     `~` stands for this user's home, `$USER` and `$HOST` for folders elsewhere with such a name.
     """
+    if len(parts := PICTURE.split(text)) > 1:  # nothing in a picture's letters is a name
+        return "".join(part if at % 2 else homeless(part) for at, part in enumerate(parts))
     home = os.path.expanduser("~")
     text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 2 else text
-    for mark, name in _own_names():  # not within a picture's letters, nor where a tag ends
+    for mark, name in _own_names():  # not within a word, nor where a tag ends
         before = r"(/(?<![\w+=<]/)(?:[\w.@-]+/)*)"  # begins with what a search finds fast
         text = re.sub(rf"{before}{re.escape(name)}(?![\w.@-])", rf"\g<1>{mark}", text)
     return text

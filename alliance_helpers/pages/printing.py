@@ -281,7 +281,7 @@ def _is_numeric(cells: pd.Series, shown: list[str]) -> bool:
     if pd.api.types.is_numeric_dtype(cells):
         return True
     filled = [text for text in shown if text and text != "withheld"]
-    return bool(filled) and all(re.match(r"[-<.]?[\d ]", text) for text in filled)
+    return bool(filled) and all(re.match(r"[-<.]?[\d ](?!.* / )", text) for text in filled)
 
 
 def _plain(column: object) -> str:

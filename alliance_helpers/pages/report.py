@@ -160,21 +160,12 @@ def write_report(folder: str | Path) -> Scorecard | None:
         pages = "".join(s["html"] for s in sections)
         told = verdict_sentences(rows, rules)
         untold = [own_words(text, book) for text in told if f"<li>{escape(text)}" not in pages]
+    summary = card._repr_html_() if card else f"<p>{escape(without_findings(folder))}</p>"
     html = rendered(
-        "report.html.j2",
-        sections=sections,
-        about=about,
-        words=WORDS,
-        texts=texts,
-        untold=untold,
-        failures=failures,
-        front=own_words(front, book, escape),
-        summary=own_words(card._repr_html_(), book, escape)
-        if card
-        else f"<p>{escape(without_findings(folder))}</p>",
-        banner=banner.group() if banner else "",
-        provenance=_provenance(about),
-    )
+        "report.html.j2", sections=sections, about=about, words=WORDS, texts=texts, untold=untold,
+        failures=failures, front=own_words(front, book, escape), provenance=_provenance(about),
+        summary=own_words(summary, book, escape), banner=banner.group() if banner else "",
+    )  # fmt: skip
     write_whole(folder / "report.html", numbered(html))
     return card
 
@@ -245,7 +236,7 @@ def _provenance(about: dict) -> list[tuple[str, str]]:
     rows += [(f"Parameter {k}", str(v)) for k, v in about["parameters"].items()]
     rows += [(k, v) for k, v in about["versions"].items()]
     rows += [(f"SHA-256 of {k}", v) for k, v in about["inputs_sha256"].items()]
-    return [(k, v.replace(str(ROOT), ".")) for k, v in rows]
+    return [(k, v.replace(f"{ROOT}/", "./")) for k, v in rows]
 
 
 def browser() -> str:

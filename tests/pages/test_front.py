@@ -15,6 +15,7 @@ from alliance_helpers.claims.rules import KEY, read_rules
 from alliance_helpers.pages.front import front_page, labels
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.tables import verdict_sentences
+from alliance_helpers.paths import ROOT
 from alliance_helpers.study.read_codebook import read_codebook
 
 RULES = read_rules(book=read_codebook())
@@ -126,7 +127,7 @@ ALONE = "with case managers not respected"
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
     page = words(front_page(table(**{"adjusted": "ss"} | verdicts), RULES))
     assert said in page
-    sentence = page.split("Finding 2")[1].split("Claim Then")[0]
+    sentence = re.split("Claim (?:Then )?Now", page.split("Finding 2")[1])[0]
     if said.endswith("."):
         assert sentence.rstrip().endswith(said)
     assert ("Then" in sentence) is ("as_1995" in verdicts)
@@ -163,10 +164,20 @@ def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
     page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
     assert "Finding 2. Now" in page and page.startswith("Now :")
+    assert "Then" not in page and "Claim Now In multiples" in page and "Of blocks" not in page
 
 
-@pytest.mark.parametrize(("clients", "size"), [(190, 201), (111, 201), (109, 60), (47, 60)])
-def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
+@pytest.mark.parametrize(
+    ("clients", "size", "but"),
+    [
+        (190, 201, ""),
+        (111, 201, ": of fewer the shares are smaller, as a rule"),
+        (109, 60, ": of more they are larger, as a rule"),
+        (70, 60, ""),
+        (12, 60, ": of fewer the shares are smaller, as a rule"),
+    ],
+)
+def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, but):
     findings = table(adjusted="si", nested="si").assign(n=float(clients))
     page = words(front_page(findings, RULES))
     rates = verdict_rates(size).query("analysis == 'adjusted' and finding == '2'")
@@ -175,8 +186,8 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size):
     error, managers = 100 * true["monte_carlo_error"].max(), {201: 45, 60: "ten"}[size]
     assert (
         f"simulated cohorts of {size} clients of {managers} case managers (here at most {clients} "
-        "have what a claim asks for) in which the primary analysis supports a claim that is true "
-        "there, its effect as large as data/scenarios.yml assumes (Monte Carlo error at most "
+        f"have what a claim asks for{but}) in which the primary analysis supports a claim that is "
+        "true there, its effect as large as data/scenarios.yml assumes (Monte Carlo error at most "
         f"{error:.1f} points)."
     ) in page
     shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
@@ -291,9 +302,11 @@ def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):
     about = json.loads((folder / "run.json").read_text("utf-8"))
     about["notebooks"][2] |= {"status": "failed", "error_name": "DataError"}
     about["notebooks"][2] |= {"error_message": "dyads.csv, row 7: <three> is no number."}
+    beside = about["parameters"]["out"] = f"{ROOT}_of_mine/out"
     (folder / "run.json").write_text(json.dumps(about), "utf-8")
     write_report(folder)
     page = (folder / "report.html").read_text("utf-8")
+    assert f"Parameter out {beside} " in words(page)  # no folder of the kit
     banner = page[page.index('role="alert"') : page.index('class="answer"')]
     assert about["notebooks"][2]["notebook"] in banner
     assert "DataError: dyads.csv, row 7: <three> is no number." in words(banner)

@@ -92,6 +92,22 @@ def test_html_is_escaped_scoped_and_without_scripts():
     assert "text-align:right" in cell["style"]
 
 
+def test_several_numbers_in_a_cell_are_text():
+    shares = pd.DataFrame({"claim": ["age"], "published": ["98 / 92"], "halo": ["[3 / 2]"]})
+    html = pretty(shares).html
+    assert re.findall(r"<t[hd][^>]*text-align:(\w+)", html).count("left") == 6
+    assert "text-align:right" not in html
+
+
+def test_what_a_claim_lacks_is_said_in_the_words_of_the_study():
+    book = read_codebook()
+    names = {"case_manager": book.informants["case_manager"] | {"label": "Therapist"}}
+    book = replace(book, informants=book.informants | names)
+    lacking = pd.DataFrame({"lacking": ["rating by the case manager, case_manager_age"]})
+    told = pretty(lacking, codebook=book).shown["Lacking"].tolist()
+    assert told == ["rating by the therapist, case_manager_age"]
+
+
 def test_a_column_with_nothing_in_it_is_left_out():
     frame = pd.DataFrame({"family": ["hurdle"], "reason": [""]})
     assert pretty(frame).shown.columns.tolist() == ["Model"]
@@ -421,7 +437,7 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
 def test_the_scorecard_of_a_changed_cohort_says_what_was_changed(findings, monkeypatch):
     assert "[" not in then_and_now(findings, RULES)._repr_html_().partition("<caption>")[2][:60]
     monkeypatch.setattr(OPENED, "changes", ("without site <3>", "bond as the rating"))
-    said = "then and now [without site &lt;3&gt;; bond as the rating] ("
+    said = "Every claim [without site &lt;3&gt;; bond as the rating] ("
     assert said in then_and_now(findings, RULES)._repr_html_()
 
 

@@ -19,7 +19,7 @@ from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.errors import ParameterError
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.table_one import table_one
-from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT, at
+from alliance_helpers.paths import CODEBOOK, NOTEBOOKS, RAW, ROOT, at, homeless
 from alliance_helpers.running.batch import run_batch
 from alliance_helpers.running.cli import main
 from alliance_helpers.running.plan import plan_of
@@ -177,6 +177,14 @@ def test_no_date_of_a_person(real, left):
 
 def test_no_name_of_who_ran_it_or_where(left):
     assert [n for n, t in texts(left) if re.search(rf"{USER}|{HOST}", t, re.IGNORECASE)] == []
+
+
+def test_no_letters_of_a_picture_are_a_name(monkeypatch):
+    """Base64 holds each short name now and then, also between strokes."""
+    monkeypatch.setattr("platform.node", lambda: "vm")
+    said = '"/mnt/{0}/study", "image/png": "{1}", "/srv/{0}"'
+    picture = "iVBOR77//vm/wL7bY" * 100
+    assert homeless(said.format("vm", picture)) == said.format("$HOST", picture)
 
 
 def test_what_a_run_says_of_its_study_leads_there_again(real, results):

@@ -172,12 +172,14 @@ def test_a_draft_of_sessions_goes_to_the_report_without_a_claim(tmp_path):
     (data / "codebook.yml").write_text(describe(data / "sessions.csv"), "utf-8")
     asked = {"data": str(data)}
     refuse_without_claims(checked_study(asked), asked)
-    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("01", "10")}
+    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("01", "09", "10")}
     run = run_sequence(asked, tmp_path / "out", skip=skip)
     assert run.failed == [] and run.card is None
     said = without_findings(run.out)
     assert "Alliance, patient's rating, if higher, comes before lower phq (as found): " in said
-    assert escape(said) in (run.out / "report.html").read_text("utf-8")
+    page = (run.out / "report.html").read_text("utf-8")
+    assert escape(said) in page and "<h1>The working alliance: every claim</h1>" in page
+    assert not (run.out / "tables" / "recovery.csv").exists()  # of claims that it cannot be put to
     # claims of one's own that cannot be put to it are no reason to ask something else
     claim = "{finding: '1', claim: other, kind: within, informant: client, from: mood, to: phq}"
     (data / "findings.yml").write_text(f"claims: [{claim}]")
