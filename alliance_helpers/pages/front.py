@@ -72,6 +72,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
         inner=_places([-1, 0, 1]), several=several, lost=lost, clients=clients,
+        lacking=sum(c.kind != "all_of" for c in rules.claims) - several["claims"],
     )  # fmt: skip
 
 

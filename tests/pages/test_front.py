@@ -199,7 +199,8 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, b
         "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. "
         "The primary analysis supports 1 of the claims; of the 2 that would be untrue if nothing "
         f"were related, it would support {said} by chance in cohorts of {size}. Holm's adjustment "
-        "over all claims keeps each of those supported."
+        "over all claims keeps each of those supported. 17 further claims cannot be put to these "
+        "data, or not be estimated."
     ) in page
 
 
