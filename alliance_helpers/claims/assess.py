@@ -219,7 +219,7 @@ def estimable(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         of = parts.get(tuple(key), ()) if verdict == verdicts.INCONCLUSIVE else ()
         if any((*part, analysis) in gone for part in of):
             gone.add((*key, analysis))
-    return findings[[row[:4] not in gone for row in rows]]
+    return findings.loc[[row[:4] not in gone for row in rows]]
 
 
 def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:

@@ -36,7 +36,7 @@ SHOWN_PER_INCH = 700 / 6  # a figure six inches wide is 700 pixels on the page
 # tabs for the edges of cells, behind those.
 FORMULA = re.compile(r"(^|[;\t\r\n])(\s*[=+@-])|^(?=[\t\r\n])")
 SHOWN_ROWS = 60
-NUMBER = re.compile(r"-\d+(\.\d+)?")
+NUMBER = re.compile(r"-\d+(\.\d+)?( \([\d., to-]+\))?")  # with its spread in brackets
 
 
 @dataclass(frozen=True)

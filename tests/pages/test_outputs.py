@@ -65,6 +65,13 @@ def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path):
     assert frame["=head"].tolist() == risky  # the frame itself is as it was
 
 
+def test_a_number_with_its_spread_is_no_formula(tmp_path):
+    shown = ["-0.55 (0.41)", "-3 (-4.5 to 1)", "-2 (cmd)"]
+    save_table(pd.DataFrame({"shown": shown}), "spread", tmp_path)
+    back = pd.read_csv(tmp_path / "tables" / "spread.csv")["shown"].tolist()
+    assert back == [*shown[:2], "'" + shown[2]]
+
+
 def test_categories_and_missing_text_survive(tmp_path):
     frame = pd.DataFrame({"kind": pd.Categorical(["=a", None, "b"]), "text": ["x", None, np.nan]})
     save_table(frame, "kinds", tmp_path)

@@ -21,6 +21,8 @@ from alliance_helpers.pages.paper import export, pandoc
 from alliance_helpers.pages.report import write_report
 from alliance_helpers.pages.tables import statistics
 from alliance_helpers.running.cli import main
+from alliance_helpers.running.runner import main_notebooks
+from alliance_helpers.running.sequence import run_sequence
 
 NUMBER = re.compile(r"(?<![\w.])[−-]?(?:\d[\d,]*)?\.?\d+(?![\w])")
 
@@ -163,6 +165,19 @@ def test_another_finding_gives_another_sentence_and_the_rules_are_those_of_the_r
     text = plain(tmp_path / "paper")
     assert re.search(r"outcome in the same eyes: not supported, β = −\.46", text)
     assert "coefficient: 0.123 (" in text
+
+
+def test_a_study_of_sessions_has_a_paper_without_readings_of_1995(tmp_path):
+    skip = {p.stem: "Not needed." for p in main_notebooks() if p.stem[:2] not in ("09", "10")}
+    asked = {"scenario": "sessions_none", "n_clients": 40}
+    run = run_sequence(asked, tmp_path / "run", skip=skip)
+    export(run.out, tmp_path / "paper")
+    text = plain(tmp_path / "paper")
+    assert "the sessions of one client are not taken as independent" in text
+    assert (
+        "A path from one session to the next, in standard deviations within clients: 0.07" in text
+    )
+    assert "method of 1995" not in text and "least squares" not in text
 
 
 def test_the_files_open_elsewhere(paper, tmp_path):
