@@ -177,7 +177,7 @@ def test_a_study_of_sessions_has_a_paper_without_readings_of_1995(tmp_path):
     assert (
         "A path from one session to the next, in standard deviations within clients: 0.07" in text
     )
-    assert "method of 1995" not in text and "least squares" not in text
+    assert "(by the method of 1995" not in text and "least squares" not in text
 
 
 def test_the_files_open_elsewhere(paper, tmp_path):
