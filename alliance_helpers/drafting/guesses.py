@@ -31,12 +31,13 @@ from .answers import (
     WORDS,
     anchors,
     as_number,
-    far_up,
+    far_off,
     in_order,
     no_answer,
     nobody,
     pattern,
     say,
+    sets_of,
     shown,
     zero_apart,
 )
@@ -123,6 +124,11 @@ class Column:
     def number(self) -> dict[str, float]:
         """The texts that are numbers."""
         return {text: x for text in self.held if (x := as_number(text)) is not None}
+
+    @cached_property
+    def sets(self) -> set[str]:
+        """The sets of answers that nearly all cells are of."""
+        return sets_of(self.held, self.number)
 
     @cached_property
     def steps(self) -> dict[str, str]:
@@ -290,7 +296,7 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
-        steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
+        steps = [] if ids else [x for x in far_off(number)["above"] if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
         honest = SYMPTOMS.search(guess.column) and (number == 0).sum() == 1
         steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []

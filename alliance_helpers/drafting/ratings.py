@@ -21,17 +21,16 @@ from .answers import (
     NO_ANSWER,
     PHASES,
     TIME,
+    TOP,
     WORDS,
     Answers,
     both,
     pattern,
     say,
-    sets_of,
 )
 from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
-    MOST,
     OF_OTHERS,
     SUBSCALE,
     WAI,
@@ -61,6 +60,7 @@ ITEMS = {int(i): re.compile(words, re.IGNORECASE) for i, words in WORDS["items"]
 PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
                  for i, k in zip(of, SUBSCALES[form][part], strict=True)}
           for form, parts in SHORT_OF_36.items()}  # fmt: skip
+ENDS = {"client": "_c_", "case_manager": "_t_", None: "_"}  # of a block's name, by who says it
 STATED = 3  # words of a name that say something
 FEWEST = 5  # neighbours that are a block by their answers alone
 
@@ -77,14 +77,14 @@ def worded(
             for c in columns.values() if c.name not in taken}  # fmt: skip
     begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
     often = Counter(begun.values())
-    sets = {name: sets_of(columns[name].held, columns[name].number, CODES) for name in text}
+    begun = {name: beginning for name, beginning in begun.items() if often[beginning] >= STATED}
     said = {name for name in text  # by words of the name, or of the answers
-            if often[begun.get(name)] >= STATED or len(text[name].split()) >= STATED
-            or sets[name] - {"steps", "words"}}  # fmt: skip
+            if name in begun or len(text[name].split()) >= STATED
+            or columns[name].sets - {"steps", "words"}}  # fmt: skip
     stated = [(i, c) for i, c in enumerate(columns.values())
-              if c.name in said and (_item(text[c.name]) or sets[c.name])]  # fmt: skip
+              if c.name in said and (_item(text[c.name]) or c.sets)]  # fmt: skip
     who = pd.Series([_speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
-    told = {c.name: (begun[c.name] if often[begun.get(c.name)] >= STATED else "", w or "")
+    told = {c.name: (begun.get(c.name, ""), w or "")
             for (_, c), w in zip(stated, who, strict=True)}  # fmt: skip
     for (beginning, _), part in groupby(stated, lambda both: told[both[1].name]):
         part = [*part]
@@ -93,9 +93,7 @@ def worded(
         runs = _alike([(i, c) for i, c in part if c.name not in known])
         for form, names in [*forms, *(("", run) for run in runs)]:
             stem = f"wai_{form[4:].lower()}" if form else plain_name(beginning or "item")[:20]
-            stem += {"client": "_c_", "case_manager": "_t_", None: "_"}[
-                _speaker(map(text.get, names))
-            ]
+            stem += ENDS[_speaker(map(text.get, names))]
             own = [*map(int, re.findall(r"^\D*(\d+)", "\n".join(names), re.MULTILINE))]
             sure = bool(form) or [i - own[0] for i in own] == [*range(len(names))]
             block = Block(stem, "", 1, (*range(1, len(names) + 1),), (*names,), told=sure)
@@ -130,7 +128,7 @@ def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
     """Stretches of neighbours that share one set of answers."""
     run, shared, last = [], set(), -1
     for at, column in [*part, (-1, None)]:
-        here = sets_of(column.held, column.number, CODES) if column else set()
+        here = column.sets if column else set()
         if at != last + 1 or not shared & here:
             held = Counter(answer for c in run for answer in {*map(plain, c.held)} - NO_ANSWER)
             tops = [max({*c.number.values()}.difference(CODES), default=0) for c in run]
@@ -144,6 +142,10 @@ def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
 
 def _label(block: Block, table: DraftTable) -> str:
     return " ".join(table.columns[c].label for c in block.columns[:3])
+
+
+def _says_wai(block: Block, table: DraftTable) -> bool:
+    return WAI.search(f"{block.stem} {_label(block, table)}") is not None
 
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
@@ -176,7 +178,7 @@ def _named(block: Block, table: DraftTable) -> str | None:
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
     """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
-    if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
+    if _says_wai(block, table) or block.answers.form:
         return True
     like = [other for other in table.blocks if like_a_form(other)]
     if block not in like:
@@ -260,7 +262,7 @@ def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
         low, high = -max(-low, high), max(-low, high)
     elif low == 1 and not answers.numbers:
         labelled = {code for c in block.columns for code in table.columns[c].steps}
-        high = max([high, *(i for i in range(MOST + 1) if str(i) in labelled)])
+        high = max([high, *(i for i in range(TOP + 1) if str(i) in labelled)])
     form, doubt = _form(block, table.frame, high - min(low, 1) + 1)
     if not form or low > 0 or high - low >= RESPONSES[form][1]:
         return form, doubt, block
@@ -328,41 +330,38 @@ def _alliance(
     table: DraftTable,
     block: Block,
     settings: dict,
-    informant: str | None,
+    who: str | None,
     ending: str,
     doubt: str = "",
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
-    answers, form = block.answers, settings.get("form")
-    known = form or "keys" in settings
-    remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
-    unseen = informant is None
+    answers, form, high = block.answers, settings.get("form"), block.guess.high
+    known, remark, unseen = form or "keys" in settings, answers.remark or say("a_wai"), not who
     if unseen:
         free = [who for who in WHO if who not in {*layout.raters, *layout.informants}]
-        informant = (*free, "case_manager" if "client" in layout.informants else "client")[0]
-    rater = informant.replace("_", " ")
-    if not known:
-        said.append(say("no_form", n=len(block.columns)))
-    if not block.told:
-        said.append(say("as_they_stand"))
-    if unseen:
-        said.append(say("whose", who=rater))
-    elif form and informant in layout.informants:
-        said.append(say("second", who=rater))
-    items = form and "scored" not in settings
-    if items and not WAI.search(f"{block.stem} {_label(block, table)}"):
-        said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
-    if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
-        said.append(say("named_form", name=other[0], high=high))
+        who = (*free, "case_manager" if "client" in layout.informants else "client")[0]
+    named = form and NAMED_FORM.search(block.stem)
+    asked = {
+        "no_form": not known,
+        "as_they_stand": not block.told,
+        "whose": unseen,
+        "second": form and not unseen and who in layout.informants,
+        "like_form": form and "scored" not in settings and not _says_wai(block, table),
+        "named_form": named and form != FORMS[named[1].lower()],
+    }
+    like = "words" if answers.form else LIKE
+    filled = {"n": len(block.columns), "who": who.replace("_", " "), "like": like, "form": form}
+    filled |= {"name": named and named[0], "high": high}
+    said = [say(what, **filled) for what, so in asked.items() if so]
     if form and block.guess.range not in ((), RESPONSES[form]) and not answers.numbers:
         remark += say("occur", low=block.guess.low, high=high)
-    ending = "" if ending[1:] == informant else ending
-    name, who = layout.name(f"{informant}_alliance{ending}"), word_for(informant, layout)
-    settings = {"label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}", **settings}
-    settings |= {"informant": informant} if known else {"score": "mean"}
+    ending = "" if ending[1:] == who else ending
+    name, word = layout.name(f"{who}_alliance{ending}"), word_for(who, layout)
+    settings = {"label": f"Alliance, {word.lower()}'s rating{ending.replace('_', ' ')}", **settings}
+    settings |= {"informant": who} if known else {"score": "mean"}
     layout.scales.append(Part(name, settings, remark, both(*said, doubt, answers.question)))
-    if known and not (unseen and informant in layout.raters):
-        layout.informants.setdefault(informant, (who, name))
+    if known and not (unseen and who in layout.raters):
+        layout.informants.setdefault(who, (word, name))
 
 
 def word_for(informant: str, layout: Layout) -> str:
@@ -444,8 +443,7 @@ def whole_ratings(layout: Layout) -> None:
         who, (table, name) = told or (*free, None)[0], found[-1]
         if who and who not in layout.informants:
             layout.informants[who] = (word_for(who, layout), name)
-            names, rater = listed(name for _, name in found), who.replace("_", " ")
-            said = [say("whole", name=name)]
-            said += [say("which_time", names=names)] if found[1:] else []
-            said += [] if told else [say("whose", who=rater)]
-            table.questions.append(both(*said))
+            filled = {"name": name, "who": who.replace("_", " ")}
+            asked = {"whole": True, "which_time": found[1:], "whose": not told}
+            filled["names"] = listed(name for _, name in found)
+            table.questions.append(both(*(say(what, **filled) for what in asked if asked[what])))
