@@ -121,10 +121,10 @@ def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
     """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
     held = {t: n for t, n in held.items() if number.get(t) not in CODES and not no_answer(t)}
     enough = MOST * sum(held.values())
-    if sum(n for text, n in held.items() if number.get(text) in range(11)) >= enough > 0:
+    if sum(n for text, n in held.items() if number.get(text) in range(TEN + 1)) >= enough > 0:
         return {"steps"}
     found = {order["name"] for order, known in _orders()
-             if sum(n for text, n in held.items() if plain(text) in known) >= enough > 0}  # fmt: skip
+             if sum(n for t, n in held.items() if plain(t) in known) >= enough > 0}  # fmt: skip
     return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 

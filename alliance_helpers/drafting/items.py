@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, groupby
@@ -122,27 +122,27 @@ class Block:
         return f"{self.before}{self.span(self.numbers[0], self.numbers[-1])}{self.after}"
 
 
-def find_blocks(
-    raw: RawTable, columns: Mapping[str, Column], beside: dict[str, str]
-) -> tuple[list[Block], list[tuple[Block, str]]]:
-    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones.
+Found = Iterator[tuple[Block, Block | str | None]]  # what is looked at, and what it is
 
-    Or with none, where they hold one number at several times, as totals, and no items.
+
+def find_blocks(
+    columns: Mapping[str, Column], labels: Mapping[str, str], beside: Iterable
+) -> Found:
+    """Blocks of numbered columns, and what they are found to be, or which are unlike the others.
+
+    Or nothing, where they hold one number at several times, as totals, and no items.
     """
-    blocks, unlike = [], []
     for block in item_blocks([column for column in columns if column not in beside]):
         tops = [max(columns[c].number.values(), default=0) for c in block.columns]
         if len(tops) - 1 in N_ITEMS.values() and tops[-1] > 2 * max(tops[:-1]):  # their total
             block = replace(block, numbers=block.numbers[:-1], columns=block.columns[:-1])
         elif len(tops) < min(N_ITEMS.values()) and min(tops) > MOST_STEPS:
-            unlike.append((block, ""))
+            yield block, ""
             continue
         told = guess_block(columns, block)
-        parts = _parts(block, columns, raw.labels, isinstance(told, str))
-        unlike += [(block, told)] if isinstance(told, str) and not parts else []
-        blocks += [guess_block(columns, part) for part in parts] or [told]
-    blocks = [block for block in blocks if isinstance(block, Block)]
-    return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
+        parts = _parts(block, columns, labels, isinstance(told, str))
+        found = [(part, guess_block(columns, part)) for part in parts] or [(block, told)]
+        yield from (both for both in found if isinstance(both[1], Block) or not parts)
 
 
 def like_a_form(block: Block) -> bool:

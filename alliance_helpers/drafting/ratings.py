@@ -36,6 +36,7 @@ from .items import (
     WAI,
     WHO,
     Block,
+    Found,
     answered,
     form_of,
     guess_block,
@@ -65,9 +66,7 @@ STATED = 3  # words of a name that say something
 FEWEST = 5  # neighbours that are a block by their answers alone
 
 
-def worded(
-    columns: Mapping[str, Column], taken: set[str]
-) -> Iterator[tuple[Block, Block | str | None]]:
+def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
     """Blocks of columns named by statements, and what they are found to be, or why they are none.
 
     The short forms, by words of their items, in order; failing that, neighbours that share one set
