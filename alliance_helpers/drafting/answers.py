@@ -214,14 +214,11 @@ def with_numbers(answers: Answers, beside: Iterable[float]) -> Answers:
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:
     """Answers whose own numbers run against what they say: `Always (1)`, or A1 labelled so."""
-    told = {word: plain(re.sub(r"[\d()=:.-]", " ", levels.get(word, word))) for word in found}
-    for order, known in _orders():
-        meant = {word: float(known[said]) for word, said in told.items() if said in known}
-        if len(meant) == len(found) > 2 and [*meant.values()] == sorted({*meant.values()})[::-1]:
-            meant = dict(reversed(meant.items()))
-            said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
-            return Answers(meant, order.get("form"), say("in_order", name=order["name"]), said)
-    return None
+    told = {f"{x:g}": re.sub(r"[\d()=:.-]", " ", levels.get(w, w)) for w, x in found.items()}
+    read = read_codes(np.array([]), told)
+    meant = {word: read.numbers.get(code) for word, code in zip(found, told, strict=True)}
+    back = len(meant) > 2 and [*meant.values()] == sorted(read.numbers.values())[::-1]
+    return replace(read, numbers=dict(reversed(meant.items()))) if back else None
 
 
 def _two_languages(seen: Mapping[str, str]) -> Answers | None:
@@ -270,9 +267,7 @@ def _apart(found: Iterable[tuple[str, float]]) -> tuple[bool, int]:
     return any(code != x for code, x in pairs), len({code + x for code, x in pairs})
 
 
-def by_item(
-    labels: Mapping[str, Mapping[str, str]],
-) -> tuple[dict[str, Mapping[str, float]], list[str]]:
+def by_item(labels: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, Mapping], list[str]]:
     """Items whose value labels give other numbers to codes than those of most items; questions."""
     told = {name: _whole(levels) for name, levels in labels.items()}
     usual = Counter(frozenset(here.items()) for here in told.values() if here)

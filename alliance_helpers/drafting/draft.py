@@ -179,7 +179,7 @@ def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
-    found = [both for both in find_blocks(columns, raw.labels, beside) if both[1] is not None]
+    found = [both for both in find_blocks(columns, beside) if both[1] is not None]
     found += worded(columns, {*beside, *(c for block, _ in found for c in block.columns)})
     blocks = [told for _, told in found if isinstance(told, Block)]
     blocks = [without_raw(b, raw.frame, beside) for b in blocks] if beside else blocks
@@ -342,7 +342,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             table.questions.append(say("codes", column=column, n=len(held), kind=kind))
             guess = replace(guess, role="codes")
         if column in blocks:
-            table.variables += items_and_scale(blocks[column], layout, table)
+            items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
             if words := column == roles and table.settings.get("words"):
                 table.variables.append((name, column, Guess(column, "category", values=words)))

@@ -152,7 +152,7 @@ def scan(raw: RawTable) -> dict[str, Column]:
         held = {text: n for text, n in held.items() if text not in gone}
         levels = {code: label for code, label in told.items() if code not in gone}
         days = types.is_datetime64_any_dtype(values)
-        found[name] = Column(name, raw.labels.get(name, "")[:300], held, levels, days)
+        found[name] = Column(name, raw.labels.get(name, ""), held, levels, days)
     return found
 
 

@@ -125,9 +125,7 @@ class Block:
 Found = Iterator[tuple[Block, Block | str | None]]  # what is looked at, and what it is
 
 
-def find_blocks(
-    columns: Mapping[str, Column], labels: Mapping[str, str], beside: Iterable
-) -> Found:
+def find_blocks(columns: Mapping[str, Column], beside: Iterable[str]) -> Found:
     """Blocks of numbered columns, and what they are found to be, or which are unlike the others.
 
     Or nothing, where they hold one number at several times, as totals, and no items.
@@ -140,7 +138,7 @@ def find_blocks(
             yield block, ""
             continue
         told = guess_block(columns, block)
-        parts = _parts(block, columns, labels, isinstance(told, str))
+        parts = _parts(block, columns, isinstance(told, str))
         found = [(part, guess_block(columns, part)) for part in parts] or [(block, told)]
         yield from (both for both in found if isinstance(both[1], Block) or not parts)
 
@@ -207,15 +205,13 @@ def _without_subscales(columns: list[str]) -> dict[str, str]:
     }
 
 
-def _parts(
-    block: Block, columns: Mapping[str, Column], labels: Mapping[str, str], unlike: bool
-) -> list[Block]:
+def _parts(block: Block, columns: Mapping[str, Column], unlike: bool) -> list[Block]:
     """The forms that are numbered as one block; of one with `unlike` columns, some may be none.
 
     Stretches that labels number from 1 (V4 to V15); halves, as 1 to 12 and 13 to 24; or, in an
     unlike block, what gaps tell apart: V31 to V42, V51 to V62.
     """
-    by_label = {labels[c]: i for i, c in enumerate(block.columns) if labels.get(c)}
+    by_label = {label: i for i, c in enumerate(block.columns) if (label := columns[c].label)}
     whole = [told for told in item_blocks([*by_label]) if told.whole]
     found = [[by_label[label] for label in told.columns] for told in whole]
     found = [at for at in found if at == [*range(at[0], at[-1] + 1)]]

@@ -191,9 +191,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     return bool(told or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I)))
 
 
-def items_and_scale(
-    block: Block, layout: Layout, table: DraftTable
-) -> list[tuple[str, str, Guess]]:
+def items_and_scale(block: Block, layout: Layout, table: DraftTable) -> None:
     """A block of numbered items as entries of a table, and the scale it seems to make."""
     rater, wai = rater_of(block, table), is_alliance(block, table)
     form, doubt, block = _counted(block, table) if wai else (None, "", block)
@@ -219,6 +217,7 @@ def items_and_scale(
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, replace(held, values=block.own[column])
                 if column in block.own else held) for run, column in block.runs()]  # fmt: skip
+    table.variables += entries
     items = [name for name, *_ in entries]
     for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
         who = value if table.row == "rating" else None
@@ -237,15 +236,16 @@ def items_and_scale(
                 form, doubt = _form(block, _rows_of(table, value), here.max().max())
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            doubt = both(doubt, _mirrored(block, form, here, RESPONSES.get(form, limits)))
-            _alliance(layout, table, block, settings, who or rater, ending, doubt)
+            low = _mirrored(block, form, here, RESPONSES.get(form, limits))
+            asked = both(doubt, low, answers.question)
+            told = replace(block, answers=replace(answers, question=asked))
+            _alliance(layout, table, told, settings, who or rater, ending)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
             if like_a_form(block) and {*WHO} - layout.raters:
                 said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
             layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
-    return entries
 
 
 def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
@@ -325,13 +325,7 @@ def _mirrored(block: Block, form: str | None, answers: pd.DataFrame, limits: tup
 
 
 def _alliance(
-    layout: Layout,
-    table: DraftTable,
-    block: Block,
-    settings: dict,
-    who: str | None,
-    ending: str,
-    doubt: str = "",
+    layout: Layout, table: DraftTable, block: Block, settings: dict, who: str | None, ending: str
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
     answers, form, high = block.answers, settings.get("form"), block.guess.high
@@ -358,7 +352,7 @@ def _alliance(
     name, word = layout.name(f"{who}_alliance{ending}"), word_for(who, layout)
     settings = {"label": f"Alliance, {word.lower()}'s rating{ending.replace('_', ' ')}", **settings}
     settings |= {"informant": who} if known else {"score": "mean"}
-    layout.scales.append(Part(name, settings, remark, both(*said, doubt, answers.question)))
+    layout.scales.append(Part(name, settings, remark, both(*said, answers.question)))
     if known and not (unseen and who in layout.raters):
         layout.informants.setdefault(who, (word, name))
 
@@ -397,9 +391,8 @@ def join_parts(layout: Layout) -> None:
             if said and who not in layout.informants:
                 layout.scales = [s for s in layout.scales if s.settings["items"] not in names]
                 columns = tuple(column for column in columns if column in table.columns)
-                _alliance(
-                    layout, table, Block(stem, "", 1, (), columns), settings, who, ending, said
-                )
+                block = Block(stem, "", 1, (), columns, answers=Answers(question=said))
+                _alliance(layout, table, block, settings, who, ending)
 
 
 def _by_part(patterns: list[str], guesses: tuple[Guess, ...]) -> tuple[dict, str]:
