@@ -77,14 +77,11 @@ def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
     begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
     often = Counter(begun.values())
     begun = {name: beginning for name, beginning in begun.items() if often[beginning] >= STATED}
-    said = {name for name in text  # by words of the name, or of the answers
-            if name in begun or len(text[name].split()) >= STATED
-            or columns[name].sets - {"steps", "words"}}  # fmt: skip
     stated = [(i, c) for i, c in enumerate(columns.values())
-              if c.name in said and (_item(text[c.name]) or c.sets)]  # fmt: skip
+              if c.name in text and (_item(text[c.name]) or c.sets) and (c.name in begun
+              or len(text[c.name].split()) >= STATED or c.sets - {"steps", "words"})]  # fmt: skip
     who = pd.Series([_speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
-    told = {c.name: (begun.get(c.name, ""), w or "")
-            for (_, c), w in zip(stated, who, strict=True)}  # fmt: skip
+    told = {c.name: (begun.get(c.name, ""), w or "") for (_, c), w in zip(stated, who, strict=True)}
     for (beginning, _), part in groupby(stated, lambda both: told[both[1].name]):
         part = [*part]
         forms = [*_by_words([c.name for _, c in part], text)]
@@ -307,9 +304,8 @@ def _turned(
     if not turned:
         return {}
     listed, odd = [names[i] for i in sorted(turned)], named - back
-    names = [block.columns[i] for i in sorted(odd)] or listed
-    what = "reversed_by_name" if odd else "reversed_already"
-    table.questions.append(say(what, names=", ".join(names)))
+    asked = ", ".join([block.columns[i] for i in sorted(odd)] or listed)
+    table.questions.append(say("reversed_by_name" if odd else "reversed_already", names=asked))
     return {"reversed": "done" if back and turned == back else listed}
 
 
