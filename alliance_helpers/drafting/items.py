@@ -285,22 +285,24 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     often = [w for w in words if union[w] >= FEW or all(map(NUMBERED.fullmatch, words))]
-    if n_words > n_numbers:
+    if by_words := n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
         known = answers.numbers or answers.form
         if not known and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
-        gone += [word for word in other if word in often]
-        guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
         beside = [x for x in number.values() if 0 < x <= TOP]
         answers = read_words(often, levels, beside) if often else Answers()
         read = {*map(word_of, answers.numbers)}
-        if left := [word for word in often if word_of(word) not in read]:
-            gone += left
-            answers = answers if read else Answers()
-            said.append(say("gone", words=", ".join(left)))
+        other = [word for word in often if word_of(word) not in read]
+        answers = answers if read else Answers()
+    left = [word for word in other if word in often]
+    gone += left
+    what = "gone" if left else "rare"
+    said += [say(what, words=", ".join(left), n=len(other))] if other else []
+    guess = Guess(block.stem, "integer", codes=(*gone,))
+    if not by_words:
         cells = np.repeat([*number.values()], [union[t] for t in number])
         for where, far in far_off(cells, len(here)).items():
             if far:
@@ -343,10 +345,8 @@ def _mostly_known(
     named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
     told = read_words(fit, levels)
     if named and not (told.numbers and told.numbers.keys() <= {*words}):  # it may be a step
-        told, other, named = read_words([*fit, *named], levels), [*{*other} - {*named}], []
-    said = say("rare", n=len(other)) if other else ""
-    said = say("gone", words=", ".join(named)) if named else said
-    return replace(told, question=both(told.question, said)), other
+        return read_words([*fit, *named], levels), [*{*other} - {*named}]
+    return told, other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:
