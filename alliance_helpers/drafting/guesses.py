@@ -37,7 +37,6 @@ from .answers import (
     nobody,
     pattern,
     say,
-    sets_of,
     shown,
     zero_apart,
 )
@@ -124,11 +123,6 @@ class Column:
     def number(self) -> dict[str, float]:
         """The texts that are numbers."""
         return {text: x for text in self.held if (x := as_number(text)) is not None}
-
-    @cached_property
-    def sets(self) -> set[str]:
-        """The sets of answers that nearly all cells are of."""
-        return sets_of(self.held, self.number)
 
     @cached_property
     def steps(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from .answers import (
     both,
     pattern,
     say,
+    sets_of,
 )
 from .guesses import Column, Guess, plain_name
 from .items import (
@@ -77,9 +78,11 @@ def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
     begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
     often = Counter(begun.values())
     begun = {name: beginning for name, beginning in begun.items() if often[beginning] >= STATED}
+    sets = {name: sets_of(columns[name].held, columns[name].number) for name in text}
     stated = [(i, c) for i, c in enumerate(columns.values())
-              if c.name in text and (_item(text[c.name]) or c.sets) and (c.name in begun
-              or len(text[c.name].split()) >= STATED or c.sets - {"steps", "words"})]  # fmt: skip
+              if c.name in text and (_item(text[c.name]) or sets[c.name])
+              and (c.name in begun or len(text[c.name].split()) >= STATED
+                   or sets[c.name] - {"steps", "words"})]  # fmt: skip
     who = pd.Series([_speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
     told = {c.name: (begun.get(c.name, ""), w or "") for (_, c), w in zip(stated, who, strict=True)}
     for (beginning, _), part in groupby(stated, lambda both: told[both[1].name]):
@@ -124,7 +127,7 @@ def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
     """Stretches of neighbours that share one set of answers."""
     run, shared, last = [], set(), -1
     for at, column in [*part, (-1, None)]:
-        here = column.sets if column else set()
+        here = sets_of(column.held, column.number) if column else set()
         if at != last + 1 or not shared & here:
             held = Counter(answer for c in run for answer in {*map(plain, c.held)} - NO_ANSWER)
             tops = [max({*c.number.values()}.difference(CODES), default=0) for c in run]
