@@ -79,6 +79,11 @@ def test_the_shipped_tables(tmp_path):
     assert book.tables["case_manager_forms"].latest == "form_date"
     assert len(book.tables["client_interviews"].variables["site"].values) == 10
     assert text.count("# GUESS") > 20
+    (slips,) = check(RAW, book)[0]
+    assert (slips.column, slips.rows) == ("health_sickness", (29, 230))
+    drafted = "health_sickness: {type: integer, range: [0, 80]"
+    assert text.count(drafted) == 1
+    text = text.replace(drafted, f"{drafted}, missing: [390, 450]")
     (tmp_path / "codebook.yml").write_text(text)
     dyads = clean(load_study(RAW, tmp_path / "codebook.yml")).dyads
     shipped = clean(load_study()).dyads
