@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import listed
 from ..study.cells import plain, word_of
-from ..study.codebook import RESPONSES
+from ..study.codebook import N_ITEMS, RESPONSES
 from ..study.suspect import skipped
 
 WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
@@ -54,6 +54,7 @@ MOST_LEVELS = 12
 INITIALS = re.compile(r"[^\W\d_a-zäöü]{1,3}\.?|[^\W\d_]{2}\d{1,3}")
 HALF = 0.5
 SHORTEST = 3
+TOP = max(high for _, high in RESPONSES.values())
 TOPS = {(low - i, high - i) for low, high in RESPONSES.values() for i in (0, 1)}
 BELOW = (-9999, -999, -998, -888, -777, -99, -98, -97, -96, -95, -88, -77, -66, -9, -8, -7)
 CODES = (*BELOW, 9, 97, 98, 99, 999, 9999)
@@ -116,16 +117,14 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
     )  # fmt: skip
 
 
-def sets_of(held: Mapping[str, int], number: Mapping[str, float], codes: Iterable) -> set[str]:
+def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
     """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
-    held = {t: n for t, n in held.items() if number.get(t) not in codes and not no_answer(t)}
-    tests = {order["name"]: known.keys() for order, known in _orders()}
-    enough, found = MOST * sum(held.values()), set()
-    if sum(n for text, n in held.items() if number.get(text) in range(11)) >= enough > 0:
+    held = {t: n for t, n in held.items() if number.get(t) not in CODES and not no_answer(t)}
+    enough = MOST * sum(held.values())
+    if sum(n for text, n in held.items() if number.get(text) in range(TEN + 1)) >= enough > 0:
         return {"steps"}
-    for name, known in tests.items():
-        if sum(n for text, n in held.items() if plain(text) in known) >= enough > 0:
-            found.add(name)
+    found = {order["name"] for order, known in _orders()
+             if sum(n for t, n in held.items() if plain(t) in known) >= enough > 0}  # fmt: skip
     return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 
@@ -215,14 +214,11 @@ def with_numbers(answers: Answers, beside: Iterable[float]) -> Answers:
 
 def _backwards(found: Mapping[str, float], levels: Mapping[str, str]) -> Answers | None:
     """Answers whose own numbers run against what they say: `Always (1)`, or A1 labelled so."""
-    told = {word: plain(re.sub(r"[\d()=:.-]", " ", levels.get(word, word))) for word in found}
-    for order, known in _orders():
-        meant = {word: float(known[said]) for word, said in told.items() if said in known}
-        if len(meant) == len(found) > 2 and [*meant.values()] == sorted({*meant.values()})[::-1]:
-            meant = dict(reversed(meant.items()))
-            said = say("other_codes", first=order.get("first", 1), n=len(order["steps"]))
-            return Answers(meant, order.get("form"), say("in_order", name=order["name"]), said)
-    return None
+    told = {f"{x:g}": re.sub(r"[\d()=:.-]", " ", levels.get(w, w)) for w, x in found.items()}
+    read = read_codes(np.array([]), told)
+    meant = {word: read.numbers.get(code) for word, code in zip(found, told, strict=True)}
+    back = len(meant) > 2 and [*meant.values()] == sorted(read.numbers.values())[::-1]
+    return replace(read, numbers=dict(reversed(meant.items()))) if back else None
 
 
 def _two_languages(seen: Mapping[str, str]) -> Answers | None:
@@ -271,9 +267,7 @@ def _apart(found: Iterable[tuple[str, float]]) -> tuple[bool, int]:
     return any(code != x for code, x in pairs), len({code + x for code, x in pairs})
 
 
-def by_item(
-    labels: Mapping[str, Mapping[str, str]],
-) -> tuple[dict[str, Mapping[str, float]], list[str]]:
+def by_item(labels: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, Mapping], list[str]]:
     """Items whose value labels give other numbers to codes than those of most items; questions."""
     told = {name: _whole(levels) for name, levels in labels.items()}
     usual = Counter(frozenset(here.items()) for here in told.values() if here)
@@ -361,17 +355,27 @@ def zero_apart(held: np.ndarray, rows: np.ndarray) -> bool:
     return bool(steps or low > max(3 * np.diff(held[1:5]).max(), (top - low) / 4))
 
 
-def far_up(cells: np.ndarray) -> list[float]:
-    """Few numbers beyond a gap of two above steps that count from 0 or 1: 8 above 1 to 4.
+def far_off(cells: np.ndarray, n: int = 0) -> dict[str, list[float]]:
+    """Few numbers that lie above, and below, all other answers to `n` items.
 
-    Or of one, if those steps are all that a form has: 7 above 1 to 5.
+    Above: beyond a gap of two over steps that count from 0 or 1, as 8 over 1 to 4; or of one, if
+    those are all that a form has, as 7 over 1 to 5. Below: negative steps; or a 0, where a form's
+    items count from 1.
     """
-    steps = np.unique(cells)
-    low, size = steps[0], 1 + np.argmax([*(np.diff(steps) != 1), True])
+    steps, top, form = np.unique(cells), cells.max(initial=0), n in N_ITEMS.values()
+    above = _far_up(steps, cells) or [x for x in steps if form and x == top == TOP + 1]
+    low = 1 if form and (1, top) in RESPONSES.values() else 0
+    below = [x for x in steps if x < low and x not in BELOW]
+    few = below and -below[0] <= top / 2 and np.isin(cells, below).mean() < HALF
+    return {"above": above, "below": below if few else []}
+
+
+def _far_up(steps: np.ndarray, cells: np.ndarray) -> list[float]:
+    size = 1 + np.argmax([*(np.diff(steps) != 1), True])
     near, far = steps[:size], steps[size:]
-    if low not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
+    if near[0] not in (0, 1) or size < SHORTEST or not len(far) or far[-1] > 99:
         return []
-    form = (low, near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
+    form = (near[0], near[-1]) in TOPS and ({*far} <= {*CODES} or skipped(cells))
     apart = far[0] - near[-1] > 2 or form
     return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 

@@ -36,7 +36,7 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside
+from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside, without_raw
 from .layout import (
     ALIKE,
     OUTCOME,
@@ -179,21 +179,21 @@ def _look(source: Source) -> DraftTable:
     """What each column of a source is by itself, and within its block."""
     raw = source.raw
     columns, beside = scan(raw), reversed_beside(raw)
-    blocks, found = find_blocks(raw, columns, beside)
-    taken = {c for block in (*blocks, *(block for block, _ in found)) for c in block.columns}
-    for block, told in worded(columns, {*beside, *taken}):
-        blocks += [told] if isinstance(told, Block) else []
-        found += [(block, told)] if isinstance(told, str) else []
-    questions = [say("unlike" if odd else "waves", block=block.pattern(), odd=odd)
-                 for block, odd in found if odd or not WAI.search(block.stem)]  # fmt: skip
-    unlike = {column for block, odd in found for column in block.columns if odd}
+    found = [both for both in find_blocks(columns, beside) if both[1] is not None]
+    found += worded(columns, {*beside, *(c for block, _ in found for c in block.columns)})
+    blocks = [told for _, told in found if isinstance(told, Block)]
+    blocks = [without_raw(b, raw.frame, beside) for b in blocks] if beside else blocks
+    odd = [(block, told) for block, told in found if isinstance(told, str)]
+    questions = [say("unlike" if told else "waves", block=block.pattern(), odd=told)
+                 for block, told in odd if told or not WAI.search(block.stem)]  # fmt: skip
+    unlike = {column for block, told in odd for column in block.columns if told}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
                 if guess.column in unlike and guess.type == "integer"}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
-    table.questions = [*table.shape.questions, *questions]
+    table.questions[:0] = table.shape.questions
     return table
 
 
@@ -342,7 +342,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
             table.questions.append(say("codes", column=column, n=len(held), kind=kind))
             guess = replace(guess, role="codes")
         if column in blocks:
-            table.variables += items_and_scale(blocks[column], layout, table)
+            items_and_scale(blocks[column], layout, table)
         elif column in inside or column == roles:
             if words := column == roles and table.settings.get("words"):
                 table.variables.append((name, column, Guess(column, "category", values=words)))

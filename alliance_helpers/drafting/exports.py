@@ -25,7 +25,8 @@ from .guesses import NAMELESS, as_number, plain_name
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
-SENT = WORDS["finished"]["sent"]  # which of two responses is later
+FINISHED = WORDS["finished"]
+SENT = FINISHED["sent"]  # which of two responses is later
 LEGEND = pattern("column", "legend")
 PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
@@ -282,21 +283,16 @@ def _code(column: str) -> str:
 def _finished(source: Source, tool: str) -> Source:
     """Those responses that a person gave, and finished."""
     frame, levels = source.raw.frame, source.raw.levels
-    for column in {"qualtrics": ("Status", "Finished"), "sosci": ("FINISHED",)}.get(tool, ()):
-        cells = frame[column].dropna().map(as_text).unique() if column in frame else []
-        said = {cell: levels.get(column, {}).get(cell, cell) for cell in cells}
-        kept = [c for c, told in said.items() if plain(told) in WORDS["finished"]["yes"]]
-        if column == "Status":
-            kept = [c for c, told in said.items() if not PREVIEW.search(told)]
-        if 0 < len(kept) < len(said):
-            word = "of previews or tests" if column == "Status" else "unfinished"
-            source = source.rows(column, kept, source.name, word, blank=True)
-    for column, kept in WORDS["finished"]["kept"].items() if tool == "unipark" else ():
-        held = {*frame[column].dropna().map(as_text)} if column in frame else set()
-        if held - {*kept} and (there := [code for code in kept if code in held]):
-            word = "of previews or tests" if column == "tester" else "unfinished"
-            source = source.rows(column, there, source.name, word, blank=True)
-    when, page = (next((c for c in frame if _code(c) in WORDS["finished"][w]), None)
+    for column in FINISHED["columns"].get(tool, ()):
+        held = [*frame[column].dropna().map(as_text).unique()] if column in frame else []
+        said = {cell: levels.get(column, {}).get(cell, cell) for cell in held}
+        fit = FINISHED["kept"].get(column, FINISHED["yes"])
+        kept = [c for c, t in said.items()
+                if (plain(t) in fit if column != "Status" else not PREVIEW.search(t))]  # fmt: skip
+        if 0 < len(kept) < len(held):
+            word = "of previews or tests" if column in ("Status", "tester") else "unfinished"
+            source = source.rows(column, sorted(kept), source.name, word, blank=True)
+    when, page = (next((c for c in frame if _code(c) in FINISHED[w]), None)
                   for w in ("sent", "page"))  # fmt: skip
     if tool == "limesurvey" and when and page:
         sent = ~blank_cells(frame[when])

@@ -31,7 +31,7 @@ from .answers import (
     WORDS,
     anchors,
     as_number,
-    far_up,
+    far_off,
     in_order,
     no_answer,
     nobody,
@@ -146,7 +146,7 @@ def scan(raw: RawTable) -> dict[str, Column]:
         held = {text: n for text, n in held.items() if text not in gone}
         levels = {code: label for code, label in told.items() if code not in gone}
         days = types.is_datetime64_any_dtype(values)
-        found[name] = Column(name, raw.labels.get(name, "")[:300], held, levels, days)
+        found[name] = Column(name, raw.labels.get(name, ""), held, levels, days)
     return found
 
 
@@ -290,7 +290,7 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
-        steps = [] if ids else [x for x in far_up(number) if x in (8, 9) and x not in odd]
+        steps = [] if ids else [x for x in far_off(number)["above"] if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
         honest = SYMPTOMS.search(guess.column) and (number == 0).sum() == 1
         steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,14 @@ from ..study.raw_tables import RawTable
 from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
-    BELOW,
     CODES,
-    HALF,
     NUMBERED,
     SHORTEST,
+    TOP,
     Answers,
     both,
     by_item,
-    far_up,
+    far_off,
     label_gaps,
     no_answer,
     pattern,
@@ -39,7 +38,6 @@ from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_gu
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
-MOST = max(high for _, high in RESPONSES.values())
 WAI = pattern("column", "wai")
 OF_OTHERS = pattern("column", "of_others")  # my therapist, in the client's form
 ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
@@ -95,6 +93,12 @@ class Block:
         """What the columns are called by their numbers alone."""
         return tuple(f"{self.before}{i:0{self.width}d}{self.after}" for i in self.numbers)
 
+    def part(self, at: list[int]) -> Block:
+        """A stretch of its columns, whatever they count from."""
+        span = slice(at[0], at[-1] + 1)
+        numbers, columns = self.numbers[span], self.columns[span]
+        return replace(self, numbers=numbers, columns=columns, labelled=True)
+
     def _plain(self, name: str, column: str) -> bool:
         return name == column and column not in self.own
 
@@ -118,32 +122,25 @@ class Block:
         return f"{self.before}{self.span(self.numbers[0], self.numbers[-1])}{self.after}"
 
 
-def find_blocks(
-    raw: RawTable, columns: Mapping[str, Column], beside: dict[str, str]
-) -> tuple[list[Block], list[tuple[Block, str]]]:
-    """Blocks of items with their answers; and those whose columns are unlike, with the odd ones.
+Found = Iterator[tuple[Block, Block | str | None]]  # what is looked at, and what it is
 
-    Or with none, where they hold one number at several times, as totals, and no items.
+
+def find_blocks(columns: Mapping[str, Column], beside: Iterable[str]) -> Found:
+    """Blocks of numbered columns, and what they are found to be, or which are unlike the others.
+
+    Or nothing, where they hold one number at several times, as totals, and no items.
     """
-    blocks, unlike = [], []
     for block in item_blocks([column for column in columns if column not in beside]):
         tops = [max(columns[c].number.values(), default=0) for c in block.columns]
         if len(tops) - 1 in N_ITEMS.values() and tops[-1] > 2 * max(tops[:-1]):  # their total
             block = replace(block, numbers=block.numbers[:-1], columns=block.columns[:-1])
         elif len(tops) < min(N_ITEMS.values()) and min(tops) > MOST_STEPS:
-            unlike.append((block, ""))
+            yield block, ""
             continue
         told = guess_block(columns, block)
-        parts = blocks_by_label(block, raw.labels) or two_forms(columns, block)
-        if isinstance(told, str):
-            known = {column for part in parts for column in part.columns}
-            parts += [part for part in _forms_apart(block) if known.isdisjoint(part.columns)]
-        all_told = len(parts) > 1 and sum(len(p.columns) for p in parts) == len(block.columns)
-        parts = parts if all_told or isinstance(told, str) else []
-        unlike += [(block, told)] if isinstance(told, str) and not parts else []
-        blocks += [guess_block(columns, part) for part in parts] or [told]
-    blocks = [block for block in blocks if isinstance(block, Block)]
-    return [without_raw(b, raw.frame, beside) if beside else b for b in blocks], unlike
+        parts = _parts(block, columns, isinstance(told, str))
+        found = [(part, guess_block(columns, part)) for part in parts] or [(block, told)]
+        yield from (both for both in found if isinstance(both[1], Block) or not parts)
 
 
 def like_a_form(block: Block) -> bool:
@@ -151,7 +148,7 @@ def like_a_form(block: Block) -> bool:
     low, high = block.guess.range or (0, 0)
     tops = {most - (not low) for form, (_, most) in RESPONSES.items()
             if N_ITEMS[form] == len(block.numbers)}  # fmt: skip
-    return block.whole and low >= 0 and (high in tops or (low > 0 and high == MOST - 1))
+    return block.whole and low >= 0 and (high in tops or (low > 0 and high == TOP - 1))
 
 
 def item_blocks(columns: list[str]) -> list[Block]:
@@ -208,36 +205,27 @@ def _without_subscales(columns: list[str]) -> dict[str, str]:
     }
 
 
-def blocks_by_label(block: Block, labels: Mapping[str, str]) -> list[Block]:
-    """The parts of a block of columns that their labels number from 1: V4 to V15."""
-    by_label = {labels[c]: i for i, c in enumerate(block.columns) if labels.get(c)}
-    parts = []
-    for told in item_blocks([*by_label]):
-        at = [by_label[label] for label in told.columns]
-        if told.whole and at == [*range(at[0], at[0] + len(at))]:
-            numbers, columns = block.numbers[at[0] : at[-1] + 1], block.columns[at[0] : at[-1] + 1]
-            parts.append(replace(block, numbers=numbers, columns=columns, labelled=True))
-    return parts
+def _parts(block: Block, columns: Mapping[str, Column], unlike: bool) -> list[Block]:
+    """The forms that are numbered as one block; of one with `unlike` columns, some may be none.
 
-
-def two_forms(columns: Mapping[str, Column], block: Block) -> list[Block]:
-    """Both informants' forms where they are numbered as one: 1 to 12 and 13 to 24."""
-    n = len(block.numbers) // 2
-    if not block.whole or len(block.numbers) not in {2 * n for n in N_ITEMS.values()}:
-        return []
-    parts = [replace(block, numbers=block.numbers[at], columns=block.columns[at], labelled=True)
-             for at in (slice(n), slice(n, None))]  # fmt: skip
-    told = [guess_block(columns, part) for part in parts]
-    unlike = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
-    return parts if WAI.search(block.stem) or len({*unlike}) == 2 else []
-
-
-def _forms_apart(block: Block) -> list[Block]:
-    """Stretches as long as a form between gaps in the numbers: V31 to V42, V51 to V62."""
-    runs = [[*run] for _, run in groupby(range(len(block.numbers)), lambda i: block.numbers[i] - i)]
-    return [replace(block, numbers=block.numbers[run[0] : run[-1] + 1],
-                    columns=block.columns[run[0] : run[-1] + 1], labelled=True)
-            for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]  # fmt: skip
+    Stretches that labels number from 1 (V4 to V15); halves, as 1 to 12 and 13 to 24; or, in an
+    unlike block, what gaps tell apart: V31 to V42, V51 to V62.
+    """
+    by_label = {label: i for i, c in enumerate(block.columns) if (label := columns[c].label)}
+    whole = [told for told in item_blocks([*by_label]) if told.whole]
+    found = [[by_label[label] for label in told.columns] for told in whole]
+    found = [at for at in found if at == [*range(at[0], at[-1] + 1)]]
+    every, n = [*range(len(block.numbers))], len(block.numbers) // 2
+    if not found and block.whole and len(every) in {2 * size for size in N_ITEMS.values()}:
+        told = [guess_block(columns, block.part(at)) for at in (every[:n], every[n:])]
+        answers = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
+        found = [every[:n], every[n:]] if WAI.search(block.stem) or len({*answers}) == 2 else []
+    if unlike:
+        runs = [[*run] for _, run in groupby(every, lambda i: block.numbers[i] - i)]
+        runs = [run for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]
+        found += [run for run in runs if {*run}.isdisjoint(chain(*found))]
+    all_told = len(found) > 1 and sum(map(len, found)) == len(every)
+    return [block.part(at) for at in found] if all_told or unlike else []
 
 
 def reversed_beside(raw: RawTable) -> dict[str, str]:
@@ -297,26 +285,26 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     if not n_numbers + n_words or (len(words) > MOST_WORDS and n_words > n_numbers):
         return None
     often = [w for w in words if union[w] >= FEW or all(map(NUMBERED.fullmatch, words))]
-    if n_words > n_numbers:
+    if by_words := n_words > n_numbers:
         rare = n_words - sum(union[word] for word in often)
         answers, other = _mostly_known(words, levels, union, MISTYPED * n_words)
         known = answers.numbers or answers.form
         if not known and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
-        gone += [word for word in other if word in often]
-        guess = Guess(block.stem, "integer", codes=(*gone,))
     else:
-        beside = [x for x in number.values() if 0 < x <= MOST]
+        beside = [x for x in number.values() if 0 < x <= TOP]
         answers = read_words(often, levels, beside) if often else Answers()
         read = {*map(word_of, answers.numbers)}
-        if left := [word for word in often if word_of(word) not in read]:
-            gone += left
-            answers = answers if read else Answers()
-            said.append(say("gone", words=", ".join(left)))
+        other = [word for word in often if word_of(word) not in read]
+        answers = answers if read else Answers()
+    left = [word for word in other if word in often]
+    gone += left
+    what = "gone" if left else "rare"
+    said += [say(what, words=", ".join(left), n=len(other))] if other else []
+    guess = Guess(block.stem, "integer", codes=(*gone,))
+    if not by_words:
         cells = np.repeat([*number.values()], [union[t] for t in number])
-        none = len(here) in N_ITEMS.values() and cells.max(initial=0) == MOST + 1
-        above = far_up(cells) or ([MOST + 1.0] if none else [])
-        for where, far in (("above", above), ("below", _far_down(cells, len(here)))):
+        for where, far in far_off(cells, len(here)).items():
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
@@ -340,14 +328,6 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
     return replace(block, guess=guess, answers=answers, own=own)
 
 
-def _far_down(cells: np.ndarray, n: int) -> list[float]:
-    """Few numbers below 1, where the `n` items of a form count from 1; or few negative steps."""
-    top = cells.max(initial=0)
-    low = 1 if (1, top) in RESPONSES.values() and n in N_ITEMS.values() else 0
-    far = [x for x in np.unique(cells[cells < low]) if x not in BELOW]
-    return far if far and -far[0] <= top / 2 and np.isin(cells, far).mean() < HALF else []
-
-
 def _mostly_known(
     words: list[str], levels: Mapping, union: Counter, few: float
 ) -> tuple[Answers, list[str]]:
@@ -365,10 +345,8 @@ def _mostly_known(
     named = [word for word in other if union[word] >= FEW]  # a rarer one may tell of somebody
     told = read_words(fit, levels)
     if named and not (told.numbers and told.numbers.keys() <= {*words}):  # it may be a step
-        told, other, named = read_words([*fit, *named], levels), [*{*other} - {*named}], []
-    said = say("rare", n=len(other)) if other else ""
-    said = say("gone", words=", ".join(named)) if named else said
-    return replace(told, question=both(told.question, said)), other
+        return read_words([*fit, *named], levels), [*{*other} - {*named}]
+    return told, other
 
 
 def _unlike(columns: list[Column], codes: tuple) -> str:

@@ -21,6 +21,7 @@ from .answers import (
     NO_ANSWER,
     PHASES,
     TIME,
+    TOP,
     WORDS,
     Answers,
     both,
@@ -31,12 +32,12 @@ from .answers import (
 from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
-    MOST,
     OF_OTHERS,
     SUBSCALE,
     WAI,
     WHO,
     Block,
+    Found,
     answered,
     form_of,
     guess_block,
@@ -61,13 +62,12 @@ ITEMS = {int(i): re.compile(words, re.IGNORECASE) for i, words in WORDS["items"]
 PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
                  for i, k in zip(of, SUBSCALES[form][part], strict=True)}
           for form, parts in SHORT_OF_36.items()}  # fmt: skip
+ENDS = {"client": "_c_", "case_manager": "_t_", None: "_"}  # of a block's name, by who says it
 STATED = 3  # words of a name that say something
 FEWEST = 5  # neighbours that are a block by their answers alone
 
 
-def worded(
-    columns: Mapping[str, Column], taken: set[str]
-) -> Iterator[tuple[Block, Block | str | None]]:
+def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
     """Blocks of columns named by statements, and what they are found to be, or why they are none.
 
     The short forms, by words of their items, in order; failing that, neighbours that share one set
@@ -77,15 +77,14 @@ def worded(
             for c in columns.values() if c.name not in taken}  # fmt: skip
     begun = {name: found[1] for name, said in text.items() if (found := BEGUN.match(said))}
     often = Counter(begun.values())
-    sets = {name: sets_of(columns[name].held, columns[name].number, CODES) for name in text}
-    said = {name for name in text  # by words of the name, or of the answers
-            if often[begun.get(name)] >= STATED or len(text[name].split()) >= STATED
-            or sets[name] - {"steps", "words"}}  # fmt: skip
+    begun = {name: beginning for name, beginning in begun.items() if often[beginning] >= STATED}
+    sets = {name: sets_of(columns[name].held, columns[name].number) for name in text}
     stated = [(i, c) for i, c in enumerate(columns.values())
-              if c.name in said and (_item(text[c.name]) or sets[c.name])]  # fmt: skip
+              if c.name in text and (_item(text[c.name]) or sets[c.name])
+              and (c.name in begun or len(text[c.name].split()) >= STATED
+                   or sets[c.name] - {"steps", "words"})]  # fmt: skip
     who = pd.Series([_speaker([text[c.name]]) for _, c in stated], dtype=object).ffill().bfill()
-    told = {c.name: (begun[c.name] if often[begun.get(c.name)] >= STATED else "", w or "")
-            for (_, c), w in zip(stated, who, strict=True)}  # fmt: skip
+    told = {c.name: (begun.get(c.name, ""), w or "") for (_, c), w in zip(stated, who, strict=True)}
     for (beginning, _), part in groupby(stated, lambda both: told[both[1].name]):
         part = [*part]
         forms = [*_by_words([c.name for _, c in part], text)]
@@ -93,9 +92,7 @@ def worded(
         runs = _alike([(i, c) for i, c in part if c.name not in known])
         for form, names in [*forms, *(("", run) for run in runs)]:
             stem = f"wai_{form[4:].lower()}" if form else plain_name(beginning or "item")[:20]
-            stem += {"client": "_c_", "case_manager": "_t_", None: "_"}[
-                _speaker(map(text.get, names))
-            ]
+            stem += ENDS[_speaker(map(text.get, names))]
             own = [*map(int, re.findall(r"^\D*(\d+)", "\n".join(names), re.MULTILINE))]
             sure = bool(form) or [i - own[0] for i in own] == [*range(len(names))]
             block = Block(stem, "", 1, (*range(1, len(names) + 1),), (*names,), told=sure)
@@ -130,7 +127,7 @@ def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
     """Stretches of neighbours that share one set of answers."""
     run, shared, last = [], set(), -1
     for at, column in [*part, (-1, None)]:
-        here = sets_of(column.held, column.number, CODES) if column else set()
+        here = sets_of(column.held, column.number) if column else set()
         if at != last + 1 or not shared & here:
             held = Counter(answer for c in run for answer in {*map(plain, c.held)} - NO_ANSWER)
             tops = [max({*c.number.values()}.difference(CODES), default=0) for c in run]
@@ -144,6 +141,10 @@ def _alike(part: list[tuple[int, Column]]) -> Iterator[list[str]]:
 
 def _label(block: Block, table: DraftTable) -> str:
     return " ".join(table.columns[c].label for c in block.columns[:3])
+
+
+def _says_wai(block: Block, table: DraftTable) -> bool:
+    return WAI.search(f"{block.stem} {_label(block, table)}") is not None
 
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
@@ -176,7 +177,7 @@ def _named(block: Block, table: DraftTable) -> str | None:
 
 def is_alliance(block: Block, table: DraftTable) -> bool:
     """Whether a block is an alliance by its name, label or words; or by its answers and rater."""
-    if WAI.search(f"{block.stem} {_label(block, table)}") or block.answers.form:
+    if _says_wai(block, table) or block.answers.form:
         return True
     like = [other for other in table.blocks if like_a_form(other)]
     if block not in like:
@@ -190,9 +191,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     return bool(told or (_named(block, table) and re.fullmatch(r"[a-z]+_?", block.stem, re.I)))
 
 
-def items_and_scale(
-    block: Block, layout: Layout, table: DraftTable
-) -> list[tuple[str, str, Guess]]:
+def items_and_scale(block: Block, layout: Layout, table: DraftTable) -> None:
     """A block of numbered items as entries of a table, and the scale it seems to make."""
     rater, wai = rater_of(block, table), is_alliance(block, table)
     form, doubt, block = _counted(block, table) if wai else (None, "", block)
@@ -218,6 +217,7 @@ def items_and_scale(
         held = replace(held, low=limits[0], high=limits[1])
     entries = [(pattern.replace(span, run), column, replace(held, values=block.own[column])
                 if column in block.own else held) for run, column in block.runs()]  # fmt: skip
+    table.variables += entries
     items = [name for name, *_ in entries]
     for value, ending in (table.suffix or {"": ""}).items() if table.of_clients else []:
         who = value if table.row == "rating" else None
@@ -237,15 +237,16 @@ def items_and_scale(
                 limits = RESPONSES.get(form) or guess.range
             names = [name + ending for name in expand(pattern)]
             settings = {"form": form, **settings, **_turned(block, form, here, table, names)}
-            doubt = both(doubt, _mirrored(block, form, here, limits))
-            _alliance(layout, table, block, settings, who or rater, ending, doubt)
+            low = _mirrored(block, form, here, limits)
+            asked = both(doubt, low, answers.question)
+            told = replace(block, answers=replace(answers, question=asked))
+            _alliance(layout, table, told, settings, who or rater, ending)
         else:
             name = layout.name(f"{pattern.replace(wish, block.stem)}_score{ending}")
             remark, said = answers.remark or say("not_reversed"), answers.question
             if like_a_form(block) and {*WHO} - layout.raters:
                 said = said or say("like_form", like=LIKE, form=form_of(block, guess.high))
             layout.scales.append(Part(name, settings | {"score": "mean"}, remark, said))
-    return entries
 
 
 def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
@@ -261,7 +262,7 @@ def _counted(block: Block, table: DraftTable) -> tuple[str | None, str, Block]:
         low, high = -max(-low, high), max(-low, high)
     elif low == 1 and not answers.numbers:
         labelled = {code for c in block.columns for code in table.columns[c].steps}
-        high = max([high, *(i for i in range(MOST + 1) if str(i) in labelled)])
+        high = max([high, *(i for i in range(TOP + 1) if str(i) in labelled)])
     form, doubt = _form(block, table.frame, high - min(low, 1) + 1)
     if not form or low > 0 or high - low >= RESPONSES[form][1]:
         return form, doubt, block
@@ -307,9 +308,8 @@ def _turned(
     if not turned:
         return {}
     listed, odd = [names[i] for i in sorted(turned)], named - back
-    names = [block.columns[i] for i in sorted(odd)] or listed
-    what = "reversed_by_name" if odd else "reversed_already"
-    table.questions.append(say(what, names=", ".join(names)))
+    asked = ", ".join([block.columns[i] for i in sorted(odd)] or listed)
+    table.questions.append(say("reversed_by_name" if odd else "reversed_already", names=asked))
     return {"reversed": "done" if back and turned == back else listed}
 
 
@@ -325,45 +325,36 @@ def _mirrored(block: Block, form: str | None, answers: pd.DataFrame, limits: tup
 
 
 def _alliance(
-    layout: Layout,
-    table: DraftTable,
-    block: Block,
-    settings: dict,
-    informant: str | None,
-    ending: str,
-    doubt: str = "",
+    layout: Layout, table: DraftTable, block: Block, settings: dict, who: str | None, ending: str
 ) -> None:
     """A scale that is one informant's rating of the alliance, or a question about it."""
-    answers, form = block.answers, settings.get("form")
-    known = form or "keys" in settings
-    remark, said, high = answers.remark or say("a_wai"), [], block.guess.high
-    unseen = informant is None
+    answers, form, high = block.answers, settings.get("form"), block.guess.high
+    known, remark, unseen = form or "keys" in settings, answers.remark or say("a_wai"), not who
     if unseen:
         free = [who for who in WHO if who not in {*layout.raters, *layout.informants}]
-        informant = (*free, "case_manager" if "client" in layout.informants else "client")[0]
-    rater = informant.replace("_", " ")
-    if not known:
-        said.append(say("no_form", n=len(block.columns)))
-    if not block.told:
-        said.append(say("as_they_stand"))
-    if unseen:
-        said.append(say("whose", who=rater))
-    elif form and informant in layout.informants:
-        said.append(say("second", who=rater))
-    items = form and "scored" not in settings
-    if items and not WAI.search(f"{block.stem} {_label(block, table)}"):
-        said.append(say("like_form", like="words" if answers.form else LIKE, form=form))
-    if form and (other := NAMED_FORM.search(block.stem)) and form != FORMS[other[1].lower()]:
-        said.append(say("named_form", name=other[0], high=high))
+        who = (*free, "case_manager" if "client" in layout.informants else "client")[0]
+    named = form and NAMED_FORM.search(block.stem)
+    asked = {
+        "no_form": not known,
+        "as_they_stand": not block.told,
+        "whose": unseen,
+        "second": form and not unseen and who in layout.informants,
+        "like_form": form and "scored" not in settings and not _says_wai(block, table),
+        "named_form": named and form != FORMS[named[1].lower()],
+    }
+    like = "words" if answers.form else LIKE
+    filled = {"n": len(block.columns), "who": who.replace("_", " "), "like": like, "form": form}
+    filled |= {"name": named and named[0], "high": high}
+    said = [say(what, **filled) for what, so in asked.items() if so]
     if form and block.guess.range not in ((), RESPONSES[form]) and not answers.numbers:
         remark += say("occur", low=block.guess.low, high=high)
-    ending = "" if ending[1:] == informant else ending
-    name, who = layout.name(f"{informant}_alliance{ending}"), word_for(informant, layout)
-    settings = {"label": f"Alliance, {who.lower()}'s rating{ending.replace('_', ' ')}", **settings}
-    settings |= {"informant": informant} if known else {"score": "mean"}
-    layout.scales.append(Part(name, settings, remark, both(*said, doubt, answers.question)))
-    if known and not (unseen and informant in layout.raters):
-        layout.informants.setdefault(informant, (who, name))
+    ending = "" if ending[1:] == who else ending
+    name, word = layout.name(f"{who}_alliance{ending}"), word_for(who, layout)
+    settings = {"label": f"Alliance, {word.lower()}'s rating{ending.replace('_', ' ')}", **settings}
+    settings |= {"informant": who} if known else {"score": "mean"}
+    layout.scales.append(Part(name, settings, remark, both(*said, answers.question)))
+    if known and not (unseen and who in layout.raters):
+        layout.informants.setdefault(who, (word, name))
 
 
 def word_for(informant: str, layout: Layout) -> str:
@@ -400,9 +391,8 @@ def join_parts(layout: Layout) -> None:
             if said and who not in layout.informants:
                 layout.scales = [s for s in layout.scales if s.settings["items"] not in names]
                 columns = tuple(column for column in columns if column in table.columns)
-                _alliance(
-                    layout, table, Block(stem, "", 1, (), columns), settings, who, ending, said
-                )
+                block = Block(stem, "", 1, (), columns, answers=Answers(question=said))
+                _alliance(layout, table, block, settings, who, ending)
 
 
 def _by_part(patterns: list[str], guesses: tuple[Guess, ...]) -> tuple[dict, str]:
@@ -445,8 +435,7 @@ def whole_ratings(layout: Layout) -> None:
         who, (table, name) = told or (*free, None)[0], found[-1]
         if who and who not in layout.informants:
             layout.informants[who] = (word_for(who, layout), name)
-            names, rater = listed(name for _, name in found), who.replace("_", " ")
-            said = [say("whole", name=name)]
-            said += [say("which_time", names=names)] if found[1:] else []
-            said += [] if told else [say("whose", who=rater)]
-            table.questions.append(both(*said))
+            filled = {"name": name, "who": who.replace("_", " ")}
+            asked = {"whole": True, "which_time": found[1:], "whose": not told}
+            filled["names"] = listed(name for _, name in found)
+            table.questions.append(both(*(say(what, **filled) for what in asked if asked[what])))
