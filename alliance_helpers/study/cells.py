@@ -277,9 +277,11 @@ def _numbers(values: pd.Series, v: Variable, notes: Notes):
     x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = np.isnan(x) & cells.notna().to_numpy()
     if bad.any():
-        plain = cells.where(cells.str.fullmatch(COMMA)).str.replace(",", ".")
-        x = np.fmax(x, pd.to_numeric(plain).to_numpy(dtype=float, na_value=np.nan))
-        bad &= np.isnan(x)
+        comma = bad & cells.str.fullmatch(COMMA).to_numpy(bool, na_value=False)
+        x, plain = x.copy(), cells[comma].str.replace(",", ".").to_list()
+        x[comma] = [float(number) for number in plain]
+        notes.changed(v.name, comma, cells[comma].to_list(), plain, "decimal comma")
+        bad &= ~comma
         code = bad & cells.isin([str(c) for c in (*v.missing, *v.study_missing)]).to_numpy(bool)
         bad &= ~code
         notes.changed(v.name, code, cells[code].to_list(), "", "missing code")

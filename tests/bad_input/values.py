@@ -220,10 +220,10 @@ def _(files):
 
 @case(
     "mixed_decimal_signs",
-    "clients.csv, row 2, column age: found '31,5'; a number was expected. " + ADD,
+    "clients.csv, row 2, column age: found '31,500'; a number was expected. " + ADD,
 )
 def _(files):
-    text = files[C].replace(",", ";").replace(";31;", ";31,5;").replace(";32;", ";32.5;")
+    text = files[C].replace(",", ";").replace(";31;", ";31,500;").replace(";32;", ";32.5;")
     files[C] = text
 
 

@@ -173,6 +173,7 @@ def test_a_decimal_comma_in_a_cell_of_text_is_a_number(tmp_path):
     frame.to_excel(tmp_path / "people.xlsx", index=False)
     made = clean(load_study(tmp_path, parse_codebook(text)))
     assert made.dyads["mood"].fillna(-1).to_list() == [4, 4, -1, 3]
+    assert (made.log["rule"] == "decimal comma").sum() == 1
     frame.assign(mood=["4", "4,000", "-", 3]).to_excel(tmp_path / "people.xlsx", index=False)
     with pytest.raises(DataError, match="found '4,000'; a number was expected"):
         load_study(tmp_path, parse_codebook(text))
