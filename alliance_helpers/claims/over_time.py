@@ -3,6 +3,11 @@
 A view takes a cleaned study, and `outcome` and `informant` where one pair of measures is meant; one
 that is not told at sessions gives way to the first that is. What cannot be told is a table with the
 `reason`.
+
+>>> from alliance_helpers import open_cohort, over_time
+>>> cohort = open_cohort(scenario="sessions_none", n_clients=50)
+>>> over_time.levels(cohort)["level"].unique().tolist()
+['case_manager', 'client', 'within']
 """
 
 from __future__ import annotations

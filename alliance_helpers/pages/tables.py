@@ -92,6 +92,12 @@ def joint_tests(joint: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     ------
     NotEstimableError
         No claim has a specification that can be estimated.
+
+    Examples
+    --------
+    >>> found = multiverse(open_cohort().dyads, finding="3", claim="own_outcome", n_perm=99)
+    >>> joint_tests(found.joint, read_rules())["n_specifications"].tolist()
+    [45]
     """
     if joint.empty:
         raise NotEstimableError("no claim has a specification that can be")
