@@ -24,7 +24,7 @@ WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding=
 NO_ANSWER = {plain(word) or word for word in WORDS["missing"]["words"]}
 NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
-MOST = 0.95  # of the cells
+MOSTLY = 0.95  # of the cells
 MOST_STEPS = 9
 TEN = 10  # the highest number that stands for an answer where a word may stand for none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
@@ -120,7 +120,7 @@ def _orders() -> tuple[tuple[dict, dict[str, int]], ...]:
 def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
     """The sets that nearly all of a column's cells are of: steps from 0 to 10, words, or a few."""
     held = {t: n for t, n in held.items() if number.get(t) not in CODES and not no_answer(t)}
-    enough = MOST * sum(held.values())
+    enough = MOSTLY * sum(held.values())
     if sum(n for text, n in held.items() if number.get(text) in range(TEN + 1)) >= enough > 0:
         return {"steps"}
     found = {order["name"] for order, known in _orders()

@@ -138,10 +138,7 @@ def lay_out(sources: dict[str, Source]) -> Layout:
     seen = [part for source in sources.values() for part in _apart(_look(source))]
     tied = leave_counters(seen)
     layout = _lay_out(seen)
-    layout.questions[:0] = [
-        *tied,
-        *(asked for source in sources.values() for asked in source.asked),
-    ]
+    layout.questions[:0] = [*tied, *(q for source in sources.values() for q in source.asked)]
     layout.shape = "; ".join(dict.fromkeys(map(_told, layout.tables)))
     return layout
 
@@ -218,8 +215,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        lost = [table.source.raw.file for table in seen if table is not largest]
-        layout.questions += [say("lost", file=file) for file in lost]
+        layout.questions += [_lost(table) for table in seen if table is not largest]
         return layout
     numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
@@ -230,8 +226,7 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             why = say("sessions", column=table.guesses[layout.client].column, by=time)
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
-    lost = [table.source.raw.file for table in tables if table not in layout.tables]
-    layout.questions += [say("lost", file=file) for file in lost]
+    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
     leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
@@ -254,6 +249,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     join_parts(layout)
     _sort(layout)
     return layout
+
+
+def _lost(table: DraftTable) -> str:
+    return say("lost", file=table.source.raw.file)
 
 
 def join_by_values(

@@ -26,6 +26,7 @@ from .answers import (
     CODES,
     FEW,
     MOST_LEVELS,
+    MOSTLY,
     SOME,
     TIME,
     WORDS,
@@ -58,7 +59,6 @@ MOMENT = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(\D.*)?|(19|20)\d{6}")  # a 
 NAMED_MONTH = re.compile(r"(?i)\d{1,2}([-. ]*)[a-z]{3,9}\1\d{2,4}(\D.*)?|[a-z]{3,9} \d.*")
 NAMELESS = re.compile(r"unnamed \d+")
 DAYS, CLOCKS = (WORDS["time"][name] for name in ("days", "clocks"))
-MOSTLY = 0.95  # of the cells
 MISTYPED = 0.02  # so few cells among numbers are slips of the pen
 SIGNED = re.compile(r"\D{0,3}\d+([.,'’ ]\d+)*\D{0,20}")  # >20, 12 (mild), 1'200, 45%
 THOUSANDS = re.compile(r"[-+]?\d{1,3}[.,]\d{3}")

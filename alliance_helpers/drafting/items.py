@@ -21,6 +21,7 @@ from .answers import (
     CODES,
     NUMBERED,
     SHORTEST,
+    TEN,
     TOP,
     Answers,
     both,
@@ -44,7 +45,6 @@ ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
-MOST_STEPS = 10  # of an answer; a number beyond is a total, if each column goes there
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
@@ -134,7 +134,7 @@ def find_blocks(columns: Mapping[str, Column], beside: Iterable[str]) -> Found:
         tops = [max(columns[c].number.values(), default=0) for c in block.columns]
         if len(tops) - 1 in N_ITEMS.values() and tops[-1] > 2 * max(tops[:-1]):  # their total
             block = replace(block, numbers=block.numbers[:-1], columns=block.columns[:-1])
-        elif len(tops) < min(N_ITEMS.values()) and min(tops) > MOST_STEPS:
+        elif len(tops) < min(N_ITEMS.values()) and min(tops) > TEN:
             yield block, ""
             continue
         told = guess_block(columns, block)

@@ -285,6 +285,7 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     then = [row[a] for a in READINGS if isinstance(row.get(a), str)]
     today = {a: row[a] for a in analyses if a not in READINGS and isinstance(row[a], str)}
     main, start = change["primary"], ""
+    one = 0 < len(then) < sum(a in analyses for a in READINGS)
     if not (today or isinstance(main, str)):
         return "Not assessed."
     if then:
@@ -293,7 +294,6 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
             f"Reported {found[0][0].lower()}{found[0][1:]} only" if found
             else "The method of 1995 does not report it"
         )  # fmt: skip
-        one = len(then) < len([a for a in READINGS if a in analyses])
         start += " by the one reading that can be estimated" * one
     today_said = f"{start}; today" if start else "Today"
     if isinstance(main, str) and main not in today:
@@ -301,7 +301,7 @@ def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:
     main = main if main in today else next(iter(today))
     verdict = word(today[main])
     if len(set(today.values())) == 1:
-        agree = set(then) == set(today.values()) and " by the one " not in start
+        agree = set(then) == set(today.values()) and not one
         return f"{start}, and today all agree." if agree else f"{today_said} it is {verdict}."
     said = f"{today_said}, {word(main).lower()}, it is {verdict}."
     if not isinstance(change["change"], str):

@@ -64,20 +64,20 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         by = (n for n in ids if n in frame and not frame.duplicated([*key, n]).any())
         own = next(by, None) if many else None
         what = "own_rows" if own else "many_rows" if many else "again"
-        notes.wrong(column, later, _ids_of(frame, key, later), *say(what, own=own, key=key[0]))
+        notes.wrong(column, later, _in_words(frame, key, later), *say(what, own=own, key=key[0]))
         return frame
     last = frame.sort_values(table.latest, kind="stable", na_position="first")
     last = frame.index.isin(last.drop_duplicates(key, keep="last").index)
     tied = frame.duplicated([*key, table.latest]).to_numpy() & told & last
     said = say("tied", date=table.variables[table.latest].column)
-    notes.wrong(column, tied, _ids_of(frame, key, tied), *said)
+    notes.wrong(column, tied, _in_words(frame, key, tied), *said)
     gone = told & ~last
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
     notes.left_out(table.latest, gone, before, "an earlier duplicate")
     return frame[~gone]
 
 
-def _ids_of(frame: pd.DataFrame, key: list[str], rows: np.ndarray) -> np.ndarray:
+def _in_words(frame: pd.DataFrame, key: list[str], rows: np.ndarray) -> np.ndarray:
     """The key of these rows in words, in the place of each; of the others nothing."""
     first, *more = (frame[k][rows].astype(object).fillna("").astype(str) for k in key)
     values = np.full(len(frame), "", object)

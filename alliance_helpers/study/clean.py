@@ -278,8 +278,8 @@ def clean(study: Study) -> CleanStudy:
         tables[name], merged = _merge(tables[name], name, book)
         changes.append(merged)
     raw, log = {name: table.shape for name, table in study.tables.items()}, as_log(changes)
-    told = (book, study.source, raw, study.warnings, examined.sessions)
-    return assembled(CleanStudy(pd.DataFrame(), log, tables, *told))
+    blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
+    return assembled(replace(blank, session_tables=examined.sessions))
 
 
 def assembled(study: CleanStudy) -> CleanStudy:

@@ -62,8 +62,7 @@ def suspicions(
         found += _ids(frame, table, book)
         for scale in book.scales.values():
             found += _items(raw[name], frame, table, scale)
-    for warn in (_counted, _changes):
-        found += warn(examined.sessions, book)
+    found += [*_counted(examined.sessions, book), *_changes(examined.sessions, book)]
     return (*found, *_unlike_sessions(examined, book), *_joined(examined.changes, book))
 
 

@@ -54,6 +54,14 @@ def drafted(folder):
 MADE = [*EXACT, *FOUND, *ASKED, *QUESTIONED]
 
 
+def as_planted(found, data):
+    """Both ratings of all clients are those that the study was made of."""
+    wanted = totals(data)
+    pd.testing.assert_frame_equal(
+        found.loc[wanted.index, ["c", "t"]], wanted, check_names=False, check_index_type=False
+    )
+
+
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.__name__)
 def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     data = truth()
@@ -62,10 +70,7 @@ def test_the_draft_gives_the_right_totals_or_asks(made, tmp_path):
     assert text.startswith("# Shape: ")
     asked = "QUESTION: " in text
     assert asked or made in (*EXACT, *FOUND), text
-    wanted = totals(data)
-    pd.testing.assert_frame_equal(
-        found.loc[wanted.index, ["c", "t"]], wanted, check_names=False, check_index_type=False
-    )
+    as_planted(found, data)
     assert book.case_manager is not None, text
     predictors = {name for names in book.blocks.values() for name in names}
     assert not predictors & {book.case_manager, book.client, "seed", "Progress"}
