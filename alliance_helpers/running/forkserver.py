@@ -241,6 +241,7 @@ def serve_cohort(request: dict) -> dict:
     with contextlib.suppress(Exception):  # the notebooks will say it
         keep_cohort(**request["cohort"])
     gc.freeze()
+    gc.set_threshold(50_000)  # a run's kernel ends before it has made as many objects
     (listener,) = request["streams"]
     return Server(socket.socket(fileno=listener)).serve()
 
