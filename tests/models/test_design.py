@@ -7,7 +7,7 @@ from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.counts import count_regression
 from alliance_helpers.models.design import complete_rows, orthonormal, tidy
-from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
+from alliance_helpers.models.informants import one_with_many, stacked
 from alliance_helpers.models.missing import impute
 from alliance_helpers.models.nesting import effective_n, icc
 from alliance_helpers.models.regression import hierarchical_regression
@@ -85,7 +85,6 @@ TAKING = {
     "cluster_robust": lambda b, who: cluster_robust(A, b, who),
     "least_squares": lambda b, who: least_squares(A, b, who),
     "stacked": lambda b, who: stacked(AB, b.to_frame("c"), who),
-    "correlation_difference": lambda b, who: correlation_difference(A**2, A, b, who),
     "one_with_many": lambda b, who: one_with_many(A, b, who),
     "impute": lambda b, who: impute(AB, m=1, cluster=who),
 }
