@@ -384,12 +384,8 @@ def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     values = values[:, None] if values.ndim == 1 else values
     if terms is None:
         named = isinstance(X, pd.DataFrame)
-        terms = map(str, X.columns) if named else (f"x{j + 1}" for j in range(values.shape[1]))
-    names = tuple(terms)
-    if len(names) != values.shape[1] or len(set(names)) != len(names):
-        many = f"{values.shape[1]} predictors need as many different names"
-        raise ParameterError(f"{many}; given: {list(names)}.")
-    return values, names
+        terms = X.columns if named else (f"x{j + 1}" for j in range(values.shape[1]))
+    return values, tuple(map(str, terms))
 
 
 def check_shape(sample: Sample, dropped: int = 0) -> None:
