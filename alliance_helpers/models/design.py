@@ -163,14 +163,12 @@ class Sample:
     y : ndarray (n,)
     X : ndarray (n, k), without the intercept
     terms : tuple of k names
-    order : ndarray (n,), position of each row in the input
     starts, sizes : ndarray (J,), first row and number of rows of each group
     """
 
     y: np.ndarray
     X: np.ndarray
     terms: tuple[str, ...]
-    order: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
 
@@ -215,9 +213,9 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     labels = np.arange(len(y_all)) if groups is None else np.asarray(groups)
     rows, codes = complete(np.column_stack([y_all, X_all]), labels)
     by_group, starts, sizes = runs(codes)
-    order = rows[by_group]
-    sample = Sample(y_all[order], X_all[order], names, order, starts, sizes)
-    check_shape(sample, dropped=len(y_all) - len(order))
+    rows = rows[by_group]
+    sample = Sample(y_all[rows], X_all[rows], names, starts, sizes)
+    check_shape(sample, dropped=len(y_all) - len(rows))
     return sample
 
 

@@ -34,7 +34,6 @@ def test_rows_come_group_by_group():
     groups = pd.Series(["b", "a", "b", None, "a", "b"])
     sample = complete_rows([1, 2, 3, 4, np.nan, 6], np.arange(6.0), groups, ["x"])
     assert sample.y.tolist() == [1, 3, 6, 2]
-    assert sample.order.tolist() == [0, 2, 5, 1]
     assert sample.starts.tolist() == [0, 3]
     assert sample.sizes.tolist() == [3, 1]
     assert (sample.n, sample.n_groups) == (4, 2)
