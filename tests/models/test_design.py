@@ -102,6 +102,7 @@ def test_rows_in_another_order_are_refused(name):
         (lambda x: pd.to_datetime(x), "dates"),
         (lambda x: x * 1e-160, "e-160: too far from 1"),
         (lambda x: x * 1e200, r"e\+200: too far from 1"),
+        (lambda x: x.where(x.index != 3, -np.inf), "a value is infinite"),
     ],
 )
 def test_one_rule_for_what_is_a_number(change, message):
