@@ -142,7 +142,7 @@ def test_bad_input_is_named(function, args, message):
 
 def test_a_perfect_correlation_is_not_equivalent_to_none():
     row = equivalence_correlation(1.0, 20, 0.2).iloc[0]
-    assert row.tolist() == [1.0, 1.0, 1.0, False]
+    assert row.tolist() == pytest.approx([1.0, 1.0, 1.0, False], rel=1e-12)
 
 
 @pytest.mark.parametrize(
