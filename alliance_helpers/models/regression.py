@@ -19,9 +19,9 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import COLLINEAR, t_tests
+from .design import COLLINEAR, complete_rows, orthonormal, t_tests
 from .permutations import monte_carlo_interval
-from .robust import least_squares
+from .robust import fit_robust
 from .selection import Resampler
 from .sessions import Own, without_occasions
 from .stepwise import NOTHING_LEFT, Moments, Path, Rule, correlate, moments, run
@@ -181,9 +181,9 @@ class _Model:
         self.dfs, self.covariance = np.full(len(self.estimate), self.df), None
         if sums.codes is not None:  # errors and degrees of freedom that respect groups instead
             rows = sums.rows + sums.means
-            fit = least_squares(rows[:, -1], rows[:, inside], sums.codes, self.terms)
-            self.covariance = fit[-1]
-            self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
+            sample = complete_rows(rows[:, -1], rows[:, inside], sums.codes, self.terms)
+            self.covariance = fit_robust(sample, orthonormal(sample))[1]
+            self.std_error, self.dfs = np.sqrt(np.diag(self.covariance.vcov)), self.covariance.df
 
     @property
     def columns(self) -> dict[str, Sequence]:

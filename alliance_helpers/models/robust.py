@@ -297,15 +297,6 @@ def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.Dat
     return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
 
 
-def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, ClusterCovariance]:
-    """Complete rows, coefficients (the intercept first) and their CR2 covariance, as arrays.
-
-    Arguments and errors as in `cluster_robust`, which puts the result into a table.
-    """
-    sample = complete_rows(y, X, groups, terms)
-    return sample, *fit_robust(sample, orthonormal(sample))
-
-
 def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:
     """Coefficients and their CR2 covariance, all from k x k matrices: cost linear in the rows.
 

