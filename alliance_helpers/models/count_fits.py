@@ -62,7 +62,7 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     Raises
     ------
     ParameterError
-        A column is missing, named twice or not numeric.
+        A column is missing, named twice, not numeric or infinite.
     NotEstimableError
         Every reason why no count model can be fitted, at once.
     """

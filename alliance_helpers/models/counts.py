@@ -91,7 +91,8 @@ def count_regression(
     Raises
     ------
     ParameterError
-        A column is missing or not numeric, the family is unknown, a cluster with another family.
+        A column is missing, not numeric or infinite; an unknown family; a cluster with one
+        that takes none.
     NotEstimableError
         Naming every reason: counts that are negative, broken, or all equal; constant or collinear
         predictors; more predictors than rows; one cluster; predictors that separate the zeros.

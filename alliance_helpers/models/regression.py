@@ -394,10 +394,8 @@ def _rank(matrix: np.ndarray) -> int:
 
 def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
     matrices = correlations.transpose(2, 0, 1)
-    at_once = max(1, CELLS_AT_ONCE >> len(widths))
-    starts = range(0, len(matrices), at_once)
-    parts = [lmg(subset_r_squared(matrices[s : s + at_once], widths)) for s in starts]
-    return np.concatenate(parts, axis=1)
+    parts = np.array_split(matrices, 1 + (len(matrices) << len(widths)) // CELLS_AT_ONCE)
+    return np.concatenate([lmg(subset_r_squared(part, widths)) for part in parts], axis=1)
 
 
 def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:
