@@ -25,7 +25,7 @@ from alliance_helpers.cohorts.simulate import dyad_table, simulate_dyads
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.design import complete_rows, tidy
-from alliance_helpers.models.informants import correlation_difference, one_with_many
+from alliance_helpers.models.informants import one_with_many
 from alliance_helpers.models.missing import impute, pool, pool_blocks
 from alliance_helpers.models.nesting import fit_intercepts
 from alliance_helpers.models.partial import Estimate, Partial, PartialCounts
@@ -139,20 +139,11 @@ def block_equivalence(published, rng) -> Hits:
             yield f"{name}, equivalence", quantity, "size", hit
 
 
-def two_informants(null, published, truth) -> Hits:
+def two_informants(published, truth) -> Hits:
     for method, cluster in (("independent", None), ("clustered", published[KEYS])):
         for row in agreement(published[CLIENT], published[CM], cluster).itertuples():
             hit = covers(truth["agreement", row.Index], row.conf_low, row.conf_high)
             yield f"agreement, {method}", row.Index, "coverage", hit
-    for kind, data in (("size", null), ("coverage", published)):
-        for x in (AGE, "symptoms"):
-            for name, cluster in (("n", None), ("effective n", data[KEYS])):
-                row = correlation_difference(data[x], data[CM], data[CLIENT], cluster).iloc[0]
-                true = truth["difference", x]
-                hit = covers(true, row["conf_low"], row["conf_high"])
-                hit = row["p_value"] <= 0.05 if kind == "size" else hit
-                quantity = f"r with {x}{LEVEL.get(x, '')}, case manager's less client's rating"
-                yield f"dependent_correlations, {name}", quantity, kind, hit
     yield from judgments(published, truth)
 
 
@@ -291,9 +282,6 @@ def truths(seed: int) -> dict:
         truth["nested_cr2", y, x] = truth["as_published", y, x]
     for row in agreement(data[CLIENT], data[CM]).itertuples():
         truth["agreement", row.Index] = row.estimate
-    for x in (AGE, "symptoms"):
-        r = data[[x, CM, CLIENT]].corr().to_numpy()
-        truth["difference", x] = r[0, 1] - r[0, 2]
     truth |= pd.concat(judged(data)).set_index("term")["estimate"].to_dict()
     for row in one_with_many(data[CLIENT], data[CM], groups).itertuples():
         truth[row.informant, row.term] = row.estimate
@@ -323,7 +311,7 @@ def replicate(seed: np.random.SeedSequence, truth: dict, clients: int, only) -> 
         blocks(null),
         standardised(published, truth),
         block_equivalence(published, rng),
-        two_informants(null, published, truth),
+        two_informants(published, truth),
         days(published, seeds[2], truth),
         alpha_hits(drawn, published[KEYS], truth),
         slow(null, published, truth, rng),

@@ -62,7 +62,7 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     Raises
     ------
     ParameterError
-        A column is missing, named twice or not numeric.
+        A column is missing, named twice, not numeric or infinite.
     NotEstimableError
         Every reason why no count model can be fitted, at once.
     """
@@ -71,8 +71,8 @@ def make_design(data, outcome: str, predictors, exposure=None, cluster=None) -> 
     values, groups = complete_columns(data, numeric, cluster)
     y, X, reasons = values[:, 0], values[:, 1 : 1 + len(predictors)], []
     time = values[:, -1] if exposure else np.ones(len(y))
-    if not ((time > 0) & np.isfinite(time)).all():
-        reasons.append(f"exposure '{exposure}' must be above 0 and finite in every row")
+    if not (time > 0).all():
+        reasons.append(f"exposure '{exposure}' must be above 0 in every row")
     offset = None if reasons else np.log(time)
     if groups is not None and len(y) and groups.max() == 0:
         reasons.append(f"all rows belong to one '{cluster}': errors between clusters are unknown")
@@ -128,7 +128,7 @@ def from_arrays(y, X, outcome, predictors, offset=None, groups=None, reasons=())
     if not len(y):
         raise NotEstimableError("Not estimable: no row is complete in all the columns named.")
     reasons = list(reasons)
-    wrong = y[(y < 0) | (y != np.floor(y)) | np.isinf(y)]
+    wrong = y[(y < 0) | (y != np.floor(y))]
     if len(wrong):
         what = f"{len(wrong)} value(s) do not, {wrong[0]:g} the first"
         reasons.insert(0, f"'{outcome}' must hold counts 0, 1, 2, ...: {what}")

@@ -8,6 +8,7 @@ then how many; `zinb` adds clients who could not have had any. `count_ladder` fi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -90,7 +91,8 @@ def count_regression(
     Raises
     ------
     ParameterError
-        A column is missing or not numeric, the family is unknown, a cluster with another family.
+        A column is missing, not numeric or infinite; an unknown family; a cluster with one
+        that takes none.
     NotEstimableError
         Naming every reason: counts that are negative, broken, or all equal; constant or collinear
         predictors; more predictors than rows; one cluster; predictors that separate the zeros.
@@ -399,13 +401,12 @@ def _zinb_starts(design: Design, plain: Fit) -> list[np.ndarray]:
     few = np.r_[logit(0.1 * zeros), np.zeros(k - 1)]
     many = np.r_[logit(0.9 * zeros), np.zeros(k - 1)]
     starts = [np.r_[b, log_theta, few], np.r_[poisson(design).b, 0.0, many]]
-    try:
+    with suppress(NotEstimableError):
         split = hurdle(design)
-    except NotEstimableError:
-        return starts
-    if not np.isfinite(split.llf):
-        return starts
-    return [*starts, np.r_[split.b[:k], np.log(min(max(split.theta, 1e-3), 1e3)), -split.b[k:]]]
+        if np.isfinite(split.llf):
+            log_theta = np.log(np.clip(split.theta, 1e-3, 1e3))
+            starts.append(np.r_[split.b[:k], log_theta, -split.b[k:]])
+    return starts
 
 
 def _maximise_theta(rows, y, offset, blocks, starts) -> Optimum:

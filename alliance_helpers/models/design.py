@@ -163,14 +163,12 @@ class Sample:
     y : ndarray (n,)
     X : ndarray (n, k), without the intercept
     terms : tuple of k names
-    order : ndarray (n,), position of each row in the input
     starts, sizes : ndarray (J,), first row and number of rows of each group
     """
 
     y: np.ndarray
     X: np.ndarray
     terms: tuple[str, ...]
-    order: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
 
@@ -215,9 +213,9 @@ def complete_rows(y, X, groups, terms: Sequence[str] | None = None) -> Sample:
     labels = np.arange(len(y_all)) if groups is None else np.asarray(groups)
     rows, codes = complete(np.column_stack([y_all, X_all]), labels)
     by_group, starts, sizes = runs(codes)
-    order = rows[by_group]
-    sample = Sample(y_all[order], X_all[order], names, order, starts, sizes)
-    check_shape(sample, dropped=len(y_all) - len(order))
+    rows = rows[by_group]
+    sample = Sample(y_all[rows], X_all[rows], names, starts, sizes)
+    check_shape(sample, dropped=len(y_all) - len(rows))
     return sample
 
 
@@ -233,12 +231,9 @@ def as_floats(values, what: str, any_size: bool = False) -> np.ndarray:
         out = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"In {what} a value is not a number: {error}.") from None
-    if np.isinf(out).any():
-        if isinstance(values, pd.DataFrame):
-            what = f"'{values.columns[int(np.argmax(np.isinf(out).any(axis=0)))]}'"
-        raise ParameterError(f"In {what} a value is infinite: replace it or mark it as missing.")
     if not any_size:
-        check_sizes(out, what)
+        named = isinstance(values, pd.DataFrame)
+        check_sizes(out, "'{}'" if named else what, [*values] if named else ())
     return out
 
 
@@ -246,13 +241,15 @@ TO_NUMBERS = " (pandas.to_numeric makes numbers of text, .cat.codes of categorie
 
 
 def check_sizes(values: np.ndarray, what: str, names: Sequence[str] = ()) -> None:
-    """ParameterError where the largest value of a column lies outside SIZES; infinite ones pass."""
+    """ParameterError where the largest value of a column is infinite, or lies outside SIZES."""
     largest = np.atleast_1d(np.fmax.reduce(np.abs(values), axis=0, initial=0.0))
-    bad = (largest > 0) & ((largest < SIZES[0]) | (largest > SIZES[1])) & np.isfinite(largest)
+    bad = (largest > 0) & ((largest < SIZES[0]) | (largest > SIZES[1]))
     if bad.any():
         j = int(np.argmax(bad.ravel()))
-        where = f"In {what.format(*names[j : j + 1])} the largest value is {largest.flat[j]:.0e}"
-        raise ParameterError(f"{where}: too far from 1. Give it in another unit.")
+        why = f"the largest value is {largest.flat[j]:.0e}: too far from 1. Give it in another unit"
+        if np.isinf(largest.flat[j]):
+            why = "a value is infinite: replace it or mark it as missing"
+        raise ParameterError(f"In {what.format(*names[j : j + 1])} {why}.")
 
 
 def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -284,20 +281,18 @@ def orthonormal(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return Q, to_raw @ np.linalg.inv(R)
 
 
+def constant(X: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Which columns do not vary, each as a reason."""
+    flat = np.flatnonzero(X.std(axis=0) <= 1e-12 * np.abs(X.mean(axis=0)))
+    return [f"'{names[j]}' has the same value in all {len(X)} rows" for j in flat]
+
+
 def unusable(X: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Why columns cannot stand in one model: each that is infinite, constant or collinear."""
-    infinite = np.flatnonzero(~np.isfinite(X).all(axis=0))
-    if len(infinite):
-        return [f"'{names[j]}' holds an infinite value" for j in infinite]
-    mean, sd = X.mean(axis=0), X.std(axis=0)
-    flat = np.flatnonzero(sd <= 1e-12 * np.abs(mean))
-    if len(flat):
-        return [f"'{names[j]}' has the same value in all {len(X)} rows" for j in flat]
-    if X.shape[1] < 2:
-        return []
-    Z = (X - mean) / sd
+    """Why columns cannot stand in one model: each that is constant, or else collinear."""
+    if (reasons := constant(X, names)) or X.shape[1] < 2:
+        return reasons
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
     left = np.abs(np.diag(np.linalg.qr(Z, mode="r"))) / np.sqrt(len(Z))
-    reasons = []
     for j in np.flatnonzero(left**2 < COLLINEAR):
         weight = np.linalg.lstsq(Z[:, :j], Z[:, j], rcond=None)[0]
         others = ", ".join(f"'{names[i]}'" for i in np.flatnonzero(np.abs(weight) > 1e-6))
@@ -384,12 +379,8 @@ def _predictors(X, terms, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
     values = values[:, None] if values.ndim == 1 else values
     if terms is None:
         named = isinstance(X, pd.DataFrame)
-        terms = map(str, X.columns) if named else (f"x{j + 1}" for j in range(values.shape[1]))
-    names = tuple(terms)
-    if len(names) != values.shape[1] or len(set(names)) != len(names):
-        many = f"{values.shape[1]} predictors need as many different names"
-        raise ParameterError(f"{many}; given: {list(names)}.")
-    return values, names
+        terms = X.columns if named else (f"x{j + 1}" for j in range(values.shape[1]))
+    return values, tuple(map(str, terms))
 
 
 def check_shape(sample: Sample, dropped: int = 0) -> None:

@@ -45,7 +45,7 @@ class Chains:
         for j in (j for j in self.incomplete if varies[j]):
             others = [i for i in range(p) if i != j and varies[i]]
             step = self._step(j, others, constant)
-            if step.lacks:
+            if step.spare < 1:
                 what = "with a value. Impute fewer columns together, or without cluster."
                 raise NotEstimableError(f"{names[j]}: its model has {step.lacks} {what}")
             self.steps.append(step)
@@ -125,8 +125,7 @@ class _Plain:
         self._require(f"{len(self.seen)} rows", len(self.seen), len(columns))
 
     def _require(self, units: str, available: int, terms: int) -> None:
-        self.spare = available - terms
-        self.lacks = f"{terms} terms, for {units}" if self.spare < 1 else ""
+        self.spare, self.lacks = available - terms, f"{terms} terms, for {units}"
 
     def store(self, design, drawn) -> None:
         design[:, self.gone, 1 + self.j] = drawn

@@ -18,7 +18,7 @@ from ..errors import ParameterError
 from .design import as_floats, require, require_pairs
 
 
-def equivalence(estimate, std_error, low, high, df=np.inf, alpha=0.05) -> pd.DataFrame:
+def equivalence(estimate, std_error, low, high, df=np.inf) -> pd.DataFrame:
     """Two one-sided tests that an effect lies between two bounds.
 
     Parameters
@@ -30,8 +30,6 @@ def equivalence(estimate, std_error, low, high, df=np.inf, alpha=0.05) -> pd.Dat
         looking.
     df : float
         Degrees of freedom of t; infinite for the normal distribution.
-    alpha : float
-        Level of each test; the interval has confidence 1 - 2 alpha.
 
     Returns
     -------
@@ -56,12 +54,12 @@ def equivalence(estimate, std_error, low, high, df=np.inf, alpha=0.05) -> pd.Dat
     """
     require("finite", estimate=estimate, std_error=std_error, low=low, high=high)
     require("positive", std_error=std_error, df=df)
-    require("share", alpha=alpha)
     if low >= high:
         raise ParameterError(f"The lower bound {low} must lie below the upper bound {high}.")
     p = two_one_sided(estimate, std_error, low, high, df)
-    reach = special.stdtrit(df, 1 - alpha) * std_error
-    return _row(p, estimate - reach, estimate + reach, p < alpha)
+    reach = special.stdtrit(df, 0.95) * std_error
+    row = {"p_value": p, "conf_low": estimate - reach, "conf_high": estimate + reach}
+    return pd.DataFrame([row | {"equivalent": bool(p < 0.05)}])
 
 
 def two_one_sided(estimate, std_error, low, high, df=np.inf) -> float:
@@ -76,7 +74,7 @@ def two_one_sided(estimate, std_error, low, high, df=np.inf) -> float:
     return float(max(below, special.stdtr(df, (estimate - high) / std_error)))
 
 
-def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.05) -> pd.DataFrame:
+def equivalence_correlation(r: float, n: float, bound: float) -> pd.DataFrame:
     """Two one-sided tests that a correlation lies within plus and minus a bound.
 
     Parameters
@@ -87,8 +85,6 @@ def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.0
         Number of independent pairs; an effective n where they are not independent.
     bound : float
         Smallest correlation that would matter, above 0 and below 1.
-    alpha : float
-        Level of each test.
 
     Returns
     -------
@@ -112,10 +108,8 @@ def equivalence_correlation(r: float, n: float, bound: float, alpha: float = 0.0
     """
     require_pairs(r, n, above=3)
     require("share", bound=bound)
-    if abs(r) == 1:
-        return _row(1.0, r, r, False)
-    limit = np.arctanh(bound)
-    row = equivalence(np.arctanh(r), 1 / np.sqrt(n - 3), -limit, limit, alpha=alpha)
+    z, limit = np.arctanh([np.clip(r, -1 + 1e-15, 1 - 1e-15), bound])
+    row = equivalence(z, 1 / np.sqrt(n - 3), -limit, limit)
     row[["conf_low", "conf_high"]] = np.tanh(row[["conf_low", "conf_high"]])
     return row
 
@@ -211,11 +205,6 @@ def adjust(p_values: Sequence[float]) -> np.ndarray:
     running = np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1))
     adjusted[order] = np.minimum(running, 1)
     return adjusted
-
-
-def _row(p, low, high, equivalent) -> pd.DataFrame:
-    row = {"p_value": p, "conf_low": low, "conf_high": high, "equivalent": bool(equivalent)}
-    return pd.DataFrame([row])
 
 
 # The "medium" prior width of R's BayesFactor for regressions.
@@ -343,7 +332,6 @@ def detectable_correlation(n: float, power: float = 0.80, alpha: float = 0.05) -
     >>> round(detectable_correlation(201), 2)
     0.2
     """
-    require_pairs(0.0, n, above=3)
     require("share", power=power, alpha=alpha)
     if power <= alpha:
         raise ParameterError(f"power {power} must be larger than alpha {alpha}.")

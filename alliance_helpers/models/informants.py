@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import optimize, special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import Sample, aligned, as_floats, complete, complete_rows, standardise, tidy
-from .nesting import anova, effective_n
+from .design import Sample, aligned, as_floats, complete_rows, standardise
+from .nesting import anova
 from .robust import cluster_robust
 
 # Share of the total variance below which a component counts as estimated at zero.
@@ -81,105 +81,6 @@ def stacked(ratings: pd.DataFrame, predictors: pd.DataFrame, cluster=None) -> pd
     table["term"] = [str(c) for c in predictors.columns] * 3
     table.insert(0, "informant", np.repeat([*map(str, ratings.columns), "difference"], k))
     return table
-
-
-def correlation_difference(x, first, second, cluster=None) -> pd.DataFrame:
-    """Does x go with the first informant's rating more than with the second's?
-
-    Parameters
-    ----------
-    x, first, second : array-like (n,)
-        A variable and two ratings; rows with a missing value are left out.
-    cluster : array-like (n,), optional
-        The case manager of each row: the effective n of x with the difference of the standardised
-        ratings then takes the place of n.
-
-    Returns
-    -------
-    DataFrame, one row
-        As `dependent_correlations`, with `r_first r_second n n_effective`.
-
-    Raises
-    ------
-    NotEstimableError
-        A variable that does not vary, a copy of another, too few rows.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1995)
-    >>> x, noise = rng.normal(size=(2, 200))
-    >>> row = correlation_difference(x, x + noise, noise, np.arange(200) // 5)
-    >>> row[["n", "r_first"]].round(2).values.tolist()
-    [[200.0, 0.72]]
-    """
-    aligned(x=x, first=first, second=second, cluster=cluster)
-    values = np.column_stack([as_floats(v, "x and the ratings") for v in (x, first, second)])
-    rows, codes = complete(values, cluster)
-    z = standardise(values[rows], ("x", "the first rating", "the second rating"))
-    n = worth = len(z)
-    if codes is not None:
-        worth = float(effective_n(z[:, 0], z[:, 1] - z[:, 2], codes)["n_effective"].iloc[0])
-    r = np.corrcoef(z.T)
-    row = dependent_correlations(r[0, 1], r[0, 2], r[1, 2], worth)
-    return row.assign(r_first=r[0, 1], r_second=r[0, 2], n=n, n_effective=worth)
-
-
-def dependent_correlations(r_xy: float, r_xz: float, r_yz: float, n: float) -> pd.DataFrame:
-    """Difference between two correlations that share a variable, measured on the same dyads.
-
-    Parameters
-    ----------
-    r_xy, r_xz : float
-        The correlations to compare: of x (an outcome, say) with one informant's rating y and
-        with the other's z.
-    r_yz : float
-        Correlation of the two ratings.
-    n : float
-        Number of independent dyads, or the effective n.
-
-    Returns
-    -------
-    DataFrame, one tidy row
-        Estimate r_xy - r_xz; ``statistic`` is Williams' t with n - 3 degrees of freedom,
-        ``std_error`` the estimate divided by it; the interval is Zou's.
-
-    Raises
-    ------
-    NotEstimableError
-        Three correlations that cannot hold together, n not above 3.
-
-    Notes
-    -----
-    Williams (1959), recommended by Steiger (1980), as in R's ``psych::r.test``; Zou (2007) for
-    the interval, which is asymmetric and may rarely disagree with the test.
-
-    Examples
-    --------
-    >>> row = dependent_correlations(0.45, 0.10, 0.28, n=201)
-    >>> row[["estimate", "p_value"]].round(4).values.tolist()
-    [[0.35, 0.0]]
-    """
-    if n <= 3:
-        raise NotEstimableError(f"n is {n}; more than 3 pairs are needed.")
-    determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
-    if not (determinant > 0 and max(abs(r_xy), abs(r_xz), abs(r_yz)) < 1):
-        named = f"Correlations of {r_xy}, {r_xz} and {r_yz}"
-        raise NotEstimableError(f"{named} cannot hold together among three variables that differ.")
-    difference = r_xy - r_xz
-    spread = 2 * (n - 1) / (n - 3) * determinant + ((r_xy + r_xz) / 2) ** 2 * (1 - r_yz) ** 3
-    std_error = np.sqrt(spread / ((n - 1) * (1 + r_yz)))
-    reach = special.ndtri(0.975) / np.sqrt(n - 3) * np.array([-1, 1])
-    (low1, high1), (low2, high2) = (np.tanh(np.arctanh(r) + reach) for r in (r_xy, r_xz))
-    together = (r_yz - r_xy * r_xz / 2) * (1 - r_xy**2 - r_xz**2 - r_yz**2) + r_yz**3
-    c = together / ((1 - r_xy**2) * (1 - r_xz**2))
-
-    def combine(first: float, second: float) -> float:
-        return np.sqrt(max(first**2 + second**2 - 2 * c * first * second, 0))
-
-    low = difference - combine(r_xy - low1, high2 - r_xz)
-    high = difference + combine(high1 - r_xy, r_xz - low2)
-    row = tidy(["r_xy - r_xz"], [difference], [std_error], n - 3, n)
-    return row.assign(conf_low=low, conf_high=high)
 
 
 def one_with_many(client_ratings, case_manager_ratings, groups) -> pd.DataFrame:

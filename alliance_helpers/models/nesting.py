@@ -357,8 +357,6 @@ class _Profile:
         self.within = deviations.T @ deviations
         self.squares = (means[:, :, None] * means[:, None, :]).reshape(len(means), -1)
         total = columns[:, -1] @ columns[:, -1]
-        if total <= (1e-12 * abs(centre)) ** 2 * self.n:
-            raise NotEstimableError(f"The outcome has the same value in all {self.n} rows.")
         if sample.n_groups == sample.n:
             single = f"Every one of the {sample.n} groups holds a single row"
             raise NotEstimableError(f"{single}: groups cannot be told from rows.")

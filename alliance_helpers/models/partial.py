@@ -13,8 +13,9 @@ score test of the null model stands in, with its one-step estimate, for the fit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.special import fdtrc, stdtr
@@ -115,8 +116,11 @@ class Partial:
         about = {"worth": worth, "drawn": drawn}
         return replace(found, estimate=self._share, std_error=np.nan, **about)
 
-    def _block(self, f, df1, df2, p_value) -> Estimate:
-        return Estimate(np.nan, np.nan, f, df1, df2, p_value, self.n)
+    def _tested(self, estimate, vcov, df, wald: Callable) -> Estimate:
+        """A predictor's slope, or the `wald` test of a block; the intercept stands before them."""
+        if self.k > 1:
+            return Estimate(np.nan, np.nan, *wald(range(1, self.k + 1)), self.n)
+        return _slope(estimate[1], np.sqrt(vcov[1, 1]), df[1], self.n)
 
     def _worth(self, estimator: str) -> tuple[float, float]:
         """`worth` and `drawn` of an :class:`Estimate`.
@@ -169,8 +173,8 @@ class Partial:
         if self.k == 1:
             error = np.sqrt(left / self.df) / abs(self.R[0, 0])
             return _slope(along[0] / self.R[0, 0], error, self.df, self.n)
-        f = explained / self.k / (left / self.df)
-        return self._block(f, self.k, self.df, float(fdtrc(self.k, self.df, f)))
+        f, df = explained / self.k / (left / self.df), (self.k, self.df)
+        return Estimate(np.nan, np.nan, f, *df, float(fdtrc(*df, f)), self.n)
 
     @property
     def _share(self) -> float:
@@ -185,7 +189,7 @@ class Partial:
     def _sample(self) -> Sample:
         columns = np.ascontiguousarray(np.column_stack([self.X, self.Z]))
         names = tuple(f"x{j + 1}" for j in range(columns.shape[1]))
-        sample = Sample(self.y, columns, names, np.arange(self.n), self.starts, self.sizes)
+        sample = Sample(self.y, columns, names, self.starts, self.sizes)
         check_shape(sample)
         return sample
 
@@ -196,10 +200,8 @@ class Partial:
     @cached_property
     def _cr2(self) -> Estimate:
         estimate, covariance = fit_robust(self._sample, self._basis)
-        if self.k > 1:
-            found = self._block(*covariance.wald(estimate, range(1, self.k + 1)))
-        else:
-            found = _slope(estimate[1], np.sqrt(covariance.vcov[1, 1]), covariance.df[1], self.n)
+        wald = partial(covariance.wald, estimate)
+        found = self._tested(estimate, covariance.vcov, covariance.df, wald)
         if found.df2 < FEWEST_DF:
             rest = f"errors by case manager rest on {found.df2:.1f} degrees of freedom"
             raise NotEstimableError(f"{rest}, and below {FEWEST_DF} are not to be trusted")
@@ -213,9 +215,7 @@ class Partial:
     @cached_property
     def _mixed(self) -> Estimate:
         fit = self.intercepts
-        if self.k > 1:
-            return self._block(*fit.wald(range(1, self.k + 1)))
-        return _slope(fit.estimate[1], fit.std_error[1], fit.df[1], self.n)
+        return self._tested(fit.estimate, fit.vcov, fit.df, fit.wald)
 
     @cached_property
     def _whitened(self) -> tuple[np.ndarray, np.ndarray]:

@@ -19,9 +19,9 @@ import pandas as pd
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import COLLINEAR, t_tests
+from .design import COLLINEAR, complete_rows, orthonormal, t_tests
 from .permutations import monte_carlo_interval
-from .robust import least_squares
+from .robust import fit_robust
 from .selection import Resampler
 from .sessions import Own, without_occasions
 from .stepwise import NOTHING_LEFT, Moments, Path, Rule, correlate, moments, run
@@ -181,9 +181,9 @@ class _Model:
         self.dfs, self.covariance = np.full(len(self.estimate), self.df), None
         if sums.codes is not None:  # errors and degrees of freedom that respect groups instead
             rows = sums.rows + sums.means
-            fit = least_squares(rows[:, -1], rows[:, inside], sums.codes, self.terms)
-            self.covariance = fit[-1]
-            self.std_error, self.dfs = np.sqrt(np.diag(fit[-1].vcov)), fit[-1].df
+            sample = complete_rows(rows[:, -1], rows[:, inside], sums.codes, self.terms)
+            self.covariance = fit_robust(sample, orthonormal(sample))[1]
+            self.std_error, self.dfs = np.sqrt(np.diag(self.covariance.vcov)), self.covariance.df
 
     @property
     def columns(self) -> dict[str, Sequence]:
@@ -394,10 +394,8 @@ def _rank(matrix: np.ndarray) -> int:
 
 def _by_resample(correlations: np.ndarray, widths) -> np.ndarray:
     matrices = correlations.transpose(2, 0, 1)
-    at_once = max(1, CELLS_AT_ONCE >> len(widths))
-    starts = range(0, len(matrices), at_once)
-    parts = [lmg(subset_r_squared(matrices[s : s + at_once], widths)) for s in starts]
-    return np.concatenate(parts, axis=1)
+    parts = np.array_split(matrices, 1 + (len(matrices) << len(widths)) // CELLS_AT_ONCE)
+    return np.concatenate([lmg(subset_r_squared(part, widths)) for part in parts], axis=1)
 
 
 def changes(rows: pd.DataFrame, rating: str) -> pd.DataFrame:

@@ -98,7 +98,7 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
     ----------
     gradient : ndarray (n, k)
         Derivative of each fitted mean by each coefficient: the design matrix with its intercept
-        for least squares, ``mean[:, None] * design`` for a log link.
+        for least squares, ``mean[:, None] * design`` for a log link; no column follows from others.
     residuals : ndarray (n,)
         Outcome minus fitted mean, on the scale of the outcome.
     groups : array-like (n,)
@@ -114,7 +114,7 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
     Raises
     ------
     NotEstimableError
-        One group, collinear columns, or a term that varies in too few groups.
+        One group, or a term that varies in too few groups.
 
     Notes
     -----
@@ -142,10 +142,6 @@ def cr2_covariance(gradient, residuals, groups, variance, terms) -> ClusterCovar
     scale = 1 / np.sqrt(variance)
     white = np.asarray(gradient, float)[order] * scale[:, None]
     Q, R = np.linalg.qr(white)
-    free = np.abs(np.diag(R)) / np.sqrt(np.einsum("ij,ij->j", white, white))
-    if not (free > 1e-7).all():
-        what = f"'{terms[int(np.argmin(free))]}' is a linear combination of the terms before it"
-        raise NotEstimableError(f"The term {what}.")
     error = np.asarray(residuals, float)[order] * scale
     return assemble(*_weighted(Q, error, starts, sizes, variance), np.linalg.inv(R), terms)
 
@@ -299,15 +295,6 @@ def cluster_robust(y, X, groups, terms=None, conf_level: float = 0.95) -> pd.Dat
         estimate, covariance = fit_robust(sample, basis)
         errors, df = np.sqrt(np.diag(covariance.vcov)), covariance.df
     return tidy(("intercept", *sample.terms), estimate, errors, df, sample.n, conf_level)
-
-
-def least_squares(y, X, groups, terms=None) -> tuple[Sample, np.ndarray, ClusterCovariance]:
-    """Complete rows, coefficients (the intercept first) and their CR2 covariance, as arrays.
-
-    Arguments and errors as in `cluster_robust`, which puts the result into a table.
-    """
-    sample = complete_rows(y, X, groups, terms)
-    return sample, *fit_robust(sample, orthonormal(sample))
 
 
 def fit_robust(sample: Sample, basis) -> tuple[np.ndarray, ClusterCovariance]:

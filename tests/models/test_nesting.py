@@ -250,7 +250,8 @@ def test_balanced_groups_give_the_anova_estimate():
     [
         (lambda y, X, g: (y, X, np.arange(len(y))), "holds a single row"),
         (lambda y, X, g: (g * 2.0, X, g), "Within groups the outcome does not vary"),
-        (lambda y, X, g: (y * 0 + 5, X, g), "same value in all 40 rows"),
+        (lambda y, X, g: (y * 0 + 5, X, g), "Within groups the outcome does not vary"),
+        (lambda y, X, g: (y * 0 + 0.1, X, g), "Within groups the outcome does not vary"),
         (lambda y, X, g: (y, X.assign(a=1.0), g), "'a' has the same value"),
         (lambda y, X, g: (y, X.assign(b=X["a"]), g), "'b' is a linear combination"),
         (lambda y, X, g: (y, X, g * 0), "one group"),

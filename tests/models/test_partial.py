@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from nested_data import nested
+from nested_data import least_squares, nested
 
 from alliance_helpers.errors import NotEstimableError
 from alliance_helpers.models.agreement import agreement
@@ -16,7 +16,6 @@ from alliance_helpers.models.partial import (
     PartialCounts,
 )
 from alliance_helpers.models.permutations import Permutations, joint_test
-from alliance_helpers.models.robust import least_squares
 
 
 def _teachers(k):

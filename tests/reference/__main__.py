@@ -39,7 +39,7 @@ def known() -> dict[float, tuple[str, str, str]]:
 
 def named(dataset: str, statistic: str) -> tuple[str, str]:
     """The data set without what was done with it, and the statistic without its variable."""
-    dataset = re.sub(r"^(truth|surface|stacked|dependent)_", "", dataset).split("_")[0]
+    dataset = re.sub(r"^(truth|surface|stacked)_", "", dataset).split("_")[0]
     return dataset, re.sub(r"^(first|second|difference):.*", "stacked_slope", statistic)
 
 

@@ -2,7 +2,7 @@
 # clubSandwich 0.5.8, nlme 3.1-162. From the repository's root:
 #   .venv/bin/python tests/reference/export_data.py /tmp/real carData/Davis mlmRev/Gcsemv \
 #     openintro/textbooks HistData/GaltonFamilies boot/frets MASS/anorexia psych/Tal_Or \
-#     openintro/hsb2 datasets/attitude MASS/nlschools
+#     openintro/hsb2 MASS/nlschools
 #   Rscript tests/reference/agreement.R /tmp/real tests/reference/agreement.csv
 # With acipair.csv (Acitelli's 148 couples, one row per partner) in that folder as well.
 # Bonett & Wright (2000), Bland & Altman (1999), Zou (2007) and the jackknife are written out
@@ -152,22 +152,6 @@ stacked_numbers("stacked_Gcsemv", gcse$written, gcse$course, data.frame(girl = a
                 gcse$school)
 stacked_numbers("stacked_nlschools", pupils$lang, pupils$IQ, pupils[c("SES", "GS")], pupils$class)
 
-dependent <- function(name, x, y, z) {
-  d <- na.omit(data.frame(x, y, z)); n <- nrow(d); R <- cor(d)
-  r <- c(R[1, 2], R[1, 3]); r23 <- R[2, 3]
-  t <- r.test(n, r12 = r[1], r13 = r[2], r23 = r23)
-  low <- tanh(atanh(r) - qnorm(.975) / sqrt(n - 3)); high <- tanh(atanh(r) + qnorm(.975) / sqrt(n - 3))
-  c <- ((r23 - r[1] * r[2] / 2) * (1 - sum(r^2) - r23^2) + r23^3) / prod(1 - r^2)
-  arm <- function(a, b) sqrt(a^2 + b^2 - 2 * c * a * b)
-  values <- c(r_xy = r[1], r_xz = r[2], r_yz = r23, n = n, estimate = r[1] - r[2],
-    statistic = t$t, p_value = t$p, conf_low = r[1] - r[2] - arm(r[1] - low[1], high[2] - r[2]),
-    conf_high = r[1] - r[2] + arm(high[1] - r[1], r[2] - low[2]))
-  for (k in names(values)) add(name, "dependent", k, values[k])
-}
-attitude <- real("datasets.attitude")
-dependent("dependent_attitude", attitude$rating, attitude$complaints, attitude$learning)
-dependent("dependent_hsb2", hsb$science, hsb$read, hsb$write)
-dependent("dependent_Davis", davis$weight, davis$repwt, davis$repht)
 couples <- read.csv(file.path(args[1], "acipair.csv")); couples <- couples[couples$Partnum == 1, ]
 x <- couples$Satisfaction_A; y <- couples$Satisfaction_P; ccc <- epi.ccc(x, y)$rho.c
 values <- c(n = length(x), mean_x = mean(x), mean_y = mean(y), sd_x = sd(x), sd_y = sd(y),

@@ -28,7 +28,7 @@ from alliance_helpers.cohorts.simulate import simulate_dyads, simulate_study
 from alliance_helpers.errors import AllianceError
 from alliance_helpers.models.agreement import agreement, response_surface, truth_and_bias
 from alliance_helpers.models.counts import FAMILIES, count_ladder, count_regression
-from alliance_helpers.models.informants import correlation_difference, one_with_many, stacked
+from alliance_helpers.models.informants import one_with_many, stacked
 from alliance_helpers.models.missing import impute
 from alliance_helpers.models.nesting import effective_n, icc
 from alliance_helpers.models.regression import hierarchical_regression
@@ -118,9 +118,6 @@ HELPERS = {
     "truth_and_bias": lambda d: truth_and_bias(d[CM], d[CLIENT], d["symptoms"], d[KEYS]),
     "response_surface": lambda d: response_surface(d["symptoms"], d[CM], d[CLIENT], 144, d[KEYS]),
     "stacked": lambda d: stacked(_ratings(d), d[TERMS], d[KEYS]),
-    "correlation_difference": lambda d: correlation_difference(
-        d["symptoms"], d[CM], d[CLIENT], d[KEYS]
-    ),
     "icc": lambda d: pd.DataFrame({"estimate": [icc(d[CM], d[KEYS])]}),
     "effective_n": lambda d: effective_n(d["symptoms"], d[CM], d[KEYS]),
     "one_with_many": lambda d: one_with_many(d[CLIENT], d[CM], d[KEYS]),
