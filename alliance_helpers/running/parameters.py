@@ -21,12 +21,12 @@ from ..errors import CodebookError, ParameterError, listed, meant
 from ..paths import at, refuse_odd
 from ..study.yaml_text import load_yaml, read_text
 
-TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
+TYPES = {kind.__name__: kind for kind in (str, int, float, bool)}
 # Which study a notebook shows: one that does not take them shows the shipped cohort.
 STUDY = ("data", "codebook", "scenario")
 PLACES = ("data", "codebook", "claims")  # name files
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
+READ = TYPES | {"bool": lambda text: WORDS[text.lower()]}
 MANY = 10_000  # runs of a grid that need a `yes`
 MOST = 1_000_000  # runs, and values of a range
 RANGE = {"from", "to", "step"}
@@ -52,33 +52,22 @@ class Parameter:
     def __str__(self) -> str:
         return f"{self.name}: {self.annotation} = {self.default!r}"
 
-    @property
-    def types(self) -> tuple[type, ...]:
-        """The types a value may have; ``list[str]`` counts as list."""
-        names = [part.split("[")[0].strip() for part in self.annotation.split("|")]
-        return tuple(TYPES[name] for name in names)
-
     def accepts(self, value: object) -> bool:
         """Whether a value fits; whole numbers fit `float`, and truth values fit only `bool`."""
+        kind = TYPES[self.annotation]
         if isinstance(value, bool):
-            return bool in self.types
-        return isinstance(value, self.types) or (isinstance(value, int) and float in self.types)
+            return kind is bool
+        return isinstance(value, kind) or (isinstance(value, int) and kind is float)
 
     def from_text(self, text: str) -> object:
         """The value that a piece of text on the command line stands for.
 
         Raises
         ------
-        ValueError, KeyError, SyntaxError
-            The text does not stand for a value of this parameter's type. (That a list or a
-            dictionary is one, `accepts` says.)
+        ValueError, KeyError
+            The text does not stand for a value of this parameter's type.
         """
-        if type(None) in self.types and text in ("", "None"):
-            return None
-        for kind in READ:
-            if kind in self.types:
-                return READ[kind](text)
-        return ast.literal_eval(text)
+        return READ[self.annotation](text)
 
 
 Declared = Mapping[str, Mapping[str, Parameter]]  # notebook -> name -> parameter
@@ -140,14 +129,12 @@ def _declared(statement: ast.stmt) -> Parameter:
             raise ValueError(f"line {statement.lineno} is not of the form `name: type = value`")
     try:
         default = ast.literal_eval(value)
-        annotation = annotation or ("None" if default is None else type(default).__name__)
-        parameter = Parameter(name, annotation, default)
-        parameter.types  # noqa: B018  an unknown type name shows here
     except ValueError:
         raise ValueError(f"the value in line {statement.lineno} is not a plain literal") from None
-    except KeyError as error:
-        raise ValueError(f"line {statement.lineno} has the unknown type {error}") from None
-    return parameter
+    annotation = annotation or type(default).__name__
+    if annotation not in TYPES:
+        raise ValueError(f"line {statement.lineno} has the unknown type {annotation}")
+    return Parameter(name, annotation, default)
 
 
 def all_parameters(notebooks: Iterable[Path]) -> Declared:
@@ -240,7 +227,7 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
         takers = [ps[name] for ps in declared.values() if name in ps]
         try:
             values[name] = takers[0].from_text(text) if takers else text
-        except (ValueError, KeyError, SyntaxError):
+        except (ValueError, KeyError):
             values[name] = text  # refused below, with every other problem
     check_parameters(values, declared)
     return values
