@@ -29,7 +29,6 @@ WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0":
 READ = TYPES | {"bool": lambda text: WORDS[text.lower()]}
 MANY = 10_000  # runs of a grid that need a `yes`
 MOST = 1_000_000  # runs, and values of a range
-RANGE = {"from", "to", "step"}
 GRID = {
     "parameters": "must map names to values",
     "runs": "must be a list of mappings of names to values",
@@ -274,8 +273,8 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
     Parameters
     ----------
     path : pathlib.Path
-        ``parameters:`` maps a name to a value, a list or ``{from: 1, to: 20, step: 1}`` (the end
-        belongs to it), and every combination is a run, the last name changing fastest; ``runs:``
+        ``parameters:`` maps a name to a value, a list or ``{from: 1, to: 20}`` (the end belongs to
+        it), and every combination is a run, the last name changing fastest; ``runs:``
         lists further runs; ``notebooks:`` names the notebooks.
     yes : bool
         More than 10,000 runs are meant.
@@ -325,24 +324,21 @@ def _all(kind: type, given: object) -> bool:
 
 
 def _axis(given: object) -> Sequence:
-    """The values of one parameter: one, a list, or ``{from: .., to: .., step: ..}``."""
+    """The values of one parameter: one, a list, or ``{from: .., to: ..}``."""
     if not isinstance(given, dict):
         if given == []:
             raise ValueError("the list is empty")
         return given if isinstance(given, list) else [given]
-    if {"step": 1, **given}.keys() != RANGE:
-        raise ValueError("a range has the form {from: 1, to: 20} or {from: 0, to: 1, step: 0.1}")
-    first, last, step = (given.get(name, 1) for name in ("from", "to", "step"))
-    for number in (first, last, step):
-        if type(number) not in (int, float) or not math.isfinite(number):
-            raise ValueError(f"{number!r} in the range is not a finite number")
-    told = f"the range from {first} to {last} in steps of {step}"
-    if step == 0 or (last - first) / step < 0:
-        raise ValueError(f"{told} is empty")
-    if (last - first) / step >= MOST:
-        raise ValueError(f"{told} is too long")
-    count = math.floor((last - first) / step + 1e-9) + 1
-    return [round(first + i * step, 12) for i in range(count)]
+    if given.keys() != {"from", "to"}:
+        raise ValueError("a range has the form {from: 1, to: 20}")
+    first, last = given["from"], given["to"]
+    for number in (first, last):
+        if type(number) is not int:
+            raise ValueError(f"{number!r} in the range is no whole number")
+    if not first <= last < first + MOST:
+        length = "empty" if last < first else "too long"
+        raise ValueError(f"the range from {first} to {last} is {length}")
+    return range(first, last + 1)
 
 
 def check_grid(grid: Grid, declared: Declared) -> None:

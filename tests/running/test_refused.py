@@ -90,7 +90,7 @@ GRIDS = {
     "a seed below nothing": "parameters: {seed: [-5], scenario: [published]}",
     "a range of ninety million": "parameters: {seed: {from: 0, to: 9.0e+7}}",
     "a range without an end": "parameters: {seed: {from: 1, to: .inf}}",
-    "a range that stands": "parameters: {seed: {from: 1, to: 9, step: 0}}",
+    "a range in steps": "parameters: {seed: {from: 1, to: 9, step: 2}}",
     "more runs than meant": "parameters: {seed: {from: 1, to: 99999}, scenario: [published]}",
     "more runs than can be": "parameters: {"
     + ", ".join(f"p{i}: [1, 2, 3]" for i in range(99))
