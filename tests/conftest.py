@@ -94,6 +94,46 @@ def nothing_opened():
     vars(OPENED).update(out="", codebook=None, n=0, changes=(), sessions=None)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def notebooks_read_once():
+    """The parameters of a notebook, which each command reads anew, for as long as it stays."""
+    from alliance_helpers.running import parameters
+
+    really, found = parameters.notebook_parameters, {}
+
+    def once(notebook):
+        try:
+            about = os.stat(notebook)
+        except OSError:
+            return really(notebook)
+        key = os.fspath(notebook), about.st_ino, about.st_mtime_ns, about.st_size
+        return found.get(key) or found.setdefault(key, really(notebook))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "notebook_parameters", once)
+        yield
+
+
+@pytest.fixture
+def read_once(request, monkeypatch):
+    """What reading a study brought, for whoever asks for it again in this test.
+
+    A file of tests whose studies stay as they are keeps it in its `READ`.
+    """
+    from alliance_helpers.study import load
+
+    found, really = getattr(request.module, "READ", {}), load._everything
+
+    def once(*asked):
+        key = repr(asked)
+        if key not in found:
+            found[key] = really(*asked)
+        return found[key]
+
+    monkeypatch.setattr(load, "_everything", once)
+    return found
+
+
 @contextmanager
 def one_at_a_time(tmp_path_factory, what: str):
     """A folder that all workers know; only one of them is in here."""

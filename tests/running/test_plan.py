@@ -35,10 +35,12 @@ from alliance_helpers.running.runner import versions
 
 
 def study(folder: Path, scenario="published", seed=5, **swaps: list) -> Path:
-    """A simulated study with codebook and claims of its own; `swaps` of their texts."""
+    """A simulated study with codebook and a few claims of its own; `swaps` of their texts."""
     write_study(simulate_study(scenario, 120, seed), folder)
-    for name, source in (("codebook", paths.CODEBOOK), ("findings", paths.FINDINGS)):
-        text = source.read_text("utf-8")
+    start, *claims = re.split(r"^(?=  - \{finding)", paths.FINDINGS.read_text("utf-8"), flags=re.M)
+    few = [c for c in claims if re.search("claim: (caseload_diff|symptoms|hospital_days)", c)]
+    texts = {"codebook": paths.CODEBOOK.read_text("utf-8"), "findings": "".join([start, *few])}
+    for name, text in texts.items():
         for old, new in swaps.get(name, []):
             assert old in text, old
             text = text.replace(old, new, 1)
@@ -387,7 +389,7 @@ def test_other_rows_are_a_cause_and_rows_stay_unseen(tmp_path):
     other = ran(tmp_path / "b", study(tmp_path / "other", "no_association", 6))
     found = compare(one, other)
     assert [c["place"] for c in found.causes] == ["data"]
-    assert {v["cause"] for v in found.verdicts} == {"data"} and found.estimates > 50
+    assert {v["cause"] for v in found.verdicts} == {"data"} and found.estimates > 15
     assert "Cause: data" in found.text() and "<td>data</td>" in found.html()
 
 
