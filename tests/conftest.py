@@ -11,8 +11,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import engine
 
+from alliance_helpers.study.yaml_text import without_iri_grammar
+
 # Before NumPy is loaded, whose threads would only wait for two workers on two processors.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+with without_iri_grammar():  # a second of each worker's
+    import jsonschema  # noqa: F401
 
 # A busy machine is no failure; CI draws the same examples each time, a desk draws new ones.
 settings.register_profile(

@@ -90,13 +90,21 @@ def without_claim(folder: Path, _) -> None:
     (folder / "findings.yml").write_text(cut.replace("health_sickness, living_skills, own", "own"))
 
 
-def edited_notebook(_, patch) -> None:
-    text = (patch.notebooks / "05_finding_2.ipynb").read_text("utf-8")
-    (patch.notebooks / "05_finding_2.ipynb").write_text(text.replace("p_enter", "p_leave"))
+def copied(folder: Path, patch) -> Path:
+    """The notebooks, to be changed."""
+    place = folder.with_name("notebooks")
+    shutil.copytree(runner.NOTEBOOKS, place)
+    patch.setattr(runner, "NOTEBOOKS", place)
+    return place
 
 
-def no_notebook(_, patch) -> None:
-    (patch.notebooks / "08_halo.ipynb").unlink()
+def edited_notebook(folder: Path, patch) -> None:
+    notebook = copied(folder, patch) / "05_finding_2.ipynb"
+    notebook.write_text(notebook.read_text("utf-8").replace("p_enter", "p_leave"))
+
+
+def no_notebook(folder: Path, patch) -> None:
+    (copied(folder, patch) / "08_halo.ipynb").unlink()
 
 
 def other_version(_, patch) -> None:
@@ -185,12 +193,9 @@ def usual(tmp_path_factory) -> Run:
 
 
 @pytest.fixture
-def planned(tmp_path, monkeypatch) -> Path:
+def planned(tmp_path) -> Path:
     """A study's folder with codebook and claims alone: a plan needs no data."""
-    folder, monkeypatch.notebooks = books(tmp_path / "planned"), tmp_path / "notebooks"
-    shutil.copytree(runner.NOTEBOOKS, monkeypatch.notebooks)
-    monkeypatch.setattr(runner, "NOTEBOOKS", monkeypatch.notebooks)
-    return folder
+    return books(tmp_path / "planned")
 
 
 def run_of(asked: dict, data="as it is", **versions) -> Run:

@@ -238,7 +238,7 @@ def test_a_named_pipe_for_a_table_is_told_by_the_real_command(tmp_path):
     python = [sys.executable, "-P", "-m", "alliance_helpers.running.cli", "run"]
     done = subprocess.run(
         [*python, "--data", tmp_path, "--out", tmp_path / "out"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=60, env=os.environ | {station.COLD_VARIABLE: "1"},
     )  # fmt: skip
     assert (done.returncode, os.path.lexists(tmp_path / "out")) == (2, False)
     assert "Traceback" not in done.stderr
