@@ -11,8 +11,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import engine
 
+from alliance_helpers.study.yaml_text import without_iri_grammar
+
 # Before NumPy is loaded, whose threads would only wait for two workers on two processors.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+with without_iri_grammar():  # a second of each worker's
+    import jsonschema  # noqa: F401
 
 # A busy machine is no failure; CI draws the same examples each time, a desk draws new ones.
 settings.register_profile(
@@ -92,6 +97,46 @@ def nothing_opened():
 
     yield
     vars(OPENED).update(out="", codebook=None, n=0, changes=(), sessions=None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def notebooks_read_once():
+    """The parameters of a notebook, which each command reads anew, for as long as it stays."""
+    from alliance_helpers.running import parameters
+
+    really, found = parameters.notebook_parameters, {}
+
+    def once(notebook):
+        try:
+            about = os.stat(notebook)
+        except OSError:
+            return really(notebook)
+        key = os.fspath(notebook), about.st_ino, about.st_mtime_ns, about.st_size
+        return found.get(key) or found.setdefault(key, really(notebook))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "notebook_parameters", once)
+        yield
+
+
+@pytest.fixture
+def read_once(request, monkeypatch):
+    """What reading a study brought, for whoever asks for it again in this test.
+
+    A file of tests whose studies stay as they are keeps it in its `READ`.
+    """
+    from alliance_helpers.study import load
+
+    found, really = getattr(request.module, "READ", {}), load._everything
+
+    def once(*asked):
+        key = repr(asked)
+        if key not in found:
+            found[key] = really(*asked)
+        return found[key]
+
+    monkeypatch.setattr(load, "_everything", once)
+    return found
 
 
 @contextmanager

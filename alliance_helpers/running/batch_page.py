@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -71,12 +70,6 @@ def parameter_table(grid: Grid, declared: Declared) -> tuple[pd.DataFrame, pd.Se
     rows = [[run.get(name, taken[name].default) for name in names] for run in grid.runs]
     index = pd.RangeIndex(1, len(rows) + 1, name="run")
     table = pd.DataFrame(rows, index=index, columns=names)
-    for name in table:
-        kinds = {type(value) for value in table[name]} - {type(None)}
-        if kinds & {list, dict}:
-            table[name] = [json.dumps(value) for value in table[name]]
-        elif len(kinds) > 1:
-            table[name] = [None if value is None else str(value) for value in table[name]]
     if "seed" in table:
         return table, table["seed"]
     return table, pd.Series(taken["seed"].default if "seed" in taken else None, index=index)

@@ -21,15 +21,14 @@ from ..errors import CodebookError, ParameterError, listed, meant
 from ..paths import at, refuse_odd
 from ..study.yaml_text import load_yaml, read_text
 
-TYPES = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)} | {"None": type(None)}
+TYPES = {kind.__name__: kind for kind in (str, int, float, bool)}
 # Which study a notebook shows: one that does not take them shows the shipped cohort.
 STUDY = ("data", "codebook", "scenario")
 PLACES = ("data", "codebook", "claims")  # name files
 WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-READ = {bool: lambda text: WORDS[text.lower()], float: float, int: int, str: str}
+READ = TYPES | {"bool": lambda text: WORDS[text.lower()]}
 MANY = 10_000  # runs of a grid that need a `yes`
 MOST = 1_000_000  # runs, and values of a range
-RANGE = {"from", "to", "step"}
 GRID = {
     "parameters": "must map names to values",
     "runs": "must be a list of mappings of names to values",
@@ -52,33 +51,22 @@ class Parameter:
     def __str__(self) -> str:
         return f"{self.name}: {self.annotation} = {self.default!r}"
 
-    @property
-    def types(self) -> tuple[type, ...]:
-        """The types a value may have; ``list[str]`` counts as list."""
-        names = [part.split("[")[0].strip() for part in self.annotation.split("|")]
-        return tuple(TYPES[name] for name in names)
-
     def accepts(self, value: object) -> bool:
         """Whether a value fits; whole numbers fit `float`, and truth values fit only `bool`."""
+        kind = TYPES[self.annotation]
         if isinstance(value, bool):
-            return bool in self.types
-        return isinstance(value, self.types) or (isinstance(value, int) and float in self.types)
+            return kind is bool
+        return isinstance(value, kind) or (isinstance(value, int) and kind is float)
 
     def from_text(self, text: str) -> object:
         """The value that a piece of text on the command line stands for.
 
         Raises
         ------
-        ValueError, KeyError, SyntaxError
-            The text does not stand for a value of this parameter's type. (That a list or a
-            dictionary is one, `accepts` says.)
+        ValueError, KeyError
+            The text does not stand for a value of this parameter's type.
         """
-        if type(None) in self.types and text in ("", "None"):
-            return None
-        for kind in READ:
-            if kind in self.types:
-                return READ[kind](text)
-        return ast.literal_eval(text)
+        return READ[self.annotation](text)
 
 
 Declared = Mapping[str, Mapping[str, Parameter]]  # notebook -> name -> parameter
@@ -140,14 +128,12 @@ def _declared(statement: ast.stmt) -> Parameter:
             raise ValueError(f"line {statement.lineno} is not of the form `name: type = value`")
     try:
         default = ast.literal_eval(value)
-        annotation = annotation or ("None" if default is None else type(default).__name__)
-        parameter = Parameter(name, annotation, default)
-        parameter.types  # noqa: B018  an unknown type name shows here
     except ValueError:
         raise ValueError(f"the value in line {statement.lineno} is not a plain literal") from None
-    except KeyError as error:
-        raise ValueError(f"line {statement.lineno} has the unknown type {error}") from None
-    return parameter
+    annotation = annotation or type(default).__name__
+    if annotation not in TYPES:
+        raise ValueError(f"line {statement.lineno} has the unknown type {annotation}")
+    return Parameter(name, annotation, default)
 
 
 def all_parameters(notebooks: Iterable[Path]) -> Declared:
@@ -240,7 +226,7 @@ def parse_parameters(pairs: Iterable[tuple[str, str]], declared: Declared) -> di
         takers = [ps[name] for ps in declared.values() if name in ps]
         try:
             values[name] = takers[0].from_text(text) if takers else text
-        except (ValueError, KeyError, SyntaxError):
+        except (ValueError, KeyError):
             values[name] = text  # refused below, with every other problem
     check_parameters(values, declared)
     return values
@@ -287,8 +273,8 @@ def read_grid(path: Path, yes: bool = False) -> Grid:
     Parameters
     ----------
     path : pathlib.Path
-        ``parameters:`` maps a name to a value, a list or ``{from: 1, to: 20, step: 1}`` (the end
-        belongs to it), and every combination is a run, the last name changing fastest; ``runs:``
+        ``parameters:`` maps a name to a value, a list or ``{from: 1, to: 20}`` (the end belongs to
+        it), and every combination is a run, the last name changing fastest; ``runs:``
         lists further runs; ``notebooks:`` names the notebooks.
     yes : bool
         More than 10,000 runs are meant.
@@ -338,24 +324,21 @@ def _all(kind: type, given: object) -> bool:
 
 
 def _axis(given: object) -> Sequence:
-    """The values of one parameter: one, a list, or ``{from: .., to: .., step: ..}``."""
+    """The values of one parameter: one, a list, or ``{from: .., to: ..}``."""
     if not isinstance(given, dict):
         if given == []:
             raise ValueError("the list is empty")
         return given if isinstance(given, list) else [given]
-    if {"step": 1, **given}.keys() != RANGE:
-        raise ValueError("a range has the form {from: 1, to: 20} or {from: 0, to: 1, step: 0.1}")
-    first, last, step = (given.get(name, 1) for name in ("from", "to", "step"))
-    for number in (first, last, step):
-        if type(number) not in (int, float) or not math.isfinite(number):
-            raise ValueError(f"{number!r} in the range is not a finite number")
-    told = f"the range from {first} to {last} in steps of {step}"
-    if step == 0 or (last - first) / step < 0:
-        raise ValueError(f"{told} is empty")
-    if (last - first) / step >= MOST:
-        raise ValueError(f"{told} is too long")
-    count = math.floor((last - first) / step + 1e-9) + 1
-    return [round(first + i * step, 12) for i in range(count)]
+    if given.keys() != {"from", "to"}:
+        raise ValueError("a range has the form {from: 1, to: 20}")
+    first, last = given["from"], given["to"]
+    for number in (first, last):
+        if type(number) is not int:
+            raise ValueError(f"{number!r} in the range is no whole number")
+    if not first <= last < first + MOST:
+        length = "empty" if last < first else "too long"
+        raise ValueError(f"the range from {first} to {last} is {length}")
+    return range(first, last + 1)
 
 
 def check_grid(grid: Grid, declared: Declared) -> None:

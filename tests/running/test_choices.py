@@ -38,8 +38,11 @@ WRONG = [
 ]
 
 
+READ = {}  # the shipped study, once
+
+
 @pytest.fixture(autouse=True)
-def no_kernels(monkeypatch):
+def no_kernels(monkeypatch, read_once):
     monkeypatch.setenv(COLD_VARIABLE, "1")
 
 

@@ -15,9 +15,7 @@ PARAMETERS = """\
 seed: int = 1995  # seed
 share: float = 0.5  # a share
 scenario: str = "published"  # name
-labels: list = []  # names
-strict: bool = True  # a switch
-limit: float | None = None  # none: no limit"""
+strict: bool = True  # a switch"""
 
 
 @pytest.fixture
@@ -55,9 +53,8 @@ def test_every_combination_then_the_further_runs(tmp_path, declared):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
-        ("{from: 1, to: 7, step: 3}", [1, 4, 7]),
-        ("{from: 3, to: 1, step: -1}", [3, 2, 1]),
-        ("{from: 0, to: 0.3, step: 0.1}", [0.0, 0.1, 0.2, 0.3]),
+        ("{from: 1, to: 3}", [1, 2, 3]),
+        ("{from: -1, to: 0}", [-1, 0]),
         ("{from: 5, to: 5}", [5]),
     ],
 )
@@ -79,11 +76,11 @@ def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
         ("parameters: [seed]", "must map names to values"),
         ("runs: {seed: 1}", "list of mappings"),
         ("parameters: {seed: []}", "seed: the list is empty"),
-        ("parameters: {seed: {from: 9, to: 1}}", "from 9 to 1 in steps of 1 is empty"),
-        ("parameters: {seed: {from: 1, to: 9, step: 0}}", "is empty"),
+        ("parameters: {seed: {from: 9, to: 1}}", "from 9 to 1 is empty"),
+        ("parameters: {seed: {from: 1, to: 9, step: 2}}", "has the form"),
         ("parameters: {seed: {from: 1, until: 9}}", "has the form"),
-        ("parameters: {seed: {from: a, to: 9}}", "'a' in the range is not a finite number"),
-        ("parameters: {seed: {from: 1, to: .inf}}", "not a finite number"),
+        ("parameters: {seed: {from: a, to: 9}}", "'a' in the range is no whole number"),
+        ("parameters: {seed: {from: 1, to: .inf}}", "inf in the range is no whole number"),
         (f"parameters: {{seed: {{from: 1, to: {10**30}}}}}", "too long"),
         ("parameters: {sead: [1]}", "No notebook takes a parameter 'sead'"),
         (
@@ -98,13 +95,12 @@ def test_the_end_of_a_range_belongs_to_it(tmp_path, text, values):
         ("parameters: {seed: [1, 1]}", "{'seed': 1} is there twice"),
         ("parameters: {seed: [1, 2]}\nruns: [{seed: 2}]", "is there twice"),
         ("parameters: {seed: {from: 1, to: 1000000}}", "1,000,000 runs .* add --yes"),
-        ("parameters: {seed: {from: 1, to: 1000001}}", "from 1 to 1000001 .* is too long"),
+        ("parameters: {seed: {from: 1, to: 1000001}}", "from 1 to 1000001 is too long"),
         ("parameters: {seed: [1:00:00]}", "row 1: .*'1:00:00' is no number"),
         (f"parameters: {{seed: [0x{'f' * 9999}]}}", "is no number that can be used"),
         (f"parameters: {{seed: [1{':10' * 9999}]}}", "is no number that can be used"),
         ("a: &a [1, 1]\nparameters: {seed: [*a, *a]}", "row 1: uses a YAML anchor or alias"),
-        ("parameters: {seed: {from: 0, to: 9.0e+7}}", "from 0 to 90000000.0 .* is too long"),
-        ("parameters: {share: {from: 0, to: 1, step: 1.0e-8}}", "steps of 1e-08 is too long"),
+        ("parameters: {seed: {from: 0, to: 9.0e+7}}", "90000000.0 in the range is no whole number"),
         (f"parameters: {{{', '.join(f'a{i}: [1, 2, 3]' for i in range(99))}}}", r"than 10\*\*15"),
         ("x: &a [1]\n" * 100_001, "larger than 1,000,000"),
     ],
@@ -135,9 +131,6 @@ def test_many_runs_can_be_meant_but_not_any_number(tmp_path, declared):
         ("share", "1", 1.0),
         ("scenario", "007", "007"),  # papermill's own -p makes 7 of it
         ("strict", "no", False),
-        ("labels", "['a', 'b']", ["a", "b"]),
-        ("limit", "", None),
-        ("limit", "2.5", 2.5),
     ],
 )
 def test_text_becomes_what_the_notebook_declares(declared, name, text, value):
@@ -148,7 +141,7 @@ def test_text_becomes_what_the_notebook_declares(declared, name, text, value):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("seed", "1.5"), ("strict", "maybe"), ("labels", "__import__('os')"), ("sead", "1")],
+    [("seed", "1.5"), ("strict", "maybe"), ("share", "__import__('os')"), ("sead", "1")],
 )
 def test_text_that_does_not_fit_is_refused(declared, name, text):
     with pytest.raises(ParameterError, match=f"(?s){name}.*--help-parameters` lists all"):
@@ -160,6 +153,7 @@ def test_text_that_does_not_fit_is_refused(declared, name, text):
     [
         ("seed: int = 1 + 1", "not a plain literal"),
         ("seed: Integer = 1", "unknown type"),
+        ("labels = []", "unknown type list"),
         ("import os", "not of the form"),
         ("seed: int", "not of the form"),
         ("seed = (", "parameters cell"),

@@ -35,10 +35,12 @@ from alliance_helpers.running.runner import versions
 
 
 def study(folder: Path, scenario="published", seed=5, **swaps: list) -> Path:
-    """A simulated study with codebook and claims of its own; `swaps` of their texts."""
+    """A simulated study with codebook and a few claims of its own; `swaps` of their texts."""
     write_study(simulate_study(scenario, 120, seed), folder)
-    for name, source in (("codebook", paths.CODEBOOK), ("findings", paths.FINDINGS)):
-        text = source.read_text("utf-8")
+    start, *claims = re.split(r"^(?=  - \{finding)", paths.FINDINGS.read_text("utf-8"), flags=re.M)
+    few = [c for c in claims if re.search("claim: (caseload_diff|symptoms|hospital_days)", c)]
+    texts = {"codebook": paths.CODEBOOK.read_text("utf-8"), "findings": "".join([start, *few])}
+    for name, text in texts.items():
         for old, new in swaps.get(name, []):
             assert old in text, old
             text = text.replace(old, new, 1)
@@ -88,13 +90,21 @@ def without_claim(folder: Path, _) -> None:
     (folder / "findings.yml").write_text(cut.replace("health_sickness, living_skills, own", "own"))
 
 
-def edited_notebook(_, patch) -> None:
-    text = (patch.notebooks / "05_finding_2.ipynb").read_text("utf-8")
-    (patch.notebooks / "05_finding_2.ipynb").write_text(text.replace("p_enter", "p_leave"))
+def copied(folder: Path, patch) -> Path:
+    """The notebooks, to be changed."""
+    place = folder.with_name("notebooks")
+    shutil.copytree(runner.NOTEBOOKS, place)
+    patch.setattr(runner, "NOTEBOOKS", place)
+    return place
 
 
-def no_notebook(_, patch) -> None:
-    (patch.notebooks / "08_halo.ipynb").unlink()
+def edited_notebook(folder: Path, patch) -> None:
+    notebook = copied(folder, patch) / "05_finding_2.ipynb"
+    notebook.write_text(notebook.read_text("utf-8").replace("p_enter", "p_leave"))
+
+
+def no_notebook(folder: Path, patch) -> None:
+    (copied(folder, patch) / "08_halo.ipynb").unlink()
 
 
 def other_version(_, patch) -> None:
@@ -183,12 +193,9 @@ def usual(tmp_path_factory) -> Run:
 
 
 @pytest.fixture
-def planned(tmp_path, monkeypatch) -> Path:
+def planned(tmp_path) -> Path:
     """A study's folder with codebook and claims alone: a plan needs no data."""
-    folder, monkeypatch.notebooks = books(tmp_path / "planned"), tmp_path / "notebooks"
-    shutil.copytree(runner.NOTEBOOKS, monkeypatch.notebooks)
-    monkeypatch.setattr(runner, "NOTEBOOKS", monkeypatch.notebooks)
-    return folder
+    return books(tmp_path / "planned")
 
 
 def run_of(asked: dict, data="as it is", **versions) -> Run:
@@ -387,7 +394,7 @@ def test_other_rows_are_a_cause_and_rows_stay_unseen(tmp_path):
     other = ran(tmp_path / "b", study(tmp_path / "other", "no_association", 6))
     found = compare(one, other)
     assert [c["place"] for c in found.causes] == ["data"]
-    assert {v["cause"] for v in found.verdicts} == {"data"} and found.estimates > 50
+    assert {v["cause"] for v in found.verdicts} == {"data"} and found.estimates > 15
     assert "Cause: data" in found.text() and "<td>data</td>" in found.html()
 
 

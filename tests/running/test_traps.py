@@ -126,5 +126,6 @@ def test_papermill_itself(study, tmp_path, provisioner):
     chosen = {kernels.PROVISIONER_VARIABLE: provisioner}
     if provisioner == kernels.PROVISIONER:  # a name that the kernel would look for where it is
         chosen["PYTHONSTARTUP"] = "startup.py"
+        chosen[station.STATION_VARIABLE] = str(station.open_station().folder)
     run(study, BIN / "papermill", source, out, "-p", "data", ".", **chosen)
     lines_are_as_ever(out)
