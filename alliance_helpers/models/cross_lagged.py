@@ -22,7 +22,7 @@ SCORED = 1
 """Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
-CELLS_AT_ONCE = 1 << 13
+CELLS_AT_ONCE = 1 << 15
 """Cells of covariance matrices of the studies that are fitted side by side."""
 
 
@@ -135,7 +135,7 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
         except NotEstimableError as error:
             found.append(error)
     for width, alike in there.items():
-        cells = sum(found[k].first.sum() for k in alike) * width**2
+        cells = sum(found[k].n for k in alike) * width
         for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
             panels = _Panels([found[k] for k in few])
             for k, model in zip(few, told(panels, *_best(panels)), strict=True):
@@ -166,8 +166,7 @@ def _wide(y, x, person, time, group=None) -> tuple[np.ndarray, np.ndarray]:
 
 class _Study:
     """What the likelihood needs of people's values, in standard deviations: `z` and what is
-    `there`, 0 and False where missing, and who is the `first` of a chain of people of whom each
-    has the beginning of what that one has.
+    `there`, 0 and False where missing.
     """
 
     def __init__(self, wide: np.ndarray, groups: np.ndarray, trend: str) -> None:
@@ -193,12 +192,8 @@ class _Study:
             self.means = np.kron(line, np.eye(2))
             away = wide - np.tile(np.nanmean(wide.reshape(-1, 2), axis=0), T)
         self.constant = (there @ np.log(2 * np.pi * scales**2)).sum()
-        order = np.lexsort(~there.T[::-1])
-        self.groups, self.there = groups[order], there[order]
-        self.z = np.where(there, away / scales, 0.0)[order]
-        begun = np.logical_or.accumulate(self.there[:, ::-1], axis=1)[:, ::-1]
-        own = (self.there != np.roll(self.there, 1, axis=0) & begun).any(axis=1)
-        self.first = own | (np.arange(self.n) == 0)
+        self.groups, self.there = groups, there
+        self.z = np.where(there, away / scales, 0.0)
 
 
 def _models(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
@@ -221,16 +216,19 @@ def _levels(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
 
     Of the slope, a b / (b^2 + c^2) with the root a, b, c of the levels' covariance.
     """
-    now, found, start, people = panels.at(theta), [], 0, (panels.block, panels.slot)
-    moved, shells = panels.frames(now)
-    pull = (now.white[:, None] @ moved * now.white[:, None]).sum(axis=-1).swapaxes(1, 2)
-    pull = (panels.there @ np.diagonal(moved, 0, 2, 3).swapaxes(1, 2) - pull)[people]
-    own = (panels.there @ shells.reshape(*shells.shape[:2], -1))[people]
-    for study, deviance, at in zip(panels.studies, value, theta, strict=True):
+    now, found = panels.at(theta), []
+    for k, (study, deviance, at) in enumerate(zip(panels.studies, value, theta, strict=True)):
+        both, unit = study.there[:, :, None] & study.there[:, None], np.eye(study.width)
+        turn = np.linalg.inv(np.linalg.cholesky(np.where(both, now.sigma[k], unit)))
+        turn *= study.there[:, :, None]
+        moved = _moved(*(part[[k]] for part in now.parts), turn)
+        white = turn @ (study.there * (study.z - now.mean[k]))[..., None]
+        pull = np.trace(moved, axis1=2, axis2=3)
+        pull -= (white[:, None] * (moved @ white[:, None])).sum(axis=(2, 3))
+        own = (flat := moved.reshape(*moved.shape[:2], -1)) @ flat.swapaxes(1, 2)
         order = np.argsort(study.groups)
         first = np.flatnonzero(np.diff(study.groups[order], prepend=-1))
-        pulls, owns = (np.add.reduceat(part[start + order], first) for part in (pull, own))
-        start, owns = start + study.n, owns.reshape(-1, *shells.shape[2:])
+        pulls, owns = (np.add.reduceat(part[order], first) for part in (pull, own))
         whole = owns.sum(axis=0)
         (a, b, c), x = at[4:7], np.hypot(*at[5:7])
         least = min(abs(a), x, *abs(at[[10, 12]]))  # of levels, and of what is new
@@ -308,72 +306,117 @@ def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Panels:
-    """Studies of as many occasions side by side, their people in blocks of a chain each.
+    """Studies of as many occasions side by side, the people of each padded to as many.
 
-    `z` and `there` (blocks, people, 2T), and the `study` of each block; people's own `block` and
-    `slot` in it. What the first of a block has is `whole`: the covariance of all others is the
-    beginning of that, and so is its root.
+    `z` and `there` (2, rows) of people's occasions, each that has one measure or both, in order.
+    `free` has a column for what is missing beside the other measure.
     """
 
     def __init__(self, studies: Sequence[_Study]) -> None:
-        self.studies, self.means = studies, studies[0].means
-        z, there, first = (
-            np.concatenate([getattr(s, name) for s in studies]) for name in ("z", "there", "first")
-        )
-        most = -(-len(z) // first.sum())
-        slot = np.arange(len(z)) - np.flatnonzero(first)[np.cumsum(first) - 1]
-        begins, self.slot = slot % most == 0, slot % most
-        self.block = np.cumsum(begins) - 1
-        self.z = np.zeros((self.block[-1] + 1, most, z.shape[1]))
-        self.there = self.z > 0
-        self.z[self.block, self.slot], self.there[self.block, self.slot] = z, there
-        self.study = np.repeat(np.arange(len(studies)), [s.n for s in studies])[begins]
-        self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        self.counts, self.whole = self.there.sum(axis=1) * 1.0, self.there[:, 0]
-        never = ~np.logical_or.reduceat(self.whole, self.first)
-        self.never = never[:, None] * np.eye(never.shape[1])  # no one has this: no mean to find
+        self.studies, self.means, T = studies, studies[0].means, studies[0].width // 2
+        n, both, sizes = len(studies), np.array([[0], [1]]), [s.n for s in studies]
+        self.shape = n, max(sizes), 2 * T
+        slot = np.concatenate([k * max(sizes) + np.arange(many) for k, many in enumerate(sizes)])
+        z, there = (np.concatenate([getattr(s, name) for s in studies]) for name in ("z", "there"))
+        self.counts = np.add.reduceat(1.0 * there, np.cumsum([0, *sizes[:-1]]))
+        self.never = (self.counts == 0)[:, :, None] * np.eye(2 * T)  # no mean to find
+        z, there = (part.reshape(-1, T, 2) for part in (z, there))
+        who, time = np.nonzero(there.any(axis=2))
+        self.z, self.there, study = z[who, time].T, there[who, time].T, slot[who] // max(sizes)
+        self.cells, self.spot = ((at * T + time) * 2 + both for at in (slot[who], study))
+        new = np.diff(who, prepend=-1) > 0
+        last = np.where(new, 0, np.roll(time, 1) + 1)
+        self.heads, self.person, self.study = np.flatnonzero(new), np.cumsum(new) - 1, study
+        self.step = np.zeros((T + 1, T, n))
+        np.add.at(self.step, (last, time, study), 1)
+        self.kind = _kinds(T)[last, time] * n + study
+        row, side = np.nonzero(~self.there.T)
+        rank = np.arange(len(row)) - np.searchsorted(self.person[row], self.person[row])
+        self.free = np.zeros((rank.max(initial=-1) + 1, 2, len(time)))
+        self.free[rank, side, row] = 1
+        self.prior = np.ones((2 + len(self.free), len(self.heads)))
+        self.prior[2 + rank, self.person[row]] = 0
 
-    def summed(self, blocks: np.ndarray) -> np.ndarray:
-        """Of each study."""
-        return np.add.reduceat(blocks, self.first)
+    def own(self, rows: np.ndarray) -> np.ndarray:
+        """Of each person the sum of rows."""
+        return np.add.reduceat(rows, self.heads, axis=-1)
+
+    def dense(self, rows: np.ndarray) -> np.ndarray:
+        """Columns of rows (c, 2, rows) as people's occasions (c, studies, people, 2T)."""
+        made = np.zeros((len(rows), np.prod(self.shape)))
+        made[:, self.cells] = rows
+        return made.reshape(-1, *self.shape)
 
     def at(self, theta: np.ndarray) -> SimpleNamespace:
         """Minus twice the log-likelihoods, the means of the occasions at their best, as `value`;
-        its `slope`; people's values in a frame in which the covariance is 1 (`white`), and what
-        turns them to it.
-        """
-        of, both = self.study, self.whole[:, :, None] & self.whole[:, None]
-        parts, sigma = _covariance(theta, self.z.shape[2] // 2)
-        own = np.where(both, sigma[of], unit := np.eye(both.shape[1]))
-        tiny = 1e-12 * own.max(axis=(1, 2), keepdims=True)  # one that is singular has a root too
-        root = np.linalg.cholesky(own + tiny * unit)
-        turn = np.linalg.inv(root) * self.whole[:, :, None]
-        back = turn.swapaxes(1, 2)
-        white = self.there * (self.z @ back)
-        weight = self.summed(back @ (self.counts[:, :, None] * turn))
-        pull = self.summed((white.sum(axis=1)[:, None] @ turn)[:, 0])
-        turned = self.means.T @ (weight + self.never) @ self.means
-        mean = self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None])
-        white -= self.there * (turn @ mean[of]).swapaxes(1, 2)
-        log = 2 * np.log(np.diagonal(root, 0, 1, 2))
-        value = self.summed((self.counts * log).sum(axis=1) + (white**2).sum(axis=(1, 2)))
-        far = white @ turn
-        slope = _gradient(*parts, weight - self.summed(far.swapaxes(1, 2) @ far))
-        return SimpleNamespace(value=value, slope=slope, white=white, turn=turn, parts=parts)
+        its `slope`.
 
-    def frames(self, now: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives of the covariance (blocks, 13, 2T, 2T) in the blocks' frames; and what each
-        column (blocks, 2T, 13, 13) adds to the information of those who have it.
+        What a person's last occasion says of the next needs no other; levels, and what is missing
+        beside another measure, are a few columns more (Woodbury).
         """
-        moved = _moved(*(part[self.study] for part in now.parts), now.turn)
-        width = moved.shape[-1]
-        before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
-        rows = moved.swapaxes(1, 2) * before[:, None]
-        return moved, rows @ rows.swapaxes(2, 3)
+        n, _, width = self.shape
+        parts, sigma, turn, back = _covariance(theta, width // 2)
+        here, then = (
+            part.reshape(-1, 4).T.take(self.kind, axis=1).reshape(2, 2, -1) for part in (turn, back)
+        )
+        then = then[..., 1:]  # of a person's first occasion it is 0
+
+        def pressed(columns: np.ndarray) -> np.ndarray:
+            white = np.einsum("ijr,cjr->cir", here, columns)
+            white[..., 1:] -= np.einsum("ijr,cjr->cir", then, columns[..., :-1])
+            made = np.einsum("jir,cjr->cir", here, white)
+            made[..., :-1] -= np.einsum("jir,cjr->cir", then, white[..., 1:])
+            return made
+
+        def inverse(values: np.ndarray) -> np.ndarray:
+            shares = self.own(np.einsum("cir,ir->cr", found, values)).take(self.person, axis=1)
+            return pressed(values[None]) - np.einsum("cr,cir->ir", shares, found)
+
+        columns = np.concatenate([parts[0][:, 0].T.take(self.study, axis=2), self.free])
+        found = pressed(columns)
+        gram, log = self.own(np.einsum("cir,dir->cdr", columns, found)), np.zeros(len(self.heads))
+        for k, prior in enumerate(self.prior):
+            pivot = prior + gram[k, k]
+            log += np.log(pivot)
+            share = gram[k] / (root := np.sqrt(pivot))
+            found[k] /= root.take(self.person)
+            found[k + 1 :] -= share[k + 1 :].take(self.person, axis=1)[:, None] * found[k]
+            gram -= share[:, None] * share
+        wide = self.dense(found)
+        weight = self.steps(turn, back) - (wide.swapaxes(2, 3) @ wide).sum(axis=0)
+        pull = self.dense(inverse(self.z))[0].sum(axis=1)
+        turned = self.means.T @ (weight + self.never) @ self.means
+        mean = (self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None]))[..., 0]
+        z = self.there * (self.z - mean.take(self.spot))
+        far = inverse(z)
+        told = -2 * np.log(np.diagonal(turn, 0, 2, 3)).sum(axis=-1).take(self.kind)
+        value = np.bincount(self.study, told + (z * far[0]).sum(axis=0), n)
+        value += np.bincount(self.study[self.heads], log, n)
+        (far,) = self.dense(far)
+        slope = _gradient(*parts, weight - far.swapaxes(1, 2) @ far)
+        return SimpleNamespace(value=value, slope=slope, mean=mean, sigma=sigma, parts=parts)
+
+    def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
+        """Sums over people of what inverts the covariance within them (studies, 2T, 2T)."""
+        n, T = len(self.studies), self.step.shape[1]
+        own, both, last = (
+            self.step[..., None, None] * (one.swapaxes(2, 3) @ other)[_kinds(T)]
+            for one, other in ((turn, turn), (back, turn), (back, back))
+        )
+        made = np.zeros((n, T, 2, T, 2))
+        made -= both[1:].transpose(2, 0, 3, 1, 4)
+        made += made.transpose(0, 3, 4, 1, 2)
+        made[:, range(T), :, range(T)] += own.sum(axis=0) + last[1:].sum(axis=1)
+        return made.reshape(n, 2 * T, 2 * T)
 
     def information(self, now: SimpleNamespace) -> np.ndarray:
-        """What the curvature is expected to be."""
-        return self.summed((self.counts[:, :, None, None] * self.frames(now)[1]).sum(axis=1))
+        """What the curvature is expected to be, as if whoever lacks an occasion came no more."""
+        turn = np.linalg.inv(np.linalg.cholesky(now.sigma))
+        width = turn.shape[-1]
+        moved = _moved(*now.parts, turn)
+        before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
+        rows = moved.swapaxes(1, 2) * before[:, None]
+        return (self.counts[:, :, None, None] * (rows @ rows.swapaxes(2, 3))).sum(axis=1)
 
     def curvature(self, at: np.ndarray, step: float = 1e-6) -> np.ndarray:
         """Second derivatives, by differences of the gradient."""
@@ -382,20 +425,44 @@ class _Panels:
         return (found + found.swapaxes(1, 2)) / (2 * step)
 
 
-def _covariance(theta: np.ndarray, T: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Of all occasions; and its parts: roots (..., 3, 2, 2) of the covariances of levels, at first
-    and of what is new; how far what is new reaches (2T, 2T); the covariance within people.
+def _kinds(T: int) -> np.ndarray:
+    """The kind (T + 1, T) of an occasion: a person's first at its time, or so many after the last,
+    by the last one (0 for none) and its own time.
     """
-    roots, width = np.zeros((len(theta), 3, 2, 2)), 2 * T
+    last, time = np.indices((T + 1, T))
+    return np.where(last, T + (time - last) % T, time).clip(max=2 * T - 2)
+
+
+def _covariance(theta: np.ndarray, T: int) -> tuple:
+    """Of all occasions (n, 2T, 2T), `sigma`; and before it its parts: roots (n, 3, 2, 2) of the
+    covariances of levels, at first and of what is new; how far what is new reaches (n, 2T, 2T); the
+    covariance within people.
+
+    After it what makes an occasion of each kind free of what went before and of variance 1
+    (2T - 1, n, 2, 2): it turned, less the last one turned.
+    """
+    n, roots, power = (
+        len(theta),
+        np.zeros((len(theta), 3, 2, 2)),
+        np.zeros((2 * T, len(theta), 2, 2)),
+    )
     roots[..., [0, 1, 1], [0, 0, 1]] = theta[:, 4:].reshape(-1, 3, 3)
-    blocks = np.stack([theta[:, :4].reshape(-1, 2, 2), roots[:, 1], roots[:, 2]])
-    at = np.array([np.eye(T, k=-1), np.diag(np.arange(T) == 0), np.diag(np.arange(T) > 0)])
-    back, first, new = np.einsum("kts,knij->kntisj", at, blocks).reshape(3, -1, width, width)
-    reach = np.linalg.inv(np.eye(width) - back)
-    new = reach @ (first + new)
+    power[0] = np.eye(2)
+    for k in range(1, T):  # the last T are 0
+        power[k] = power[k - 1] @ theta[:, :4].reshape(-1, 2, 2)
+    ago = np.subtract.outer(np.arange(T), np.arange(T))
+    new = power @ roots[:, 2]
+    own = np.cumsum(new @ new.swapaxes(2, 3), axis=0)[: T - 1]
+    new = new[ago]
+    new[:, 0] = power[:T] @ roots[:, 1]
+    reach, new = (p.transpose(2, 0, 3, 1, 4).reshape(n, 2 * T, -1) for p in (power[ago], new))
     within = new @ new.swapaxes(1, 2)
-    levels = np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
-    return (roots, reach, within), within + levels
+    sigma = within + np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
+    own = np.concatenate([within.reshape(n, T, 2, T, 2)[:, range(T), :, range(T)], own])
+    own += 1e-12 * sigma.max(axis=(1, 2))[:, None, None] * np.eye(2)  # one that is 0 has a root too
+    turn = np.linalg.inv(np.linalg.cholesky(own))
+    back = np.concatenate([np.zeros((T, n, 2, 2)), turn[T:] @ power[1:T]])
+    return (roots, reach, within), sigma, turn, back
 
 
 def _gradient(roots, reach, within, pull: np.ndarray) -> np.ndarray:
