@@ -22,8 +22,6 @@ SCORED = 1
 """Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
-CELLS_AT_ONCE = 1 << 15
-"""Cells of covariance matrices of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,10 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
             there.setdefault(found[k].width, []).append(k)
         except NotEstimableError as error:
             found.append(error)
-    for width, alike in there.items():
-        cells = sum(found[k].n for k in alike) * width
-        for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
-            panels = _Panels([found[k] for k in few])
-            for k, model in zip(few, told(panels, *_best(panels)), strict=True):
-                found[k] = model
+    for alike in there.values():
+        panels = _Panels([found[k] for k in alike])
+        for k, model in zip(alike, told(panels, *_best(panels)), strict=True):
+            found[k] = model
     return found
 
 
@@ -325,17 +321,16 @@ class _Panels:
         self.z, self.there, study = z[who, time].T, there[who, time].T, slot[who] // max(sizes)
         self.cells, self.spot = ((at * T + time) * 2 + both for at in (slot[who], study))
         new = np.diff(who, prepend=-1) > 0
-        last = np.where(new, 0, np.roll(time, 1) + 1)
+        ago = np.where(new, 0, time - np.roll(time, 1))
         self.heads, self.person, self.study = np.flatnonzero(new), np.cumsum(new) - 1, study
-        self.step = np.zeros((T + 1, T, n))
-        np.add.at(self.step, (last, time, study), 1)
-        self.kind = _kinds(T)[last, time] * n + study
+        self.of, self.begin = study[self.heads], time[self.heads] * n + study[self.heads]
+        self.kind, self.step = ago * n + study, np.zeros((T, T, n))
+        np.add.at(self.step, (time - ago, time, study), ~new)
         row, side = np.nonzero(~self.there.T)
         rank = np.arange(len(row)) - np.searchsorted(self.person[row], self.person[row])
         self.free = np.zeros((rank.max(initial=-1) + 1, 2, len(time)))
         self.free[rank, side, row] = 1
-        self.prior = np.ones((2 + len(self.free), len(self.heads)))
-        self.prior[2 + rank, self.person[row]] = 0
+        self.none = 1 - self.own(self.free.sum(axis=1))
 
     def own(self, rows: np.ndarray) -> np.ndarray:
         """Of each person the sum of rows."""
@@ -356,10 +351,8 @@ class _Panels:
         """
         n, _, width = self.shape
         parts, sigma, turn, back = _covariance(theta, width // 2)
-        here, then = (
-            part.reshape(-1, 4).T.take(self.kind, axis=1).reshape(2, 2, -1) for part in (turn, back)
-        )
-        then = then[..., 1:]  # of a person's first occasion it is 0
+        here, then = (table.reshape(2, 2, -1).take(self.kind, axis=2) for table in (turn, back))
+        then, one = then[..., 1:], self.person
 
         def pressed(columns: np.ndarray) -> np.ndarray:
             white = np.einsum("ijr,cjr->cir", here, columns)
@@ -369,44 +362,62 @@ class _Panels:
             return made
 
         def inverse(values: np.ndarray) -> np.ndarray:
-            shares = self.own(np.einsum("cir,ir->cr", found, values)).take(self.person, axis=1)
-            return pressed(values[None]) - np.einsum("cr,cir->ir", shares, found)
+            shares = self.own(np.einsum("cir,ir->cr", found, values)) * sign[:, None]
+            return pressed(values[None]) - np.einsum("cr,cir->ir", shares.take(one, axis=1), found)
 
-        columns = np.concatenate([parts[0][:, 0].T.take(self.study, axis=2), self.free])
+        levels = parts[0][:, 0].T
+        columns = levels.take(self.study, axis=2)
         found = pressed(columns)
-        gram, log = self.own(np.einsum("cir,dir->cdr", columns, found)), np.zeros(len(self.heads))
-        for k, prior in enumerate(self.prior):
-            pivot = prior + gram[k, k]
+        gram = self.own(np.einsum("cir,dir->cdr", columns, found)) + np.eye(2)[..., None]
+        known = _turning(gram)
+        found = np.einsum("cdr,dir->cir", known.take(one, axis=2), found)
+        spread = np.einsum("cdp,dip->cip", known, levels.take(self.of, axis=2))
+        first = np.moveaxis(parts[2].reshape(n, -1, 2, width // 2, 2).diagonal(0, 1, 3), 0, -1)
+        first = first.reshape(2, 2, -1).take(self.begin, axis=2)
+        begun = _turning(first + np.einsum("cip,cjp->ijp", spread, spread))
+        away = -np.einsum("cir,cjr->ijr", spread.take(one, axis=2), found)
+        away[[0, 1], [0, 1], self.heads[:, None]] += 1
+        away = np.einsum("cir,ijr->cjr", begun.take(one, axis=2), away)
+        found, sign = np.concatenate([found, away]), np.array([1, 1, -1, -1])
+        log = -2 * np.log(np.diagonal(known) * np.diagonal(begun)).sum(axis=1)
+        for column, none in zip(self.free, self.none, strict=True):
+            made = inverse(column)
+            pivot = none + self.own((column * made[0]).sum(axis=0))
             log += np.log(pivot)
-            share = gram[k] / (root := np.sqrt(pivot))
-            found[k] /= root.take(self.person)
-            found[k + 1 :] -= share[k + 1 :].take(self.person, axis=1)[:, None] * found[k]
-            gram -= share[:, None] * share
+            found, sign = (
+                np.concatenate([found, made / np.sqrt(pivot).take(one)]),
+                np.append(sign, 1),
+            )
         wide = self.dense(found)
-        weight = self.steps(turn, back) - (wide.swapaxes(2, 3) @ wide).sum(axis=0)
+        weight = self.steps(turn, back)
+        weight -= np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
         pull = self.dense(inverse(self.z))[0].sum(axis=1)
         turned = self.means.T @ (weight + self.never) @ self.means
         mean = (self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None]))[..., 0]
         z = self.there * (self.z - mean.take(self.spot))
         far = inverse(z)
-        told = -2 * np.log(np.diagonal(turn, 0, 2, 3)).sum(axis=-1).take(self.kind)
-        value = np.bincount(self.study, told + (z * far[0]).sum(axis=0), n)
-        value += np.bincount(self.study[self.heads], log, n)
+        told = np.zeros(turn.shape[2:])
+        told[1:] = -2 * np.log(turn[0, 0, 1:] * turn[1, 1, 1:])
+        value = np.bincount(self.study, told.take(self.kind) + (z * far[0]).sum(axis=0), n)
+        value += np.bincount(self.of, log, n)
         (far,) = self.dense(far)
         slope = _gradient(*parts, weight - far.swapaxes(1, 2) @ far)
         return SimpleNamespace(value=value, slope=slope, mean=mean, sigma=sigma, parts=parts)
 
     def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
-        """Sums over people of what inverts the covariance within them (studies, 2T, 2T)."""
-        n, T = len(self.studies), self.step.shape[1]
+        """Sums over people of what inverts the covariance within them, given the first occasion."""
+        T, n = self.step.shape[1:]
+        ago = np.subtract.outer(
+            np.arange(T), np.arange(T)
+        ).T  # of the first index before the second
         own, both, last = (
-            self.step[..., None, None] * (one.swapaxes(2, 3) @ other)[_kinds(T)]
+            self.step * np.einsum("kitn,kjtn->ijtn", one, other)[:, :, ago]
             for one, other in ((turn, turn), (back, turn), (back, back))
         )
         made = np.zeros((n, T, 2, T, 2))
-        made -= both[1:].transpose(2, 0, 3, 1, 4)
+        made -= both.transpose(4, 2, 0, 3, 1)
         made += made.transpose(0, 3, 4, 1, 2)
-        made[:, range(T), :, range(T)] += own.sum(axis=0) + last[1:].sum(axis=1)
+        made[:, range(T), :, range(T)] += (own.sum(axis=2) + last.sum(axis=3)).transpose(2, 3, 0, 1)
         return made.reshape(n, 2 * T, 2 * T)
 
     def information(self, now: SimpleNamespace) -> np.ndarray:
@@ -425,12 +436,12 @@ class _Panels:
         return (found + found.swapaxes(1, 2)) / (2 * step)
 
 
-def _kinds(T: int) -> np.ndarray:
-    """The kind (T + 1, T) of an occasion: a person's first at its time, or so many after the last,
-    by the last one (0 for none) and its own time.
-    """
-    last, time = np.indices((T + 1, T))
-    return np.where(last, T + (time - last) % T, time).clip(max=2 * T - 2)
+def _turning(covariance: np.ndarray) -> np.ndarray:
+    """Inverses of the lower roots of covariances (2, 2, ...)."""
+    one = 1 / np.sqrt(covariance[0, 0])
+    off = covariance[1, 0] * one
+    two = 1 / np.sqrt(covariance[1, 1] - off**2)
+    return np.array([[one, 0 * one], [-off * one * two, two]])
 
 
 def _covariance(theta: np.ndarray, T: int) -> tuple:
@@ -438,8 +449,8 @@ def _covariance(theta: np.ndarray, T: int) -> tuple:
     covariances of levels, at first and of what is new; how far what is new reaches (n, 2T, 2T); the
     covariance within people.
 
-    After it what makes an occasion of each kind free of what went before and of variance 1
-    (2T - 1, n, 2, 2): it turned, less the last one turned.
+    After it what makes an occasion free of what went before and of variance 1 (2, 2, T, n), if it
+    comes 1, 2, ... after the last: it turned, less the last one turned; of none 0.
     """
     n, roots, power = (
         len(theta),
@@ -458,10 +469,10 @@ def _covariance(theta: np.ndarray, T: int) -> tuple:
     reach, new = (p.transpose(2, 0, 3, 1, 4).reshape(n, 2 * T, -1) for p in (power[ago], new))
     within = new @ new.swapaxes(1, 2)
     sigma = within + np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
-    own = np.concatenate([within.reshape(n, T, 2, T, 2)[:, range(T), :, range(T)], own])
     own += 1e-12 * sigma.max(axis=(1, 2))[:, None, None] * np.eye(2)  # one that is 0 has a root too
-    turn = np.linalg.inv(np.linalg.cholesky(own))
-    back = np.concatenate([np.zeros((T, n, 2, 2)), turn[T:] @ power[1:T]])
+    turn = np.zeros((2, 2, T, n))
+    turn[:, :, 1:] = _turning(own.transpose(2, 3, 0, 1))
+    back = np.einsum("ijtn,tnjk->iktn", turn, power[:T])
     return (roots, reach, within), sigma, turn, back
 
 
