@@ -213,15 +213,16 @@ def _levels(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
     Of the slope, a b / (b^2 + c^2) with the root a, b, c of the levels' covariance.
     """
     now, found = panels.at(theta), []
-    for k, (study, deviance, at) in enumerate(zip(panels.studies, value, theta, strict=True)):
-        both, unit = study.there[:, :, None] & study.there[:, None], np.eye(study.width)
-        turn = np.linalg.inv(np.linalg.cholesky(np.where(both, now.sigma[k], unit)))
-        turn *= study.there[:, :, None]
-        moved = _moved(*(part[[k]] for part in now.parts), turn)
-        white = turn @ (study.there * (study.z - now.mean[k]))[..., None]
-        pull = np.trace(moved, axis1=2, axis2=3)
-        pull -= (white[:, None] * (moved @ white[:, None])).sum(axis=(2, 3))
-        own = (flat := moved.reshape(*moved.shape[:2], -1)) @ flat.swapaxes(1, 2)
+    each = zip(panels.studies, value, theta, now.sigma, _moved(*now.parts), now.far, strict=True)
+    for study, deviance, at, sigma, moved, far in each:
+        kinds, kind = np.unique(study.there, axis=0, return_inverse=True)
+        both, far = kinds[:, :, None] & kinds[:, None], far[: study.n]
+        turned = (both * np.linalg.inv(np.where(both, sigma, np.eye(study.width))))[:, None] @ moved
+        pull = turned.trace(axis1=2, axis2=3)[kind] - ((far @ moved) * far).sum(axis=2).T
+        own, back = (
+            part.reshape(*turned.shape[:2], -1) for part in (turned, turned.swapaxes(2, 3))
+        )
+        own = (own @ back.swapaxes(1, 2))[kind]
         order = np.argsort(study.groups)
         first = np.flatnonzero(np.diff(study.groups[order], prepend=-1))
         pulls, owns = (np.add.reduceat(part[order], first) for part in (pull, own))
@@ -402,7 +403,7 @@ class _Panels:
         value += np.bincount(self.of, log, n)
         (far,) = self.dense(far)
         slope = _gradient(*parts, weight - far.swapaxes(1, 2) @ far)
-        return SimpleNamespace(value=value, slope=slope, mean=mean, sigma=sigma, parts=parts)
+        return SimpleNamespace(value=value, slope=slope, far=far, sigma=sigma, parts=parts)
 
     def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Sums over people of what inverts the covariance within them, given the first occasion."""
@@ -422,9 +423,9 @@ class _Panels:
 
     def information(self, now: SimpleNamespace) -> np.ndarray:
         """What the curvature is expected to be, as if whoever lacks an occasion came no more."""
-        turn = np.linalg.inv(np.linalg.cholesky(now.sigma))
+        turn = np.linalg.inv(np.linalg.cholesky(now.sigma))[:, None]
         width = turn.shape[-1]
-        moved = _moved(*now.parts, turn)
+        moved = turn @ _moved(*now.parts) @ turn.swapaxes(2, 3)
         before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
         rows = moved.swapaxes(1, 2) * before[:, None]
         return (self.counts[:, :, None, None] * (rows @ rows.swapaxes(2, 3))).sum(axis=1)
@@ -487,11 +488,11 @@ def _gradient(roots, reach, within, pull: np.ndarray) -> np.ndarray:
     return 2 * np.concatenate([paths.reshape(-1, 4), made.reshape(-1, 9)], axis=1)
 
 
-def _moved(roots, reach, within, turn: np.ndarray) -> np.ndarray:
-    """Derivatives of the covariance (n, 13, 2T, 2T) in the frame that `turn` turns it to."""
+def _moved(roots, reach, within) -> np.ndarray:
+    """Derivatives of the covariance (n, 13, 2T, 2T)."""
     level, reach, within = (
         made.reshape(*made.shape[:2], -1, 2).transpose(0, 3, 1, 2)
-        for made in (turn, turn @ reach, turn @ within)
+        for made in (np.eye(reach.shape[1])[None], reach, within)
     )
     made = [reach[:, [0, 0, 1, 1], :, 1:] @ within[:, [0, 1, 0, 1], :, :-1].swapaxes(2, 3)]
     level = level.sum(axis=3, keepdims=True)
