@@ -1,6 +1,7 @@
-"""`alliance run` on the shipped cohort against the `papermill` command, notebook after notebook.
+"""`alliance run` on the shipped cohort against the `papermill` command, notebook after notebook;
+and on 200 clients of 20 sessions against one session of as many.
 
-python -m benchmarks.bench_run [REPEATS of ours]
+python -m benchmarks.bench_run [REPEATS of ours | sessions]
 """
 
 import os
@@ -9,18 +10,22 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+
+import pandas as pd
 
 from alliance_helpers.running.runner import main_notebooks
-from benchmarks.ratio import Ratio, table
+from benchmarks.bench_data import write_sessions
+from benchmarks.ratio import ONE_THREAD, Ratio, table
 
 BIN = Path(sys.executable).parent
 
 
-def timed(*command: str | Path) -> float:
-    """Wall seconds of a command that must succeed."""
+def timed(*command: str | Path, **more: str) -> float:
+    """Wall seconds of a command that must succeed, with more in its environment."""
     started = time.perf_counter()
     line = [str(part) for part in command]
-    done = subprocess.run(line, capture_output=True, text=True, env=plain_env())
+    done = subprocess.run(line, capture_output=True, text=True, env=plain_env() | more)
     if done.returncode:
         raise SystemExit(f"{' '.join(line)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return time.perf_counter() - started
@@ -30,6 +35,49 @@ def plain_env() -> dict[str, str]:
     """The environment without what makes kernels warm, and with compiled bytecode."""
     out = ("JUPYTER_DEFAULT_PROVISIONER_NAME", "ALLIANCE_STATION", "PYTHONDONTWRITEBYTECODE")
     return {k: v for k, v in os.environ.items() if k not in out}
+
+
+CLAIM = """
+claims:
+  - {finding: "1", claim: less, kind: association, informant: client, term: symptoms,
+     sign: negative, text: The better the alliance the fewer symptoms}
+"""
+OVER_TIME = """
+  - {finding: "1", claim: first, kind: precedes, informant: client, from: alliance, to: symptoms,
+     sign: negative, lag: 1, text: A better alliance comes before fewer symptoms}
+"""
+
+
+def sessions(repeats: int = 3) -> Ratio:
+    """Seconds of the processor, so that other work on the machine counts little; medians."""
+    took: dict[str, list[float]] = {"every": [], "last": []}
+    with tempfile.TemporaryDirectory() as folder:
+        every, last = (Path(folder) / name for name in took)
+        every.mkdir()
+        write_sessions(every, 200)
+        (every / "findings.yml").write_text(CLAIM + OVER_TIME)
+        last.mkdir()
+        rows = pd.read_parquet(every / "sessions.parquet").drop_duplicates("client", keep="last")
+        rows.to_parquet(last / "sessions.parquet", index=False)
+        book = (every / "codebook.yml").read_text()
+        once = book.replace("row: session, time: session, event: last", "row: client")
+        (last / "codebook.yml").write_text(once)
+        (last / "findings.yml").write_text(CLAIM)
+        for k in range(repeats):
+            for name, seconds in took.items():
+                before = getrusage(RUSAGE_CHILDREN)
+                command = (BIN / "alliance", "run", "--data", Path(folder) / name)
+                timed(*command, "--out", Path(folder) / f"{name}{k}", **ONE_THREAD)
+                after = getrusage(RUSAGE_CHILDREN)
+                seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    ours, peer = (sorted(seconds)[repeats // 2] for seconds in took.values())
+    return Ratio(
+        "`alliance run` on 200 clients x 20 sessions, against one session of each",
+        f"{ours:.1f} s",
+        f"{peer:.1f} s",
+        ours / peer,
+        "<= 1.6",
+    )
 
 
 def main(repeats: int = 3) -> list[Ratio]:
@@ -58,9 +106,11 @@ def main(repeats: int = 3) -> list[Ratio]:
             f"`papermill` one after another {peer:.1f} s",
             middle / peer,
             "<= 0.18",
-        )
+        ),
+        sessions(),
     ]
 
 
 if __name__ == "__main__":
-    print(table(main(*map(int, sys.argv[1:]))))
+    only = sys.argv[1:] == ["sessions"]
+    print(table([sessions()] if only else main(*map(int, sys.argv[1:]))))

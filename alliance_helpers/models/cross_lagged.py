@@ -22,8 +22,6 @@ SCORED = 1
 """Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
-CELLS_AT_ONCE = 1 << 13
-"""Cells of covariance matrices of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,10 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
             there.setdefault(found[k].width, []).append(k)
         except NotEstimableError as error:
             found.append(error)
-    for width, alike in there.items():
-        cells = sum(found[k].first.sum() for k in alike) * width**2
-        for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
-            panels = _Panels([found[k] for k in few])
-            for k, model in zip(few, told(panels, *_best(panels)), strict=True):
-                found[k] = model
+    for alike in there.values():
+        panels = _Panels([found[k] for k in alike])
+        for k, model in zip(alike, told(panels, *_best(panels)), strict=True):
+            found[k] = model
     return found
 
 
@@ -166,8 +162,7 @@ def _wide(y, x, person, time, group=None) -> tuple[np.ndarray, np.ndarray]:
 
 class _Study:
     """What the likelihood needs of people's values, in standard deviations: `z` and what is
-    `there`, 0 and False where missing, and who is the `first` of a chain of people of whom each
-    has the beginning of what that one has.
+    `there`, 0 and False where missing.
     """
 
     def __init__(self, wide: np.ndarray, groups: np.ndarray, trend: str) -> None:
@@ -193,12 +188,8 @@ class _Study:
             self.means = np.kron(line, np.eye(2))
             away = wide - np.tile(np.nanmean(wide.reshape(-1, 2), axis=0), T)
         self.constant = (there @ np.log(2 * np.pi * scales**2)).sum()
-        order = np.lexsort(~there.T[::-1])
-        self.groups, self.there = groups[order], there[order]
-        self.z = np.where(there, away / scales, 0.0)[order]
-        begun = np.logical_or.accumulate(self.there[:, ::-1], axis=1)[:, ::-1]
-        own = (self.there != np.roll(self.there, 1, axis=0) & begun).any(axis=1)
-        self.first = own | (np.arange(self.n) == 0)
+        self.groups, self.there = groups, there
+        self.z = np.where(there, away / scales, 0.0)
 
 
 def _models(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
@@ -221,16 +212,20 @@ def _levels(panels: _Panels, theta: np.ndarray, value: np.ndarray) -> list:
 
     Of the slope, a b / (b^2 + c^2) with the root a, b, c of the levels' covariance.
     """
-    now, found, start, people = panels.at(theta), [], 0, (panels.block, panels.slot)
-    moved, shells = panels.frames(now)
-    pull = (now.white[:, None] @ moved * now.white[:, None]).sum(axis=-1).swapaxes(1, 2)
-    pull = (panels.there @ np.diagonal(moved, 0, 2, 3).swapaxes(1, 2) - pull)[people]
-    own = (panels.there @ shells.reshape(*shells.shape[:2], -1))[people]
-    for study, deviance, at in zip(panels.studies, value, theta, strict=True):
+    now, found = panels.at(theta), []
+    each = zip(panels.studies, value, theta, now.sigma, _moved(*now.parts), now.far, strict=True)
+    for study, deviance, at, sigma, moved, far in each:
+        kinds, kind = np.unique(study.there, axis=0, return_inverse=True)
+        both, far = kinds[:, :, None] & kinds[:, None], far[: study.n]
+        turned = (both * np.linalg.inv(np.where(both, sigma, np.eye(study.width))))[:, None] @ moved
+        pull = turned.trace(axis1=2, axis2=3)[kind] - ((far @ moved) * far).sum(axis=2).T
+        own, back = (
+            part.reshape(*turned.shape[:2], -1) for part in (turned, turned.swapaxes(2, 3))
+        )
+        own = (own @ back.swapaxes(1, 2))[kind]
         order = np.argsort(study.groups)
         first = np.flatnonzero(np.diff(study.groups[order], prepend=-1))
-        pulls, owns = (np.add.reduceat(part[start + order], first) for part in (pull, own))
-        start, owns = start + study.n, owns.reshape(-1, *shells.shape[2:])
+        pulls, owns = (np.add.reduceat(part[order], first) for part in (pull, own))
         whole = owns.sum(axis=0)
         (a, b, c), x = at[4:7], np.hypot(*at[5:7])
         least = min(abs(a), x, *abs(at[[10, 12]]))  # of levels, and of what is new
@@ -308,72 +303,132 @@ def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Panels:
-    """Studies of as many occasions side by side, their people in blocks of a chain each.
+    """Studies of as many occasions side by side, the people of each padded to as many.
 
-    `z` and `there` (blocks, people, 2T), and the `study` of each block; people's own `block` and
-    `slot` in it. What the first of a block has is `whole`: the covariance of all others is the
-    beginning of that, and so is its root.
+    `z` and `there` (2, rows) of people's occasions, each that has one measure or both, in order.
+    `free` has a column for what is missing beside the other measure.
     """
 
     def __init__(self, studies: Sequence[_Study]) -> None:
-        self.studies, self.means = studies, studies[0].means
-        z, there, first = (
-            np.concatenate([getattr(s, name) for s in studies]) for name in ("z", "there", "first")
-        )
-        most = -(-len(z) // first.sum())
-        slot = np.arange(len(z)) - np.flatnonzero(first)[np.cumsum(first) - 1]
-        begins, self.slot = slot % most == 0, slot % most
-        self.block = np.cumsum(begins) - 1
-        self.z = np.zeros((self.block[-1] + 1, most, z.shape[1]))
-        self.there = self.z > 0
-        self.z[self.block, self.slot], self.there[self.block, self.slot] = z, there
-        self.study = np.repeat(np.arange(len(studies)), [s.n for s in studies])[begins]
-        self.first = np.flatnonzero(np.diff(self.study, prepend=-1))
-        self.counts, self.whole = self.there.sum(axis=1) * 1.0, self.there[:, 0]
-        never = ~np.logical_or.reduceat(self.whole, self.first)
-        self.never = never[:, None] * np.eye(never.shape[1])  # no one has this: no mean to find
+        self.studies, self.means, T = studies, studies[0].means, studies[0].width // 2
+        n, both, sizes = len(studies), np.array([[0], [1]]), [s.n for s in studies]
+        self.shape = n, max(sizes), 2 * T
+        slot = np.concatenate([k * max(sizes) + np.arange(many) for k, many in enumerate(sizes)])
+        z, there = (np.concatenate([getattr(s, name) for s in studies]) for name in ("z", "there"))
+        self.counts = np.add.reduceat(1.0 * there, np.cumsum([0, *sizes[:-1]]))
+        self.never = (self.counts == 0)[:, :, None] * np.eye(2 * T)  # no mean to find
+        z, there = (part.reshape(-1, T, 2) for part in (z, there))
+        who, time = np.nonzero(there.any(axis=2))
+        self.z, self.there, study = z[who, time].T, there[who, time].T, slot[who] // max(sizes)
+        self.cells, self.spot = ((at * T + time) * 2 + both for at in (slot[who], study))
+        new = np.diff(who, prepend=-1) > 0
+        ago = np.where(new, 0, time - np.roll(time, 1))
+        self.heads, self.person, self.study = np.flatnonzero(new), np.cumsum(new) - 1, study
+        self.of, self.begin = study[self.heads], time[self.heads] * n + study[self.heads]
+        self.kind, self.step = ago * n + study, np.zeros((T, T, n))
+        np.add.at(self.step, (time - ago, time, study), ~new)
+        row, side = np.nonzero(~self.there.T)
+        rank = np.arange(len(row)) - np.searchsorted(self.person[row], self.person[row])
+        self.free = np.zeros((rank.max(initial=-1) + 1, 2, len(time)))
+        self.free[rank, side, row] = 1
+        self.none = 1 - self.own(self.free.sum(axis=1))
 
-    def summed(self, blocks: np.ndarray) -> np.ndarray:
-        """Of each study."""
-        return np.add.reduceat(blocks, self.first)
+    def own(self, rows: np.ndarray) -> np.ndarray:
+        """Of each person the sum of rows."""
+        return np.add.reduceat(rows, self.heads, axis=-1)
+
+    def dense(self, rows: np.ndarray) -> np.ndarray:
+        """Columns of rows (c, 2, rows) as people's occasions (c, studies, people, 2T)."""
+        made = np.zeros((len(rows), np.prod(self.shape)))
+        made[:, self.cells] = rows
+        return made.reshape(-1, *self.shape)
 
     def at(self, theta: np.ndarray) -> SimpleNamespace:
         """Minus twice the log-likelihoods, the means of the occasions at their best, as `value`;
-        its `slope`; people's values in a frame in which the covariance is 1 (`white`), and what
-        turns them to it.
-        """
-        of, both = self.study, self.whole[:, :, None] & self.whole[:, None]
-        parts, sigma = _covariance(theta, self.z.shape[2] // 2)
-        own = np.where(both, sigma[of], unit := np.eye(both.shape[1]))
-        tiny = 1e-12 * own.max(axis=(1, 2), keepdims=True)  # one that is singular has a root too
-        root = np.linalg.cholesky(own + tiny * unit)
-        turn = np.linalg.inv(root) * self.whole[:, :, None]
-        back = turn.swapaxes(1, 2)
-        white = self.there * (self.z @ back)
-        weight = self.summed(back @ (self.counts[:, :, None] * turn))
-        pull = self.summed((white.sum(axis=1)[:, None] @ turn)[:, 0])
-        turned = self.means.T @ (weight + self.never) @ self.means
-        mean = self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None])
-        white -= self.there * (turn @ mean[of]).swapaxes(1, 2)
-        log = 2 * np.log(np.diagonal(root, 0, 1, 2))
-        value = self.summed((self.counts * log).sum(axis=1) + (white**2).sum(axis=(1, 2)))
-        far = white @ turn
-        slope = _gradient(*parts, weight - self.summed(far.swapaxes(1, 2) @ far))
-        return SimpleNamespace(value=value, slope=slope, white=white, turn=turn, parts=parts)
+        its `slope`.
 
-    def frames(self, now: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives of the covariance (blocks, 13, 2T, 2T) in the blocks' frames; and what each
-        column (blocks, 2T, 13, 13) adds to the information of those who have it.
+        What a person's last occasion says of the next needs no other; levels, and what is missing
+        beside another measure, are a few columns more (Woodbury).
         """
-        moved = _moved(*(part[self.study] for part in now.parts), now.turn)
-        width = moved.shape[-1]
-        before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
-        rows = moved.swapaxes(1, 2) * before[:, None]
-        return moved, rows @ rows.swapaxes(2, 3)
+        n, _, width = self.shape
+        parts, sigma, turn, back = _covariance(theta, width // 2)
+        here, then = (table.reshape(2, 2, -1).take(self.kind, axis=2) for table in (turn, back))
+        then, one = then[..., 1:], self.person
+
+        def pressed(columns: np.ndarray) -> np.ndarray:
+            white = np.einsum("ijr,cjr->cir", here, columns)
+            white[..., 1:] -= np.einsum("ijr,cjr->cir", then, columns[..., :-1])
+            made = np.einsum("jir,cjr->cir", here, white)
+            made[..., :-1] -= np.einsum("jir,cjr->cir", then, white[..., 1:])
+            return made
+
+        def inverse(values: np.ndarray) -> np.ndarray:
+            shares = self.own(np.einsum("cir,ir->cr", found, values)) * sign[:, None]
+            return pressed(values[None]) - np.einsum("cr,cir->ir", shares.take(one, axis=1), found)
+
+        levels = parts[0][:, 0].T
+        columns = levels.take(self.study, axis=2)
+        found = pressed(columns)
+        gram = self.own(np.einsum("cir,dir->cdr", columns, found)) + np.eye(2)[..., None]
+        known = _turning(gram)
+        found = np.einsum("cdr,dir->cir", known.take(one, axis=2), found)
+        spread = np.einsum("cdp,dip->cip", known, levels.take(self.of, axis=2))
+        first = np.moveaxis(parts[2].reshape(n, -1, 2, width // 2, 2).diagonal(0, 1, 3), 0, -1)
+        first = first.reshape(2, 2, -1).take(self.begin, axis=2)
+        begun = _turning(first + np.einsum("cip,cjp->ijp", spread, spread))
+        away = -np.einsum("cir,cjr->ijr", spread.take(one, axis=2), found)
+        away[[0, 1], [0, 1], self.heads[:, None]] += 1
+        away = np.einsum("cir,ijr->cjr", begun.take(one, axis=2), away)
+        found, sign = np.concatenate([found, away]), np.array([1, 1, -1, -1])
+        log = -2 * np.log(np.diagonal(known) * np.diagonal(begun)).sum(axis=1)
+        for column, none in zip(self.free, self.none, strict=True):
+            made = inverse(column)
+            pivot = none + self.own((column * made[0]).sum(axis=0))
+            log += np.log(pivot)
+            found, sign = (
+                np.concatenate([found, made / np.sqrt(pivot).take(one)]),
+                np.append(sign, 1),
+            )
+        wide = self.dense(found)
+        weight = self.steps(turn, back)
+        weight -= np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
+        pull = self.dense(inverse(self.z))[0].sum(axis=1)
+        turned = self.means.T @ (weight + self.never) @ self.means
+        mean = (self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None]))[..., 0]
+        z = self.there * (self.z - mean.take(self.spot))
+        far = inverse(z)
+        told = np.zeros(turn.shape[2:])
+        told[1:] = -2 * np.log(turn[0, 0, 1:] * turn[1, 1, 1:])
+        value = np.bincount(self.study, told.take(self.kind) + (z * far[0]).sum(axis=0), n)
+        value += np.bincount(self.of, log, n)
+        (far,) = self.dense(far)
+        slope = _gradient(*parts, weight - far.swapaxes(1, 2) @ far)
+        return SimpleNamespace(value=value, slope=slope, far=far, sigma=sigma, parts=parts)
+
+    def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
+        """Sums over people of what inverts the covariance within them, given the first occasion."""
+        T, n = self.step.shape[1:]
+        ago = np.subtract.outer(
+            np.arange(T), np.arange(T)
+        ).T  # of the first index before the second
+        own, both, last = (
+            self.step * np.einsum("kitn,kjtn->ijtn", one, other)[:, :, ago]
+            for one, other in ((turn, turn), (back, turn), (back, back))
+        )
+        made = np.zeros((n, T, 2, T, 2))
+        made -= both.transpose(4, 2, 0, 3, 1)
+        made += made.transpose(0, 3, 4, 1, 2)
+        made[:, range(T), :, range(T)] += (own.sum(axis=2) + last.sum(axis=3)).transpose(2, 3, 0, 1)
+        return made.reshape(n, 2 * T, 2 * T)
 
     def information(self, now: SimpleNamespace) -> np.ndarray:
-        """What the curvature is expected to be."""
-        return self.summed((self.counts[:, :, None, None] * self.frames(now)[1]).sum(axis=1))
+        """What the curvature is expected to be, as if whoever lacks an occasion came no more."""
+        turn = np.linalg.inv(np.linalg.cholesky(now.sigma))[:, None]
+        width = turn.shape[-1]
+        moved = turn @ _moved(*now.parts) @ turn.swapaxes(2, 3)
+        before = np.sqrt(2) * np.tri(width, k=-1) + np.eye(width)
+        rows = moved.swapaxes(1, 2) * before[:, None]
+        return (self.counts[:, :, None, None] * (rows @ rows.swapaxes(2, 3))).sum(axis=1)
 
     def curvature(self, at: np.ndarray, step: float = 1e-6) -> np.ndarray:
         """Second derivatives, by differences of the gradient."""
@@ -382,20 +437,44 @@ class _Panels:
         return (found + found.swapaxes(1, 2)) / (2 * step)
 
 
-def _covariance(theta: np.ndarray, T: int) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Of all occasions; and its parts: roots (..., 3, 2, 2) of the covariances of levels, at first
-    and of what is new; how far what is new reaches (2T, 2T); the covariance within people.
+def _turning(covariance: np.ndarray) -> np.ndarray:
+    """Inverses of the lower roots of covariances (2, 2, ...)."""
+    one = 1 / np.sqrt(covariance[0, 0])
+    off = covariance[1, 0] * one
+    two = 1 / np.sqrt(covariance[1, 1] - off**2)
+    return np.array([[one, 0 * one], [-off * one * two, two]])
+
+
+def _covariance(theta: np.ndarray, T: int) -> tuple:
+    """Of all occasions (n, 2T, 2T), `sigma`; and before it its parts: roots (n, 3, 2, 2) of the
+    covariances of levels, at first and of what is new; how far what is new reaches (n, 2T, 2T); the
+    covariance within people.
+
+    After it what makes an occasion free of what went before and of variance 1 (2, 2, T, n), if it
+    comes 1, 2, ... after the last: it turned, less the last one turned; of none 0.
     """
-    roots, width = np.zeros((len(theta), 3, 2, 2)), 2 * T
+    n, roots, power = (
+        len(theta),
+        np.zeros((len(theta), 3, 2, 2)),
+        np.zeros((2 * T, len(theta), 2, 2)),
+    )
     roots[..., [0, 1, 1], [0, 0, 1]] = theta[:, 4:].reshape(-1, 3, 3)
-    blocks = np.stack([theta[:, :4].reshape(-1, 2, 2), roots[:, 1], roots[:, 2]])
-    at = np.array([np.eye(T, k=-1), np.diag(np.arange(T) == 0), np.diag(np.arange(T) > 0)])
-    back, first, new = np.einsum("kts,knij->kntisj", at, blocks).reshape(3, -1, width, width)
-    reach = np.linalg.inv(np.eye(width) - back)
-    new = reach @ (first + new)
+    power[0] = np.eye(2)
+    for k in range(1, T):  # the last T are 0
+        power[k] = power[k - 1] @ theta[:, :4].reshape(-1, 2, 2)
+    ago = np.subtract.outer(np.arange(T), np.arange(T))
+    new = power @ roots[:, 2]
+    own = np.cumsum(new @ new.swapaxes(2, 3), axis=0)[: T - 1]
+    new = new[ago]
+    new[:, 0] = power[:T] @ roots[:, 1]
+    reach, new = (p.transpose(2, 0, 3, 1, 4).reshape(n, 2 * T, -1) for p in (power[ago], new))
     within = new @ new.swapaxes(1, 2)
-    levels = np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
-    return (roots, reach, within), within + levels
+    sigma = within + np.tile(roots[:, 0] @ roots[:, 0].swapaxes(1, 2), (T, T))
+    own += 1e-12 * sigma.max(axis=(1, 2))[:, None, None] * np.eye(2)  # one that is 0 has a root too
+    turn = np.zeros((2, 2, T, n))
+    turn[:, :, 1:] = _turning(own.transpose(2, 3, 0, 1))
+    back = np.einsum("ijtn,tnjk->iktn", turn, power[:T])
+    return (roots, reach, within), sigma, turn, back
 
 
 def _gradient(roots, reach, within, pull: np.ndarray) -> np.ndarray:
@@ -409,11 +488,11 @@ def _gradient(roots, reach, within, pull: np.ndarray) -> np.ndarray:
     return 2 * np.concatenate([paths.reshape(-1, 4), made.reshape(-1, 9)], axis=1)
 
 
-def _moved(roots, reach, within, turn: np.ndarray) -> np.ndarray:
-    """Derivatives of the covariance (n, 13, 2T, 2T) in the frame that `turn` turns it to."""
+def _moved(roots, reach, within) -> np.ndarray:
+    """Derivatives of the covariance (n, 13, 2T, 2T)."""
     level, reach, within = (
         made.reshape(*made.shape[:2], -1, 2).transpose(0, 3, 1, 2)
-        for made in (turn, turn @ reach, turn @ within)
+        for made in (np.eye(reach.shape[1])[None], reach, within)
     )
     made = [reach[:, [0, 0, 1, 1], :, 1:] @ within[:, [0, 1, 0, 1], :, :-1].swapaxes(2, 3)]
     level = level.sum(axis=3, keepdims=True)

@@ -260,14 +260,17 @@ def _clock(frame: pd.DataFrame, table: Table) -> pd.Series:
 
 
 def session_order(sessions: dict[str, pd.DataFrame], book: Codebook) -> tuple[dict, str]:
-    """The number of the session in each row of tables that count alike; how, if not as it stands.
+    """The number of the session in each row, of the tables that tell time as the first of them
+    does; and how they are counted, if not as they stand.
 
     A counter whose usual step is not 1 counts those steps, a session left out being a gap. Other
     counters, dates, events and fractions become ranks among the client's own, of all tables.
     """
+    if not sessions:
+        return {}, ""
     parts = {}
-    for name, frame in sessions.items():
-        table = book.tables[name]
+    for name in alike(sessions, book):
+        frame, table = sessions[name], book.tables[name]
         variable, time = table.variables[table.time], _clock(frame, table)
         time = time.astype(float) if variable.type in NUMERIC else time
         told = {"client": frame[book.client].array, "time": time.array}

@@ -11,7 +11,6 @@ import pandas as pd
 
 from ..errors import DataError, Problem
 from .cells import Change, as_log, in_order, place
-from .check import alike, session_order
 from .codebook import Codebook, Days, Derived, Scale, links, own_words
 from .days import hospital_days, merge_stays
 from .load import Study
@@ -161,19 +160,19 @@ class Sessions:
         return self.frame[self.frame[self.client].isin(clients)]
 
 
-def all_sessions(tables: dict[str, pd.DataFrame], book: Codebook) -> Sessions | None:
-    """The sessions of all tables that have them, side by side and scored; None without any.
+def all_sessions(
+    tables: dict[str, pd.DataFrame], book: Codebook, numbers: dict[str, np.ndarray]
+) -> Sessions | None:
+    """The sessions of the tables whose rows have numbers, side by side and scored; None without.
 
-    Tables that count sessions otherwise than the first stay out; `check` names them.
+    Tables that count sessions otherwise than the first have none; `check` names them.
     """
-    tables = {name: tables[name] for name in alike(tables, book)}
-    if not tables:
+    if not numbers:
         return None
-    order, time = "session_number", book.tables[next(iter(tables))].time
-    numbers, _ = session_order(tables, book)
+    order, time = "session_number", book.tables[next(iter(numbers))].time
     frame, *others = (
-        frame.rename(columns={book.tables[name].time: time}).assign(**{order: numbers[name]})
-        for name, frame in tables.items()
+        tables[name].rename(columns={book.tables[name].time: time}).assign(**{order: number})
+        for name, number in numbers.items()
     )
     for other in others:
         frame = _beside(frame, other, [book.client, order])
@@ -222,8 +221,9 @@ class CleanStudy:
         Rows and columns of each table as it came.
     warnings : tuple of Problem
         What is allowed and yet probably wrong; each prints as one line.
-    session_tables : dict of DataFrame
-        Those of the cleaned tables that have several rows of a client, with every row.
+    session_tables, session_numbers : dict of DataFrame, dict of ndarray
+        Those of the cleaned tables that have several rows of a client, with every row; and the
+        number of the session in each.
     """
 
     dyads: pd.DataFrame
@@ -234,6 +234,7 @@ class CleanStudy:
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     session_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    session_numbers: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def sessions(self) -> Sessions | None:
@@ -279,7 +280,8 @@ def clean(study: Study) -> CleanStudy:
         changes.append(merged)
     raw, log = {name: table.shape for name, table in study.tables.items()}, as_log(changes)
     blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
-    return assembled(replace(blank, session_tables=examined.sessions))
+    told = {"session_tables": examined.sessions, "session_numbers": study.order[0]}
+    return assembled(replace(blank, **told))
 
 
 def assembled(study: CleanStudy) -> CleanStudy:
@@ -301,7 +303,7 @@ def assembled(study: CleanStudy) -> CleanStudy:
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
-    if sessions := all_sessions(study.session_tables, book):
+    if sessions := all_sessions(study.session_tables, book, study.session_numbers):
         dyads.attrs["sessions"] = sessions
     return replace(study, dyads=dyads, codebook=book, source=source)
 

@@ -8,12 +8,13 @@ from functools import cached_property
 from os.path import lexists
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
 from .cells import LEFT_OUT
-from .check import Examined, examine
+from .check import Examined, examine, session_order
 from .codebook import NUMERIC, Codebook, Table, Variable, say
 from .delimited import read_delimited
 from .raw_tables import (
@@ -73,9 +74,14 @@ class Study:
         return examine(self.tables, self.codebook)
 
     @cached_property
+    def order(self) -> tuple[dict[str, np.ndarray], str]:
+        """How sessions are numbered (computed once)."""
+        return session_order(self.examined.sessions, self.codebook)
+
+    @cached_property
     def warnings(self) -> tuple[Problem, ...]:
         """What is allowed and yet probably wrong (computed once)."""
-        return (*self.unread, *suspicions(self.tables, self.examined, self.codebook))
+        return (*self.unread, *suspicions(self.tables, self.examined, self.codebook, self.order))
 
 
 def load_study(

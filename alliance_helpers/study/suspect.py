@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ..errors import Problem, listed
 from .cells import IN, Change, as_text, firsts, place
-from .check import WRITTEN, Examined, about, alike, occasions, session_order
+from .check import WRITTEN, Examined, about, occasions
 from .codebook import SUBSCALES, TWINS, WORDS, Codebook, Scale, Table, row_variables, say
 from .raw_tables import ROW_ID
 from .score import LOOKED_AT, against, signs
@@ -42,7 +42,7 @@ HALF, GAPS = 0.5, 1.5
 
 
 def suspicions(
-    raw: dict[str, pd.DataFrame], examined: Examined, book: Codebook
+    raw: dict[str, pd.DataFrame], examined: Examined, book: Codebook, order: tuple[dict, str]
 ) -> tuple[Problem, ...]:
     """Warnings about a study whose tables fit its codebook, one for each thing that looks wrong.
 
@@ -53,6 +53,8 @@ def suspicions(
     examined : Examined
         The same as the codebook reads them.
     book : Codebook
+    order : tuple
+        How sessions are numbered, from :func:`.check.session_order`.
     """
     found = [*_study(book), *_unscored(examined.tables, book)]
     for name, frame in examined.tables.items():
@@ -62,7 +64,7 @@ def suspicions(
         found += _ids(frame, table, book)
         for scale in book.scales.values():
             found += _items(raw[name], frame, table, scale)
-    found += [*_counted(examined.sessions, book), *_changes(examined.sessions, book)]
+    found += [*_counted(examined.sessions, *order, book), *_changes(examined.sessions, book)]
     return (*found, *_unlike_sessions(examined, book), *_joined(examined.changes, book))
 
 
@@ -83,15 +85,13 @@ def _pairs(frame: pd.DataFrame, *names: str | None) -> pd.DataFrame:
     return pair.iloc[firsts(*(pair[n] for n in names))].dropna().drop_duplicates()
 
 
-def _counted(sessions: dict[str, pd.DataFrame], book: Codebook) -> Iterator[Problem]:
+def _counted(sessions: dict, numbers: dict, how: str, book: Codebook) -> Iterator[Problem]:
     """How sessions are numbered, if not as they stand, and tables whose sessions do not meet."""
-    there = {name: sessions[name] for name in alike(sessions, book)}
-    numbers, how = session_order(there, book) if there else ({}, "")
     first, *others = sessions or [None]
     if how:
         yield about(book.tables[first], book.tables[first].time, *say("counted", how=how))
-    pair = {n: pd.MultiIndex.from_arrays([there[n][book.client], numbers[n]])
-            for n in there if others}  # fmt: skip
+    pair = {n: pd.MultiIndex.from_arrays([sessions[n][book.client], numbers[n]])
+            for n in numbers if others}  # fmt: skip
     for name in others:
         met, n = pair[name].isin(pair[first]).sum() if name in pair else 0, len(sessions[name])
         if met < MET * n:
@@ -103,11 +103,11 @@ def _unlike_sessions(found: Examined, book: Codebook) -> Iterator[Problem]:
     """Ratings that are taken from different sessions, or lacking in the one that is taken."""
     when: dict[str, pd.Series] = {}
     for who, (name, rows) in found.ratings.items():
-        table = book.tables[name]
-        rated = found.sessions[name].loc[rows, [book.client, table.time]]
-        taken = np.isin(rated.index, found.tables[name].index)
-        when[who] = rated[taken].set_index(book.client)[table.time]
-        seen = rated[book.client].iloc[firsts(rated[book.client])]
+        table, frame, taken = book.tables[name], found.sessions[name], found.tables[name]
+        rated = taken[np.isin(taken.index, frame.index[rows])]
+        when[who] = rated.set_index(book.client)[table.time]
+        seen = frame[book.client][rows]
+        seen = seen.iloc[firsts(seen)]
         if lost := sorted({*seen[place(seen, when[who].index) < 0].dropna()}):
             seen = {"event": table.event, "n": len(lost), "lost": listed(map(repr, lost), 3)}
             said = say("lacking", who=who.replace("_", " "), **seen)
