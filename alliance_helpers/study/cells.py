@@ -451,9 +451,12 @@ CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {
 
 
 def place(ids: pd.Series, among: pd.Series) -> np.ndarray:
-    """Position of each id among others, -1 where it is not; quick if both are in step."""
-    asked, known = pa.array(ids.astype("str")), pa.array(among.astype("str"))
+    """Position of each id among others, -1 where it is not; quick if in step, or if ids repeat."""
+    ids, known = ids.astype("str"), pa.array(among.astype("str"))
+    heads = firsts(ids)
+    asked = pa.array(ids.iloc[heads])
     if len(asked) == len(known) and pc.all(pc.equal(asked, known), skip_nulls=False).as_py():
-        return np.arange(len(asked))
-    found = pc.index_in(asked, value_set=known, skip_nulls=True)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp)
+        found = np.arange(len(asked))
+    else:
+        found = pc.index_in(asked, value_set=known, skip_nulls=True).fill_null(-1).to_numpy()
+    return np.repeat(found.astype(np.intp), np.diff(heads, append=len(ids)))

@@ -52,9 +52,13 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     if in_order(frame, key):
         notes.in_order = True
         return frame
-    frame = _fullest(frame, key, notes)
-    told = frame[key].notna().all(axis=1).to_numpy()
-    later = frame.duplicated(key).to_numpy() & told
+    several = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
+    if (idle := _idle(several, key)).any():
+        gone = frame.index.isin(several.index[idle])
+        ids = frame[key[0]][gone].to_list()
+        notes.left_out(key[0], gone, ids, "another of the same key says as much")
+        frame, several = frame[~gone], several[~idle]
+    later = frame.index.isin(several.index[several.duplicated(key)])
     if not later.any():
         return frame
     column = " and ".join(table.variables[k].column for k in key)
@@ -66,12 +70,13 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         what = "own_rows" if own else "many_rows" if many else "again"
         notes.wrong(column, later, _in_words(frame, key, later), *say(what, own=own, key=key[0]))
         return frame
-    last = frame.sort_values(table.latest, kind="stable", na_position="first")
-    last = frame.index.isin(last.drop_duplicates(key, keep="last").index)
-    tied = frame.duplicated([*key, table.latest]).to_numpy() & told & last
+    last = several.sort_values(table.latest, kind="stable", na_position="first")
+    last = last.drop_duplicates(key, keep="last").index
+    tied = several.index[several.duplicated([*key, table.latest])].intersection(last)
+    tied = frame.index.isin(tied)
     said = say("tied", date=table.variables[table.latest].column)
     notes.wrong(column, tied, _in_words(frame, key, tied), *said)
-    gone = told & ~last
+    gone = frame.index.isin(several.index.difference(last))
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
     notes.left_out(table.latest, gone, before, "an earlier duplicate")
     return frame[~gone]
@@ -85,19 +90,13 @@ def _in_words(frame: pd.DataFrame, key: list[str], rows: np.ndarray) -> np.ndarr
     return values
 
 
-def _fullest(frame: pd.DataFrame, key: list[str], notes: Notes) -> pd.DataFrame:
-    """The table without records that say nothing which another of the same key does not say."""
-    rows = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
-    if rows.empty:
-        return frame
-    full = rows.loc[rows.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    full = full.drop_duplicates(key)
-    at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(rows[key]))
-    same = ((rows == full.iloc[at].set_axis(rows.index)) | rows.isna()).all(axis=1)
-    gone = frame.index.isin(rows.index[same].difference(full.index))
-    ids = frame[key[0]][gone].to_list()
-    notes.left_out(key[0], gone, ids, "another of the same key says as much")
-    return frame[~gone]
+def _idle(several: pd.DataFrame, key: list[str]) -> np.ndarray:
+    """Which records of a key that others have, too, say nothing that another of them does not."""
+    by_length = several.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index
+    full = several.loc[by_length].drop_duplicates(key)
+    at = pd.MultiIndex.from_frame(full[key]).get_indexer(pd.MultiIndex.from_frame(several[key]))
+    same = (several == full.iloc[at].set_axis(several.index)) | several.isna()
+    return same.all(axis=1).to_numpy() & ~several.index.isin(full.index)
 
 
 def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
@@ -328,7 +327,7 @@ def side_by_side(frame: pd.DataFrame, client: str, notes: Notes) -> None:
     known, once = notes.table.variables, notes.table.row == "client" and client in frame
     ids = [n for n in frame if known[n].type == "id" and n != client and once]
     people = frame[client].iloc[firsts(frame[client])] if ids else ()
-    for name in (n for n in ids if (place(frame[n].head(99), people) >= 0).any()):
+    for name in (n for n in ids if people.isin(frame[n].head(99).dropna()).any()):
         pair = frame[[client, name]].dropna()
         one, two = ({*cells} for _, cells in pair.items())
         apart = (pair[client] != pair[name]) & pair.isin(one & two).all(axis=1)

@@ -24,13 +24,14 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from ..errors import DataError, show
+from ..errors import DataError
 from .raw_tables import (
     RawTable,
     footless,
     joined_names,
     not_too_wide,
     numbered,
+    own_ids,
     refuse,
     refuse_rows,
     within_limits,
@@ -166,10 +167,8 @@ def _header(path: Path, encoding: str, expected: set[str], rows: Sequence[int]):
         if len(labels) != len(best[3]):
             found = {"names": len(best[3]), "first": rows[0], "cells": len(labels)}
             raise refuse(path.name, "labels_uneven", rows[0] + 1, **found)
-        third = [*zip(best[3], next(records, []), strict=False)] if rows[1] > rows[0] + 1 else []
-        odd = [(name, cell) for name, cell in third if "ImportId" not in cell]
-        if odd and ("RecordedDate" in best[3] or len(odd) < len(third)):
-            raise refuse(path.name, "import_ids", rows[0] + 2, odd[0][0], found=show(odd[0][1]))
+        if rows[1] > rows[0] + 1:
+            own_ids(path.name, best[3], next(records, []), rows[0] + 2)
     return best[2], joined_names(best[3], labels), labels, rows
 
 

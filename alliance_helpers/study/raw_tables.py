@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import DataError, Problem, listed
+from ..errors import DataError, Problem, listed, show
 from .cells import as_text
 from .codebook import WORDS, say
 
@@ -31,6 +31,7 @@ SHOWN_ROWS = 20
 FOOT, NOTE = 30, 2  # rows at the end that are looked at; cells that a note fills
 ODD = 0.1  # of a column's cells, that are not like the others
 TOTAL = re.compile(WORDS["pattern"]["total"], re.IGNORECASE)
+IMPORT_ID = re.compile(r'"ImportId":\s*"?([^",}]*)')
 ROW_ID = "#row"  # as a column in the codebook: the row's number, for an id that the file lacks
 
 
@@ -240,6 +241,18 @@ def joined_names(names: list, below: Sequence = ()) -> list:
     return made
 
 
+def own_ids(file: str, names: Sequence, third: Sequence, row: int) -> None:
+    """Refuse a third header of Qualtrics that has no ImportId for a column, or another's."""
+    third = ["" if cell is None else as_text(cell) for cell in (*third, *[None] * len(names))]
+    cells = dict(zip(map(as_text, names), third, strict=False))
+    told = {name: IMPORT_ID.search(cell) for name, cell in cells.items()}
+    if "RecordedDate" in cells or any(told.values()):
+        known = {name.casefold() for name in cells}
+        odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
+        if said := [(n, say("import_ids", found=show(cells[n]))) for n in odd]:
+            raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
+
+
 def repeated_names(frame: pd.DataFrame) -> str:
     """The columns' names that stand there more than once, as a message lists them."""
     return listed(map(repr, frame.columns[frame.columns.duplicated()].unique()))
@@ -376,6 +389,8 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
         beside = tuple(f"{path.name} [{n}]" for n, t in tops.items() if t[header[0] - 1 :] == top)
         while rows and not rows[-1]:  # a style, say, down to the last row that a sheet can have
             rows.pop()
+    if len(top) > 2:
+        own_ids(place, top[0], top[2], header[0] + 2)
     names, first = joined_names(*top[:2]), header[1] + 1
     width, has, notes = len(names), "has {} cells where the header has {}.", []
     wider = max(map(len, rows), default=0) > width

@@ -197,7 +197,7 @@ def against(columns: list[np.ndarray], sign: np.ndarray) -> np.ndarray:
     if n < 10 or k < 3:
         return np.array([], dtype=int)
     x -= x.mean(axis=1, keepdims=True)
-    products = x @ x.T
-    own, with_all = np.diag(products), products.sum(axis=0)
-    rest = (products.sum() - 2 * with_all + own).clip(0)
+    total, own = x.sum(axis=0), (x**2).sum(axis=1)
+    with_all = x @ total
+    rest = (total @ total - 2 * with_all + own).clip(0)
     return np.flatnonzero(with_all - own < -3 / np.sqrt(n) * np.sqrt(own * rest) - 1e-9)

@@ -204,11 +204,11 @@ def _ids(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]
     And case managers who are probably one person, or several, or named in the first row alone.
     """
     client, who, site = book.client, book.case_manager, book.site
-    ids = frame[client] if client in frame else pd.Series(dtype="str")
-    if odd := trials(ids.to_list()):
-        yield about(table, client, *say("trials", ids=listed(map(repr, odd), 6)))
-    if table.row != "client":
+    if table.row != "client" or client not in frame:
         return
+    ids = frame[client].dropna()
+    if odd := trials(ids):
+        yield about(table, client, *say("trials", ids=listed(map(repr, odd), 6)))
     if who in frame:
         told, named = _pairs(frame, who, site), frame[who].dropna()
         if len(told) and (several := begun_anew(told)):
@@ -219,7 +219,6 @@ def _ids(frame: pd.DataFrame, table: Table, book: Codebook) -> Iterator[Problem]
             yield about(table, who, *say("one_person", same=same))
         if 2 * len(named) < len(frame) and len(named) > 1 and named.is_unique:
             yield about(table, who, *say("merged", n=len(frame) - len(named), of=len(frame)))
-    ids = ids.dropna()
     words = ids[~ids.str.contains(r"\d").to_numpy(bool)]
     if 0 < 10 * len(words) <= len(ids):
         said = say("odd_ids", ids=listed(map(repr, words), 6))
@@ -247,7 +246,7 @@ def numbered(ids: pd.Series, group: pd.Series) -> bool:
 
 def trials(ids: Iterable[str]) -> list[str]:
     """Ids that speak of a trial of the form, where most do not."""
-    text = pa.array(ids, pa.string(), from_pandas=True)
+    text = pa.array(ids, pa.large_string(), from_pandas=True)
     some = text.filter(pc.match_substring_regex(text, SPEAKS, ignore_case=True))  # nearly never any
     odd = [i for i in some.unique().to_pylist() if TRIAL.search(i)]
     return odd if 2 * len(odd) < len(ids) else []
@@ -307,8 +306,7 @@ def _items(raw, frame: pd.DataFrame, table: Table, scale: Scale) -> Iterator[Pro
     for here, names in occasions(frame, table, scale.items):
         if len(names) < len(scale.items):
             continue
-        rows = frame if here.all() else frame[here]
-        rows = rows.iloc[:: -(-len(rows) // LOOKED_AT) or 1]
+        rows = frame.iloc[(at := np.flatnonzero(here))[:: -(-len(at) // LOOKED_AT) or 1]]
         x = np.column_stack([rows[n].to_numpy(dtype=float, na_value=np.nan) for n in names])
         columns = [table.variables[n].column for n in names]
 

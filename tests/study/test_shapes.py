@@ -201,13 +201,32 @@ WORDS = "id,x\n1,Seldom\n2,Never\n3,never \n4,\n"
          "row 3, column id and role: found '1, a'"),
         ("id,x\nWho,What,Why\n1,2\n", "x: {}", "key: [id], header: [1, 2]", "2 names in row 1"),
         ('id,x\nWho,What\n"{""ImportId"":1}",5\n1,2\n', "x: {}", "key: [id], header: [1, 3]",
-         "row 3, column x: found '5' where Qualtrics writes ImportIds"),
+         "row 3, column x: found '5' where Qualtrics writes this column's ImportId"),
         ("id,x,RecordedDate\na,b,c\n1,2,3\n4,5,6\n", "x: {}", "key: [id], header: [1, 3]",
          "row 3, column id: found '1' where Qualtrics"),
     ],
 )  # fmt: skip
 def test_what_a_shape_is_refused_for(data, variables, table, told, tmp_path):
     assert told in problems(tmp_path, data, variables, table=table)
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_headers_of_other_columns_are_named_at_once(ending, tmp_path):
+    ids = ("record", "status", "QID1", "finished", "Item 2")
+    third = [f'{{"ImportId":"{i}"}}' if i[:4] != "Item" else i for i in ids]
+    rows = [["id", "Finished", "Status", "x", "y"], [*"abcde"], third, [1, 0, 1, 2, 3], [2] * 5]
+    frame = pd.DataFrame(rows)
+    write = frame.to_csv if ending == "csv" else frame.to_excel
+    write(tmp_path / f"t.{ending}", header=False, index=False)
+    table = Table("t", "t", ("id",), {}, header=(1, 3))
+    with pytest.raises(DataError) as refused:
+        read_file(tmp_path / f"t.{ending}", table)
+    assert [(p.row, p.column) for p in refused.value.problems] == [
+        (3, c) for c in ("Finished", "x", "y")
+    ]
+    rows[2] = [third[0], third[3], third[1], third[2], '{"ImportId":"QID2"}']
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", header=False, index=False)
+    assert len(read_file(tmp_path / "t.csv", table).frame) == 2
 
 
 def test_an_answer_that_the_form_does_not_have(tmp_path):
