@@ -24,6 +24,7 @@ from .tables import statistics
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
 UNTOLD, DECIDED = "not_estimable", ("supported", "not_supported")
+FIRM = "nothing tried"
 
 
 def front_page(findings: pd.DataFrame, rules: Rules) -> str:
@@ -48,6 +49,8 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     known, main = estimable(main, rules).set_index(KEY)["verdict"], main.set_index(KEY)
     main["verdict"] = known.reindex(main.index).fillna(UNTOLD)
     changes = first_change(findings, rules).set_index(KEY).assign(verdict=main["verdict"])
+    firm = changes["tried"].astype(bool) & changes["verdict"].isin(DECIDED)
+    changes["turns"] = changes["change"].fillna(FIRM).where(firm)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
     clients = int(main["n"].fillna(0).max())  # 0: too few for any claim
@@ -56,7 +59,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
-        | _sentence(list(mine), names, then, changes)
+        | _sentence(list(mine), then, changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
     rows, before = [], None
@@ -64,6 +67,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         row = main.loc[claim.key]
         drawn = {"name": names[claim.key], "finding": claim.finding, "then": then.get(claim.key)}
         drawn |= {"now": row["verdict"], "rate": rates.get(claim.key)}
+        drawn["turns"] = changes.loc[claim.key, "turns"]
         rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
         before = claim.finding
     several = multiplicity(findings, rules)
@@ -94,31 +98,36 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
     }
 
 
-def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.DataFrame):
-    """Then, now, how sure: of one finding."""
-    keys = [c.key for c in claims]
-    verdicts = now.loc[keys, "verdict"]
-    read = {k: then[k] == SUPPORTED for k in keys if k in then}
-    there, gone = ([names[k] for k, one in read.items() if one is yes] for yes in (True, False))
-    but = f" only {listed(there)}" if len(gone) > len(there) else f", but not {listed(gone)}"
-    said = {"then": "reported" + but * bool(gone) if there else "not reported" * bool(gone)}
-    parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in (*MARKS, UNTOLD)]
-    said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
-    kept = [k for k in keys if verdicts[k] in DECIDED and now.loc[k, "tried"]]
-    weak, firm = {}, []
-    for key in kept:
-        change = now.loc[key]
-        if change["change"]:
-            weak.setdefault(change["change"], []).append(names[key])
-        else:
-            firm.append(WORDS[change["verdict"]])
-    sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
-    if firm:
-        what = " or ".join(sorted(set(firm), reverse=True))
-        whole = f"no single change turns what is {what}"
-        sure.append("no other decided claim turns" if weak else whole)
-    alike = set(verdicts)
-    return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
+def _sentence(claims: list[Claim], then: dict[tuple, str], now: pd.DataFrame) -> dict[str, object]:
+    """Then, now, how sure: of one finding, its single claims counted."""
+    keys = [c.key for c in claims if c.kind != "all_of"] or [c.key for c in claims]
+    read = [then[k] == SUPPORTED for k in keys if k in then]
+    verdicts, turns = now.loc[keys, "verdict"].tolist(), now.loc[keys, "turns"]
+    told = [v for v in (*MARKS, UNTOLD) if v in verdicts]
+    counts = [(verdicts.count(v), WORDS[v]) for v in told]
+    if len(told) == 1:
+        counts = [(_of(len(keys), len(keys)), WORDS[told[0]])]
+    kept, turned = len(turns.dropna()), int((turns.dropna() != FIRM).sum())
+    sure = f"one change turns {_of(turned, kept) or 'it'}"
+    if not turned:
+        sure = f"no single change turns {('it', 'either', 'any')[min(kept, 3) - 1]}"
+    return {
+        "then": read and f"{_of(sum(read), len(read))} reported".strip(),
+        "now": ", ".join(f"{many} {what}".strip() for many, what in counts),
+        "sure": kept and sure,
+        "verdict": told[0] if len(told) == 1 else "mixed",
+    }
+
+
+def _of(some: int, of: int) -> str:
+    """How many of several, in words where it is all or none.
+
+    >>> _of(2, 5), _of(5, 5), _of(2, 2), _of(0, 5), _of(1, 1), _of(0, 1)
+    ('2 of 5', 'all 5', 'both', 'none', '', 'not')
+    """
+    if some == of:
+        return {1: "", 2: "both"}.get(of, f"all {of}")
+    return f"{some} of {of}" if some else "none" if of > 1 else "not"
 
 
 def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, str] | list | None:
