@@ -346,13 +346,34 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     return told | {"untrue": len(expected), "expected": float(expected.sum())}
 
 
-def recovery(rules: Rules) -> pd.DataFrame:
-    """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
+def wrongly_supported(n_clients: int) -> pd.DataFrame:
+    """The largest share of simulated cohorts in which each analysis supports what is not there.
+
+    Of `verdict_rates`, over the scenarios and shipped claims that are untrue there: a column for
+    associations and one for absences, which are untrue by an effect as large as the bound or more.
+
+    Examples
+    --------
+    >>> list(wrongly_supported(201))
+    ['absence', 'association']
+    """
+    rates = verdict_rates(n_clients)
+    kinds = {c.key: c.kind for c in read_rules().claims}
+    rates["kind"] = [kinds.get(key, "all_of") for key in rates[KEY].itertuples(False, None)]
+    rates = rates[~rates["true"] & (rates["kind"] != "all_of")]
+    what = np.where(rates["kind"].isin(ABSENCES), "absence", "association")
+    return rates.groupby(["analysis", what])["supported"].max().unstack()  # noqa: PD010
+
+
+def recovery(rules: Rules, verdict: str = "supported") -> pd.DataFrame:
+    """Percentage of simulated cohorts in which each shipped claim has a verdict, by scenario.
 
     Parameters
     ----------
     rules : Rules
         Claims that are not the shipped ones have no rates.
+    verdict : str
+        `supported`, or another one, which is told of claims that are true alone.
 
     Returns
     -------
@@ -366,20 +387,20 @@ def recovery(rules: Rules) -> pd.DataFrame:
     >>> list(recovery(read_rules()))[:4]
     ['finding', 'claim', 'informant', 'published']
     """
-    rates = verdict_rates()
-    percent = 100 * rates.set_index([*KEY, "scenario", "analysis"])["supported"]
-    percent = percent.map("{:.0f}".format)
-    wide = percent.unstack("analysis")[["as_1995", "as_published", "adjusted"]]  # noqa: PD010
-    at = [*KEY, "scenario"]
-    rates = rates[rates["analysis"].isin(wide)]
-    error = 100 * rates.groupby(at)["monte_carlo_error"].max()
-    joined = wide.fillna("–").agg(" / ".join, axis=1) + error.map(" ± {:.1f}".format)
-    joined = joined.where(rates.groupby(at)["true"].first(), "[" + joined + "]")
+    rates, shown, at = verdict_rates(), ["as_1995", "as_published", "adjusted"], [*KEY, "scenario"]
+    rates = rates[rates["analysis"].isin(shown)]
+    share, main = 100 * rates[verdict], verdict == verdicts.SUPPORTED
+    rates["percent"] = share.map("{:.0f}".format)
+    rates["error"] = np.sqrt(share * (100 - share) / rates["n_cohorts"])
+    wide = rates.set_index([*at, "analysis"])["percent"].unstack()[shown]  # noqa: PD010
+    each = rates.groupby(at)
+    joined = wide.fillna("–").agg(" / ".join, axis=1) + each["error"].max().map(" ± {:.1f}".format)
+    joined = joined.where(each["true"].first(), "[" + joined + "]" if main else "")
     table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
     texts = {c.key: c.text for c in own}
-    if len(own) == len(shipped.claims):
+    if main and len(own) == len(shipped.claims):
         texts["all", "every_claim", "both"] = "Every claim at once"
     table = table.reindex(list(texts)).reset_index()
     return table.assign(claim=list(texts.values())).rename_axis(columns=None)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
+from alliance_helpers.claims.assess import wrongly_supported
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.claims.views import overview
 from alliance_helpers.cohorts.cohort import OPENED
@@ -434,6 +435,19 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
         then_and_now(findings[:0], RULES)
 
 
+@pytest.mark.parametrize(("clients", "size"), [(200, 201), (70, 60)])
+def test_the_scorecard_says_how_often_a_tick_is_wrong(findings, clients, size):
+    """Of each analysis, in cohorts of the nearest size; of claims of one's own nothing."""
+    page = then_and_now(findings.assign(n=float(clients)), RULES)._repr_html_()
+    rates, rows = wrongly_supported(size), page.split('<tr class="wrong">')[1:]
+    for row, what in zip(rows, ("absence", "association"), strict=True):
+        cells = re.findall(r'<td class="v \w*">([\d.]*)</td>', row)
+        assert cells == [f"{100 * rates.loc[a, what]:.1f}" for a in ("nested", "as_published")]
+        assert f"An {what}" in row and f"% of simulated cohorts of {size} clients" in row
+    page = then_and_now(findings, replace(RULES, own=True))._repr_html_()
+    assert 'class="wrong"' not in page and "How often" not in page
+
+
 def test_the_scorecard_of_a_changed_cohort_says_what_was_changed(findings, monkeypatch):
     assert "[" not in then_and_now(findings, RULES)._repr_html_().partition("<caption>")[2][:60]
     monkeypatch.setattr(OPENED, "changes", ("without site <3>", "bond as the rating"))
@@ -540,7 +554,7 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
     rows = pd.DataFrame(
         [finding(*claim.key[:2], claim.informant, a, "supported") for a in analyses]
     )
-    card = then_and_now(rows, RULES)
+    card = then_and_now(rows, own := replace(RULES, own=True))
     page = card._repr_html_()
     heads = re.findall(r'class="turned[^>]*><span>(.*?)</span>', page)
     assert heads == [WORDS.get(a, a) for a in analyses]
@@ -552,7 +566,7 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
     assert re.findall(r'<td class="v (\w*) \w+">', page) == [*["first"] * 4, "", "first", ""]
     silent = rows[rows["analysis"] != "rank"]
     two = pd.concat([silent, pd.DataFrame([finding("1", "modest", "both", "rank", "supported")])])
-    page = then_and_now(two, RULES)._repr_html_()
+    page = then_and_now(two, own)._repr_html_()
     assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Finding 1", "Halo"]
     assert page.count(">–</td>") == 7
     assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
