@@ -347,22 +347,18 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
 
 
 def wrongly_supported(n_clients: int) -> pd.DataFrame:
-    """The largest share of simulated cohorts in which each analysis supports what is not there.
+    """The largest share of simulated cohorts in which each analysis supports an untrue claim.
 
-    Of `verdict_rates`, over the scenarios and shipped claims that are untrue there: a column for
-    associations and one for absences, which are untrue by an effect as large as the bound or more.
+    Of `verdict_rates`: a row per analysis, a column per scenario, named by its title.
 
     Examples
     --------
-    >>> list(wrongly_supported(201))
-    ['absence', 'association']
+    >>> wrongly_supported(201).index.tolist()[:2]
+    ['as_1995', 'as_1995_outcomes']
     """
-    rates = verdict_rates(n_clients)
-    kinds = {c.key: c.kind for c in read_rules().claims}
-    rates["kind"] = [kinds.get(key, "all_of") for key in rates[KEY].itertuples(False, None)]
-    rates = rates[~rates["true"] & (rates["kind"] != "all_of")]
-    what = np.where(rates["kind"].isin(ABSENCES), "absence", "association")
-    return rates.groupby(["analysis", what])["supported"].max().unstack()  # noqa: PD010
+    titles = {name: entry["title"] for name, entry in read_scenarios()["scenarios"].items()}
+    rates = verdict_rates(n_clients).query("not true").replace({"scenario": titles})
+    return rates.pivot_table("supported", "analysis", "scenario", "max", sort=False)
 
 
 def recovery(rules: Rules, verdict: str = "supported") -> pd.DataFrame:
@@ -387,16 +383,15 @@ def recovery(rules: Rules, verdict: str = "supported") -> pd.DataFrame:
     >>> list(recovery(read_rules()))[:4]
     ['finding', 'claim', 'informant', 'published']
     """
-    rates, shown, at = verdict_rates(), ["as_1995", "as_published", "adjusted"], [*KEY, "scenario"]
-    rates = rates[rates["analysis"].isin(shown)]
-    share, main = 100 * rates[verdict], verdict == verdicts.SUPPORTED
+    main, at = verdict == verdicts.SUPPORTED, [*KEY, "scenario"]
+    rates = verdict_rates().set_index("analysis").loc[["as_1995", "as_published", "adjusted"]]
+    share = 100 * rates[verdict]
     rates["percent"] = share.map("{:.0f}".format)
     rates["error"] = np.sqrt(share * (100 - share) / rates["n_cohorts"])
-    wide = rates.set_index([*at, "analysis"])["percent"].unstack()[shown]  # noqa: PD010
-    each = rates.groupby(at)
-    joined = wide.fillna("–").agg(" / ".join, axis=1) + each["error"].max().map(" ± {:.1f}".format)
-    joined = joined.where(each["true"].first(), "[" + joined + "]" if main else "")
-    table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
+    cells = rates.groupby(at).agg({"percent": " / ".join, "error": "max", "true": "first"})
+    told = cells["percent"] + cells["error"].map(" ± {:.1f}".format)
+    told = told.where(cells["true"], "[" + told + "]" if main else "")
+    table = told.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
     texts = {c.key: c.text for c in own}

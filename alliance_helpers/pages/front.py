@@ -62,16 +62,14 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         | _sentence(list(mine), then, changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
-    rows, before = [], None
-    for claim in claims:
-        row = main.loc[claim.key]
-        drawn = {"name": names[claim.key], "finding": claim.finding, "then": then.get(claim.key)}
-        drawn |= {"now": row["verdict"], "rate": rates.get(claim.key)}
-        drawn["turns"] = changes.loc[claim.key, "turns"]
-        rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
-        before = claim.finding
+    rows = [
+        {"name": names[c.key], "finding": c.finding, "then": then.get(c.key)}
+        | {"now": main.loc[c.key, "verdict"], "turns": changes.loc[c.key, "turns"]}
+        | {"rate": rates.get(c.key)} | _drawing(c, main.loc[c.key], rules)
+        for c in claims
+    ]  # fmt: skip
     several = multiplicity(findings, rules)
-    lost = listed([names[tuple(key)] for key in several["lost"]])
+    lost = [names[tuple(key)] for key in several["lost"]]
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
@@ -102,21 +100,16 @@ def _sentence(claims: list[Claim], then: dict[tuple, str], now: pd.DataFrame) ->
     """Then, now, how sure: of one finding, its single claims counted."""
     keys = [c.key for c in claims if c.kind != "all_of"] or [c.key for c in claims]
     read = [then[k] == SUPPORTED for k in keys if k in then]
-    verdicts, turns = now.loc[keys, "verdict"].tolist(), now.loc[keys, "turns"]
-    told = [v for v in (*MARKS, UNTOLD) if v in verdicts]
-    counts = [(verdicts.count(v), WORDS[v]) for v in told]
-    if len(told) == 1:
-        counts = [(_of(len(keys), len(keys)), WORDS[told[0]])]
-    kept, turned = len(turns.dropna()), int((turns.dropna() != FIRM).sum())
+    verdicts, turns = now.loc[keys, "verdict"].tolist(), now.loc[keys, "turns"].dropna()
+    whole, told = _of(len(keys), len(keys)), [v for v in (*MARKS, UNTOLD) if v in verdicts]
+    now = [f"{verdicts.count(v) if told[1:] else whole} {WORDS[v]}".strip() for v in told]
+    kept, turned = len(turns), int((turns != FIRM).sum())
     sure = f"one change turns {_of(turned, kept) or 'it'}"
     if not turned:
         sure = f"no single change turns {('it', 'either', 'any')[min(kept, 3) - 1]}"
-    return {
-        "then": read and f"{_of(sum(read), len(read))} reported".strip(),
-        "now": ", ".join(f"{many} {what}".strip() for many, what in counts),
-        "sure": kept and sure,
-        "verdict": told[0] if len(told) == 1 else "mixed",
-    }
+    then = read and f"{_of(sum(read), len(read))} reported".strip()
+    said = {"then": then, "now": ", ".join(now), "sure": kept and sure}
+    return said | {"verdict": "mixed" if told[1:] else told[0]}
 
 
 def _of(some: int, of: int) -> str:
@@ -130,25 +123,16 @@ def _of(some: int, of: int) -> str:
     return f"{some} of {of}" if some else "none" if of > 1 else "not"
 
 
-def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, str] | list | None:
+def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, list] | list | None:
     """What the other reading of 1995 reports too, and no longer; nothing without both readings."""
     if not {*READINGS} <= set(by_claim):
         return None
     first, other = (by_claim[a]["verdict"] == SUPPORTED for a in READINGS)
     keys = [c.key for c in claims if c.key in first.index and c.key in other.index]
     return keys and {
-        "more": listed([names[k] for k in keys if other[k] and not first[k]]),
-        "less": listed([names[k] for k in keys if first[k] and not other[k]]),
+        "more": [names[k] for k in keys if other[k] and not first[k]],
+        "less": [names[k] for k in keys if first[k] and not other[k]],
     }
-
-
-def listed(words: list[str]) -> str:
-    """Words with commas, and the last with *and*.
-
-    >>> listed(["age", "symptoms", "days"])
-    'age, symptoms and days'
-    """
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _places(values: Iterable[float]) -> list[float]:
@@ -172,9 +156,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
 
 
 def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
-    """How often each claim is supported in simulated cohorts where it is true; their size."""
+    """How often each claim is supported in simulated cohorts where all are true; their size."""
     n = nearest_design(findings)
-    rates = verdict_rates(n)
-    rates = rates[rates["true"] & (rates["analysis"] == primary)]
-    rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")
-    return rates.drop_duplicates(KEY).set_index(KEY).to_dict("index"), n
+    rates = verdict_rates(n).query("scenario == 'published' and analysis == @primary")
+    return rates.set_index(KEY).to_dict("index"), n

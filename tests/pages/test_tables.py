@@ -1,5 +1,6 @@
 """Tables for reading: words and rounding, small counts, reliabilities, verdicts in sentences."""
 
+import html
 import html.parser
 import re
 import warnings
@@ -440,10 +441,14 @@ def test_the_scorecard_says_how_often_a_tick_is_wrong(findings, clients, size):
     """Of each analysis, in cohorts of the nearest size; of claims of one's own nothing."""
     page = then_and_now(findings.assign(n=float(clients)), RULES)._repr_html_()
     rates, rows = wrongly_supported(size), page.split('<tr class="wrong">')[1:]
-    for row, what in zip(rows, ("absence", "association"), strict=True):
+    for row, (truth, shares) in zip(rows, rates.items(), strict=True):
         cells = re.findall(r'<td class="v \w*">([\d.]*)</td>', row)
-        assert cells == [f"{100 * rates.loc[a, what]:.1f}" for a in ("nested", "as_published")]
-        assert f"An {what}" in row and f"% of simulated cohorts of {size} clients" in row
+        assert cells == [f"{100 * shares[a]:.1f}" for a in ("nested", "as_published")]
+        assert truth in html.unescape(row)
+    assert f"in % of simulated cohorts of {size} clients" in page and len(rows) == 5
+    cr2 = findings.replace({"analysis": {"nested": "nested_cr2"}}).assign(n=float(clients))
+    days = then_and_now(cr2, RULES)._repr_html_().split("lowers hospital days</th>")[1]
+    assert "" in re.findall(r">([^<>]*)</td>", days)[:2]  # no such analysis of days, no number
     page = then_and_now(findings, replace(RULES, own=True))._repr_html_()
     assert 'class="wrong"' not in page and "How often" not in page
 
