@@ -233,7 +233,7 @@ def test_marks_and_titles_of_the_figure_are_those_of_the_rows():
         assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" \d+ %", words(row))
         assert f'aria-label="{name}: {told}"' in unescape(row)
     assert ['class="first"' in row for row in rows] == [True, False]
-    assert "estimates (adjusted for pretreatment, case managers respected) with" in words(page)
+    assert "Now : adjusted for pretreatment, case managers respected." in words(page)
     for verdicts, kind in (("ss", "supported"), ("si", "mixed"), ("nn", "not_supported")):
         page = front_page(table(adjusted=verdicts), RULES)
         assert re.findall(r'<li class="(\w+)">', page) == [kind]
