@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 
+from alliance_helpers.claims.assess import verdict_rates
 from alliance_helpers.paths import ROOT
 
 METHODS = (ROOT / "docs" / "METHODS.md").read_text("utf-8")
@@ -54,3 +55,16 @@ def test_permutations_and_counts_are_those_counted():
     days = pd.read_csv(ROOT / "benchmarks" / "count_size.csv")
     model = 100 * days.loc[days["method"] == "poisson, model", "rejected"]
     assert f"its model errors reject {model.min():.0f} to {model.max():.0f} %" in METHODS
+
+
+def test_how_often_an_analysis_errs_or_is_silent_is_what_was_counted():
+    rows = pd.read_csv(ROOT / "benchmarks" / "coverage.csv").query("clients == 60")
+    asked = "method == 'nested_cr2, interval' and quantity.str.contains('on case_manager_age')"
+    silent = 1 - rows.query(asked)["replicates"].item() / rows["replicates"].max()
+    assert f"in {100 * silent:.0f} % of cohorts of 60 clients with ten case managers" in METHODS
+    untrue = verdict_rates().query("scenario == 'client_treatment' and claim == 'treatment'")
+    share = 100 * untrue.set_index("analysis")["supported"]
+    for name in ("as_published", "adjusted_independent"):
+        assert f"is ticked by them in {share[name]:.0f} % of cohorts" in METHODS
+    most = share[["nested", "nested_cr2", "adjusted"]].max()
+    assert f"by those that respect case managers in at most {most:.0f} %." in METHODS
