@@ -237,26 +237,27 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant verdict primary tried analysis change other_verdict`, one row per
-        claim with a primary verdict. `tried`: whether an analysis that can be so compared, and be
-        estimated, speaks to it; from `analysis` on empty where none of them says otherwise.
-        `change`: the respect and how, and on top of what else that by itself does not turn the
-        verdict.
+        `finding claim informant verdict primary tried analysis respects change other_verdict`, one
+        row per claim with a primary verdict. `tried`: whether an analysis that can be so compared,
+        and be estimated, speaks to it; from `analysis` on empty where none of them says otherwise.
+        `respects`: in how many the analysis differs from the primary one. `change`: the respect and
+        how, and on top of what else that by itself does not turn the verdict.
     """
     rows = rules.primary_rows(findings)[[*KEY, "verdict", "analysis"]]
     rows = rows.rename(columns={"analysis": "primary"})
     said = {key: dict(zip(of["analysis"], of["verdict"], strict=True))
             for key, of in estimable(findings, rules).groupby(KEY)}  # fmt: skip
     told = [_turning(said.get((f, c, i), {}), primary) for f, c, i, _, primary in rows.to_numpy()]
-    columns = ["tried", "analysis", "change", "other_verdict"]
+    columns = ["tried", "analysis", "respects", "change", "other_verdict"]
     return rows.join(pd.DataFrame(told, rows.index, columns, dtype=object))
 
 
 def _turning(said: dict[str, str], primary: str) -> tuple:
-    """Whether a claim was tried; the analysis that turns it first, by which change, to what."""
+    """Whether a claim was tried; the analysis that turns it first, in how many respects it differs,
+    by which change, to what."""
     steps, tried = {primary: {}} | differences(said, primary), False
     if primary not in said:  # nothing that could be turned
-        return tried, None, None, None
+        return tried, None, None, None, None
     for name in sorted(steps, key=lambda a: len(steps[a])):
         for respect, does in steps[name].items():
             rest = {r: what for r, what in steps[name].items() if r != respect}
@@ -265,8 +266,8 @@ def _turning(said: dict[str, str], primary: str) -> tuple:
             if before and said[name] != said[primary]:
                 more = " and ".join(f"{r} {what}" for r, what in rest.items())
                 change = f"{respect} {does}" + f", on top of {more}" * bool(more)
-                return tried, name, change, said[name]
-    return tried, None, None, None
+                return tried, name, len(steps[name]), change, said[name]
+    return tried, None, None, None, None
 
 
 def verdict_rates(n_clients: int = 201) -> pd.DataFrame:
@@ -323,8 +324,9 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     dict
         `claims analyses rows`: single claims with a primary estimate, analyses, and the verdicts of
         these. `supported`: claims that the primary analysis supports. `untrue`: of the claims so
-        many that are untrue where nothing is related (`no_association`); `expected`: how many of
-        them the primary analysis would support there by chance, in cohorts of the nearest size.
+        many that are untrue where nothing is related (`no_association`); `found`: how many of them
+        the primary analysis supports, `expected`: would support there by chance, in cohorts of the
+        nearest size.
         `lost`: the keys of the supported claims that Holm's adjustment over all primary verdicts
         does not keep at .05: by p, and for an absence by its p of equivalence.
     """
@@ -343,7 +345,8 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     verdicts = estimable(findings, rules).set_index(KEY).index.isin(rows.index)
     told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": verdicts.sum()}
     told |= {"supported": int(supported.sum()), "lost": rows.index[lost].tolist()}
-    return told | {"untrue": len(expected), "expected": float(expected.sum())}
+    found = int(supported[expected.index].sum())
+    return told | {"untrue": len(expected), "found": found, "expected": float(expected.sum())}
 
 
 def wrongly_supported(n_clients: int) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ from ..claims.assess import (
     nearest_design,
     verdict_rates,
 )
-from ..claims.rules import KEY, Claim, Rules
-from ..claims.verdicts import SUPPORTED
+from ..claims.rules import ABSENCES, KEY, Claim, Rules
+from ..claims.verdicts import NOT_SUPPORTED, SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
 UNTOLD, DECIDED = "not_estimable", ("supported", "not_supported")
-FIRM = "nothing tried"
+FIRM, RELATED = "none of those tried", "related"
 
 
 def front_page(findings: pd.DataFrame, rules: Rules) -> str:
@@ -88,6 +88,7 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
             about = "both" if len(parts) == 2 else f"all {len(parts)}"
         if ", " in about:  # a list has commas of its own
             about = " (".join(about.split(", ", 1)) + ")"
+        about = f"(−) {about}" if claim.kind == "association" and claim.direction < 0 else about
         said[claim.key] = TOLD["claims"].get(claim.kind, "{}").format(about)
     twice = [(key[0], text) for key, text in said.items()]
     return {
@@ -98,15 +99,20 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
 
 def _sentence(claims: list[Claim], then: dict[tuple, str], now: pd.DataFrame) -> dict[str, object]:
     """Then, now, how sure: of one finding, its single claims counted."""
-    keys = [c.key for c in claims if c.kind != "all_of"] or [c.key for c in claims]
-    read = [then[k] == SUPPORTED for k in keys if k in then]
-    verdicts, turns = now.loc[keys, "verdict"].tolist(), now.loc[keys, "turns"].dropna()
-    whole, told = _of(len(keys), len(keys)), [v for v in (*MARKS, UNTOLD) if v in verdicts]
+    single = [c for c in claims if c.kind != "all_of"] or claims
+    keys = [c.key for c in single]
+    read, rows = [then[k] == SUPPORTED for k in keys if k in then], now.loc[keys]
+    verdicts = [
+        RELATED if (c.kind, v) in product(ABSENCES, [NOT_SUPPORTED]) else v
+        for c, v in zip(single, rows["verdict"], strict=True)
+    ]
+    whole, told = _of(len(keys), len(keys)), [v for v in (*MARKS, RELATED, UNTOLD) if v in verdicts]
     now = [f"{verdicts.count(v) if told[1:] else whole} {WORDS[v]}".strip() for v in told]
-    kept, turned = len(turns), int((turns != FIRM).sum())
-    sure = f"one change turns {_of(turned, kept) or 'it'}"
-    if not turned:
-        sure = f"no single change turns {('it', 'either', 'any')[min(kept, 3) - 1]}"
+    respects = rows["respects"].fillna(0)[rows["turns"].notna()]
+    kept, one, more = len(respects), int((respects == 1).sum()), int((respects > 1).sum())
+    sure = f"one change turns {_turned(one, kept)}"
+    if more:
+        sure += f", two turn {_turned(one + more, kept)}"
     then = read and f"{_of(sum(read), len(read))} reported".strip()
     said = {"then": then, "now": ", ".join(now), "sure": kept and sure}
     return said | {"verdict": "mixed" if told[1:] else told[0]}
@@ -123,12 +129,25 @@ def _of(some: int, of: int) -> str:
     return f"{some} of {of}" if some else "none" if of > 1 else "not"
 
 
+def _turned(some: int, of: int) -> str:
+    """How many a change turns.
+
+    >>> _turned(0, 1), _turned(0, 2), _turned(0, 3), _turned(1, 1), _turned(1, 2)
+    ('nothing', 'neither', 'none', 'it', '1 of 2')
+    """
+    return (_of(some, of) or "it") if some else ("nothing", "neither", "none")[min(of, 3) - 1]
+
+
 def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, list] | list | None:
     """What the other reading of 1995 reports too, and no longer; nothing without both readings."""
     if not {*READINGS} <= set(by_claim):
         return None
     first, other = (by_claim[a]["verdict"] == SUPPORTED for a in READINGS)
-    keys = [c.key for c in claims if c.key in first.index and c.key in other.index]
+    keys = [
+        c.key
+        for c in claims
+        if c.kind != "all_of" and c.key in first.index and c.key in other.index
+    ]
     return keys and {
         "more": [names[k] for k in keys if other[k] and not first[k]],
         "less": [names[k] for k in keys if first[k] and not other[k]],

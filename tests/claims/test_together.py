@@ -92,6 +92,8 @@ def test_an_analysis_of_two_respects_is_compared_with_the_one_between(rows, verd
     found = first_change(pd.concat([days, *more], ignore_index=True), RULES).iloc[0]
     assert found["change"] == turned
     assert found["tried"] is (verdicts != {"negbin": "inconclusive"})
+    respects = None if turned is None else 1 + (" on top of " in turned)
+    assert found["respects"] == respects
 
 
 def test_what_cannot_be_estimated_turns_nothing(rows):
@@ -136,6 +138,8 @@ def test_what_chance_alone_supports_is_added_up(rows):
     rates = verdict_rates().query("scenario == 'no_association' and analysis == 'adjusted'")
     rates = rates[~rates["true"] & ~rates["claim"].isin(["all_seven", "every_claim"])]
     assert told["untrue"] == len(rates) == 13
+    untrue = primary.loc[primary.index.isin(rates.set_index(KEY).index), "verdict"]
+    assert told["found"] == (untrue == "supported").sum() < told["supported"]
     assert told["expected"] == pytest.approx(rates["supported"].sum())
 
 

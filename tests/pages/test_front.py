@@ -52,8 +52,9 @@ def words(html):
 def test_a_sentence_says_then_now_and_how_sure(findings):
     page = words(front_page(findings, RULES))
     assert (
-        "Finding 2: the case manager's rating. Then 1 of 2 reported. Now 1 supported, 1 "
-        "inconclusive. How sure: one change turns it. Finding 4: hospital days. Now supported. "
+        "Finding 2: what goes with the case manager's rating. Then 1 of 2 reported. Now 1 supported, "
+        "1 inconclusive. How sure: one change turns it. Finding 4: no relation to hospital days. "
+        "Now supported. "
     ) in page  # nothing was changed about hospital days
 
 
@@ -78,8 +79,8 @@ def table(**verdicts):
     return pd.DataFrame(made)
 
 
-AGE, BOTH = "case manager age", "case manager age and symptom severity"
-HELD = "How sure: no single change turns"
+AGE, SYMPTOMS = "(−) case manager age", "(−) symptom severity"
+HELD, FIRM = "How sure: one change turns", "none of those tried"
 OTHER = "pretreatment not held constant"
 ALONE = "case managers not respected"
 
@@ -95,36 +96,40 @@ ALONE = "case managers not respected"
         ({"as_1995": "-s"}, "Then reported. Now both supported.", ("", "")),  # too few dyads
         ({"adjusted": "s-", "nested": "is"},
          "Now 1 supported, 1 not estimable. How sure: one change turns it.", (OTHER, "")),
-        ({"nested": "-s"}, f"Now both supported. {HELD} it.", ("", "nothing tried")),
+        ({"nested": "-s"}, f"Now both supported. {HELD} nothing.", ("", FIRM)),
         ({"nested": "--"}, "Now both supported.", ("", "")),
         ({"adjusted": "--", "nested": "ss"}, "Now both not estimable.", ("", "")),
         ({}, "rating. Now both supported.", ("", "")),
         ({"adjusted": "s "}, "rating. Now supported.", ("",)),
-        ({"nested": "ss"}, f"Now both supported. {HELD} either.", ("nothing tried",) * 2),
+        ({"nested": "ss"}, f"Now both supported. {HELD} neither.", (FIRM,) * 2),
         ({"nested": "  "}, "Now both supported.", ("", "")),  # nothing was changed, nothing holds
         ({"nested_cr2": "ss"}, "Now both supported.", ("", "")),  # two respects at once
         ({"nested": "ii"}, "Now both supported. How sure: one change turns both.", (OTHER, OTHER)),
-        ({"nested": "is"}, "How sure: one change turns 1 of 2.", (OTHER, "nothing tried")),
+        ({"nested": "is"}, "How sure: one change turns 1 of 2.", (OTHER, FIRM)),
         ({"nested": "i "}, "How sure: one change turns it.", (OTHER, "")),
         ({"nested": "si", "adjusted_independent": "is"}, "one change turns both.", (ALONE, OTHER)),
         ({"adjusted": "ni", "nested": "ss"},
          "Now 1 inconclusive, 1 not supported. How sure: one change turns it.", (OTHER, "")),
-        ({"adjusted": "in", "nested": "nn"}, f"{HELD} it.", ("", "nothing tried")),
+        ({"adjusted": "in", "nested": "nn"}, f"{HELD} nothing.", ("", FIRM)),
         ({"adjusted": "nn", "nested": "in"},
-         "Now both not supported. How sure: one change turns 1 of 2.", (OTHER, "nothing tried")),
-        ({"nested": "ss", "nested_cr2": "si"}, "How sure: one change turns 1 of 2.",
-         ("nothing tried", f"case managers respected by CR2 errors alone, on top of {OTHER}")),
-        ({"nested": "is", "nested_cr2": "is"}, "turns 1 of 2.", (OTHER, "nothing tried")),
+         "Now both not supported. How sure: one change turns 1 of 2.", (OTHER, FIRM)),
+        ({"nested": "ss", "nested_cr2": "si"}, f"{HELD} neither, two turn 1 of 2.",
+         (FIRM, f"case managers respected by CR2 errors alone, on top of {OTHER}")),
+        ({"nested": "is", "nested_cr2": "is"}, "turns 1 of 2.", (OTHER, FIRM)),
+        ({"nested": "is", "nested_cr2": "ii"}, f"{HELD} 1 of 2, two turn both.",
+         (OTHER, f"case managers respected by CR2 errors alone, on top of {OTHER}")),
+        ({"adjusted": "s ", "nested": "s ", "nested_cr2": "n "}, f"{HELD} nothing, two turn it.",
+         (f"case managers respected by CR2 errors alone, on top of {OTHER}",)),
     ],
 )  # fmt: skip
 def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said, turns):
     html = front_page(table(**{"adjusted": "ss"} | verdicts), RULES)
     page = words(html)
     assert said in page
-    sentence = re.split("Claim (?:Then )?Now", page.split("Finding 2")[1])[0]
+    sentence = re.split("Claim (?:Reported then )?Now", page.split("Finding 2")[1])[0]
     assert sentence.rstrip().endswith(said)
     assert ("Then" in sentence) is ("as_1995" in verdicts)
-    assert sentence.startswith(": the case manager's rating. ")
+    assert sentence.startswith(": what goes with the case manager's rating. ")
     cells = re.findall('<td class="turns">(.*?)</td>', html)
     assert tuple(cells) == turns if any(turns) else cells == []
 
@@ -135,18 +140,38 @@ def test_of_a_finding_single_claims_are_counted(findings):
     page = words(front_page(pd.concat([findings, pd.DataFrame([whole])]), RULES))
     assert "Now 1 supported, 1 inconclusive. How sure" in page and "all 7 together ✘" in page
     only = findings.assign(claim="all_seven", verdict="not_supported").iloc[2:3]
-    assert "Finding 2: the case manager's rating. Now not supported." in words(
-        front_page(only, RULES)
-    )
+    page = words(front_page(only, RULES))
+    assert "Finding 2: what goes with the case manager's rating. Now not supported." in page
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdicts", "said", "kind"),
+    [
+        (["hospital_days"] * 2, "nn", "days. Now both found related.", "related"),
+        (["hospital_days"] * 2, "ni", "days. Now 1 inconclusive, 1 found related.", "mixed"),
+        (["hospital_days", "neither"], "nn", "days. Now found related.", "related"),
+        (["hospital_days"] * 2, "ss", "days. Now both supported.", "supported"),
+    ],
+)
+def test_an_absence_that_is_not_supported_is_a_relation_that_was_found(claims, verdicts, said, kind):
+    informants = ("client", "both" if "neither" in claims else "case_manager")
+    told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
+    made = [
+        row("4", claim, informant, "adjusted", told[letter], 0.7, 0.6, 0.8, 0.001, 0.9)
+        for claim, informant, letter in zip(claims, informants, verdicts, strict=True)
+    ]
+    html = front_page(pd.DataFrame(made), RULES)
+    assert said in words(html) and re.findall(r'<li class="(\w+)">', html) == [kind]
 
 
 def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
     page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
-    assert "Finding 2. Now" in page and page.startswith("The claims of each finding. Now :")
-    assert "Then" not in page and "Claim Now In multiples" in page and "Of blocks" not in page
+    assert "Finding 2. Now" in page and page.startswith("What each finding claims, and how many of its claims hold. Now :")
+    assert "hen" not in page.split("Turns with")[0] and "Claim Now In multiples" in page
+    assert "Of blocks" not in page
     page = words(front_page(table(as_1995="ss", adjusted="ss"), RULES))
-    assert page.startswith("The claims of each finding. Then : what the method of 1995 gives on")
+    assert "claims hold. Then : by the method of 1995 on these data. Now : adjusted for" in page
 
 
 @pytest.mark.parametrize(
@@ -176,15 +201,16 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, b
     shown = re.findall(
         r"(\d+) %(?! CI)", page.split("Found if true")[1].split("The primary est")[0]
     )
-    assert shown == [f"{100 * share:.0f}" for share in shares]
+    assert shown == ["99" if 0.995 <= share < 1 else f"{100 * share:.0f}" for share in shares]
+    assert ("> 99 %" in page) == bool(shares.between(0.995, 1, inclusive="left").any())
     chance = rates.query("scenario == 'no_association'")["supported"].sum()
     said = f"{chance:.1f}" if chance >= 0.05 else "fewer than 0.1"
     assert (
         "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. "
-        "The primary analysis supports 1 of the claims; of the 2 that would be untrue if nothing "
-        f"were related, it would support {said} by chance in cohorts of {size}. Holm's adjustment "
-        "over all claims keeps each of those supported. 17 further claims cannot be put to these "
-        "data, or not be estimated."
+        "The primary analysis supports 1 of the claims: 1 of the 2 that would be untrue if nothing "
+        f"were related, of which it would then support {said} by chance in cohorts of {size}. "
+        "Holm's adjustment over all claims keeps each of those supported. 17 further claims cannot "
+        "be put to these data, or not be estimated."
     ) in page
 
 
@@ -193,7 +219,7 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, b
     [
         ((0.001, 0.04), "keeps each of those supported."),
         ((0.03, 0.04), "keeps none of those supported."),
-        ((0.001, 0.06), "keeps all of those supported but symptom severity."),
+        ((0.001, 0.06), f"keeps 1 of the 2 supported, not {SYMPTOMS}."),
     ],
 )
 def test_what_holm_takes_is_named(p, said):
@@ -207,7 +233,7 @@ def test_what_holm_takes_is_named(p, said):
     [
         ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
         ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
-        ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
+        ("sn", "ns", f"reported: {SYMPTOMS}; it would no longer have reported: {AGE}."),
         ("s-", "nn", f"each outcome, it would no longer have reported: {AGE}."),
         ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
     ],
@@ -225,12 +251,12 @@ def test_marks_and_titles_of_the_figure_are_those_of_the_rows():
     told = "β = −.30, 95 % CI [−.40, −.20], p = .001"
     rows = re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)[1:]
     for name, marks, row in zip(
-        (AGE, "symptom severity"),
-        ("✘ not supported ✔ supported", "? inconclusive"),
+        (AGE, SYMPTOMS),
+        ("no ✔ supported", "? inconclusive"),
         rows,
         strict=True,
     ):
-        assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" \d+ %", words(row))
+        assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" (> )?\d+ %", words(row))
         assert f'aria-label="{name}: {told}"' in unescape(row)
     assert ['class="first"' in row for row in rows] == [True, False]
     assert "Now : adjusted for pretreatment, case managers respected." in words(page)
