@@ -33,7 +33,7 @@ LIBERAL = (
     ("OLS naive", "", "takes dyads as independent: what ignoring case managers costs"),
     ("as_published", "", "takes dyads as independent, as in 1995"),
     ("agreement, independent", "", "takes dyads as independent: give `cluster`"),
-    ("agreement, clustered", "loa", EDGE),
+    ("agreement, clustered", "", EDGE),
     ("truth_and_bias, independent", "", "takes dyads as independent: give `cluster`"),
     ("response_surface, independent", "", "takes dyads as independent: give `cluster`"),
     ("reliability, clustered", "", "a jackknife over 45 case managers; at the edge of the band"),
@@ -41,11 +41,14 @@ LIBERAL = (
     ("reliability", "client", "Feldt takes items as normal and alike (93.4 with one form each)"),
     ("one_with_many", "share", "exact for normal ratings only; at the edge of the band"),
     ("imputed, pooled", "symptoms", EDGE),
+    ("mixed model, F", "", EDGE),
     ("imputed, D1", "", "D1 takes one share of missing information for the whole block"),
 )
 """Explanations by the beginning of a method and a part of a quantity, the first that fits."""
 CAUTIOUS = (
     ("nested_cr2, equivalence", "block", "no verdict on fewer than 4 degrees of freedom"),
+    ("CR2, HTZ", "", "no verdict on fewer than 4 degrees of freedom"),
+    ("CR2", "", "Satterthwaite's degrees of freedom are cautious with few case managers"),
     ("nested", "standardised", "a standardised slope has a larger error the smaller it comes out"),
     ("agreement, clustered", "", "a jackknife overstates the error a little (Efron & Stein 1981)"),
     ("as_published, equivalence", "standardised", "60 dyads cannot show so small a bound"),

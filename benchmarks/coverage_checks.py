@@ -111,7 +111,10 @@ def standardised(published, truth) -> Hits:
         values = published[[y, x]].to_numpy()
         for name in ("as_published", "nested", "nested_cr2"):
             true = truth[name, y, x]
-            effect = relate(values[:, 0], values[:, 1], groups, name, abs(true))
+            try:
+                effect = relate(values[:, 0], values[:, 1], groups, name, abs(true))
+            except NotEstimableError:  # on too few degrees of freedom: neither interval nor verdict
+                continue
             hit = covers(true, effect.conf_low, effect.conf_high)
             quantity = f"{named(y, x)}, standardised"
             yield f"{name}, interval", quantity, "coverage", hit

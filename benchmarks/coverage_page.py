@@ -21,11 +21,13 @@ PAGE = """# Size and coverage at this study's shape
 writes `coverage.csv` and this page; what is counted stands in `coverage_checks.py`. A replicate is
 a fresh cohort of 201 dyads and 45 case managers from each of the kit's own scenarios. The truth of
 an estimator is what it gives for 500,000 clients; the mixed model weighs dyads otherwise than least
-squares, so it has a truth of its own. Every number is of at least **{replicates:,}** replicates.
+squares, so it has a truth of its own. Every number is of at least **{replicates:,}** of
+{most:,} replicates: where CR2 rests on fewer than four degrees of freedom it gives no interval,
+and none is counted.
 
-In % of the replicates. The Monte Carlo band of two errors is {size_low:.1f} to {size_high:.1f} for
-size and {cover_low:.1f} to {cover_high:.1f} for coverage. What lies outside is bold; by
-chance alone about one row in twenty would.
+In % of the replicates. The Monte Carlo band of two errors of {most:,} replicates is
+{size_low:.1f} to {size_high:.1f} for size and {cover_low:.1f} to {cover_high:.1f} for coverage.
+What lies outside is bold; by chance alone about one row in twenty would.
 
 ## What ignoring case managers costs
 
@@ -60,9 +62,10 @@ def page(rows: pd.DataFrame) -> str:
     """The page for the rows of the table, notes included."""
     few = np.where(rows["clients"] == 60, ", 60 clients of ten case managers", "")
     rows, fewest = rows.assign(quantity=rows["quantity"] + few), rows["replicates"].min()
-    wide = 200 * (0.05 * 0.95 / fewest) ** 0.5
+    most = rows["replicates"].max()
+    wide = 200 * (0.05 * 0.95 / most) ** 0.5
     return PAGE.format(
-        replicates=fewest, compared=_compared(rows), rest=_rest(rows),
+        replicates=fewest, most=most, compared=_compared(rows), rest=_rest(rows),
         size_low=5 - wide, size_high=5 + wide, cover_low=95 - wide, cover_high=95 + wide,
         reasons=_reasons(rows),
     )  # fmt: skip

@@ -192,10 +192,11 @@ def _assumptions(dyads: pd.DataFrame, book: Codebook, rules: Rules, **rule: floa
     ratings = [book.alliance_of(i) for i in book.informants]
     listed = [c for c in {*chain(*book.blocks.values()), *ratings} if c in there]
     days = {c: np.log1p(dyads[c]) for c in book.days if c in there}
+    before = {c: days.pop(c) for c in book.blocks.get("pretreatment", ()) if c in days}
     years = {n: dyads[v.source] for n, v in book.derived.items() if v.log and v.source in there}
-    tables = {"complete": dyads.dropna(subset=listed)}
-    tables |= {"log_days": dyads.assign(**days)} if days else {}
-    tables |= {"unlogged": dyads.assign(**years)} if years else {}
+    others = {"log_days": days, "log_days_before": before, "unlogged": years}
+    tables = {name: dyads.assign(**new) for name, new in others.items() if new}
+    tables["complete"] = dyads.dropna(subset=listed)
     single = [c for c in rules.claims if c.kind != "all_of" and not c.over_time]
     asked = [c for c in single if not rules.lacking(c, book, there)]
 

@@ -237,26 +237,27 @@ def first_change(findings: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `finding claim informant verdict primary tried analysis change other_verdict`, one row per
-        claim with a primary verdict. `tried`: whether an analysis that can be so compared, and be
-        estimated, speaks to it; from `analysis` on empty where none of them says otherwise.
-        `change`: the respect and how, and on top of what else that by itself does not turn the
-        verdict.
+        `finding claim informant verdict primary tried analysis respects change other_verdict`, one
+        row per claim with a primary verdict. `tried`: whether an analysis that can be so compared,
+        and be estimated, speaks to it; from `analysis` on empty where none of them says otherwise.
+        `respects`: in how many the analysis differs from the primary one. `change`: the respect and
+        how, and on top of what else that by itself does not turn the verdict.
     """
     rows = rules.primary_rows(findings)[[*KEY, "verdict", "analysis"]]
     rows = rows.rename(columns={"analysis": "primary"})
     said = {key: dict(zip(of["analysis"], of["verdict"], strict=True))
             for key, of in estimable(findings, rules).groupby(KEY)}  # fmt: skip
     told = [_turning(said.get((f, c, i), {}), primary) for f, c, i, _, primary in rows.to_numpy()]
-    columns = ["tried", "analysis", "change", "other_verdict"]
+    columns = ["tried", "analysis", "respects", "change", "other_verdict"]
     return rows.join(pd.DataFrame(told, rows.index, columns, dtype=object))
 
 
 def _turning(said: dict[str, str], primary: str) -> tuple:
-    """Whether a claim was tried; the analysis that turns it first, by which change, to what."""
+    """Whether a claim was tried; the analysis that turns it first, in how many respects it differs,
+    by which change, to what."""
     steps, tried = {primary: {}} | differences(said, primary), False
     if primary not in said:  # nothing that could be turned
-        return tried, None, None, None
+        return tried, None, None, None, None
     for name in sorted(steps, key=lambda a: len(steps[a])):
         for respect, does in steps[name].items():
             rest = {r: what for r, what in steps[name].items() if r != respect}
@@ -265,8 +266,8 @@ def _turning(said: dict[str, str], primary: str) -> tuple:
             if before and said[name] != said[primary]:
                 more = " and ".join(f"{r} {what}" for r, what in rest.items())
                 change = f"{respect} {does}" + f", on top of {more}" * bool(more)
-                return tried, name, change, said[name]
-    return tried, None, None, None
+                return tried, name, len(steps[name]), change, said[name]
+    return tried, None, None, None, None
 
 
 def verdict_rates(n_clients: int = 201) -> pd.DataFrame:
@@ -323,8 +324,9 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     dict
         `claims analyses rows`: single claims with a primary estimate, analyses, and the verdicts of
         these. `supported`: claims that the primary analysis supports. `untrue`: of the claims so
-        many that are untrue where nothing is related (`no_association`); `expected`: how many of
-        them the primary analysis would support there by chance, in cohorts of the nearest size.
+        many that are untrue where nothing is related (`no_association`); `found`: how many of them
+        the primary analysis supports, `expected`: would support there by chance, in cohorts of the
+        nearest size.
         `lost`: the keys of the supported claims that Holm's adjustment over all primary verdicts
         does not keep at .05: by p, and for an absence by its p of equivalence.
     """
@@ -343,16 +345,34 @@ def multiplicity(findings: pd.DataFrame, rules: Rules) -> dict[str, object]:
     verdicts = estimable(findings, rules).set_index(KEY).index.isin(rows.index)
     told = {"claims": len(rows), "analyses": findings["analysis"].nunique(), "rows": verdicts.sum()}
     told |= {"supported": int(supported.sum()), "lost": rows.index[lost].tolist()}
-    return told | {"untrue": len(expected), "expected": float(expected.sum())}
+    found = int(supported[expected.index].sum())
+    return told | {"untrue": len(expected), "found": found, "expected": float(expected.sum())}
 
 
-def recovery(rules: Rules) -> pd.DataFrame:
-    """Percentage of simulated cohorts in which each shipped claim is supported, by scenario.
+def wrongly_supported(n_clients: int) -> pd.DataFrame:
+    """The largest share of simulated cohorts in which each analysis supports an untrue claim.
+
+    Of `verdict_rates`: a row per analysis, a column per scenario, named by its title.
+
+    Examples
+    --------
+    >>> wrongly_supported(201).index.tolist()[:2]
+    ['as_1995', 'as_1995_outcomes']
+    """
+    titles = {name: entry["title"] for name, entry in read_scenarios()["scenarios"].items()}
+    rates = verdict_rates(n_clients).query("not true").replace({"scenario": titles})
+    return rates.pivot_table("supported", "analysis", "scenario", "max", sort=False)
+
+
+def recovery(rules: Rules, verdict: str = "supported") -> pd.DataFrame:
+    """Percentage of simulated cohorts in which each shipped claim has a verdict, by scenario.
 
     Parameters
     ----------
     rules : Rules
         Claims that are not the shipped ones have no rates.
+    verdict : str
+        `supported`, or another one, which is told of claims that are true alone.
 
     Returns
     -------
@@ -366,20 +386,19 @@ def recovery(rules: Rules) -> pd.DataFrame:
     >>> list(recovery(read_rules()))[:4]
     ['finding', 'claim', 'informant', 'published']
     """
-    rates = verdict_rates()
-    percent = 100 * rates.set_index([*KEY, "scenario", "analysis"])["supported"]
-    percent = percent.map("{:.0f}".format)
-    wide = percent.unstack("analysis")[["as_1995", "as_published", "adjusted"]]  # noqa: PD010
-    at = [*KEY, "scenario"]
-    rates = rates[rates["analysis"].isin(wide)]
-    error = 100 * rates.groupby(at)["monte_carlo_error"].max()
-    joined = wide.fillna("–").agg(" / ".join, axis=1) + error.map(" ± {:.1f}".format)
-    joined = joined.where(rates.groupby(at)["true"].first(), "[" + joined + "]")
-    table = joined.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
+    main, at = verdict == verdicts.SUPPORTED, [*KEY, "scenario"]
+    rates = verdict_rates().set_index("analysis").loc[["as_1995", "as_published", "adjusted"]]
+    share = 100 * rates[verdict]
+    rates["percent"] = share.map("{:.0f}".format)
+    rates["error"] = np.sqrt(share * (100 - share) / rates["n_cohorts"])
+    cells = rates.groupby(at).agg({"percent": " / ".join, "error": "max", "true": "first"})
+    told = cells["percent"] + cells["error"].map(" ± {:.1f}".format)
+    told = told.where(cells["true"], "[" + told + "]" if main else "")
+    table = told.unstack("scenario")[list(dict.fromkeys(rates["scenario"]))]  # noqa: PD010
     shipped = read_rules(book=rules.book)
     own = [c for c in shipped.claims if c in rules.claims]
     texts = {c.key: c.text for c in own}
-    if len(own) == len(shipped.claims):
+    if main and len(own) == len(shipped.claims):
         texts["all", "every_claim", "both"] = "Every claim at once"
     table = table.reindex(list(texts)).reset_index()
     return table.assign(claim=list(texts.values())).rename_axis(columns=None)

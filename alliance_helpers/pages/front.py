@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, product
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,15 @@ from ..claims.assess import (
     nearest_design,
     verdict_rates,
 )
-from ..claims.rules import KEY, Claim, Rules
-from ..claims.verdicts import SUPPORTED
+from ..claims.rules import ABSENCES, KEY, Claim, Rules
+from ..claims.verdicts import NOT_SUPPORTED, SUPPORTED
 from .printing import MARKS, TOLD, WORDS, rendered, word
 from .tables import statistics
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
 UNTOLD, DECIDED = "not_estimable", ("supported", "not_supported")
+FIRM, RELATED = "none of those tried", "related"
 
 
 def front_page(findings: pd.DataFrame, rules: Rules) -> str:
@@ -48,6 +49,8 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     known, main = estimable(main, rules).set_index(KEY)["verdict"], main.set_index(KEY)
     main["verdict"] = known.reindex(main.index).fillna(UNTOLD)
     changes = first_change(findings, rules).set_index(KEY).assign(verdict=main["verdict"])
+    firm = changes["tried"].astype(bool) & changes["verdict"].isin(DECIDED)
+    changes["turns"] = changes["change"].fillna(FIRM).where(firm)
     claims = [c for c in rules.claims if c.key in changes.index]
     names = labels(claims, rules)
     clients = int(main["n"].fillna(0).max())  # 0: too few for any claim
@@ -56,18 +59,17 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
     told = [
         {"name": f"Finding {finding}" if finding.isdigit() else finding.capitalize(),
          "title": "" if rules.own else TOLD["findings"].get(finding, "")}
-        | _sentence(list(mine), names, then, changes)
+        | _sentence(list(mine), then, changes)
         for finding, mine in groupby(claims, lambda c: c.finding)
     ]  # fmt: skip
-    rows, before = [], None
-    for claim in claims:
-        row = main.loc[claim.key]
-        drawn = {"name": names[claim.key], "finding": claim.finding, "then": then.get(claim.key)}
-        drawn |= {"now": row["verdict"], "rate": rates.get(claim.key)}
-        rows.append(drawn | _drawing(claim, row, rules) | {"first": claim.finding != before})
-        before = claim.finding
+    rows = [
+        {"name": names[c.key], "finding": c.finding, "then": then.get(c.key)}
+        | {"now": main.loc[c.key, "verdict"], "turns": changes.loc[c.key, "turns"]}
+        | {"rate": rates.get(c.key)} | _drawing(c, main.loc[c.key], rules)
+        for c in claims
+    ]  # fmt: skip
     several = multiplicity(findings, rules)
-    lost = listed([names[tuple(key)] for key in several["lost"]])
+    lost = [names[tuple(key)] for key in several["lost"]]
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
@@ -86,6 +88,7 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
             about = "both" if len(parts) == 2 else f"all {len(parts)}"
         if ", " in about:  # a list has commas of its own
             about = " (".join(about.split(", ", 1)) + ")"
+        about = f"(−) {about}" if claim.kind == "association" and claim.direction < 0 else about
         said[claim.key] = TOLD["claims"].get(claim.kind, "{}").format(about)
     twice = [(key[0], text) for key, text in said.items()]
     return {
@@ -94,52 +97,61 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
     }
 
 
-def _sentence(claims: list[Claim], names: dict, then: dict[tuple, str], now: pd.DataFrame):
-    """Then, now, how sure: of one finding."""
-    keys = [c.key for c in claims]
-    verdicts = now.loc[keys, "verdict"]
-    read = {k: then[k] == SUPPORTED for k in keys if k in then}
-    there, gone = ([names[k] for k, one in read.items() if one is yes] for yes in (True, False))
-    but = f" only {listed(there)}" if len(gone) > len(there) else f", but not {listed(gone)}"
-    said = {"then": "reported" + but * bool(gone) if there else "not reported" * bool(gone)}
-    parts = [(v, [names[k] for k in keys if verdicts[k] == v]) for v in (*MARKS, UNTOLD)]
-    said["now"] = "; ".join(f"{WORDS[v]}: {listed(some)}" for v, some in parts if some)
-    kept = [k for k in keys if verdicts[k] in DECIDED and now.loc[k, "tried"]]
-    weak, firm = {}, []
-    for key in kept:
-        change = now.loc[key]
-        if change["change"]:
-            weak.setdefault(change["change"], []).append(names[key])
-        else:
-            firm.append(WORDS[change["verdict"]])
-    sure = [f"{listed(some)} turn{'s' * (len(some) == 1)} with {how}" for how, some in weak.items()]
-    if firm:
-        what = " or ".join(sorted(set(firm), reverse=True))
-        whole = f"no single change turns what is {what}"
-        sure.append("no other decided claim turns" if weak else whole)
-    alike = set(verdicts)
-    return said | {"sure": "; ".join(sure), "verdict": alike.pop() if len(alike) == 1 else "mixed"}
+def _sentence(claims: list[Claim], then: dict[tuple, str], now: pd.DataFrame) -> dict[str, object]:
+    """Then, now, how sure: of one finding, its single claims counted."""
+    single = [c for c in claims if c.kind != "all_of"] or claims
+    keys = [c.key for c in single]
+    read, rows = [then[k] == SUPPORTED for k in keys if k in then], now.loc[keys]
+    verdicts = [
+        RELATED if (c.kind, v) in product(ABSENCES, [NOT_SUPPORTED]) else v
+        for c, v in zip(single, rows["verdict"], strict=True)
+    ]
+    whole, told = _of(len(keys), len(keys)), [v for v in (*MARKS, RELATED, UNTOLD) if v in verdicts]
+    now = [f"{verdicts.count(v) if told[1:] else whole} {WORDS[v]}".strip() for v in told]
+    respects = rows["respects"].fillna(0)[rows["turns"].notna()]
+    kept, one, more = len(respects), int((respects == 1).sum()), int((respects > 1).sum())
+    sure = f"one change turns {_turned(one, kept)}"
+    if more:
+        sure += f", two turn {_turned(one + more, kept)}"
+    then = read and f"{_of(sum(read), len(read))} reported".strip()
+    said = {"then": then, "now": ", ".join(now), "sure": kept and sure}
+    return said | {"verdict": "mixed" if told[1:] else told[0]}
 
 
-def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, str] | list | None:
+def _of(some: int, of: int) -> str:
+    """How many of several, in words where it is all or none.
+
+    >>> _of(2, 5), _of(5, 5), _of(2, 2), _of(0, 5), _of(1, 1), _of(0, 1)
+    ('2 of 5', 'all 5', 'both', 'none', '', 'not')
+    """
+    if some == of:
+        return {1: "", 2: "both"}.get(of, f"all {of}")
+    return f"{some} of {of}" if some else "none" if of > 1 else "not"
+
+
+def _turned(some: int, of: int) -> str:
+    """How many a change turns.
+
+    >>> _turned(0, 1), _turned(0, 2), _turned(0, 3), _turned(1, 1), _turned(1, 2)
+    ('nothing', 'neither', 'none', 'it', '1 of 2')
+    """
+    return (_of(some, of) or "it") if some else ("nothing", "neither", "none")[min(of, 3) - 1]
+
+
+def _readings(by_claim: dict, claims: list[Claim], names: dict) -> dict[str, list] | list | None:
     """What the other reading of 1995 reports too, and no longer; nothing without both readings."""
     if not {*READINGS} <= set(by_claim):
         return None
     first, other = (by_claim[a]["verdict"] == SUPPORTED for a in READINGS)
-    keys = [c.key for c in claims if c.key in first.index and c.key in other.index]
+    keys = [
+        c.key
+        for c in claims
+        if c.kind != "all_of" and c.key in first.index and c.key in other.index
+    ]
     return keys and {
-        "more": listed([names[k] for k in keys if other[k] and not first[k]]),
-        "less": listed([names[k] for k in keys if first[k] and not other[k]]),
+        "more": [names[k] for k in keys if other[k] and not first[k]],
+        "less": [names[k] for k in keys if first[k] and not other[k]],
     }
-
-
-def listed(words: list[str]) -> str:
-    """Words with commas, and the last with *and*.
-
-    >>> listed(["age", "symptoms", "days"])
-    'age, symptoms and days'
-    """
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _places(values: Iterable[float]) -> list[float]:
@@ -163,9 +175,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
 
 
 def _rates(findings: pd.DataFrame, primary: str) -> tuple[dict, int]:
-    """How often each claim is supported in simulated cohorts where it is true; their size."""
+    """How often each claim is supported in simulated cohorts where all are true; their size."""
     n = nearest_design(findings)
-    rates = verdict_rates(n)
-    rates = rates[rates["true"] & (rates["analysis"] == primary)]
-    rates = rates.assign(last=rates["scenario"] != "published").sort_values("last", kind="stable")
-    return rates.drop_duplicates(KEY).set_index(KEY).to_dict("index"), n
+    rates = verdict_rates(n).query("scenario == 'published' and analysis == @primary")
+    return rates.set_index(KEY).to_dict("index"), n

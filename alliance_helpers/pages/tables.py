@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..claims.as_1995 import READINGS
-from ..claims.assess import estimable, first_change
+from ..claims.assess import estimable, first_change, nearest_design, wrongly_supported
 from ..claims.rules import ABSENCES, DETRENDED, KEY, ROW, Claim, Rules, read_rules, read_stress
 from ..claims.verdicts import SUPPORTED
 from ..cohorts.cohort import FEW, OPENED
@@ -198,10 +198,13 @@ class Scorecard:
     analyses: tuple[str, ...]
     primary: str | None = None
     changes: tuple[str, ...] = ()
+    size: int = 0  # of the simulated cohorts that tell how often each analysis errs
 
     def _repr_html_(self) -> str:
         return rendered(
             "scorecard.html.j2",
+            wrong=wrongly_supported(self.size).to_dict() if self.size else {},
+            size=self.size,
             changes=self.changes,
             groups=self.groups(),
             wide=len(self.analyses) + 1,
@@ -274,7 +277,8 @@ def then_and_now(findings: pd.DataFrame, rules: Rules | None = None) -> Scorecar
         row |= {a: said.get((*claim.key, a), np.nan) for a in analyses}
         rows.append(row | {"sentence": f"{_sentence(row, analyses, how)} {claim.note}".rstrip()})
     frame = pd.DataFrame(rows, columns=["finding", "text", *analyses, "sentence"])
-    return Scorecard(frame, analyses, rules.primary_of(analyses), OPENED.changes)
+    size = 0 if rules.own else nearest_design(findings)
+    return Scorecard(frame, analyses, rules.primary_of(analyses), OPENED.changes, size)
 
 
 def _sentence(row: dict, analyses: tuple[str, ...], change: dict) -> str:

@@ -77,10 +77,10 @@ def test_the_answer_is_on_the_first_screen(pages):
     page = pages["laptop"][0]
     page.evaluate("scrollTo(0, 0)")
     boxes = [item.bounding_box() for item in page.locator("ol.told > li").all()]
-    assert len(boxes) == 5
-    assert max(box["y"] + box["height"] for box in boxes) <= 800
+    assert len(boxes) == 5 and max(box["height"] for box in boxes) < 32  # a line each
+    assert max(box["y"] + box["height"] for box in boxes) <= 350
     figure = page.locator(".answer figure").bounding_box()
-    assert figure["y"] < 200 and figure["x"] + figure["width"] <= 1280
+    assert figure["y"] + figure["height"] <= 800 and figure["x"] + figure["width"] <= 1280
 
 
 def test_the_first_column_and_the_header_stay(pages):

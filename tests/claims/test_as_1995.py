@@ -156,7 +156,7 @@ def test_one_informant_without_ratings_is_a_reason(dyads):
         Stepwise(dyads, BOOK).link("nurse", "symptoms")
 
 
-@pytest.mark.parametrize("made", ["complete", "holes", "other"])
+@pytest.mark.parametrize("made", ["complete", "holes", "other", "before"])
 def test_assumptions_name_the_verdicts_that_hang_on_them(dyads, made):
     """Each by `assess` on the same cohort, changed by hand; other data, another sentence."""
     rules, rng = read_rules(), np.random.default_rng(3)
@@ -165,17 +165,21 @@ def test_assumptions_name_the_verdicts_that_hang_on_them(dyads, made):
     heavy = np.exp(3 + 0.6 * z + 2 * rng.normal(size=len(dyads))).round()  # its log is linear in z
     few = rating.where(rng.random(len(dyads)) < 0.2)  # of no matter to the other's regressions
     changed = {"complete": {}, "holes": {"client_alliance": few}, "other": {"hospital_days": heavy}}
+    changed |= {"before": {"hospital_days_before": heavy}}
     mine = dyads.dropna().assign(**changed[made])
     table = stepwise_links(mine, assumptions=rules).set_index("choice")["changes"]
     usual = assess(mine, analyses=["as_1995"])
     years = {"case_manager_experience_log": mine["case_manager_experience"]}
-    days = {c: np.log1p(mine[c]) for c in ("hospital_days", "hospital_days_before")}
+    days = {c: {c: np.log1p(mine[c])} for c in ("hospital_days", "hospital_days_before")}
     named = [*BOOK.blocks.values(), [BOOK.alliance_of(i) for i in BOOK.informants]]
     listed = {name for names in named for name in names}
     others = {
         "Direction of the regressions": assess(mine, analyses=[OUTCOMES]),
         "p to enter and to leave": assess(mine, analyses=["as_1995"], p_enter=0.15, p_remove=0.15),
-        "Hospital days": assess(mine.assign(**days), analyses=["as_1995"]),
+        "Hospital days": assess(mine.assign(**days["hospital_days"]), analyses=["as_1995"]),
+        "Hospital days before intake": assess(
+            mine.assign(**days["hospital_days_before"]), analyses=["as_1995"]
+        ),
         "Experience": assess(mine.assign(**years), analyses=["as_1995"]),
         "Missing values": assess(mine.dropna(subset=[*listed]), analyses=["as_1995"]),
     }
@@ -190,6 +194,7 @@ def test_assumptions_name_the_verdicts_that_hang_on_them(dyads, made):
     assert table["Direction of the regressions"] != "no verdict"
     assert (table["Missing values"] != "no verdict") == (made == "holes")
     assert ("hospital" in table["Hospital days"]) == (made == "other")
+    assert (table["Hospital days before intake"] != "no verdict") == (made == "before")
 
 
 def test_assumptions_are_those_of_the_study(dyads):
@@ -198,10 +203,11 @@ def test_assumptions_are_those_of_the_study(dyads):
     sas = stepwise_links(dyads, assumptions=rules, p_enter=0.15, p_remove=0.15)
     assert "0.15 and 0.15" in set(sas["taken"])
     assert "not estimable" not in " ".join(table)
-    assert {"Hospital days", "Experience"} <= set(table.index)
+    own = {"Hospital days", "Hospital days before intake", "Experience"}
+    assert own <= set(table.index)
     gone = whole.drop(columns=["hospital_days", "hospital_days_before", "case_manager_experience"])
     left = stepwise_links(gone, assumptions=rules)["choice"]
-    assert not {"Hospital days", "Experience"} & set(left)
+    assert not own & set(left)
     choices = {"The two ratings", "Clients who share a case manager"}
     assert choices <= set(table.index)
     one = {i: entry for i, entry in BOOK.informants.items() if i == "client"}

@@ -11,7 +11,9 @@ from alliance_helpers.claims.assess import (
     estimable,
     first_change,
     multiplicity,
+    recovery,
     verdict_rates,
+    wrongly_supported,
 )
 from alliance_helpers.claims.rules import ABSENCES, read_rules, read_stress
 from alliance_helpers.claims.stress import STRESS
@@ -90,6 +92,8 @@ def test_an_analysis_of_two_respects_is_compared_with_the_one_between(rows, verd
     found = first_change(pd.concat([days, *more], ignore_index=True), RULES).iloc[0]
     assert found["change"] == turned
     assert found["tried"] is (verdicts != {"negbin": "inconclusive"})
+    respects = None if turned is None else 1 + (" on top of " in turned)
+    assert found["respects"] == respects
 
 
 def test_what_cannot_be_estimated_turns_nothing(rows):
@@ -134,6 +138,8 @@ def test_what_chance_alone_supports_is_added_up(rows):
     rates = verdict_rates().query("scenario == 'no_association' and analysis == 'adjusted'")
     rates = rates[~rates["true"] & ~rates["claim"].isin(["all_seven", "every_claim"])]
     assert told["untrue"] == len(rates) == 13
+    untrue = primary.loc[primary.index.isin(rates.set_index(KEY).index), "verdict"]
+    assert told["found"] == (untrue == "supported").sum() < told["supported"]
     assert told["expected"] == pytest.approx(rates["supported"].sum())
 
 
@@ -160,6 +166,39 @@ def test_an_absence_at_its_bound_is_supported_in_no_more_than_5_percent(n_client
     rates = verdict_rates(n_clients).query("not true and analysis in ['adjusted', 'nested']")
     at = rates[[key in absent for key in zip(*(rates[c] for c in KEY), strict=True)]]
     assert len(at) == 10 and (at["supported"] <= 0.05 + 2 * at["monte_carlo_error"]).all()
+
+
+@pytest.mark.parametrize("n_clients", [201, 60])
+def test_the_worst_tick_of_each_analysis_is_that_of_an_untrue_claim(n_clients):
+    """Of absences at 201 clients those that take dyads as independent are the ones above 5 %."""
+    rates, scenarios, worst = verdict_rates(n_clients), read_scenarios()["scenarios"], {}
+    for row in rates.query("not true").to_dict("records"):
+        at = scenarios[row["scenario"]]["title"], row["analysis"]
+        worst[at] = max(worst.get(at, 0), row["supported"])
+    found = wrongly_supported(n_clients)
+    told = {(title, name): found.loc[name, title] for title in found for name in found.index}
+    assert {at: share for at, share in told.items() if share == share} == worst
+    absences = [scenarios[s]["title"] for s in ("pretreatment_effect", "client_treatment")]
+    above = {*found.index[found[absences].max(axis=1) > 0.0605]} - {"as_1995", "as_1995_outcomes"}
+    assert above == ({"as_published", "adjusted_independent"} if n_clients == 201 else set())
+
+
+def test_how_often_a_true_claim_is_not_supported_is_told_of_true_ones_alone():
+    rates = verdict_rates().set_index([*KEY, "scenario", "analysis"]).sort_index()
+    texts = {c.text: c for c in RULES.claims}
+    both = [recovery(RULES, verdict) for verdict in ("supported", "not_supported")]
+    assert len(both[0]) == 1 + len(both[1]) == 1 + len(RULES.claims)  # "every claim at once"
+    for first, row in zip(*(table.to_dict("records") for table in both), strict=False):
+        key = texts[row["claim"]].key
+        for scenario in read_scenarios()["scenarios"]:
+            mine = rates.loc[(*key, scenario)].reindex(["as_1995", "as_published", "adjusted"])
+            p = mine["not_supported"]
+            error = np.sqrt(p * (1 - p) / mine["n_cohorts"]).max()
+            said = " / ".join("–" if np.isnan(x) else f"{100 * x:.0f}" for x in p)
+            assert row[scenario] == f"{said} ± {100 * error:.1f}" * bool(mine["true"].iloc[0])
+            assert first[scenario].startswith("[") is (row[scenario] == "")
+    age = both[1].query("claim.str.startswith('Older')")["published"].item()
+    assert 13 <= int(age.split(" / ")[1]) <= 15  # of dyads taken as independent
 
 
 def test_notebook_09_says_what_counting_dyads_as_independent_costs():

@@ -49,14 +49,13 @@ def words(html):
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
-def test_a_sentence_says_then_now_and_what_turns_it(findings):
+def test_a_sentence_says_then_now_and_how_sure(findings):
     page = words(front_page(findings, RULES))
     assert (
-        "Finding 2: the case manager's rating. Then reported, but not case manager age. Now "
-        "supported: symptom severity; inconclusive: case manager age. "
-        "How sure: symptom severity turns with pretreatment not held constant."
-    ) in page
-    assert page.count("How sure:") == 1  # nothing was changed about hospital days
+        "Finding 2: what goes with the case manager's rating. Then 1 of 2 reported. Now 1 supported, "
+        "1 inconclusive. How sure: one change turns it. Finding 4: no relation to hospital days. "
+        "Now supported. "
+    ) in page  # nothing was changed about hospital days
 
 
 def test_a_study_too_small_for_any_claim_has_a_first_page(findings):
@@ -80,91 +79,99 @@ def table(**verdicts):
     return pd.DataFrame(made)
 
 
-AGE, BOTH = "case manager age", "case manager age and symptom severity"
-ELSE = "no other decided claim turns."
-HELD = "How sure: no single change turns what is"
-OTHER = "with pretreatment not held constant"
-ALONE = "with case managers not respected"
+AGE, SYMPTOMS = "(−) case manager age", "(−) symptom severity"
+HELD, FIRM = "How sure: one change turns", "none of those tried"
+OTHER = "pretreatment not held constant"
+ALONE = "case managers not respected"
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "said"),
+    ("verdicts", "said", "turns"),
     [
-        ({"as_1995": "nn"}, f"Then not reported. Now supported: {BOTH}."),
-        ({"as_1995": "ss"}, f"Then reported. Now supported: {BOTH}."),
-        ({"as_1995": "ns"}, f"Then reported, but not {AGE}. Now supported: {BOTH}."),
-        ({"as_1995": " s"}, f"Then reported. Now supported: {BOTH}."),
-        ({"as_1995": "-s"}, f"Then reported. Now supported: {BOTH}."),  # too few dyads for one
-        ({"adjusted": "s-", "nested": "is"}, f"Now supported: {AGE}; not estimable: symptom"),
-        ({"adjusted": "s-", "nested": "is"}, f"How sure: {AGE} turns {OTHER}."),
-        ({"nested": "-s"}, f"Now supported: {BOTH}. {HELD} supported."),  # nothing turns age
-        ({"nested": "--"}, f"Now supported: {BOTH}."),
-        ({"adjusted": "--", "nested": "ss"}, f"Now not estimable: {BOTH}."),
-        ({}, f"rating. Now supported: {BOTH}."),
-        ({"nested": "ss"}, f"Now supported: {BOTH}. {HELD} supported."),
-        ({"nested": "  "}, f"Now supported: {BOTH}."),  # nothing was changed, nothing holds
-        ({"nested_cr2": "ss"}, f"Now supported: {BOTH}."),  # two respects at once
-        ({"nested": "ii"}, f"{BOTH}. How sure: {BOTH} turn {OTHER}."),
-        ({"nested": "is"}, f"How sure: {AGE} turns {OTHER}; {ELSE}"),
-        ({"nested": "i "}, f"How sure: {AGE} turns {OTHER}."),
-        (
-            {"nested": "si", "adjusted_independent": "is"},
-            f"How sure: {AGE} turns {ALONE}; symptom severity turns {OTHER}.",
-        ),
-        ({"adjusted": "ni", "nested": "ss"}, "inconclusive: symptom severity; not supported: case"),
-        ({"adjusted": "in", "nested": "ss"}, f"inconclusive: {AGE}; not supported: symptom"),
-        ({"adjusted": "in", "nested": "nn"}, f"{HELD} not supported."),
-        ({"adjusted": "nn", "nested": "in"}, f"{AGE} turns {OTHER}; {ELSE}"),
-        ({"adjusted": "sn", "nested": "sn"}, f"{HELD} supported or not supported."),
-        (
-            {"nested": "ss", "nested_cr2": "si"},
-            "symptom severity turns with case managers respected by CR2 errors alone, on top of "
-            f"pretreatment not held constant; {ELSE}",
-        ),
-        ({"nested": "is", "nested_cr2": "is"}, f"{AGE} turns {OTHER}; {ELSE}"),
+        ({"as_1995": "nn"}, "Then none reported. Now both supported.", ("", "")),
+        ({"as_1995": "ss"}, "Then both reported. Now both supported.", ("", "")),
+        ({"as_1995": "ns"}, "Then 1 of 2 reported. Now both supported.", ("", "")),
+        ({"as_1995": " s"}, "Then reported. Now both supported.", ("", "")),
+        ({"as_1995": " n"}, "Then not reported. Now both supported.", ("", "")),
+        ({"as_1995": "-s"}, "Then reported. Now both supported.", ("", "")),  # too few dyads
+        ({"adjusted": "s-", "nested": "is"},
+         "Now 1 supported, 1 not estimable. How sure: one change turns it.", (OTHER, "")),
+        ({"nested": "-s"}, f"Now both supported. {HELD} nothing.", ("", FIRM)),
+        ({"nested": "--"}, "Now both supported.", ("", "")),
+        ({"adjusted": "--", "nested": "ss"}, "Now both not estimable.", ("", "")),
+        ({}, "rating. Now both supported.", ("", "")),
+        ({"adjusted": "s "}, "rating. Now supported.", ("",)),
+        ({"nested": "ss"}, f"Now both supported. {HELD} neither.", (FIRM,) * 2),
+        ({"nested": "  "}, "Now both supported.", ("", "")),  # nothing was changed, nothing holds
+        ({"nested_cr2": "ss"}, "Now both supported.", ("", "")),  # two respects at once
+        ({"nested": "ii"}, "Now both supported. How sure: one change turns both.", (OTHER, OTHER)),
+        ({"nested": "is"}, "How sure: one change turns 1 of 2.", (OTHER, FIRM)),
+        ({"nested": "i "}, "How sure: one change turns it.", (OTHER, "")),
+        ({"nested": "si", "adjusted_independent": "is"}, "one change turns both.", (ALONE, OTHER)),
+        ({"adjusted": "ni", "nested": "ss"},
+         "Now 1 inconclusive, 1 not supported. How sure: one change turns it.", (OTHER, "")),
+        ({"adjusted": "in", "nested": "nn"}, f"{HELD} nothing.", ("", FIRM)),
+        ({"adjusted": "nn", "nested": "in"},
+         "Now both not supported. How sure: one change turns 1 of 2.", (OTHER, FIRM)),
+        ({"nested": "ss", "nested_cr2": "si"}, f"{HELD} neither, two turn 1 of 2.",
+         (FIRM, f"case managers respected by CR2 errors alone, on top of {OTHER}")),
+        ({"nested": "is", "nested_cr2": "is"}, "turns 1 of 2.", (OTHER, FIRM)),
+        ({"nested": "is", "nested_cr2": "ii"}, f"{HELD} 1 of 2, two turn both.",
+         (OTHER, f"case managers respected by CR2 errors alone, on top of {OTHER}")),
+        ({"adjusted": "s ", "nested": "s ", "nested_cr2": "n "}, f"{HELD} nothing, two turn it.",
+         (f"case managers respected by CR2 errors alone, on top of {OTHER}",)),
     ],
-)
-def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said):
-    page = words(front_page(table(**{"adjusted": "ss"} | verdicts), RULES))
+)  # fmt: skip
+def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said, turns):
+    html = front_page(table(**{"adjusted": "ss"} | verdicts), RULES)
+    page = words(html)
     assert said in page
-    sentence = re.split("Claim (?:Then )?Now", page.split("Finding 2")[1])[0]
-    if said.endswith("."):
-        assert sentence.rstrip().endswith(said)
+    sentence = re.split("Claim (?:Reported then )?Now", page.split("Finding 2")[1])[0]
+    assert sentence.rstrip().endswith(said)
     assert ("Then" in sentence) is ("as_1995" in verdicts)
-    assert sentence.startswith(": the case manager's rating. ")
+    assert sentence.startswith(": what goes with the case manager's rating. ")
+    cells = re.findall('<td class="turns">(.*?)</td>', html)
+    assert tuple(cells) == turns if any(turns) else cells == []
 
 
-CLAIMS = ["age", "experience", "symptoms", "living_skills"]
+def test_of_a_finding_single_claims_are_counted(findings):
+    """Not those made of others, which have a row of their own in the figure."""
+    whole = row("2", "all_seven", "case_manager", "adjusted", "not_supported")
+    page = words(front_page(pd.concat([findings, pd.DataFrame([whole])]), RULES))
+    assert "Now 1 supported, 1 inconclusive. How sure" in page and "all 7 together ✘" in page
+    only = findings.assign(claim="all_seven", verdict="not_supported").iloc[2:3]
+    page = words(front_page(only, RULES))
+    assert "Finding 2: what goes with the case manager's rating. Now not supported." in page
 
 
 @pytest.mark.parametrize(
-    ("then", "said"),
+    ("claims", "verdicts", "said", "kind"),
     [
-        ("ssss", "Then reported. Now"),
-        ("nsss", f"Then reported, but not {AGE}. Now"),
-        ("nsns", f"Then reported, but not {BOTH}. Now"),
-        ("nnsn", "Then reported only symptom severity. Now"),
-        ("nnnn", "Then not reported. Now"),
+        (["hospital_days"] * 2, "nn", "days. Now both found related.", "related"),
+        (["hospital_days"] * 2, "ni", "days. Now 1 inconclusive, 1 found related.", "mixed"),
+        (["hospital_days", "neither"], "nn", "days. Now found related.", "related"),
+        (["hospital_days"] * 2, "ss", "days. Now both supported.", "supported"),
     ],
 )
-def test_the_fewer_are_named_of_what_was_reported_and_what_was_not(then, said):
-    verdicts = {"as_1995": then, "adjusted": "iiii"}
+def test_an_absence_that_is_not_supported_is_a_relation_that_was_found(claims, verdicts, said, kind):
+    informants = ("client", "both" if "neither" in claims else "case_manager")
     told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
-    rows = [
-        row("2", claim, "case_manager", analysis, told[letter], -0.1, -0.3, 0.1, 0.3, 0.2)
-        for analysis, letters in verdicts.items()
-        for claim, letter in zip(CLAIMS, letters, strict=True)
+    made = [
+        row("4", claim, informant, "adjusted", told[letter], 0.7, 0.6, 0.8, 0.001, 0.9)
+        for claim, informant, letter in zip(claims, informants, verdicts, strict=True)
     ]
-    page = words(front_page(pd.DataFrame(rows), RULES))
-    assert said in page
-    assert page.startswith("Then : what the method of 1995 gives on these data")
+    html = front_page(pd.DataFrame(made), RULES)
+    assert said in words(html) and re.findall(r'<li class="(\w+)">', html) == [kind]
 
 
 def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
     page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
-    assert "Finding 2. Now" in page and page.startswith("Now :")
-    assert "Then" not in page and "Claim Now In multiples" in page and "Of blocks" not in page
+    assert "Finding 2. Now" in page and page.startswith("What each finding claims, and how many of its claims hold. Now :")
+    assert "hen" not in page.split("Turns with")[0] and "Claim Now In multiples" in page
+    assert "Of blocks" not in page
+    page = words(front_page(table(as_1995="ss", adjusted="ss"), RULES))
+    assert "claims hold. Then : by the method of 1995 on these data. Now : adjusted for" in page
 
 
 @pytest.mark.parametrize(
@@ -191,16 +198,19 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, b
         f"{error:.1f} points)."
     ) in page
     shares = true.set_index("claim").loc[["age", "symptoms"], "supported"]
-    shown = re.findall(r"(\d+) %(?! CI)", page.split("If true")[1].split("The primary est")[0])
-    assert shown == [f"{100 * share:.0f}" for share in shares]
+    shown = re.findall(
+        r"(\d+) %(?! CI)", page.split("Found if true")[1].split("The primary est")[0]
+    )
+    assert shown == ["99" if 0.995 <= share < 1 else f"{100 * share:.0f}" for share in shares]
+    assert ("> 99 %" in page) == bool(shares.between(0.995, 1, inclusive="left").any())
     chance = rates.query("scenario == 'no_association'")["supported"].sum()
     said = f"{chance:.1f}" if chance >= 0.05 else "fewer than 0.1"
     assert (
         "2 claims (those made of others not counted) by 2 analyses, 4 verdicts of the same data. "
-        "The primary analysis supports 1 of the claims; of the 2 that would be untrue if nothing "
-        f"were related, it would support {said} by chance in cohorts of {size}. Holm's adjustment "
-        "over all claims keeps each of those supported. 17 further claims cannot be put to these "
-        "data, or not be estimated."
+        "The primary analysis supports 1 of the claims: 1 of the 2 that would be untrue if nothing "
+        f"were related, of which it would then support {said} by chance in cohorts of {size}. "
+        "Holm's adjustment over all claims keeps each of those supported. 17 further claims cannot "
+        "be put to these data, or not be estimated."
     ) in page
 
 
@@ -209,7 +219,7 @@ def test_what_the_design_could_show_is_that_of_the_nearest_size(clients, size, b
     [
         ((0.001, 0.04), "keeps each of those supported."),
         ((0.03, 0.04), "keeps none of those supported."),
-        ((0.001, 0.06), "keeps all of those supported but symptom severity."),
+        ((0.001, 0.06), f"keeps 1 of the 2 supported, not {SYMPTOMS}."),
     ],
 )
 def test_what_holm_takes_is_named(p, said):
@@ -223,7 +233,7 @@ def test_what_holm_takes_is_named(p, said):
     [
         ("ns", "ss", f"each outcome, it would also have reported: {AGE}."),
         ("ss", "ns", f"each outcome, it would no longer have reported: {AGE}."),
-        ("sn", "ns", f"reported: symptom severity; it would no longer have reported: {AGE}."),
+        ("sn", "ns", f"reported: {SYMPTOMS}; it would no longer have reported: {AGE}."),
         ("s-", "nn", f"each outcome, it would no longer have reported: {AGE}."),
         ("n ", "ns", "The other, in which the alliance explains each outcome, reports the same on"),
     ],
@@ -241,15 +251,15 @@ def test_marks_and_titles_of_the_figure_are_those_of_the_rows():
     told = "β = −.30, 95 % CI [−.40, −.20], p = .001"
     rows = re.findall(r"<tr.*?</tr>", page, flags=re.DOTALL)[1:]
     for name, marks, row in zip(
-        (AGE, "symptom severity"),
-        ("✘ not supported ✔ supported", "? inconclusive"),
+        (AGE, SYMPTOMS),
+        ("no ✔ supported", "? inconclusive"),
         rows,
         strict=True,
     ):
-        assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" \d+ %", words(row))
+        assert re.fullmatch(re.escape(f"{name} {marks} {told}") + r" (> )?\d+ %", words(row))
         assert f'aria-label="{name}: {told}"' in unescape(row)
     assert ['class="first"' in row for row in rows] == [True, False]
-    assert "estimates (adjusted for pretreatment, case managers respected) with" in words(page)
+    assert "Now : adjusted for pretreatment, case managers respected." in words(page)
     for verdicts, kind in (("ss", "supported"), ("si", "mixed"), ("nn", "not_supported")):
         page = front_page(table(adjusted=verdicts), RULES)
         assert re.findall(r'<li class="(\w+)">', page) == [kind]
@@ -270,9 +280,9 @@ def test_estimates_are_drawn_against_their_bounds_as_claimed_to_the_right(findin
 
 
 def test_rates_of_the_shipped_claims_are_not_those_of_claims_of_ones_own(findings):
-    assert "If true" in front_page(findings, RULES)
+    assert "Found if true" in front_page(findings, RULES)
     page = front_page(findings, replace(RULES, own=True))
-    assert "If true" not in page and "by chance" not in page
+    assert "Found if true" not in page and "by chance" not in page
 
 
 def test_no_two_claims_of_a_finding_have_the_same_words():
@@ -283,18 +293,25 @@ def test_no_two_claims_of_a_finding_have_the_same_words():
 def test_the_front_page_of_a_run_says_what_its_findings_say(shipped_run):
     findings = pd.read_csv(shipped_run.out / "findings.csv", dtype={"finding": str})
     page = (shipped_run.out / "report.html").read_text("utf-8")
-    page = words(page.split('<ol class="told">')[1].split("</ol>")[0])
-    for change in first_change(findings, RULES).to_dict("records"):
+    told = words(page.split('<ol class="told">')[1].split("</ol>")[0])
+    drawn = page.split('class="drawn"')[1].split("</table>")[0]
+    rows = [words(r) for r in re.findall(r"<tr.*?</tr>", drawn, re.DOTALL)]
+    changes = first_change(findings, RULES)
+    for change in changes.to_dict("records"):
         name = NAMES[tuple(change[c] for c in KEY)]
-        number = change["finding"]
-        head = f"Finding {number}: " if number.isdigit() else "Halo: "
-        sentence = page.split(head)[1].split("How sure:")[0]
         word = change["verdict"].replace("_", " ")
-        assert re.search(rf"\b{word}: [^;]*{re.escape(name)}", sentence.split("Now ")[1]), name
-        sure = page.split(head)[1].split("How sure:")[1].split("Finding")[0]
-        if change["change"] and word != "inconclusive":
-            turned = f"{re.escape(name)}[^;]* turns? with {re.escape(change['change'])}"
-            assert re.search(turned, sure), name
+        turned = change["change"] if word != "inconclusive" and change["change"] else ""
+        assert any(r.startswith(name) and word in r and turned in r for r in rows), name
+    single = changes[~changes["claim"].isin([c.claim for c in RULES.claims if c.of])]
+    for finding, mine in single.groupby("finding"):
+        said = told.split(f"Finding {finding}" if finding.isdigit() else "Halo")[1]
+        now, sure = said.split("Now ")[1].split("Finding")[0].split(". How sure: ")
+        counts = mine["verdict"].str.replace("_", " ").value_counts()
+        if len(counts) > 1:
+            assert set(now.split(", ")) == {f"{n} {word}" for word, n in counts.items()}
+        decided = mine[mine["verdict"] != "inconclusive"]
+        turned, of = decided["change"].notna().sum(), len(decided)
+        assert (f" {turned} of {of}" in sure) == (0 < turned < of)
 
 
 def test_what_failed_is_said_at_the_top(shipped_run, tmp_path):

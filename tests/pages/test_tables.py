@@ -1,5 +1,6 @@
 """Tables for reading: words and rounding, small counts, reliabilities, verdicts in sentences."""
 
+import html
 import html.parser
 import re
 import warnings
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
+from alliance_helpers.claims.assess import wrongly_supported
 from alliance_helpers.claims.rules import read_rules
 from alliance_helpers.claims.views import overview
 from alliance_helpers.cohorts.cohort import OPENED
@@ -434,6 +436,23 @@ def test_scorecard_is_in_the_order_of_the_claims(findings):
         then_and_now(findings[:0], RULES)
 
 
+@pytest.mark.parametrize(("clients", "size"), [(200, 201), (70, 60)])
+def test_the_scorecard_says_how_often_a_tick_is_wrong(findings, clients, size):
+    """Of each analysis, in cohorts of the nearest size; of claims of one's own nothing."""
+    page = then_and_now(findings.assign(n=float(clients)), RULES)._repr_html_()
+    rates, rows = wrongly_supported(size), page.split('<tr class="wrong">')[1:]
+    for row, (truth, shares) in zip(rows, rates.items(), strict=True):
+        cells = re.findall(r'<td class="v \w*">([\d.]*)</td>', row)
+        assert cells == [f"{100 * shares[a]:.1f}" for a in ("nested", "as_published")]
+        assert truth in html.unescape(row)
+    assert f"in % of simulated cohorts of {size} clients" in page and len(rows) == 5
+    cr2 = findings.replace({"analysis": {"nested": "nested_cr2"}}).assign(n=float(clients))
+    days = then_and_now(cr2, RULES)._repr_html_().split("lowers hospital days</th>")[1]
+    assert "" in re.findall(r">([^<>]*)</td>", days)[:2]  # no such analysis of days, no number
+    page = then_and_now(findings, replace(RULES, own=True))._repr_html_()
+    assert 'class="wrong"' not in page and "How often" not in page
+
+
 def test_the_scorecard_of_a_changed_cohort_says_what_was_changed(findings, monkeypatch):
     assert "[" not in then_and_now(findings, RULES)._repr_html_().partition("<caption>")[2][:60]
     monkeypatch.setattr(OPENED, "changes", ("without site <3>", "bond as the rating"))
@@ -523,10 +542,15 @@ def test_the_sentence_of_a_claim_follows_its_verdicts_and_counts_no_votes(verdic
     assert f'<th scope="row">{RULES.claims[0].text}<small>{sentence}</small></th>' in page
     order = [name for names in card.groups().values() for name in names]
     cells = re.findall(
-        r'<td class="v \w* (\w+)"><span aria-hidden="true">(.)</span>.*?>(.*?)<', page
+        r'<td class="v \w* (\w*)"><span aria-hidden="true">(.)</span>.*?>(.*?)<', page
     )
     order = [a for a in order if a in verdicts]
-    assert cells == [(words[verdicts[a]], *marks[verdicts[a]].split(" ", 1)) for a in order]
+    then = {"s": ("", "✔", "reported"), "n": ("", "✘", "not reported")}  # no colour of a verdict
+    assert cells == [
+        then[verdicts[a]] if a.startswith("as_1995")
+        else (words[verdicts[a]], *marks[verdicts[a]].split(" ", 1))
+        for a in order
+    ]  # fmt: skip
     for letter, mark in marks.items():
         assert f"{mark}, " in page.split("<thead>")[0]
         assert line.count(mark) == [
@@ -540,7 +564,7 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
     rows = pd.DataFrame(
         [finding(*claim.key[:2], claim.informant, a, "supported") for a in analyses]
     )
-    card = then_and_now(rows, RULES)
+    card = then_and_now(rows, own := replace(RULES, own=True))
     page = card._repr_html_()
     heads = re.findall(r'class="turned[^>]*><span>(.*?)</span>', page)
     assert heads == [WORDS.get(a, a) for a in analyses]
@@ -549,10 +573,10 @@ def test_a_note_of_a_claim_follows_its_sentence_and_columns_stand_by_what_they_c
         ("8", "Halo"),
     ]  # fmt: skip
     assert re.findall(r'class="turned \w* (\w*)">', page) == [*["main"] * 3, *[""] * 4]
-    assert re.findall(r'<td class="v (\w*) \w+">', page) == [*["first"] * 4, "", "first", ""]
+    assert re.findall(r'<td class="v (\w*) \w*">', page) == [*["first"] * 4, "", "first", ""]
     silent = rows[rows["analysis"] != "rank"]
     two = pd.concat([silent, pd.DataFrame([finding("1", "modest", "both", "rank", "supported")])])
-    page = then_and_now(two, RULES)._repr_html_()
+    page = then_and_now(two, own)._repr_html_()
     assert re.findall(r'class="finding".*?>([^<>]+)</th>', page) == ["Finding 1", "Halo"]
     assert page.count(">–</td>") == 7
     assert card.frame["sentence"][0].endswith(f"today all agree. {claim.note}")
