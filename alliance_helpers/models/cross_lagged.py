@@ -18,8 +18,6 @@ from .design import aligned, as_floats
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
 paths, and roots of the covariances between people, at first, and of what is new."""
-SCORED = 1
-"""Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
 
@@ -272,8 +270,8 @@ def _learned(bend: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarr
 def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
     """Parameters (s, 13) of the largest likelihoods, and minus twice their logarithms.
 
-    Fisher's scoring from the better of two starts, then quasi-Newton steps; one that goes too far
-    is halved, and a study that is done leaves the stack.
+    From the better of two starts quasi-Newton steps (BFGS), the first by the curvature that is
+    expected; one that goes too far is halved, and a study that is done leaves the stack.
     """
     left = np.arange(len(panels.studies))
     starts = np.repeat(np.array(STARTS, float)[:, None], len(left), axis=1)
@@ -281,15 +279,13 @@ def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
     now = panels.at(at)
     value, slope, bend = now.value, now.slope, panels.information(now)
     step, best, least = _downhill(slope, bend), at.copy(), value.copy()
-    for turn in range(100):
+    for _ in range(100):
         ahead = panels.at(at + step)
         better = ahead.value <= value + 1e-12 * abs(value)
         done = abs((slope * step).sum(axis=1)) < 1e-12
-        told = (panels.information(ahead) if turn < SCORED
-                else _learned(bend, step, ahead.slope - slope))  # fmt: skip
+        bend = np.where(better[:, None, None], _learned(bend, step, ahead.slope - slope), bend)
         at[better] += step[better]
         value[better], slope[better] = ahead.value[better], ahead.slope[better]
-        bend[better] = told[better]
         best[left], least[left] = at, value
         if done.all():
             break
