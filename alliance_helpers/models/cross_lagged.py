@@ -343,8 +343,9 @@ class _Panels:
         """Minus twice the log-likelihoods, the means of the occasions at their best, as `value`;
         its `slope`.
 
-        What a person's last occasion says of the next needs no other; levels, and what is missing
-        beside another measure, are a few columns more (Woodbury).
+        What a person's last occasion says of the next needs no other. Levels take two columns more
+        (Woodbury), then the first occasion two, since it may vary by levels alone; then each that
+        is missing beside another measure one.
         """
         n, _, width = self.shape
         parts, sigma, turn, back = _covariance(theta, width // 2)
@@ -381,13 +382,10 @@ class _Panels:
             made = inverse(column)
             pivot = none + self.own((column * made[0]).sum(axis=0))
             log += np.log(pivot)
-            found, sign = (
-                np.concatenate([found, made / np.sqrt(pivot).take(one)]),
-                np.append(sign, 1),
-            )
+            found = np.concatenate([found, made / np.sqrt(pivot).take(one)])
+            sign = np.append(sign, 1)
         wide = self.dense(found)
-        weight = self.steps(turn, back)
-        weight -= np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
+        weight = self.steps(turn, back) - np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
         pull = self.dense(inverse(self.z))[0].sum(axis=1)
         turned = self.means.T @ (weight + self.never) @ self.means
         mean = (self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None]))[..., 0]
@@ -404,9 +402,7 @@ class _Panels:
     def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Sums over people of what inverts the covariance within them, given the first occasion."""
         T, n = self.step.shape[1:]
-        ago = np.subtract.outer(
-            np.arange(T), np.arange(T)
-        ).T  # of the first index before the second
+        ago = np.arange(T) - np.arange(T)[:, None]  # of the first before the second
         own, both, last = (
             self.step * np.einsum("kitn,kjtn->ijtn", one, other)[:, :, ago]
             for one, other in ((turn, turn), (back, turn), (back, back))
