@@ -20,6 +20,8 @@ STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0
 paths, and roots of the covariances between people, at first, and of what is new."""
 PEOPLE = 10
 """Of fewer no model is told."""
+CELLS_AT_ONCE = 1 << 17
+"""Values of people at occasions of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,12 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
             there.setdefault(found[k].width, []).append(k)
         except NotEstimableError as error:
             found.append(error)
-    for alike in there.values():
-        panels = _Panels([found[k] for k in alike])
-        for k, model in zip(alike, told(panels, *_best(panels)), strict=True):
-            found[k] = model
+    for width, alike in there.items():
+        cells = sum(found[k].n for k in alike) * width
+        for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
+            panels = _Panels([found[k] for k in few])
+            for k, model in zip(few, told(panels, *_best(panels)), strict=True):
+                found[k] = model
     return found
 
 
