@@ -46,8 +46,8 @@ def whole(scenario: str, rules: Rules, managers: int, clients: int, seed: int) -
         truth = courses()[scenario] | {"clients_of_a_case_manager": clients}
         frame = draw_sessions(truth, n, seed, 10)
         dyads = frame.drop_duplicates("client_id", keep="last")
-        numbers = {"sessions": frame["session"].to_numpy(float)}
-        dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book, numbers)
+        tables = {"sessions": (frame, frame["session"].to_numpy(float))}
+        dyads.attrs["sessions"] = all_sessions(tables, book)
         return assess(dyads, book, rules, ["detrended"])["verdict"].item()
     made = population(scenario)
     study = made.settings["study"] | {"n_clients": n, "n_case_managers": managers}

@@ -18,10 +18,10 @@ from .design import aligned, as_floats
 STARTS = [[path, 0, 0, path, *3 * [share, 0, share]] for path, share in ((0.2, 0.6), (0.9, 0.4))]
 """Where the maximum is looked for: people alike and series that remember, and the other way round:
 paths, and roots of the covariances between people, at first, and of what is new."""
-SCORED = 1
-"""Fisher's scoring steps after the first; then the curvature is learned from the slopes (BFGS)."""
 PEOPLE = 10
 """Of fewer no model is told."""
+CELLS_AT_ONCE = 1 << 17
+"""Values of people at occasions of the studies that are fitted side by side."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,12 @@ def _fitted(studies: Sequence[tuple], told: Callable, trend: str = "common") -> 
             there.setdefault(found[k].width, []).append(k)
         except NotEstimableError as error:
             found.append(error)
-    for alike in there.values():
-        panels = _Panels([found[k] for k in alike])
-        for k, model in zip(alike, told(panels, *_best(panels)), strict=True):
-            found[k] = model
+    for width, alike in there.items():
+        cells = sum(found[k].n for k in alike) * width
+        for few in np.array_split(alike, min(len(alike), 1 + cells // CELLS_AT_ONCE)):
+            panels = _Panels([found[k] for k in few])
+            for k, model in zip(few, told(panels, *_best(panels)), strict=True):
+                found[k] = model
     return found
 
 
@@ -272,8 +274,8 @@ def _learned(bend: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarr
 def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
     """Parameters (s, 13) of the largest likelihoods, and minus twice their logarithms.
 
-    Fisher's scoring from the better of two starts, then quasi-Newton steps; one that goes too far
-    is halved, and a study that is done leaves the stack.
+    From the better of two starts quasi-Newton steps (BFGS), the first by the curvature that is
+    expected; one that goes too far is halved, and a study that is done leaves the stack.
     """
     left = np.arange(len(panels.studies))
     starts = np.repeat(np.array(STARTS, float)[:, None], len(left), axis=1)
@@ -281,15 +283,13 @@ def _best(panels: _Panels) -> tuple[np.ndarray, np.ndarray]:
     now = panels.at(at)
     value, slope, bend = now.value, now.slope, panels.information(now)
     step, best, least = _downhill(slope, bend), at.copy(), value.copy()
-    for turn in range(100):
+    for _ in range(100):
         ahead = panels.at(at + step)
         better = ahead.value <= value + 1e-12 * abs(value)
         done = abs((slope * step).sum(axis=1)) < 1e-12
-        told = (panels.information(ahead) if turn < SCORED
-                else _learned(bend, step, ahead.slope - slope))  # fmt: skip
+        bend = np.where(better[:, None, None], _learned(bend, step, ahead.slope - slope), bend)
         at[better] += step[better]
         value[better], slope[better] = ahead.value[better], ahead.slope[better]
-        bend[better] = told[better]
         best[left], least[left] = at, value
         if done.all():
             break
@@ -347,8 +347,9 @@ class _Panels:
         """Minus twice the log-likelihoods, the means of the occasions at their best, as `value`;
         its `slope`.
 
-        What a person's last occasion says of the next needs no other; levels, and what is missing
-        beside another measure, are a few columns more (Woodbury).
+        What a person's last occasion says of the next needs no other. Levels take two columns more
+        (Woodbury), then the first occasion two, since it may vary by levels alone; then each that
+        is missing beside another measure one.
         """
         n, _, width = self.shape
         parts, sigma, turn, back = _covariance(theta, width // 2)
@@ -385,13 +386,10 @@ class _Panels:
             made = inverse(column)
             pivot = none + self.own((column * made[0]).sum(axis=0))
             log += np.log(pivot)
-            found, sign = (
-                np.concatenate([found, made / np.sqrt(pivot).take(one)]),
-                np.append(sign, 1),
-            )
+            found = np.concatenate([found, made / np.sqrt(pivot).take(one)])
+            sign = np.append(sign, 1)
         wide = self.dense(found)
-        weight = self.steps(turn, back)
-        weight -= np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
+        weight = self.steps(turn, back) - np.tensordot(sign, wide.swapaxes(2, 3) @ wide, 1)
         pull = self.dense(inverse(self.z))[0].sum(axis=1)
         turned = self.means.T @ (weight + self.never) @ self.means
         mean = (self.means @ np.linalg.solve(turned, self.means.T @ pull[..., None]))[..., 0]
@@ -408,9 +406,7 @@ class _Panels:
     def steps(self, turn: np.ndarray, back: np.ndarray) -> np.ndarray:
         """Sums over people of what inverts the covariance within them, given the first occasion."""
         T, n = self.step.shape[1:]
-        ago = np.subtract.outer(
-            np.arange(T), np.arange(T)
-        ).T  # of the first index before the second
+        ago = np.arange(T) - np.arange(T)[:, None]  # of the first before the second
         own, both, last = (
             self.step * np.einsum("kitn,kjtn->ijtn", one, other)[:, :, ago]
             for one, other in ((turn, turn), (back, turn), (back, back))

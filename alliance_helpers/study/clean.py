@@ -161,18 +161,18 @@ class Sessions:
 
 
 def all_sessions(
-    tables: dict[str, pd.DataFrame], book: Codebook, numbers: dict[str, np.ndarray]
+    tables: dict[str, tuple[pd.DataFrame, np.ndarray]], book: Codebook
 ) -> Sessions | None:
-    """The sessions of the tables whose rows have numbers, side by side and scored; None without.
+    """The sessions of tables, with the number of each, side by side and scored; None without any.
 
-    Tables that count sessions otherwise than the first have none; `check` names them.
+    Tables that count sessions otherwise than the first stay out; `check` names them.
     """
-    if not numbers:
+    if not tables:
         return None
-    order, time = "session_number", book.tables[next(iter(numbers))].time
+    order, time = "session_number", book.tables[next(iter(tables))].time
     frame, *others = (
-        tables[name].rename(columns={book.tables[name].time: time}).assign(**{order: number})
-        for name, number in numbers.items()
+        frame.rename(columns={book.tables[name].time: time}).assign(**{order: number})
+        for name, (frame, number) in tables.items()
     )
     for other in others:
         frame = _beside(frame, other, [book.client, order])
@@ -221,7 +221,7 @@ class CleanStudy:
         Rows and columns of each table as it came.
     warnings : tuple of Problem
         What is allowed and yet probably wrong; each prints as one line.
-    session_tables, session_numbers : dict of DataFrame, dict of ndarray
+    session_tables : dict of (DataFrame, ndarray)
         Those of the cleaned tables that have several rows of a client, with every row; and the
         number of the session in each.
     """
@@ -233,8 +233,7 @@ class CleanStudy:
     source: str
     raw: dict[str, tuple[int, int]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
-    session_tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    session_numbers: dict[str, np.ndarray] = field(default_factory=dict)
+    session_tables: dict[str, tuple[pd.DataFrame, np.ndarray]] = field(default_factory=dict)
 
     @property
     def sessions(self) -> Sessions | None:
@@ -280,8 +279,8 @@ def clean(study: Study) -> CleanStudy:
         changes.append(merged)
     raw, log = {name: table.shape for name, table in study.tables.items()}, as_log(changes)
     blank = CleanStudy(pd.DataFrame(), log, tables, book, study.source, raw, study.warnings)
-    told = {"session_tables": examined.sessions, "session_numbers": study.order[0]}
-    return assembled(replace(blank, **told))
+    sessions = {name: (examined.sessions[name], number) for name, number in study.order[0].items()}
+    return assembled(replace(blank, session_tables=sessions))
 
 
 def assembled(study: CleanStudy) -> CleanStudy:
@@ -303,7 +302,7 @@ def assembled(study: CleanStudy) -> CleanStudy:
     dyads = pd.DataFrame({book.client: wide.clients.array, **columns}, copy=False)
     book, source = _groups(dyads, book, study.source)
     dyads.attrs["codebook"] = book
-    if sessions := all_sessions(study.session_tables, book, study.session_numbers):
+    if sessions := all_sessions(study.session_tables, book):
         dyads.attrs["sessions"] = sessions
     return replace(study, dyads=dyads, codebook=book, source=source)
 

@@ -526,10 +526,8 @@ def test_errors_of_a_cross_lagged_claim_are_of_three_clients_fewer():
     (model,) = cross_lagged([(y, x, frame["client_id"], frame["session"])])
     relative = np.sqrt(model.covariance[1, 1]) / abs(model.estimate[1])  # as of a large sample
     dyads = frame.drop_duplicates("client_id", keep="last")
-    dyads.attrs["sessions"] = all_sessions(
-        {"sessions": frame}, scenario_codebook("sessions_effect"),
-        {"sessions": frame["session"].to_numpy(float)},
-    )  # fmt: skip
+    tables = {"sessions": (frame, frame["session"].to_numpy(float))}
+    dyads.attrs["sessions"] = all_sessions(tables, scenario_codebook("sessions_effect"))
     claim = Claim("1", "any", "precedes", "client", term="symptoms", sign="negative",
                   source="client_alliance", bound="lagged")  # fmt: skip
     effect, _, clients = over_time.Judge(dyads, read_rules(), "detrended").find(claim)

@@ -106,8 +106,8 @@ def test_over_time_the_rating_is_unreliable_whichever_comes_first():
         frame = draw_sessions(truth | {"paths": paths}, 150, seed, 3)
         frame["client_alliance"] += error * np.random.default_rng([9, seed]).normal(size=len(frame))
         dyads = frame.drop_duplicates("client_id", keep="last")
-        numbers = {"sessions": frame["session"].to_numpy(float)}
-        dyads.attrs["sessions"] = all_sessions({"sessions": frame}, book, numbers)
+        tables = {"sessions": (frame, frame["session"].to_numpy(float))}
+        dyads.attrs["sessions"] = all_sessions(tables, book)
         said += [*assess(dyads, book, only, ["detrended"])["verdict"]]
     share = np.mean([verdict == "supported" for verdict in said])
     noise = np.sqrt(share * (1 - share) * (1 / 150 + 1 / 300))

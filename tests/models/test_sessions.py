@@ -207,6 +207,19 @@ def draw(rng, n=50, T=10, itself=0.3, paths=(0.0, 0.0), course=None, groups=None
     return *made[time, person].T, person, time
 
 
+@pytest.mark.parametrize("share", [1.0, 0.8])
+def test_people_may_begin_at_their_own_level(share):
+    """Nothing is away from it at first: the first occasion varies between people alone."""
+    data = simulated(300, 5, 0.2, 0.1, 8)
+    first = data["time"] == 0
+    for name in "yx":
+        level = data.groupby("person")[name].mean() - data[name].mean()
+        data.loc[first, name] = level[data["person"]].to_numpy()[first]
+    (found,) = cross_lagged([columns_of(data.sample(frac=share, random_state=2))])
+    assert np.isfinite(found.llf)
+    assert abs(found.estimate[1] - 0.2) < 3 * errors_of(found)[1] < 0.3
+
+
 def test_a_trend_of_any_form_is_taken_out_by_all_but_the_line():
     """Two standard deviations, most of them in the first sessions."""
     course = 2 * (1 - np.exp(-np.arange(12) / 2))
