@@ -311,13 +311,12 @@ def test_a_change_is_a_deviation_and_the_cause(tmp_path, name):
     assert deviations({"data": str(data)})["deviations"] == []
     tamper, place = TAMPERED[name]
     tamper(data, None)
-    (data / "deviations.yml").write_text('elsewhere: "no reason"\n')
-    found = deviations({"data": str(data)})
-    assert [place in one["place"] for one in found["deviations"]] == [True]
-    assert found["deviations"][0]["reason"] == ""
-    reason = json.dumps({found["deviations"][0]["place"]: "a reviewer asked"})
-    (data / "deviations.yml").write_text(reason)
-    assert deviations({"data": str(data)})["deviations"][0]["reason"] == "a reviewer asked"
+    planned = json.loads((data / LOCK).read_text())["plan"]
+    ((where, _, _),) = differences(planned, plan_of({"data": str(data)}))
+    reasons = {"elsewhere": "no reason", " > ".join(where): "a reviewer asked"}
+    (data / "deviations.yml").write_text(json.dumps(reasons))
+    (found,) = deviations({"data": str(data)})["deviations"]
+    assert place in found["place"] and found["reason"] == "a reviewer asked"
     compared = compare(before, ran(tmp_path / "after", data))
     assert [place in cause["place"] for cause in compared.causes] == [True]
     assert all(place in v["cause"] for v in compared.verdicts)
@@ -328,7 +327,10 @@ def test_a_change_that_matters_says_which_verdicts(tmp_path):
     lock({"data": str(data)}, data / LOCK)
     claims = data / "findings.yml"
     claims.write_text(claims.read_text("utf-8").replace("value: 0.80", "value: 0.99", 1), "utf-8")
-    changed = deviations({"data": str(data)})["verdicts"]
+    (data / "deviations.yml").write_text('elsewhere: "no reason"\n')
+    found = deviations({"data": str(data)})
+    assert [one["reason"] for one in found["deviations"]] == [""]
+    changed = found["verdicts"]
     assert {v["finding"] for v in changed} == {"4"}
     assert {v["planned"] for v in changed} == {"supported"} != {v["done"] for v in changed}
 

@@ -29,6 +29,7 @@ from alliance_helpers.pages.outputs import save_figure
 import matplotlib, sys
 print("LINES", matplotlib.rcParams["lines.linewidth"], matplotlib.rcParamsOrig["lines.linewidth"])
 print("PATH", [p for p in sys.path if p in ("", ".")])
+print("FORKED", "alliance_helpers.running.forkserver" in sys.modules)
 """
 OPENS = """
 from alliance_helpers import open_cohort
@@ -81,9 +82,10 @@ def run(study, *command, code=0, **env) -> str:
     return done.stdout + done.stderr
 
 
-def lines_are_as_ever(executed: Path) -> None:
+def lines_are_as_ever(executed: Path, forked: bool) -> None:
     cells = json.loads(executed.read_text())["cells"]
-    assert cells[-1]["outputs"][0]["text"] == ["LINES 1.5 1.5\n", "PATH []\n"]
+    said = ["LINES 1.5 1.5\n", "PATH []\n", f"FORKED {forked}\n"]
+    assert cells[-1]["outputs"][0]["text"] == said
 
 
 def test_the_traps_work(study):
@@ -114,7 +116,7 @@ def test_runs_from_a_script(study, tmp_path, cold):
     out = tmp_path / "out"
     said = run(study, BIN / "python", script, notebook, out, **{station.COLD_VARIABLE: cold})
     assert "PATH True" in said  # the caller's own path is as it was
-    lines_are_as_ever(out / notebook.name)
+    lines_are_as_ever(out / notebook.name, not cold)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +124,13 @@ def test_runs_from_a_script(study, tmp_path, cold):
     [kernels.PROVISIONER, pytest.param("local-provisioner", marks=needs_safe_kernels)],
 )
 def test_papermill_itself(study, tmp_path, provisioner):
+    """The command, with notebooks and kernelspecs untouched: a variable chooses the kernels."""
     source, out = make_notebook(tmp_path / "source.ipynb", OPENS, PROBE), tmp_path / "out.ipynb"
     chosen = {kernels.PROVISIONER_VARIABLE: provisioner}
     if provisioner == kernels.PROVISIONER:  # a name that the kernel would look for where it is
         chosen["PYTHONSTARTUP"] = "startup.py"
         chosen[station.STATION_VARIABLE] = str(station.open_station().folder)
-    run(study, BIN / "papermill", source, out, "-p", "data", ".", **chosen)
-    lines_are_as_ever(out)
+    said = run(study, BIN / "papermill", source, out, "-p", "data", ".", **chosen)
+    warm = provisioner == kernels.PROVISIONER
+    lines_are_as_ever(out, warm)
+    assert ("TCP" in said) != warm  # papermill warns of channels that others could read
