@@ -31,9 +31,14 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
-def pattern(table: str, name: str) -> re.Pattern:
-    """One of the patterns in `words.toml`, whose alternatives stand there as a list."""
-    return re.compile("|".join(WORDS[table][name]), re.IGNORECASE)
+def pattern(table: str, name: str, *times: str) -> re.Pattern:
+    """One of the patterns in `words.toml`, whose alternatives stand there as a list.
+
+    Or words set off that tell one of the `times`.
+    """
+    when = "|".join(word for told in times for word in WORDS["time"][told])
+    also = [rf"(?<![^\W\d_])({when})(?![^\W\d_])"] if times else []
+    return re.compile("|".join([*WORDS[table][name], *also]), re.IGNORECASE)
 
 
 def say(what: str, /, **filled: object) -> str:

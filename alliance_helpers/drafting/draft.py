@@ -20,7 +20,7 @@ from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import as_typed, pattern, say, typed
+from .answers import WORDS, as_typed, pattern, say, typed
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
@@ -65,6 +65,7 @@ from .ratings import (
 INDICATED = pattern("column", "indicated")
 MARK, KINDS = (pattern("column", what) for what in ("mark", "kinds"))
 
+BLOCKS = "pretreatment", "treatment", "alliance", "outcome"
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
 
@@ -336,7 +337,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         column = guess.column
         held = table.columns[column].held
         free = column not in inside and column != roles and not layout.case_manager
-        if free and name not in layout.links and like_codes(table, guess):
+        seen = guess.type == "category" and guess.role == "case_manager" and len(held) > 2
+        if free and name not in layout.links and (seen or like_codes(table, guess)):
             kind = "numbers" if guess.type == "integer" else "names"
             table.questions.append(say("codes", column=column, n=len(held), kind=kind))
             guess = replace(guess, role="codes")
@@ -345,16 +347,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         elif column in inside or column == roles:
             if words := column == roles and table.settings.get("words"):
                 table.variables.append((name, column, Guess(column, "category", values=words)))
-        elif column in table.beside:
-            table.why.append(say("reversed", column=column, other=table.beside[column]))
-            table.ignore.append(column)
-        elif (
-            guess.type == "text"
-            or column in table.same
-            or _is_remark(name, guess, layout)
-            or (column in SENT and table.source.left_out and name != table.latest)
-        ):
-            table.ignore.append(column)
+        elif why := _aside(name, table, layout):
+            table.ignore[column] = why
             table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
             if n := sum(n for text, n in held.items() if MARK.search(text)):
                 table.questions.append(say("marked", column=column, n=n))
@@ -382,6 +376,21 @@ def _draft(table: DraftTable, layout: Layout) -> None:
     if time:
         rated = any(is_alliance(block, table) for block in table.blocks)
         table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
+
+
+def _aside(name: str, table: DraftTable, layout: Layout) -> str:
+    """Why a column is left out of a table; nothing if it is not."""
+    guess = table.guesses[name]
+    column = guess.column
+    asides = {
+        "reversed": column in table.beside,
+        "empty": guess.type == "text" and not table.columns[column].held,
+        "same": column in table.same,
+        "sent": column in SENT and table.source.left_out and name != table.latest,
+        "free": guess.type == "text" or _is_remark(name, guess, layout),
+    }
+    told = (WORDS["aside"][why] for why, so in asides.items() if so)
+    return next(told, "").format(other=table.beside.get(column))
 
 
 def _of_kinds(table: DraftTable, guess: Guess, held: Mapping[str, int]) -> Guess:
@@ -445,12 +454,12 @@ def _days(layout: Layout) -> None:
 
 def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
-    blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
+    blocks: dict[str, list[str]] = {block: [] for block in BLOCKS}
     for table in layout.tables:
-        out = table.row in ("episode", "site") or table.occasion
-        for name, _, guess in [] if out else table.variables:
-            for ending in table.suffix.values() or [""] if "{" not in name else []:
-                _into_block(layout, blocks, table, name, ending, guess)
+        for name, _, guess in table.variables:
+            for ending in table.suffix.values() or [""]:
+                block, made = _block_of(layout, table, name, ending, guess)
+                blocks.setdefault(block, []).append(made)
     whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
@@ -458,40 +467,57 @@ def _sort(layout: Layout) -> None:
     for name in sure:
         blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
-    times: dict[str, list[tuple[int, str]]] = {}
+    times: dict[str, list[tuple[str, str]]] = {}
     for name in (*blocks["pretreatment"], *blocks["outcome"]):
-        if told := re.fullmatch(r"(.*\D)(\d+)", name):
-            times.setdefault(told[1], []).append((int(told[2]), name))
+        told = re.fullmatch(r"(.*?)_?(\d+|_[a-z])", name)
+        if told and not informant_of(told[2]):
+            times.setdefault(told[1], []).append((told[2].zfill(9), name))
     for first, *others in map(sorted, times.values()):
         if others and first[1] in blocks["outcome"]:  # phq1 of phq1 and phq2
             blocks["outcome"].remove(first[1])
             blocks["pretreatment"].append(first[1])
     items = [scale.settings["items"] for scale in layout.scales]
     items = [item for some in items for item in ([some] if isinstance(some, str) else some)]
-    parts = {name for item in items for name in expand(item)}
-    blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}
-    layout.blocks = {block: names for block, names in blocks.items() if names}
+    held = {name for item in items for name in expand(item)} | ratings
+    held |= {*(layout.days.settings.values() if layout.days else ())}
+    blocks["asked"] = [scale.name for scale in layout.scales if scale.question]
+    for block, names in blocks.items():
+        names = [n for n in names if block == "alliance" or not {*expand(n)} <= held]
+        if names and block in BLOCKS:
+            layout.blocks[block] = names
+        elif names and block:
+            layout.unused[WORDS["aside"][block]] = names
 
 
-def _into_block(
-    layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
-) -> None:
-    who = informant_of(name + ending) or informant_of("", guess.label)
+def _block_of(
+    layout: Layout, table: DraftTable, name: str, ending: str, guess: Guess
+) -> tuple[str, str]:
+    """The block that a variable goes to, and its name there; or why it goes to none."""
+    made, who = name + ending, informant_of(name + ending) or informant_of("", guess.label)
+    told = (table.occasion, table.latest, table.settings.get("time"))
+    if name in (*layout.links, *table.key, *told):
+        return "", made
+    if "{" in name:
+        return "items", made
     if _is_rating(guess):
-        if is_whole(f"{name}{ending}", guess.label):
-            layout.totals.setdefault(who, []).append((table, name + ending))
-        return  # an alliance is no predictor of itself
+        if is_whole(made, guess.label) and table.of_clients:
+            layout.totals.setdefault(who, []).append((table, made))
+        return "rating", made  # an alliance is no predictor of itself
+    if table.row in ("episode", "site"):
+        return "elsewhere", made
     about = table.row == "case_manager" or ending == "_case_manager"
-    kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
+    block, told = "treatment" if about else "pretreatment", f"{made} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
-        kind = "outcome"
-    if guess.type in NUMERIC and guess.low != guess.high and guess.role != "codes":
-        blocks[kind] += [name + ending] if name != table.settings.get("time") else []
-    elif guess.role == "codes" or name in layout.links:
-        return
-    elif guess.type == "category" and len(guess.values) == 2:
-        values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
+        block = "outcome"
+    elif table.occasion and not BEFORE.search(told) and ending != [*table.suffix.values()][0]:
+        return "later", made
+    if guess.type in NUMERIC and guess.role != "codes":
+        return block if guess.low != guess.high else "constant", made
+    values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
+    if guess.type == "category" and guess.role != "codes" and len(values) == 2:
         value = next(filter(INDICATED.fullmatch, values), values[-1])
-        made = layout.name(f"{name}{ending}_{value}")
-        layout.derived.append((made, name + ending, value))
-        blocks[kind].append(made)
+        layout.derived.append((layout.name(f"{made}_{value}"), made, value))
+        return block, layout.derived[-1][0]
+    if guess.role == "codes" or len(values) == 1:
+        return "codes" if guess.role else "constant", made
+    return guess.type, made

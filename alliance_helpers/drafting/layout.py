@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,11 @@ from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
 from .answers import BELOW, TIME, initials, pattern, place_in_time, say, shown
 from .exports import Source
-from .guesses import BEFORE, FEW, ROLES, Column, Guess, as_number, plain_name
+from .guesses import BEFORE, FEW, ROLES, SYMPTOMS, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
-OUTCOME = pattern("column", "outcome")
+OUTCOME = re.compile(f"{pattern('column', 'outcome', 'end', 'after').pattern}|{SYMPTOMS.pattern}", re.I)
 MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
@@ -88,7 +89,7 @@ class DraftTable:
     settings: dict[str, object] = field(default_factory=dict)
     suffix: dict[str, str] = field(default_factory=dict)
     variables: list[tuple[str, str, Guess]] = field(default_factory=list)
-    ignore: list[str] = field(default_factory=list)
+    ignore: dict[str, str] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     ids: str | None = None
     why: list[str] = field(default_factory=list)
@@ -142,6 +143,7 @@ class Layout:
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     totals: dict[str | None, list[tuple[DraftTable, str]]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
+    unused: dict[str, list[str]] = field(default_factory=dict)
     shape: str = ""
     questions: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
