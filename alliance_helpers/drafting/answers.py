@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import listed
-from ..study.cells import plain, word_of
+from ..study.cells import COMMA, plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES
 from ..study.suspect import skipped
 
@@ -405,7 +405,7 @@ def as_number(text: str) -> float | None:
     >>> as_number("3,5"), as_number("12?")
     (3.5, None)
     """
-    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    plainly = text.replace(",", ".") if re.fullmatch(COMMA, text) else text
     number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
     return number if np.isfinite(number) else None
 

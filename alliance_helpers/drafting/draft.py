@@ -39,6 +39,7 @@ from .guesses import (
 from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside, without_raw
 from .layout import (
     ALIKE,
+    MEASURE,
     OUTCOME,
     SHAPES,
     DraftTable,
@@ -188,11 +189,18 @@ def _look(source: Source) -> DraftTable:
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
-                if guess.column in unlike and guess.type == "integer"}  # fmt: skip
+                if guess.column in unlike and guess.type == "integer"
+                and not _measured(guess.label)}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
     table.questions[:0] = table.shape.questions
     return table
+
+
+def _measured(label: str) -> bool:
+    """Whether a label, in a few words, says that a column is a measure, and no item."""
+    known = any(words.search(label) for words in (OUTCOME, BEFORE, MEASURE))
+    return known and len(label.split()) < 8
 
 
 def _told(table: DraftTable) -> str:
@@ -262,6 +270,13 @@ def join_by_values(
     """Give a table the id that others join it by, where it has the same values by another name."""
     known = sorted({value for t in others if name in t.guesses for value in t.held(name)})
     joined = []
+    here = [table for table in tables if name in table.guesses]
+    for table in here[1:]:  # the same name, and ids that are typed otherwise
+        known, guess = here[0].held(name), table.guesses[name]
+        values = as_typed(table.held(name), known)
+        if values.keys() - as_written([*table.held(name)], [*known]).keys():
+            table.guesses[name] = guess.as_id(values=values)
+            joined.append(say("typed", table=table.name, column=guess.column, n=len(values)))
     for table in tables:
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
         told = {n: sorted(table.held(n)) for n in ids}

@@ -187,6 +187,8 @@ def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
             counts.update(text)
+            counts.update(w for w, n in text.items()  # a word, and nobody's name
+                          if n > 1 and w.isalpha() and not role_of(column.name))  # fmt: skip
     return {w for w, n in counts.items() if n >= FEW or no_answer(w) or not plain(w)}
 
 
@@ -263,7 +265,9 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="category", values=names, role=role)
     if role:
         return replace(guess, type="id", role=role)
-    signs = say("signs", column=column.name) if _mostly(SIGNED, present) else ""
+    numbers = sum(n for text, n in present.items() if text in column.number)
+    signs = 2 * numbers > total or _mostly(SIGNED, present)
+    signs = say("signs", column=column.name) if signs else ""
     return replace(guess, asked=signs)
 
 
@@ -429,9 +433,13 @@ def agree(guesses: Tables) -> None:
     for table in guesses:
         known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
     for table in guesses:
-        for name, guess in table.items():
+        for name, guess in [*table.items()]:
             there = known.get(name, guess)
             same = {"column": guess.column, "unique": guess.unique}
+            told = plain(guess.label), plain(there.label)
+            if guess.type != "id" and all(told) and told[0] != told[1]:  # a number of a question
+                table[plain_name(f"{name} {guess.label}"[:40], table)] = table.pop(name)
+                continue
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":

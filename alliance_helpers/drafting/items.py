@@ -45,6 +45,7 @@ ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
+FEWEST = 5  # neighbours that are a block by their answers, or by letters, alone
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
@@ -163,16 +164,19 @@ def item_blocks(columns: list[str]) -> list[Block]:
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
         name = called.get(column, column)
-        for run in re.finditer(r"[0-9]{1,3}", name):
-            before, number, after = name[: run.start()], int(run.group()), name[run.end() :]
-            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
-                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
+        for run in re.finditer(r"[0-9]{1,3}|(?<![^\W_])[a-zA-Z](?![^\W_])", name):
+            before, number, after = name[: run.start()], run.group(), name[run.end() :]
+            number = int(number) if number.isdigit() else ord(number.lower()) - ord("a") + 1
+            for width in range(4):  # 10 may follow 9 as well as 09; 0: letters
+                told = f"{number:0{width}d}" if width else chr(ord("a") + number - 1)
+                if told == run.group().lower() and "{" not in before + after:
                     groups.setdefault((before, after, width), {})[number] = column
     blocks, taken = [], set()
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
         boxes = before.endswith("___")  # REDCap's
+        boxes |= not width and (len(left) < FEWEST or [*left] != [*range(1, len(left) + 1)])
         if (plain_ones or len(left)) >= SHORTEST and not boxes:
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
@@ -291,6 +295,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         known = answers.numbers or answers.form
         if not known and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
+        if odd := [c.name for c in here if not known and not {*often} & {*c.held}]:
+            return ", ".join(odd[:5])
     else:
         beside = [x for x in number.values() if 0 < x <= TOP]
         answers = read_words(often, levels, beside) if often else Answers()
@@ -370,7 +376,7 @@ def form_of(block: Block, highest: float) -> str | None:
     """
     fits = [f for f, n in N_ITEMS.items() if n == len(block.numbers) and block.whole]
     twelve = "WAI-SR" if highest <= 5 else "WAI-S"
-    return twelve if twelve in fits else fits[0] if fits else None
+    return twelve if twelve in fits else fits[0] if fits and highest <= TOP else None
 
 
 def informant_of(name: str, label: str = "") -> str | None:

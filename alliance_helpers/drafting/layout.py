@@ -18,9 +18,10 @@ from ..study.suspect import begun_anew, numbered
 from .answers import BELOW, TIME, initials, pattern, place_in_time, say, shown
 from .exports import Source
 from .guesses import BEFORE, FEW, ROLES, SYMPTOMS, Column, Guess, as_number, plain_name
-from .items import WHO, Block, id_ends, informant_of, item_blocks
+from .items import WAI, WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
+ITEM = pattern("column", "item")
 OUTCOME = re.compile(f"{pattern('column', 'outcome', 'end', 'after').pattern}|{SYMPTOMS.pattern}", re.I)
 MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
@@ -211,6 +212,11 @@ def _within(guesses: dict[str, Guess], name: str, *by: str) -> None:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
+    for guess in free.values():
+        rows = ITEM.fullmatch(guess.column) and _repeated(table)
+        held = [*table.columns[guess.column].held][:MOST_ITEMS]
+        if rows or any(WAI.search(block.stem) for block in item_blocks(held)):
+            return Shape(questions=(_turn(table, guess),))
     few = [name for name, g in free.items()
            if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
@@ -245,8 +251,12 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
         known = guess.type in DATA or guess.role  # numbers, or whose ids they are
         if not known and item_blocks(held) and _tied(table, name):
-            return Shape(questions=(say("answers", column=guess.column),))
+            return Shape(questions=(_turn(table, guess),))
     return _doubts(table) if has_items else Shape()
+
+
+def _turn(table: DraftTable, guess: Guess) -> str:
+    return say("answers", file=table.source.raw.file, column=guess.column)
 
 
 def _places(guesses: Mapping[str, Guess]) -> list[str]:

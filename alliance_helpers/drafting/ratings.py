@@ -32,6 +32,7 @@ from .answers import (
 from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
+    FEWEST,
     OF_OTHERS,
     SUBSCALE,
     WAI,
@@ -64,7 +65,6 @@ PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
           for form, parts in SHORT_OF_36.items()}  # fmt: skip
 ENDS = {"client": "_c_", "case_manager": "_t_", None: "_"}  # of a block's name, by who says it
 STATED = 3  # words of a name that say something
-FEWEST = 5  # neighbours that are a block by their answers alone
 
 
 def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
