@@ -10,8 +10,9 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import combinations
 from math import nan
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from .answers import WORDS, as_typed, pattern, say, typed
 from .exports import SENT, Source, read_sources
 from .guesses import (
     BEFORE,
+    FEW,
     ID,
     RESERVED,
     ROLES,
+    Column,
     Guess,
     agree,
     find_roles,
@@ -36,7 +39,17 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside, without_raw
+from .items import (
+    WAI,
+    WHO,
+    Block,
+    answered,
+    find_blocks,
+    informant_of,
+    like_a_form,
+    reversed_beside,
+    without_raw,
+)
 from .layout import (
     ALIKE,
     MEASURE,
@@ -54,6 +67,7 @@ from .layout import (
     shape_of,
 )
 from .ratings import (
+    TOTAL,
     is_alliance,
     is_whole,
     items_and_scale,
@@ -193,8 +207,22 @@ def _look(source: Source) -> DraftTable:
                 and not _measured(guess.label)}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
-    table.questions[:0] = table.shape.questions
+    for guess in guesses.values():
+        if guess.role == "client" and (told := _no_ids(columns[guess.column])):
+            table.questions.append(say("no_ids", file=raw.file, **told))
+    table.questions[:0] = [*table.shape.questions, *_either(table)]
     return table
+
+
+def _either(table: DraftTable) -> Iterator[str]:
+    """Blocks alike of which each row answers one: a form in two languages, or two versions."""
+    forms = [b for b in table.blocks if table.shape.row == "client" and like_a_form(b)]
+    rows = [(b, answered(table.frame, b).notna().any(axis=1)) for b in forms]
+    for (one, first), (other, second) in combinations(rows, 2):
+        alike = len(one.numbers) == len(other.numbers) and one.guess.high == other.guess.high
+        if alike and min(first.sum(), second.sum()) >= FEW and not (first & second).any():
+            seen = {"one": one.pattern(), "other": other.pattern()}
+            yield say("either", file=table.source.raw.file, **seen)
 
 
 def _measured(label: str) -> bool:
@@ -393,6 +421,14 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
 
 
+def _no_ids(column: Column) -> dict[str, str]:
+    """Words among the numbers of clients, of which some stand in several rows, or for a sum."""
+    words = {text: n for text, n in column.held.items() if text not in column.number}
+    few = 0 < sum(words.values()) < sum(column.held.values()) / 2
+    told = few and any(n > 1 or TOTAL.fullmatch(plain(text)) for text, n in words.items())
+    return {"column": column.name, "words": listed(map(repr, words), 3)} if told else {}
+
+
 def _aside(name: str, table: DraftTable, layout: Layout) -> str:
     """Why a column is left out of a table; nothing if it is not."""
     guess = table.guesses[name]
@@ -478,6 +514,10 @@ def _sort(layout: Layout) -> None:
     whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
+    for scale in [] if layout.informants else [*layout.scales]:
+        if not (scale.question or OUTCOME.search(scale.name) or BEFORE.search(scale.name)):
+            layout.scales.remove(scale)
+            layout.scales.append(replace(scale, question=say("unfound")))
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
     for name in sure:
         blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
@@ -524,7 +564,7 @@ def _block_of(
     block, told = "treatment" if about else "pretreatment", f"{made} {guess.label}"
     if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
         block = "outcome"
-    elif table.occasion and not BEFORE.search(told) and ending != [*table.suffix.values()][0]:
+    elif table.occasion and not BEFORE.search(told) and ending != next(iter(table.suffix.values())):
         return "later", made
     if guess.type in NUMERIC and guess.role != "codes":
         return block if guess.low != guess.high else "constant", made

@@ -186,9 +186,9 @@ def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
-            counts.update(text)
-            counts.update(w for w, n in text.items()  # a word, and nobody's name
-                          if n > 1 and w.isalpha() and not role_of(column.name))  # fmt: skip
+            named = role_of(column.name) is not None
+            counts.update({w: n if named or n < 2 or not w.rstrip(".").isalpha() else FEW
+                           for w, n in text.items()})  # fmt: skip
     return {w for w, n in counts.items() if n >= FEW or no_answer(w) or not plain(w)}
 
 
@@ -218,6 +218,7 @@ def role_of(name: str) -> str | None:
 def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     sure = named_for(column.name) or {"case_manager": "case_manager"}.get(named_for(column.label))
     role = sure or role_of(column.name) or role_of(column.label)
+    words = words if sure != "client" else set()
     said = sorted(words & column.held.keys() | _unnamed(column, role))
     present = {text: n for text, n in column.held.items() if text not in said}
     total, levels = sum(present.values()), column.levels
@@ -296,7 +297,7 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
         steps = [] if ids else [x for x in far_off(number)["above"] if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
-        honest = SYMPTOMS.search(guess.column) and (number == 0).sum() == 1
+        honest = SYMPTOMS.search(f"{guess.column} {guess.label}") and (number == 0).sum() == 1
         steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []
     unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
     said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))

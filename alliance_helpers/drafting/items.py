@@ -376,7 +376,7 @@ def form_of(block: Block, highest: float) -> str | None:
     """
     fits = [f for f, n in N_ITEMS.items() if n == len(block.numbers) and block.whole]
     twelve = "WAI-SR" if highest <= 5 else "WAI-S"
-    return twelve if twelve in fits else fits[0] if fits and highest <= TOP else None
+    return None if not fits or highest > TOP else twelve if twelve in fits else fits[0]
 
 
 def informant_of(name: str, label: str = "") -> str | None:

@@ -22,7 +22,9 @@ from .items import WAI, WHO, Block, id_ends, informant_of, item_blocks
 
 ROLE = pattern("column", "role")
 ITEM = pattern("column", "item")
-OUTCOME = re.compile(f"{pattern('column', 'outcome', 'end', 'after').pattern}|{SYMPTOMS.pattern}", re.I)
+OUTCOME = re.compile(
+    f"{pattern('column', 'outcome', 'end', 'after').pattern}|{SYMPTOMS.pattern}", re.I
+)
 MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
@@ -217,6 +219,12 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
         if rows or any(WAI.search(block.stem) for block in item_blocks(held)):
             return Shape(questions=(_turn(table, guess),))
+    texts = [g.column for g in free.values() if g.type in ("id", "text", "category")]
+    for block in item_blocks(texts):  # a column of clients for each of their number
+        held = [text for c in block.columns for text in table.columns[c].held]
+        if len(held) == len({*held}) > len(table.frame):
+            said = say("for_each", file=table.source.raw.file, block=block.pattern())
+            return Shape(questions=(said,))
     few = [name for name, g in free.items()
            if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]

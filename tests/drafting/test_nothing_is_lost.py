@@ -2,12 +2,10 @@
 
 import re
 
-import pandas as pd
 import pytest
 import yaml
-from exports_made import C, T, ids, truth
-from further_exports import side_by_side
-from test_exports import MADE, drafted
+from exports_made import truth
+from test_exports import MADE
 
 from alliance_helpers.drafting.draft import describe
 from alliance_helpers.drafting.exports import read_sources
@@ -23,7 +21,7 @@ def each(value):
 def untold(text, folder):
     """Columns and variables of which a draft says nothing."""
     book = yaml.safe_load(text)
-    told = {entry.get("file") for entry in book["tables"].values()}
+
     said = [line.split(": ", 1)[1] for line in text.splitlines() if "# In no block" in line]
     used = {name for line in said for item in line.split(", ") for name in each(item)}
     for names in (*book["blocks"].values(), book["study"].values()):
@@ -34,7 +32,9 @@ def untold(text, folder):
         used |= {*map(str, stays.values())}
     lost = []
     for name, source in read_sources(folder).items():
-        own = {k: t for k, t in book["tables"].items() if t["file"] == source.raw.file.split(" [")[0]}
+        own = {
+            k: t for k, t in book["tables"].items() if t["file"] == source.raw.file.split(" [")[0]
+        }
         assert own.keys() or source.raw.file in text
         own = {k: t for k, t in own.items() if k.startswith(name)} or own
         there = {c for t in own.values() for n, v in t["variables"].items()
