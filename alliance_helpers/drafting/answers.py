@@ -31,14 +31,26 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
-def pattern(table: str, name: str, *times: str) -> re.Pattern:
-    """One of the patterns in `words.toml`, whose alternatives stand there as a list.
+@cache
+def pattern(table: str, names: str) -> re.Pattern:
+    """What one of the lists in `words.toml` matches, or several: `outcome|before`."""
+    told = [(table, name) for name in names.split("|")]
+    words = [word for table, name in told for word in WORDS[table][name]]
+    when = [
+        word for _, name in told for t in WORDS["also"].get(name, ()) for word in WORDS["time"][t]
+    ]
+    words += [rf"(?<![^\W\d_])({'|'.join(when)})(?![^\W\d_])"] if when else []
+    return re.compile("|".join(words), re.IGNORECASE)
 
-    Or words set off that tell one of the `times`.
-    """
-    when = "|".join(word for told in times for word in WORDS["time"][told])
-    also = [rf"(?<![^\W\d_])({when})(?![^\W\d_])"] if times else []
-    return re.compile("|".join([*WORDS[table][name], *also]), re.IGNORECASE)
+
+def says(what: str, *texts: str) -> bool:
+    """Whether a name, a label or a cell says that it is an `outcome`, say, by `words.toml`."""
+    return any(map(pattern("column", what).search, texts))
+
+
+def is_just(what: str, text: str) -> bool:
+    """Whether it says so, and no more."""
+    return pattern("column", what).fullmatch(text) is not None
 
 
 def say(what: str, /, **filled: object) -> str:
@@ -47,7 +59,6 @@ def say(what: str, /, **filled: object) -> str:
 
 
 NOBODY = pattern("missing", "nobody")
-TIME = pattern("column", "time")
 PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
           for i, name in ((3, "after"), (2, "end"), (0, "start"))}  # fmt: skip
 UNITS = [(days, pattern("time", unit)) for unit, days in
@@ -452,7 +463,7 @@ def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
     place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))
              for text, (phase, number, what) in told.items()}  # fmt: skip
     counted = any(phase == 1 for phase, _ in place.values())
-    named = TIME.fullmatch(column) or any(TIME.fullmatch(what) for what in of if what[1:])
+    named = is_just("time", column) or any(is_just("time", what) for what in of if what[1:])
     often = sorted(present, key=lambda text: (place[text], -present[text]))
     if not (named or not counted) or len({*place.values()}) < len({*told.values()}):
         return {}

@@ -21,12 +21,10 @@ from ..study.cells import as_written, parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import WORDS, as_typed, pattern, say, typed
+from .answers import WORDS, as_typed, both, is_just, say, says, typed
 from .exports import SENT, Source, read_sources
 from .guesses import (
-    BEFORE,
     FEW,
-    ID,
     RESERVED,
     ROLES,
     Column,
@@ -40,7 +38,6 @@ from .guesses import (
     two_managers,
 )
 from .items import (
-    WAI,
     WHO,
     Block,
     answered,
@@ -52,8 +49,6 @@ from .items import (
 )
 from .layout import (
     ALIKE,
-    MEASURE,
-    OUTCOME,
     SHAPES,
     DraftTable,
     Layout,
@@ -67,7 +62,6 @@ from .layout import (
     shape_of,
 )
 from .ratings import (
-    TOTAL,
     is_alliance,
     is_whole,
     items_and_scale,
@@ -76,9 +70,6 @@ from .ratings import (
     whole_ratings,
     worded,
 )
-
-INDICATED = pattern("column", "indicated")
-MARK, KINDS = (pattern("column", what) for what in ("mark", "kinds"))
 
 BLOCKS = "pretreatment", "treatment", "alliance", "outcome"
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
@@ -198,7 +189,7 @@ def _look(source: Source) -> DraftTable:
     blocks = [without_raw(b, raw.frame, beside) for b in blocks] if beside else blocks
     odd = [(block, told) for block, told in found if isinstance(told, str)]
     questions = [say("unlike" if told else "waves", block=block.pattern(), odd=told)
-                 for block, told in odd if told or not WAI.search(block.stem)]  # fmt: skip
+                 for block, told in odd if told or not says("wai", block.stem)]  # fmt: skip
     unlike = {column for block, told in odd for column in block.columns if told}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
@@ -227,8 +218,7 @@ def _either(table: DraftTable) -> Iterator[str]:
 
 def _measured(label: str) -> bool:
     """Whether a label, in a few words, says that a column is a measure, and no item."""
-    known = any(words.search(label) for words in (OUTCOME, BEFORE, MEASURE))
-    return known and len(label.split()) < 8
+    return says("outcome|before|measure", label) and len(label.split()) < 8
 
 
 def _told(table: DraftTable) -> str:
@@ -296,29 +286,27 @@ def join_by_values(
     tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
 ) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
-    known = sorted({value for t in others if name in t.guesses for value in t.held(name)})
-    joined = []
-    here = [table for table in tables if name in table.guesses]
-    for table in here[1:]:  # the same name, and ids that are typed otherwise
-        known, guess = here[0].held(name), table.guesses[name]
-        values = as_typed(table.held(name), known)
-        if values.keys() - as_written([*table.held(name)], [*known]).keys():
-            table.guesses[name] = guess.as_id(values=values)
-            joined.append(say("typed", table=table.name, column=guess.column, n=len(values)))
-    for table in tables:
+    known, joined = sorted({v for t in others if name in t.guesses for v in t.held(name)}), []
+    first = next((table for table in others if name in table.guesses), None)
+    for table in (t for t in tables if t is not first):
         ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
+        ids, there = ([name], sorted(first.held(name))) if name in table.guesses else (ids, known)
         told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(typed, known)} & {*map(typed, here)}) or len(as_written(here, known))
+        same = {n: len({*map(typed, there)} & {*map(typed, here)}) or len(as_written(here, there))
                 for n, here in told.items()}  # fmt: skip
         shares = {n: same[n] / len(here) for n, here in told.items() if here}
         best = max(shares, key=shares.get, default=None)
-        if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role, values=as_typed(told[best], known) or ())
+        if not best or shares[best] < ALIKE:
+            continue
+        found = table.guesses[best].as_id(role=role, values=as_typed(told[best], there) or ())
+        shown = {"table": table.name, "column": found.column, "name": name}
+        said = [say("joined", **shown, share=shares[best])] if best != name else []
+        if found.values and (said or found.values.keys() - as_written(told[best], there).keys()):
+            said.append(say("typed", **shown, n=len(found.values)))
+        if said:
             table.guesses = {name if n == best else n: found if n == best else g
                              for n, g in table.guesses.items()}  # fmt: skip
-            shown = {"table": table.name, "column": found.column, "name": name}
-            joined.append(say("joined", **shown, share=shares[best]))
-            joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
+            joined.append(both(*said))
     return joined
 
 
@@ -393,7 +381,7 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         elif why := _aside(name, table, layout):
             table.ignore[column] = why
             table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
-            if n := sum(n for text, n in held.items() if MARK.search(text)):
+            if n := sum(n for text, n in held.items() if says("mark", text)):
                 table.questions.append(say("marked", column=column, n=n))
         else:
             if _is_rating(guess):
@@ -425,7 +413,7 @@ def _no_ids(column: Column) -> dict[str, str]:
     """Words among the numbers of clients, of which some stand in several rows, or for a sum."""
     words = {text: n for text, n in column.held.items() if text not in column.number}
     few = 0 < sum(words.values()) < sum(column.held.values()) / 2
-    told = few and any(n > 1 or TOTAL.fullmatch(plain(text)) for text, n in words.items())
+    told = few and any(n > 1 or is_just("total", plain(text)) for text, n in words.items())
     return {"column": column.name, "words": listed(map(repr, words), 3)} if told else {}
 
 
@@ -446,10 +434,9 @@ def _aside(name: str, table: DraftTable, layout: Layout) -> str:
 
 def _of_kinds(table: DraftTable, guess: Guess, held: Mapping[str, int]) -> Guess:
     """The guess as no predictor, where it may mark rows or number kinds, which is asked."""
-    for what, words, types in (("mark", MARK, ("integer", "category")),
-                               ("kinds", KINDS, ("integer",))):  # fmt: skip
+    for what, types in {"mark": ("integer", "category"), "kinds": ("integer",)}.items():
         cells = held if what == "mark" and guess.type == "category" else ()
-        if guess.type in types and any(map(words.search, (guess.column, *cells))):
+        if guess.type in types and says(what, guess.column, *cells):
             table.questions.append(say(what, column=guess.column))
             guess = replace(guess, role="codes")
     return guess
@@ -468,13 +455,13 @@ def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess:
 
 def _is_rating(guess: Guess) -> bool:
     """One number that tells an alliance, or part of it."""
-    told = WAI.search(f"{guess.column} {guess.label}")
-    return told is not None and guess.type in NUMERIC
+    told = says("wai", f"{guess.column} {guess.label}")
+    return told and guess.type in NUMERIC
 
 
 def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
     """Text that differs from row to row, and is nobody's id by its name or its place."""
-    nobody = guess.role is None and not ID.search(guess.column)
+    nobody = guess.role is None and not says("id", guess.column)
     return guess.type == "id" and nobody and name not in {*layout.links, "client_id"}
 
 
@@ -515,12 +502,12 @@ def _sort(layout: Layout) -> None:
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
     for scale in [] if layout.informants else [*layout.scales]:
-        if not (scale.question or OUTCOME.search(scale.name) or BEFORE.search(scale.name)):
+        if not (scale.question or says("outcome", scale.name) or says("before", scale.name)):
             layout.scales.remove(scale)
             layout.scales.append(replace(scale, question=say("unfound")))
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
     for name in sure:
-        blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
+        blocks["pretreatment" if says("before", name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
     times: dict[str, list[tuple[str, str]]] = {}
     for name in (*blocks["pretreatment"], *blocks["outcome"]):
@@ -562,15 +549,17 @@ def _block_of(
         return "elsewhere", made
     about = table.row == "case_manager" or ending == "_case_manager"
     block, told = "treatment" if about else "pretreatment", f"{made} {guess.label}"
-    if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
+    if says("outcome", told) and not says("before", told) and table.row != "case_manager":
         block = "outcome"
-    elif table.occasion and not BEFORE.search(told) and ending != next(iter(table.suffix.values())):
+    elif (
+        table.occasion and not says("before", told) and ending != next(iter(table.suffix.values()))
+    ):
         return "later", made
     if guess.type in NUMERIC and guess.role != "codes":
         return block if guess.low != guess.high else "constant", made
     values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
     if guess.type == "category" and guess.role != "codes" and len(values) == 2:
-        value = next(filter(INDICATED.fullmatch, values), values[-1])
+        value = next((v for v in values if is_just("indicated", v)), values[-1])
         layout.derived.append((layout.name(f"{made}_{value}"), made, value))
         return block, layout.derived[-1][0]
     if guess.role == "codes" or len(values) == 1:

@@ -19,7 +19,7 @@ from ..study.codebook import Table
 from ..study.codebook import say as problem
 from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import RawTable, blank_cells, reachable, refuse, repeated_names, sheet_names
-from .answers import WORDS, no_answer, pattern, say, shown
+from .answers import WORDS, is_just, no_answer, say, says, shown
 from .guesses import NAMELESS, as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
@@ -27,8 +27,6 @@ LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].it
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
 FINISHED = WORDS["finished"]
 SENT = FINISHED["sent"]  # which of two responses is later
-LEGEND = pattern("column", "legend")
-PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 BOX = re.compile(r"___.*| \(choice=.*")  # one of several choices, in raw and in labelled exports
@@ -108,7 +106,7 @@ def read_sources(path: Path) -> dict[str, Source]:
     for file in files:
         sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
         places += [(file, sheet) for sheet in (sheets if len(sheets) > 1 else [None])]
-    tables = [p for p in places if not LEGEND.fullmatch(plain(p[1] or p[0].stem))] or places
+    tables = [p for p in places if not is_just("legend", plain(p[1] or p[0].stem))] or places
     legends = [place for place in places if place not in tables]
     others = [say("legend", name=sheet or file.name) for file, sheet in legends]
     read, found = [], {}
@@ -288,7 +286,7 @@ def _finished(source: Source, tool: str) -> Source:
         said = {cell: levels.get(column, {}).get(cell, cell) for cell in held}
         fit = FINISHED["kept"].get(column, FINISHED["yes"])
         kept = [c for c, t in said.items()
-                if (plain(t) in fit if column != "Status" else not PREVIEW.search(t))]  # fmt: skip
+                if (plain(t) in fit if column != "Status" else not says("preview", t))]  # fmt: skip
         if 0 < len(kept) < len(held):
             word = "of previews or tests" if column in ("Status", "tester") else "unfinished"
             source = source.rows(column, sorted(kept), source.name, word, blank=True)

@@ -33,13 +33,13 @@ from .answers import (
     read_codes,
     read_words,
     say,
+    says,
     with_numbers,
 )
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
-WAI = pattern("column", "wai")
 OF_OTHERS = pattern("column", "of_others")  # my therapist, in the client's form
 ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
@@ -223,7 +223,7 @@ def _parts(block: Block, columns: Mapping[str, Column], unlike: bool) -> list[Bl
     if not found and block.whole and len(every) in {2 * size for size in N_ITEMS.values()}:
         told = [guess_block(columns, block.part(at)) for at in (every[:n], every[n:])]
         answers = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
-        found = [every[:n], every[n:]] if WAI.search(block.stem) or len({*answers}) == 2 else []
+        found = [every[:n], every[n:]] if says("wai", block.stem) or len({*answers}) == 2 else []
     if unlike:
         runs = [[*run] for _, run in groupby(every, lambda i: block.numbers[i] - i)]
         runs = [run for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]
