@@ -396,6 +396,18 @@ def _far_up(steps: np.ndarray, cells: np.ndarray) -> list[float]:
     return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
+def far_codes(number: np.ndarray, apart: float) -> list[float]:
+    """Known codes for no answer, as -9 or 99, far from all else: by 2, or `apart` times its span."""
+    codes: list[float] = []
+    for code in (code for code in CODES if code in number):
+        inside = number[~np.isin(number, [*codes, code, *BELOW])]
+        if len(inside):
+            far = max(inside.min() - code, code - inside.max())
+            wide = max(2, apart * max(np.ptp(inside), 1))
+            codes += [code] if far >= (1 if code < 0 <= inside.min() else wide) else []
+    return codes
+
+
 def initials(held: Mapping[str, int]) -> bool:
     """Whether texts may be people's initials or names: of several rows each; not of men and women.
 

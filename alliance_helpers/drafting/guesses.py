@@ -25,12 +25,14 @@ from .answers import (
     BELOW,
     CODES,
     FEW,
+    HALF,
     MOST_LEVELS,
     MOSTLY,
     SOME,
     WORDS,
     anchors,
     as_number,
+    far_codes,
     far_off,
     in_order,
     is_just,
@@ -252,8 +254,6 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
-        if is_just("time", column.name) and number.min() >= 0:  # no count is a missing code
-            return _outward(as_number_guess(guess, number, np.inf), number)
         return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:
@@ -288,7 +288,8 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
     below = held[held < ids]
     odd = [*below] if len(below) <= 3 and _whole(below) and len(held) > 2 * len(below) + 2 else []
     rest, steps = held[held >= ids], []
-    if len(rest) > 3 and not says("hospital_days", guess.column):
+    time = is_just("time", guess.column)  # the ninth session is no code
+    if len(rest) > 3 and not (time or says("hospital_days", guess.column)):
         at = len(rest) - 4 + int(np.diff(rest[-4:]).argmax()) + 1
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
@@ -299,7 +300,9 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
         steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []
     unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
     said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
-    codes = *guess.codes, *map(float, [*odd, *steps])
+    left = number[~np.isin(number, [*odd, *steps])]
+    known = () if ids else far_codes(left, np.inf if time else HALF)
+    codes = *guess.codes, *map(float, [*odd, *steps, *known])
     return replace(guess, codes=codes, asked=said if unsure else guess.asked)
 
 
@@ -369,27 +372,13 @@ def _names_every(levels: Mapping, number: np.ndarray) -> bool:
     return found <= set(levels) and len(found) <= 4 and not anchors
 
 
-def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Guess:
-    """Range without what looks like a missing code: a far value of -9, 99 and the like.
-
-    Far is at least 2, and `apart` times what the others span.
-    """
+def as_number_guess(guess: Guess, number: np.ndarray) -> Guess:
+    """Type and range of what is no code; the guess as it is, if nothing is left."""
     number = number[~np.isin(number, [c for c in guess.codes if not isinstance(c, str)])]
-    codes, there = [], {*np.unique(number)}
-    there -= {9} if is_just("time", guess.column) else set()  # the ninth session
-    for code in (code for code in CODES if code in there):
-        inside = number[~np.isin(number, [*codes, code, *BELOW])]
-        if len(inside):
-            spread = max(inside.max() - inside.min(), 1)
-            far = max(inside.min() - code, code - inside.max())
-            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, apart * spread)):
-                codes.append(code)
-    number = number[~np.isin(number, codes)]
     if not len(number):
         return guess
-    kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
-    low, high = float(number.min()), float(number.max())
-    return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
+    kind = "integer" if _whole(number) else "number"
+    return replace(guess, type=kind, low=float(number.min()), high=float(number.max()))
 
 
 def _outward(guess: Guess, number: np.ndarray) -> Guess:

@@ -19,6 +19,7 @@ from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
     CODES,
+    HALF,
     NUMBERED,
     SHORTEST,
     TEN,
@@ -26,6 +27,7 @@ from .answers import (
     Answers,
     both,
     by_item,
+    far_codes,
     far_off,
     label_gaps,
     no_answer,
@@ -314,13 +316,13 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
-        apart = 0 if len(cells) > ENOUGH else 0.5
-        guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
+        gone += (known := far_codes(cells, 0 if len(cells) > ENOUGH else HALF))
+        cells = cells[~np.isin(cells, known)]
+        guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells)
         if guess.type == "text":
             return None
         if unlike := _unlike(here, guess.codes):
             return unlike
-        cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
         if (cells % 1 != 0).mean() < RARE:  # a row of means below the table: `check` names it
             guess = replace(guess, type="integer")
         if guess.type == "integer" and not often:
