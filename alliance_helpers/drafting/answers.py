@@ -397,7 +397,7 @@ def _far_up(steps: np.ndarray, cells: np.ndarray) -> list[float]:
 
 
 def far_codes(number: np.ndarray, apart: float) -> list[float]:
-    """Known codes for no answer, as -9 or 99, far from all else: by 2, or `apart` times its span."""
+    """Known codes for no answer that lie far from all else: by 2, or `apart` times its span."""
     codes: list[float] = []
     for code in (code for code in CODES if code in number):
         inside = number[~np.isin(number, [*codes, code, *BELOW])]

@@ -199,7 +199,8 @@ def _look(source: Source) -> DraftTable:
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
     for guess in guesses.values():
-        if guess.role == "client" and (told := _no_ids(columns[guess.column])):
+        ids = guess.role or ("client" if says("id", guess.column) else "")
+        if ids == "client" and (told := _no_ids(columns[guess.column])):
             table.questions.append(say("no_ids", file=raw.file, **told))
     table.questions[:0] = [*table.shape.questions, *_either(table)]
     return table

@@ -47,7 +47,6 @@ ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
 ENOUGH = 200  # answers, among which each step of a scale occurs
 MOST_WORDS = 25
-FEWEST = 5  # neighbours that are a block by their answers, or by letters, alone
 ENDS = (  # of an id, as a word or set off: 1001K, 1001-2; or what it begins with: C1001, 2-1001
     r"^(?P<id>.*\d)(?:[\W_]?(?P<word>[A-Za-z]+)|(?P<number>[\W_]?\d))$",
     r"^(?:(?P<word>[A-Za-z]+)[\W_]?|(?P<number>\d[\W_]?))(?P<id>\d.*)$",
@@ -178,7 +177,8 @@ def item_blocks(columns: list[str]) -> list[Block]:
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
         boxes = before.endswith("___")  # REDCap's
-        boxes |= not width and (len(left) < FEWEST or [*left] != [*range(1, len(left) + 1)])
+        lettered = [*left] == [*range(1, len(left) + 1)] and len(left) in N_ITEMS.values()
+        boxes |= not width and not lettered
         if (plain_ones or len(left)) >= SHORTEST and not boxes:
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}

@@ -33,7 +33,6 @@ from .answers import (
 from .guesses import Column, Guess, plain_name
 from .items import (
     ABOUT,
-    FEWEST,
     OF_OTHERS,
     SUBSCALE,
     WHO,
@@ -62,6 +61,7 @@ PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
                  for i, k in zip(of, SUBSCALES[form][part], strict=True)}
           for form, parts in SHORT_OF_36.items()}  # fmt: skip
 ENDS = {"client": "_c_", "case_manager": "_t_", None: "_"}  # of a block's name, by who says it
+FEWEST = 5  # neighbours that are a block by their answers alone
 STATED = 3  # words of a name that say something
 
 
