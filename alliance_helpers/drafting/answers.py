@@ -26,6 +26,7 @@ NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
 MOSTLY = 0.95  # of the cells
 MOST_STEPS = 9
+SEVERAL = 50  # spellings, of more than any set's words
 TEN = 10  # the highest number that stands for an answer where a word may stand for none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
@@ -139,6 +140,8 @@ def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
     enough = MOSTLY * sum(held.values())
     if sum(n for text, n in held.items() if number.get(text) in range(TEN + 1)) >= enough > 0:
         return {"steps"}
+    if len(held) > SEVERAL:  # free text
+        return set()
     found = {order["name"] for order, known in _orders()
              if sum(n for t, n in held.items() if plain(t) in known) >= enough > 0}  # fmt: skip
     return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())

@@ -10,24 +10,21 @@ import glob
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import combinations
 from math import nan
 from pathlib import Path
 
 from ..errors import listed
-from ..study.cells import as_written, parted, plain
+from ..study.cells import parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import WORDS, as_typed, both, is_just, say, says, typed
-from .exports import SENT, Source, read_sources
+from .answers import WORDS, is_just, say, says
+from .exports import SENT, Source, join_by_values, read_sources
 from .guesses import (
-    FEW,
     RESERVED,
     ROLES,
-    Column,
     Guess,
     agree,
     find_roles,
@@ -40,19 +37,18 @@ from .guesses import (
 from .items import (
     WHO,
     Block,
-    answered,
+    answered_apart,
     find_blocks,
     informant_of,
-    like_a_form,
+    is_measure,
+    no_ids,
     reversed_beside,
     without_raw,
 )
 from .layout import (
-    ALIKE,
     SHAPES,
     DraftTable,
     Layout,
-    Part,
     Shape,
     find_what_is_said_twice,
     leave_counters,
@@ -62,6 +58,7 @@ from .layout import (
     shape_of,
 )
 from .ratings import (
+    find_days,
     is_alliance,
     is_whole,
     items_and_scale,
@@ -195,31 +192,17 @@ def _look(source: Source) -> DraftTable:
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
                 if guess.column in unlike and guess.type == "integer"
-                and not _measured(guess.label)}  # fmt: skip
+                and not is_measure(guess.label)}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
     for guess in guesses.values():
         ids = guess.role or ("client" if says("id", guess.column) else "")
-        if ids == "client" and (told := _no_ids(columns[guess.column])):
+        if ids == "client" and (told := no_ids(columns[guess.column])):
             table.questions.append(say("no_ids", file=raw.file, **told))
-    table.questions[:0] = [*table.shape.questions, *_either(table)]
+    forms = blocks if table.shape.row == "client" else []
+    apart = answered_apart(raw.frame, forms, raw.file)
+    table.questions[:0] = [*table.shape.questions, *apart]
     return table
-
-
-def _either(table: DraftTable) -> Iterator[str]:
-    """Blocks alike of which each row answers one: a form in two languages, or two versions."""
-    forms = [b for b in table.blocks if table.shape.row == "client" and like_a_form(b)]
-    rows = [(b, answered(table.frame, b).notna().any(axis=1)) for b in forms]
-    for (one, first), (other, second) in combinations(rows, 2):
-        alike = len(one.numbers) == len(other.numbers) and one.guess.high == other.guess.high
-        if alike and min(first.sum(), second.sum()) >= FEW and not (first & second).any():
-            seen = {"one": one.pattern(), "other": other.pattern()}
-            yield say("either", file=table.source.raw.file, **seen)
-
-
-def _measured(label: str) -> bool:
-    """Whether a label, in a few words, says that a column is a measure, and no item."""
-    return says("outcome|before|measure", label) and len(label.split()) < 8
 
 
 def _told(table: DraftTable) -> str:
@@ -243,7 +226,9 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.questions += [_lost(table) for table in seen if table is not largest]
+        layout.questions += [
+            say("lost", file=table.source.raw.file) for table in seen if table is not largest
+        ]
         return layout
     numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
@@ -254,7 +239,9 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             why = say("sessions", column=table.guesses[layout.client].column, by=time)
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
+    layout.questions += [
+        say("lost", file=table.source.raw.file) for table in tables if table not in layout.tables
+    ]
     leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
@@ -273,42 +260,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             setattr(layout, role, None)
     for table in (t for t in layout.tables if t.ids):
         table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
-    _days(layout)
+    find_days(layout)
     join_parts(layout)
     _sort(layout)
     return layout
-
-
-def _lost(table: DraftTable) -> str:
-    return say("lost", file=table.source.raw.file)
-
-
-def join_by_values(
-    tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
-) -> list[str]:
-    """Give a table the id that others join it by, where it has the same values by another name."""
-    known, joined = sorted({v for t in others if name in t.guesses for v in t.held(name)}), []
-    first = next((table for table in others if name in table.guesses), None)
-    for table in (t for t in tables if t is not first):
-        ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
-        ids, there = ([name], sorted(first.held(name))) if name in table.guesses else (ids, known)
-        told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(typed, there)} & {*map(typed, here)}) or len(as_written(here, there))
-                for n, here in told.items()}  # fmt: skip
-        shares = {n: same[n] / len(here) for n, here in told.items() if here}
-        best = max(shares, key=shares.get, default=None)
-        if not best or shares[best] < ALIKE:
-            continue
-        found = table.guesses[best].as_id(role=role, values=as_typed(told[best], there) or ())
-        shown = {"table": table.name, "column": found.column, "name": name}
-        said = [say("joined", **shown, share=shares[best])] if best != name else []
-        if found.values and (said or found.values.keys() - as_written(told[best], there).keys()):
-            said.append(say("typed", **shown, n=len(found.values)))
-        if said:
-            table.guesses = {name if n == best else n: found if n == best else g
-                             for n, g in table.guesses.items()}  # fmt: skip
-            joined.append(both(*said))
-    return joined
 
 
 def _place(table: DraftTable, layout: Layout) -> bool:
@@ -410,14 +365,6 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
 
 
-def _no_ids(column: Column) -> dict[str, str]:
-    """Words among the numbers of clients, of which some stand in several rows, or for a sum."""
-    words = {text: n for text, n in column.held.items() if text not in column.number}
-    few = 0 < sum(words.values()) < sum(column.held.values()) / 2
-    told = few and any(n > 1 or is_just("total", plain(text)) for text, n in words.items())
-    return {"column": column.name, "words": listed(map(repr, words), 3)} if told else {}
-
-
 def _aside(name: str, table: DraftTable, layout: Layout) -> str:
     """Why a column is left out of a table; nothing if it is not."""
     guess = table.guesses[name]
@@ -477,18 +424,6 @@ def _count_rows(layout: Layout) -> None:
     guess = Guess(ROW_ID, "id", "Row of the file", role="row")
     table.key = (layout.client,)
     table.variables.insert(0, (layout.client, ROW_ID, guess))
-
-
-def _days(layout: Layout) -> None:
-    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
-    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
-               for n in dates[t.name]]  # fmt: skip
-    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
-    if stays and anchors:
-        admission, discharge = dates[stays[-1].name][:2]
-        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
-        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
-        layout.days = Part(layout.name("hospital_days"), settings)
 
 
 def _sort(layout: Layout) -> None:

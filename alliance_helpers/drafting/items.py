@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain, combinations, groupby
 
 import numpy as np
 import pandas as pd
 
+from ..errors import listed
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
@@ -29,6 +30,7 @@ from .answers import (
     by_item,
     far_codes,
     far_off,
+    is_just,
     label_gaps,
     no_answer,
     pattern,
@@ -430,3 +432,27 @@ def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Se
 
     at, levels = pd.factorize(cells)
     return pd.Series(np.array([*map(number, levels), np.nan], dtype=float)[at], cells.index)
+
+
+def answered_apart(frame: pd.DataFrame, blocks: list[Block], file: str) -> Iterator[str]:
+    """Blocks alike of which each row answers one: a form in two languages, or two versions."""
+    forms = [block for block in blocks if like_a_form(block)]
+    rows = [(b, answered(frame, b).notna().any(axis=1)) for b in forms]
+    for (one, first), (other, second) in combinations(rows, 2):
+        alike = len(one.numbers) == len(other.numbers) and one.guess.high == other.guess.high
+        if alike and min(first.sum(), second.sum()) >= FEW and not (first & second).any():
+            seen = {"one": one.pattern(), "other": other.pattern()}
+            yield say("either", file=file, **seen)
+
+
+def no_ids(column: Column) -> dict[str, str]:
+    """Words among the numbers of clients, of which some stand in several rows, or for a sum."""
+    words = {text: n for text, n in column.held.items() if text not in column.number}
+    few = 0 < sum(words.values()) < sum(column.held.values()) / 2
+    told = few and any(n > 1 or is_just("total", plain(text)) for text, n in words.items())
+    return {"column": column.name, "words": listed(map(repr, words), 3)} if told else {}
+
+
+def is_measure(label: str) -> bool:
+    """Whether a label, in a few words, says that a column is a measure, and no item."""
+    return says("outcome|before|measure", label) and len(label.split()) < 8

@@ -15,14 +15,13 @@ from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
 from .answers import BELOW, initials, is_just, place_in_time, say, says, shown
-from .exports import Source
+from .exports import ALIKE, Source
 from .guesses import FEW, ROLES, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
-ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
@@ -209,7 +208,8 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
     for guess in free.values():
         rows = is_just("item", guess.column) and _repeated(table)
-        held = [*table.columns[guess.column].held][:MOST_ITEMS]
+        known = guess.type in DATA or guess.role
+        held = [] if known else [*table.columns[guess.column].held][:MOST_ITEMS]
         if rows or any(says("wai", block.stem) for block in item_blocks(held)):
             return Shape(questions=(_turn(table, guess),))
     texts = [g.column for g in free.values() if g.type in ("id", "text", "category")]
@@ -372,10 +372,6 @@ def _doubts(table: DraftTable) -> Shape:
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
         return Shape(questions=(say("no_role", column=told),))
-    repeated = [table.guesses[name] for name in _repeated(table)]
-    column = next((g.column for g in repeated if g.role == "client"), None)
-    if column:
-        return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         ends, known, first = id_ends(table.frame[guess.column])
         both = {*WHO} <= {informant_of(block.stem) for block in table.blocks}

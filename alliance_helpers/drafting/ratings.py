@@ -437,3 +437,15 @@ def whole_ratings(layout: Layout) -> None:
             asked = {"whole": True, "which_time": found[1:], "whose": not told}
             filled["names"] = listed(name for _, name in found)
             table.questions.append(both(*(say(what, **filled) for what in asked if asked[what])))
+
+
+def find_days(layout: Layout) -> None:
+    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
+    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
+               for n in dates[t.name]]  # fmt: skip
+    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
+    if stays and anchors:
+        admission, discharge = dates[stays[-1].name][:2]
+        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
+        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
+        layout.days = Part(layout.name("hospital_days"), settings)

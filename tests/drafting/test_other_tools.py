@@ -57,7 +57,7 @@ def headings_among_ids(data):
         (an_answer_a_row, "column question: found the names of items"),
         (clients_side_by_side, "columns {1..4}_id: found other ids in each"),
         (two_languages_in_columns, "wai_en_{1..12} and wai_de_{1..12}: found no row that answers"),
-        (headings_among_ids, "column id: found 'Therapist: 1', 'Mean'"),
+        (headings_among_ids, "column id: found 'Therapist: 1', 'Therapist: 2', 'Mean'"),
     ],
 )
 def test_what_no_codebook_can_put_right_stops_the_draft(made, stop, tmp_path):
