@@ -199,8 +199,7 @@ def _look(source: Source) -> DraftTable:
         ids = guess.role or ("client" if says("id", guess.column) else "")
         if ids == "client" and (told := no_ids(columns[guess.column])):
             table.questions.append(say("no_ids", file=raw.file, **told))
-    forms = blocks if table.shape.row == "client" else []
-    apart = answered_apart(raw.frame, forms, raw.file)
+    apart = answered_apart(raw.frame, blocks if table.shape.row == "client" else [], raw.file)
     table.questions[:0] = [*table.shape.questions, *apart]
     return table
 
@@ -226,9 +225,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.questions += [
-            say("lost", file=table.source.raw.file) for table in seen if table is not largest
-        ]
+        lost = [table.source.raw.file for table in seen if table is not largest]
+        layout.questions += [say("lost", file=file) for file in lost]
         return layout
     numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
@@ -239,9 +237,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             why = say("sessions", column=table.guesses[layout.client].column, by=time)
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.questions += [
-        say("lost", file=table.source.raw.file) for table in tables if table not in layout.tables
-    ]
+    lost = [table.source.raw.file for table in tables if table not in layout.tables]
+    layout.questions += [say("lost", file=file) for file in lost]
     leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]

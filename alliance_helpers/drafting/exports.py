@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,9 +21,6 @@ from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import RawTable, blank_cells, reachable, refuse, repeated_names, sheet_names
 from .answers import WORDS, as_typed, both, is_just, no_answer, say, says, shown, typed
 from .guesses import NAMELESS, as_number, plain_name
-
-if TYPE_CHECKING:
-    from .layout import DraftTable
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
 LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].items()}
@@ -344,9 +340,7 @@ def _pairs(one: pd.Series, other: pd.Series) -> bool:
     return bool(same and one.dropna().is_unique and other.dropna().is_unique)
 
 
-def join_by_values(
-    tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
-) -> list[str]:
+def join_by_values(tables: list, others: list, name: str | None, role: str) -> list[str]:
     """Give a table the id that others join it by, where it has the same values by another name."""
     known, joined = sorted({v for t in others if name in t.guesses for v in t.held(name)}), []
     first = next((table for table in others if name in table.guesses), None)
