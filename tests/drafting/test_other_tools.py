@@ -97,6 +97,7 @@ def words_among_numbers(folder, data):
 def told_by_labels_alone(folder, data):
     frame = wide(data, "Q6_{}", "Q12_{}").rename(columns={"id": "Q2", "therapist": "Q3"})
     frame = frame.assign(Q4=data["age"], Q20=data["phq"] + 2, Q21=data["phq"]).astype(float)
+    frame["Q2"] = "VP" + data["id"].astype(str)
     said = {"Q2": "Participant code", "Q3": "Your therapist", "Q4": "Age", "Q20": "PHQ-9 at intake",
             "Q21": "PHQ-9 at end"}  # fmt: skip
     said |= {c: f"{'Client' if 'Q6' in c else 'Therapist'}: WAI" for c in frame if "_" in c}
@@ -118,6 +119,7 @@ def test_measures_stand_in_the_block_that_their_time_tells(made, before, after, 
     data = truth()
     made(tmp_path, data)
     _, book, found, _ = drafted(tmp_path)
+    found.index = found.index.str.replace(r"^\D+", "", regex=True)
     as_planted(found, data)
     assert [*book.blocks.get("outcome", ())] == after
     assert before is None or [*book.blocks["pretreatment"]] == before
@@ -127,8 +129,10 @@ def typed_otherwise(folder, data):
     frame = wide(data).astype({"id": str})
     one = frame.drop(columns=[f"wai_t{i}" for i in range(1, 13)])
     two = frame.drop(columns=["therapist", *(f"wai_c{i}" for i in range(1, 13))])
-    one.assign(id="K-" + one["id"]).to_csv(folder / "a.csv", index=False)
-    two.assign(id="k" + two["id"]).to_csv(folder / "b.csv", index=False)
+    one["id"] = np.where(one.index % 2, "K-", "k") + one["id"]
+    two["id"] = np.where(two.index % 3, "k", "K ") + two["id"]
+    one.to_csv(folder / "a.csv", index=False)
+    two.to_csv(folder / "b.csv", index=False)
 
 
 def items_by_letters(folder, data):
