@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import listed
-from ..study.cells import plain, word_of
+from ..study.cells import COMMA, plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES
 from ..study.suspect import skipped
 
@@ -26,14 +26,32 @@ NEARLY = 0.8  # so alike are two spellings of a word
 ENOUGH = 3  # words that tell which set they are of
 MOSTLY = 0.95  # of the cells
 MOST_STEPS = 9
+SEVERAL = 50  # spellings, of more than any set's words
 TEN = 10  # the highest number that stands for an answer where a word may stand for none
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 NUMBERED = re.compile(r"\D*(\d{1,2})\D*")  # A3, 3 = sometimes
 
 
-def pattern(table: str, name: str) -> re.Pattern:
-    """One of the patterns in `words.toml`, whose alternatives stand there as a list."""
-    return re.compile("|".join(WORDS[table][name]), re.IGNORECASE)
+@cache
+def pattern(table: str, names: str) -> re.Pattern:
+    """What one of the lists in `words.toml` matches, or several: `outcome|before`."""
+    told = [(table, name) for name in names.split("|")]
+    words = [word for table, name in told for word in WORDS[table][name]]
+    when = [
+        word for _, name in told for t in WORDS["also"].get(name, ()) for word in WORDS["time"][t]
+    ]
+    words += [rf"(?<![^\W\d_])({'|'.join(when)})(?![^\W\d_])"] if when else []
+    return re.compile("|".join(words), re.IGNORECASE)
+
+
+def says(what: str, *texts: str) -> bool:
+    """Whether a name, a label or a cell says that it is an `outcome`, say, by `words.toml`."""
+    return any(map(pattern("column", what).search, texts))
+
+
+def is_just(what: str, text: str) -> bool:
+    """Whether it says so, and no more."""
+    return pattern("column", what).fullmatch(text) is not None
 
 
 def say(what: str, /, **filled: object) -> str:
@@ -42,7 +60,6 @@ def say(what: str, /, **filled: object) -> str:
 
 
 NOBODY = pattern("missing", "nobody")
-TIME = pattern("column", "time")
 PHASES = {i: re.compile(rf"\b({pattern('time', name).pattern})\b")
           for i, name in ((3, "after"), (2, "end"), (0, "start"))}  # fmt: skip
 UNITS = [(days, pattern("time", unit)) for unit, days in
@@ -123,6 +140,8 @@ def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
     enough = MOSTLY * sum(held.values())
     if sum(n for text, n in held.items() if number.get(text) in range(TEN + 1)) >= enough > 0:
         return {"steps"}
+    if len(held) > SEVERAL:  # free text
+        return set()
     found = {order["name"] for order, known in _orders()
              if sum(n for t, n in held.items() if plain(t) in known) >= enough > 0}  # fmt: skip
     return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
@@ -380,6 +399,18 @@ def _far_up(steps: np.ndarray, cells: np.ndarray) -> list[float]:
     return [*far] if apart and far[0] > 6 and np.isin(cells, far).mean() < HALF else []
 
 
+def far_codes(number: np.ndarray, apart: float) -> list[float]:
+    """Known codes for no answer that lie far from all else: by 2, or `apart` times its span."""
+    codes: list[float] = []
+    for code in (code for code in CODES if code in number):
+        inside = number[~np.isin(number, [*codes, code, *BELOW])]
+        if len(inside):
+            far = max(inside.min() - code, code - inside.max())
+            wide = max(2, apart * max(np.ptp(inside), 1))
+            codes += [code] if far >= (1 if code < 0 <= inside.min() else wide) else []
+    return codes
+
+
 def initials(held: Mapping[str, int]) -> bool:
     """Whether texts may be people's initials or names: of several rows each; not of men and women.
 
@@ -400,7 +431,7 @@ def as_number(text: str) -> float | None:
     >>> as_number("3,5"), as_number("12?")
     (3.5, None)
     """
-    plainly = re.sub(r"^([-+]?\d*),(\d+)$", r"\1.\2", text)
+    plainly = text.replace(",", ".") if re.fullmatch(COMMA, text) else text
     number = float(plainly) if re.fullmatch(NUMBER, plainly) else np.inf
     return number if np.isfinite(number) else None
 
@@ -447,7 +478,7 @@ def in_order(present: Mapping[str, int], column: str) -> dict[str, object]:
     place = {text: (phase, number * next((days for days, unit in UNITS if unit.search(what)), 1))
              for text, (phase, number, what) in told.items()}  # fmt: skip
     counted = any(phase == 1 for phase, _ in place.values())
-    named = TIME.fullmatch(column) or any(TIME.fullmatch(what) for what in of if what[1:])
+    named = is_just("time", column) or any(is_just("time", what) for what in of if what[1:])
     often = sorted(present, key=lambda text: (place[text], -present[text]))
     if not (named or not counted) or len({*place.values()}) < len({*told.values()}):
         return {}

@@ -16,15 +16,13 @@ from math import nan
 from pathlib import Path
 
 from ..errors import listed
-from ..study.cells import as_written, parted, plain
+from ..study.cells import parted, plain
 from ..study.codebook import ENDING, NUMERIC, expand
 from ..study.raw_tables import READERS, ROW_ID
 from ..study.suspect import spelled_alike, trials
-from .answers import as_typed, pattern, say, typed
-from .exports import SENT, Source, read_sources
+from .answers import WORDS, is_just, say, says
+from .exports import SENT, Source, join_by_values, read_sources
 from .guesses import (
-    BEFORE,
-    ID,
     RESERVED,
     ROLES,
     Guess,
@@ -36,14 +34,21 @@ from .guesses import (
     scan,
     two_managers,
 )
-from .items import WAI, WHO, Block, find_blocks, informant_of, reversed_beside, without_raw
+from .items import (
+    WHO,
+    Block,
+    answered_apart,
+    find_blocks,
+    informant_of,
+    is_measure,
+    no_ids,
+    reversed_beside,
+    without_raw,
+)
 from .layout import (
-    ALIKE,
-    OUTCOME,
     SHAPES,
     DraftTable,
     Layout,
-    Part,
     Shape,
     find_what_is_said_twice,
     leave_counters,
@@ -53,6 +58,7 @@ from .layout import (
     shape_of,
 )
 from .ratings import (
+    find_days,
     is_alliance,
     is_whole,
     items_and_scale,
@@ -62,9 +68,7 @@ from .ratings import (
     worded,
 )
 
-INDICATED = pattern("column", "indicated")
-MARK, KINDS = (pattern("column", what) for what in ("mark", "kinds"))
-
+BLOCKS = "pretreatment", "treatment", "alliance", "outcome"
 TEMPLATE = Path(__file__).parent / "codebook.yml.j2"
 
 
@@ -182,15 +186,21 @@ def _look(source: Source) -> DraftTable:
     blocks = [without_raw(b, raw.frame, beside) for b in blocks] if beside else blocks
     odd = [(block, told) for block, told in found if isinstance(told, str)]
     questions = [say("unlike" if told else "waves", block=block.pattern(), odd=told)
-                 for block, told in odd if told or not WAI.search(block.stem)]  # fmt: skip
+                 for block, told in odd if told or not says("wai", block.stem)]  # fmt: skip
     unlike = {column for block, told in odd for column in block.columns if told}
     inside = {column: block.guess for block in blocks for column in block.columns}
     guesses = guess_columns(columns, inside, raw.file.lower().endswith(tuple(READERS)))
     guesses |= {name: replace(guess, role="codes") for name, guess in guesses.items()
-                if guess.column in unlike and guess.type == "integer"}  # fmt: skip
+                if guess.column in unlike and guess.type == "integer"
+                and not is_measure(guess.label)}  # fmt: skip
     table = DraftTable(source, columns, guesses, blocks, beside, questions)
     table.shape = shape_of(table)
-    table.questions[:0] = table.shape.questions
+    for guess in guesses.values():
+        ids = guess.role or ("client" if says("id", guess.column) else "")
+        if ids == "client" and (told := no_ids(columns[guess.column])):
+            table.questions.append(say("no_ids", file=raw.file, **told))
+    apart = answered_apart(raw.frame, blocks if table.shape.row == "client" else [], raw.file)
+    table.questions[:0] = [*table.shape.questions, *apart]
     return table
 
 
@@ -215,7 +225,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
     if layout.client is None and len(seen) > 1:
         largest = max(seen, key=lambda table: len(table.frame))
         layout = _lay_out([largest])
-        layout.questions += [_lost(table) for table in seen if table is not largest]
+        lost = [table.source.raw.file for table in seen if table is not largest]
+        layout.questions += [say("lost", file=file) for file in lost]
         return layout
     numbered_anew(layout, tables)
     times = {t.shape.settings["time"] for t in tables if t.shape.row == "session"}
@@ -226,7 +237,8 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             why = say("sessions", column=table.guesses[layout.client].column, by=time)
             table.shape = Shape("session", layout.client, {"time": time, "event": "last"}, why)
     layout.tables = [table for table in tables if _place(table, layout)]
-    layout.questions += [_lost(table) for table in tables if table not in layout.tables]
+    lost = [table.source.raw.file for table in tables if table not in layout.tables]
+    layout.questions += [say("lost", file=file) for file in lost]
     leave_others(layout)
     find_what_is_said_twice(layout)
     rows = [t for t in layout.tables if t.row != "episode"]
@@ -245,37 +257,10 @@ def _lay_out(seen: list[DraftTable]) -> Layout:
             setattr(layout, role, None)
     for table in (t for t in layout.tables if t.ids):
         table.settings["informant"] = {**table.settings["informant"], "column": table.ids}
-    _days(layout)
+    find_days(layout)
     join_parts(layout)
     _sort(layout)
     return layout
-
-
-def _lost(table: DraftTable) -> str:
-    return say("lost", file=table.source.raw.file)
-
-
-def join_by_values(
-    tables: list[DraftTable], others: list[DraftTable], name: str | None, role: str
-) -> list[str]:
-    """Give a table the id that others join it by, where it has the same values by another name."""
-    known = sorted({value for t in others if name in t.guesses for value in t.held(name)})
-    joined = []
-    for table in tables:
-        ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
-        told = {n: sorted(table.held(n)) for n in ids}
-        same = {n: len({*map(typed, known)} & {*map(typed, here)}) or len(as_written(here, known))
-                for n, here in told.items()}  # fmt: skip
-        shares = {n: same[n] / len(here) for n, here in told.items() if here}
-        best = max(shares, key=shares.get, default=None)
-        if best and name not in table.guesses and shares[best] >= ALIKE:
-            found = table.guesses[best].as_id(role=role, values=as_typed(told[best], known) or ())
-            table.guesses = {name if n == best else n: found if n == best else g
-                             for n, g in table.guesses.items()}  # fmt: skip
-            shown = {"table": table.name, "column": found.column, "name": name}
-            joined.append(say("joined", **shown, share=shares[best]))
-            joined[-1] += say("as_typed", n=len(found.values)) if found.values else ""
-    return joined
 
 
 def _place(table: DraftTable, layout: Layout) -> bool:
@@ -336,7 +321,8 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         column = guess.column
         held = table.columns[column].held
         free = column not in inside and column != roles and not layout.case_manager
-        if free and name not in layout.links and like_codes(table, guess):
+        seen = guess.type == "category" and guess.role == "case_manager" and len(held) > 2
+        if free and name not in layout.links and (seen or like_codes(table, guess)):
             kind = "numbers" if guess.type == "integer" else "names"
             table.questions.append(say("codes", column=column, n=len(held), kind=kind))
             guess = replace(guess, role="codes")
@@ -345,18 +331,10 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         elif column in inside or column == roles:
             if words := column == roles and table.settings.get("words"):
                 table.variables.append((name, column, Guess(column, "category", values=words)))
-        elif column in table.beside:
-            table.why.append(say("reversed", column=column, other=table.beside[column]))
-            table.ignore.append(column)
-        elif (
-            guess.type == "text"
-            or column in table.same
-            or _is_remark(name, guess, layout)
-            or (column in SENT and table.source.left_out and name != table.latest)
-        ):
-            table.ignore.append(column)
+        elif why := _aside(name, table, layout):
+            table.ignore[column] = why
             table.questions += [guess.asked] if guess.type == "text" and guess.asked else []
-            if n := sum(n for text, n in held.items() if MARK.search(text)):
+            if n := sum(n for text, n in held.items() if says("mark", text)):
                 table.questions.append(say("marked", column=column, n=n))
         else:
             if _is_rating(guess):
@@ -384,12 +362,26 @@ def _draft(table: DraftTable, layout: Layout) -> None:
         table.settings |= {"time": time} | ({"event": "last_rated"} if rated else {})
 
 
+def _aside(name: str, table: DraftTable, layout: Layout) -> str:
+    """Why a column is left out of a table; nothing if it is not."""
+    guess = table.guesses[name]
+    column = guess.column
+    asides = {
+        "reversed": column in table.beside,
+        "empty": guess.type == "text" and not table.columns[column].held,
+        "same": column in table.same,
+        "sent": column in SENT and table.source.left_out and name != table.latest,
+        "free": guess.type == "text" or _is_remark(name, guess, layout),
+    }
+    told = (WORDS["aside"][why] for why, so in asides.items() if so)
+    return next(told, "").format(other=table.beside.get(column))
+
+
 def _of_kinds(table: DraftTable, guess: Guess, held: Mapping[str, int]) -> Guess:
     """The guess as no predictor, where it may mark rows or number kinds, which is asked."""
-    for what, words, types in (("mark", MARK, ("integer", "category")),
-                               ("kinds", KINDS, ("integer",))):  # fmt: skip
+    for what, types in {"mark": ("integer", "category"), "kinds": ("integer",)}.items():
         cells = held if what == "mark" and guess.type == "category" else ()
-        if guess.type in types and any(map(words.search, (guess.column, *cells))):
+        if guess.type in types and says(what, guess.column, *cells):
             table.questions.append(say(what, column=guess.column))
             guess = replace(guess, role="codes")
     return guess
@@ -408,13 +400,13 @@ def _alike(column: str, groups: list[list[str]], held: Mapping[str, int], guess:
 
 def _is_rating(guess: Guess) -> bool:
     """One number that tells an alliance, or part of it."""
-    told = WAI.search(f"{guess.column} {guess.label}")
-    return told is not None and guess.type in NUMERIC
+    told = says("wai", f"{guess.column} {guess.label}")
+    return told and guess.type in NUMERIC
 
 
 def _is_remark(name: str, guess: Guess, layout: Layout) -> bool:
     """Text that differs from row to row, and is nobody's id by its name or its place."""
-    nobody = guess.role is None and not ID.search(guess.column)
+    nobody = guess.role is None and not says("id", guess.column)
     return guess.type == "id" and nobody and name not in {*layout.links, "client_id"}
 
 
@@ -431,67 +423,78 @@ def _count_rows(layout: Layout) -> None:
     table.variables.insert(0, (layout.client, ROW_ID, guess))
 
 
-def _days(layout: Layout) -> None:
-    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
-    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
-               for n in dates[t.name]]  # fmt: skip
-    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
-    if stays and anchors:
-        admission, discharge = dates[stays[-1].name][:2]
-        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
-        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
-        layout.days = Part(layout.name("hospital_days"), settings)
-
-
 def _sort(layout: Layout) -> None:
     """Variables into blocks, by their table and their names; indicators of categories."""
-    blocks = {block: [] for block in ("pretreatment", "treatment", "alliance", "outcome")}
+    blocks: dict[str, list[str]] = {block: [] for block in BLOCKS}
     for table in layout.tables:
-        out = table.row in ("episode", "site") or table.occasion
-        for name, _, guess in [] if out else table.variables:
-            for ending in table.suffix.values() or [""] if "{" not in name else []:
-                _into_block(layout, blocks, table, name, ending, guess)
+        for name, _, guess in table.variables:
+            for ending in table.suffix.values() or [""]:
+                block, made = _block_of(layout, table, name, ending, guess)
+                blocks.setdefault(block, []).append(made)
     whole_ratings(layout)
     ratings = {alliance for _, alliance in layout.informants.values()}
     blocks["alliance"] = sorted(ratings)
+    for scale in [] if layout.informants else [*layout.scales]:
+        if not (scale.question or says("outcome", scale.name) or says("before", scale.name)):
+            layout.scales.remove(scale)
+            layout.scales.append(replace(scale, question=say("unfound")))
     sure = [s.name for s in layout.scales if not s.question and "informant" not in s.settings]
     for name in sure:
-        blocks["pretreatment" if BEFORE.search(name) else "outcome"].append(name)
+        blocks["pretreatment" if says("before", name) else "outcome"].append(name)
     blocks["outcome"] += [layout.days.name] if layout.days else []
-    times: dict[str, list[tuple[int, str]]] = {}
+    times: dict[str, list[tuple[str, str]]] = {}
     for name in (*blocks["pretreatment"], *blocks["outcome"]):
-        if told := re.fullmatch(r"(.*\D)(\d+)", name):
-            times.setdefault(told[1], []).append((int(told[2]), name))
+        told = re.fullmatch(r"(.*?)_?(\d+|_[a-z])", name)
+        if told and not informant_of(told[2]):
+            times.setdefault(told[1], []).append((told[2].zfill(9), name))
     for first, *others in map(sorted, times.values()):
         if others and first[1] in blocks["outcome"]:  # phq1 of phq1 and phq2
             blocks["outcome"].remove(first[1])
             blocks["pretreatment"].append(first[1])
     items = [scale.settings["items"] for scale in layout.scales]
     items = [item for some in items for item in ([some] if isinstance(some, str) else some)]
-    parts = {name for item in items for name in expand(item)}
-    blocks = {block: [n for n in names if n not in parts] for block, names in blocks.items()}
-    layout.blocks = {block: names for block, names in blocks.items() if names}
+    held = {name for item in items for name in expand(item)} | ratings
+    held |= {*(layout.days.settings.values() if layout.days else ())}
+    blocks["asked"] = [scale.name for scale in layout.scales if scale.question]
+    for block, names in blocks.items():
+        names = [n for n in names if block == "alliance" or not {*expand(n)} <= held]
+        if names and block in BLOCKS:
+            layout.blocks[block] = names
+        elif names and block:
+            layout.unused[WORDS["aside"][block]] = names
 
 
-def _into_block(
-    layout: Layout, blocks: dict, table: DraftTable, name: str, ending: str, guess: Guess
-) -> None:
-    who = informant_of(name + ending) or informant_of("", guess.label)
+def _block_of(
+    layout: Layout, table: DraftTable, name: str, ending: str, guess: Guess
+) -> tuple[str, str]:
+    """The block that a variable goes to, and its name there; or why it goes to none."""
+    made, who = name + ending, informant_of(name + ending) or informant_of("", guess.label)
+    told = (table.occasion, table.latest, table.settings.get("time"))
+    if name in (*layout.links, *table.key, *told):
+        return "", made
+    if "{" in name:
+        return "items", made
     if _is_rating(guess):
-        if is_whole(f"{name}{ending}", guess.label):
-            layout.totals.setdefault(who, []).append((table, name + ending))
-        return  # an alliance is no predictor of itself
+        if is_whole(made, guess.label) and table.of_clients:
+            layout.totals.setdefault(who, []).append((table, made))
+        return "rating", made  # an alliance is no predictor of itself
+    if table.row in ("episode", "site"):
+        return "elsewhere", made
     about = table.row == "case_manager" or ending == "_case_manager"
-    kind, told = "treatment" if about else "pretreatment", f"{name} {guess.label}"
-    if OUTCOME.search(told) and not BEFORE.search(told) and table.row != "case_manager":
-        kind = "outcome"
-    if guess.type in NUMERIC and guess.low != guess.high and guess.role != "codes":
-        blocks[kind] += [name + ending] if name != table.settings.get("time") else []
-    elif guess.role == "codes" or name in layout.links:
-        return
-    elif guess.type == "category" and len(guess.values) == 2:
-        values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
-        value = next(filter(INDICATED.fullmatch, values), values[-1])
-        made = layout.name(f"{name}{ending}_{value}")
-        layout.derived.append((made, name + ending, value))
-        blocks[kind].append(made)
+    block, told = "treatment" if about else "pretreatment", f"{made} {guess.label}"
+    if says("outcome", told) and not says("before", told) and table.row != "case_manager":
+        block = "outcome"
+    elif (
+        table.occasion and not says("before", told) and ending != next(iter(table.suffix.values()))
+    ):
+        return "later", made
+    if guess.type in NUMERIC and guess.role != "codes":
+        return block if guess.low != guess.high else "constant", made
+    values = [*(guess.values.values() if isinstance(guess.values, dict) else guess.values)]
+    if guess.type == "category" and guess.role != "codes" and len(values) == 2:
+        value = next((v for v in values if is_just("indicated", v)), values[-1])
+        layout.derived.append((layout.name(f"{made}_{value}"), made, value))
+        return block, layout.derived[-1][0]
+    if guess.role == "codes" or len(values) == 1:
+        return "codes" if guess.role else "constant", made
+    return guess.type, made

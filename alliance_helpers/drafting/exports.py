@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, Problem, show
-from ..study.cells import as_text, plain
+from ..study.cells import as_text, as_written, plain
 from ..study.codebook import Table
 from ..study.codebook import say as problem
 from ..study.load import ENDINGS, EXCEL, read_file
 from ..study.raw_tables import RawTable, blank_cells, reachable, refuse, repeated_names, sheet_names
-from .answers import WORDS, no_answer, pattern, say, shown
+from .answers import WORDS, as_typed, both, is_just, no_answer, say, says, shown, typed
 from .guesses import NAMELESS, as_number, plain_name
 
 TOOLS = {tool: {*names} for tool, names in WORDS["metadata"].items()}
@@ -27,12 +27,11 @@ LIKE = {kind: re.compile(pattern) for kind, pattern in WORDS["metadata_like"].it
 SPLIT = ("redcap_event_name", "Event Name"), ("redcap_repeat_instrument", "Repeat Instrument")
 FINISHED = WORDS["finished"]
 SENT = FINISHED["sent"]  # which of two responses is later
-LEGEND = pattern("column", "legend")
-PREVIEW = pattern("column", "preview")
 IMPORT_ID = re.compile(r'\{"ImportId":')
 FIELDS = "Variable / Field Name"  # the first column of REDCap's data dictionary
 BOX = re.compile(r"___.*| \(choice=.*")  # one of several choices, in raw and in labelled exports
 MOST_TITLES = 10
+ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 ARM = re.compile(r"(?i)_arm_\d+\w*$| \(arm \d+.*\)$")
 SAME = 0.5  # so many ids of one arm stand in another, too, if the two are one dyad's
 
@@ -108,7 +107,7 @@ def read_sources(path: Path) -> dict[str, Source]:
     for file in files:
         sheets = sheet_names(file) if file.suffix.lower() in EXCEL else []
         places += [(file, sheet) for sheet in (sheets if len(sheets) > 1 else [None])]
-    tables = [p for p in places if not LEGEND.fullmatch(plain(p[1] or p[0].stem))] or places
+    tables = [p for p in places if not is_just("legend", plain(p[1] or p[0].stem))] or places
     legends = [place for place in places if place not in tables]
     others = [say("legend", name=sheet or file.name) for file, sheet in legends]
     read, found = [], {}
@@ -288,7 +287,7 @@ def _finished(source: Source, tool: str) -> Source:
         said = {cell: levels.get(column, {}).get(cell, cell) for cell in held}
         fit = FINISHED["kept"].get(column, FINISHED["yes"])
         kept = [c for c, t in said.items()
-                if (plain(t) in fit if column != "Status" else not PREVIEW.search(t))]  # fmt: skip
+                if (plain(t) in fit if column != "Status" else not says("preview", t))]  # fmt: skip
         if 0 < len(kept) < len(held):
             word = "of previews or tests" if column in ("Status", "tester") else "unfinished"
             source = source.rows(column, sorted(kept), source.name, word, blank=True)
@@ -339,3 +338,29 @@ def _pairs(one: pd.Series, other: pd.Series) -> bool:
     """Whether two arms hold the same ids in a column, each once: a dyad's two informants."""
     same = one.dropna().isin(other).mean() > SAME
     return bool(same and one.dropna().is_unique and other.dropna().is_unique)
+
+
+def join_by_values(tables: list, others: list, name: str | None, role: str) -> list[str]:
+    """Give a table the id that others join it by, where it has the same values by another name."""
+    known, joined = sorted({v for t in others if name in t.guesses for v in t.held(name)}), []
+    first = next((table for table in others if name in table.guesses), None)
+    for table in (t for t in tables if t is not first):
+        ids = [n for n, g in table.guesses.items() if g.type == "id" and g.role != "case_manager"]
+        ids, there = ([name], sorted(first.held(name))) if name in table.guesses else (ids, known)
+        told = {n: sorted(table.held(n)) for n in ids}
+        same = {n: len({*map(typed, there)} & {*map(typed, here)}) or len(as_written(here, there))
+                for n, here in told.items()}  # fmt: skip
+        shares = {n: same[n] / len(here) for n, here in told.items() if here}
+        best = max(shares, key=shares.get, default=None)
+        if not best or shares[best] < ALIKE:
+            continue
+        found = table.guesses[best].as_id(role=role, values=as_typed(told[best], there) or ())
+        shown = {"table": table.name, "column": found.column, "name": name}
+        said = [say("joined", **shown, share=shares[best])] if best != name else []
+        if found.values and (said or found.values.keys() - as_written(told[best], there).keys()):
+            said.append(say("typed", **shown, n=len(found.values)))
+        if said:
+            table.guesses = {name if n == best else n: found if n == best else g
+                             for n, g in table.guesses.items()}  # fmt: skip
+            joined.append(both(*said))
+    return joined

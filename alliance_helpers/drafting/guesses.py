@@ -25,19 +25,22 @@ from .answers import (
     BELOW,
     CODES,
     FEW,
+    HALF,
     MOST_LEVELS,
     MOSTLY,
     SOME,
-    TIME,
     WORDS,
     anchors,
     as_number,
+    far_codes,
     far_off,
     in_order,
+    is_just,
     no_answer,
     nobody,
     pattern,
     say,
+    says,
     shown,
     zero_apart,
 )
@@ -47,9 +50,6 @@ NAMED = {who: pattern("bare_role", who) for who in ROLES}
 RATERS = re.compile(rf"(?=.{{3}})({pattern('who', 'case_manager').pattern})", re.IGNORECASE)
 ID_WORDS = f"({pattern('column', 'id_words').pattern})"
 ID_OF = pattern("column", "id_of")
-ID = pattern("column", "id")
-HOSPITAL_DAYS, SYMPTOMS = (pattern("column", what) for what in ("hospital_days", "symptoms"))
-BEFORE = pattern("column", "before")
 RESERVED = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 RARE = 0.05  # of the rows
 MANY = 50  # rows enough for whole numbers that are all different to be no measurement
@@ -174,8 +174,8 @@ def guess_columns(
             continue
         guess = _guess(column, words, labelled)
         told = (name, guess.label)  # finding 4 asks for days that are not before the study
-        days = guess.type == "integer" and any(map(HOSPITAL_DAYS.search, told))
-        days = days and not any(map(BEFORE.search, told))
+        days = guess.type == "integer" and says("hospital_days", *told)
+        days = days and not says("before", *told)
         made[plain_name("hospital_days" if days else name, made)] = guess
     return made
 
@@ -186,7 +186,9 @@ def _words_among_numbers(columns: Iterable[Column]) -> set[str]:
     for column in columns:
         text = {word: n for word, n in column.held.items() if word not in column.number}
         if 0 < sum(text.values()) < sum(column.held.values()) / 2:
-            counts.update(text)
+            named = role_of(column.name) is not None
+            counts.update({w: n if named or n < 2 or not w.rstrip(".").isalpha() else FEW
+                           for w, n in text.items()})  # fmt: skip
     return {w for w, n in counts.items() if n >= FEW or no_answer(w) or not plain(w)}
 
 
@@ -216,6 +218,7 @@ def role_of(name: str) -> str | None:
 def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     sure = named_for(column.name) or {"case_manager": "case_manager"}.get(named_for(column.label))
     role = sure or role_of(column.name) or role_of(column.label)
+    words = words if sure != "client" else set()
     said = sorted(words & column.held.keys() | _unnamed(column, role))
     present = {text: n for text, n in column.held.items() if text not in said}
     total, levels = sum(present.values()), column.levels
@@ -229,13 +232,13 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     number = _numbers(present, column.number)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
-    no_id = number is None or not (unique or role or ID.search(column.name))
+    no_id = number is None or not (unique or role or says("id", column.name))
     dates = _dates(present, column.name) if no_id else {}
     alone = unique and number is None and total > FEW and not (dates or _mostly(MOMENT, present))
     counted = unique and total > MANY and number is not None
     if counted and NAMELESS.fullmatch(column.name) and _runs_on(number):
         return guess  # rows counted by whoever wrote the file: no id, nothing measured
-    named = ID.search(column.name) or (role and ID.search(column.label))
+    named = says("id", column.name) or (role and says("id", column.label))
     sure = None if sure == "site" and (number is None or levels) else sure
     if role == "case_manager" and len(levels) > MOST_LEVELS:
         sure = role  # too many for a category: codes that stand for their names
@@ -251,8 +254,6 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
-        if TIME.fullmatch(column.name) and number.min() >= 0:  # no count is a missing code
-            return _outward(as_number_guess(guess, number, np.inf), number)
         return _outward(as_number_guess(_apart(guess, number), number), number)
     names, few = _spellings(present)
     if levels:
@@ -263,7 +264,9 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
         return replace(guess, type="category", values=names, role=role)
     if role:
         return replace(guess, type="id", role=role)
-    signs = say("signs", column=column.name) if _mostly(SIGNED, present) else ""
+    numbers = sum(n for text, n in present.items() if text in column.number)
+    signs = 2 * numbers > total or _mostly(SIGNED, present)
+    signs = say("signs", column=column.name) if signs else ""
     return replace(guess, asked=signs)
 
 
@@ -285,18 +288,21 @@ def _apart(guess: Guess, number: np.ndarray) -> Guess:
     below = held[held < ids]
     odd = [*below] if len(below) <= 3 and _whole(below) and len(held) > 2 * len(below) + 2 else []
     rest, steps = held[held >= ids], []
-    if len(rest) > 3 and not HOSPITAL_DAYS.search(guess.column):
+    time = is_just("time", guess.column)  # the ninth session is no code
+    if len(rest) > 3 and not (time or says("hospital_days", guess.column)):
         at = len(rest) - 4 + int(np.diff(rest[-4:]).argmax()) + 1
         wide = rest[at] - rest[at - 1] > max(2, (rest[at - 1] - rest[0]) / 2)
         odd += [x for x in rest[at:] if wide and (REPEATED.fullmatch(f"{x:g}") or (
             not ids and rows[held == x][0] >= FEW))]  # fmt: skip
         steps = [] if ids else [x for x in far_off(number)["above"] if x in (8, 9) and x not in odd]
         kept = ~np.isin(held, [*odd, *steps])
-        honest = SYMPTOMS.search(guess.column) and (number == 0).sum() == 1
+        honest = says("symptoms", f"{guess.column} {guess.label}") and (number == 0).sum() == 1
         steps += [0] if not (ids or honest) and zero_apart(held[kept], rows[kept]) else []
     unsure = [x for x in odd if x not in (BELOW if ids else CODES)] + steps
     said = say("apart", column=guess.column, codes=listed(f"{x:g}" for x in unsure))
-    codes = *guess.codes, *map(float, [*odd, *steps])
+    left = number[~np.isin(number, [*odd, *steps])]
+    known = () if ids else far_codes(left, np.inf if time else HALF)
+    codes = *guess.codes, *map(float, [*odd, *steps, *known])
     return replace(guess, codes=codes, asked=said if unsure else guess.asked)
 
 
@@ -366,27 +372,13 @@ def _names_every(levels: Mapping, number: np.ndarray) -> bool:
     return found <= set(levels) and len(found) <= 4 and not anchors
 
 
-def as_number_guess(guess: Guess, number: np.ndarray, apart: float = 0.5) -> Guess:
-    """Range without what looks like a missing code: a far value of -9, 99 and the like.
-
-    Far is at least 2, and `apart` times what the others span.
-    """
+def as_number_guess(guess: Guess, number: np.ndarray) -> Guess:
+    """Type and range of what is no code; the guess as it is, if nothing is left."""
     number = number[~np.isin(number, [c for c in guess.codes if not isinstance(c, str)])]
-    codes, there = [], {*np.unique(number)}
-    there -= {9} if TIME.fullmatch(guess.column) else set()  # the ninth session
-    for code in (code for code in CODES if code in there):
-        inside = number[~np.isin(number, [*codes, code, *BELOW])]
-        if len(inside):
-            spread = max(inside.max() - inside.min(), 1)
-            far = max(inside.min() - code, code - inside.max())
-            if far >= (1 if code < 0 and inside.min() >= 0 else max(2, apart * spread)):
-                codes.append(code)
-    number = number[~np.isin(number, codes)]
     if not len(number):
         return guess
-    kind, codes = "integer" if _whole(number) else "number", [*guess.codes, *codes]
-    low, high = float(number.min()), float(number.max())
-    return replace(guess, type=kind, low=low, high=high, codes=tuple(codes))
+    kind = "integer" if _whole(number) else "number"
+    return replace(guess, type=kind, low=float(number.min()), high=float(number.max()))
 
 
 def _outward(guess: Guess, number: np.ndarray) -> Guess:
@@ -394,7 +386,7 @@ def _outward(guess: Guess, number: np.ndarray) -> Guess:
     held = np.unique(number[(number >= guess.low) & (number <= guess.high)])
     at = int(np.diff(held).argmax()) if len(held) > FEW else -1
     far = held[at + 1] - held[at] > 3 * (held[at] - held[0]) and np.isin(number, held[at + 1 :])
-    if np.any(far) and far.sum() < FEW and not HOSPITAL_DAYS.search(guess.column):
+    if np.any(far) and far.sum() < FEW and not says("hospital_days", guess.column):
         said, number = guess.asked or say("above_all", column=guess.column), number[~far]
         guess = replace(guess, high=float(held[at]), beyond="missing", asked=said)
     step = 10.0 ** max(floor(np.log10(max(guess.high - guess.low, 1))), 0)
@@ -429,9 +421,13 @@ def agree(guesses: Tables) -> None:
     for table in guesses:
         known |= {n: g for n, g in table.items() if g.type == "category" or (g.type, g.role) in IDS}
     for table in guesses:
-        for name, guess in table.items():
+        for name, guess in [*table.items()]:
             there = known.get(name, guess)
             same = {"column": guess.column, "unique": guess.unique}
+            told = plain(guess.label), plain(there.label)
+            if guess.type != "id" and all(told) and told[0] != told[1]:  # a number of a question
+                table[plain_name(f"{name} {guess.label}"[:40], table)] = table.pop(name)
+                continue
             if there.type == "category" and guess.type in ("id", "text") and not guess.unique:
                 table[name] = replace(there, label=guess.label, **same)
             elif there.type == "id" and guess.type == "integer":

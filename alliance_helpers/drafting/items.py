@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain, combinations, groupby
 
 import numpy as np
 import pandas as pd
 
+from ..errors import listed
 from ..study.cells import plain, word_of
 from ..study.codebook import N_ITEMS, RESPONSES, ROLES, SUBSCALES
 from ..study.raw_tables import RawTable
@@ -19,6 +20,7 @@ from ..study.score import against
 from ..study.suspect import TURNED
 from .answers import (
     CODES,
+    HALF,
     NUMBERED,
     SHORTEST,
     TEN,
@@ -26,20 +28,22 @@ from .answers import (
     Answers,
     both,
     by_item,
+    far_codes,
     far_off,
+    is_just,
     label_gaps,
     no_answer,
     pattern,
     read_codes,
     read_words,
     say,
+    says,
     with_numbers,
 )
 from .guesses import FEW, MISTYPED, RARE, Column, Guess, as_number, as_number_guess
 
 FEMALE = r"([/*:_(]-?in(nen)?\)?)?$"  # as in Klient/in
 WHO = {w: re.compile(f"({pattern('who', w).pattern}){FEMALE}", re.IGNORECASE) for w in ROLES}
-WAI = pattern("column", "wai")
 OF_OTHERS = pattern("column", "of_others")  # my therapist, in the client's form
 ABOUT = re.compile(rf"(?i)(?<![^\W\d_])({pattern('column', 'about').pattern})[\W_]+[^\W\d_]+")
 SUBSCALE = {part: pattern("subscale", part) for part in SUBSCALES["WAI-S"]}
@@ -163,16 +167,20 @@ def item_blocks(columns: list[str]) -> list[Block]:
     groups: dict[tuple[str, str, int], dict[int, str]] = {}
     for column in columns:
         name = called.get(column, column)
-        for run in re.finditer(r"[0-9]{1,3}", name):
-            before, number, after = name[: run.start()], int(run.group()), name[run.end() :]
-            for width in (1, 2, 3):  # 10 may follow 9 as well as 09
-                if f"{number:0{width}d}" == run.group() and "{" not in before + after:
+        for run in re.finditer(r"[0-9]{1,3}|(?<![^\W_])[a-zA-Z](?![^\W_])", name):
+            before, number, after = name[: run.start()], run.group(), name[run.end() :]
+            number = int(number) if number.isdigit() else ord(number.lower()) - ord("a") + 1
+            for width in range(4):  # 10 may follow 9 as well as 09; 0: letters
+                told = f"{number:0{width}d}" if width else chr(ord("a") + number - 1)
+                if told == run.group().lower() and "{" not in before + after:
                     groups.setdefault((before, after, width), {})[number] = column
     blocks, taken = [], set()
     for (before, after, width), members in sorted(groups.items(), key=lambda g: -len(g[1])):
         left = {i: c for i, c in sorted(members.items()) if c not in taken}
         plain_ones = sum(c not in turned for c in left.values())
         boxes = before.endswith("___")  # REDCap's
+        lettered = [*left] == [*range(1, len(left) + 1)] and len(left) in N_ITEMS.values()
+        boxes |= not width and not lettered
         if (plain_ones or len(left)) >= SHORTEST and not boxes:
             blocks.append(Block(before, after, width, (*left,), (*left.values(),)))
             taken |= {*left.values()}
@@ -219,7 +227,7 @@ def _parts(block: Block, columns: Mapping[str, Column], unlike: bool) -> list[Bl
     if not found and block.whole and len(every) in {2 * size for size in N_ITEMS.values()}:
         told = [guess_block(columns, block.part(at)) for at in (every[:n], every[n:])]
         answers = [(p.answers.form, p.guess.range) for p in told if isinstance(p, Block)]
-        found = [every[:n], every[n:]] if WAI.search(block.stem) or len({*answers}) == 2 else []
+        found = [every[:n], every[n:]] if says("wai", block.stem) or len({*answers}) == 2 else []
     if unlike:
         runs = [[*run] for _, run in groupby(every, lambda i: block.numbers[i] - i)]
         runs = [run for run in runs if len(run) in N_ITEMS.values() and len(runs) > 1]
@@ -291,6 +299,8 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
         known = answers.numbers or answers.form
         if not known and (len(often) > 11 or rare > MISTYPED * n_words):
             return None
+        if odd := [c.name for c in here if not known and not {*often} & {*c.held}]:
+            return ", ".join(odd[:5])
     else:
         beside = [x for x in number.values() if 0 < x <= TOP]
         answers = read_words(often, levels, beside) if often else Answers()
@@ -308,13 +318,13 @@ def guess_block(columns: Mapping[str, Column], block: Block) -> Block | str | No
             if far:
                 said.append(say("far", where=where, codes=", ".join(f"{x:g}" for x in far)))
                 gone, cells = [*gone, *far], cells[~np.isin(cells, far)]
-        apart = 0 if len(cells) > ENOUGH else 0.5
-        guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells, apart)
+        gone += (known := far_codes(cells, 0 if len(cells) > ENOUGH else HALF))
+        cells = cells[~np.isin(cells, known)]
+        guess = as_number_guess(Guess(block.stem, "text", codes=(*gone,)), cells)
         if guess.type == "text":
             return None
         if unlike := _unlike(here, guess.codes):
             return unlike
-        cells = cells[~np.isin(cells, [c for c in guess.codes if not isinstance(c, str)])]
         if (cells % 1 != 0).mean() < RARE:  # a row of means below the table: `check` names it
             guess = replace(guess, type="integer")
         if guess.type == "integer" and not often:
@@ -370,7 +380,7 @@ def form_of(block: Block, highest: float) -> str | None:
     """
     fits = [f for f, n in N_ITEMS.items() if n == len(block.numbers) and block.whole]
     twelve = "WAI-SR" if highest <= 5 else "WAI-S"
-    return twelve if twelve in fits else fits[0] if fits else None
+    return None if not fits or highest > TOP else twelve if twelve in fits else fits[0]
 
 
 def informant_of(name: str, label: str = "") -> str | None:
@@ -422,3 +432,27 @@ def numbers(cells: pd.Series, known: Mapping[str, float] | None = None) -> pd.Se
 
     at, levels = pd.factorize(cells)
     return pd.Series(np.array([*map(number, levels), np.nan], dtype=float)[at], cells.index)
+
+
+def answered_apart(frame: pd.DataFrame, blocks: list[Block], file: str) -> Iterator[str]:
+    """Blocks alike of which each row answers one: a form in two languages, or two versions."""
+    forms = [block for block in blocks if like_a_form(block)]
+    rows = [(b, answered(frame, b).notna().any(axis=1)) for b in forms]
+    for (one, first), (other, second) in combinations(rows, 2):
+        alike = len(one.numbers) == len(other.numbers) and one.guess.high == other.guess.high
+        if alike and min(first.sum(), second.sum()) >= FEW and not (first & second).any():
+            seen = {"one": one.pattern(), "other": other.pattern()}
+            yield say("either", file=file, **seen)
+
+
+def no_ids(column: Column) -> dict[str, str]:
+    """Words among the numbers of clients, of which some stand in several rows, or for a sum."""
+    words = {text: n for text, n in column.held.items() if text not in column.number}
+    few = 0 < sum(words.values()) < sum(column.held.values()) / 2
+    told = few and any(n > 1 or is_just("total", plain(text)) for text, n in words.items())
+    return {"column": column.name, "words": listed(map(repr, words), 3)} if told else {}
+
+
+def is_measure(label: str) -> bool:
+    """Whether a label, in a few words, says that a column is a measure, and no item."""
+    return says("outcome|before|measure", label) and len(label.split()) < 8

@@ -14,18 +14,14 @@ from ..errors import listed
 from ..study.cells import as_text, as_written, plain, word_of
 from ..study.codebook import NUMERIC, expand
 from ..study.suspect import begun_anew, numbered
-from .answers import BELOW, TIME, initials, pattern, place_in_time, say, shown
-from .exports import Source
-from .guesses import BEFORE, FEW, ROLES, Column, Guess, as_number, plain_name
+from .answers import BELOW, initials, is_just, place_in_time, say, says, shown
+from .exports import ALIKE, Source
+from .guesses import FEW, ROLES, Column, Guess, as_number, plain_name
 from .items import WHO, Block, id_ends, informant_of, item_blocks
 
-ROLE = pattern("column", "role")
-OUTCOME = pattern("column", "outcome")
-MEASURE = pattern("column", "measure")
 PEOPLE = 8  # numbers of so few may be the steps of a rating
 PAIRED = 0.05  # so few rows may stand twice for a dyad and a role: they are named by `check`
 DATA = (*NUMERIC, "date")
-ALIKE = 0.8  # so many ids of one column must be among another's to join the two
 MOST_ITEMS = 200  # names that are looked at
 SHAPES = {
     "rating": "two rows a dyad, one for each informant",
@@ -88,7 +84,7 @@ class DraftTable:
     settings: dict[str, object] = field(default_factory=dict)
     suffix: dict[str, str] = field(default_factory=dict)
     variables: list[tuple[str, str, Guess]] = field(default_factory=list)
-    ignore: list[str] = field(default_factory=list)
+    ignore: dict[str, str] = field(default_factory=dict)
     same: set[str] = field(default_factory=set)
     ids: str | None = None
     why: list[str] = field(default_factory=list)
@@ -142,6 +138,7 @@ class Layout:
     informants: dict[str, tuple[str, str]] = field(default_factory=dict)
     totals: dict[str | None, list[tuple[DraftTable, str]]] = field(default_factory=dict)
     blocks: dict[str, list[str]] = field(default_factory=dict)
+    unused: dict[str, list[str]] = field(default_factory=dict)
     shape: str = ""
     questions: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
@@ -209,11 +206,23 @@ def _within(guesses: dict[str, Guess], name: str, *by: str) -> None:
 
 def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
+    for guess in free.values():
+        rows = is_just("item", guess.column) and _repeated(table)
+        known = guess.type in DATA or guess.role
+        held = [] if known else [*table.columns[guess.column].held][:MOST_ITEMS]
+        if rows or any(says("wai", block.stem) for block in item_blocks(held)):
+            return Shape(questions=(_turn(table, guess),))
+    texts = [g.column for g in free.values() if g.type in ("id", "text", "category")]
+    for block in item_blocks(texts):  # a column of clients for each of their number
+        held = [text for c in block.columns for text in table.columns[c].held]
+        if len(held) == len({*held}) > len(table.frame):
+            said = say("for_each", file=table.source.raw.file, block=block.pattern())
+            return Shape(questions=(said,))
     few = [name for name, g in free.items()
            if g.type == "category" and len(g.values) <= 6 and g.role != "time"]  # fmt: skip
     dates = [name for name, guess in free.items() if guess.type == "date"]
     named = [n for n, g in free.items()
-             if g.role == "time" or (g.type in NUMERIC and TIME.fullmatch(g.column))]  # fmt: skip
+             if g.role == "time" or (g.type in NUMERIC and is_just("time", g.column))]  # fmt: skip
     for name, guess in free.items():
         told = _roles(table, guess)
         pairs = replace(table, guesses={n: g for n, g in free.items() if not g.unique})
@@ -243,8 +252,12 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
         held = [*table.columns[guess.column].held][:MOST_ITEMS]
         known = guess.type in DATA or guess.role  # numbers, or whose ids they are
         if not known and item_blocks(held) and _tied(table, name):
-            return Shape(questions=(say("answers", column=guess.column),))
+            return Shape(questions=(_turn(table, guess),))
     return _doubts(table) if has_items else Shape()
+
+
+def _turn(table: DraftTable, guess: Guess) -> str:
+    return say("answers", file=table.source.raw.file, column=guess.column)
 
 
 def _places(guesses: Mapping[str, Guess]) -> list[str]:
@@ -289,7 +302,7 @@ def leave_counters(tables: list[DraftTable]) -> list[str]:
     for both in combinations(tables, 2):
         ids = [[n for n, g in t.guesses.items() if g.type == "id" and (g.unique or g.rare)
                 and g.role in ("client", None)] for t in both]  # fmt: skip
-        for name, *other in product({*ids[0]} & {*ids[1]}, *ids):
+        for name, *other in product(sorted({*ids[0]} & {*ids[1]}), *ids):
             tied = None if name in other else _ties_others(both, other, name)
             if tied is None:
                 continue
@@ -349,7 +362,7 @@ def _others(first: DraftTable, table: DraftTable, client: str) -> str:
     if not {*map(plain, one)} & {*map(plain, two)}:
         return "others"
     when = [place_in_time(t.name) for t in (first, table)]
-    told += [place and (place[0] != 1 or TIME.fullmatch(place[2])) for place in when]
+    told += [place and (place[0] != 1 or is_just("time", place[2])) for place in when]
     return "" if any(told) or not all(numbered(x, x.notna()) for x in (one, two)) else "anew"
 
 
@@ -359,10 +372,6 @@ def _doubts(table: DraftTable) -> Shape:
     told = next((g.column for g in guesses if _roles(table, g)), None)
     if told:
         return Shape(questions=(say("no_role", column=told),))
-    repeated = [table.guesses[name] for name in _repeated(table)]
-    column = next((g.column for g in repeated if g.role == "client"), None)
-    if column:
-        return Shape(questions=(say("several", column=column),))
     for guess in (g for g in guesses if g.type == "id" and g.unique):
         ends, known, first = id_ends(table.frame[guess.column])
         both = {*WHO} <= {informant_of(block.stem) for block in table.blocks}
@@ -376,7 +385,7 @@ def _doubts(table: DraftTable) -> Shape:
 
 def _roles(table: DraftTable, guess: Guess) -> dict[str, list]:
     """Cells that speak of each informant; in a column named for it, any two."""
-    column, named = table.columns[guess.column], ROLE.fullmatch(guess.column) is not None
+    column, named = table.columns[guess.column], is_just("role", guess.column)
     cells = sorted(column.held, key=lambda cell: -column.held[cell])
     kinds = ("category", "integer", "id", "text") if named else ("category",)
     if guess.type not in kinds or not 2 <= len({*map(plain, cells)}) <= 6:
@@ -481,7 +490,7 @@ def like_codes(table: DraftTable, guess: Guess) -> bool:
     if 1 + (cells[1:] != cells[:-1]).sum() <= 1.1 * n:
         return True
     said = f"{guess.column} {guess.label}"
-    if n < PEOPLE or any(words.search(said) for words in (OUTCOME, BEFORE, MEASURE)):
+    if n < PEOPLE or says("outcome|before|measure", said):
         return False
     odd = np.gcd.reduce(np.diff(codes).astype(int)) == 1  # what is rounded has steps
     apart = odd and np.ptp(codes) > PEOPLE * n and min(Counter(cells).values()) > 1

@@ -20,13 +20,14 @@ from .answers import (
     CODES,
     NO_ANSWER,
     PHASES,
-    TIME,
     TOP,
     WORDS,
     Answers,
     both,
+    is_just,
     pattern,
     say,
+    says,
     sets_of,
 )
 from .guesses import Column, Guess, plain_name
@@ -34,7 +35,6 @@ from .items import (
     ABOUT,
     OF_OTHERS,
     SUBSCALE,
-    WAI,
     WHO,
     Block,
     Found,
@@ -48,10 +48,8 @@ from .items import (
 )
 from .layout import DraftTable, Layout, Part
 
-TOTAL = pattern("column", "total")
 FORMS = {"sr": "WAI-SR", "s": "WAI-S"}
 LETTER = re.compile(r"(?<![^\W\d_])[^\W\d_](?![^\W\d_])")
-PLAIN = pattern("column", "plain")
 UNUSUAL = 0.45  # of the way from the lowest to the highest answer: few alliances are rated so low
 LIKE = "number of items and answers"
 NAMED_FORM = re.compile(r"(?i)wai[-_ ]?(sr|s)(?![a-z])")
@@ -63,8 +61,8 @@ PLACES = {form: {abs(i): abs(k) for part, of in parts.items()
                  for i, k in zip(of, SUBSCALES[form][part], strict=True)}
           for form, parts in SHORT_OF_36.items()}  # fmt: skip
 ENDS = {"client": "_c_", "case_manager": "_t_", None: "_"}  # of a block's name, by who says it
-STATED = 3  # words of a name that say something
 FEWEST = 5  # neighbours that are a block by their answers alone
+STATED = 3  # words of a name that say something
 
 
 def worded(columns: Mapping[str, Column], taken: set[str]) -> Found:
@@ -144,13 +142,13 @@ def _label(block: Block, table: DraftTable) -> str:
 
 
 def _says_wai(block: Block, table: DraftTable) -> bool:
-    return WAI.search(f"{block.stem} {_label(block, table)}") is not None
+    return says("wai", f"{block.stem} {_label(block, table)}")
 
 
 def rater_of(block: Block, table: DraftTable) -> str | None:
     """Whose answers a block holds, by what the source, names or labels say."""
     of_file, own = informant_of(table.name[1:] and table.name), _named(block, table)
-    letter = not informant_of(LETTER.sub("_", WAI.sub("_", block.stem)))
+    letter = not informant_of(LETTER.sub("_", pattern("column", "wai").sub("_", block.stem)))
     other = own and of_file and own != of_file
     if letter and other and {_named(b, table) for b in table.blocks} == {own}:
         own = of_file = None  # one letter for all, as w1 to w12, and the file's name: it is asked
@@ -183,7 +181,7 @@ def is_alliance(block: Block, table: DraftTable) -> bool:
     if block not in like:
         return False
     words = re.split(r"[\W\d_]+", ABOUT.sub("", block.stem))
-    bare = all(len(word) < 2 or PLAIN.fullmatch(word) or informant_of(word) for word in words)
+    bare = all(len(word) < 2 or is_just("plain", word) or informant_of(word) for word in words)
     alone = len(like) == (1 if table.row == "rating" else len(WHO))
     told = any(rater_of(other, table) for other in like)
     alike = len({re.sub(r"[\W\d_]", "", other.stem) for other in like}) == 1 or bare
@@ -420,9 +418,9 @@ def is_whole(name: str, label: str) -> bool:
     told = f"{name} {label}"
     if any(words.search(told) for words in SUBSCALE.values()):
         return False
-    words = re.split(r"[\W\d_]+", WAI.sub("_", name))
-    known = (TOTAL, TIME, *PHASES.values())
-    return bool(TOTAL.search(told)) or all(
+    words = re.split(r"[\W\d_]+", pattern("column", "wai").sub("_", name))
+    known = (pattern("column", "total|time"), *PHASES.values())
+    return bool(says("total", told)) or all(
         len(word) < 3 or informant_of(word) or any(p.fullmatch(word) for p in known)
         for word in words
     )
@@ -439,3 +437,15 @@ def whole_ratings(layout: Layout) -> None:
             asked = {"whole": True, "which_time": found[1:], "whose": not told}
             filled["names"] = listed(name for _, name in found)
             table.questions.append(both(*(say(what, **filled) for what in asked if asked[what])))
+
+
+def find_days(layout: Layout) -> None:
+    dates = {t.name: [n for n, _, g in t.variables if g.type == "date"] for t in layout.tables}
+    anchors = [n for t in layout.tables if t.of_clients and not t.occasion
+               for n in dates[t.name]]  # fmt: skip
+    stays = [t for t in layout.tables if t.row == "episode" and len(dates[t.name]) >= 2]
+    if stays and anchors:
+        admission, discharge = dates[stays[-1].name][:2]
+        settings = {"episodes": stays[-1].name, "admission": admission, "discharge": discharge}
+        settings |= {"anchor": anchors[0], "from_years": 0, "to_years": 1}
+        layout.days = Part(layout.name("hospital_days"), settings)

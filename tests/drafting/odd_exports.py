@@ -397,8 +397,8 @@ ODD = (
     (anchors_at_ends, "missing: [8, 9]"),
     (one_item_runs_down, "wai_c4: labelled the other way round"),
     (labels_by_item, "labels in the order of: WAI-SR, English"),
-    (reversed_of_five, "'wai_c4_r' is 'wai_c4' reversed, and is not needed"),
-    (five_of_the_s, "'wai_c10' is 'wai_c10_r' reversed, and is not needed"),
+    (reversed_of_five, "wai_c4_r   # wai_c4 reversed"),
+    (five_of_the_s, "wai_c10   # wai_c10_r reversed"),
     (gaps, "only 1, 2, 4, 6, 7 occur"),
     (scores_beside, "pretreatment: [phqpre]"),
 )

@@ -87,17 +87,17 @@ def test_a_labelled_form_is_never_torn(n, tmp_path):
 
 def test_words_of_no_known_set_take_a_line_each(tmp_path):
     """Two edited lines; the draft is refused until then, and names the words in their place."""
-    polish = ["Rzadko", "Czasem", "Dość często", "Bardzo często", "Zawsze"]
-    seven = ["Nigdy", "Rzadko", "Sporadycznie", "Czasem", "Często", "Bardzo często", "Zawsze"]
+    five = ["Ritkán", "Néha", "Elég gyakran", "Nagyon gyakran", "Mindig"]
+    seven = ["Soha", "Ritkán", "Alkalmanként", "Néha", "Gyakran", "Nagyon gyakran", "Mindig"]
     data = truth()
-    told = told_in(data, polish, seven)
+    told = told_in(data, five, seven)
     names = "wai_pacjent_{}", "wai_terapeuta_{}"
     frame = side_by_side(data, *names, told, id="id", terapeuta="who")
     frame.to_csv(tmp_path / "pl.csv", index=False)
-    with pytest.raises(CodebookError, match=r"no number for .*Dość często"):
+    with pytest.raises(CodebookError, match=r"no number for .*Elég gyakran"):
         parse_codebook(describe(tmp_path))
     lines = describe(tmp_path).splitlines()
-    for name, anchors in zip(names, (polish, seven), strict=True):
+    for name, anchors in zip(names, (five, seven), strict=True):
         at = next(i for i, line in enumerate(lines) if name.format("{1..12}") in line)
         values = ", ".join(f"{word}: {i}" for i, word in enumerate(anchors, 1))
         lines[at] = f'      "{name.format("{1..12}")}": {{type: integer, values: {{{values}}}}}'

@@ -72,7 +72,7 @@ def numbered_by_the_tool(folder, data):
 @pytest.mark.parametrize(
     ("made", "told"),
     [(with_codes, ""), (refused, "99 (see note) stand among the answers: are they none?"),
-     (ends_in_words, ""), (typed_by_hand, "of its ids are typed otherwise there"),
+     (ends_in_words, ""), (typed_by_hand, "ids are typed otherwise than in the first table"),
      (numbered_by_the_tool, "")],
     ids=lambda made: getattr(made, "__name__", ""),
 )  # fmt: skip

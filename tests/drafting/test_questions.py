@@ -154,7 +154,7 @@ def test_it_is_asked(made, asked, tmp_path):
     text = describe(tmp_path)
     lines = [line for line in text.splitlines() if "QUESTION: " in line]
     assert any(asked in line for line in lines), lines
-    assert "bp" not in text.partition("\nblocks:")[2]
+    assert "bp" not in text.partition("\nblocks:")[2].partition("# In no block")[0]
 
 
 def test_a_word_of_very_few_is_told_by_check_and_not_by_the_draft(tmp_path):
@@ -199,7 +199,8 @@ def test_an_ending_in_r_takes_no_block_apart(ending):
 def test_a_row_for_each_answer_is_told(tmp_path):
     rows = wide(truth()).melt(["id", "therapist"], var_name="item", value_name="answer")
     rows.to_csv(tmp_path / "answers.csv", index=False)
-    assert "QUESTION: 'item' names items, so a row is one answer" in describe(tmp_path)
+    told = "STOP: answers.csv, column item: found the names of items; a row of this table"
+    assert told in describe(tmp_path)
 
 
 def test_a_dirty_cell_makes_no_free_text(tmp_path):
