@@ -315,7 +315,7 @@ def _declared(x, v: Variable):
     return np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
 
 
-def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
+def no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
     """Which categories or ids are codes for 'no answer', listed or in a declared range."""
     codes = [str(code) for code in (*v.missing, *v.study_missing)]
     coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
@@ -331,7 +331,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     known = {plain(level): level for level in v.values}
     meant, kind = [], []
     texts = pd.Series([as_text(level) for level in levels], dtype="str")
-    for text, coded in zip(texts, _no_answer(texts, v), strict=True):
+    for text, coded in zip(texts, no_answer(texts, v), strict=True):
         if text == "" or (coded and text not in v.values):
             meant.append(None)
             kind.append("missing code" if text else "blank")
@@ -406,7 +406,7 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         other = (meant != cells).to_numpy(bool) & cells.notna().to_numpy(bool)
         notes.changed(v.name, other, cells[other].to_list(), meant[other].to_list(), "spelling")
         cells = meant.astype("str")
-    gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
+    gone = cells.isna().to_numpy(dtype=bool) | no_answer(cells, v)
     if gone.any() and not v.optional:
         known = "no_id" if v.name in notes.table.key else "no_id_here"
         said = say(known, label=v.label.lower() or "id")
@@ -438,7 +438,7 @@ def _plain_ids(cells: pd.Series, v: Variable) -> bool:
     )
     odd = pc.match_substring_regex(text, r"^([0-9]+\.0)?$")
     right = pc.all(pc.and_not(plain, odd), skip_nulls=False).as_py()
-    return bool(right) and not _no_answer(cells, v).any()
+    return bool(right) and not no_answer(cells, v).any()
 
 
 CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {
