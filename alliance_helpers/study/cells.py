@@ -300,14 +300,11 @@ def _from_numbers(values: pd.Series) -> np.ndarray:
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     """Which numbers are codes for 'no answer' (see :class:`Variable` on which codes hold when)."""
     own, study = (
-        [float(c) for c in codes if is_number(str(c))] for codes in (v.missing, v.study_missing)
+        np.isin(x, [float(c) for c in codes if is_number(str(c))])
+        for codes in (v.missing, v.study_missing)
     )
-    coded = np.isin(x, own) if own else np.zeros(len(x), bool)
-    coded |= _declared(x, v)
-    free = bool(np.isinf(v.low) and np.isinf(v.high))
-    if study and (free or outside.any()):
-        coded |= np.isin(x, study) & (outside | free)
-    return coded
+    free = np.isinf(v.low) and np.isinf(v.high)
+    return own | _declared(x, v) | (study & (outside | free))
 
 
 def _declared(x, v: Variable):
@@ -318,7 +315,7 @@ def _declared(x, v: Variable):
 def no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
     """Which categories or ids are codes for 'no answer', listed or in a declared range."""
     codes = [str(code) for code in (*v.missing, *v.study_missing)]
-    coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
+    coded = cells.isin(codes).to_numpy(dtype=bool)
     if v.missing_ranges:
         x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         coded |= _declared(x, v)

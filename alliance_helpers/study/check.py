@@ -476,7 +476,6 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
         if len(columns) > 3:
             notes.problem(*say(several, n=len(columns), names=listed(columns)), columns[0])
         for column in columns if len(columns) <= 3 else ():
-            close = [folded.get(column.casefold())]
-            close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
-            hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
+            close = get_close_matches(column.casefold(), folded, 1, 0.8)
+            hint = f"The file has {folded[close[0]][:64]!r}: rename one. " if close else ""
             notes.problem(*say(what, hint=hint), column)

@@ -243,14 +243,15 @@ def joined_names(names: list, below: Sequence = ()) -> list:
 
 def own_ids(file: str, names: Sequence, third: Sequence, row: int) -> None:
     """Refuse a third header of Qualtrics that has no ImportId for a column, or another's."""
-    third = ["" if cell is None else as_text(cell) for cell in (*third, *[None] * len(names))]
-    cells = dict(zip(map(as_text, names), third, strict=False))
+    blank = [""] * len(names)
+    cells = {str(n): str(cell or "") for n, cell in zip(names, [*third, *blank], strict=False)}
     told = {name: IMPORT_ID.search(cell) for name, cell in cells.items()}
-    if "RecordedDate" in cells or any(told.values()):
-        known = {name.casefold() for name in cells}
-        odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
-        if said := [(n, say("import_ids", found=show(cells[n]))) for n in odd]:
-            raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
+    if not any(told.values()) and "RecordedDate" not in cells:
+        return
+    known = {name.casefold() for name in cells}
+    odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
+    if said := [(n, say("import_ids", found=show(cells[n]))) for n in odd]:
+        raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
 
 
 def repeated_names(frame: pd.DataFrame) -> str:
@@ -321,6 +322,7 @@ def _every_case(path: Path) -> tuple[mmap.mmap, int]:
     return content, stated
 
 
+HIDDEN = re.compile(rb"<row\b(?=[^>]*\bhidden=.(?:1|true)\b)[^>]*?\br=.(\d+)")
 MAX_UNPACKED = 500_000_000
 MAX_RATIO = 40
 MAX_PARTS = 2_000
@@ -417,16 +419,13 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
 def _hidden_rows(page) -> list[int]:
     """Numbers of the rows that a sheet does not show, by a filter or by hand."""
     with page._get_source() as source:
-        rows = re.findall(rb"<row\b[^>]*\bhidden=.(?:1|true)\b[^>]*", source.read())
-    return [int(number) for row in rows for number in re.findall(rb"\br=.(\d+)", row)]
+        return [*map(int, HIDDEN.findall(source.read()))]
 
 
 def _column(cells: pd.Series) -> pd.Series:
     """Numbers as numbers; text, dates and mixtures as the objects they are."""
     kinds = {type(cell) for cell in cells} - {type(None)}
-    if kinds and kinds <= {int, float}:
-        return cells.astype(float)
-    return cells
+    return cells.astype(float) if kinds and kinds <= {int, float} else cells
 
 
 def _trim(row: tuple) -> list:
