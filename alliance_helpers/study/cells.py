@@ -92,10 +92,13 @@ class Notes:
             rows = self.rows[mask]
             self.changes.append(Change(self.table.name, name, rule, rows, before, after))
 
-    def left_out(self, name: str, gone: np.ndarray, before, rule: str) -> None:
-        """Note records that are left out; `rows` is without them from then on."""
+    def left_out(self, frame, name: str, gone: np.ndarray, before, rule: str) -> pd.DataFrame:
+        """The table without these records, which are noted; `rows` is without them from then on."""
+        if not gone.any():
+            return frame
         self.changed(name, gone, before, LEFT_OUT, rule)
         self.rows = self.rows[~gone]
+        return frame[~gone]
 
     def wrong(self, column: str, mask: np.ndarray, values, what: str, remedy: str) -> None:
         """Note one problem that the marked rows of a column share; `what` follows the values."""
