@@ -246,11 +246,10 @@ def own_ids(file: str, names: Sequence, third: Sequence, row: int) -> None:
     blank = [""] * len(names)
     cells = {str(n): str(cell or "") for n, cell in zip(names, [*third, *blank], strict=False)}
     told = {name: IMPORT_ID.search(cell) for name, cell in cells.items()}
-    if not any(told.values()) and "RecordedDate" not in cells:
-        return
     known = {name.casefold() for name in cells}
     odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
-    if said := [(n, say("import_ids", found=show(cells[n]))) for n in odd]:
+    said = [(n, say("import_ids", found=show(cells[n]))) for n in odd]
+    if said and ("RecordedDate" in cells or any(told.values())):
         raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
 
 
@@ -383,7 +382,9 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:
             raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
-        rows, hidden = [_trim(row) for row in cells], _hidden_rows(page)
+        rows = [_trim(row) for row in cells]
+        with page._get_source() as source:  # rows that a filter hides, or a hand
+            hidden = [*map(int, HIDDEN.findall(source.read()))]
         pages = {n: book[n] for n in names if n != sheet and hasattr(book[n], "iter_rows")}
         tops = {
             n: [*map(_trim, p.iter_rows(1, header[1], values_only=True))] for n, p in pages.items()
@@ -414,12 +415,6 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
     note = ", ".join(notes)
     n = first - 1 + len(rows)
     return RawTable(frame, labels, file=place, note=note, lines=n, unit="row", beside=beside)
-
-
-def _hidden_rows(page) -> list[int]:
-    """Numbers of the rows that a sheet does not show, by a filter or by hand."""
-    with page._get_source() as source:
-        return [*map(int, HIDDEN.findall(source.read()))]
 
 
 def _column(cells: pd.Series) -> pd.Series:
