@@ -92,10 +92,13 @@ class Notes:
             rows = self.rows[mask]
             self.changes.append(Change(self.table.name, name, rule, rows, before, after))
 
-    def left_out(self, name: str, gone: np.ndarray, before, rule: str) -> None:
-        """Note records that are left out; `rows` is without them from then on."""
+    def left_out(self, frame, name: str, gone: np.ndarray, before, rule: str) -> pd.DataFrame:
+        """The table without these records, which are noted; `rows` is without them from then on."""
+        if not gone.any():
+            return frame
         self.changed(name, gone, before, LEFT_OUT, rule)
         self.rows = self.rows[~gone]
+        return frame[~gone]
 
     def wrong(self, column: str, mask: np.ndarray, values, what: str, remedy: str) -> None:
         """Note one problem that the marked rows of a column share; `what` follows the values."""
@@ -300,14 +303,11 @@ def _from_numbers(values: pd.Series) -> np.ndarray:
 def _coded(x: np.ndarray, outside: np.ndarray, v: Variable) -> np.ndarray:
     """Which numbers are codes for 'no answer' (see :class:`Variable` on which codes hold when)."""
     own, study = (
-        [float(c) for c in codes if is_number(str(c))] for codes in (v.missing, v.study_missing)
+        np.isin(x, [float(c) for c in codes if is_number(str(c))])
+        for codes in (v.missing, v.study_missing)
     )
-    coded = np.isin(x, own) if own else np.zeros(len(x), bool)
-    coded |= _declared(x, v)
-    free = bool(np.isinf(v.low) and np.isinf(v.high))
-    if study and (free or outside.any()):
-        coded |= np.isin(x, study) & (outside | free)
-    return coded
+    free = np.isinf(v.low) and np.isinf(v.high)
+    return own | _declared(x, v) | (study & (outside | free))
 
 
 def _declared(x, v: Variable):
@@ -315,10 +315,10 @@ def _declared(x, v: Variable):
     return np.any([(x >= low) & (x <= high) for low, high in v.missing_ranges], axis=0)
 
 
-def _no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
+def no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
     """Which categories or ids are codes for 'no answer', listed or in a declared range."""
     codes = [str(code) for code in (*v.missing, *v.study_missing)]
-    coded = cells.isin(codes).to_numpy(dtype=bool) if codes else np.zeros(len(cells), bool)
+    coded = cells.isin(codes).to_numpy(dtype=bool)
     if v.missing_ranges:
         x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         coded |= _declared(x, v)
@@ -331,7 +331,7 @@ def category(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extensions.
     known = {plain(level): level for level in v.values}
     meant, kind = [], []
     texts = pd.Series([as_text(level) for level in levels], dtype="str")
-    for text, coded in zip(texts, _no_answer(texts, v), strict=True):
+    for text, coded in zip(texts, no_answer(texts, v), strict=True):
         if text == "" or (coded and text not in v.values):
             meant.append(None)
             kind.append("missing code" if text else "blank")
@@ -406,7 +406,7 @@ def identifier(values: pd.Series, v: Variable, notes: Notes) -> pd.api.extension
         other = (meant != cells).to_numpy(bool) & cells.notna().to_numpy(bool)
         notes.changed(v.name, other, cells[other].to_list(), meant[other].to_list(), "spelling")
         cells = meant.astype("str")
-    gone = cells.isna().to_numpy(dtype=bool) | _no_answer(cells, v)
+    gone = cells.isna().to_numpy(dtype=bool) | no_answer(cells, v)
     if gone.any() and not v.optional:
         known = "no_id" if v.name in notes.table.key else "no_id_here"
         said = say(known, label=v.label.lower() or "id")
@@ -438,7 +438,7 @@ def _plain_ids(cells: pd.Series, v: Variable) -> bool:
     )
     odd = pc.match_substring_regex(text, r"^([0-9]+\.0)?$")
     right = pc.all(pc.and_not(plain, odd), skip_nulls=False).as_py()
-    return bool(right) and not _no_answer(cells, v).any()
+    return bool(right) and not no_answer(cells, v).any()
 
 
 CHECKS: dict[str, Callable[[pd.Series, Variable, Notes], object]] = {

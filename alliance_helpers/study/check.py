@@ -17,7 +17,6 @@ import pandas as pd
 from ..errors import Problem, listed, show
 from .cells import (
     CHECKS,
-    LEFT_OUT,
     MANY,
     NAMED,
     Change,
@@ -55,9 +54,8 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     several = frame[frame.duplicated(key, keep=False)].dropna(subset=key)
     if (idle := _idle(several, key)).any():
         gone = frame.index.isin(several.index[idle])
-        ids = frame[key[0]][gone].to_list()
-        notes.left_out(key[0], gone, ids, "another of the same key says as much")
-        frame, several = frame[~gone], several[~idle]
+        ids, rule = frame[key[0]][gone].to_list(), "another of the same key says as much"
+        frame, several = notes.left_out(frame, key[0], gone, ids, rule), several[~idle]
     later = frame.index.isin(several.index[several.duplicated(key)])
     if not later.any():
         return frame
@@ -78,8 +76,7 @@ def duplicates(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     notes.wrong(column, tied, _in_words(frame, key, tied), *said)
     gone = frame.index.isin(several.index.difference(last))
     before = frame[table.latest][gone].dt.strftime("%Y-%m-%d").fillna("").to_list()
-    notes.left_out(table.latest, gone, before, "an earlier duplicate")
-    return frame[~gone]
+    return notes.left_out(frame, table.latest, gone, before, "an earlier duplicate")
 
 
 def _in_words(frame: pd.DataFrame, key: list[str], rows: np.ndarray) -> np.ndarray:
@@ -101,7 +98,6 @@ def _idle(several: pd.DataFrame, key: list[str]) -> np.ndarray:
 
 def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
     """The rows that the codebook's `where` keeps; the others are logged."""
-    keep = np.ones(len(frame), bool)
     for column, wanted in notes.table.where.items():
         if list(frame.columns).count(column) != 1:
             notes.problem(*say("where_column"), column)
@@ -111,11 +107,8 @@ def kept(frame: pd.DataFrame, notes: Notes) -> pd.DataFrame:
         if not here.any():
             told, found = (listed(map(repr, values)) for values in (wanted, cells.unique()))
             notes.problem(*say("where_value", told=told, found=found), column)
-        gone = keep & ~here
-        notes.changed(column, gone, cells[gone].to_list(), LEFT_OUT, f"where {column}")
-        keep &= here
-    notes.rows = notes.rows[keep]
-    return frame if keep.all() else frame[keep]
+        frame = notes.left_out(frame, column, ~here, cells[~here].to_list(), f"where {column}")
+    return frame
 
 
 def _of_ids(table: Table) -> str:
@@ -167,8 +160,7 @@ def picked(frame: pd.DataFrame, book: Codebook, notes: Notes, rated: np.ndarray)
             said = say("no_event", event=event, found=listed(dict.fromkeys(words[at])))
             notes.problem(*said, table.variables[table.time].column)
     rule = f"{table.time} {listed(dict.fromkeys(words[at[taken]]), 3)} is taken: {said}"
-    notes.left_out(table.time, ~taken, words[at[~taken]], rule)
-    return frame[taken]
+    return notes.left_out(frame, table.time, ~taken, words[at[~taken]], rule)
 
 
 def _ends(client: pd.Series, order, rated: np.ndarray, end: str) -> np.ndarray:
@@ -363,8 +355,8 @@ def _against(
         frame, at = frame.assign(**{role: ids}), place(ids, base[role])
     own = role in table.key and table.row != "episode"
     if own and table.variables[role].optional:
-        notes.left_out(role, at < 0, ids[at < 0].to_list(), f"not in {home.file}")
-        frame, at = frame[at >= 0], at[at >= 0]
+        rule = f"not in {home.file}"
+        frame, at = notes.left_out(frame, role, at < 0, ids[at < 0].to_list(), rule), at[at >= 0]
     elif lost.any():
         spelled = {plain(i).replace(" ", ""): i for i in base[role].dropna()}
         close = spelled.get(plain(ids[lost].iloc[0]).replace(" ", ""))
@@ -479,7 +471,6 @@ def _header(present: list[str], expected: dict, notes: Notes) -> None:
         if len(columns) > 3:
             notes.problem(*say(several, n=len(columns), names=listed(columns)), columns[0])
         for column in columns if len(columns) <= 3 else ():
-            close = [folded.get(column.casefold())]
-            close = [*filter(None, close), *get_close_matches(column, unknown[:500], 1, 0.8)]
-            hint = f"The file has {close[0][:64]!r}: rename one. " if close else ""
+            close = get_close_matches(column.casefold(), folded, 1, 0.8)
+            hint = f"The file has {folded[close[0]][:64]!r}: rename one. " if close else ""
             notes.problem(*say(what, hint=hint), column)

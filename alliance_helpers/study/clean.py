@@ -51,10 +51,8 @@ class Dyads:
                 yield frame, "", place(self.clients, frame[client])
             elif shared := sorted((links(self.book) & set(frame)) - {client}):
                 main = next((o for o, ending in table.suffix.items() if not ending), None)
-                here = frame[frame[table.occasion] == main]
-                own = [name for name in shared if here[name].notna().any()]
-                inside = frame.index.isin(here.index)
-                known = frame.assign(**{n: frame[n].where(inside) for n in own})
+                here = frame[shared].where(frame[table.occasion] == main)
+                known = frame.assign(**here.loc[:, here.notna().any()])
                 once = known.groupby(client, sort=False)[shared].first().reset_index()
                 yield once, "", place(self.clients, once[client])
                 frame = frame.drop(columns=shared)

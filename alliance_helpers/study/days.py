@@ -132,15 +132,12 @@ def _checked(episodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def stays(frame: pd.DataFrame, book: Codebook, notes: Notes) -> None:
     """Stays without an admission, or that end before they begin."""
+    dates = [name for name in frame if notes.table.variables[name].type == "date"]
     for days in book.days.values():
-        if days.episodes != notes.table.name or not {days.admission, days.discharge} <= set(frame):
-            continue
-        begin, end = frame[days.admission], frame[days.discharge]
-        if not all(pd.api.types.is_datetime64_any_dtype(d) for d in (begin, end)):
-            return
-        columns = [notes.table.variables[name].column for name in (days.admission, days.discharge)]
-        impossible(begin, end, columns, notes)
-        return
+        names = [days.admission, days.discharge]
+        if days.episodes == notes.table.name and {*names} <= {*dates}:
+            columns = [notes.table.variables[name].column for name in names]
+            return impossible(*(frame[name] for name in names), columns, notes)
 
 
 def impossible(begin: pd.Series, end: pd.Series, columns, notes: Notes, told=False) -> None:
@@ -160,8 +157,7 @@ def _clients(start, end) -> pd.Index | None:
         if not index.is_unique:
             twice = index[index.duplicated()].unique()
             raise ParameterError(f"More than one window is given for {_listed(twice)}.")
-    if len(given) == 2 and len(given[0].symmetric_difference(given[1])):
-        lone = given[0].symmetric_difference(given[1])
+    if given and len(lone := given[0].symmetric_difference(given[-1])):
         raise ParameterError(f"Start or end of the window is not given for {_listed(lone)}.")
     return given[0] if given else None
 

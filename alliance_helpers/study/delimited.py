@@ -39,7 +39,6 @@ from .raw_tables import (
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SEPARATOR = re.compile(r"(?i)[\"]?sep=([,;\t|])[\"]?\r?\n")
-COMMA_NUMBER = r"\s*[-+]?\d*,\d+\s*"
 BLOCK = 16 << 20
 HEAD = TAIL = 1 << 20
 SAMPLE = 10_000
@@ -232,14 +231,12 @@ def _parse(
 
 def _decimal_commas(frame: pd.DataFrame, numbers) -> dict[str, pd.Series]:
     """Columns of numbers written with a decimal comma, with a point instead."""
-    changed = {}
-    for name in numbers:
-        if list(frame.columns).count(name) == 1:
-            comma = frame[name].str.fullmatch(COMMA_NUMBER)
-            point = frame[name].str.fullmatch(r"\s*[-+]?\d*\.\d+\s*")
-            if comma.any() and not point.any():
-                swapped = frame[name].str.replace(",", ".", regex=False)
-                changed[name] = frame[name].where(~comma, swapped)
+    changed, once = {}, {*frame.columns[~frame.columns.duplicated(keep=False)]}
+    for name in once.intersection(numbers):
+        cells, both = frame[name], (rf"\s*[-+]?\d*{mark}\d+\s*" for mark in (",", r"\."))
+        comma, point = map(cells.str.fullmatch, both)
+        if comma.any() and not point.any():
+            changed[name] = cells.mask(comma, cells.str.replace(",", "."))
     return changed
 
 

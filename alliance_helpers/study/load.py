@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..errors import CodebookError, DataError, Problem, listed
 from ..paths import CODEBOOK, LIST, RAW, TRUTH, at
-from .cells import LEFT_OUT
+from .cells import LEFT_OUT, no_answer
 from .check import Examined, examine, session_order
 from .codebook import NUMERIC, Codebook, Table, Variable, say
 from .delimited import read_delimited
@@ -277,14 +277,16 @@ def _other_ending(folder: Path, table: Table) -> Path:
 
 
 def _complete(v: Variable, raw: RawTable) -> Variable:
-    levels = raw.levels.get(v.column, {})
-    codes = dict(v.codes)
-    if v.type == "category" and not codes:
-        codes = {c: text for c, text in levels.items() if c not in v.values}
-    return replace(
+    """The variable with what its file declares: a category with labels has these and no others."""
+    v = replace(
         v,
         label=v.label or raw.labels.get(v.column, "")[:300],
-        codes=codes,
         missing=(*v.missing, *raw.missing.get(v.column, ())),
         missing_ranges=(*v.missing_ranges, *raw.missing_ranges.get(v.column, ())),
     )
+    if v.type != "category" or v.codes or v.column not in raw.levels:
+        return v
+    levels = pd.Series(raw.levels[v.column], dtype="str")
+    codes = levels[~levels.index.isin(v.values)].to_dict()
+    told = levels[~no_answer(levels.index.to_series(), v)].unique()
+    return replace(v, codes=codes, values=v.values or (*told,))

@@ -243,14 +243,14 @@ def joined_names(names: list, below: Sequence = ()) -> list:
 
 def own_ids(file: str, names: Sequence, third: Sequence, row: int) -> None:
     """Refuse a third header of Qualtrics that has no ImportId for a column, or another's."""
-    third = ["" if cell is None else as_text(cell) for cell in (*third, *[None] * len(names))]
-    cells = dict(zip(map(as_text, names), third, strict=False))
+    blank = [""] * len(names)
+    cells = {str(n): str(cell or "") for n, cell in zip(names, [*third, *blank], strict=False)}
     told = {name: IMPORT_ID.search(cell) for name, cell in cells.items()}
-    if "RecordedDate" in cells or any(told.values()):
-        known = {name.casefold() for name in cells}
-        odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
-        if said := [(n, say("import_ids", found=show(cells[n]))) for n in odd]:
-            raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
+    known = {name.casefold() for name in cells}
+    odd = [n for n, id in told.items() if not id or id[1].casefold() in known - {n.casefold()}]
+    said = [(n, say("import_ids", found=show(cells[n]))) for n in odd]
+    if said and ("RecordedDate" in cells or any(told.values())):
+        raise DataError([Problem(file, *words, row=row, column=n) for n, words in said])
 
 
 def repeated_names(frame: pd.DataFrame) -> str:
@@ -321,6 +321,7 @@ def _every_case(path: Path) -> tuple[mmap.mmap, int]:
     return content, stated
 
 
+HIDDEN = re.compile(rb"<row\b(?=[^>]*\bhidden=.(?:1|true)\b)[^>]*?\br=.(\d+)")
 MAX_UNPACKED = 500_000_000
 MAX_RATIO = 40
 MAX_PARTS = 2_000
@@ -381,7 +382,9 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
         top = [_trim(row) for row in itertools.islice(cells, header[1])][header[0] - 1 :]
         if not top or not top[0]:
             raise refuse(place, "sheet_empty" if header[0] == 1 else "no_names", first=header[0])
-        rows, hidden = [_trim(row) for row in cells], _hidden_rows(page)
+        rows = [_trim(row) for row in cells]
+        with page._get_source() as source:  # rows that a filter hides, or a hand
+            hidden = [*map(int, HIDDEN.findall(source.read()))]
         pages = {n: book[n] for n in names if n != sheet and hasattr(book[n], "iter_rows")}
         tops = {
             n: [*map(_trim, p.iter_rows(1, header[1], values_only=True))] for n, p in pages.items()
@@ -414,19 +417,10 @@ def read_sheet(path: Path, sheet: str | None = None, header=(1, 1), named=()) ->
     return RawTable(frame, labels, file=place, note=note, lines=n, unit="row", beside=beside)
 
 
-def _hidden_rows(page) -> list[int]:
-    """Numbers of the rows that a sheet does not show, by a filter or by hand."""
-    with page._get_source() as source:
-        rows = re.findall(rb"<row\b[^>]*\bhidden=.(?:1|true)\b[^>]*", source.read())
-    return [int(number) for row in rows for number in re.findall(rb"\br=.(\d+)", row)]
-
-
 def _column(cells: pd.Series) -> pd.Series:
     """Numbers as numbers; text, dates and mixtures as the objects they are."""
     kinds = {type(cell) for cell in cells} - {type(None)}
-    if kinds and kinds <= {int, float}:
-        return cells.astype(float)
-    return cells
+    return cells.astype(float) if kinds and kinds <= {int, float} else cells
 
 
 def _trim(row: tuple) -> list:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .make import bomb, case, parquet, swap, swollen, workbook
+from .make import bomb, case, parquet, spss, swap, swollen, workbook
 
 C = "clients.csv"
 UNEVEN = "Give each row as many cells as the header; put text that holds a separator in quotes."
@@ -471,3 +471,20 @@ def _dense_workbook(files):
     plain = workbook({"clients": [["client_id"], ["C1"]]})
     row = b'<row><c t="inlineStr"><is><t>C1</t></is></c></row>'
     instead(files, "clients.xlsx", swollen(plain, "xl/worksheets/sheet1.xml", row, 400_000))
+
+
+@case(
+    "labels_with_a_gap",
+    "clients.sav, row 5, column sex: found '3'; expected one of female, male. "
+    "Correct the spelling, or add the value to the codebook.",
+)
+def _(files):
+    names, *records = (line.split(",") for line in files[C].splitlines())
+    columns = dict(zip(names, zip(*records, strict=True), strict=True))
+    columns = {n: [float(x) if x.isdigit() else x for x in cells] for n, cells in columns.items()}
+    columns["sex"] = [1.0, 1.0, 2.0, 2.0, 3.0, -8.0]
+    levels = {1.0: "female", 2.0: "male", -8.0: "not asked", -9.0: "no answer"}
+    instead(files, "clients.sav", spss(columns, {"sex": levels}))
+    files["codebook.yml"] = files["codebook.yml"].replace(
+        "category, values: [female, male]", "category, missing: [-8]"
+    )

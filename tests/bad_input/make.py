@@ -8,6 +8,7 @@ and spoils one thing.
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -184,3 +185,13 @@ def parquet(columns: dict[str, list]) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.table(columns), out)
     return out.getvalue()
+
+
+def spss(columns: dict[str, list], levels: dict) -> bytes:
+    """An SPSS file of these columns, with value labels."""
+    import pandas as pd
+    import pyreadstat
+
+    with tempfile.NamedTemporaryFile(suffix=".sav") as made:
+        pyreadstat.write_sav(pd.DataFrame(columns), made.name, variable_value_labels=levels)
+        return Path(made.name).read_bytes()
