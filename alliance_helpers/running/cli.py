@@ -282,12 +282,12 @@ def lock(data, codebook, claims, pairs, out) -> None:
 
     Example: alliance lock --data my_study/
     """
-    from .plan import LOCK
+    from .plan import LOCK, locked
     from .plan import lock as write
 
     parameters = _asked(pairs, data=data, codebook=codebook, claims=claims)
     file = write(parameters, out or Path(data or ".") / LOCK)
-    click.echo(f"Plan: {file}. Commit it, or send it to somebody, to show when it was made.")
+    click.echo(f"Plan: {file}. {locked(file)}")
 
 
 @main.command()

@@ -288,6 +288,18 @@ def lock(parameters: Mapping[str, object], to: str | Path) -> Path:
     return to
 
 
+def locked(path: Path) -> str:
+    """What a lock holds, in a sentence."""
+    record = read_lock(path)
+    plan, there = record["plan"], "there already" if record["data"] else "not there yet"
+    title = plan["codebook"].get("study", {}).get("title", "")
+    return (
+        f"It holds the codebook of {title or 'the study'} and {len(plan['claims']['claims'])} "
+        f"claims; the data were {there}. Commit it, or send it to somebody, to show when it was "
+        "made."
+    )
+
+
 def read_lock(path: Path) -> dict:
     """A lock, whole and as it was written.
 
