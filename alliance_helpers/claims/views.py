@@ -380,7 +380,9 @@ def bayes_factors(
     for informant in book.informants:
         found, groups, kept = complete(dyads, book, [book.alliance_of(informant), days])
         x, y = (rank_normal(column) for column in found.T)
-        worth = worth_of(x, y, groups)  # refuses what does not vary
+        if not (np.ptp(x) and np.ptp(y)):
+            raise NotEstimableError(f"{days} or the rating is the same for everybody")
+        worth = worth_of(x, y, groups)
         r = float(np.corrcoef(x, y)[0, 1])
         for kappa in KAPPAS:
             bf10 = float(bayes_factor_correlation(r, worth, kappa))

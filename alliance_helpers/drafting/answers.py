@@ -350,11 +350,11 @@ def anchors(text: str) -> dict[str, str]:
     return {match["n"]: match["w"] for match in found}
 
 
-def label_gaps(numbers: np.ndarray, levels: Mapping[str, str]) -> str:
+def label_gaps(numbers: np.ndarray, levels: Mapping[str, str], fewest: int = 3) -> str:
     """Answers that no value label names, though labels name neighbours, not some anchors."""
     labelled = sorted(map(float, _whole(levels)))
     unsaid = np.setdiff1d(numbers, labelled)
-    if len(unsaid) == 0 or len(labelled) < 3 or min(np.diff(labelled)) > 1:
+    if len(unsaid) == 0 or len(labelled) < fewest or min(np.diff(labelled)) > 1:
         return ""
     found, told = (listed(f"{x:g}" for x in codes) for codes in (unsaid, labelled))
     return say("label_gaps", found=found, told=told)

@@ -36,6 +36,7 @@ from .answers import (
     far_off,
     in_order,
     is_just,
+    label_gaps,
     no_answer,
     nobody,
     pattern,
@@ -225,10 +226,8 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     rare, unique = total > FEW and total - len(present) < RARE * total, total == len(present)
     codes = tuple(as_number(text) if text in column.number else text for text in said)
     guess = Guess(column.name, "text", column.label, codes=codes, rare=rare, unique=unique)
-    if not present:
-        return guess
-    if column.days:
-        return replace(guess, type="date")
+    if column.days or not present:
+        return replace(guess, type="date") if present else guess
     number = _numbers(present, column.number)
     if role is None and number is None and not unique and (when := in_order(present, column.name)):
         return replace(guess, **when)
@@ -251,10 +250,14 @@ def _guess(column: Column, words: set[str], labelled: bool) -> Guess:
     if dates:
         return replace(guess, **dates)
     if number is not None and not _names_every(levels, number):
+        guess = _apart(guess, number)
+        rest = np.setdiff1d(number, [c for c in guess.codes if not isinstance(c, str)])
         split = [text for text in present if not text.isdigit()]
         if split and len(split) < len(present) and all(map(THOUSANDS.fullmatch, split)):
             guess = replace(guess, asked=say("thousands", column=column.name))
-        return _outward(as_number_guess(_apart(guess, number), number), number)
+        elif not guess.asked and (gaps := label_gaps(rest, levels, 2)):
+            guess = replace(guess, asked=f"{column.name!r}: {gaps}")
+        return _outward(as_number_guess(guess, number), number)
     names, few = _spellings(present)
     if levels:
         coded = labelled or not levels.keys() >= {*map(word_of, present)}

@@ -321,7 +321,7 @@ def no_answer(cells: pd.Series, v: Variable) -> np.ndarray:
     coded = cells.isin(codes).to_numpy(dtype=bool)
     if v.missing_ranges:
         x = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        coded |= _declared(x, v)
+        coded = coded | _declared(x, v)
     return coded
 
 

@@ -13,9 +13,10 @@ from alliance_helpers.claims.stress import STRESS, _selected, all_rows
 from alliance_helpers.claims.trends import TRENDS
 from alliance_helpers.claims.verdicts import QUICK as ASSESSED
 from alliance_helpers.claims.verdicts import bounds_of
+from alliance_helpers.claims.views import bayes_factors
 from alliance_helpers.cohorts.cohort import open_cohort
 from alliance_helpers.cohorts.simulate import simulate_dyads
-from alliance_helpers.errors import ParameterError
+from alliance_helpers.errors import NotEstimableError, ParameterError
 from alliance_helpers.models.inference import adjust
 from alliance_helpers.pages.tables import then_and_now
 from alliance_helpers.study.read_codebook import read_codebook
@@ -166,6 +167,13 @@ def test_bayes_factors_tell_an_effect_on_days_from_none():
     none = stress(simulate_dyads("published", 1500, 5), analyses=["bayes"], finding="4")
     assert (effect["verdict"] == "not_supported").all()
     assert (none["verdict"] == "supported").all()
+
+
+@pytest.mark.parametrize("constant", ["hospital_days", "client_alliance"])
+def test_bayes_factors_of_what_does_not_vary_say_so(constant, dyads):
+    book = replace(read_codebook(), case_manager=None)
+    with pytest.raises(NotEstimableError, match="is the same for everybody"):
+        bayes_factors(dyads.assign(**{constant: 1.0}), book)
 
 
 def test_a_study_without_case_managers_is_taken_as_independent():

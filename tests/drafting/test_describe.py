@@ -238,6 +238,16 @@ def test_labels_of_missing_codes_are_no_categories(tmp_path):
     assert clean(load_study(tmp_path / "s.sav", book)).dyads["sex"].isna().sum() == 10
 
 
+@pytest.mark.parametrize(("labels", "asked"), [("12", True), ("13", False), ("123", False)])
+def test_a_number_that_no_label_names_is_asked_about(labels, asked, tmp_path):
+    """1 female, 2 male, and a 3; labels of the ends alone say nothing of what is between."""
+    frame = pd.DataFrame({"pid": [f"{i}" for i in range(30)], "sex": [1.0, 2.0, 3.0] * 10})
+    told = {"sex": {int(code): f"label {code}" for code in labels}}
+    pyreadstat.write_sav(frame, tmp_path / "s.sav", variable_value_labels=told)
+    draft = describe(tmp_path / "s.sav")
+    assert ("QUESTION: 'sex': found 3, of which its value labels (of 1, 2)" in draft) == asked
+
+
 def test_a_name_with_two_meanings_is_two_names(tmp_path):
     ids = [f"p{i}" for i in range(30)]
     numbers = {"id": ids, "score": range(30), "x": np.arange(30) % 7}

@@ -52,8 +52,9 @@ def words(html):
 def test_a_sentence_says_then_now_and_how_sure(findings):
     page = words(front_page(findings, RULES))
     assert (
-        "Finding 2: what goes with the case manager's rating. Then 1 of 2 reported. Now 1 supported, "
-        "1 inconclusive. How sure: one change turns it. Finding 4: no relation to hospital days. "
+        "Finding 2: what goes with the case manager's rating. Then 1 of 2 reported. Now 1 "
+        "supported, 1 inconclusive. How sure: one change turns it. Finding 4: no relation to "
+        "hospital days. "
         "Now supported. "
     ) in page  # nothing was changed about hospital days
 
@@ -153,7 +154,7 @@ def test_of_a_finding_single_claims_are_counted(findings):
         (["hospital_days"] * 2, "ss", "days. Now both supported.", "supported"),
     ],
 )
-def test_an_absence_that_is_not_supported_is_a_relation_that_was_found(claims, verdicts, said, kind):
+def test_an_absence_not_supported_is_a_relation_found(claims, verdicts, said, kind):
     informants = ("client", "both" if "neither" in claims else "case_manager")
     told = {"s": "supported", "n": "not_supported", "i": "inconclusive"}
     made = [
@@ -167,8 +168,10 @@ def test_an_absence_that_is_not_supported_is_a_relation_that_was_found(claims, v
 def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
     page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
-    assert "Finding 2. Now" in page and page.startswith("What each finding claims, and how many of its claims hold. Now :")
-    assert "hen" not in page.split("Turns with")[0] and "Claim Now In multiples" in page
+    assert "Finding 2. Now" in page and page.startswith(
+        "What each finding claims, and how many of its claims hold. Now :"
+    )
+    assert "Then" not in page and "Claim Now In multiples" in page
     assert "Of blocks" not in page
     page = words(front_page(table(as_1995="ss", adjusted="ss"), RULES))
     assert "claims hold. Then : by the method of 1995 on these data. Now : adjusted for" in page
