@@ -52,7 +52,7 @@ def words(html):
 def test_a_sentence_says_then_now_and_how_sure(findings):
     page = words(front_page(findings, RULES))
     assert (
-        "Finding 2: what goes with the case manager's rating. Then 1 of 2 reported. Now 1 "
+        "Finding 2: the case manager's seven links. Then 1 of 2 reported. Now 1 "
         "supported, 1 inconclusive. How sure: one change turns it. Finding 4: no relation to "
         "hospital days. "
         "Now supported. "
@@ -130,7 +130,7 @@ def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said
     sentence = re.split("Claim (?:Reported then )?Now", page.split("Finding 2")[1])[0]
     assert sentence.rstrip().endswith(said)
     assert ("Then" in sentence) is ("as_1995" in verdicts)
-    assert sentence.startswith(": what goes with the case manager's rating. ")
+    assert sentence.startswith(": the case manager's seven links. ")
     cells = re.findall('<td class="turns">(.*?)</td>', html)
     assert tuple(cells) == turns if any(turns) else cells == []
 
@@ -142,7 +142,7 @@ def test_of_a_finding_single_claims_are_counted(findings):
     assert "Now 1 supported, 1 inconclusive. How sure" in page and "all 7 together ✘" in page
     only = findings.assign(claim="all_seven", verdict="not_supported").iloc[2:3]
     page = words(front_page(only, RULES))
-    assert "Finding 2: what goes with the case manager's rating. Now not supported." in page
+    assert "Finding 2: the case manager's seven links. Now not supported." in page
 
 
 @pytest.mark.parametrize(
