@@ -142,8 +142,9 @@ def sets_of(held: Mapping[str, int], number: Mapping[str, float]) -> set[str]:
         return {"steps"}
     if len(held) > SEVERAL:  # free text
         return set()
+    said = [(plain(t), n) for t, n in held.items()]
     found = {order["name"] for order, known in _orders()
-             if sum(n for t, n in held.items() if plain(t) in known) >= enough > 0}  # fmt: skip
+             if sum(n for word, n in said if word in known) >= enough > 0}  # fmt: skip
     return found or ({"words"} if 1 < len(held) <= MOST_STEPS else set())
 
 

@@ -55,7 +55,7 @@ swap(
     "age,sex",
     "sex,sex",
     "clients.csv: the header has 'sex' more than once. "
-    "Give each column a name of its own.\n"
+    "Give each column a name of its own; two tables side by side go to a sheet or a file each.\n"
     "clients.csv, column age: the column is missing. Add it, or drop it from the codebook.\n"
     "clients.csv, rows 2, 3, 4 and 3 more, column sex: found '31', '32', '33'; expected one of "
     "female, male. Correct the spelling, or add the value to the codebook.",

@@ -168,13 +168,11 @@ def test_an_absence_not_supported_is_a_relation_found(claims, verdicts, said, ki
 def test_without_a_primary_analysis_there_is_no_first_page():
     assert front_page(table(as_1995="ss"), RULES) == ""
     page = words(front_page(table(adjusted="ss"), replace(RULES, own=True)))
-    assert "Finding 2. Now" in page and page.startswith(
-        "What each finding claims, and how many of its claims hold. Now :"
-    )
+    assert "Finding 2. Now" in page and page.startswith("The claims of each finding. Now :")
     assert "Then" not in page and "Claim Now In multiples" in page
     assert "Of blocks" not in page
     page = words(front_page(table(as_1995="ss", adjusted="ss"), RULES))
-    assert "claims hold. Then : by the method of 1995 on these data. Now : adjusted for" in page
+    assert "finding. Then : by the method of 1995 on these data. Now : adjusted for" in page
 
 
 @pytest.mark.parametrize(
