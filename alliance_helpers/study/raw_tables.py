@@ -186,9 +186,8 @@ def _beside_records(frame: pd.DataFrame) -> Iterator[int]:
         if not beside and records is not None:
             beside = few or _sums_up(frame.iloc[at], frame[records])
         above = frame.iloc[:at, column].map(as_text) if word == str(at) and not beside else ()
-        if len(above) and word not in {*above}:  # how many
-            sums = len(cells) == 1 or _sums_up(frame.iloc[at], frame[:at])
-            beside = sums and above.iloc[-1] != str(at - 1)
+        if len(above) and word not in {*above} and above.iloc[-1] != str(at - 1):  # how many
+            beside = len(cells) == 1 or _sums_up(frame.iloc[at], frame[:at])
         tail = at if at == tail - 1 and (few or beside) else tail
         if beside or (tail == at and frame.index[at] - frame.index[at - 1] > 1):
             yield from range(at, len(frame) if tail == at else at + 1)
