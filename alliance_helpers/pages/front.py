@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..claims.as_1995 import READINGS
 from ..claims.assess import (
+    differences,
     estimable,
     first_change,
     multiplicity,
@@ -68,12 +69,14 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         | {"rate": rates.get(c.key)} | _drawing(c, main.loc[c.key], rules)
         for c in claims
     ]  # fmt: skip
-    several = multiplicity(findings, rules)
+    several, asked = multiplicity(findings, rules), dict.fromkeys(findings["analysis"])
+    apart = [a for a in asked if a not in {primary, *READINGS, *differences(asked, primary)}]
     lost = [names[tuple(key)] for key in several["lost"]]
     return rendered(
         "front.html.j2", readings=_readings(by_claim, claims, names), told=told, rows=rows,
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
         inner=_places([-1, 0, 1]), several=several, lost=lost, clients=clients,
+        apart=[word(a).lower() for a in apart], absent=any(c.kind in ABSENCES for c in claims),
         lacking=sum(c.kind != "all_of" for c in rules.claims) - several["claims"],
     )  # fmt: skip
 
@@ -88,8 +91,8 @@ def labels(claims: Iterable[Claim], rules: Rules) -> dict[tuple[str, str, str], 
             about = "both" if len(parts) == 2 else f"all {len(parts)}"
         if ", " in about:  # a list has commas of its own
             about = " (".join(about.split(", ", 1)) + ")"
-        about = f"(−) {about}" if claim.kind == "association" and claim.direction < 0 else about
-        said[claim.key] = TOLD["claims"].get(claim.kind, "{}").format(about)
+        text = TOLD["claims"].get(claim.kind, "{}").format(about)
+        said[claim.key] = f"(−) {text}" if _sign(claim) < 0 else text
     twice = [(key[0], text) for key, text in said.items()]
     return {
         key: f"{text} ({word(key[2], book).lower()})" if twice.count((key[0], text)) > 1 else text
@@ -158,6 +161,11 @@ def _places(values: Iterable[float]) -> list[float]:
     return np.interp(list(values), ENDS, [3, WIDTH - 3]).round(1).tolist()
 
 
+def _sign(claim: Claim) -> int:
+    """The direction that is claimed, -1 or 1."""
+    return claim.direction if claim.kind == "association" or claim.over_time else 1
+
+
 def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
     """An estimate and its interval in multiples of the bound, as claimed to the right."""
     values = row[["estimate", "conf_low", "conf_high"]].astype(float)
@@ -168,8 +176,7 @@ def _drawing(claim: Claim, row: pd.Series, rules: Rules) -> dict:
     elif claim.kind.startswith("block"):
         scaled = np.sqrt(values.clip(lower=0) / rules.bounds[claim.bound])
     else:
-        sign = claim.direction if claim.kind == "association" or claim.over_time else 1
-        scaled = sign * values / rules.bounds[claim.bound]
+        scaled = _sign(claim) * values / rules.bounds[claim.bound]
     ends = sorted(scaled[1:]) if np.isfinite(scaled[1:]).all() else []
     return {"dot": _places(scaled[:1])[0], "line": _places(ends), "text": statistics(claim, row)}
 

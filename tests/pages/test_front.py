@@ -52,7 +52,7 @@ def words(html):
 def test_a_sentence_says_then_now_and_how_sure(findings):
     page = words(front_page(findings, RULES))
     assert (
-        "Finding 2: the case manager's seven links. Then 1 of 2 reported. Now 1 "
+        "Finding 2: links of the case manager's rating. Then 1 of 2 reported. Now 1 "
         "supported, 1 inconclusive. How sure: one change turns it. Finding 4: no relation to "
         "hospital days. "
         "Now supported. "
@@ -130,7 +130,7 @@ def test_each_part_of_a_sentence_comes_and_goes_with_the_findings(verdicts, said
     sentence = re.split("Claim (?:Reported then )?Now", page.split("Finding 2")[1])[0]
     assert sentence.rstrip().endswith(said)
     assert ("Then" in sentence) is ("as_1995" in verdicts)
-    assert sentence.startswith(": the case manager's seven links. ")
+    assert sentence.startswith(": links of the case manager's rating. ")
     cells = re.findall('<td class="turns">(.*?)</td>', html)
     assert tuple(cells) == turns if any(turns) else cells == []
 
@@ -142,7 +142,7 @@ def test_of_a_finding_single_claims_are_counted(findings):
     assert "Now 1 supported, 1 inconclusive. How sure" in page and "all 7 together ✘" in page
     only = findings.assign(claim="all_seven", verdict="not_supported").iloc[2:3]
     page = words(front_page(only, RULES))
-    assert "Finding 2: the case manager's seven links. Now not supported." in page
+    assert "Finding 2: links of the case manager's rating. Now not supported." in page
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,18 @@ def test_estimates_are_drawn_against_their_bounds_as_claimed_to_the_right(findin
     assert dots == pytest.approx(expected, abs=0.15)
     ends = re.findall(r'line x1="([\d.]+)" x2="([\d.]+)" y1', page)[-1]
     assert [float(x) for x in ends] == pytest.approx([left, left + inside], abs=0.15)
+
+
+def test_the_caption_tells_of_what_the_figure_has():
+    page = words(front_page(table(adjusted="ss", nested="is"), RULES))
+    assert "(−) being claimed negative" in page and "unrelated" not in page
+    assert "first change of method that says otherwise." in page and "not tried" not in page
+    page = words(front_page(table(adjusted="ss", nested="is", selection="ss"), RULES))
+    assert "not tried, since they ask something else: selected in resamples." in page
+    days = row("4", "hospital_days", "client", "adjusted", "supported", 1.0, 0.9, 1.1, 0.9, 0.01)
+    page = words(front_page(pd.DataFrame([days]), RULES))
+    assert "of what is unrelated: shown to be in the shade" in page
+    assert "(−)" not in page and "Turns with" not in page
 
 
 def test_rates_of_the_shipped_claims_are_not_those_of_claims_of_ones_own(findings):
