@@ -360,8 +360,9 @@ def wrongly_supported(n_clients: int) -> pd.DataFrame:
     ['as_1995', 'as_1995_outcomes']
     """
     titles = {name: entry["title"] for name, entry in read_scenarios()["scenarios"].items()}
-    rates = verdict_rates(n_clients).query("not true").replace({"scenario": titles})
-    return rates.pivot_table("supported", "analysis", "scenario", "max", sort=False)
+    rates = verdict_rates(n_clients)
+    worst = rates[~rates["true"]].groupby(["analysis", "scenario"], sort=False)["supported"].max()
+    return worst.unstack().rename(columns=titles)  # noqa: PD010
 
 
 def recovery(rules: Rules, verdict: str = "supported") -> pd.DataFrame:

@@ -208,9 +208,7 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
     free = table.guesses
     for guess in free.values():
         rows = is_just("item", guess.column) and _repeated(table)
-        known = guess.type in DATA or guess.role
-        held = [] if known else [*table.columns[guess.column].held][:MOST_ITEMS]
-        if rows or any(says("wai", block.stem) for block in item_blocks(held)):
+        if rows or any(says("wai", block.stem) for block in _items_of(table, guess)):
             return Shape(questions=(_turn(table, guess),))
     texts = [g.column for g in free.values() if g.type in ("id", "text", "category")]
     for block in item_blocks(texts):  # a column of clients for each of their number
@@ -249,11 +247,15 @@ def _shape(table: DraftTable, has_items: bool) -> Shape:
             asked, why = (say(what, **told) for what in ("client_in", "occasion"))
             return Shape("client", client, {"within": (*by,)}, why, (asked,))
     for name, guess in free.items():
-        held = [*table.columns[guess.column].held][:MOST_ITEMS]
-        known = guess.type in DATA or guess.role  # numbers, or whose ids they are
-        if not known and item_blocks(held) and _tied(table, name):
+        if _items_of(table, guess) and _tied(table, name):
             return Shape(questions=(_turn(table, guess),))
     return _doubts(table) if has_items else Shape()
+
+
+def _items_of(table: DraftTable, guess: Guess) -> list[Block]:
+    """The blocks that the cells of a column name; none of numbers, or of whose ids they are."""
+    known = guess.type in DATA or guess.role
+    return [] if known else item_blocks([*table.columns[guess.column].held][:MOST_ITEMS])
 
 
 def _turn(table: DraftTable, guess: Guess) -> str:

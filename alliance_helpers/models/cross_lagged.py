@@ -449,11 +449,8 @@ def _covariance(theta: np.ndarray, T: int) -> tuple:
     After it what makes an occasion free of what went before and of variance 1 (2, 2, T, n), if it
     comes 1, 2, ... after the last: it turned, less the last one turned; of none 0.
     """
-    n, roots, power = (
-        len(theta),
-        np.zeros((len(theta), 3, 2, 2)),
-        np.zeros((2 * T, len(theta), 2, 2)),
-    )
+    n = len(theta)
+    roots, power = np.zeros((n, 3, 2, 2)), np.zeros((2 * T, n, 2, 2))
     roots[..., [0, 1, 1], [0, 0, 1]] = theta[:, 4:].reshape(-1, 3, 3)
     power[0] = np.eye(2)
     for k in range(1, T):  # the last T are 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby, product
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from .tables import statistics
 
 ENDS = -2.0, 4.0  # of the figure's axis, in bounds
 WIDTH, HEIGHT = 150, 14  # of a drawing, in pixels
-UNTOLD, DECIDED = "not_estimable", ("supported", "not_supported")
+UNTOLD, DECIDED = "not_estimable", (SUPPORTED, NOT_SUPPORTED)
 FIRM, RELATED = "none of those tried", "related"
 
 
@@ -77,6 +77,7 @@ def front_page(findings: pd.DataFrame, rules: Rules) -> str:
         primary=word(primary), marks=MARKS, words=WORDS, size=(WIDTH, HEIGHT), n=n, own=rules.own,
         inner=_places([-1, 0, 1]), several=several, lost=lost, clients=clients,
         apart=[word(a).lower() for a in apart], absent=any(c.kind in ABSENCES for c in claims),
+        negative=any(_sign(c) < 0 for c in claims),
         lacking=sum(c.kind != "all_of" for c in rules.claims) - several["claims"],
     )  # fmt: skip
 
@@ -106,7 +107,7 @@ def _sentence(claims: list[Claim], then: dict[tuple, str], now: pd.DataFrame) ->
     keys = [c.key for c in single]
     read, rows = [then[k] == SUPPORTED for k in keys if k in then], now.loc[keys]
     verdicts = [
-        RELATED if (c.kind, v) in product(ABSENCES, [NOT_SUPPORTED]) else v
+        RELATED if v == NOT_SUPPORTED and c.kind in ABSENCES else v
         for c, v in zip(single, rows["verdict"], strict=True)
     ]
     whole, told = _of(len(keys), len(keys)), [v for v in (*MARKS, RELATED, UNTOLD) if v in verdicts]
